@@ -1,0 +1,27 @@
+"""The errors a user can meet. Each says what, expected, got, and what to do; each knows its status."""
+
+from __future__ import annotations
+
+
+class BnexpError(Exception):
+    """Base of every error meant for the user; `exit_status` is the command line's answer to it."""
+
+    exit_status = 1
+
+
+class ConfigError(BnexpError):
+    """The experiment's text, or a value given on the command line, is not valid."""
+
+    exit_status = 2
+
+
+class DataError(BnexpError):
+    """The data set is missing, damaged or not what the experiment needs."""
+
+    exit_status = 3
+
+
+class StoreError(BnexpError):
+    """The run directory cannot be read or written."""
+
+    exit_status = 4

@@ -1,0 +1,65 @@
+"""The affine map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnexp.nn.layer import Array, Generator, Initialiser, Parameters, Shape, State
+
+
+def column_sums(x: Array) -> Array:
+    """Sum over the batch, (K, N, H) -> (K, 1, H).
+
+    As a product with a row of ones: 4 to 5 times faster than `sum(axis=-2)` at 100 x 100.
+    """
+    sums: Array = np.matmul(np.ones((1, x.shape[-2]), x.dtype), x)
+    return sums
+
+
+@dataclass(frozen=True)
+class Dense:
+    """y = x W + b, with W (K, D, H) and b (K, 1, H)."""
+
+    features: int
+    initialiser: Initialiser
+    bias: bool = True
+
+    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+        (fan_in,) = shape
+        weights = (fan_in, self.features)
+        parameters = {"W": self.initialiser.draw(generator, weights, fan_in, self.features)}
+        if self.bias:
+            parameters["b"] = np.zeros((1, self.features))
+        return (self.features,), parameters, {}
+
+    def forward(
+        self, parameters: Parameters, state: State, x: Array, train: bool
+    ) -> tuple[Array, Array, State]:
+        y = np.matmul(x, parameters["W"])  # (K, N, H)
+        if self.bias:
+            y += parameters["b"]
+        return y, x, state
+
+    def backward(
+        self, parameters: Parameters, cache: Array, dy: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        # OpenBLAS multiplies by a copied transpose faster than by a transposed view (100 x 100:
+        # 21.6 against 25.6 microseconds, copy included).
+        transposed = np.ascontiguousarray(parameters["W"].swapaxes(-1, -2))
+        return np.matmul(dy, transposed), self.gradients(cache, dy)
+
+    def gradients(self, cache: Array, dy: Array) -> dict[str, Array]:
+        """The parameters' gradients alone: a network's first layer needs no dx."""
+        gradients = {"W": np.matmul(cache.swapaxes(-1, -2), dy)}
+        if self.bias:
+            gradients["b"] = column_sums(dy)
+        return gradients
+
+    def fold(self, parameters: Parameters, scale: Array, shift: Array) -> dict[str, Array]:
+        """Parameters of the map followed by y -> scale * y + shift; the result has a bias."""
+        return {
+            "W": parameters["W"] * scale,
+            "b": parameters["b"] * scale + shift if self.bias else shift,
+        }

@@ -1,0 +1,59 @@
+"""The protocols: what a layer, an initialiser and an optimiser must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+Shape = tuple[int, ...]
+Parameters = Mapping[str, Array]
+State = Mapping[str, Array]
+
+
+class Generator(Protocol):
+    """What is drawn from: `numpy.random.Generator`, or the book's `RandomState`."""
+
+    def standard_normal(self, size: Any = ...) -> Any: ...
+    def uniform(self, low: Any = ..., high: Any = ..., size: Any = ...) -> Any: ...
+
+
+class Initialiser(Protocol):
+    """Draws one weight array in float64. Fans count the connections into and out of a unit."""
+
+    def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array: ...
+
+
+class Layer(Protocol):
+    """The protocol that the package's page states, for one network or a stack of them."""
+
+    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]: ...
+
+    def forward(
+        self, parameters: Parameters, state: State, x: Array, train: bool
+    ) -> tuple[Array, Any, State]: ...
+
+    def backward(
+        self, parameters: Parameters, cache: Any, dy: Array
+    ) -> tuple[Array, dict[str, Array]]: ...
+
+
+@runtime_checkable
+class Normaliser(Layer, Protocol):
+    """A layer that can be written, at evaluation, as y = scale * x + shift."""
+
+    def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None: ...
+
+
+class Optimiser(Protocol):
+    """An update rule. The learning rate comes as (K, 1, 1), one a network: networks that differ
+    in nothing else are trained as one stack."""
+
+    def init(self, parameters: Parameters) -> State: ...
+
+    def update(
+        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
+    ) -> State: ...

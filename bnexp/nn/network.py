@@ -1,0 +1,120 @@
+"""Layers in a row, and the networks built from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from bnexp.nn.batchnorm import BatchNorm
+from bnexp.nn.dense import Dense
+from bnexp.nn.layer import (
+    Array,
+    Generator,
+    Initialiser,
+    Layer,
+    Normaliser,
+    Parameters,
+    Shape,
+    State,
+)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers applied one after another; parameters and states are tuples, one entry a layer."""
+
+    layers: tuple[Layer, ...]
+
+    def init(
+        self, generator: Generator, shape: Shape
+    ) -> tuple[tuple[Parameters, ...], tuple[State, ...]]:
+        """One network's initial parameters and state, float64, without the stack axis."""
+        made = []
+        for layer in self.layers:
+            shape, parameters, state = layer.init(generator, shape)
+            made.append((parameters, state))
+        return tuple(p for p, _ in made), tuple(s for _, s in made)
+
+    def forward(
+        self, parameters: Sequence[Parameters], state: Sequence[State], x: Array, train: bool
+    ) -> tuple[Array, list[Any], tuple[State, ...]]:
+        """Logits (K, N, C), what backward needs, and the new state."""
+        caches, states = [], []
+        for layer, p, s in zip(self.layers, parameters, state, strict=True):
+            x, cache, s = layer.forward(p, s, x, train)
+            caches.append(cache)
+            states.append(s)
+        return x, caches, tuple(states)
+
+    def backward(
+        self, parameters: Sequence[Parameters], caches: Sequence[Any], dy: Array
+    ) -> list[dict[str, Array]]:
+        """Every layer's gradients. The gradient of the network's input is not computed."""
+        gradients: list[dict[str, Array]] = []
+        for layer, p, cache in reversed(list(zip(self.layers, parameters, caches, strict=True))):
+            if len(gradients) == len(self.layers) - 1 and isinstance(layer, Dense):
+                gradients.append(layer.gradients(cache, dy))
+            else:
+                dy, own = layer.backward(p, cache, dy)
+                gradients.append(own)
+        return gradients[::-1]
+
+    def population_state(
+        self, parameters: Sequence[Parameters], state: Sequence[State], batches: Iterable[Array]
+    ) -> tuple[State, ...]:
+        """The state with batch norm's statistics averaged over `batches`, the parameters fixed."""
+        state = tuple(state)
+        for seen, x in enumerate(batches):
+            layers = tuple(
+                a.averaging(seen) if isinstance(a, BatchNorm) else a for a in self.layers
+            )
+            _, _, state = Network(layers).forward(parameters, state, x, train=True)
+        return state
+
+    def folded(
+        self, parameters: Sequence[Parameters], state: Sequence[State]
+    ) -> tuple[Network, tuple[Parameters, ...], tuple[State, ...]]:
+        """The evaluated network with each normaliser that follows a dense layer merged into it."""
+        out: list[tuple[Layer, Parameters, State]] = []
+        for layer, p, s in zip(self.layers, parameters, state, strict=True):
+            before = out[-1][0] if out else None
+            affine = layer.evaluated(p, s) if isinstance(layer, Normaliser) else None
+            if affine is not None and isinstance(before, Dense):
+                out[-1] = (replace(before, bias=True), before.fold(out[-1][1], *affine), {})
+            else:
+                out.append((layer, p, s))
+        layers, folded, states = zip(*out, strict=True)
+        return Network(layers), folded, states
+
+
+def mlp(
+    widths: Sequence[int],
+    activation: Layer,
+    normaliser: Layer | None,
+    initialisers: Sequence[Initialiser],
+    bias: bool = True,
+) -> Network:
+    """Dense - [normaliser] - activation for every width but the last, which is a plain dense layer.
+
+    The order of Ioffe & Szegedy (section 3.2) and of the book; one initialiser for each width.
+    """
+    after = [activation] if normaliser is None else [normaliser, activation]
+    layers: list[Layer] = []
+    for width, initialiser in zip(widths[:-1], initialisers[:-1], strict=True):
+        layers += [Dense(width, initialiser, bias), *after]
+    layers.append(Dense(widths[-1], initialisers[-1]))
+    return Network(tuple(layers))
+
+
+def stack(
+    networks: Sequence[Sequence[Mapping[str, Array]]], dtype: DTypeLike
+) -> tuple[dict[str, Array], ...]:
+    """Parameters (or states) of K networks side by side: K x (D, H) -> (K, D, H) in `dtype`."""
+    return tuple(
+        {name: np.stack([network[i][name] for network in networks]).astype(dtype) for name in first}
+        for i, first in enumerate(networks[0])
+    )
