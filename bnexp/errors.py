@@ -1,4 +1,4 @@
-"""The errors a user can meet. Each says what, expected, got, and what to do; each knows its status."""
+"""The errors a user can meet: each says what, expected, got, what to do, and knows its status."""
 
 from __future__ import annotations
 

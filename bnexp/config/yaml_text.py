@@ -1,7 +1,7 @@
 """YAML text to plain values, each with its place in the text: a strict subset of YAML 1.1.
 
-One document of mappings with text keys, lists, strings, decimal numbers, `true`, `false` and `null`.
-Left out is what surprises (`no` read as false, `017` read as 15, a key given twice) or what a
+One document of mappings with text keys, lists, strings, decimal numbers, true, false and null. Left
+out is what surprises (`no` read as false, `017` read as 15, a key given twice) and what a
 configuration does not need (anchors, tags, directives). Every refusal is a ConfigError that reads
 "source:line:column: what, expected ..., got ..., what to do".
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,10 +55,8 @@ def read_file(path: pathlib.Path) -> Document:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        reason = error.strerror or error
-        raise ConfigError(
-            f"{source}: cannot be read, expected a readable file, got: {reason}, check the path"
-        ) from error
+        got = f"got: {error.strerror or error}, check the path"
+        raise ConfigError(f"{source}: unreadable, expected a readable file, {got}") from error
     _check_size(data, source)
     return parse(_decode(data, source), source)
 
@@ -68,9 +66,9 @@ def parse(text: str, source: str) -> Document:
     document = parse_value(text, source)
     if isinstance(document.value, dict):
         return document
-    what, got = _not_a_mapping(document.value)
-    advice = "write KEY: VALUE lines"
-    raise _error(document.values[()], what, "a mapping of keys to values", got, advice)
+    kinds = {type(None): ("empty document", "nothing"), list: ("list at the top", "a list")}
+    what, got = kinds.get(type(document.value), ("single value at the top", "a value without key"))
+    raise _error(document.values[()], what, "a mapping", got, "write KEY: VALUE lines")
 
 
 def parse_value(text: str, source: str) -> Document:
@@ -87,81 +85,51 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:40] + "...")
 
 
-def _quote_it(text: str) -> str:
-    return f'quote it: "{text}"' if len(text) <= 40 else "quote it"
-
-
-def _not_a_mapping(value: Any) -> tuple[str, str]:
-    if value is None:
-        return "empty document", "nothing"
-    if isinstance(value, list):
-        return "list at the top", "a list"
-    return "single value at the top", _shown(str(value))
-
-
 def _check_size(data: bytes, source: str) -> None:
     if len(data) > MAX_BYTES:
         at, limit = Position(source, 1, 1), f"at most {MAX_BYTES} bytes"
-        raise _error(at, "too large", limit, "more", "check that this is the file you mean")
+        raise _error(at, "too large", limit, "more", "check that this is the text you mean")
 
 
 def _decode(data: bytes, source: str) -> str:
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        # The decoder counts from behind a byte order mark.
-        body = data.removeprefix(b"\xef\xbb\xbf")
-        at = _position_of_end(body[: error.start].decode("utf-8"), source)
-        byte = f"byte 0x{body[error.start]:02x}"
-        raise _error(at, "not UTF-8", "UTF-8 text", byte, "save the file as UTF-8") from None
+        at = _end_of(data[: error.start].decode("utf-8"), source)
+        got = f"byte 0x{data[error.start]:02x}"
+        raise _error(at, "not UTF-8", "UTF-8 text", got, "save the file as UTF-8") from None
 
 
-def _position_of_end(text: str, source: str) -> Position:
-    lines = f"{text}|".splitlines()
+def _end_of(text: str, source: str) -> Position:
+    lines = f"{text}|".removeprefix("\ufeff").splitlines()
     return Position(source, len(lines), len(lines[-1]))
 
 
-# From text to events ---------------------------------------------------------------------------
-
-# What the parser's problem contains -> what to do about it.
-_ADVICE = {
-    r"'\t'": "indent and separate with spaces",
-    "mapping values are not allowed": "check the indentation, or quote a value that contains ': '",
-    "cannot start any token": "quote the text that begins with it",
-    "'<stream end>'": "close the bracket",
-    "end of stream": "close the quote",
-    "escape character": r"write \\ for a backslash, or use single quotes",
-}
+_REFUSED_TOKENS = {"&": "anchor", "*": "alias", "!": "tag", "%": "directive"}
 
 
 class _Loader(yaml.SafeLoader):
-    """The pure Python scanner (so that positions are the same everywhere), minus what we refuse."""
+    """The pure Python scanner (its positions are the same everywhere), without what we refuse."""
 
     def __init__(self, text: str, source: str) -> None:
         super().__init__(text)
         self.source = source
 
-    def fetch_anchor(self) -> None:
-        raise self._refused("anchor '&'", "plain values", "repeat the value, or quote the text")
+    def _refuse_token(self) -> None:
+        what = _REFUSED_TOKENS[self.prefix()]
+        raise self._error(what, "plain values", "leave it out, or quote it if it is text")
 
-    def fetch_alias(self) -> None:
-        raise self._refused("alias '*'", "plain values", "repeat the value, or quote the text")
+    fetch_anchor = fetch_alias = fetch_tag = fetch_directive = _refuse_token
 
-    def fetch_tag(self) -> None:
-        raise self._refused("tag '!'", "no tags", "remove it, or quote the text")
-
-    def fetch_directive(self) -> None:
-        raise self._refused("directive '%'", "no directives", "remove the line")
-
-    def scan_flow_scalar_non_spaces(self, double: Any, start_mark: Any) -> Any:
+    def scan_flow_scalar_non_spaces(self, double: Any, start_mark: Any) -> list[Any]:
         try:
-            return super().scan_flow_scalar_non_spaces(double, start_mark)  # type: ignore[no-untyped-call]
+            return super().scan_flow_scalar_non_spaces(double, start_mark)
         except (ValueError, OverflowError):  # chr() of a number above the last code point
-            expected, advice = r"\U00000000 to \U0010FFFF", "write the character itself"
-            raise self._refused("escape beyond Unicode", expected, advice) from None
+            what, advice = "escape beyond Unicode", "write the character itself"
+            raise self._error(what, "at most 0010FFFF", advice) from None
 
-    def _refused(self, what: str, expected: str, advice: str) -> ConfigError:
-        got = _shown(re.split(r"[\s\0]", self.prefix(41))[0])
+    def _error(self, what: str, expected: str, advice: str) -> ConfigError:
+        got = _shown(re.split(r"[\s\0\",\]}]", self.prefix(41))[0])
         return _error(_position(self.get_mark(), self.source), what, expected, got, advice)
 
 
@@ -172,58 +140,64 @@ def _events(text: str, source: str) -> Iterator[Any]:
         while loader.check_event():
             yield loader.get_event()  # type: ignore[no-untyped-call]
     except ReaderError as error:
-        at, got = _position_of_end(text[: error.position], source), _shown(text[error.position])
+        at, got = _end_of(text[: error.position], source), _shown(text[error.position])
         raise _error(at, "control character", "printable text", got, "remove it") from None
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, source) from None
 
 
+# Part of the parser's problem -> what to do about it; the first that fits.
+_ADVICE = {
+    r"'\t'": "indent and separate with spaces",
+    "mapping values": "check the indentation, or quote a value that contains ': '",
+    "cannot start any token": "quote the text that begins with it",
+    "'<stream end>'": "close the bracket",
+    "end of stream": "close the quote",
+    "escape character": r"write \\ for a backslash, or use single quotes",
+    "": "check the indentation, brackets and quotes",
+}
+
+
 def _syntax_error(error: yaml.MarkedYAMLError, source: str) -> ConfigError:
-    problem = error.problem or "unknown problem"
-    hints = (advice for part, advice in _ADVICE.items() if part in problem)
-    advice = next(hints, "check the indentation, brackets and quotes")
-    context, mark = error.context, error.context_mark
-    where = f" ({context} at {_position(mark, source)})" if context and mark else ""
-    at = _position(error.problem_mark, source)
-    return _error(at, "not valid YAML", "valid YAML", f"{problem}{where}", advice)
+    problem, mark = error.problem or "", error.context_mark
+    advice = next(advice for part, advice in _ADVICE.items() if part in problem)
+    got = f"{problem} ({error.context} at {_position(mark, source)})" if mark else problem
+    return _error(
+        _position(error.problem_mark, source), "not valid", "valid YAML", f"an error: {got}", advice
+    )
 
 
 def _position(mark: Any, source: str) -> Position:
     return Position(source, mark.line + 1, mark.column + 1)
 
 
-# From events to values -------------------------------------------------------------------------
-
-
 class _Builder:
-    """Builds the value of one document, and notes where its parts stand."""
+    """Builds the value of one document from its events, and notes where its parts stand."""
 
     def __init__(self, events: Iterator[Any], source: str) -> None:
         self.events = events
         self.source = source
         self.keys: dict[Path, Position] = {}
-        self.values: dict[Path, Position] = {}
+        self.values: dict[Path, Position] = {(): Position(source, 1, 1)}
 
     def document(self) -> Document:
-        next(self.events)  # the start of the stream
         value = None
-        self.values[()] = Position(self.source, 1, 1)
+        next(self.events)  # the start of the stream
         if isinstance(next(self.events), yaml.DocumentStartEvent):
             value = self._value(next(self.events), ())
             next(self.events)  # the end of the document
-            self._end(next(self.events))
+            _check_last(next(self.events), self.source)
         return Document(value, self.keys, self.values)
 
-    def _end(self, event: Any) -> None:
-        if not isinstance(event, yaml.StreamEndEvent):
-            at, advice = self._at(event), "keep one, or write one file each"
-            raise _error(at, "second document", "one document", "another '---'", advice)
-
     def _value(self, event: Any, path: Path) -> Any:
-        self.values[path] = at = self._at(event)
-        self._check_limits(event, path)
+        self.values[path] = at = _position(event.start_mark, self.source)
+        if len(self.keys) + len(self.values) > MAX_NODES:
+            limit = f"at most {MAX_NODES} keys and values"
+            raise _error(at, "too many values", limit, "more", "make the text smaller")
         if isinstance(event, yaml.ScalarEvent):
             return _scalar(event, at)
+        if len(path) >= MAX_DEPTH:
+            raise _error(at, "nested too deep", f"at most {MAX_DEPTH} levels", "more", "flatten it")
         return (self._list if isinstance(event, yaml.SequenceStartEvent) else self._dict)(path)
 
     def _list(self, path: Path) -> list[Any]:
@@ -240,22 +214,72 @@ class _Builder:
         return result
 
     def _key(self, event: Any, path: Path) -> str:
-        at = self._at(event)
+        at = _position(event.start_mark, self.source)
         key = _key_text(event, at)
         if first := self.keys.get((*path, key)):
-            what, got = f"duplicate key {_shown(key)}", f"it first at {first}"
-            raise _error(at, what, "each key once", f"{got} and again here", "remove one")
+            what, got = f"duplicate key {_shown(key)}", f"it first at {first} and again here"
+            raise _error(at, what, "each key once", got, "remove one")
         self.keys[(*path, key)] = at
         return key
 
-    def _check_limits(self, event: Any, path: Path) -> None:
-        at = self._at(event)
-        if len(self.keys) + len(self.values) > MAX_NODES:
-            limit = f"at most {MAX_NODES} keys and values"
-            raise _error(at, "too many values", limit, "more", "make the document smaller")
-        if isinstance(event, yaml.CollectionStartEvent) and len(path) >= MAX_DEPTH:
-            limit = f"at most {MAX_DEPTH} levels"
-            raise _error(at, "nested too deeply", limit, "more", "flatten it")
 
-    def _at(self, event: Any) -> Position:
-        return _position(event.start_mark, self.source)
+def _check_last(event: Any, source: str) -> None:
+    if not isinstance(event, yaml.StreamEndEvent):
+        at, got = _position(event.start_mark, source), "another '---'"
+        raise _error(at, "second document", "one document", got, "write one file for each")
+
+
+def _key_text(event: Any, at: Position) -> str:
+    if isinstance(event, yaml.ScalarEvent) and type(_scalar(event, at)) in (str, int):
+        return event.value
+    got = _shown(event.value) if isinstance(event, yaml.ScalarEvent) else "a list or mapping"
+    raise _error(at, "key is not text", "a name", got, "write a name, or quote it")
+
+
+_WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(
+    r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan"
+)
+# What YAML's versions and readers disagree on -> what to write instead; the first that fits.
+_AMBIGUOUS = {
+    r"(?i:true|false|yes|no|on|off)": "true or false",
+    r"(?i:null)": "null",
+    r"(?i:[-+]?\.(inf|nan))": ".inf, -.inf or .nan",
+    r"(?i:[-+]?(0o?[0-9_]+|0x[0-9a-f_]+|0b[01_]+))": "a decimal number without leading zero",
+    r"[-+]?(?=\.?[0-9])[0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9_]+)?": "a number without underscores",
+    r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?": "a decimal number without colons",
+}
+
+
+def _scalar(event: yaml.ScalarEvent, at: Position) -> Any:
+    if bad := re.search(r"[\0\uD800-\uDFFF]", event.value):
+        advice = "write the character itself, or leave it out"
+        raise _error(at, "escape of no character", "text", _shown(bad[0]), advice)
+    return _plain(event.value, at) if event.style is None else event.value
+
+
+def _plain(text: str, at: Position) -> Any:
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        return _integer(text, at)
+    if _FLOAT.fullmatch(text):
+        return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+    return _unambiguous(text, at)
+
+
+def _integer(text: str, at: Position) -> int:
+    digits = len(text.lstrip("+-"))
+    if digits > MAX_DIGITS:
+        limit, got = f"at most {MAX_DIGITS} digits", f"{digits} digits"
+        raise _error(at, "integer too long", limit, got, "write a smaller number (or quote it)")
+    return int(text)
+
+
+def _unambiguous(text: str, at: Position) -> str:
+    for pattern, form in _AMBIGUOUS.items():
+        if re.fullmatch(pattern, text):
+            got, advice = _shown(text), f"write {form} (or quote it: {_shown(text)})"
+            raise _error(at, "ambiguous text", form, got, advice)
+    return text

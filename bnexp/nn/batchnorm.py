@@ -124,8 +124,8 @@ class BatchNorm:
 
     def _inverse(self, var: Array) -> Array:
         if self.eps_placement == "outside":
-            return 1.0 / (np.sqrt(var) + self.eps)
-        return 1.0 / np.sqrt(var + self.eps)
+            return np.reciprocal(np.sqrt(var) + self.eps)
+        return np.reciprocal(np.sqrt(var + self.eps))
 
     def _slope(self, cache: Cache) -> Array:
         if self.eps_placement == "inside":
@@ -153,7 +153,7 @@ class BatchNorm:
         return scale, parameters["beta"] - mean * scale
 
     def _debiased(self, state: State) -> tuple[Array, Array]:
-        """Running statistics without their initial values; before any update, the initial values."""
+        """Running statistics without their initial values, which they are before any update."""
         unseen = np.where(state["unseen"] < 1, state["unseen"], 0.0)
         mean = state["mean"] / (1 - unseen)
         return mean, (state["var"] - self.running_var * unseen) / (1 - unseen)

@@ -1,0 +1,132 @@
+"""Several texts as one document: inheritance by `extends`, and `--set KEY=VALUE`."""
+
+from __future__ import annotations
+
+from pathlib import Path as FilePath
+from typing import Any
+
+from bnexp.config import shipped
+from bnexp.config.yaml_text import Document, Path, Position, parse_value, read_file
+from bnexp.errors import ConfigError
+
+MAX_EXTENDS = 16
+
+
+def read(path: FilePath) -> Document:
+    """The file with everything that it extends, deep-merged: nearer values win."""
+    return _read(path, ())
+
+
+def _read(path: FilePath, children: tuple[FilePath, ...]) -> Document:
+    document = read_file(path)
+    if "extends" not in document.value:
+        return document
+    at, name = document.values[("extends",)], document.value["extends"]
+    if not isinstance(name, str):
+        raise ConfigError(f"{at}: extends: not a file name, expected text, got {name!r}")
+    chain = (*children, path.resolve())
+    parent = _parent(name, path, at)
+    if parent.resolve() in chain:
+        raise ConfigError(f"{at}: extends: goes in a circle, expected another file, got {name!r}")
+    if len(chain) >= MAX_EXTENDS:
+        raise ConfigError(f"{at}: extends: too long a chain, expected at most {MAX_EXTENDS} files")
+    child = Document(without(document.value, "extends"), document.keys, document.values)
+    return merge(_read(parent, chain), child)
+
+
+def _parent(name: str, path: FilePath, at: Position) -> FilePath:
+    beside = path.parent / name
+    if beside.is_file():
+        return beside
+    try:
+        return shipped.find(name)
+    except ConfigError as error:
+        raise ConfigError(f"{at}: extends: {error}") from None
+
+
+def merge(base: Document, child: Document) -> Document:
+    """Mappings are merged key by key; any other value, and another `kind`, replaces the old one.
+
+    A sweep's axis is one value; null takes an inherited axis away.
+    """
+    keys, values = dict(base.keys), dict(base.values)
+
+    def take(path: Path) -> None:
+        for own, new in ((keys, child.keys), (values, child.values)):
+            for old in [p for p in own if p[: len(path)] == path and (len(p) > len(path))]:
+                del own[old]
+            own.update({p: at for p, at in new.items() if p[: len(path)] == path})
+
+    def walk(old: Any, new: Any, path: Path) -> Any:
+        if not _mergeable(old, new, path):
+            take(path)
+            return new
+        merged = dict(old)
+        for key, value in new.items():
+            inner = (*path, key)
+            if key not in old:
+                take(inner)
+            merged[key] = walk(old[key], value, inner) if key in old else value
+        return {k: v for k, v in merged.items() if not (_is_axis((*path, k)) and v is None)}
+
+    return Document(walk(base.value, child.value, ()), keys, values)
+
+
+def _mergeable(old: Any, new: Any, path: Path) -> bool:
+    both = isinstance(old, dict) and isinstance(new, dict)
+    return both and not _is_axis(path) and new.get("kind", old.get("kind")) == old.get("kind")
+
+
+def _is_axis(path: Path) -> bool:
+    inside = path[:1] == ("sweep",) and len(path) > 1
+    return inside and (len(path) > 2 or path[1] != "zip")
+
+
+def override(document: Document, argument: str) -> Document:
+    """The document with one `KEY=VALUE`; the value is YAML and goes through the same validation."""
+    key, equals, value = argument.partition("=")
+    source = f"--set {argument}"
+    if not equals or not key.strip():
+        raise ConfigError(
+            f"--set: not an assignment, expected KEY=VALUE, got {argument!r}; "
+            "for example --set train.epochs=5"
+        )
+    path = _split(key.strip())
+    text = parse_value(" " * (len(key) + 1) + value, source)
+    _refuse_swept(document, path, Position(source, 1, 1))
+    return merge(document, _nested(path, text))
+
+
+def _split(key: str) -> tuple[str, ...]:
+    """A dotted key's parts; an axis of the sweep is one part, dots and all."""
+    for prefix in ("sweep.zip.", "sweep."):
+        if key.startswith(prefix) and key != "sweep.zip":
+            return (*prefix.rstrip(".").split("."), key.removeprefix(prefix))
+    return tuple(key.split("."))
+
+
+def _refuse_swept(document: Document, path: tuple[str, ...], at: Position) -> None:
+    key, sweep = ".".join(path), document.value.get("sweep")
+    axes = sweep if isinstance(sweep, dict) else {}
+    inner = axes.get("zip")
+    for axis in [*axes, *(inner if isinstance(inner, dict) else {})]:
+        if axis == key or axis.startswith(f"{key}."):
+            raise ConfigError(
+                f"{at}: {key}: swept over, expected a key that the sweep leaves alone; "
+                f"set the axis instead: --set sweep.{axis}=[...], or null to drop it"
+            )
+
+
+def _nested(path: tuple[str, ...], text: Document) -> Document:
+    value = text.value
+    for key in reversed(path):
+        value = {key: value}
+    at = Position(text.values[()].source, 1, 1)
+    outer = {path[:i]: at for i in range(len(path) + 1)}
+    values = {(*path, *p): where for p, where in text.values.items()}
+    keys = {(*path, *p): where for p, where in text.keys.items()}
+    return Document(value, {**outer, **keys}, {**outer, **values})
+
+
+def without(mapping: dict[str, Any], key: str) -> dict[str, Any]:
+    return {k: v for k, v in mapping.items() if k != key}

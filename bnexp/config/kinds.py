@@ -1,0 +1,142 @@
+"""From a registry of classes to the schema of {kind: NAME, options...}."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_type_hints
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    create_model,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from bnexp.nn import Registry
+
+
+class Strict(BaseModel):
+    """What every part of a configuration is: frozen, without unknown keys, conversions or NaN."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Either:
+    """Annotation of a union: one message for all its members, instead of one for each."""
+
+    def __init__(self, expected: str) -> None:
+        self.expected = expected
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._validate, handler(source))
+
+    def _validate(self, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise PydanticCustomError("either", "{expected}", {"expected": self.expected}) from None
+
+
+class Options(Strict):
+    """One entry of a registry with its options; a bare name stands for {kind: name}."""
+
+    kind: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        full = handler(schema)
+        resolved = handler.resolve_ref_schema(full)
+        kind = resolved["properties"]["kind"].get("const")
+        return (
+            full if "required" in resolved.keys() - {"kind"} else {"anyOf": [{"const": kind}, full]}
+        )
+
+
+def make(registry: Registry, options: Options) -> Any:
+    """The registry's object: its dialect's values, overridden by the options that are given."""
+    given = {name: v for name, v in options if name not in ("kind", "dialect") and v is not None}
+    preset = _dialects(registry[options.kind]).get(getattr(options, "dialect", None) or "", {})
+    return registry[options.kind](**{**preset, **given})
+
+
+class OneOf:
+    """Annotation of a field: one of a registry's kinds, or also none."""
+
+    def __init__(self, registry: Registry, or_none: bool = False) -> None:
+        self.registry, self.or_none = registry, or_none
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        kinds = tuple(
+            Annotated[_options(self.registry[name], name), Tag(name)] for name in self.registry
+        )
+        # Two members at the least, or Union collapses and forgets its tags.
+        members: Any = Union[(*kinds, Annotated[_Never, Tag("")])]  # type: ignore[valid-type]
+        schema = handler.generate_schema(Annotated[members, Discriminator(_kind)])
+        if not self.or_none:
+            return schema
+        nullable = core_schema.nullable_schema(schema)
+        return core_schema.no_info_before_validator_function(_none, nullable)
+
+
+class _Never(Options):
+    kind: Literal[""]
+
+
+def _none(value: Any) -> Any:
+    return None if value == "none" else value
+
+
+def _kind(value: Any) -> str | None:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", value)
+    return kind if isinstance(kind, str) and kind else None
+
+
+def _dialects(cls: type) -> dict[str, dict[str, Any]]:
+    return getattr(cls, "DIALECTS", {})
+
+
+@cache
+def _options(cls: type, name: str) -> type[Options]:
+    fields: dict[str, Any] = {"kind": (Literal[name], ...)}
+    if _dialects(cls):
+        names = Literal[tuple(_dialects(cls))]  # type: ignore[valid-type]
+        text = "a named set of conventions; the other keys are settable over it"
+        fields["dialect"] = (names, Field(next(iter(_dialects(cls))), description=text))
+    fields.update(_knobs(cls))
+    made: type[Options] = create_model(f"{cls.__name__}Options", __base__=Options, **fields)
+    return made
+
+
+def _knobs(cls: type) -> Iterator[tuple[str, Any]]:
+    hints = get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        about = {"description": field.metadata.get("doc"), **field.metadata.get("bounds", {})}
+        kind = hints[field.name]
+        if _dialects(cls):  # what is not given is the dialect's
+            yield field.name, (kind | None, Field(None, **about))
+        elif field.default is dataclasses.MISSING:
+            yield field.name, (kind, Field(**about))
+        else:
+            yield field.name, (kind, Field(field.default, **about))

@@ -1,0 +1,93 @@
+"""From an experiment's file and overrides to a validated `Experiment`, or all errors at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from bnexp.config import messages, names, rules, shipped
+from bnexp.config.document import override, read
+from bnexp.config.messages import Problem
+from bnexp.config.schema import Experiment
+from bnexp.config.writing import flow
+from bnexp.config.yaml_text import Document
+from bnexp.errors import ConfigError
+
+MAX_PROBLEMS = 20
+
+
+@dataclass(frozen=True)
+class Config:
+    """A validated experiment, its plain values, and where in which text each of them stands."""
+
+    experiment: Experiment
+    document: Document
+    folder: FilePath
+
+    @property
+    def name(self) -> str:
+        return self.experiment.name
+
+
+def load_config(
+    experiment: str | FilePath,
+    overrides: Mapping[str, Any] | None = None,
+    assignments: Iterable[str] = (),
+) -> Config:
+    """Load a shipped experiment by name, or a YAML file by path.
+
+    `overrides` maps dotted keys to values; `assignments` are texts KEY=VALUE, the value in YAML.
+    Raises ConfigError with every problem found, as `file:line:column: key: what, expected, got`.
+    """
+    path = shipped.find(str(experiment))
+    document = read(path)
+    given = [f"{key}={flow(value)}" for key, value in (overrides or {}).items()]
+    for assignment in (*given, *assignments):
+        document = override(document, assignment)
+    return validate(document, path.resolve().parent)
+
+
+def validate(document: Document, folder: FilePath) -> Config:
+    """The document as a Config. Relative data folders are looked for in `folder`."""
+    try:
+        experiment = Experiment.model_validate(document.value)
+    except ValidationError as error:
+        raise problems_error(schema_problems(error, document.value), document) from None
+    broken = rules.problems(experiment, experiment.random.stream)
+    if broken:
+        raise problems_error(broken, document)
+    return Config(experiment, document, folder)
+
+
+def schema_problems(error: ValidationError, data: Any) -> list[Problem]:
+    """pydantic's errors about `data` in our words."""
+    entries = error.errors()
+    unknown = any(entry["type"] == "extra_forbidden" for entry in entries)
+    schema = Experiment.model_json_schema() if unknown else {}
+    problems = []
+    for entry in entries:
+        path = messages.real_path(entry["loc"], data, entry["type"])
+        extra = entry["type"] == "extra_forbidden"
+        problems.append(
+            messages.problem(entry, path, names.allowed(schema, data, path[:-1]) if extra else [])
+        )
+    return problems
+
+
+def problems_error(problems: Iterable[Problem], document: Document) -> ConfigError:
+    """All problems, each with its place in the document's texts, as one error."""
+    lines = messages.lines(problems, document)
+    more = [f"... and {len(lines) - MAX_PROBLEMS} more"] if len(lines) > MAX_PROBLEMS else []
+    return ConfigError("\n".join([*lines[:MAX_PROBLEMS], *more]))
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of an experiment's file, `extends` included."""
+    schema = Experiment.model_json_schema()
+    extends = {"type": "string", "description": "another experiment: values here win over its"}
+    schema["properties"] = {"extends": extends, **schema["properties"]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,129 @@
+"""Validation errors as `file:line:column: key: what, expected, got`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bnexp.config.yaml_text import Document, Path, Position
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, and the path of the key it is about."""
+
+    path: Path
+    text: str
+    at_key: bool = False  # point at the key, not at its value
+
+
+def lines(problems: Iterable[Problem], document: Document) -> list[str]:
+    """The problems in the order of their places, each once."""
+    placed = sorted(
+        ((_place(problem, document), problem) for problem in problems),
+        key=lambda pair: (pair[0].source, pair[0].line, pair[0].column),
+    )
+    return list(dict.fromkeys(f"{at}: {dotted(p.path)}: {p.text}" for at, p in placed))
+
+
+def _place(problem: Problem, document: Document) -> Position:
+    """Where the problem's key or value stands, or the nearest mapping around it."""
+    path = problem.path
+    at = document.keys.get(path) if problem.at_key else None
+    while at is None:
+        at = document.values.get(path)
+        path = path[:-1]
+    return at
+
+
+def dotted(path: Path) -> str:
+    name = ".".join(str(part) for part in path)
+    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", name) or "the experiment"
+
+
+_BOUNDS = {
+    "greater_than": "a number > {gt}",
+    "greater_than_equal": "a number >= {ge}",
+    "less_than": "a number < {lt}",
+    "less_than_equal": "a number <= {le}",
+    "too_short": "at least {min_length} values",
+    "too_long": "at most {max_length} values",
+    "string_too_short": "a text",
+    "literal_error": "{expected}",
+    "either": "{expected}",
+    "finite_number": "a finite number",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "string_type": "a text",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "tuple_type": "a list",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "string_pattern_mismatch": "letters, digits, '-', '_' and '.', a letter or digit first, at "
+    "most 64",
+    "too_many": "fewer",
+}
+
+
+def problem(error: Mapping[str, Any], path: Path, names: list[str]) -> Problem:
+    """One of pydantic's errors in our words. `names` are the keys allowed where it happened."""
+    got = shown(error["input"])
+    context = error.get("ctx", {})
+    if error["type"] == "missing":
+        return Problem(path, "required key is missing, expected a value, got nothing; add it")
+    if error["type"] == "extra_forbidden":
+        return Problem(path, f"unknown key, expected {choice(str(path[-1]), names)}", at_key=True)
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return _kind(path, context, error["input"], got)
+    numbers = {name: f"{v:g}" if isinstance(v, float) else v for name, v in context.items()}
+    expected = _BOUNDS.get(error["type"], error["msg"]).format(**numbers)
+    return Problem(path, f"not a valid value, expected {expected}, got {got}")
+
+
+def _kind(path: Path, context: Mapping[str, Any], value: Any, got: str) -> Problem:
+    kinds = re.findall(r"'([^']+)'", context.get("expected_tags", ""))
+    kinds += ["none"] if path[-1] == "norm" else []
+    if "tag" not in context:
+        return Problem(path, f"no kind given, expected a name or {{kind: NAME, ...}}, got {got}")
+    inner = (*path, "kind") if isinstance(value, Mapping) else path
+    return Problem(inner, f"unknown kind, expected {choice(context['tag'], kinds)}")
+
+
+def choice(got: str, names: list[str]) -> str:
+    """The allowed names, what came instead, and the nearest of them."""
+    near = difflib.get_close_matches(got, names, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    allowed = ", ".join(names) if len(names) > 1 else names[0] if names else "no key here"
+    return f"{'one of ' if len(names) > 1 else ''}{allowed}, got {got!r}{hint}"
+
+
+def real_path(location: tuple[int | str, ...], data: Any, kind: str) -> Path:
+    """pydantic's location without the union members that it names on the way."""
+    path: list[int | str] = []
+    for i, part in enumerate(location):
+        last_missing = kind == "missing" and i == len(location) - 1
+        if last_missing or _inside(data, part):
+            path.append(part)
+            data = None if last_missing else data[part]
+    return tuple(path)
+
+
+def _inside(data: Any, part: int | str) -> bool:
+    if isinstance(data, Mapping):
+        return part in data
+    return isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
+
+
+def shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping" if value else "an empty mapping"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

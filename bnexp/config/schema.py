@@ -1,0 +1,167 @@
+"""The schema of an experiment. What a key means stands in its description."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from bnexp.config.figures import Figure
+from bnexp.config.kinds import Either, OneOf, Options, Strict
+from bnexp.nn import ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS
+
+MAX_LAYERS = 200
+MAX_WIDTH = 20_000
+MAX_STEPS = 10_000_000
+MAX_SEEDS = 1_000
+
+Count = Annotated[int, Field(ge=1)]
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Step = Annotated[int, Field(ge=0, le=MAX_STEPS)]
+Activation = Annotated[Options, OneOf(ACTIVATIONS)]
+Initialiser = Annotated[Options, OneOf(INITIALISERS)]
+Normaliser = Annotated[Options | None, OneOf(NORMALISERS, or_none=True)]
+Optimiser = Annotated[Options, OneOf(OPTIMISERS)]
+
+
+def text(default: Any, description: str, **rest: Any) -> Any:
+    """A field with its meaning; the default goes through the same validation as a given value."""
+    return Field(default, description=description, validate_default=True, **rest)
+
+
+def some(least: int) -> Any:
+    return Annotated[
+        Annotated[int, Field(ge=least)] | Literal["all"], Either(f"a number from {least}, or all")
+    ]
+
+
+class Data(Strict):
+    """Which images."""
+
+    name: str = text("mnist", "mnist, mnist-5k, synthetic, or a folder of IDX files", min_length=1)
+    train: some(1) = text("all", "how many training images, from the first")
+    test: some(0) = text(
+        0, "how many test images are scored, from the first; 0 leaves the test columns empty"
+    )
+
+
+class Mlp(Strict):
+    """Dense - [norm] - activation for each hidden width, then a dense output layer of 10 classes."""
+
+    kind: Literal["mlp"] = text("mlp", "a multilayer perceptron")
+    hidden: tuple[Width, ...] = Field(
+        description="widths of the hidden layers", max_length=MAX_LAYERS, strict=False
+    )
+    activation: Activation = text("relu", "the hidden layers' activation")
+    norm: Normaliser = text("none", "normalisation between dense layer and activation, or none")
+    init: Initialiser = text("he", "how weights are drawn; biases start at 0")
+    layer_init: dict[str, Initialiser] = text(
+        {}, "another init for one layer: 1 is the first hidden layer, output the last layer"
+    )
+
+
+class Every(Strict):
+    """Evaluate after every so many steps, from the first multiple on."""
+
+    every: Count
+
+
+Points = Annotated[
+    Literal["book", "epoch", "cs231n"]
+    | Every
+    | Annotated[tuple[Step, ...], Field(strict=False, min_length=1, max_length=100_000)]
+    | None,
+    Either("book, epoch, cs231n, {every: number}, or a list of steps"),
+]
+
+
+class Train(Strict):
+    """How the networks are trained and when they are scored."""
+
+    epochs: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = text(None, "passes over the data")
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = text(None, "updates, not epochs")
+    batch_size: Count = Field(description="images a step")
+    sampling: Literal["with_replacement", "shuffle"] = text(
+        "shuffle", "how a batch is drawn; shuffle: each epoch a new permutation of the data"
+    )
+    optimizer: Optimiser = text("sgd", "the update rule and its learning rate")
+    precision: Literal["float32", "float64"] = text("float32", "of all arithmetic in training")
+    evaluate: Points = text(
+        None,
+        "after which steps the networks are scored; with E steps an epoch, epoch: E, 2E, ...; "
+        "book: 1, E+1, 2E+1, ...; cs231n: 1, E, 2E, ...; {every: n}; or a list of steps. "
+        "Training stops at the last of them. Default: book with the book's stream, else epoch",
+    )
+    evaluate_train: some(1) = text("all", "how many training images are scored, from the first")
+
+
+class Random(Strict):
+    """Where random numbers come from."""
+
+    stream: Literal["independent", "book"] = text(
+        "independent",
+        "independent: one generator for a seed's weights and one for its batches, shared by all "
+        "networks of that seed; book: numpy.random.seed(seed) and the draws in the book's order",
+    )
+    seeds: tuple[Seed, ...] = text(
+        (0,), "one network for each seed", strict=False, min_length=1, max_length=MAX_SEEDS
+    )
+
+
+class Setting(Strict):
+    """What determines one network's numbers, but for its seed."""
+
+    data: Data = text({}, "which images")
+    model: Mlp = Field(description="which network")
+    train: Train = Field(description="how it is trained")
+
+
+Ends = Annotated[tuple[float, float, Count], Field(strict=False)]
+
+
+class Linspace(Strict):
+    linspace: Ends = Field(description="[start, stop, number], evenly spaced")
+
+
+class Logspace(Strict):
+    logspace: Ends = Field(description="[start, stop, number], the ends as powers of ten")
+
+
+class Geomspace(Strict):
+    geomspace: Ends = Field(description="[start, stop, number], a constant factor apart")
+
+
+Values = Annotated[
+    Annotated[tuple[Any, ...], Field(strict=False, min_length=1)] | Linspace | Logspace | Geomspace,
+    Either("a list of values, or linspace, logspace or geomspace: [start, stop, number]"),
+]
+
+
+class Sweep(Strict):
+    """Dotted keys and their values: the product of all; those under `zip` move together."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Values]
+    zip: dict[str, Values] = text({}, "dotted key -> values, all of one length")
+
+    def axes(self) -> Mapping[str, Any]:
+        return self.__pydantic_extra__
+
+
+class Experiment(Setting):
+    """One experiment: a setting, what is swept over, and what is drawn."""
+
+    name: str = Field(
+        description="of the experiment and of its run directory",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+    )
+    title: str = text("", "one line for lists and figures")
+    source: str = text("", "where the experiment is published")
+    description: str = text("", "the question, and what to look at")
+    random: Random = text({}, "seeds and the random stream")
+    sweep: Sweep = text({}, "dotted key -> values: one network for each combination")
+    figures: tuple[Figure, ...] | None = text(
+        None, "what is drawn; default: panels, and scale where a number is swept", strict=False
+    )

@@ -1,0 +1,48 @@
+"""Plain values as YAML text that the strict reader reads back as the same values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# Read as text by every YAML reader; everything else is quoted.
+_PLAIN = re.compile(r"(?!(?i:true|false|yes|no|on|off|null|y|n)$)[A-Za-z][A-Za-z0-9_.-]*")
+_ESCAPES = {'"': r"\"", "\\": r"\\", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
+
+
+def flow(value: Any) -> str:
+    """A value on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_text(str(k))}: {flow(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(flow(v) for v in value) + "]"
+    if value is None or isinstance(value, bool):
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, float):
+        return repr(float(value)).replace("inf", ".inf").replace("nan", ".nan")
+    return str(int(value)) if isinstance(value, int) else _text(str(value))
+
+
+def block(mapping: Mapping[str, Any]) -> str:
+    """A mapping as indented lines, lists and short mappings on one line each."""
+    return "".join(f"{line}\n" for line in _lines(mapping, ""))
+
+
+def _lines(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for key, value in mapping.items():
+        line = f"{indent}{_text(key)}: {flow(value)}"
+        if isinstance(value, Mapping) and value and len(line) > 80:
+            yield f"{indent}{_text(key)}:"
+            yield from _lines(value, f"{indent}  ")
+        else:
+            yield line
+
+
+def _text(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return text
+    escaped = "".join(
+        _ESCAPES.get(c, c) if c.isprintable() or c in _ESCAPES else f"\\U{ord(c):08X}" for c in text
+    )
+    return f'"{escaped}"'

@@ -1,0 +1,46 @@
+"""Data sets: what there is (`catalog`), `load`, and `fetch`, `verify`, `info` for the files.
+
+Names are imported on first use, so that `bnexp.data.catalog` costs no import of numpy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bnexp.data.catalog import DATASETS, DatasetFacts, is_folder
+    from bnexp.data.checks import FileCheck, info, verify
+    from bnexp.data.dataset import Dataset
+    from bnexp.data.download import fetch
+    from bnexp.data.loading import load
+
+_HOMES = {
+    "DATASETS": "catalog",
+    "DatasetFacts": "catalog",
+    "is_folder": "catalog",
+    "FileCheck": "checks",
+    "info": "checks",
+    "verify": "checks",
+    "Dataset": "dataset",
+    "fetch": "download",
+    "load": "loading",
+}
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "DatasetFacts",
+    "FileCheck",
+    "fetch",
+    "info",
+    "is_folder",
+    "load",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

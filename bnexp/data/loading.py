@@ -1,0 +1,99 @@
+"""From a data set's name to its arrays: a table of loaders, one a name, and folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from bnexp.data import catalog
+from bnexp.data.cache import cached, entry_key
+from bnexp.data.dataset import Content, Dataset, assemble
+from bnexp.data.download import fetch
+from bnexp.data.idxset import find_files, parse_set, refuse_swapped
+from bnexp.data.places import cache_folder, data_folder, expand, mnist_folder
+from bnexp.data.sample import find_sample, parse_sample
+from bnexp.data.synthetic import make_synthetic
+from bnexp.data.unpack import read_file
+from bnexp.errors import DataError
+
+PATIENCE = 1.5  # seconds a wait; one look and two mirrors then stay below five without a network
+
+
+def load(
+    name: str,
+    *,
+    data_dir: str | Path | None = None,
+    base: str | Path | None = None,
+    cache: str | Path | None = None,
+) -> Dataset:
+    """The data set of this name: one of `catalog.DATASETS`, or a folder of four IDX files.
+
+    `data_dir` (else BNEXP_DATA_DIR) holds the files of `mnist` or `mnist-5k`; without one, `mnist`
+    lies in the cache and is downloaded if need be. A relative folder is relative to `base` (else
+    the working directory). `cache` (else BNEXP_CACHE_DIR, else the system's) also keeps the
+    unpacked arrays: a later load costs one hashing of the files and of the arrays (MNIST: some
+    tens of milliseconds), so worker processes simply call `load` again.
+
+    Raises DataError if the data are missing, damaged, or do not belong together.
+    """
+    store = cache_folder(cache)
+    if catalog.is_folder(name):
+        return _load_idx(name, _resolve(name, base), store)
+    if name not in LOADERS:
+        raise DataError(_unknown(name))
+    return LOADERS[name](data_folder(data_dir), store)
+
+
+def _load_mnist(folder: Path | None, cache: Path) -> Dataset:
+    if folder is None:
+        fetch(cache, catalog.MIRRORS, catalog.MNIST_FILES, timeout=PATIENCE)
+        folder = mnist_folder(cache)
+    return _load_idx("mnist", folder, cache)
+
+
+def _load_sample(folder: Path | None, cache: Path) -> Dataset:
+    path = find_sample(folder)
+    raw = read_file(path)
+    content = cached(cache, entry_key([b"sample 1", raw]), lambda: parse_sample(raw, path))
+    return assemble("mnist-5k", content, f"5,000 MNIST images from {path}")
+
+
+def _load_synthetic(folder: Path | None, cache: Path) -> Dataset:
+    return assemble("synthetic", Content.of(make_synthetic()), "made by bnexp")
+
+
+LOADERS = {"mnist": _load_mnist, "mnist-5k": _load_sample, "synthetic": _load_synthetic}
+
+
+def _load_idx(name: str, folder: Path, cache: Path) -> Dataset:
+    files = find_files(folder)
+    raw = {role: read_file(path) for role, path in files.items()}
+    content = cached(cache, entry_key(raw.values()), lambda: parse_set(raw, files))
+    refuse_swapped(content.digests, files)
+    return assemble(name, content, f"{_likeness(content.digests)}, from {folder}")
+
+
+def _likeness(digests: Mapping[str, str]) -> str:
+    """In words, how many of the four arrays are MNIST's own."""
+    foreign = [
+        file.role for file in catalog.MNIST_FILES if digests[file.role] != file.content_sha256
+    ]
+    if not foreign:
+        return "canonical MNIST"
+    if len(foreign) == len(catalog.ROLES):
+        return "IDX files other than MNIST"
+    return f"MNIST with other {' and '.join(foreign).replace('_', ' ')}"
+
+
+def _resolve(name: str, base: str | Path | None) -> Path:
+    return expand(base or ".") / expand(name)
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, LOADERS, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return (
+        f"data: no data set is called {name!r}.{hint} Known: {', '.join(LOADERS)}; "
+        "for a folder of IDX files write a path, such as ./my-digits."
+    )

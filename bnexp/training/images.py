@@ -1,0 +1,40 @@
+"""Images as the networks see them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from bnexp.nn import Array
+from bnexp.nn.loss import Labels
+
+# Below this size the numbers are made once and kept; above it, batch by batch from the (often
+# memory-mapped) bytes, so that 60,000 images in float64 do not cost 376 MB in every process.
+KEPT_BYTES = 64 * 2**20
+
+
+class Images:
+    """Pixels in [0, 1] and labels; `pixels` are bytes (n, ...), kept as they are where large.
+
+    A pixel is byte / 255 in float32 whatever `dtype` is, as in the book's loader.
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8], labels: Labels, dtype: DTypeLike) -> None:
+        self.dtype = np.dtype(dtype)
+        self.labels = labels
+        small = pixels.size * self.dtype.itemsize <= KEPT_BYTES
+        self._pixels: NDArray[Any] = self._numbers(pixels) if small else pixels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: Any) -> tuple[Array, Labels]:
+        """Numbers and labels at `indices`, an index array or a slice."""
+        return self._numbers(self._pixels[indices]), self.labels[indices]
+
+    def _numbers(self, pixels: NDArray[Any]) -> Array:
+        if pixels.dtype != np.uint8:
+            return pixels
+        return np.divide(pixels, np.float32(255), dtype=np.float32).astype(self.dtype, copy=False)

@@ -1,0 +1,112 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnexp.nn import Array, Network, Optimiser, Parameters, SoftmaxCrossEntropy, State
+from bnexp.training.evaluation import evaluate, evaluation_state
+from bnexp.training.images import Images
+
+Indices = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class History:
+    """What a stack of K networks leaves: E evaluations and the final parameters and state.
+
+    `metrics` maps train_loss, train_accuracy and, with a test set, test_loss and test_accuracy to
+    (K, E). `diverged_at` (K,) is the first step at which a loss was not finite, -1 for none.
+    """
+
+    steps: NDArray[np.int64]
+    metrics: dict[str, NDArray[np.float64]]
+    diverged_at: NDArray[np.int64]
+    parameters: tuple[Parameters, ...]
+    state: tuple[State, ...]
+
+
+@dataclass
+class _Stack:
+    """The arrays that change: K networks at one step."""
+
+    network: Network
+    optimiser: Optimiser
+    lr: Array
+    parameters: tuple[Parameters, ...]
+    state: tuple[State, ...]
+    moments: list[State]
+
+    def update(self, x: Array, labels: Indices) -> Array:
+        """One step on a batch (K or 1, N, ...); returns each network's loss before it, (K,)."""
+        loss = SoftmaxCrossEntropy()
+        logits, caches, self.state = self.network.forward(
+            self.parameters, self.state, x, train=True
+        )
+        losses, probabilities = loss.per_sample(logits, labels)
+        gradients = self.network.backward(
+            self.parameters, caches, loss.gradient(probabilities, labels)
+        )
+        self.moments = [
+            self.optimiser.update(p, g, m, self.lr)
+            for p, g, m in zip(self.parameters, gradients, self.moments, strict=True)
+        ]
+        return losses.mean(axis=-1)
+
+
+def train(
+    network: Network,
+    optimiser: Optimiser,
+    lr: Array,
+    parameters: Sequence[Parameters],
+    state: Sequence[State],
+    batches: Iterator[Indices],
+    points: Sequence[int],
+    train_set: Images,
+    test_set: Images | None = None,
+    scored: Images | None = None,
+    batch_size: int = 100,
+    on_step: Callable[[], None] = lambda: None,
+) -> History:
+    """Train K networks up to the last of the evaluation `points` (steps, 0 = before the first).
+
+    `lr` is (K, 1, 1); each of `batches` is an index array (K, N), or (1, N) when all networks see
+    the same one. `scored` are the training images that are evaluated, by default all. The given
+    parameters are left as they are. Numbers that stop being finite are a result, never a warning.
+    """
+    copies = tuple({name: w.copy() for name, w in p.items()} for p in parameters)
+    stack = _Stack(
+        network, optimiser, lr, copies, tuple(state), [optimiser.init(p) for p in copies]
+    )
+    sets = {"train": scored or train_set, **({"test": test_set} if test_set else {})}
+    diverged_at = np.full(lr.shape[0], -1)
+    rows: list[dict[str, NDArray[np.float64]]] = []
+    with np.errstate(all="ignore"):
+        for step in range(points[-1] + 1):
+            if step > 0:
+                losses = stack.update(*train_set.batch(next(batches)))
+                diverged_at[(diverged_at < 0) & ~np.isfinite(losses)] = step
+                on_step()
+            if step in points:
+                rows.append(_scores(stack, sets, train_set, batch_size))
+                finite = np.isfinite(rows[-1]["train_loss"])
+                diverged_at[(diverged_at < 0) & ~finite] = step
+    metrics = {name: np.stack([row[name] for row in rows], axis=-1) for name in rows[0]}
+    return History(np.array(points), metrics, diverged_at, stack.parameters, stack.state)
+
+
+def _scores(
+    stack: _Stack, sets: dict[str, Images], train_set: Images, batch_size: int
+) -> dict[str, NDArray[np.float64]]:
+    network, parameters = stack.network, stack.parameters
+    state = evaluation_state(network, parameters, stack.state, train_set, batch_size)
+    row = {}
+    for name, images in sets.items():
+        scores = evaluate(network, parameters, state, images)
+        row[f"{name}_loss"], row[f"{name}_accuracy"] = scores.loss, scores.accuracy
+    return row

@@ -1,0 +1,264 @@
+"""Folders of IDX files: what is read, and what is refused with which message."""
+
+import gzip
+import os
+import struct
+import tracemalloc
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bnexp.data import load
+from bnexp.errors import DataError
+
+REAL = os.environ.get("BNEXP_DATA_DIR")
+NAMES = {
+    "train_images": "train-images-idx3-ubyte",
+    "train_labels": "train-labels-idx1-ubyte",
+    "test_images": "t10k-images-idx3-ubyte",
+    "test_labels": "t10k-labels-idx1-ubyte",
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("BNEXP_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("BNEXP_DATA_DIR", raising=False)
+
+
+def idx_bytes(array):
+    head = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+    return head + array.astype(np.uint8).tobytes()
+
+
+def small_arrays(shape=(4, 3)):
+    rng = np.random.default_rng(7)
+    return {
+        "train_images": rng.integers(0, 256, (20, *shape)),
+        "train_labels": np.arange(20) % 10,
+        "test_images": rng.integers(0, 256, (6, *shape)),
+        "test_labels": np.arange(6),
+    }
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A sound folder of four unpacked files; tests damage one of them."""
+    place = tmp_path / "digits"
+    place.mkdir()
+    for role, array in small_arrays().items():
+        (place / NAMES[role]).write_bytes(idx_bytes(array))
+    return place
+
+
+def complaint(folder):
+    with pytest.raises(DataError) as caught:
+        load(str(folder))
+    return str(caught.value)
+
+
+def test_images_get_one_channel_and_labels_int64(folder):
+    expected = small_arrays()
+    data = load(str(folder))
+    assert data.train_images.shape == (20, 4, 3, 1)
+    assert data.train_images.dtype == np.uint8
+    assert data.train_labels.dtype == np.int64
+    np.testing.assert_array_equal(data.train_images[..., 0], expected["train_images"])
+    np.testing.assert_array_equal(data.test_images[..., 0], expected["test_images"])
+    np.testing.assert_array_equal(data.train_labels, expected["train_labels"])
+    np.testing.assert_array_equal(data.test_labels, expected["test_labels"])
+    assert data.classes == 10
+    assert data.origin == f"IDX files other than MNIST, from {folder}"
+
+
+def test_arrays_are_read_only(folder):
+    data = load(str(folder))
+    for array in (data.train_images, data.train_labels):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
+def test_digest_is_that_of_the_four_unpacked_files(folder):
+    digests = [sha256((folder / name).read_bytes()).hexdigest() for name in NAMES.values()]
+    assert load(str(folder)).sha256 == sha256("".join(digests).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("dots", [False, True])
+@pytest.mark.parametrize("packed", [False, True])
+def test_spelling_and_packing_do_not_matter(folder, packed, dots):
+    before = load(str(folder)).sha256
+    for name in NAMES.values():
+        raw = (folder / name).read_bytes()
+        (folder / name).unlink()
+        spelt = name.replace("-idx", ".idx") if dots else name
+        target = folder / (spelt + ".gz" * packed)
+        target.write_bytes(gzip.compress(raw) if packed else raw)
+    assert load(str(folder)).sha256 == before
+
+
+def test_unpacked_content_under_a_gz_name_is_accepted(folder):
+    name = NAMES["train_images"]
+    (folder / name).rename(folder / f"{name}.gz")
+    assert load(str(folder)).train_images.shape == (20, 4, 3, 1)
+
+
+def test_colour_images_of_four_dimensions(folder):
+    for role, array in small_arrays((4, 3, 3)).items():
+        (folder / NAMES[role]).write_bytes(idx_bytes(array))
+    assert load(str(folder)).test_images.shape == (6, 4, 3, 3)
+
+
+def test_shape_is_part_of_the_digest(folder):
+    before = load(str(folder)).sha256
+    for role in ("train_images", "test_images"):
+        array = small_arrays()[role]
+        (folder / NAMES[role]).write_bytes(idx_bytes(array.reshape(-1, 3, 4)))
+    assert load(str(folder)).sha256 != before
+
+
+def test_more_than_ten_classes(folder):
+    labels = np.arange(20) + 5
+    (folder / NAMES["train_labels"]).write_bytes(idx_bytes(labels))
+    assert load(str(folder)).classes == 25
+
+
+def test_relative_folder_is_relative_to_base(folder, monkeypatch):
+    assert load("./digits", base=folder.parent).train_labels.shape == (20,)
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("USERPROFILE", str(folder.parent))
+    assert load("~/digits").test_labels.shape == (6,)
+    assert load(str(folder), base="/nowhere").test_labels.shape == (6,)
+
+
+def test_mnist_reads_any_set_of_that_form_from_a_data_dir(folder, monkeypatch):
+    expected = load(str(folder)).sha256
+    by_argument = load("mnist", data_dir=folder)
+    monkeypatch.setenv("BNEXP_DATA_DIR", str(folder))
+    assert by_argument.sha256 == load("mnist").sha256 == expected
+    assert by_argument.origin.startswith("IDX files other than MNIST")
+
+
+def test_missing_files_are_named_with_what_is_there(folder):
+    (folder / NAMES["test_labels"]).rename(folder / "labels.bin")
+    message = complaint(folder)
+    assert f"{folder}: missing t10k-labels-idx1-ubyte.gz" in message
+    assert "the folder holds labels.bin, t10k-images-idx3-ubyte, train-images" in message
+    assert "--data-dir DIR or BNEXP_DATA_DIR" in message
+
+
+def test_missing_folder(tmp_path):
+    assert "there is no such folder" in complaint(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_truncated_data_say_expected_and_got(folder, packed):
+    path = folder / NAMES["train_images"]
+    raw = path.read_bytes()[:-5]
+    path.write_bytes(gzip.compress(raw) if packed else raw)
+    message = complaint(folder)
+    assert str(path) in message
+    assert "promises 240 bytes of data, got 235" in message
+
+
+@pytest.mark.parametrize("kept", [-3, 15])
+def test_truncated_gzip_stream(folder, kept):
+    path = folder / NAMES["train_images"]
+    path.write_bytes(gzip.compress(path.read_bytes())[:kept])
+    message = complaint(folder)
+    assert f"{path}: the file is truncated: expected a complete gzip stream" in message
+
+
+def test_damaged_gzip_stream(folder):
+    path = folder / NAMES["train_images"]
+    packed = bytearray(gzip.compress(path.read_bytes()))
+    packed[-6] ^= 1  # in the checksum
+    path.write_bytes(packed)
+    assert f"{path}: damaged gzip data (CRC check failed" in complaint(folder)
+
+
+def test_trailing_bytes_are_refused(folder):
+    path = folder / NAMES["test_labels"]
+    path.write_bytes(path.read_bytes() + b"x")
+    assert "promises 6 bytes of data, but more follow" in complaint(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "got an empty file"),
+        (b"<!DOCTYPE html>", "expected it to begin with 00 00 08, got 3c 21 44 4f"),
+        (b"\0\0\x0d\3" + b"\0" * 12, "got 00 00 0d 03"),
+        (b"\0\0\x08\3\0\0", "truncated in its header: expected 16 bytes"),
+        (idx_bytes(np.zeros((0, 4, 3))), "promises 0 x 4 x 3 bytes; expected 1 to"),
+        (b"\0\0\x08\3" + b"\xff" * 12, "promises 4294967295 x 4294967295 x 4294967295 bytes"),
+        (idx_bytes(np.zeros((20, 12))), "expected an image file (3 or 4 dimensions)"),
+    ],
+)
+def test_what_is_no_image_file(folder, content, words):
+    path = folder / NAMES["train_images"]
+    path.write_bytes(content)
+    message = complaint(folder)
+    assert message.startswith(str(path))
+    assert words in message
+
+
+def test_images_and_labels_swapped(folder):
+    images, labels = folder / NAMES["train_images"], folder / NAMES["train_labels"]
+    swapped = images.read_bytes(), labels.read_bytes()
+    labels.write_bytes(swapped[0])
+    images.write_bytes(swapped[1])
+    message = complaint(folder)
+    assert "got an IDX file of 1. Are the image and label files swapped?" in message
+
+
+def test_counts_must_agree(folder):
+    (folder / NAMES["train_labels"]).write_bytes(idx_bytes(np.arange(6)))
+    assert "got 20 images and 6 labels" in complaint(folder)
+
+
+def test_training_and_test_images_must_have_one_shape(folder):
+    (folder / NAMES["test_images"]).write_bytes(idx_bytes(np.zeros((6, 3, 4))))
+    assert "training images (4, 3, 1), got (3, 4, 1)" in complaint(folder)
+
+
+def test_a_gzip_bomb_is_refused_before_it_unfolds(folder):
+    path = folder / NAMES["train_images"]
+    bomb = gzip.compress(path.read_bytes() + bytes(1 << 26), compresslevel=1)
+    path.write_bytes(bomb)
+    tracemalloc.start()
+    message = complaint(folder)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "promises 240 bytes of data, but more follow" in message
+    assert peak < 8 * len(bomb) < 1 << 23
+
+
+def test_mnist_with_training_and_test_files_swapped_is_recognised(folder, monkeypatch):
+    from bnexp.data import catalog, idxset
+
+    files = []
+    other = {"train": "test", "test": "train"}
+    for file in catalog.MNIST_FILES:
+        part, kind = file.role.split("_")
+        content = sha256((folder / NAMES[f"{other[part]}_{kind}"]).read_bytes()).hexdigest()
+        files.append(catalog.IdxFile(file.role, file.name, file.gzip_sha256, content))
+    monkeypatch.setattr(idxset, "MNIST_FILES", tuple(files))
+    message = complaint(folder)
+    assert "the training and test files are swapped" in message
+    assert "expected MNIST's train images, got its test images. Rename the files." in message
+
+
+@pytest.mark.skipif(not REAL, reason="BNEXP_DATA_DIR does not point to the MNIST files")
+def test_real_mnist():
+    from bnexp.data import DATASETS
+
+    data = load("mnist", data_dir=REAL)
+    assert data.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
+    counts = np.bincount(data.train_labels[:1000]).tolist()
+    assert counts == [97, 116, 99, 93, 105, 92, 94, 117, 87, 100]
+    assert data.train_images.shape == (DATASETS["mnist"].train, 28, 28, 1)
+    assert data.test_images.shape == (DATASETS["mnist"].test, 28, 28, 1)
+    assert data.sha256 == DATASETS["mnist"].sha256
+    assert data.origin == f"canonical MNIST, from {Path(REAL)}"

@@ -1,0 +1,390 @@
+"""The strict YAML subset: what is accepted with which type and place, what is refused and where."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bnexp.config.yaml_text import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_NODES,
+    Document,
+    Position,
+    parse,
+    parse_value,
+    read_file,
+)
+from bnexp.errors import ConfigError
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "f.yaml")
+    return str(caught.value)
+
+
+def test_document_holds_plain_values_of_each_type() -> None:
+    text = (
+        "s: text\ni: -12\nf: 0.5\nt: true\nn: null\nempty:\ntilde: ~\nfalse_: false\n"
+        "l: [1, {a: b}]\nday: 2001-12-14\nq: '1'\nd: \"yes\"\nb: |\n  1\nw: >\n  x\n  y\n"
+    )
+    assert parse(text, "f.yaml").value == {
+        "s": "text",
+        "i": -12,
+        "f": 0.5,
+        "t": True,
+        "n": None,
+        "empty": None,
+        "tilde": None,
+        "false_": False,
+        "l": [1, {"a": "b"}],
+        "day": "2001-12-14",
+        "q": "1",
+        "d": "yes",
+        "b": "1\n",
+        "w": "x y\n",
+    }
+
+
+def test_keys_and_values_know_their_places() -> None:
+    document = parse("a: 1\nb:\n  - x\n  - {c: [y]}\nd:\n", "f.yaml")
+    keys = {path: (at.line, at.column) for path, at in document.keys.items()}
+    values = {path: (at.line, at.column) for path, at in document.values.items()}
+    assert keys == {("a",): (1, 1), ("b",): (2, 1), ("b", 1, "c"): (4, 6), ("d",): (5, 1)}
+    assert values == {
+        (): (1, 1),
+        ("a",): (1, 4),
+        ("b",): (3, 3),
+        ("b", 0): (3, 5),
+        ("b", 1): (4, 5),
+        ("b", 1, "c"): (4, 9),
+        ("b", 1, "c", 0): (4, 10),
+        ("d",): (5, 3),
+    }
+
+
+def test_position_reads_as_source_line_column() -> None:
+    assert str(Position("f.yaml", 3, 7)) == "f.yaml:3:7"
+
+
+def test_the_whole_message() -> None:
+    assert refusal("a: yes") == (
+        "f.yaml:1:4: ambiguous text, expected true or false, got 'yes', "
+        "write true or false (or quote it: 'yes')"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0", 0),
+        ("-0", 0),
+        ("+7", 7),
+        ("9" * 18, 10**18 - 1),
+        ("1.0", 1.0),
+        (".5", 0.5),
+        ("-.5", -0.5),
+        ("1e-3", 0.001),
+        ("1E5", 100000.0),
+        ("+1.5", 1.5),
+        ("-2.", -2.0),
+        ("2.e1", 20.0),
+        (".inf", math.inf),
+        ("-.inf", -math.inf),
+        ("1e400", math.inf),
+    ],
+)
+def test_numbers(text: str, value: float) -> None:
+    parsed = parse(f"a: {text}", "f.yaml").value["a"]
+    assert (type(parsed), parsed) == (type(value), value)
+
+
+def test_nan_is_a_float() -> None:
+    assert math.isnan(parse("a: .nan", "f.yaml").value["a"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1.2.3", "inf", "e5", "1e", "0xZ", "_1", "1:99", "+", ".", "y", "\uff11\uff12", "2001-1-1"],
+)
+def test_other_plain_scalars_are_strings(text: str) -> None:
+    assert parse(f"a: {text}", "f.yaml").value == {"a": text}
+
+
+@pytest.mark.parametrize("part", ["0_", "1", "1:", "1:3", ".1", "0x", "e1"])
+def test_a_long_almost_number_is_a_string(part: str) -> None:
+    # A pattern that backtracks over 100,000 characters would not come to an end here.
+    text = part * (100_000 // len(part)) + "x"
+    assert parse(f"a: {text}", "f.yaml").value == {"a": text}
+
+
+def test_integer_keys_become_text() -> None:
+    assert parse("1: x\n'2': y", "f.yaml").value == {"1": "x", "2": "y"}
+
+
+AMBIGUOUS = {
+    "true or false": "True TRUE False FALSE yes Yes YES no No NO on On ON off Off OFF",
+    "null": "Null NULL",
+    ".inf, -.inf or .nan": ".Inf -.INF .NaN",
+    "a decimal number without leading zero": "017 -017 00 08 0o17 0x1F 0b11 0_1",
+    "a number without underscores": "1_000 1_0.5 1.5_0 .5_0 1_0e3",
+    "a decimal number without colons": "1:30 12:30:45 1:30.5 01:30",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "form"), [(text, form) for form, texts in AMBIGUOUS.items() for text in texts.split()]
+)
+def test_ambiguous_plain_scalars_are_refused(text: str, form: str) -> None:
+    message = refusal(f"a:\n  - {text}")
+    assert message.startswith(f"f.yaml:2:5: ambiguous text, expected {form}, got '{text}'")
+    assert message.endswith(f"write {form} (or quote it: '{text}')")
+    assert parse(f"a: '{text}'", "f.yaml").value == {"a": text}
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("", "1:1: empty document, expected a mapping, got nothing, write KEY: VALUE"),
+        ("# only\n", "1:1: empty document"),
+        ("---\n", "2:1: empty document"),
+        ("\n- a", "2:1: list at the top, expected a mapping, got a list"),
+        ("text", "1:1: single value at the top, expected a mapping"),
+        ("a: 1\nb: 2\na: 3", "3:1: duplicate key 'a', expected each key once, got it first at f.y"),
+        ("x: {1: a, '1': b}", "1:11: duplicate key '1', expected each key once, got it first at f"),
+        ("a: &x 1", "1:4: anchor, expected plain values, got '&x'"),
+        ("a: [b, *x]", "1:8: alias, expected plain values, got '*x'"),
+        ("a: !!python/object/apply:os.system [ls]", "1:4: tag, expected plain values, got '!!py"),
+        ("a: !!str 1", "1:4: tag, expected plain values, got '!!str'"),
+        ("a: ! 1", "1:4: tag, expected plain values, got '!'"),
+        ("%YAML 1.1\n---\na: 1", "1:1: directive, expected plain values, got '%YAML'"),
+        ("%TAG ! tag:x,2000:\n---\na: 1", "1:1: directive"),
+        ("%YAML 1." + "9" * 5000, "1:1: directive"),
+        ("a: 1\n---\nb: 2", "2:1: second document, expected one document, got another '---'"),
+        ("a: 1\n---\n", "2:1: second document"),
+        ("a: 1\n...\nb: 2", "3:1: not valid"),
+        ("a: 1\nnull: 2", "2:1: key is not text, expected a name, got 'null'"),
+        ("? \n: 2", "1:2: key is not text, expected a name, got ''"),
+        ("{~: 2}", "1:2: key is not text, expected a name, got '~'"),
+        ("true: 2", "1:1: key is not text, expected a name, got 'true'"),
+        ("{1.5: 2}", "1:2: key is not text, expected a name, got '1.5'"),
+        ("[a]: 2", "1:1: key is not text, expected a name, got a list or mapping"),
+        ("? {a: b}\n: 2", "1:3: key is not text, expected a name, got a list or mapping"),
+        ("on: 2", "1:1: ambiguous text"),
+        ("a: " + "1" * 19, "1:4: integer too long, expected at most 18 digits, got 19 digits"),
+        ("a: -" + "1" * 9999, "1:4: integer too long, expected at most 18 digits, got 9999"),
+        (
+            "a: 1\n\tb: 2",
+            r"2:1: not valid, expected valid YAML, got an error: found character '\t'",
+        ),
+        ("a: 1\nb: x\0y", r"2:5: control character, expected printable text, got '\x00', remove"),
+        ("a: \x1b[0m", r"1:4: control character, expected printable text, got '\x1b'"),
+        ("a: \ud800", r"1:4: control character, expected printable text, got '\ud800'"),
+        ('a: "\\0"', r"1:4: escape of no character, expected text, got '\x00'"),
+        ('a: "\\ud83d"', r"1:4: escape of no character, expected text, got '\ud83d'"),
+        ('a: "\\U00110000"', "1:7: escape beyond Unicode, expected at most 0010FFFF, got '0011"),
+        ('a: "\\UFFFFFFFF"', "1:7: escape beyond Unicode, expected at most 0010FFFF, got 'FFFF"),
+        ("a: b: c", "1:5: not valid, expected valid YAML, got an error: mapping values"),
+    ],
+)
+def test_refused_with_place(text: str, start: str) -> None:
+    assert refusal(text)[: len(start) + 7] == f"f.yaml:{start}"
+
+
+@pytest.mark.parametrize(
+    ("text", "line_column", "end"),
+    [
+        ("a:\n\tb: 2", "2:1", "indent and separate with spaces"),
+        ("a: 1\n b: 2", "2:3", "or quote a value that contains ': '"),
+        ("a: @x", "1:4", "quote the text that begins with it"),
+        ("a: [1,\n", "2:1", "(while parsing a flow node at f.yaml:2:1), close the bracket"),
+        ("a: [1\n", "2:1", "(while parsing a flow sequence at f.yaml:1:4), close the bracket"),
+        ('a: "b', "1:6", "(while scanning a quoted scalar at f.yaml:1:4), close the quote"),
+        ('a: "C:\\data"', "1:8", r"write \\ for a backslash, or use single quotes"),
+        ("- a\nb: 1", "2:1", "check the indentation, brackets and quotes"),
+    ],
+)
+def test_syntax_errors_say_where_and_what_to_do(text: str, line_column: str, end: str) -> None:
+    message = refusal(text)
+    assert message.startswith(f"f.yaml:{line_column}: not valid, expected valid YAML")
+    assert message.endswith(end)
+
+
+def test_alias_bomb_is_refused_at_its_first_anchor() -> None:
+    bomb = "a: &a [x, x]\n" + "".join(f"b{i}: &b{i} [*a, *a]\n" for i in range(99))
+    assert refusal(bomb).startswith("f.yaml:1:4: anchor")
+
+
+def nested(depth: int) -> str:
+    """A text whose deepest list or mapping is at `depth`; the top is 1."""
+    return "a: " + "[" * (depth - 1) + "]" * (depth - 1)
+
+
+def test_depth_limit() -> None:
+    parse(nested(MAX_DEPTH), "f.yaml")
+    assert refusal(nested(MAX_DEPTH + 1)) == (
+        "f.yaml:1:35: nested too deep, expected at most 32 levels, got more, flatten it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[" * 10_000, "1:33"),
+        ("[\n" * 10_000, "33:1"),
+        ("{a: " * 10_000, "1:129"),
+        ("- " * 10_000, "1:65"),
+        ("".join(f"{' ' * i}a:\n" for i in range(700)), "33:33"),
+    ],
+)
+def test_very_deep_nesting_gets_the_same_message(text: str, place: str) -> None:
+    assert refusal(text).startswith(f"f.yaml:{place}: nested too deep")
+
+
+def test_node_limit() -> None:
+    scalars = MAX_NODES - 3  # besides the mapping, its key and the list
+    parse("a:\n" + "- 1\n" * scalars, "f.yaml")
+    assert refusal("a:\n" + "- 1\n" * (scalars + 1)) == (
+        f"f.yaml:{scalars + 2}:3: too many values, expected at most 20000 keys and values, "
+        "got more, make the text smaller"
+    )
+
+
+def test_size_limit(tmp_path: Path) -> None:
+    path = tmp_path / "large.yaml"
+    path.write_bytes(b"a: 1 #" + b"x" * (MAX_BYTES - 6))
+    assert read_file(path).value == {"a": 1}
+    path.write_bytes(b"a: 1 #" + b"x" * (MAX_BYTES - 5))
+    with pytest.raises(ConfigError, match=r"large\.yaml:1:1: too large, expected at most 262144"):
+        read_file(path)
+    assert refusal("é" * (MAX_BYTES // 2 + 1)).startswith("f.yaml:1:1: too large")
+
+
+def test_read_file_names_the_path_as_given(tmp_path: Path) -> None:
+    path = tmp_path / "e.yaml"
+    path.write_bytes("\ufeffname: é\r\nb: 2\r\n".encode())
+    document = read_file(path)
+    assert document.value == {"name": "é", "b": 2}
+    assert document.keys[("name",)] == Position(str(path), 1, 1)
+    assert document.values[("b",)] == Position(str(path), 2, 4)
+
+
+def test_read_file_refuses_other_encodings(tmp_path: Path) -> None:
+    path = tmp_path / "e.yaml"
+    path.write_bytes(b"\xef\xbb\xbfa: 1\nb: \xc3\xa9\xe9\n")
+    place = re.escape(f"{path}:2:5: not UTF-8, expected UTF-8 text, got byte 0xe9, save")
+    with pytest.raises(ConfigError, match=place):
+        read_file(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("", "Is a directory"), ("no.yaml", "No such file or directory")]
+)
+def test_read_file_unreadable(tmp_path: Path, name: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_file(tmp_path / name)
+    assert str(caught.value) == (
+        f"{tmp_path / name}: unreadable, expected a readable file, got: {reason}, check the path"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", None),
+        ("  ", None),
+        ("3", 3),
+        ("1e-2", 0.01),
+        ("mnist", "mnist"),
+        ("[1, a]", [1, "a"]),
+        ("{kind: batch, eps: 1e-5}", {"kind": "batch", "eps": 1e-5}),
+        ("'no'", "no"),
+    ],
+)
+def test_parse_value_takes_any_type(text: str, value: Any) -> None:
+    document = parse_value(text, "--set a")
+    assert document.value == value
+    assert document.values[()] == Position("--set a", 1, 1)
+
+
+def test_parse_value_refuses_as_parse_does() -> None:
+    with pytest.raises(ConfigError, match=r"--set a:1:5: ambiguous text, expected true or false"):
+        parse_value("[1, off]", "--set a")
+
+
+# yaml.safe_dump leaves unquoted some strings that are numbers to us ("1e-3", "08"): leave them out.
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")).filter(
+    lambda text: not re.match(r"[-+]?\.?[0-9]", text)
+)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**18) + 1, 10**18 - 1)
+    | st.floats(allow_nan=False)
+    | texts
+)
+plain = st.recursive(
+    scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=20
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(texts, plain), st.sampled_from([True, False, None]))
+def test_dumped_data_comes_back(data: dict[str, Any], flow: bool | None) -> None:
+    document = parse(yaml.safe_dump(data, default_flow_style=flow), "f.yaml")
+    assert document.value == data
+    assert typed(document.value) == typed(data)
+
+
+@settings(deadline=None)
+@given(plain)
+def test_dumped_value_has_a_place_for_each_part(value: Any) -> None:
+    document = parse_value(yaml.safe_dump([value]), "f.yaml")
+    assert document.value == [value]
+    assert set(document.values) == {()} | set(paths(value, (0,)))
+    assert set(document.keys) == {path for path in paths(value, (0,)) if isinstance(path[-1], str)}
+
+
+def typed(value: Any) -> Any:
+    """The data with types in place of values: 1 == 1.0 == True would hide a wrong one."""
+    if isinstance(value, dict):
+        return {key: typed(part) for key, part in value.items()}
+    return [typed(part) for part in value] if isinstance(value, list) else type(value)
+
+
+def paths(value: Any, path: tuple[str | int, ...]) -> list[tuple[str | int, ...]]:
+    items: list[tuple[str | int, Any]] = []
+    if isinstance(value, dict):
+        items = list(value.items())
+    elif isinstance(value, list):
+        items = list(enumerate(value))
+    return [path, *(inner for key, part in items for inner in paths(part, (*path, key)))]
+
+
+@settings(deadline=None)
+@given(st.text() | st.text("ab01:-?[]{},#&*!|>'\"%@`\\ \n\tx.eU~_=<\ufeff\x85\u2028\0"))
+@example("\ufeff")
+@example('"\\U')
+@example("%")
+def test_any_text_is_parsed_or_refused_with_its_place(text: str) -> None:
+    outcome = parsed_or_refused(text)
+    if isinstance(outcome, ConfigError):
+        pattern = r"f:[1-9]\d*:[1-9]\d*: .+, expected .+, got .+, .+"
+        assert re.fullmatch(pattern, str(outcome)), str(outcome)
+    else:
+        assert set(outcome.values) == set(paths(outcome.value, ()))
+
+
+def parsed_or_refused(text: str) -> Document | ConfigError:
+    try:
+        return parse_value(text, "f")
+    except ConfigError as error:
+        return error
