@@ -1,1 +1,54 @@
-"""bnexp."""
+"""bnexp: see, check and teach what batch normalization does.
+
+    import bnexp
+    config = bnexp.load_config("book_weight_scale", {"train.epochs": 5})
+    result = bnexp.run(config)
+    result.figure("panels")
+
+`bnexp.nn` holds the layers and can be used by itself. Names are imported on first use, so that
+`import bnexp` and `bnexp --help` are quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bnexp import nn
+    from bnexp.config import Config, load_config
+    from bnexp.errors import BnexpError, ConfigError, DataError, StoreError
+    from bnexp.running import Result, run
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Config": "bnexp.config",
+    "load_config": "bnexp.config",
+    "BnexpError": "bnexp.errors",
+    "ConfigError": "bnexp.errors",
+    "DataError": "bnexp.errors",
+    "StoreError": "bnexp.errors",
+    "Result": "bnexp.running",
+    "run": "bnexp.running",
+}
+
+__all__ = [
+    "BnexpError",
+    "Config",
+    "ConfigError",
+    "DataError",
+    "Result",
+    "StoreError",
+    "load_config",
+    "nn",
+    "run",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "nn":
+        return import_module("bnexp.nn")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'bnexp' has no attribute {name!r}")

@@ -2,5 +2,6 @@
 
 from bnexp.config.loading import Config, json_schema, load_config
 from bnexp.config.schema import Experiment, Setting
+from bnexp.config.writing import resolved
 
-__all__ = ["Config", "Experiment", "Setting", "json_schema", "load_config"]
+__all__ = ["Config", "Experiment", "Setting", "json_schema", "load_config", "resolved"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from bnexp.config import shipped
 from bnexp.config.yaml_text import Document, Path, Position, parse_value, read_file
+from bnexp.data.catalog import is_folder
 from bnexp.errors import ConfigError
 
 MAX_EXTENDS = 16
@@ -18,7 +19,7 @@ def read(path: FilePath) -> Document:
 
 
 def _read(path: FilePath, children: tuple[FilePath, ...]) -> Document:
-    document = read_file(path)
+    document = _anchored(read_file(path), path.parent)
     if "extends" not in document.value:
         return document
     at, name = document.values[("extends",)], document.value["extends"]
@@ -94,7 +95,21 @@ def override(document: Document, argument: str) -> Document:
     path = _split(key.strip())
     text = parse_value(" " * (len(key) + 1) + value, source)
     _refuse_swept(document, path, Position(source, 1, 1))
-    return merge(document, _nested(path, text))
+    return merge(document, _anchored(_nested(path, text), FilePath()))
+
+
+def _anchored(document: Document, folder: FilePath) -> Document:
+    """Relative data folders made absolute: they are meant from where the text stands."""
+
+    def walk(value: Any, path: Path) -> Any:
+        if isinstance(value, dict):
+            return {key: walk(inner, (*path, *key.split("."))) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [walk(inner, path) for inner in value]
+        named = path[-2:] == ("data", "name") and isinstance(value, str) and is_folder(value)
+        return str((folder / FilePath(value).expanduser()).resolve()) if named else value
+
+    return Document(walk(document.value, ()), document.keys, document.values)
 
 
 def _split(key: str) -> tuple[str, ...]:
@@ -122,10 +137,9 @@ def _nested(path: tuple[str, ...], text: Document) -> Document:
     for key in reversed(path):
         value = {key: value}
     at = Position(text.values[()].source, 1, 1)
-    outer = {path[:i]: at for i in range(len(path) + 1)}
-    values = {(*path, *p): where for p, where in text.values.items()}
-    keys = {(*path, *p): where for p, where in text.keys.items()}
-    return Document(value, {**outer, **keys}, {**outer, **values})
+    outer: dict[Path, Position] = {path[:i]: at for i in range(len(path) + 1)}
+    inner = [{(*path, *p): at for p, at in own.items()} for own in (text.keys, text.values)]
+    return Document(value, outer | inner[0], outer | inner[1])
 
 
 def without(mapping: dict[str, Any], key: str) -> dict[str, Any]:

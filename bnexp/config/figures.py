@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bnexp.config.kinds import Strict
+from bnexp.errors import ConfigError
 
 Metric = Literal["train_accuracy", "train_loss", "test_accuracy", "test_loss"]
 
@@ -30,3 +31,12 @@ class Scale(Strict):
 
 
 Figure = Annotated[Panels | Scale, Field(discriminator="kind")]
+
+
+def figure_options(kind: str, **options: Any) -> Panels | Scale:
+    """The validated options of one figure; ConfigError says what is wrong with them."""
+    adapter: TypeAdapter[Panels | Scale] = TypeAdapter(Figure)
+    try:
+        return adapter.validate_python({"kind": kind, **options})
+    except ValidationError as error:
+        raise ConfigError(f"figure {kind!r}: {error.errors()[0]['msg']}") from None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import hashlib
+import inspect
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Annotated, Any, Literal, Union, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Union, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -53,12 +55,17 @@ class Either:
 class Options(Strict):
     """One entry of a registry with its options; a bare name stands for {kind: name}."""
 
+    target: ClassVar[type]
     kind: str
 
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return {"kind": value} if isinstance(value, str) else value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By way of the class that the options are for: this one is made on the fly."""
+        return _restored, (self.target, {name: getattr(self, name) for name in self.model_fields_set})
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -72,11 +79,15 @@ class Options(Strict):
         )
 
 
-def make(registry: Registry, options: Options) -> Any:
+def make(options: Options) -> Any:
     """The registry's object: its dialect's values, overridden by the options that are given."""
     given = {name: v for name, v in options if name not in ("kind", "dialect") and v is not None}
-    preset = _dialects(registry[options.kind]).get(getattr(options, "dialect", None) or "", {})
-    return registry[options.kind](**{**preset, **given})
+    preset = _dialects(options.target).get(getattr(options, "dialect", ""), {})
+    return options.target(**{**preset, **given})
+
+
+def _restored(target: type, values: dict[str, Any]) -> Options:
+    return _options(target, values["kind"]).model_validate(values)
 
 
 class OneOf:
@@ -92,7 +103,7 @@ class OneOf:
             Annotated[_options(self.registry[name], name), Tag(name)] for name in self.registry
         )
         # Two members at the least, or Union collapses and forgets its tags.
-        members: Any = Union[(*kinds, Annotated[_Never, Tag("")])]  # type: ignore[valid-type]
+        members: Any = Union[(*kinds, Annotated[_Never, Tag("")])]
         schema = handler.generate_schema(Annotated[members, Discriminator(_kind)])
         if not self.or_none:
             return schema
@@ -126,6 +137,7 @@ def _options(cls: type, name: str) -> type[Options]:
         fields["dialect"] = (names, Field(next(iter(_dialects(cls))), description=text))
     fields.update(_knobs(cls))
     made: type[Options] = create_model(f"{cls.__name__}Options", __base__=Options, **fields)
+    made.target = cls
     return made
 
 
@@ -140,3 +152,30 @@ def _knobs(cls: type) -> Iterator[tuple[str, Any]]:
             yield field.name, (kind, Field(**about))
         else:
             yield field.name, (kind, Field(field.default, **about))
+
+
+def identity(setting: BaseModel) -> dict[str, Any]:
+    """The setting as plain values, dialects written out: equal for equal numbers."""
+    return {name: _identity(value) for name, value in setting}
+
+
+def _identity(value: Any) -> Any:
+    if isinstance(value, Options):
+        return {"kind": value.kind, "code": _code(value.target), **dataclasses.asdict(make(value))}
+    if isinstance(value, BaseModel):
+        return identity(value)
+    if isinstance(value, Mapping):
+        return {key: _identity(inner) for key, inner in value.items()}
+    return [_identity(inner) for inner in value] if isinstance(value, tuple) else value
+
+
+def _code(cls: type) -> str | None:
+    """What stands for a user's own class in a network's identity: its name and its text."""
+    if cls.__module__.partition(".")[0] == "bnexp":
+        return None
+    try:
+        text = inspect.getsource(cls)
+    except (OSError, TypeError):
+        text = ""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{cls.__module__}.{cls.__qualname__} {digest}"

@@ -26,7 +26,6 @@ class Config:
 
     experiment: Experiment
     document: Document
-    folder: FilePath
 
     @property
     def name(self) -> str:
@@ -48,11 +47,11 @@ def load_config(
     given = [f"{key}={flow(value)}" for key, value in (overrides or {}).items()]
     for assignment in (*given, *assignments):
         document = override(document, assignment)
-    return validate(document, path.resolve().parent)
+    return validate(document)
 
 
-def validate(document: Document, folder: FilePath) -> Config:
-    """The document as a Config. Relative data folders are looked for in `folder`."""
+def validate(document: Document) -> Config:
+    """The document as a Config; ConfigError with everything that is wrong with it."""
     try:
         experiment = Experiment.model_validate(document.value)
     except ValidationError as error:
@@ -60,7 +59,7 @@ def validate(document: Document, folder: FilePath) -> Config:
     broken = rules.problems(experiment, experiment.random.stream)
     if broken:
         raise problems_error(broken, document)
-    return Config(experiment, document, folder)
+    return Config(experiment, document)
 
 
 def schema_problems(error: ValidationError, data: Any) -> list[Problem]:

@@ -31,24 +31,24 @@ def text(default: Any, description: str, **rest: Any) -> Any:
     return Field(default, description=description, validate_default=True, **rest)
 
 
-def some(least: int) -> Any:
-    return Annotated[
-        Annotated[int, Field(ge=least)] | Literal["all"], Either(f"a number from {least}, or all")
-    ]
+OneOrMore = Annotated[Count | Literal["all"], Either("a number from 1, or all")]
+SomeOrNone = Annotated[
+    Annotated[int, Field(ge=0)] | Literal["all"], Either("a number from 0, or all")
+]
 
 
 class Data(Strict):
     """Which images."""
 
     name: str = text("mnist", "mnist, mnist-5k, synthetic, or a folder of IDX files", min_length=1)
-    train: some(1) = text("all", "how many training images, from the first")
-    test: some(0) = text(
+    train: OneOrMore = text("all", "how many training images, from the first")
+    test: SomeOrNone = text(
         0, "how many test images are scored, from the first; 0 leaves the test columns empty"
     )
 
 
 class Mlp(Strict):
-    """Dense - [norm] - activation for each hidden width, then a dense output layer of 10 classes."""
+    """Dense - [norm] - activation for each hidden width, then a dense layer for the classes."""
 
     kind: Literal["mlp"] = text("mlp", "a multilayer perceptron")
     hidden: tuple[Width, ...] = Field(
@@ -94,7 +94,7 @@ class Train(Strict):
         "book: 1, E+1, 2E+1, ...; cs231n: 1, E, 2E, ...; {every: n}; or a list of steps. "
         "Training stops at the last of them. Default: book with the book's stream, else epoch",
     )
-    evaluate_train: some(1) = text("all", "how many training images are scored, from the first")
+    evaluate_train: OneOrMore = text("all", "how many training images are scored, from the first")
 
 
 class Random(Strict):

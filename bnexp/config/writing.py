@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from bnexp.config.loading import Config
 
 # Read as text by every YAML reader; everything else is quoted.
 _PLAIN = re.compile(r"(?!(?i:true|false|yes|no|on|off|null|y|n)$)[A-Za-z][A-Za-z0-9_.-]*")
@@ -46,3 +51,24 @@ def _text(text: str) -> str:
         _ESCAPES.get(c, c) if c.isprintable() or c in _ESCAPES else f"\\U{ord(c):08X}" for c in text
     )
     return f'"{escaped}"'
+
+
+def plain(value: Any) -> Any:
+    """A validated part of an experiment as plain values, without what is not set."""
+    if isinstance(value, BaseModel):
+        fields = {name: plain(inner) for name, inner in value}
+        return {name: inner for name, inner in fields.items() if inner not in (None, {}, "")}
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def resolved(config: Config) -> str:
+    """The whole experiment as one text that extends nothing and says every default."""
+    experiment = config.experiment
+    values = plain(experiment)
+    if experiment.model.norm is None:
+        values["model"]["norm"] = "none"
+    order = sorted(values, key=lambda key: key in ("data", "model", "train", "random", "sweep"))
+    order.sort(key=lambda key: key == "figures")
+    return block({key: values[key] for key in order})

@@ -34,10 +34,10 @@ class BatchNorm:
 
     A batch of one gives y = beta, as in the book (PyTorch refuses it). The state holds the running
     mean and variance and `unseen`, the share of their initial values that is still in them,
-    stat_decay^t after t updates. The defaults are CS231n's.
+    stat_decay^t after t updates. The defaults are the book's.
     """
 
-    eps: float = knob(1e-5, doc="what keeps the division finite", ge=0)
+    eps: float = knob(1e-6, doc="what keeps the division finite", ge=0)
     eps_placement: Literal["inside", "outside"] = knob(
         "inside", doc="inside: sqrt(var + eps); outside: sqrt(var) + eps"
     )
@@ -56,10 +56,10 @@ class BatchNorm:
     affine: bool = knob(True, doc="scale by gamma and shift by beta, both trained")
 
     DIALECTS: ClassVar[dict[str, dict[str, Any]]] = {
-        "book": {"eps": 1e-6},
-        "cs231n": {},
-        "paper": {"running_ddof": 1, "evaluation": "population"},
-        "pytorch": {"running_ddof": 1, "running_var": 1.0},
+        "book": {},
+        "cs231n": {"eps": 1e-5},
+        "paper": {"eps": 1e-5, "running_ddof": 1, "evaluation": "population"},
+        "pytorch": {"eps": 1e-5, "running_ddof": 1, "running_var": 1.0},
         "keras": {"eps": 1e-3, "stat_decay": 0.99, "running_var": 1.0},
         "tensorflow": {"eps": 1e-3, "stat_decay": 0.99, "running_var": 1.0, "running_ddof": 1},
     }
@@ -123,9 +123,9 @@ class BatchNorm:
         return replace(self, stat_decay=seen / (seen + 1), running_ddof=1)
 
     def _inverse(self, var: Array) -> Array:
-        if self.eps_placement == "outside":
-            return np.reciprocal(np.sqrt(var) + self.eps)
-        return np.reciprocal(np.sqrt(var + self.eps))
+        outside = self.eps_placement == "outside"
+        root: Array = np.sqrt(var) + self.eps if outside else np.sqrt(var + self.eps)
+        return np.reciprocal(root)
 
     def _slope(self, cache: Cache) -> Array:
         if self.eps_placement == "inside":

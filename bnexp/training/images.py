@@ -27,6 +27,15 @@ class Images:
         small = pixels.size * self.dtype.itemsize <= KEPT_BYTES
         self._pixels: NDArray[Any] = self._numbers(pixels) if small else pixels
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One image's shape."""
+        return self._pixels.shape[1:]
+
+    def first(self, number: int) -> Images:
+        """The first images alone."""
+        return Images(self._pixels[:number], self.labels[:number], self.dtype)
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -37,4 +46,5 @@ class Images:
     def _numbers(self, pixels: NDArray[Any]) -> Array:
         if pixels.dtype != np.uint8:
             return pixels
-        return np.divide(pixels, np.float32(255), dtype=np.float32).astype(self.dtype, copy=False)
+        numbers: Array = np.divide(pixels, np.float32(255), dtype=np.float32)
+        return numbers.astype(self.dtype, copy=False)

@@ -56,7 +56,8 @@ class _Stack:
             self.optimiser.update(p, g, m, self.lr)
             for p, g, m in zip(self.parameters, gradients, self.moments, strict=True)
         ]
-        return losses.mean(axis=-1)
+        mean: Array = losses.mean(axis=-1)
+        return mean
 
 
 def train(

@@ -1,0 +1,58 @@
+"""Handing tasks to an executor and taking results as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from typing import Protocol
+
+from bnexp.errors import BnexpError
+from bnexp.execution.lanes import report
+from bnexp.execution.task import Record, Task, train_task
+
+
+class Engine(Protocol):
+    """What the driver needs of an executor: `submit`, its width, and the steps made so far."""
+
+    workers: int
+
+    def submit(self, fn: Callable[..., list[Record]], /, task: Task) -> Future[list[Record]]: ...
+
+    def steps(self) -> int: ...
+
+
+def run_tasks(
+    engine: Engine, tasks: Sequence[Task], on_progress: Callable[[int], None]
+) -> Iterator[list[Record]]:
+    """Records of one stack after another, as they are done; a stack that fails gives failed ones.
+
+    At most two tasks a worker are on their way, so that results are taken, and stored, while the
+    rest is still to be handed out.
+    """
+    waiting, pending = list(tasks), dict[Future[list[Record]], Task]()
+    while waiting or pending:
+        while waiting and len(pending) < (2 * engine.workers if engine.workers > 1 else 1):
+            task = waiting.pop(0)
+            pending[engine.submit(_work, task)] = task
+        done, _ = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+        on_progress(engine.steps())
+        for future in done:
+            yield _outcome(future, pending.pop(future))
+
+
+def _work(task: Task) -> list[Record]:
+    return train_task(task, report)
+
+
+def _outcome(future: Future[list[Record]], task: Task) -> list[Record]:
+    """The stack's records; an error that is the user's to mend, such as missing data, is raised."""
+    try:
+        return future.result()
+    except (BnexpError, MemoryError) as error:
+        if isinstance(error, BnexpError) and error.exit_status != 1:
+            raise
+        return [failed(cell.id, f"{type(error).__name__}: {error}") for cell in task.cells]
+
+
+def failed(cell: str, error: str) -> Record:
+    return Record(cell, "", "failed", None, (), (), {}, float("nan"), error)

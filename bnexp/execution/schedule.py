@@ -1,0 +1,36 @@
+"""A cell's lengths, once the number of images is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bnexp.config.schema import Every
+from bnexp.errors import ConfigError
+from bnexp.plan import Cell
+from bnexp.training.points import points, steps_per_epoch
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Training images, steps an epoch, and the steps to evaluate after."""
+
+    images: int
+    per_epoch: int
+    points: tuple[int, ...]
+
+
+def schedule(cell: Cell, available: int) -> Schedule:
+    """ConfigError where the `available` training images are too few for the cell's setting."""
+    data, training = cell.setting.data, cell.setting.train
+    images = available if data.train == "all" else data.train
+    needed = max(images, training.batch_size)
+    if needed > available:
+        raise ConfigError(
+            f"data.name {data.name}: too few training images, expected at least {needed} for "
+            f"data.train and train.batch_size, got {available}"
+        )
+    per_epoch = steps_per_epoch(images, training.batch_size, training.sampling)
+    steps = training.steps or (training.epochs or 1) * per_epoch
+    rule = training.evaluate or ("book" if cell.place else "epoch")
+    interval_or_rule = rule.every if isinstance(rule, Every) else rule
+    return Schedule(images, per_epoch, points(interval_or_rule, steps, per_epoch))

@@ -1,0 +1,103 @@
+"""One stack's work, from cells to records: what a worker is sent and what it sends back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from bnexp import data, nn
+from bnexp.config.kinds import make
+from bnexp.data import Dataset
+from bnexp.execution.building import draw, images, network
+from bnexp.execution.schedule import schedule
+from bnexp.plan import Cell
+from bnexp.training import History, train
+
+
+@dataclass(frozen=True)
+class Task:
+    """A stack's cells, and the folder of the data files where one is given."""
+
+    cells: tuple[Cell, ...]
+    data_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One network's result. Accuracies in [0, 1], losses in nats; NaN is a result."""
+
+    cell: str
+    data_sha256: str
+    status: str  # ok | diverged | failed
+    diverged_at_step: int | None
+    steps: tuple[int, ...]
+    epochs: tuple[int, ...]
+    metrics: dict[str, tuple[float, ...]]
+    seconds: float
+    error: str = ""
+
+
+@lru_cache(maxsize=2)
+def dataset(name: str, data_dir: Path | None) -> Dataset:
+    """The data set, loaded once a process."""
+    return data.load(name, data_dir=data_dir)
+
+
+def train_task(task: Task, on_step: Callable[[int], None] = lambda networks: None) -> list[Record]:
+    """Train the task's cells as one stack; `on_step` hears how many networks made one step."""
+    started = time.perf_counter()
+    loaded = dataset(task.cells[0].setting.data.name, task.data_dir)
+    per_epoch, history = _train(task.cells, loaded, on_step)
+    seconds = (time.perf_counter() - started) / len(task.cells)
+    return [
+        _record(cell, k, history, per_epoch, loaded.sha256, seconds)
+        for k, cell in enumerate(task.cells)
+    ]
+
+
+def _train(
+    cells: tuple[Cell, ...], loaded: Dataset, on_step: Callable[[int], None]
+) -> tuple[int, History]:
+    setting = cells[0].setting
+    dtype = np.dtype(setting.train.precision)
+    plan = schedule(cells[0], len(loaded.train_labels))
+    train_set, scored, test_set = images(setting, loaded, dtype)
+    networks = [network(cell.setting, loaded.classes) for cell in cells]
+    starts, batches = draw(cells, networks, plan, train_set.shape)
+    optimisers = [make(cell.setting.train.optimizer) for cell in cells]
+    history = train(
+        networks[0],
+        optimisers[0],
+        np.array([optimiser.lr for optimiser in optimisers], dtype)[:, None, None],
+        nn.stack([parameters for parameters, _ in starts], dtype),
+        nn.stack([state for _, state in starts], dtype),
+        batches,
+        plan.points,
+        train_set,
+        test_set,
+        scored,
+        setting.train.batch_size,
+        on_step=lambda: on_step(len(cells)),
+    )
+    return plan.per_epoch, history
+
+
+def _record(
+    cell: Cell, k: int, history: History, per_epoch: int, sha256: str, seconds: float
+) -> Record:
+    diverged_at = int(history.diverged_at[k])
+    return Record(
+        cell=cell.id,
+        data_sha256=sha256,
+        status="ok" if diverged_at < 0 else "diverged",
+        diverged_at_step=None if diverged_at < 0 else diverged_at,
+        steps=tuple(int(step) for step in history.steps),
+        epochs=tuple(int(step) // per_epoch for step in history.steps),
+        metrics={name: tuple(values[k].tolist()) for name, values in history.metrics.items()},
+        seconds=seconds,
+    )

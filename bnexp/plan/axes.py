@@ -1,0 +1,100 @@
+"""The sweep's axes: values, labels, and their combinations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bnexp.config.loading import problems_error
+from bnexp.config.messages import Problem
+from bnexp.config.schema import Sweep
+from bnexp.config.writing import flow
+from bnexp.config.yaml_text import Document, Path
+
+MAX_CELLS = 100_000
+_SWEPT = ("data", "model", "train")
+_SPACES: dict[str, Callable[..., Any]] = {
+    "linspace": np.linspace,
+    "logspace": np.logspace,
+    "geomspace": np.geomspace,
+}
+
+Label = float | int | str
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A swept dotted key; `labels` are its values as tables show them, structures by name."""
+
+    key: str
+    values: tuple[Any, ...]
+    labels: tuple[Label, ...]
+    path: Path
+
+
+def axes(sweep: Sweep, document: Document) -> list[list[Axis]]:
+    """Groups of axes: the groups are multiplied, the axes within one group move together."""
+    groups = [[_axis(key, v, ("sweep", key), document)] for key, v in sweep.axes().items()]
+    zipped = [_axis(key, v, ("sweep", "zip", key), document) for key, v in sweep.zip.items()]
+    lengths = {len(axis.values) for axis in zipped}
+    if len(lengths) > 1:
+        got = ", ".join(f"{len(axis.values)} of {axis.key}" for axis in zipped)
+        text = f"not of one length, expected as many values of each key, got {got}"
+        raise problems_error([Problem(("sweep", "zip"), text)], document)
+    return [*groups, zipped] if zipped else groups
+
+
+def _axis(key: str, values: Any, path: Path, document: Document) -> Axis:
+    if key.partition(".")[0] not in _SWEPT:
+        text = f"not a key that can be swept, expected one under data, model or train, got {key!r}"
+        raise problems_error([Problem(path, text, at_key=True)], document)
+    if isinstance(values, tuple):
+        names = labels(values)
+        if len(set(names)) < len(names):
+            text = f"a value twice, expected each once, got {flow(names)}"
+            raise problems_error([Problem(path, text)], document)
+        return Axis(key, values, names, path)
+    ((name, (start, stop, number)),) = values
+    if number > MAX_CELLS:
+        text = f"too many values, expected at most {MAX_CELLS}, got {number}"
+        raise problems_error([Problem(path, text)], document)
+    with np.errstate(all="ignore"):
+        try:
+            made = _SPACES[name](start, stop, number)
+        except ValueError as error:
+            text = f"no such range, expected ends on one side of 0, got {error}"
+            raise problems_error([Problem(path, text)], document) from None
+    numbers = tuple(float(value) for value in made)
+    return Axis(key, numbers, numbers, path)
+
+
+def labels(values: Sequence[Any]) -> tuple[Label, ...]:
+    """Numbers and texts as they are; a mapping by its kind, and by what sets it apart."""
+    short = [_short(value) for value in values]
+    shared = {label for label in short if short.count(label) > 1}
+    return tuple(
+        _long(value, [v for v, s in zip(values, short, strict=True) if s == label])
+        if label in shared
+        else label
+        for value, label in zip(values, short, strict=True)
+    )
+
+
+def _short(value: Any) -> Label:
+    if isinstance(value, Mapping):
+        return str(value.get("kind", flow(value)))
+    if isinstance(value, bool) or value is None:
+        return "none" if value is None else flow(value)
+    return value if isinstance(value, int | float | str) else flow(value)
+
+
+def _long(value: Any, others: Sequence[Any]) -> Label:
+    if not isinstance(value, Mapping):
+        return _short(value)
+    mappings = [other for other in others if isinstance(other, Mapping)]
+    apart = {k: v for k, v in value.items() if any(k not in o or o[k] != v for o in mappings)}
+    text = " ".join(f"{k}={flow(v)}" for k, v in apart.items())
+    return f"{_short(value)} {text}".strip()

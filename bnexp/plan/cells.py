@@ -1,0 +1,174 @@
+"""Cells: one network each, with an id that stands for everything its numbers depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from bnexp.config.kinds import identity
+from bnexp.config.loading import Config, problems_error, schema_problems
+from bnexp.config.messages import Problem, dotted
+from bnexp.config.rules import problems as broken_rules
+from bnexp.config.schema import Setting
+from bnexp.plan.axes import MAX_CELLS, Axis, Label, axes
+
+# Counts the changes of the numerics that give other numbers for the same configuration.
+NUMERICS = 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cell draws in the book's stream: each round builds its networks, then trains them."""
+
+    round: int
+    network: int
+    networks: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network: its setting, its seed, and its point of the sweep as tables show it."""
+
+    id: str
+    setting: Setting
+    seed: int
+    point: Mapping[str, Label]
+    place: Place | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells of an experiment in the order of its sweep, seeds last."""
+
+    axes: tuple[Axis, ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class _Point:
+    """One combination of axis values; `index` is the position in each group of axes."""
+
+    index: tuple[int, ...]
+    chosen: tuple[tuple[Axis, int], ...]
+
+
+def make_plan(config: Config) -> Plan:
+    """Expand the sweep; ConfigError, at the axis's value, for a combination that is not valid."""
+    groups = axes(config.experiment.sweep, config.document)
+    sizes = [len(group[0].values) for group in groups]
+    seeds = config.experiment.random.seeds
+    total = math.prod(sizes) * len(seeds)
+    if total > MAX_CELLS:
+        text = f"too many networks, expected at most {MAX_CELLS:,}, got {total:,}"
+        raise problems_error([Problem(("sweep",), text)], config.document)
+    settings = [(point, _setting(config, point)) for point in _points(groups)]
+    _check_book(config, settings)
+    cells = (
+        _cell(config, point, setting, seed, sizes) for point, setting in settings for seed in seeds
+    )
+    return Plan(tuple(itertools.chain(*groups)), _distinct(tuple(cells), config))
+
+
+def _points(groups: Sequence[Sequence[Axis]]) -> Iterator[_Point]:
+    for index in itertools.product(*(range(len(group[0].values)) for group in groups)):
+        chosen = [(axis, i) for group, i in zip(groups, index, strict=True) for axis in group]
+        yield _Point(index, tuple(chosen))
+
+
+def _setting(config: Config, point: _Point) -> Setting:
+    """The setting at one point of the sweep, validated like a file's."""
+    document = config.document
+    raw = {k: document.value[k] for k in ("data", "model", "train") if k in document.value}
+    for axis, i in point.chosen:
+        raw = _put(raw, axis.key.split("."), axis.values[i], axis, config)
+    try:
+        setting = Setting.model_validate(raw)
+        found = broken_rules(setting, config.experiment.random.stream)
+    except ValidationError as error:
+        found = schema_problems(error, raw)
+    if found:
+        raise problems_error([_at_axis(p, point) for p in found], document)
+    return setting
+
+
+def _put(raw: Any, keys: list[str], value: Any, axis: Axis, config: Config) -> Any:
+    """`raw` with one nested key set, everything around it copied."""
+    if not keys:
+        return value
+    if not isinstance(raw, Mapping):
+        text = f"not a key that can be swept, expected a mapping around {keys[0]!r}, got {raw!r}"
+        raise problems_error([Problem(axis.path, text, at_key=True)], config.document)
+    return {**raw, keys[0]: _put(raw.get(keys[0], {}), keys[1:], value, axis, config)}
+
+
+def _at_axis(problem: Problem, point: _Point) -> Problem:
+    """The problem at the swept value that it is about, or where it stands if none is."""
+    name = dotted(problem.path)
+    for axis, i in reversed(point.chosen):
+        if name == axis.key or name.startswith((f"{axis.key}.", f"{axis.key}[")):
+            unknown = problem.at_key and name == axis.key
+            return Problem((*axis.path, *(() if unknown else (i,))), problem.text, unknown)
+    return problem
+
+
+def _check_book(config: Config, settings: Sequence[tuple[_Point, Setting]]) -> None:
+    """The book's stream goes on from network to network: all must draw alike."""
+    if config.experiment.random.stream != "book":
+        return
+    shapes = {
+        flow: setting
+        for _, setting in settings
+        for flow in [str((setting.data, setting.model.hidden, _length(setting)))]
+    }
+    if len(shapes) > 1:
+        text = "sweeps what is drawn, expected one data set, one shape and one length of training"
+        text += " with random.stream: book, got several; use random.stream: independent"
+        raise problems_error([Problem(("sweep",), text)], config.document)
+
+
+def _length(setting: Setting) -> tuple[Any, ...]:
+    train = setting.train
+    return train.epochs, train.steps, train.batch_size, train.evaluate
+
+
+def _cell(config: Config, point: _Point, setting: Setting, seed: int, sizes: Sequence[int]) -> Cell:
+    place = _place(point, sizes) if config.experiment.random.stream == "book" else None
+    labels = {axis.key: axis.labels[i] for axis, i in point.chosen}
+    return Cell(_id(setting, seed, place), setting, seed, labels, place)
+
+
+def _place(point: _Point, sizes: Sequence[int]) -> Place:
+    """The first axis is the book's outer loop; the others are the networks of one round."""
+    network = 0
+    for i, size in zip(point.index[1:], sizes[1:], strict=True):
+        network = network * size + i
+    return Place(point.index[0] if point.index else 0, network, math.prod(sizes[1:]))
+
+
+def _id(setting: Setting, seed: int, place: Place | None) -> str:
+    what = {
+        "numerics": NUMERICS,
+        "setting": identity(setting),
+        "seed": seed,
+        "book": [place.round, place.network, place.networks] if place else None,
+    }
+    text = json.dumps(what, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _distinct(cells: tuple[Cell, ...], config: Config) -> tuple[Cell, ...]:
+    """Cells as they are; ConfigError if two of them are the same network."""
+    seen: dict[str, Cell] = {}
+    for cell in cells:
+        if cell.id in seen:
+            text = f"the same network twice, expected different values, got {dict(cell.point)}"
+            raise problems_error([Problem(("sweep",), text)], config.document)
+        seen[cell.id] = cell
+    return cells

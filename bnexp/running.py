@@ -1,0 +1,230 @@
+"""Running an experiment: what to train, training it, and what is left on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bnexp import config as configuration
+from bnexp.config import Config
+from bnexp.config.figures import figure_options
+from bnexp.errors import BnexpError, ConfigError
+from bnexp.execution import Record, Task
+from bnexp.execution.driver import Engine, run_tasks
+from bnexp.execution.lanes import Here, Lanes
+from bnexp.execution.schedule import schedule
+from bnexp.execution.task import dataset
+from bnexp.plan import Cell, Plan, make_plan, make_stacks
+from bnexp.store import RunDirectory, manifest
+from bnexp.store.files import write_whole
+from bnexp.tables import Results, csv_text, results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run tells how far it is; every part does nothing unless it is given."""
+
+    planned: Callable[[int, int, int], None] = lambda networks, missing, steps: None
+    steps: Callable[[int], None] = lambda total: None
+    done: Callable[[int], None] = lambda networks: None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment with its data at hand: everything that is known before training."""
+
+    config: Config
+    plan: Plan
+    data_dir: Path | None
+    data: Mapping[str, Any]
+    steps: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `run` returns: tables as columns, figures on demand.
+
+    `metrics` has a row for each evaluation, `summary` one for each network; `trained` is how many
+    networks were trained now, the others were up to date.
+    """
+
+    results: Results
+    config: Config
+    trained: int
+    directory: Path | None
+    files: tuple[Path, ...] = field(default=())
+
+    @property
+    def metrics(self) -> Columns:
+        return Columns(self.results.metrics)
+
+    @property
+    def summary(self) -> Columns:
+        return Columns(self.results.summary)
+
+    def figure(self, kind: str = "panels", **options: Any) -> Figure:
+        """Draw a figure kind with its options and return it; nothing is shown or saved."""
+        from bnexp import figures
+
+        return figures.draw(figure_options(kind, **options), self.results)
+
+
+class Columns(dict[str, Any]):
+    """A table as column name -> array."""
+
+    def to_pandas(self) -> Any:
+        """The table as a pandas DataFrame; needs the extra `pandas`."""
+        import pandas
+
+        return pandas.DataFrame(dict(self))
+
+
+def prepare(config: Config, data_dir: Path | None = None) -> Prepared:
+    """Expand the sweep and load the data; raises before anything is written or trained."""
+    plan = make_plan(config)
+    names = dict.fromkeys(cell.setting.data.name for cell in plan.cells)
+    data = {name: dataset(name, data_dir) for name in names}
+    steps = {
+        cell.id: schedule(cell, len(data[cell.setting.data.name].train_labels)).points[-1]
+        for cell in plan.cells
+    }
+    return Prepared(config, plan, data_dir, data, steps)
+
+
+def run(
+    config: Config,
+    out: str | Path | None = None,
+    jobs: int = 1,
+    data_dir: str | Path | None = None,
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Train what is missing in the run directory `out` and return the whole experiment's result.
+
+    With `out=None` nothing is kept on disk. `jobs` worker processes train side by side; a script
+    that asks for more than one must do so under `if __name__ == "__main__":`. The numbers do not
+    depend on `jobs`. Raises ConfigError, DataError or StoreError.
+    """
+    prepared = prepare(config, Path(data_dir) if data_dir is not None else None)
+    directory = RunDirectory(Path(out)) if out is not None else None
+    with directory.writing() if directory else nullcontext():
+        return _run(prepared, directory, jobs, fresh, progress or Progress())
+
+
+def missing(prepared: Prepared, directory: RunDirectory) -> dict[str, str]:
+    """Which cells a run would train, and why: by cell id, in the sweep's order."""
+    return _find(prepared, directory)[1]
+
+
+def _find(prepared: Prepared, directory: RunDirectory) -> tuple[dict[str, Record], dict[str, str]]:
+    records: dict[str, Record] = {}
+    reasons: dict[str, str] = {}
+    for name, images in prepared.data.items():
+        cells = [cell for cell in prepared.plan.cells if cell.setting.data.name == name]
+        found = directory.find(cells, images.sha256)
+        records |= found.records
+        reasons |= found.missing
+    return records, reasons
+
+
+def _run(
+    prepared: Prepared, directory: RunDirectory | None, jobs: int, fresh: bool, progress: Progress
+) -> Result:
+    started, clock = datetime.now(UTC), time.perf_counter()
+    cells = prepared.plan.cells
+    if directory and fresh:
+        directory.clear(cells)
+    records = _find(prepared, directory)[0] if directory else {}
+    to_train = [cell for cell in cells if cell.id not in records]
+    progress.planned(len(cells), len(to_train), sum(prepared.steps[cell.id] for cell in to_train))
+    for made in _train(prepared, to_train, jobs, progress):
+        if directory:
+            directory.save(made)
+        records.update({record.cell: record for record in made})
+        progress.done(len(made))
+    tables = results(prepared.config.experiment, prepared.plan, records)
+    result = Result(tables, prepared.config, len(to_train), directory.path if directory else None)
+    if directory is None:
+        return result
+    times = {"started": started.isoformat(), "seconds": time.perf_counter() - clock}
+    return _write(result, prepared, directory, {**times, "jobs": jobs, "trained": len(to_train)})
+
+
+def _train(
+    prepared: Prepared, cells: list[Cell], jobs: int, progress: Progress
+) -> Iterable[list[Record]]:
+    if not cells:
+        return
+    stacks = make_stacks(cells, jobs)
+    tasks = [Task(stack.cells, prepared.data_dir) for stack in stacks]
+    engine: Engine
+    if jobs == 1:
+        engine = here = Here(lambda: progress.steps(here.steps()))
+        yield from run_tasks(engine, tasks, progress.steps)
+        return
+    engine = lanes = Lanes(min(jobs, len(tasks)))
+    finished = False
+    try:
+        yield from run_tasks(engine, tasks, progress.steps)
+        finished = True
+    finally:
+        lanes.shutdown(wait=finished, cancel_futures=True)
+
+
+def _write(
+    result: Result, prepared: Prepared, directory: RunDirectory, run_facts: Mapping[str, Any]
+) -> Result:
+    data = {
+        name: {"sha256": images.sha256, "origin": images.origin}
+        for name, images in prepared.data.items()
+    }
+    facts = {"name": result.config.name, "command": manifest.command(), **run_facts, "data": data}
+    files = [
+        directory.write("config.yaml", configuration.resolved(result.config)),
+        directory.write("metrics.csv", csv_text(result.results.metrics)),
+        directory.write("summary.csv", csv_text(result.results.summary)),
+        directory.write("manifest.json", manifest.text(facts)),
+        *write_figures(result.results, result.config, directory),
+    ]
+    return Result(result.results, result.config, result.trained, result.directory, tuple(files))
+
+
+def write_figures(tables: Results, config: Config, directory: RunDirectory) -> list[Path]:
+    """Draw what the experiment asks for into the run directory, as PNG and SVG."""
+    from bnexp import figures
+
+    if not len(tables.metrics["cell"]):
+        return []
+    wanted = config.experiment.figures
+    wanted = figures.default_figures(tables) if wanted is None else wanted
+    kinds = [options.kind for options in wanted]
+    written: list[Path] = []
+    for i, options in enumerate(wanted):
+        number = kinds[:i].count(options.kind)
+        stem = f"{options.kind}{number + 1 if number else ''}"
+        folder = directory.path / "figures"
+        written += figures.save(figures.draw(options, tables), folder, stem, write_whole)
+    return written
+
+
+def load_results(directory: Path) -> tuple[Config, Results]:
+    """The tables of a run directory, from its own config and cells; trains nothing."""
+    path = directory / "config.yaml"
+    if not path.is_file():
+        raise ConfigError(
+            f"{directory}: not a run directory, expected a config.yaml in it; `bnexp run` makes one"
+        )
+    config = configuration.load_config(path)
+    plan = make_plan(config)
+    records = RunDirectory(directory).find(plan.cells, None).records
+    if not records:
+        raise BnexpError(f"{directory}: no finished network, expected some; run the experiment")
+    return config, results(config.experiment, plan, records)

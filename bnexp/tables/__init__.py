@@ -1,0 +1,7 @@
+"""From records to tidy tables."""
+
+from bnexp.tables.building import METRICS, results
+from bnexp.tables.csvtext import csv_text
+from bnexp.tables.results import Axis, Results
+
+__all__ = ["METRICS", "Axis", "Results", "csv_text", "results"]

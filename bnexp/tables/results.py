@@ -1,0 +1,46 @@
+"""What a run found, as figures, claims and reports read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+Value: TypeAlias = float | int | str
+Table: TypeAlias = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A swept config key and its values, in the sweep's order; a structure is its short label."""
+
+    key: str
+    values: tuple[Value, ...]
+
+    @property
+    def numeric(self) -> bool:
+        """Whether every value is a number (true and false are not)."""
+        return all(
+            isinstance(value, int | float) and not isinstance(value, bool) for value in self.values
+        )
+
+
+@dataclass(frozen=True)
+class Results:
+    """An experiment's tables: column name to array, all columns of a table equally long.
+
+    metrics: one row an evaluation: cell, seed, one column a swept key, epoch, step, train_loss,
+        train_accuracy, test_loss, test_accuracy (NaN without test images). Failed cells may be absent.
+    summary: one row a network: cell, seed, one column a swept key, status (ok, diverged, failed),
+        diverged_at_step (-1: it did not), final_* and best_* of each metric, seconds.
+    """
+
+    name: str
+    title: str
+    source: str
+    axes: tuple[Axis, ...]
+    seeds: tuple[int, ...]
+    metrics: Table
+    summary: Table

@@ -1,0 +1,76 @@
+"""Random numbers: initial weights and batches of each network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator, RandomState
+from numpy.typing import NDArray
+
+from bnexp.nn import Network, Parameters, State
+
+Indices = NDArray[np.integer[Any]]
+Start = tuple[tuple[Parameters, ...], tuple[State, ...]]
+
+ROLES = ("weights", "batches", "dropout")
+
+
+def generator(seed: int, role: str) -> Generator:
+    """One generator a seed and role: networks of a seed share initial draws and batches."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(ROLES.index(role),)))
+
+
+def with_replacement(random: Generator, images: int, size: int) -> Iterator[Indices]:
+    while True:
+        yield random.integers(0, images, size)
+
+
+def shuffle(random: Generator, images: int, size: int) -> Iterator[Indices]:
+    """Each epoch a new permutation; its last batch is short where `size` does not divide it."""
+    while True:
+        order = random.permutation(images)
+        for start in range(0, images, size):
+            yield order[start : start + size]
+
+
+SAMPLING = {"with_replacement": with_replacement, "shuffle": shuffle}
+
+
+@dataclass(frozen=True)
+class BookRound:
+    """What one round of the book's loop draws: `networks` networks, then `steps` batches."""
+
+    networks: int
+    steps: int
+    images: int
+    batch_size: int
+
+
+def book(
+    seed: int, plan: BookRound, wanted: Sequence[tuple[int, int, Network]], shape: tuple[int, ...]
+) -> list[tuple[Start, Iterator[Indices]]]:
+    """Replay the book's script after `numpy.random.seed(seed)`.
+
+    `wanted` are networks by their round and their place in it; networks of one experiment all draw
+    alike, so any of them can stand in for those that are skipped. The order, read off the script:
+    per weight scale the weights of one network after another (`randn`), then its batches
+    (`choice`).
+    """
+    random = RandomState(seed)
+    made: list[list[Start]] = []
+    batches: list[list[Indices]] = []
+    networks = {(place, which): network for place, which, network in wanted}
+    stand_in = wanted[0][2]
+    for place in range(max(place for place, _, _ in wanted) + 1):
+        row = [networks.get((place, i), stand_in) for i in range(plan.networks)]
+        made.append([network.init(random, shape) for network in row])
+        batches.append([random.choice(plan.images, plan.batch_size) for _ in range(plan.steps)])
+    return [(made[place][which], iter(batches[place])) for place, which, _ in wanted]
+
+
+def together(streams: Sequence[Iterator[Indices]]) -> Iterator[Indices]:
+    """Batches of K networks, (K, N) a step, or (1, N) from a single shared stream."""
+    return (np.stack(step) for step in zip(*streams, strict=False))
