@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,14 +53,15 @@ class Result:
     """What `run` returns: tables as columns, figures on demand.
 
     `metrics` has a row for each evaluation, `summary` one for each network; `trained` is how many
-    networks were trained now, the others were up to date.
+    networks were trained now, the others were up to date; `failed` maps cells to errors.
     """
 
     results: Results
     config: Config
     trained: int
     directory: Path | None
-    files: tuple[Path, ...] = field(default=())
+    failed: Mapping[str, str]
+    files: tuple[Path, ...] = ()
 
     @property
     def metrics(self) -> Columns:
@@ -87,11 +88,11 @@ class Columns(dict[str, Any]):
         return pandas.DataFrame(dict(self))
 
 
-def prepare(config: Config, data_dir: Path | None = None) -> Prepared:
+def prepare(config: Config, data_dir: Path | None = None, download: bool = True) -> Prepared:
     """Expand the sweep and load the data; raises before anything is written or trained."""
     plan = make_plan(config)
     names = dict.fromkeys(cell.setting.data.name for cell in plan.cells)
-    data = {name: dataset(name, data_dir) for name in names}
+    data = {name: dataset(name, data_dir, download) for name in names}
     steps = {
         cell.id: schedule(cell, len(data[cell.setting.data.name].train_labels)).points[-1]
         for cell in plan.cells
@@ -151,7 +152,9 @@ def _run(
         records.update({record.cell: record for record in made})
         progress.done(len(made))
     tables = results(prepared.config.experiment, prepared.plan, records)
-    result = Result(tables, prepared.config, len(to_train), directory.path if directory else None)
+    failed = {cell: record.error for cell, record in records.items() if record.status == "failed"}
+    path = directory.path if directory else None
+    result = Result(tables, prepared.config, len(to_train), path, failed)
     if directory is None:
         return result
     times = {"started": started.isoformat(), "seconds": time.perf_counter() - clock}
@@ -194,7 +197,7 @@ def _write(
         directory.write("manifest.json", manifest.text(facts)),
         *write_figures(result.results, result.config, directory),
     ]
-    return Result(result.results, result.config, result.trained, result.directory, tuple(files))
+    return replace(result, files=tuple(files))
 
 
 def write_figures(tables: Results, config: Config, directory: RunDirectory) -> list[Path]:
@@ -213,6 +216,14 @@ def write_figures(tables: Results, config: Config, directory: RunDirectory) -> l
         folder = directory.path / "figures"
         written += figures.save(figures.draw(options, tables), folder, stem, write_whole)
     return written
+
+
+def replot(directory: Path) -> list[Path]:
+    """Draw a run directory's figures again, from its own config and cells."""
+    config, tables = load_results(directory)
+    store = RunDirectory(directory)
+    with store.writing():
+        return write_figures(tables, config, store)
 
 
 def load_results(directory: Path) -> tuple[Config, Results]:

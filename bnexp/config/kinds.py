@@ -65,7 +65,10 @@ class Options(Strict):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """By way of the class that the options are for: this one is made on the fly."""
-        return _restored, (self.target, {name: getattr(self, name) for name in self.model_fields_set})
+        return _restored, (
+            self.target,
+            {name: getattr(self, name) for name in self.model_fields_set},
+        )
 
     @classmethod
     def __get_pydantic_json_schema__(

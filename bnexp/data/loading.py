@@ -9,7 +9,7 @@ from pathlib import Path
 from bnexp.data import catalog
 from bnexp.data.cache import cached, entry_key
 from bnexp.data.dataset import Content, Dataset, assemble
-from bnexp.data.download import fetch
+from bnexp.data.download import fetch, is_good
 from bnexp.data.idxset import find_files, parse_set, refuse_swapped
 from bnexp.data.places import cache_folder, data_folder, expand, mnist_folder
 from bnexp.data.sample import find_sample, parse_sample
@@ -26,23 +26,31 @@ def load(
     data_dir: str | Path | None = None,
     base: str | Path | None = None,
     cache: str | Path | None = None,
+    download: bool = True,
 ) -> Dataset:
     """The data set of this name: one of `catalog.DATASETS`, or a folder of four IDX files.
 
     `data_dir` (else BNEXP_DATA_DIR) holds the files of `mnist` or `mnist-5k`; without one, `mnist`
-    lies in the cache and is downloaded if need be. A relative folder is relative to `base` (else
-    the working directory). `cache` (else BNEXP_CACHE_DIR, else the system's) also keeps the
-    unpacked arrays: a later load costs one hashing of the files and of the arrays (MNIST: some
-    tens of milliseconds), so worker processes simply call `load` again.
+    lies in the cache and is downloaded if need be and `download` allows it. A relative folder is
+    relative to `base` (else the working directory). `cache` (else BNEXP_CACHE_DIR, else the
+    system's) also keeps the unpacked arrays: a later load costs one hashing of the files and of the
+    arrays (MNIST: some tens of milliseconds), so worker processes simply call `load` again.
 
     Raises DataError if the data are missing, damaged, or do not belong together.
     """
     store = cache_folder(cache)
+    if name == "mnist" and not download and not _at_hand(data_folder(data_dir), store):
+        raise DataError(f"MNIST is not in {mnist_folder(store)}.\n{catalog.WAYS_TO_GET_DATA}")
     if catalog.is_folder(name):
         return _load_idx(name, _resolve(name, base), store)
     if name not in LOADERS:
         raise DataError(_unknown(name))
     return LOADERS[name](data_folder(data_dir), store)
+
+
+def _at_hand(folder: Path | None, cache: Path) -> bool:
+    files = catalog.MNIST_FILES
+    return folder is not None or all(is_good(mnist_folder(cache) / f.name, f) for f in files)
 
 
 def _load_mnist(folder: Path | None, cache: Path) -> Dataset:

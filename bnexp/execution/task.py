@@ -43,9 +43,9 @@ class Record:
 
 
 @lru_cache(maxsize=2)
-def dataset(name: str, data_dir: Path | None) -> Dataset:
+def dataset(name: str, data_dir: Path | None, download: bool = True) -> Dataset:
     """The data set, loaded once a process."""
-    return data.load(name, data_dir=data_dir)
+    return data.load(name, data_dir=data_dir, download=download)
 
 
 def train_task(task: Task, on_step: Callable[[int], None] = lambda networks: None) -> list[Record]:

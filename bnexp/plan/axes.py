@@ -73,6 +73,8 @@ def _axis(key: str, values: Any, path: Path, document: Document) -> Axis:
 
 def labels(values: Sequence[Any]) -> tuple[Label, ...]:
     """Numbers and texts as they are; a mapping by its kind, and by what sets it apart."""
+    if any(isinstance(value, Mapping) for value in values):  # there a bare name is a kind too
+        values = [{"kind": value} if isinstance(value, str) else value for value in values]
     short = [_short(value) for value in values]
     shared = {label for label in short if short.count(label) > 1}
     return tuple(

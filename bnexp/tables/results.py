@@ -32,7 +32,8 @@ class Results:
     """An experiment's tables: column name to array, all columns of a table equally long.
 
     metrics: one row an evaluation: cell, seed, one column a swept key, epoch, step, train_loss,
-        train_accuracy, test_loss, test_accuracy (NaN without test images). Failed cells may be absent.
+        train_accuracy, test_loss, test_accuracy (NaN if no test images are scored). Failed cells
+        may be absent.
     summary: one row a network: cell, seed, one column a swept key, status (ok, diverged, failed),
         diverged_at_step (-1: it did not), final_* and best_* of each metric, seconds.
     """

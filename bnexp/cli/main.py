@@ -1,0 +1,275 @@
+"""The commands. Everything heavy is imported inside them, so that `bnexp --help` is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bnexp import __version__
+from bnexp.errors import BnexpError
+
+INTERRUPTED = 130
+
+
+class Commands(click.Group):
+    """Turns errors into one message on stderr and an exit status, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BnexpError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(error.exit_status)
+        except KeyboardInterrupt:
+            click.echo("interrupted; the same command goes on from here", err=True)
+            ctx.exit(INTERRUPTED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if os.environ.get("BNEXP_DEBUG"):
+                raise
+            click.echo(
+                f"bnexp: a mistake of the program, please report it: {type(error).__name__}: "
+                f"{error}; BNEXP_DEBUG=1 shows where",
+                err=True,
+            )
+            ctx.exit(1)
+
+
+experiment_argument = click.argument("experiment")
+set_option = click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a config key; repeatable."
+)
+seeds_option = click.option(
+    "--seeds", metavar="N|LIST", help="5: seeds 0 to 4; 0,1,7: these seeds."
+)
+out_option = click.option(
+    "--out", type=click.Path(path_type=Path), help="Run directory; default results/NAME."
+)
+data_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Folder of MNIST's IDX files; default BNEXP_DATA_DIR, else a download.",
+)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bnexp")
+def cli() -> None:
+    """See, check and teach what batch normalization does.
+
+    \b
+    bnexp run quickstart            train 32 networks, draw the figure
+    bnexp list                      the experiments that come with bnexp
+
+    Shell completion: eval "$(_BNEXP_COMPLETE=bash_source bnexp)" (or zsh_source, fish_source).
+    """
+
+
+@cli.command()
+@experiment_argument
+@set_option
+@seeds_option
+@click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Worker processes; default: cores.")
+@out_option
+@data_option
+@click.option("--dry-run", is_flag=True, help="Say what would be trained; write nothing.")
+@click.option("--fresh", is_flag=True, help="Train everything again.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+def run(
+    experiment: str,
+    assignments: tuple[str, ...],
+    seeds: str | None,
+    jobs: int | None,
+    out: Path | None,
+    data_dir: Path | None,
+    dry_run: bool,
+    fresh: bool,
+    quiet: bool,
+) -> None:
+    """Train an experiment's networks and draw its figures.
+
+    EXPERIMENT is the name of a shipped experiment or the path of a YAML file. Running again trains
+    only what is missing or changed.
+
+    \b
+    Example: bnexp run weight_scale --seeds 3 --set train.epochs=10 --out results/short
+    """
+    from bnexp import running
+    from bnexp.cli import display
+
+    config = _config(experiment, assignments, seeds)
+    out = out or Path("results") / config.name
+    if dry_run:
+        display.plan(config, out, data_dir)
+        return
+    with display.Bar(quiet) as bar:
+        result = running.run(config, out, jobs or _cores(), data_dir, fresh, bar.progress)
+    if not quiet:
+        display.result(result)
+    if failures := display.failures(result):
+        raise BnexpError(failures)
+
+
+@cli.command("list")
+def list_experiments() -> None:
+    """List the experiments that come with bnexp.
+
+    \b
+    Example: bnexp list
+    """
+    from bnexp.config import document, shipped
+
+    for name in shipped.names():
+        values = document.read(shipped.folder() / f"{name}.yaml").value
+        click.echo(f"{name:<20}  {values.get('title', '')}")
+        click.echo(f"{'':<20}  {values.get('source', '')}")
+
+
+@cli.command()
+@experiment_argument
+@set_option
+@seeds_option
+@out_option
+@data_option
+def check(
+    experiment: str,
+    assignments: tuple[str, ...],
+    seeds: str | None,
+    out: Path | None,
+    data_dir: Path | None,
+) -> None:
+    """Validate an experiment and print its plan; trains and writes nothing.
+
+    \b
+    Example: bnexp check my_experiment.yaml
+    """
+    from bnexp.cli import display
+
+    config = _config(experiment, assignments, seeds)
+    display.plan(config, out or Path("results") / config.name, data_dir)
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+def plot(directory: Path) -> None:
+    """Draw the figures of a run directory again.
+
+    \b
+    Example: bnexp plot results/quickstart
+    """
+    from bnexp import running
+
+    for path in running.replot(directory):
+        click.echo(str(path))
+
+
+@cli.group()
+def data() -> None:
+    """Fetch, verify and describe data sets.
+
+    \b
+    Example: bnexp data fetch
+    """
+
+
+@data.command()
+def fetch() -> None:
+    """Download MNIST (11 MB) into the cache, its SHA-256 checked.
+
+    \b
+    Example: bnexp data fetch
+    """
+    from bnexp import data as datasets
+
+    for path in datasets.fetch():
+        click.echo(str(path))
+
+
+@data.command()
+@data_option
+def verify(data_dir: Path | None) -> None:
+    """Compare the MNIST files with their known SHA-256.
+
+    \b
+    Example: bnexp data verify --data-dir ~/mnist
+    """
+    from bnexp import data as datasets
+    from bnexp.errors import DataError
+
+    checks = datasets.verify(data_dir)
+    for check in checks:
+        click.echo(str(check))
+    if any(check.status != "ok" for check in checks):
+        raise DataError("not all files are MNIST's; `bnexp data fetch` downloads them")
+
+
+@data.command()
+@click.argument("name", default="mnist")
+@data_option
+def info(name: str, data_dir: Path | None) -> None:
+    """Say where a data set comes from, its sizes and its classes.
+
+    NAME is mnist, mnist-5k, synthetic or a folder of IDX files.
+
+    \b
+    Example: bnexp data info mnist-5k
+    """
+    from bnexp import data as datasets
+
+    for key, value in datasets.info(name, data_dir=data_dir).items():
+        click.echo(f"{key.replace('_', ' '):<20}{value}")
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of experiments, for editors.
+
+    \b
+    Example: bnexp schema > bnexp.schema.json
+    """
+    import json
+
+    from bnexp.config import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+def _config(experiment: str, assignments: tuple[str, ...], seeds: str | None) -> Any:
+    from bnexp.config import load_config
+
+    given = () if seeds is None else (f"random.seeds={_seeds(seeds)}",)
+    return load_config(experiment, assignments=(*assignments, *given))
+
+
+def _seeds(text: str) -> str:
+    """`5` -> [0, 1, 2, 3, 4]; `0,1,7` -> [0, 1, 7]."""
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts) or (
+        len(parts) == 1 and not 1 <= int(text) <= 1000
+    ):
+        raise click.BadParameter(
+            f"expected a number of seeds (1 to 1000) or a list such as 0,1,2, got {text!r}",
+            param_hint="--seeds",
+        )
+    return f"[{text}]" if len(parts) > 1 else str(list(range(int(text))))
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def main() -> None:
+    """Entry point: `cli`, quiet when the reader of our output has gone."""
+    try:
+        cli()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,70 @@
+"""What people read on a figure: names of keys, values, metrics and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bnexp.tables.results import Axis, Value
+
+SYMBOLS = {"model.init.std": "W"}
+AXIS_NAMES = {"model.init.std": "weight initialization scale (std)"}
+VALUE_NAMES: dict[tuple[str, Value], str] = {
+    ("model.norm", "batch"): "with batch norm",
+    ("model.norm", "none"): "without normalization",
+}
+METRICS = {
+    "train_accuracy": "training accuracy",
+    "train_loss": "training loss",
+    "test_accuracy": "test accuracy",
+    "test_loss": "test loss",
+}
+DIGITS = 3
+
+
+def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:
+    """'with batch norm', 'W = 0.0251', 'lr = 0.1'; `keys`: all those to be told apart."""
+    named = VALUE_NAMES.get((axis.key, value)) or _batch_norm_name(axis.key, value)
+    return named or f"{symbol(axis.key, keys)} = {value_text(value, digits(axis.values))}"
+
+
+def _batch_norm_name(key: str, value: Value) -> str:
+    """'batch dialect=keras' is 'with batch norm (keras)'; empty if it is something else."""
+    kind, _, apart = str(value).partition(" ")
+    name = apart.removeprefix("dialect=")
+    return f"with batch norm ({name})" if (key, kind) == ("model.norm", "batch") else ""
+
+
+def symbol(key: str, keys: Iterable[str]) -> str:
+    """The field's letter for the key, or its last part; more parts if another key ends the same."""
+    if key in SYMBOLS:
+        return SYMBOLS[key]
+    parts, others = key.split("."), [f".{other}" for other in keys if other != key]
+    suffixes = [".".join(parts[start:]) for start in range(len(parts) - 1, -1, -1)]
+    unique = (s for s in suffixes if not any(other.endswith(f".{s}") for other in others))
+    return next(unique, key)
+
+
+def axis_name(key: str) -> str:
+    return AXIS_NAMES.get(key, key)
+
+
+def value_text(value: Value, significant: int = DIGITS) -> str:
+    """Text and whole numbers as they are, other numbers with so many significant digits."""
+    if not isinstance(value, float):
+        return str(value)
+    text = f"{value:.{significant}g}"
+    return f"{value:.0f}" if "e+" in text and abs(value) < 1e6 else text
+
+
+def digits(values: Sequence[Value]) -> int:
+    """How many significant digits keep the values apart: 3, or more if need be."""
+    distinct = set(values)
+    counts = range(DIGITS, 17)
+    return next(
+        (n for n in counts if len({value_text(v, n) for v in distinct}) == len(distinct)), 17
+    )
+
+
+def plural(count: int, noun: str) -> str:
+    """'1 seed', '5 seeds'."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,146 @@
+"""Where networks diverged: crosses on the curves, and a few words where the panel is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from bnexp.figures.curves import Curve
+from bnexp.figures.interval import Floats
+from bnexp.figures.style import Look
+
+CROSS = {"marker": "x", "markersize": 6.0, "markeredgewidth": 1.7}
+CROSS_HEIGHT = 0.95  # of the panel, where there is no curve to stand on
+WORDS_SIZE, SMALL_SIZE = 8.5, 7.0
+
+Counts = NDArray[np.int64]
+LINE_WEIGHT = 20
+
+
+def cross(colour: str, label: str = "_diverged") -> Line2D:
+    """A cross without a place, as the legend shows it."""
+    return Line2D([], [], color=colour, linestyle="none", label=label, **CROSS)  # type: ignore[arg-type]
+
+
+def mark_divergence(axes: Axes, curves: Sequence[Curve], looks: Sequence[Look]) -> None:
+    """Crosses on all curves, and the words. The panel's limits must be final."""
+    for curve, look in zip(curves, looks, strict=True):
+        if curve.diverged_steps:
+            _cross_out(axes, curve, look)
+    words, colour = divergence_words(curves, looks)
+    if words:
+        _write(axes, words, colour, curves)
+
+
+def top_crosses(
+    axes: Axes, x: Floats, lost: Counts, networks: Counts, colour: str, height: float
+) -> None:
+    """A cross at each x where networks are lost; below it how many, unless all are."""
+    some = lost > 0
+    mark = cross(colour)
+    mark.set_data(x[some], np.full(int(some.sum()), height))
+    mark.set_transform(axes.get_xaxis_transform())
+    axes.add_artist(mark)
+    for place, count, of in zip(x[some], lost[some], networks[some], strict=True):
+        if count < of:
+            _fraction(axes, place, height, f"{count}/{of}", colour)
+
+
+def divergence_words(curves: Sequence[Curve], looks: Sequence[Look]) -> tuple[str, str]:
+    """'diverged at step 3' or '3 of 5 diverged', and its colour: the line's if only one is hit."""
+    hit = [n for n, curve in enumerate(curves) if curve.diverged_steps]
+    if not hit:
+        return "", ""
+    if len(hit) == 1 and curves[hit[0]].networks == 1:
+        return f"diverged at step {curves[hit[0]].diverged_steps[0]}", looks[hit[0]].colour
+    of = [curves[n] for n in hit] if len(hit) == 1 else curves
+    count = sum(len(curve.diverged_steps) for curve in of)
+    words = f"{count} of {sum(curve.networks for curve in of)} diverged"
+    return words, looks[hit[0]].colour if len(hit) == 1 else "0.15"
+
+
+def _cross_out(axes: Axes, curve: Curve, look: Look) -> None:
+    x = np.unique(curve.diverged_x)
+    finite = np.isfinite(curve.band.mean)
+    mark = cross(look.colour)
+    if finite.any():
+        mark.set_data(x, np.interp(x, curve.x[finite], curve.band.mean[finite]))
+    else:
+        mark.set_data(x, np.full(len(x), CROSS_HEIGHT))
+        mark.set_transform(axes.get_xaxis_transform())
+    mark.set(zorder=4, clip_on=False)
+    axes.add_artist(mark)
+
+
+def _fraction(axes: Axes, x: float, height: float, words: str, colour: str) -> None:
+    axes.annotate(
+        words,
+        (x, height),
+        xycoords=axes.get_xaxis_transform(),
+        xytext=(0, -4.5),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        fontsize=SMALL_SIZE,
+        color=colour,
+    )
+
+
+def _write(axes: Axes, words: str, colour: str, curves: Sequence[Curve]) -> None:
+    text = axes.text(0, 0, words, transform=axes.transAxes, fontsize=WORDS_SIZE, color=colour)
+    text.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8})
+    text.set_zorder(5)
+    text.set_verticalalignment("bottom")
+    extent = text.get_window_extent()
+    size = (extent.width / axes.bbox.width, extent.height / axes.bbox.height)
+    text.set_position(quietest_place(size, *_obstacles(axes, curves)))
+
+
+def quietest_place(
+    size: tuple[float, float], points: Floats, weights: Floats
+) -> tuple[float, float]:
+    """The lower left corner at which a box of this size covers least; of equals the upper left."""
+    room = [max(0.04, 0.96 - side) for side in size]
+    heights, lefts = np.linspace(room[1], 0.04, 14), np.linspace(0.04, room[0], 5)
+    corners = list(product(heights, lefts))
+    covered = [_covered((x, y), size, points, weights) for y, x in corners]
+    y, x = corners[int(np.argmin(covered))]
+    return float(x), float(y)
+
+
+def _covered(
+    corner: tuple[float, float], size: tuple[float, float], points: Floats, weights: Floats
+) -> float:
+    low, high = np.array(corner) - 0.02, np.array(corner) + size + 0.02
+    inside = np.all((points >= low) & (points <= high), axis=1)
+    return float(weights[inside].sum())
+
+
+def _obstacles(axes: Axes, curves: Sequence[Curve]) -> tuple[Floats, Floats]:
+    """Points along lines and within bands, as fractions of the panel, and how much each matters."""
+    points, weights = [np.empty((0, 2))], [np.empty(0)]
+    for curve in curves:
+        for share in np.linspace(0, 1, 7):
+            inside = _dense(axes, curve.x, curve.band.low * (1 - share) + curve.band.high * share)
+            points.append(inside)
+            weights.append(np.ones(len(inside)))
+        line = _dense(axes, curve.x, curve.band.mean)
+        points.append(line)
+        weights.append(np.full(len(line), LINE_WEIGHT, dtype=np.float64))
+    return np.concatenate(points), np.concatenate(weights)
+
+
+def _dense(axes: Axes, x: Floats, y: Floats) -> Floats:
+    finite = np.isfinite(y)
+    if not finite.any():
+        return np.empty((0, 2))
+    fractions = axes.transAxes.inverted().transform(
+        axes.transData.transform(np.column_stack([x[finite], y[finite]]))
+    )
+    along = np.linspace(fractions[0, 0], fractions[-1, 0], 120)
+    return np.column_stack([along, np.interp(along, fractions[:, 0], fractions[:, 1])])

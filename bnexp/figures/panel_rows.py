@@ -1,0 +1,60 @@
+"""The numbers of the panels figure: a row of curves and a title for each value of its axis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bnexp.errors import ConfigError
+from bnexp.figures.curves import Curve, curve, time_column
+from bnexp.figures.labels import value_label
+from bnexp.figures.selection import Selection, pairs
+from bnexp.tables.results import Results, Value
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one panel shows: a curve for each line of the selection, perhaps without points."""
+
+    title: str
+    curves: tuple[Curve, ...]
+
+
+def panel_rows(results: Results, selection: Selection, metric: str) -> tuple[Row, ...]:
+    """A row for each value of the axis, in the sweep's order; one without a title if none."""
+    check_metric(results, metric)
+    time = time_column(results.metrics)
+    if selection.axis is None:
+        return (Row("", _curves(results, selection, [], metric, time)),)
+    values = dict.fromkeys(selection.axis.values)
+    at = [[(selection.axis.key, value)] for value in values]
+    return tuple(
+        Row(_title(results, selection, here), _curves(results, selection, here, metric, time))
+        for here in at
+    )
+
+
+def check_metric(results: Results, metric: str) -> None:
+    """Raise ConfigError if `metric` is of test images and there are none."""
+    if metric.startswith("test") and not np.isfinite(results.metrics["test_accuracy"]).any():
+        raise ConfigError(
+            f"figure panels: metric {metric} needs test images, and none were scored. "
+            f"Set data.test, or draw metric: {metric.replace('test', 'train')}."
+        )
+
+
+def _curves(
+    results: Results, selection: Selection, here: list[tuple[str, Value]], metric: str, time: str
+) -> tuple[Curve, ...]:
+    lines = [here + pairs(selection.line_axes, line) for line in selection.lines]
+    return tuple(curve(results, wanted, metric, time) for wanted in lines)
+
+
+def _title(results: Results, selection: Selection, here: list[tuple[str, Value]]) -> str:
+    """The axis' value, and the values that are swept along with it."""
+    (key, value), axes = here[0], {axis.key: axis for axis in results.axes}
+    rows = results.summary[key] == value
+    along = [(axis.key, results.summary[axis.key][rows].tolist()) for axis in selection.companions]
+    shown = [(key, value), *((other, found[0]) for other, found in along if found)]
+    return ", ".join(value_label(axes[name], one, list(axes)) for name, one in shown)

@@ -1,0 +1,128 @@
+"""Limits and ticks of axes, with numbers written out instead of powers in mathematical type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis as Ruler
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    MultipleLocator,
+    NullFormatter,
+    NullLocator,
+)
+
+from bnexp.figures.interval import Band, Floats
+from bnexp.figures.labels import digits, value_text
+from bnexp.tables.results import Value
+
+ROOM = 0.04  # of an accuracy axis, so that lines at 0 and 1 show
+WIDE = 100.0  # a loss that spans more than this factor gets a logarithmic axis
+LOSS_TOP = 100.0  # larger losses say no more than that training failed
+LOSS_BOTTOM = 1e-6
+
+
+def accuracy_axis(axes: Axes, step: float) -> None:
+    axes.set_ylim(-ROOM, 1 + ROOM)
+    axes.yaxis.set_major_locator(MultipleLocator(step))
+    axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+
+
+def loss_axis(axes: Axes, limits: tuple[float, float], log: bool) -> None:
+    if log:
+        axes.set_yscale("log", nonpositive="clip")
+        log_ticks(axes.yaxis, limits)
+    axes.set_ylim(limits)
+
+
+def time_axis(axes: Axes, x: Floats, ticks: int) -> None:
+    """Limits around the points in time, whole numbers as ticks."""
+    low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 1.0)
+    room = 0.04 * (high - low) or 0.5
+    axes.set_xlim(low - room, high + room)
+    whole = MaxNLocator(ticks, integer=True, steps=[1, 2, 5, 10])
+    axes.xaxis.set_major_locator(whole if high > low else FixedLocator([low]))
+    axes.xaxis.set_major_formatter(FuncFormatter(_plain))
+
+
+def number_axis(axes: Axes, values: Sequence[Value]) -> None:
+    """An x axis that suits the swept values: see `spacing`."""
+    numbers = [float(value) for value in values]
+    low, high = min(numbers), max(numbers)
+    if spacing(numbers) == "log":
+        axes.set_xscale("log")
+        room = (high / low) ** ROOM
+        axes.set_xlim(low / room, high * room)
+        log_ticks(axes.xaxis, (low, high))
+    else:
+        room = ROOM * (high - low) or 0.5
+        axes.set_xlim(low - room, high + room)
+        axes.xaxis.set_major_formatter(FuncFormatter(_plain))
+    if _have_room(numbers):
+        words = [value_text(value, digits(values)) for value in values]
+        axes.set_xticks(numbers, words)
+        axes.xaxis.set_minor_locator(NullLocator())
+
+
+def wants_log(losses: Floats) -> bool:
+    """Whether finite losses differ so much that the small ones would lie on the axis."""
+    positive = losses[np.isfinite(losses) & (losses > 0)]
+    return bool(positive.size and positive.max() > WIDE * max(positive.min(), LOSS_BOTTOM))
+
+
+def loss_limits(losses: Band, log: bool, headroom: float = 0.05) -> tuple[float, float]:
+    """Limits that hold all finite means up to LOSS_TOP, and a share of empty room at the top.
+
+    Intervals of few seeds can be very wide: they are held up to twice the largest mean.
+    """
+    largest = _largest(losses.mean) or 1.0
+    high = min(max(largest, min(_largest(losses.high), 2 * largest)), LOSS_TOP)
+    if not log:
+        return 0.0, high / (1 - headroom)
+    low = max(float(losses.mean[losses.mean > 0].min()), LOSS_BOTTOM) / 1.2
+    low = min(low, high / 10)
+    return low, high * (high / low) ** (headroom / (1 - headroom))
+
+
+def above_top(losses: Floats) -> int:
+    """How many finite losses lie above what the axis shows."""
+    return int((np.isfinite(losses) & (losses > LOSS_TOP)).sum())
+
+
+def _largest(losses: Floats) -> float:
+    return float(losses[np.isfinite(losses)].max(initial=0.0))
+
+
+def spacing(values: Sequence[float]) -> Literal["log", "linear"]:
+    """Logarithmic, unless a value is not positive or the values are evenly spaced."""
+    x = np.sort(np.array(values, dtype=np.float64))
+    if x.size < 2 or x[0] <= 0:
+        return "linear"
+    gaps = np.diff(x)
+    even = np.allclose(gaps, gaps[0]) if x.size > 2 else x[-1] < 10 * x[0]
+    return "linear" if even else "log"
+
+
+def log_ticks(ruler: Ruler, limits: tuple[float, float]) -> None:
+    """A tick each power of ten; also at 2 and 5 where that would leave fewer than three."""
+    decades = np.log10(limits[1] / limits[0])
+    ruler.set_major_locator(LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0), numticks=8))
+    ruler.set_major_formatter(FuncFormatter(_plain))
+    ruler.set_minor_formatter(NullFormatter())
+
+
+def _have_room(values: Sequence[float]) -> bool:
+    """Whether each swept value can have a tick of its own."""
+    x = np.unique(np.log(values) if spacing(values) == "log" else values)
+    gaps = np.diff(x)
+    return x.size <= 8 and bool((gaps > 0.1 * (x[-1] - x[0])).all())
+
+
+def _plain(value: float, position: int | None = None) -> str:
+    return f"{round(value, 12):g}"

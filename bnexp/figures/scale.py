@@ -1,0 +1,116 @@
+"""Final or best accuracy, and final loss below it, against a swept number, as CS231n draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bnexp.config.figures import Scale
+from bnexp.figures.interval import Band, pooled
+from bnexp.figures.labels import axis_name
+from bnexp.figures.lines import legend_lines, line
+from bnexp.figures.marks import cross, top_crosses
+from bnexp.figures.notes import above_note, diverged_note, missing_note, joined, seeds_note
+from bnexp.figures.ranges import accuracy_axis, loss_axis, loss_limits, number_axis, wants_log
+from bnexp.figures.scale_points import Points, scale_metrics, scale_points
+from bnexp.figures.selection import Selection, check_lines, scale_axis, select
+from bnexp.figures.sheet import Page, build
+from bnexp.figures.style import looks
+from bnexp.tables.results import Axis, Results
+
+CROSS_ROOM = 0.13  # of a loss panel's height, for each line's crosses
+SET_TITLES = {"train": "training images", "test": "test images"}
+Row = tuple[Points, ...]
+
+
+def scale(options: Scale, results: Results) -> Figure:
+    """Draw a column for each set of images: accuracy above, loss below."""
+    axis = scale_axis(results, options.axis)
+    selection = select(results, axis)
+    check_lines("scale", selection)
+    metrics = scale_metrics(results, options.accuracy)
+    rows = [scale_points(results, selection, axis, metric) for metric in metrics]
+    columns = len(metrics) // 2
+    page = _page(results, selection, metrics[:columns], rows[columns:])
+    figure, panels = build(page, _legend(selection, rows[columns:]))
+    _rule(panels, axis, rows[columns:])
+    for axes, row in zip(panels, rows, strict=True):
+        _draw(axes, row, selection)
+    for axes, row in zip(panels[columns:], rows[columns:], strict=True):
+        _draw_crosses(axes, row, selection)
+    _name_axes(panels, page, axis, metrics)
+    return figure
+
+
+def _page(
+    results: Results, selection: Selection, metrics: Sequence[str], losses: Sequence[Row]
+) -> Page:
+    columns = len(metrics)
+    along = ", ".join(f"{axis.key} moves along" for axis in selection.companions)
+    notes = (
+        joined(seeds_note(results, "points", "bars"), along),
+        joined(diverged_note(results, loss=True, accuracy=True), missing_note(results)),
+        above_note(_all(losses).mean),
+    )
+    heads = tuple(SET_TITLES[metric.split("_")[1]] for metric in metrics)
+    aspect = 0.4 if columns == 1 else 0.72
+    return Page(results.title or results.name, notes, heads + ("",) * columns, columns, aspect)
+
+
+def _all(rows: Sequence[Row]) -> Band:
+    return pooled(one.band for row in rows for one in row)
+
+
+def _legend(selection: Selection, losses: Sequence[Row]) -> list[Line2D]:
+    some = any(one.lost.any() for row in losses for one in row)
+    crosses = [cross("0.25", "diverged (loss not finite)")] if some else []
+    return legend_lines(selection, markers=True) + crosses
+
+
+def _rule(panels: Sequence[Axes], axis: Axis, losses: Sequence[Row]) -> None:
+    """The same limits along a row; the losses' leave room for the crosses."""
+    values = _all(losses)
+    log = wants_log(values.mean)
+    crossed = max(sum(bool(one.lost.any()) for one in row) for row in losses)
+    limits = loss_limits(values, log, 0.05 + CROSS_ROOM * crossed)
+    for number, axes in enumerate(panels):
+        number_axis(axes, axis.values)
+        if number < len(losses):
+            accuracy_axis(axes, 0.2)
+        else:
+            loss_axis(axes, limits, log)
+
+
+def _draw(axes: Axes, row: Row, selection: Selection) -> None:
+    for one, look, label in zip(row, looks(selection), selection.labels, strict=True):
+        axes.add_line(line(one.x, one.band.mean, look, label, look.marker))
+        _draw_bars(axes, one, look.colour)
+
+
+def _draw_bars(axes: Axes, one: Points, colour: str) -> None:
+    arms = np.stack([one.band.mean - one.band.low, one.band.high - one.band.mean])
+    some = np.isfinite(arms).all(axis=0)
+    if some.any():
+        x, y = one.x[some], one.band.mean[some]
+        bars = axes.errorbar(x, y, yerr=arms[:, some], fmt="none", ecolor=colour, capsize=2.2)
+        bars[2][0].set_linewidth(1.0)
+
+
+def _draw_crosses(axes: Axes, row: Row, selection: Selection) -> None:
+    """Each line's crosses at their own height at the top edge, as the values have none."""
+    height = 1 - CROSS_ROOM / 3
+    for one, look in zip(row, looks(selection), strict=True):
+        if one.lost.any():
+            top_crosses(axes, one.x, one.lost, one.networks, look.colour, height)
+            height -= CROSS_ROOM
+
+
+def _name_axes(panels: Sequence[Axes], page: Page, axis: Axis, metrics: Sequence[str]) -> None:
+    for number, (axes, metric) in enumerate(zip(panels, metrics, strict=True)):
+        which, _, what = metric.split("_")
+        axes.set_ylabel(f"{which} {what}" if page.is_first(number) else "")
+        axes.set_xlabel(axis_name(axis.key) if page.is_lowest(number) else "")

@@ -1,0 +1,124 @@
+"""Which axis a figure spreads out, and which lines remain. Nothing is drawn here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnexp.errors import ConfigError
+from bnexp.figures.labels import value_label
+from bnexp.tables.results import Axis, Results, Table, Value
+
+MAX_PANELS = 36
+MAX_LINES = 12
+
+
+@dataclass(frozen=True)
+class Selection:
+    """`axis` is spread out; `companions` are swept along with it; the others make the lines."""
+
+    axis: Axis | None
+    companions: tuple[Axis, ...]
+    line_axes: tuple[Axis, ...]
+    lines: tuple[tuple[Value, ...], ...]
+    labels: tuple[str, ...]
+
+
+def select(results: Results, axis: Axis | None) -> Selection:
+    """The lines that really occur beside `axis`, in the order of the summary."""
+    others = [other for other in results.axes if other != axis]
+    along = tuple(other for other in others if axis and _follows(results.summary, other, axis))
+    rest = tuple(other for other in others if other not in along)
+    lines = combinations(results.summary, [other.key for other in rest])
+    labels = tuple(_label(rest, line, results) for line in lines)
+    return Selection(axis, along, rest, lines, labels)
+
+
+def combinations(table: Table, keys: Sequence[str]) -> tuple[tuple[Value, ...], ...]:
+    """The distinct combinations of these columns, in order of first appearance."""
+    if not keys:
+        return ((),)
+    columns = [table[key].tolist() for key in keys]
+    return tuple(dict.fromkeys(zip(*columns, strict=True)))
+
+
+def rows_where(table: Table, wanted: Iterable[tuple[str, Value]]) -> NDArray[np.bool_]:
+    """Which rows have these values in these columns."""
+    mask = np.ones(len(table["seed"]), dtype=bool)
+    for key, value in wanted:
+        mask &= table[key] == value
+    return mask
+
+
+def pairs(axes: Sequence[Axis], values: Sequence[Value]) -> list[tuple[str, Value]]:
+    return [(axis.key, value) for axis, value in zip(axes, values, strict=True)]
+
+
+def panel_axis(results: Results, key: str | None) -> Axis | None:
+    """The named axis, else the first that is a number, else the first, else none."""
+    if key is not None:
+        return _named(results, key, "panels")
+    return next((axis for axis in results.axes if axis.numeric), next(iter(results.axes), None))
+
+
+def scale_axis(results: Results, key: str | None) -> Axis:
+    """The named axis, else the first that is a number. Raises ConfigError if it is not a number."""
+    numeric = [axis for axis in results.axes if axis.numeric]
+    axis = next(iter(numeric), None) if key is None else _named(results, key, "scale")
+    if axis in numeric:
+        return axis
+    what = f"the values of {key} are not numbers" if key else "no swept key has only numbers"
+    raise ConfigError(f"figure scale: {what}. Sweep a number, or draw kind: panels instead.")
+
+
+def check_panels(results: Results, selection: Selection) -> None:
+    """Raise ConfigError if there are more panels or lines than a page can show."""
+    axis = selection.axis
+    if axis and len(set(axis.values)) > MAX_PANELS:
+        raise ConfigError(
+            f"figure panels: {axis.key} has {len(set(axis.values))} values, and at most "
+            f"{MAX_PANELS} panels fit on a page. Sweep fewer values of {axis.key}, or draw kind: "
+            f"scale, or name another axis: {_keys(results, axis)}."
+        )
+    check_lines("panels", selection)
+
+
+def check_lines(kind: str, selection: Selection) -> None:
+    """Raise ConfigError if there are more lines than can be told apart."""
+    if len(selection.lines) > MAX_LINES:
+        keys = " and ".join(axis.key for axis in selection.line_axes)
+        raise ConfigError(
+            f"figure {kind}: {keys} would make {len(selection.lines)} lines, and at most "
+            f"{MAX_LINES} can be told apart. Sweep fewer values of {keys}, or name the one "
+            f"with most values as the figure's axis."
+        )
+
+
+def _follows(table: Table, other: Axis, axis: Axis) -> bool:
+    """Whether `other` moves with `axis`: it varies, but not while `axis` stays."""
+    together = combinations(table, [axis.key, other.key])
+    own, others = {a for a, _ in together}, {b for _, b in together}
+    return len(others) > 1 and len(together) == len(own)
+
+
+def _label(axes: tuple[Axis, ...], line: tuple[Value, ...], results: Results) -> str:
+    keys = [axis.key for axis in results.axes]
+    return ", ".join(value_label(a, value, keys) for a, value in zip(axes, line, strict=True))
+
+
+def _named(results: Results, key: str, kind: str) -> Axis:
+    found: Any = next((axis for axis in results.axes if axis.key == key), None)
+    if isinstance(found, Axis):
+        return found
+    near = get_close_matches(key, [axis.key for axis in results.axes], 1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise ConfigError(f"figure {kind}: axis {key} is not swept. Swept: {_keys(results)}.{hint}")
+
+
+def _keys(results: Results, without: Axis | None = None) -> str:
+    return ", ".join(axis.key for axis in results.axes if axis != without) or "none"

@@ -1,0 +1,145 @@
+"""The page: title and notes at the top, panels in rows, one legend below. Lengths are in inches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from textwrap import wrap
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+
+WIDTH, WIDER = 7.2, 1.0  # a page's text width; and what each column past the fourth adds
+LEFT, RIGHT, TOP, BOTTOM, EDGE = 0.72, 0.16, 0.12, 0.45, 0.06
+COLUMN_GAP, ROW_GAP = 0.13, 0.13
+TITLE_SIZE, NOTE_SIZE = 12.5, 9.5
+TITLE_LINE, NOTE_LINE, PANEL_TITLE_LINE = 0.25, 0.17, 0.17
+TITLE_LETTER, NOTE_LETTER, DIGIT = 0.107, 0.07, 0.079  # generous mean widths
+
+
+@dataclass(frozen=True)
+class Page:
+    """What stands on a page: `titles` are the panels', row by row; aspect is height over width."""
+
+    title: str
+    notes: tuple[str, ...]
+    titles: tuple[str, ...]
+    columns: int
+    aspect: float
+
+    @property
+    def rows(self) -> int:
+        return ceil(len(self.titles) / self.columns)
+
+    @property
+    def width(self) -> float:
+        return WIDTH + WIDER * max(0, self.columns - 4)
+
+    @property
+    def panel_width(self) -> float:
+        free = self.width - LEFT - RIGHT - COLUMN_GAP * (self.columns - 1)
+        return free / self.columns
+
+    @property
+    def panel_height(self) -> float:
+        return self.panel_width * self.aspect
+
+    def is_lowest(self, number: int) -> bool:
+        """Whether no panel stands below this one, also if the last row is not full."""
+        return number + self.columns >= len(self.titles)
+
+    def is_first(self, number: int) -> bool:
+        """Whether the panel stands in the first column."""
+        return number % self.columns == 0
+
+
+def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
+    """The figure with its header and legend, and the empty panels with their titles."""
+    figure = Figure(figsize=(page.width, 1))
+    FigureCanvasAgg(figure)
+    titles = [_fold(title, page.panel_width, DIGIT) for title in page.titles]
+    heads = [_head(titles[row * page.columns :][: page.columns]) for row in range(page.rows)]
+    header = _header_lines(page)
+    top = TOP + sum(height for _, _, height in header)
+    bottom = BOTTOM + _legend_height(figure, handles)
+    panels = sum(heads) + page.rows * page.panel_height + (page.rows - 1) * ROW_GAP
+    figure.set_size_inches(page.width, top + panels + bottom)
+    _write_header(figure, header)
+    return figure, [_panel(figure, page, top, heads, n, title) for n, title in enumerate(titles)]
+
+
+def _header_lines(page: Page) -> list[tuple[str, float, float]]:
+    """Text, font size and height of each line at the top."""
+    free = page.width - 2 * RIGHT
+    title = _fold(page.title, free, TITLE_LETTER).split("\n")
+    notes = [line for note in page.notes for line in _fold(note, free, NOTE_LETTER).split("\n")]
+    small = [(line, NOTE_SIZE, NOTE_LINE) for line in notes if line]
+    return [(line, TITLE_SIZE, TITLE_LINE) for line in title if line] + small
+
+
+def _write_header(figure: Figure, lines: list[tuple[str, float, float]]) -> None:
+    height = figure.get_figheight()
+    y = height - TOP
+    for text, size, step in lines:
+        grey = "black" if size == TITLE_SIZE else "0.25"
+        figure.text(0.5, y / height, text, ha="center", va="top", fontsize=size, color=grey)
+        y -= step
+
+
+def _head(titles: Sequence[str]) -> float:
+    lines = max(title.count("\n") + 1 if title else 0 for title in titles)
+    return lines * PANEL_TITLE_LINE + 0.06
+
+
+def _panel(
+    figure: Figure, page: Page, top: float, heads: list[float], number: int, title: str
+) -> Axes:
+    row, column = divmod(number, page.columns)
+    width, height = figure.get_size_inches()
+    left = LEFT + column * (page.panel_width + COLUMN_GAP)
+    below = top + sum(heads[: row + 1]) + (row + 1) * page.panel_height + row * ROW_GAP
+    box = (left, height - below, page.panel_width, page.panel_height)
+    axes = figure.add_axes(
+        (box[0] / width, box[1] / height, box[2] / width, box[3] / height), title=title
+    )
+    axes.set_autoscale_on(False)  # limits are set, and a loss of 1e300 would overflow them
+    axes.tick_params(
+        length=2.5, labelleft=page.is_first(number), labelbottom=page.is_lowest(number)
+    )
+    return axes
+
+
+def _legend_height(figure: Figure, handles: Sequence[Artist]) -> float:
+    """Put the legend at the bottom in as few rows as fit; its height, 0 without handles."""
+    if not handles:
+        return EDGE
+    for rows in range(ceil(len(handles) / 4), len(handles) + 1):
+        legend = _legend(figure, handles, ceil(len(handles) / rows))
+        extent = legend.get_window_extent()
+        if extent.width <= figure.bbox.width or rows == len(handles):
+            break
+        legend.remove()
+    return float(extent.height) / figure.dpi + EDGE
+
+
+def _legend(figure: Figure, handles: Sequence[Artist], columns: int) -> Legend:
+    return figure.legend(
+        handles=list(handles),
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0),
+        ncols=columns,
+        borderaxespad=0.2,
+        columnspacing=1.6,
+    )
+
+
+def _fold(text: str, width: float, letter: float) -> str:
+    """Break into as few lines as fit, and those of about equal length."""
+    words, widest = " ".join(text.split()), max(6, int(width / letter))
+    fewest = len(wrap(words, widest, break_on_hyphens=False))
+    tries = (wrap(words, n, break_on_hyphens=False) for n in range(6, widest + 1))
+    return "\n".join(next(lines for lines in tries if len(lines) <= fewest))

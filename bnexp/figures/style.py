@@ -1,0 +1,97 @@
+"""How figures look: fixed parameters, and a colour, a dash pattern and a marker for each line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib.style
+
+from bnexp.figures.selection import Selection
+from bnexp.tables.results import Value
+
+Dash = Literal["solid"] | tuple[int, Sequence[float]]
+
+# Okabe and Ito's colours without yellow, which does not show on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000")
+OTHER_DASHES = ((0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (8, 2)), (0, (5, 1.2, 1, 1.2, 1, 1.2)))
+DASHES: tuple[Dash, ...] = ("solid", (0, (4, 1.6)), *OTHER_DASHES)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+PARAMETERS: dict[str, Any] = {
+    "font.family": ["DejaVu Sans"],  # ships with matplotlib: the same glyphs everywhere
+    "font.size": 9.5,
+    "axes.titlesize": 9.5,
+    "axes.titlepad": 4,
+    "axes.labelsize": 9.5,
+    "axes.labelpad": 2.5,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "legend.handlelength": 3,
+    "axes.edgecolor": "0.35",
+    "axes.linewidth": 0.7,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "0.9",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.7,
+    "lines.markersize": 4.5,
+    "lines.scale_dashes": True,
+    "text.parse_math": False,  # a title may hold a dollar sign
+    "savefig.dpi": 200,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "bnexp",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one line is drawn, in every panel and in the legend."""
+
+    colour: str
+    dash: Dash
+    marker: str
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Matplotlib's defaults and ours, whatever the user's matplotlibrc says."""
+    with matplotlib.style.context(["default", PARAMETERS]):
+        yield
+
+
+def looks(selection: Selection) -> tuple[Look, ...]:
+    """A look for each line: the dash pattern tells the normalisation, the colour the rest."""
+    keys = [axis.key for axis in selection.line_axes]
+    if "model.norm" not in keys:
+        return tuple(_look(i, i) for i in range(len(selection.lines)))
+    at = keys.index("model.norm")
+    norms = _norm_numbers([line[at] for line in selection.lines])
+    rests = _numbers([line[:at] + line[at + 1 :] for line in selection.lines])
+    colours = rests if 1 < len(set(rests)) <= len(COLOURS) else norms
+    numbers = list(zip(colours, norms, strict=True))
+    if len(set(numbers)) < len(numbers):  # then being told apart matters more than the scheme
+        numbers = [(i, i) for i in range(len(numbers))]
+    return tuple(_look(colour, dash) for colour, dash in numbers)
+
+
+def _look(colour: int, dash: int) -> Look:
+    marker = MARKERS[colour % len(MARKERS)]
+    return Look(COLOURS[colour % len(COLOURS)], DASHES[dash % len(DASHES)], marker)
+
+
+def _norm_numbers(norms: Sequence[Value]) -> list[int]:
+    """0, solid, for the first batch norm; 1, dashed, for none; 2, 3, ... for the others."""
+    batch = next((norm for norm in norms if str(norm).startswith("batch")), "batch")
+    known: Mapping[Value, int] = {batch: 0, "none": 1}
+    others = [norm for norm in dict.fromkeys(norms) if norm not in known]
+    return [known[norm] if norm in known else 2 + others.index(norm) for norm in norms]
+
+
+def _numbers(things: Sequence[Any]) -> list[int]:
+    order = list(dict.fromkeys(things))
+    return [order.index(thing) for thing in things]

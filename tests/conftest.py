@@ -1,0 +1,48 @@
+"""What all tests share: a cache of their own, and a small experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SMALL = """\
+name: small
+data: {name: synthetic, train: 200}
+model:
+  hidden: [12, 12]
+  init: {kind: normal, std: 0.1}
+train: {epochs: 3, batch_size: 50, optimizer: {kind: sgd, lr: 0.1}}
+random: {seeds: [0, 1]}
+sweep:
+  model.init.std: [10.0, 0.3, 0.01]
+  model.norm: [batch, none]
+"""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BNEXP_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A 12-network experiment on synthetic images that trains in well under a second."""
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Callable[[str], Path]:
+    """Writes a text to a file and returns its path."""
+
+    def write(text: str, name: str = "experiment.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text(text)
+        return path
+
+    return write

@@ -1,0 +1,252 @@
+"""Loading experiments: what is accepted, what is said of what is not, and where."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bnexp.config import json_schema, load_config, resolved, shipped
+from bnexp.config.writing import block, flow
+from bnexp.config.yaml_text import parse, parse_value
+from bnexp.errors import ConfigError
+
+GOOD = """\
+name: good
+model: {hidden: [10]}
+train: {epochs: 1, batch_size: 10}
+"""
+
+
+def errors(path, assignments=()):
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, assignments=assignments)
+    return str(caught.value)
+
+
+def test_defaults_go_through_validation(config_file):
+    experiment = load_config(config_file(GOOD)).experiment
+    assert experiment.model.activation.kind == "relu"
+    assert experiment.model.norm is None
+    assert experiment.model.init.kind == "he"
+    assert experiment.train.optimizer.lr == 0.01
+    assert experiment.random.seeds == (0,)
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_shipped_experiments_are_valid_and_named_like_their_file(name):
+    assert load_config(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("epochs: 1", "epoch: 1", "3:9: train.epoch: unknown key, expected one of epochs, steps, "),
+        ("epochs: 1", "epoch: 1", "got 'epoch'; did you mean 'epochs'?"),
+        ("epochs: 1, ", "", "3:8: train: no single length, expected either epochs or steps, got"),
+        ("epochs: 1", "epochs: 1, steps: 5", "expected either epochs or steps, got both"),
+        (", batch_size: 10", "", "3:8: train.batch_size: required key is missing"),
+        ("epochs: 1", "epochs: 0", "3:17: train.epochs: not a valid value, expected a number >= 1"),
+        ("epochs: 1", "epochs: 1.5", "train.epochs: not a valid value, expected a whole number"),
+        ("epochs: 1", "epochs: true", "train.epochs: not a valid value, expected a whole number"),
+        ("epochs: 1", 'epochs: "1"', "expected a whole number, got '1'"),
+        ("batch_size: 10", "batch_size: 60001", "3:32: train.batch_size: larger than the data"),
+        ("batch_size: 10", "batch_size: 10, evaluate: [2, 1]", "train.evaluate: not in order"),
+        ("batch_size: 10", "batch_size: 10, evaluate: often", "train.evaluate: not a valid value"),
+        ("epochs: 1", "steps: 5, evaluate: [6]", "train.evaluate: after the end, expected at most"),
+        ("[10]", "[10, 0]", "2:22: model.hidden[1]: not a valid value, expected a number >= 1"),
+        ("[10]", "[10], init: {kind: normal, std: -1}", "2:49: model.init.std: not a valid value"),
+        ("[10]", "[10], init: {kind: normal, std: .nan}", "expected a finite number, got nan"),
+        ("[10]", "[10], init: {kind: normal, std: 1e400}", "expected a finite number, got inf"),
+        ("[10]", "[10], init: normal", "2:29: model.init.std: required key is missing"),
+        ("[10]", "[10], init: {kind: norml}", "one of normal, xavier, glorot, he, got 'norml'"),
+        ("[10]", "[10], init: {std: 1.0}", "model.init: no kind given, expected a name or {kind"),
+        ("[10]", "[10], norm: batchnorm", "unknown kind, expected one of batch, none, got"),
+        ("[10]", "[10], norm: {kind: batch, dialect: torch}", "model.norm.dialect: not a valid"),
+        ("[10]", "[10], norm: {kind: batch, epsilon: 1}", "model.norm.epsilon: unknown key"),
+        ("[10]", "[10], layer_init: {last: he}", "2:36: model.layer_init.last: no such layer, exp"),
+        ("name: good", "name: ../x", "1:7: name: not a valid value, expected letters, digits"),
+        ("name: good\n", "", "1:1: name: required key is missing"),
+        ("name: good", "name: good\ncolour: red", "2:1: colour: unknown key, expected one of"),
+        ("name: good", "name: good\ndata: {name: mnits}", "unknown data set, expected one of"),
+        ("name: good", "name: good\ndata: {train: 0}", "expected a number from 1, or all, got 0"),
+        ("name: good", "name: good\ndata: {train: 60001}", "more than there are, expected at most"),
+        ("name: good", "name: good\nfigures: [{kind: pie}]", "figures[0].kind: unknown kind, exp"),
+        ("name: good", "name: good\nrandom: {stream: book}", "train.sampling: not the book's"),
+        ("name: good", "name: good\nrandom: {seeds: []}", "expected a list of at least 1, got"),
+        ("name: good", "name: good\nsweep: {model.norm: []}", "sweep.model.norm: not a valid val"),
+    ],
+)
+def test_one_mistake(config_file, old, new, expected):
+    text = errors(config_file(GOOD.replace(old, new)))
+    assert expected in text
+    assert "\n" not in text
+
+
+def test_all_mistakes_at_once_in_the_order_of_the_file(config_file):
+    path = config_file(
+        "name: a b\nmodel: {hidden: [0], init: {kind: normal, std: x}}\ntrain: {epochs: -1}\n"
+    )
+    lines = errors(path).splitlines()
+    assert [line.removeprefix(f"{path}:").split(": ")[0] for line in lines] == [
+        "1:7",
+        "2:18",
+        "2:48",
+        "3:8",
+        "3:17",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("norm", "size", "sampling", "expected"),
+    [
+        ("batch", 1, "shuffle", "too small, expected at least 2, got 1: batch norm of a single"),
+        ("batch", 3, "shuffle", "leaves a last batch of one"),
+        ("batch", 3, "with_replacement", None),
+        ("none", 1, "shuffle", None),
+    ],
+)
+def test_batch_norm_of_a_single_sample_is_refused(config_file, norm, size, sampling, expected):
+    path = config_file(
+        f"name: a\ndata: {{train: 100}}\nmodel: {{hidden: [5], norm: {norm}}}\n"
+        f"train: {{epochs: 1, batch_size: {size}, sampling: {sampling}}}\n"
+    )
+    if expected is None:
+        assert load_config(path).experiment.train.batch_size == size
+    else:
+        assert expected in errors(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", ":1:1: empty document, expected a mapping"),
+        (b"- a\n- b\n", ":1:1: list at the top, expected a mapping"),
+        (b"name:\tgood\n\tmodel: 1\n", "indent and separate with spaces"),
+        (b"name: a\0b\n", ":1:8: control character"),
+        (b"a: &x [1]\nb: [*x, *x]\n", ":1:4: anchor"),
+        (b"name: !!python/object/apply:os.system [true]\n", ":1:7: tag"),
+        (b"a: " + b"[" * 10_000 + b"]" * 10_000, "nested too deep, expected at most 32 levels"),
+        (b"name: a\nname: b\n", ":2:1: duplicate key 'name'"),
+        (b"name: no\n", ":1:7: ambiguous text, expected true or false, got 'no'"),
+        (b"name: a\n---\nname: b\n", "second document"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"#" * 300_000, "too large, expected at most 262144 bytes"),
+    ],
+)
+def test_texts_that_are_no_experiment(tmp_path, content, expected):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(content)
+    assert expected in errors(path)
+
+
+def test_a_missing_file_and_a_misspelt_name():
+    assert "no such file" in errors("nowhere/to/be.yaml")
+    assert "did you mean 'quickstart'?" in errors("quikstart")
+
+
+def test_extends_merges_deeply_and_nearer_values_win(config_file):
+    config_file(
+        "name: parent\nmodel: {hidden: [10], init: {kind: normal, std: 1.0}}\n"
+        "train: {epochs: 5, batch_size: 10}\nsweep: {model.norm: [batch, none]}\n",
+        "parent.yaml",
+    )
+    child = config_file(
+        "extends: parent.yaml\nname: child\nmodel: {init: {kind: he}}\ntrain: {epochs: 2}\n"
+        "sweep: {model.norm: null, model.init: [he, xavier]}\n"
+    )
+    experiment = load_config(child).experiment
+    assert experiment.train.epochs == 2
+    assert experiment.train.batch_size == 10
+    assert experiment.model.init.kind == "he"  # another kind replaces: no stray std
+    assert list(experiment.sweep.axes()) == ["model.init"]
+
+
+def test_an_inherited_mistake_is_shown_in_the_file_it_stands_in(config_file):
+    parent = config_file(GOOD.replace("epochs: 1", "epochs: 0"), "parent.yaml")
+    child = config_file("extends: parent.yaml\nname: child\n")
+    assert errors(child).startswith(f"{parent}:3:17: train.epochs: ")
+
+
+def test_extends_in_a_circle_and_nowhere(config_file):
+    a = config_file("extends: b.yaml\n", "a.yaml")
+    config_file("extends: a.yaml\n", "b.yaml")
+    assert ":1:10: extends: goes in a circle" in errors(a)
+    assert "extends: " in errors(config_file("extends: nothing_there\n"))
+    assert "extends: not a file name" in errors(config_file("extends: 3\n"))
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("train.epochs", "--set: not an assignment, expected KEY=VALUE, got 'train.epochs'"),
+        ("=3", "--set: not an assignment"),
+        ("train.epochs=0", "--set train.epochs=0:1:14: train.epochs: not a valid value"),
+        ("train.epoch=1", "--set train.epoch=1:1:1: train.epoch: unknown key"),
+        ("train.epochs=[1", "--set train.epochs=[1:1:16: not valid, expected valid YAML"),
+        ("train.epochs=yes", "--set train.epochs=yes:1:14: ambiguous text"),
+        ("name=../../etc", "name: not a valid value"),
+    ],
+)
+def test_assignments_are_checked_like_a_file(config_file, assignment, expected):
+    assert expected in errors(config_file(GOOD), [assignment])
+
+
+def test_assignments_and_overrides_change_one_key(config_file):
+    path = config_file(GOOD)
+    config = load_config(path, {"train.epochs": 7}, ["train.optimizer={kind: sgd, lr: 1e-3}"])
+    assert config.experiment.train.epochs == 7
+    assert config.experiment.train.optimizer.lr == 0.001
+    assert config.experiment.train.batch_size == 10
+
+
+def test_a_swept_key_is_set_through_its_axis(small):
+    assert "swept over" in errors(small, ["model.norm=none"])
+    config = load_config(small, assignments=["sweep.model.init.std={geomspace: [1, 100, 3]}"])
+    assert config.experiment.sweep.axes()["model.init.std"].geomspace == (1.0, 100.0, 3)
+
+
+def test_a_data_folder_is_meant_from_where_the_text_stands(config_file, tmp_path):
+    config = load_config(config_file("data: {name: ./digits}\n" + GOOD))
+    assert config.experiment.data.name == str(tmp_path / "digits")
+    config = load_config(config_file(GOOD), assignments=["data.name=./digits"])
+    assert config.experiment.data.name == str(Path("digits").resolve())
+
+
+@pytest.mark.parametrize("name", shipped.names())
+def test_the_resolved_text_says_the_same(name, tmp_path):
+    config = load_config(name)
+    path = tmp_path / "config.yaml"
+    path.write_text(resolved(config))
+    again = load_config(path)
+    assert again.experiment == config.experiment
+    assert resolved(again) == resolved(config)
+
+
+TEXTS = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=12)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**15), 10**15) | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(PLAIN)
+def test_written_values_read_back(value):
+    assert repr(parse_value(flow(value), "here").value) == repr(value)
+
+
+@given(st.dictionaries(TEXTS, PLAIN, min_size=1, max_size=4))
+def test_written_mappings_read_back(mapping):
+    assert repr(parse(block(mapping), "here").value) == repr(mapping)
+
+
+def test_json_schema_names_every_key_with_its_meaning():
+    schema = json_schema()
+    assert json.loads(json.dumps(schema)) == schema
+    assert {"name", "extends", "model", "train", "sweep"} <= schema["properties"].keys()
+    train = schema["$defs"]["Train"]["properties"]
+    assert all(key.get("description") for key in train.values())

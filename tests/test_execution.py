@@ -1,0 +1,145 @@
+"""Workers: the same bits wherever and beside whatever a network is trained."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import bnexp
+from bnexp.execution import Task, train_task
+from bnexp.execution.driver import run_tasks
+from bnexp.execution.lanes import Here, Lanes, WorkerDied
+from bnexp.plan import make_plan, make_stacks
+
+
+@pytest.fixture(scope="module")
+def lanes():
+    with Lanes(2) as made:
+        yield made
+
+
+def records(config, size, engine):
+    tasks = [Task(stack.cells) for stack in make_stacks(make_plan(config).cells, size=size)]
+    made = [record for batch in run_tasks(engine, tasks, lambda steps: None) for record in batch]
+    return {record.cell: (repr(record.metrics), record.diverged_at_step) for record in made}
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_any_stack_size_and_any_worker_gives_the_same_bits(small, precision, lanes):
+    config = bnexp.load_config(small, {"train.precision": precision, "data.test": 100})
+    alone = records(config, 1, Here())
+    assert len(alone) == 12
+    for size in (2, 3, 8):
+        assert records(config, size, Here()) == alone
+    assert records(config, 2, lanes) == alone
+
+
+def test_the_books_stream_gives_the_same_bits_in_any_stack(lanes):
+    changes = {"data.name": "synthetic", "train.epochs": 3}
+    changes["sweep.model.init.std"] = [0.3, 0.03, 0.003]
+    config = bnexp.load_config("book_weight_scale", changes)
+    alone = records(config, 1, Here())
+    assert len(alone) == 6
+    for size in (2, 3):
+        assert records(config, size, Here()) == alone
+    assert records(config, 2, lanes) == alone
+
+
+def test_one_job_and_two_jobs_write_the_same_tables(small, tmp_path):
+    config = bnexp.load_config(small)
+    bnexp.run(config, tmp_path / "one", jobs=1)
+    bnexp.run(config, tmp_path / "two", jobs=2)
+    one, two = (tmp_path / name / "metrics.csv" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+    for name in ("panels.png", "panels.svg", "scale.svg"):
+        one, two = (tmp_path / run / "figures" / name for run in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_networks_of_a_seed_start_alike_and_see_the_same_batches(small):
+    config = bnexp.load_config(
+        small,
+        {"sweep.model.init.std": None, "sweep.model.norm": None, "sweep.train.epochs": [1, 2]},
+    )
+    metrics = bnexp.run(config).metrics
+    first = metrics["epoch"] == 1
+    for seed in (0, 1):
+        losses = metrics["train_loss"][first & (metrics["seed"] == seed)]
+        assert len(losses) == 2
+        assert losses[0] == losses[1]
+    assert len(set(metrics["train_loss"][first])) == 2
+
+
+def die_once(flag: str) -> str:
+    if not Path(flag).exists():
+        Path(flag).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_dies_costs_its_own_task_a_retry(tmp_path):
+    with Lanes(2) as made:
+        other = made.submit(os.getpid)
+        answer = made.submit(die_once, str(tmp_path / "flag"))
+        assert answer.result(60) == "alive"
+        assert other.result(60) != os.getpid()
+        assert made.submit(os.getpid).result(60) != os.getpid()
+
+
+def test_a_task_that_kills_its_worker_each_time_is_given_up():
+    with Lanes(1) as made:
+        with pytest.raises(WorkerDied, match="died 3 times at the same stack"):
+            made.submit(die).result(60)
+        assert made.submit(os.getpid).result(60) != os.getpid()
+
+
+def test_a_stack_that_fails_does_not_take_the_others_with_it(small, tmp_path, monkeypatch):
+    from bnexp.execution import driver
+
+    def fails(task, on_step):
+        if task.cells[0].setting.model.norm is None:
+            raise MemoryError("out of memory")
+        return train_task(task, on_step)
+
+    monkeypatch.setattr(driver, "train_task", fails)
+    result = bnexp.run(bnexp.load_config(small), tmp_path / "out")
+    assert len(result.failed) == 6
+    assert set(result.failed.values()) == {"MemoryError: out of memory"}
+    status = result.summary["status"]
+    assert (status == "failed").sum() == 6
+    assert set(result.summary["model.norm"][status == "failed"]) == {"none"}
+    monkeypatch.undo()
+    assert bnexp.run(bnexp.load_config(small), tmp_path / "out").trained == 6
+
+
+def environment() -> tuple[str | None, int]:
+    from threadpoolctl import threadpool_info
+
+    threads = [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
+    return os.environ.get("OPENBLAS_NUM_THREADS"), max(threads)
+
+
+def test_workers_have_one_blas_thread_and_the_caller_keeps_its_own(lanes):
+    before = os.environ.get("OPENBLAS_NUM_THREADS")
+    np.ones(1)
+    assert lanes.submit(environment).result(60) == ("1", 1)
+    assert os.environ.get("OPENBLAS_NUM_THREADS") == before
+    assert Here().submit(environment).result()[1] == 1
+
+
+def test_steps_are_counted(small, lanes):
+    config = bnexp.load_config(small)
+    before = lanes.steps()
+    records(config, 3, lanes)
+    assert lanes.steps() - before == 12 * 12
+    here = Here()
+    records(config, 3, here)
+    assert here.steps() == 12 * 12
