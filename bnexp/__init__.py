@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bnexp import nn
     from bnexp.config import Config, load_config
-    from bnexp.errors import BnexpError, ConfigError, DataError, StoreError
+    from bnexp.errors import BnexpError, ConfigError, DataError, NetworksFailed, StoreError
     from bnexp.running import Result, run
 
 __version__ = "0.1.0"
@@ -28,6 +28,7 @@ _HOMES = {
     "BnexpError": "bnexp.errors",
     "ConfigError": "bnexp.errors",
     "DataError": "bnexp.errors",
+    "NetworksFailed": "bnexp.errors",
     "StoreError": "bnexp.errors",
     "Result": "bnexp.running",
     "run": "bnexp.running",
@@ -38,6 +39,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "DataError",
+    "NetworksFailed",
     "Result",
     "StoreError",
     "load_config",

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class BnexpError(Exception):
     """Base of every error meant for the user; `exit_status` is the command line's answer to it."""
 
     exit_status = 1
+
+
+class NetworksFailed(BnexpError):
+    """Some networks could not be trained; `result` has the others, and they are kept."""
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message)
+        self.result: Any = result
 
 
 class ConfigError(BnexpError):

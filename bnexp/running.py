@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from bnexp import config as configuration
 from bnexp.config import Config
 from bnexp.config.figures import figure_options
-from bnexp.errors import BnexpError, ConfigError
+from bnexp.errors import BnexpError, ConfigError, NetworksFailed
 from bnexp.execution import Record, Task
 from bnexp.execution.driver import Engine, run_tasks
 from bnexp.execution.lanes import Here, Lanes
 from bnexp.execution.schedule import schedule
+from bnexp.execution.sending import check_workers
 from bnexp.execution.task import dataset
 from bnexp.plan import Cell, Plan, make_plan, make_stacks
 from bnexp.store import RunDirectory, manifest
@@ -112,7 +114,8 @@ def run(
 
     With `out=None` nothing is kept on disk. `jobs` worker processes train side by side; a script
     that asks for more than one must do so under `if __name__ == "__main__":`. The numbers do not
-    depend on `jobs`. Raises ConfigError, DataError or StoreError.
+    depend on `jobs`. Raises ConfigError, DataError or StoreError, and NetworksFailed, which has the
+    result, where some networks could not be trained.
     """
     prepared = prepare(config, Path(data_dir) if data_dir is not None else None)
     directory = RunDirectory(Path(out)) if out is not None else None
@@ -155,10 +158,19 @@ def _run(
     failed = {cell: record.error for cell, record in records.items() if record.status == "failed"}
     path = directory.path if directory else None
     result = Result(tables, prepared.config, len(to_train), path, failed)
-    if directory is None:
-        return result
-    times = {"started": started.isoformat(), "seconds": time.perf_counter() - clock}
-    return _write(result, prepared, directory, {**times, "jobs": jobs, "trained": len(to_train)})
+    if directory:
+        times = {"started": started.isoformat(), "seconds": time.perf_counter() - clock}
+        facts = {**times, "jobs": jobs, "trained": len(to_train)}
+        result = _write(result, prepared, directory, facts)
+    if failed:
+        raise NetworksFailed(_failures(failed), result)
+    return result
+
+
+def _failures(failed: Mapping[str, str]) -> str:
+    reasons = Counter(failed.values())
+    text = "; ".join(f"{number} x {reason}" for reason, number in reasons.items())
+    return f"{len(failed)} networks failed, the others are kept: {text}"
 
 
 def _train(
@@ -173,6 +185,7 @@ def _train(
         engine = here = Here(lambda: progress.steps(here.steps()))
         yield from run_tasks(engine, tasks, progress.steps)
         return
+    check_workers(cells)
     engine = lanes = Lanes(min(jobs, len(tasks)))
     finished = False
     try:

@@ -110,7 +110,9 @@ def test_a_stack_that_fails_does_not_take_the_others_with_it(small, tmp_path, mo
         return train_task(task, on_step)
 
     monkeypatch.setattr(driver, "train_task", fails)
-    result = bnexp.run(bnexp.load_config(small), tmp_path / "out")
+    with pytest.raises(bnexp.NetworksFailed, match="6 networks failed, the others are kept") as e:
+        bnexp.run(bnexp.load_config(small), tmp_path / "out")
+    result = e.value.result
     assert len(result.failed) == 6
     assert set(result.failed.values()) == {"MemoryError: out of memory"}
     status = result.summary["status"]

@@ -63,8 +63,10 @@ class Bar:
             self._bar.set_description(f"{self._done}/{self._networks} networks", refresh=False)
 
 
-def result(made: Result) -> None:
+def result(made: Result, quiet: bool) -> None:
     """The small table, what diverged, and where everything is."""
+    if quiet:
+        return
     click.echo(f"\n{made.results.title}\nfinal training accuracy (* diverged)\n")
     click.echo(overview(made.results))
     lines = list(diverged(made.results))
@@ -75,15 +77,6 @@ def result(made: Result) -> None:
     click.echo(f"\n{made.directory}:")
     for path in made.files:
         click.echo(f"  {path}")
-
-
-def failures(made: Result) -> str:
-    """What to say where networks failed, "" where none did."""
-    if not made.failed:
-        return ""
-    reasons: Counter[str] = Counter(made.failed.values())
-    text = "; ".join(f"{number} x {reason}" for reason, number in reasons.items())
-    return f"{len(made.failed)} networks failed, the others are kept: {text}"
 
 
 def plan(config: Config, out: Path, data_dir: Path | None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from bnexp import __version__
-from bnexp.errors import BnexpError
+from bnexp.errors import BnexpError, NetworksFailed
 
 INTERRUPTED = 130
 
@@ -107,12 +107,13 @@ def run(
     if dry_run:
         display.plan(config, out, data_dir)
         return
-    with display.Bar(quiet) as bar:
-        result = running.run(config, out, jobs or _cores(), data_dir, fresh, bar.progress)
-    if not quiet:
-        display.result(result)
-    if failures := display.failures(result):
-        raise BnexpError(failures)
+    try:
+        with display.Bar(quiet) as bar:
+            result = running.run(config, out, jobs or _cores(), data_dir, fresh, bar.progress)
+    except NetworksFailed as error:
+        display.result(error.result, quiet)
+        raise
+    display.result(result, quiet)
 
 
 @cli.command("list")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bnexp.config import messages, names, rules, shipped
 from bnexp.config.document import override, read
 from bnexp.config.messages import Problem
-from bnexp.config.schema import Experiment
+from bnexp.config.schema import Experiment, refresh
 from bnexp.config.writing import flow
 from bnexp.config.yaml_text import Document
 from bnexp.errors import ConfigError
@@ -42,6 +42,7 @@ def load_config(
     `overrides` maps dotted keys to values; `assignments` are texts KEY=VALUE, the value in YAML.
     Raises ConfigError with every problem found, as `file:line:column: key: what, expected, got`.
     """
+    refresh()
     path = shipped.find(str(experiment))
     document = read(path)
     given = [f"{key}={flow(value)}" for key, value in (overrides or {}).items()]
@@ -86,6 +87,7 @@ def problems_error(problems: Iterable[Problem], document: Document) -> ConfigErr
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of an experiment's file, `extends` included."""
+    refresh()
     schema = Experiment.model_json_schema()
     extends = {"type": "string", "description": "another experiment: values here win over its"}
     schema["properties"] = {"extends": extends, **schema["properties"]}

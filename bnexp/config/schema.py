@@ -165,3 +165,17 @@ class Experiment(Setting):
     figures: tuple[Figure, ...] | None = text(
         None, "what is drawn; default: panels, and scale where a number is swept", strict=False
     )
+
+
+_REGISTRIES = (ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS)
+_built = [dict(registry) for registry in _REGISTRIES]
+
+
+def refresh() -> None:
+    """Take up classes that were registered since the schema was made."""
+    global _built
+    now = [dict(registry) for registry in _REGISTRIES]
+    if now != _built:
+        _built = now
+        for part in (Mlp, Train, Setting, Experiment):
+            part.model_rebuild(force=True)

@@ -92,7 +92,8 @@ class Lanes(Executor):
             self._pools.put(pool)
         raise WorkerDied(
             f"a worker process died {RETRIES + 1} times at the same stack, expected an answer; it "
-            "may have run out of memory: try fewer workers (-j 1)"
+            "may have run out of memory: try fewer workers (-j 1). A script that asks for several "
+            'jobs must do so under `if __name__ == "__main__":`'
         )
 
 

@@ -15,7 +15,7 @@ from bnexp.figures.interval import Band, pooled
 from bnexp.figures.labels import METRICS
 from bnexp.figures.lines import legend_lines, line
 from bnexp.figures.marks import mark_divergence
-from bnexp.figures.notes import above_note, diverged_note, missing_note, joined, seeds_note
+from bnexp.figures.notes import above_note, diverged_note, joined, missing_note, seeds_note
 from bnexp.figures.panel_rows import Row, panel_rows
 from bnexp.figures.ranges import accuracy_axis, loss_axis, loss_limits, time_axis, wants_log
 from bnexp.figures.selection import Selection, check_panels, panel_axis, select

@@ -14,7 +14,7 @@ from bnexp.figures.interval import Band, pooled
 from bnexp.figures.labels import axis_name
 from bnexp.figures.lines import legend_lines, line
 from bnexp.figures.marks import cross, top_crosses
-from bnexp.figures.notes import above_note, diverged_note, missing_note, joined, seeds_note
+from bnexp.figures.notes import above_note, diverged_note, joined, missing_note, seeds_note
 from bnexp.figures.ranges import accuracy_axis, loss_axis, loss_limits, number_axis, wants_log
 from bnexp.figures.scale_points import Points, scale_metrics, scale_points
 from bnexp.figures.selection import Selection, check_lines, scale_axis, select

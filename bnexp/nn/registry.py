@@ -33,10 +33,10 @@ class Registry(Mapping[str, type]):
 
     def register(self, name: str) -> Callable[[Class], Class]:
         """Class decorator: make a frozen dataclass available as `kind: name`."""
+        if name in self.builtin or name == "none":
+            raise ValueError(f"{self.noun} {name!r} is built in; choose another name")
 
         def add(cls: Class) -> Class:
-            if name in self.builtin or name == "none":
-                raise ValueError(f"{self.noun} {name!r} is built in; choose another name")
             self._classes[name] = cls
             return cls
 

@@ -1,0 +1,36 @@
+"""Whether worker processes can be given what a cell needs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bnexp.config.kinds import Options
+from bnexp.config.schema import Setting
+from bnexp.errors import ConfigError
+from bnexp.plan import Cell
+
+
+def check_workers(cells: Iterable[Cell]) -> None:
+    """ConfigError where a cell needs a class that lives in a notebook or at a prompt.
+
+    A worker imports the classes it is to use; what was typed into this process it cannot import.
+    """
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    if file is not None and Path(file).exists():
+        return
+    for cell in cells:
+        for options in _options(cell.setting):
+            if options.target.__module__ == "__main__":
+                raise ConfigError(
+                    f"{options.kind}: defined in a notebook or at a prompt, expected a class that "
+                    "worker processes can import; put it into a module, or use jobs=1"
+                )
+
+
+def _options(setting: Setting) -> Iterator[Options]:
+    model = setting.model
+    yield from (model.activation, model.init, *model.layer_init.values(), setting.train.optimizer)
+    if model.norm:
+        yield model.norm

