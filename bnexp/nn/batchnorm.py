@@ -33,8 +33,8 @@ class BatchNorm:
     """Normalise each feature over the batch; input and output (K, N, H), N >= 2 to be of any use.
 
     A batch of one gives y = beta, as in the book (PyTorch refuses it). The state holds the running
-    mean and variance and `unseen`, the share of their initial values that is still in them,
-    stat_decay^t after t updates. The defaults are the book's.
+    averages of mean and variance as if they had started at 0, and `unseen` = stat_decay^t, the
+    share that their initial values still have after t updates. The defaults are the book's.
     """
 
     eps: float = knob(1e-6, doc="what keeps the division finite", ge=0)
@@ -67,8 +67,15 @@ class BatchNorm:
     def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
         row = (1, shape[-1])
         affine = {"gamma": np.ones(row), "beta": np.zeros(row)} if self.affine else {}
-        var = np.full(row, float(self.running_var))
-        return shape, affine, {"mean": np.zeros(row), "var": var, "unseen": np.ones((1, 1))}
+        return (
+            shape,
+            affine,
+            {
+                "mean": np.zeros(row),
+                "var": np.zeros(row),
+                "unseen": np.ones((1, 1)),
+            },
+        )
 
     def forward(
         self, parameters: Parameters, state: State, x: Array, train: bool
@@ -79,17 +86,15 @@ class BatchNorm:
         mean = column_sums(x)
         mean /= x.shape[-2]
         centred = x - mean
-        y = centred * centred
-        squares = column_sums(y)
-        var = squares / (x.shape[-2] - self.ddof)
+        squares = column_sums(centred * centred)
+        var = squares / self._count(x, self.ddof)
         inverse = self._inverse(var)
         scale = inverse * parameters["gamma"] if self.affine else inverse
-        np.multiply(centred, scale, out=y)
+        y = centred * scale
         if self.affine:
             y += parameters["beta"]
         if train:
-            running_var = squares / (x.shape[-2] - self.running_ddof)
-            state = self._averaged(state, mean, running_var)
+            state = self._averaged(state, mean, squares / self._count(x, self.running_ddof))
         return y, Cache(centred, var, inverse, scale), state
 
     def backward(
@@ -103,24 +108,37 @@ class BatchNorm:
         """
         centred, _, inverse, scale = cache
         gamma: Array | float = parameters["gamma"] if self.affine else 1.0
-        n = dy.shape[-2]
         product = dy * centred
         along = column_sums(product)  # sum of dy * (x - mu)
         total = column_sums(dy)
         gradients = {"gamma": along * inverse, "beta": total} if self.affine else {}
-        along *= gamma * self._slope(cache) / (n - self.ddof)
+        along *= gamma * self._slope(cache) / self._count(dy, self.ddof)
         dx = dy * scale
         dx -= np.multiply(centred, along, out=product)
-        dx -= scale * total / n
+        dx -= scale * total / dy.shape[-2]
         return dx, gradients
 
     def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
         """Scale and shift, rows (K, 1, H), of the evaluated layer; None where the batch decides."""
         return None if self.evaluation == "batch" else self._affine(parameters, state)
 
+    def statistics(self, state: State) -> tuple[Array, Array]:
+        """Mean and variance to evaluate with, (K, 1, H); before any update the initial ones."""
+        mean, var, unseen = state["mean"], state["var"], state["unseen"]
+        if self.evaluation != "debiased":
+            return mean, var + self.running_var * unseen
+        seen = np.where(unseen < 1, 1 - unseen, 1)
+        return mean / seen, np.where(unseen < 1, var / seen, self.running_var)
+
     def averaging(self, seen: int) -> BatchNorm:
         """This layer with running statistics that weigh `seen` batches and the next one alike."""
         return replace(self, stat_decay=seen / (seen + 1), running_ddof=1)
+
+    @staticmethod
+    def _count(x: Array, ddof: int) -> int:
+        """N - ddof; 1 for a single sample, whose squares are 0."""
+        samples: int = x.shape[-2]
+        return max(samples - ddof, 1)
 
     def _inverse(self, var: Array) -> Array:
         outside = self.eps_placement == "outside"
@@ -143,17 +161,9 @@ class BatchNorm:
         }
 
     def _affine(self, parameters: Parameters, state: State) -> tuple[Array, Array]:
-        mean, var = state["mean"], state["var"]
-        if self.evaluation == "debiased":
-            mean, var = self._debiased(state)
+        mean, var = self.statistics(state)
         scale = self._inverse(var)
         if not self.affine:
             return scale, -mean * scale
         scale = scale * parameters["gamma"]
         return scale, parameters["beta"] - mean * scale
-
-    def _debiased(self, state: State) -> tuple[Array, Array]:
-        """Running statistics without their initial values, which they are before any update."""
-        unseen = np.where(state["unseen"] < 1, state["unseen"], 0.0)
-        mean = state["mean"] / (1 - unseen)
-        return mean, (state["var"] - self.running_var * unseen) / (1 - unseen)

@@ -18,6 +18,22 @@ def column_sums(x: Array) -> Array:
     return sums
 
 
+def times_transposed(dy: Array, weights: Array) -> Array:
+    """dy W^T, (K, N, H) and (K, D, H) -> (K, N, D).
+
+    OpenBLAS multiplies by a copied transpose faster than by a transposed view (100 x 100: 21.6
+    against 25.6 microseconds, copy included).
+    """
+    product: Array = np.matmul(dy, np.ascontiguousarray(weights.swapaxes(-1, -2)))
+    return product
+
+
+def folded(parameters: Parameters, scale: Array, shift: Array) -> dict[str, Array]:
+    """Parameters W, b of an affine map followed by y -> scale * y + shift."""
+    b = parameters["b"] * scale + shift if "b" in parameters else shift
+    return {"W": parameters["W"] * scale, "b": b}
+
+
 @dataclass(frozen=True)
 class Dense:
     """y = x W + b, with W (K, D, H) and b (K, 1, H)."""
@@ -45,10 +61,7 @@ class Dense:
     def backward(
         self, parameters: Parameters, cache: Array, dy: Array
     ) -> tuple[Array, dict[str, Array]]:
-        # OpenBLAS multiplies by a copied transpose faster than by a transposed view (100 x 100:
-        # 21.6 against 25.6 microseconds, copy included).
-        transposed = np.ascontiguousarray(parameters["W"].swapaxes(-1, -2))
-        return np.matmul(dy, transposed), self.gradients(cache, dy)
+        return times_transposed(dy, parameters["W"]), self.gradients(cache, dy)
 
     def gradients(self, cache: Array, dy: Array) -> dict[str, Array]:
         """The parameters' gradients alone: a network's first layer needs no dx."""
@@ -56,10 +69,3 @@ class Dense:
         if self.bias:
             gradients["b"] = column_sums(dy)
         return gradients
-
-    def fold(self, parameters: Parameters, scale: Array, shift: Array) -> dict[str, Array]:
-        """Parameters of the map followed by y -> scale * y + shift; the result has a bias."""
-        return {
-            "W": parameters["W"] * scale,
-            "b": parameters["b"] * scale + shift if self.bias else shift,
-        }

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from bnexp.nn.batchnorm import BatchNorm
-from bnexp.nn.dense import Dense
+from bnexp.nn.dense import Dense, folded
 from bnexp.nn.layer import (
     Array,
     Generator,
@@ -67,7 +67,7 @@ class Network:
         self, parameters: Sequence[Parameters], state: Sequence[State], batches: Iterable[Array]
     ) -> tuple[State, ...]:
         """The state with batch norm's statistics averaged over `batches`, the parameters fixed."""
-        state = tuple(state)
+        state = tuple({name: np.zeros_like(a) for name, a in s.items()} for s in state)
         for seen, x in enumerate(batches):
             layers = tuple(
                 a.averaging(seen) if isinstance(a, BatchNorm) else a for a in self.layers
@@ -84,11 +84,11 @@ class Network:
             before = out[-1][0] if out else None
             affine = layer.evaluated(p, s) if isinstance(layer, Normaliser) else None
             if affine is not None and isinstance(before, Dense):
-                out[-1] = (replace(before, bias=True), before.fold(out[-1][1], *affine), {})
+                out[-1] = (replace(before, bias=True), folded(out[-1][1], *affine), {})
             else:
                 out.append((layer, p, s))
-        layers, folded, states = zip(*out, strict=True)
-        return Network(layers), folded, states
+        layers, merged, states = zip(*out, strict=True)
+        return Network(layers), merged, states
 
 
 def mlp(

@@ -56,8 +56,8 @@ def evaluation_state(
     """The state to evaluate with: the given one, or population statistics where a layer asks."""
     if "population" not in _evaluations(network):
         return state
-    full = len(images) // batch_size * batch_size
-    slices = _slices(min(full, POPULATION_BATCHES * batch_size), batch_size)
+    size = min(batch_size, len(images))
+    slices = _slices(min(len(images) // size, POPULATION_BATCHES) * size, size)
     batches = (images.batch(rows)[0][None] for rows in slices)
     return network.population_state(parameters, state, batches)
 
