@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Set up everything on a machine with Python 3.11 or later, then lint, types and all tests that can
 # run here. Real MNIST is used where BNEXP_DATA_DIR names a folder with it. Safe to run again.
-# Arguments go to pytest instead of the default, which is every test.
+# Arguments go to pytest; without any, every test is run, the slow ones too.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/venv.sh

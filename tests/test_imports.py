@@ -68,7 +68,7 @@ def test_the_numerics_import_numpy_only():
     outside = {
         name.split(".")[0] for path in (PACKAGE / "nn").rglob("*.py") for name in imported(path)
     }
-    standard = {"__future__", "collections", "dataclasses", "importlib", "typing"}
+    standard = {"__future__", "collections", "dataclasses", "importlib", "math", "typing"}
     assert outside - standard == {"numpy", "bnexp"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import bnexp
 from bnexp.config import load_config
 from bnexp.errors import ConfigError
 from bnexp.plan import make_plan, make_stacks
@@ -128,6 +129,12 @@ def test_stacks_of_a_given_size(small):
     stacks = make_stacks(plan_of(small).cells, size=4)
     assert [len(stack.cells) for stack in stacks] == [3, 3, 3, 3]
     assert stacks[0].cells[0].setting.model.norm is not None  # the costlier ones first
+
+
+def test_points_after_the_end_are_refused(small):
+    config = load_config(small, {"train.evaluate": [1, 13]})
+    with pytest.raises(ConfigError, match="after the end, expected at most step 12, got 13"):
+        bnexp.run(config)
 
 
 def test_ten_thousand_cells_are_planned():

@@ -32,5 +32,9 @@ def schedule(cell: Cell, available: int) -> Schedule:
     per_epoch = steps_per_epoch(images, training.batch_size, training.sampling)
     steps = training.steps or (training.epochs or 1) * per_epoch
     rule = training.evaluate or ("book" if cell.place else "epoch")
+    if isinstance(rule, tuple) and rule[-1] > steps:
+        raise ConfigError(
+            f"train.evaluate: after the end, expected at most step {steps}, got {rule[-1]}"
+        )
     interval_or_rule = rule.every if isinstance(rule, Every) else rule
     return Schedule(images, per_epoch, points(interval_or_rule, steps, per_epoch))

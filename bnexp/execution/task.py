@@ -13,7 +13,7 @@ import numpy as np
 from bnexp import data, nn
 from bnexp.config.kinds import make
 from bnexp.data import Dataset
-from bnexp.execution.building import draw, images, network
+from bnexp.execution.building import draw, inputs, network
 from bnexp.execution.schedule import schedule
 from bnexp.plan import Cell
 from bnexp.training import History, train
@@ -66,9 +66,9 @@ def _train(
     setting = cells[0].setting
     dtype = np.dtype(setting.train.precision)
     plan = schedule(cells[0], len(loaded.train_labels))
-    train_set, scored, test_set = images(setting, loaded, dtype)
+    sets = inputs(setting, loaded, dtype)
     networks = [network(cell.setting, loaded.classes) for cell in cells]
-    starts, batches = draw(cells, networks, plan, train_set.shape)
+    starts, batches = draw(cells, networks, plan, sets)
     optimisers = [make(cell.setting.train.optimizer) for cell in cells]
     history = train(
         networks[0],
@@ -78,9 +78,9 @@ def _train(
         nn.stack([state for _, state in starts], dtype),
         batches,
         plan.points,
-        train_set,
-        test_set,
-        scored,
+        sets.train,
+        sets.test,
+        sets.scored,
         setting.train.batch_size,
         on_step=lambda: on_step(len(cells)),
     )

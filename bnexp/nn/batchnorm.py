@@ -112,7 +112,7 @@ class BatchNorm:
         along = column_sums(product)  # sum of dy * (x - mu)
         total = column_sums(dy)
         gradients = {"gamma": along * inverse, "beta": total} if self.affine else {}
-        along *= gamma * self._slope(cache) / self._count(dy, self.ddof)
+        along = self._times_slope(along, cache) * (gamma / self._count(dy, self.ddof))
         dx = dy * scale
         dx -= np.multiply(centred, along, out=product)
         dx -= scale * total / dy.shape[-2]
@@ -145,12 +145,13 @@ class BatchNorm:
         root: Array = np.sqrt(var) + self.eps if outside else np.sqrt(var + self.eps)
         return np.reciprocal(root)
 
-    def _slope(self, cache: Cache) -> Array:
+    def _times_slope(self, along: Array, cache: Cache) -> Array:
+        """One factor after another: the slope alone overflows where the deviations are tiny."""
+        once = along * cache.inverse
         if self.eps_placement == "inside":
-            return cache.inverse**3
+            return once * cache.inverse * cache.inverse
         std = np.sqrt(cache.var)  # a constant feature has x - mu = 0: any finite slope is right
-        slope: Array = cache.inverse**2 / np.where(std > 0, std, np.inf)
-        return slope
+        return once * cache.inverse / np.where(std > 0, std, np.inf)
 
     def _averaged(self, state: State, mean: Array, var: Array) -> State:
         keep = self.stat_decay

@@ -19,21 +19,24 @@ class SoftmaxCrossEntropy:
 
     def per_sample(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
         """Every sample's loss, (K, N), and the probabilities, (K, N, C)."""
-        shifted = logits - logits.max(axis=-1, keepdims=True)
-        picked = np.take_along_axis(shifted, self._columns(shifted, labels), axis=-1)
-        probabilities = np.exp(shifted, out=shifted)
-        total = probabilities.sum(axis=-1, keepdims=True)
+        # Inside, classes come before samples: to reduce the ten numbers at the end of each row
+        # takes four times as long.
+        z = np.ascontiguousarray(logits.swapaxes(-1, -2))  # (K, C, N)
+        z -= z.max(axis=-2, keepdims=True)
+        picked = z[_places(z, labels)]
+        probabilities = np.exp(z, out=z)
+        total = probabilities.sum(axis=-2, keepdims=True)
         probabilities /= total
-        return (np.log(total) - picked)[..., 0], probabilities
+        return np.log(total[..., 0, :]) - picked, probabilities.swapaxes(-1, -2)
 
     def gradient(self, probabilities: Array, labels: Labels) -> Array:
         """d(mean loss)/d(logits) = (probabilities - one_hot(labels)) / N. Writes over its input."""
-        columns = self._columns(probabilities, labels)
-        target = np.take_along_axis(probabilities, columns, axis=-1)
-        np.put_along_axis(probabilities, columns, target - 1.0, axis=-1)
-        probabilities /= probabilities.shape[-2]
+        z = probabilities.swapaxes(-1, -2)
+        z[_places(z, labels)] -= 1.0
+        z /= z.shape[-1]
         return probabilities
 
-    @staticmethod
-    def _columns(logits: Array, labels: Labels) -> Labels:
-        return np.broadcast_to(labels, logits.shape[:-1])[..., None]
+
+def _places(z: Array, labels: Labels) -> tuple[Labels, Labels, Labels]:
+    """Where each sample's label stands in (K, C, N)."""
+    return np.arange(len(z))[:, None], labels, np.arange(z.shape[-1])

@@ -67,7 +67,10 @@ class Network:
         self, parameters: Sequence[Parameters], state: Sequence[State], batches: Iterable[Array]
     ) -> tuple[State, ...]:
         """The state with batch norm's statistics averaged over `batches`, the parameters fixed."""
-        state = tuple({name: np.zeros_like(a) for name, a in s.items()} for s in state)
+        state = tuple(
+            {name: np.zeros_like(a) for name, a in s.items()} if isinstance(layer, BatchNorm) else s
+            for layer, s in zip(self.layers, state, strict=True)
+        )
         for seen, x in enumerate(batches):
             layers = tuple(
                 a.averaging(seen) if isinstance(a, BatchNorm) else a for a in self.layers
@@ -114,7 +117,8 @@ def stack(
     networks: Sequence[Sequence[Mapping[str, Array]]], dtype: DTypeLike
 ) -> tuple[dict[str, Array], ...]:
     """Parameters (or states) of K networks side by side: K x (D, H) -> (K, D, H) in `dtype`."""
-    return tuple(
-        {name: np.stack([network[i][name] for network in networks]).astype(dtype) for name in first}
-        for i, first in enumerate(networks[0])
-    )
+    with np.errstate(over="ignore"):  # a weight too large for `dtype` is infinite
+        return tuple(
+            {name: np.stack([net[i][name] for net in networks]).astype(dtype) for name in first}
+            for i, first in enumerate(networks[0])
+        )

@@ -14,7 +14,7 @@ from bnexp.plan.cells import Cell
 
 # A stack's activations of one batch should stay in a core's second-level cache; more than 8
 # networks side by side gain nothing more.
-CACHE_BYTES = 2**20
+CACHE_BYTES = 1_700_000
 MAX_STACK = 8
 
 

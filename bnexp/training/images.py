@@ -15,6 +15,11 @@ from bnexp.nn.loss import Labels
 KEPT_BYTES = 64 * 2**20
 
 
+def is_small(pixels: NDArray[np.uint8], dtype: DTypeLike) -> bool:
+    """Whether the images' numbers are kept."""
+    return pixels.size * np.dtype(dtype).itemsize <= KEPT_BYTES
+
+
 class Images:
     """Pixels in [0, 1] and labels; `pixels` are bytes (n, ...), kept as they are where large.
 
@@ -24,7 +29,7 @@ class Images:
     def __init__(self, pixels: NDArray[np.uint8], labels: Labels, dtype: DTypeLike) -> None:
         self.dtype = np.dtype(dtype)
         self.labels = labels
-        small = pixels.size * self.dtype.itemsize <= KEPT_BYTES
+        small = is_small(pixels, dtype)
         self._pixels: NDArray[Any] = self._numbers(pixels) if small else pixels
 
     @property

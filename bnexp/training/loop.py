@@ -21,7 +21,8 @@ class History:
     """What a stack of K networks leaves: E evaluations and the final parameters and state.
 
     `metrics` maps train_loss, train_accuracy and, with a test set, test_loss and test_accuracy to
-    (K, E). `diverged_at` (K,) is the first step at which a loss was not finite, -1 for none.
+    (K, E). `diverged_at` (K,) is the first step whose batch's loss, or after which an evaluated
+    training loss, was not finite; -1 for none.
     """
 
     steps: NDArray[np.int64]

@@ -1,0 +1,70 @@
+"""Small stacks, images and comparisons for the tests of the numerical core."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bnexp import nn
+from bnexp.nn import BatchNorm, Network, Normal, mlp, stack
+from bnexp.training import Images
+
+DIALECTS = {name: BatchNorm(**knobs) for name, knobs in BatchNorm.DIALECTS.items()}
+VARIANTS = {
+    "outside": BatchNorm(eps=1e-3, eps_placement="outside"),
+    "sample variance": BatchNorm(ddof=1, running_ddof=1),
+    "outside, sample variance": BatchNorm(eps=0.1, eps_placement="outside", ddof=1),
+    "large eps": BatchNorm(eps=0.5),
+    "no eps": BatchNorm(eps=0.0),
+    "not affine": BatchNorm(affine=False),
+    "not affine, outside": BatchNorm(affine=False, eps=0.1, eps_placement="outside"),
+}
+NORMS = {**DIALECTS, **VARIANTS}
+ACTIVATIONS = {name: nn.ACTIVATIONS[name]() for name in ("sigmoid", "tanh", "relu")}
+
+
+def stacked(network, k, shape, dtype=np.float64, seed=0):
+    """Initial parameters and state of `k` different networks side by side."""
+    made = [network.init(np.random.default_rng((seed, i)), shape) for i in range(k)]
+    return stack([p for p, _ in made], dtype), stack([s for _, s in made], dtype)
+
+
+def layer_start(layer, k, shape, dtype=np.float64, seed=0):
+    """As `stacked`, of one layer, with every parameter random."""
+    parameters, state = stacked(Network((layer,)), k, shape, dtype, seed)
+    random = np.random.default_rng((seed, 99))
+    drawn = {n: random.standard_normal(w.shape).astype(dtype) for n, w in parameters[0].items()}
+    return drawn, state[0]
+
+
+def one(tree, k):
+    """Network k of a stack, alone: the same nest of arrays, each (1, ...)."""
+    if isinstance(tree, np.ndarray):
+        return tree[k : k + 1].copy()
+    if isinstance(tree, dict):
+        return {name: one(value, k) for name, value in tree.items()}
+    return tuple(one(value, k) for value in tree)
+
+
+def small_mlp(norm=None, activation="relu", std=0.4, widths=(9, 8, 4), bias=True):
+    return mlp(widths, ACTIVATIONS[activation], norm, [Normal(std)] * len(widths), bias)
+
+
+def images(n=40, pixels=16, classes=4, dtype=np.float64, seed=5):
+    """Images of which the brightest of the first `classes` pixels is the label."""
+    random = np.random.default_rng(seed)
+    values = random.integers(0, 256, (n, pixels), dtype=np.uint8)
+    return Images(values, values[:, :classes].argmax(axis=1), dtype)
+
+
+def arrays(tree):
+    """Every array in a nest of mappings, sequences and caches."""
+    if isinstance(tree, np.ndarray):
+        yield tree
+    elif tree is not None:
+        for value in tree.values() if hasattr(tree, "values") else tree:
+            yield from arrays(value)
+
+
+def bits(tree):
+    """Shape, type and bytes of every array: equal for arrays equal to the last bit, NaN too."""
+    return [(a.shape, a.dtype, a.tobytes()) for a in arrays(tree)]

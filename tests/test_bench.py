@@ -1,0 +1,119 @@
+"""The benchmark: it measures what it says, and its plain program trains the same networks."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_limits
+
+import bnexp
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+ROWS = ["floor32-1", "bnexp32-1", "bnexp64-1", "plain-1", "help"]
+
+
+@pytest.fixture(scope="module")
+def peers() -> Any:
+    """The benchmark's modules, which are no part of the package."""
+
+    def load(name: str) -> ModuleType:
+        return importlib.import_module(f"peers.{name}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(SCRIPTS)
+        yield load
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
+    """What a quick benchmark prints, and what it writes."""
+    path = tmp_path_factory.mktemp("bench") / "bench.json"
+    command = [sys.executable, SCRIPTS / "bench.py", "--quick", "--repeats", "1", "--json", path]
+    done = subprocess.run(
+        [*command, "--only", *ROWS], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads(path.read_text())
+
+
+def test_each_row_has_a_positive_time(measured: tuple[str, dict[str, Any]]) -> None:
+    printed, written = measured
+    assert list(written["rows"]) == ROWS
+    for name, row in written["rows"].items():
+        assert row["best"] == row["median"] == row["seconds"][0] > 0
+        (line,) = [line for line in printed.splitlines() if line.startswith(name)]
+        assert f"{row['best']:.3f}" in line
+
+
+def test_output_fits_80_columns_and_names_the_data(
+    measured: tuple[str, dict[str, Any]],
+) -> None:
+    printed, written = measured
+    assert max(len(line) for line in printed.splitlines()) <= 80
+    assert "4 networks" in printed
+    assert "21 updates" in printed
+    assert written["data"].startswith(("mnist", "synthetic"))
+    assert written["data"] in printed
+
+
+def test_an_unknown_row_is_an_error() -> None:
+    command = [sys.executable, SCRIPTS / "bench.py", "--quick", "--only", "flor"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "expected some of floor32-1" in done.stderr
+    assert "got flor" in done.stderr
+
+
+def test_the_plain_program_gives_the_same_accuracies(peers: Any) -> None:
+    sweep = peers("sweep").Sweep(exponents=(0, -3, 5), epochs=5, data="synthetic", seed=3)
+    with threadpool_limits(1, "blas"):
+        plain = np.array(peers("plain").prepare(sweep)())  # (networks, evaluations)
+    result = bnexp.run(bnexp.load_config("book_weight_scale", sweep.overrides()))
+    ours = result.metrics["train_accuracy"].reshape(plain.shape)
+    labels = result.metrics["model.norm"].reshape(plain.shape)[:, 0]
+    assert plain.shape == (10, 5)
+    assert labels.tolist() == ["batch", "none"] * 5
+    assert len(np.unique(plain)) > 20  # they do learn: not one constant accuracy
+    np.testing.assert_array_equal(ours, plain)
+
+
+def test_the_floor_is_every_product_and_no_other(
+    peers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = peers("sweep").Sweep(exponents=(0, -1, 3), epochs=2)
+    programs = [peers("floor").prepare(sweep, "float32", share, 2) for share in range(2)]
+    made, matmul = [], np.matmul
+
+    def counted(a: Any, b: Any, out: Any) -> Any:
+        made.append(2 * out.size * a.shape[-1])
+        return matmul(a, b, out=out)
+
+    monkeypatch.setattr(np, "matmul", counted)
+    for run in programs:
+        run()
+    weights, first = 784 * 100 + 4 * 100 * 100 + 100 * 10, 784 * 100
+    update = 2 * 100 * (3 * weights - first)  # forward, dW, and dx but of the images
+    evaluation = 2 * 1000 * weights
+    assert sum(made) == 6 * (11 * update + 2 * evaluation)
+
+
+def test_targets_are_judged_in_their_direction(peers: Any) -> None:
+    def row(seconds: float) -> dict[str, Any]:
+        return {"best": seconds, "median": seconds, "notes": {}}
+
+    rows = {"bnexp32-2": row(2.0), "bnexp32-1": row(3.0), "floor32-2": row(1.6), "help": row(0.2)}
+    judged = {target["what"]: target for target in peers("targets").judged(rows)}
+    assert len(judged) == 3
+    products = judged["bnexp / products, float32, 2 processes"]
+    assert (products["best"], products["met"]) == (1.25, True)
+    workers = judged["1 worker / 2 workers, float32"]
+    assert (workers["best"], workers["met"]) == (1.5, False)
+    assert judged["bnexp --help, seconds"]["met"] is False

@@ -1,0 +1,103 @@
+"""From settings to what the training loop takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import bnexp
+from bnexp import nn
+from bnexp.errors import ConfigError
+from bnexp.execution import building
+from bnexp.execution.schedule import schedule
+from bnexp.execution.task import dataset
+from bnexp.plan import make_plan
+from bnexp.training import Images, train
+
+
+@pytest.fixture
+def framed():
+    """Synthetic images whose outer three rows and columns are blank."""
+    images = dataset("synthetic", None)
+    pixels = []
+    for array in (images.train_images, images.test_images):
+        blank = np.zeros_like(array)
+        blank[:, 3:-3, 3:-3] = array[:, 3:-3, 3:-3]
+        pixels.append(blank)
+    return replace(images, train_images=pixels[0], test_images=pixels[1])
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_blank_pixels_are_left_out_and_change_no_result(small, framed, norm):
+    config = bnexp.load_config(
+        small,
+        {
+            "train.precision": "float64",
+            "data.test": 100,
+            "sweep.model.norm": [norm],
+            "sweep.model.init.std": [0.3],
+        },
+    )
+    cells = make_plan(config).cells
+    plan = schedule(cells[0], 200)
+    networks = [building.network(cell.setting, 10) for cell in cells]
+    sets = building.inputs(cells[0].setting, framed, np.dtype(np.float64))
+    assert len(sets.used) == 22 * 22
+    assert sets.train.shape == (22 * 22,)
+    assert sets.shape == (28 * 28,)
+    rows = framed.train_images.reshape(-1, 784)[:200]
+    tests = framed.test_images.reshape(-1, 784)[:100]
+    whole = building.Inputs(
+        Images(rows, framed.train_labels[:200], "float64"),
+        Images(rows, framed.train_labels[:200], "float64"),
+        Images(tests, framed.test_labels[:100], "float64"),
+        (784,),
+        None,
+    )
+    histories = [_trained(cells, networks, plan, data) for data in (sets, whole)]
+    for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
+        few, all_ = (history.metrics[name] for history in histories)
+        np.testing.assert_allclose(few, all_, rtol=1e-9)
+    start = nn.stack([p for p, _ in building.draw(cells, networks, plan, whole)[0]], "float64")
+    blank = np.setdiff1d(np.arange(784), sets.used)
+    untouched = histories[1].parameters[0]["W"][:, blank]
+    np.testing.assert_array_equal(untouched, start[0]["W"][:, blank])
+
+
+def _trained(cells, networks, plan, data):
+    starts, batches = building.draw(cells, networks, plan, data)
+    return train(
+        networks[0],
+        nn.SGD(),
+        np.full((len(cells), 1, 1), 0.1),
+        nn.stack([p for p, _ in starts], "float64"),
+        nn.stack([s for _, s in starts], "float64"),
+        batches,
+        plan.points,
+        data.train,
+        data.test,
+        data.scored,
+        50,
+    )
+
+
+def test_large_sets_stay_as_they_are(small):
+    setting = make_plan(bnexp.load_config(small, {"data.train": "all"})).cells[0].setting
+    images = dataset("synthetic", None)
+    many = replace(
+        images,
+        train_images=np.broadcast_to(images.train_images[:1], (60_000, 28, 28, 1)),
+        train_labels=np.zeros(60_000, np.int64),
+    )
+    sets = building.inputs(setting, many, np.dtype(np.float32))
+    assert sets.used is None
+    assert sets.train.shape == (784,)
+
+
+def test_too_few_test_images(small):
+    setting = make_plan(bnexp.load_config(small, {"data.test": 500})).cells[0].setting
+    few = replace(dataset("synthetic", None), test_labels=np.zeros(5, np.int64))
+    with pytest.raises(ConfigError, match="too few test images, expected at least 500"):
+        building.inputs(setting, few, np.dtype(np.float32))

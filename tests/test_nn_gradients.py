@@ -1,0 +1,148 @@
+"""Every gradient against central differences, and the checker against wrong gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gradcheck import layer_errors, network_errors, relative_error
+from numeric_cases import ACTIVATIONS, DIALECTS, NORMS, layer_start, small_mlp, stacked
+
+from bnexp.nn import BatchNorm, Dense, Normal, SoftmaxCrossEntropy
+
+LIMIT = 1e-7
+K = pytest.mark.parametrize("k", [1, 3])
+
+
+def generator(*key):
+    return np.random.default_rng((231, *key))
+
+
+class WithoutMeanTerm(BatchNorm):
+    """The classic mistake: mu is taken for a constant."""
+
+    def backward(self, parameters, cache, dy):
+        dx, gradients = super().backward(parameters, cache, dy)
+        return dx + cache.scale * dy.mean(axis=-2, keepdims=True), gradients
+
+
+class ThousandthMore(BatchNorm):
+    def backward(self, parameters, cache, dy):
+        dx, gradients = super().backward(parameters, cache, dy)
+        return 1.001 * dx, {name: 1.001 * g for name, g in gradients.items()}
+
+
+class OtherDenominator(BatchNorm):
+    """Darknet's: normalised by N - 1, differentiated by N; and the other way round."""
+
+    def backward(self, parameters, cache, dy):
+        return BatchNorm(eps=self.eps, ddof=1 - self.ddof).backward(parameters, cache, dy)
+
+
+WRONG = {
+    "mean term dropped": WithoutMeanTerm(),
+    "times 1.001": ThousandthMore(),
+    "over N for N - 1": OtherDenominator(ddof=1),
+    "over N - 1 for N": OtherDenominator(ddof=0),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("scale", [1.0, 1e-9])
+def test_the_checker_sees_a_wrong_input_gradient(name, scale):
+    """However small the gradient is: dy is scaled by gamma."""
+    parameters, state = layer_start(WRONG[name], 2, (5,))
+    parameters["gamma"] *= scale
+    x = generator().standard_normal((2, 30, 5))
+    assert layer_errors(WRONG[name], parameters, state, x, generator(1))["x"] > 5e-4
+
+
+def test_the_checker_sees_a_wrong_parameter_gradient():
+    parameters, state = layer_start(ThousandthMore(), 2, (5,))
+    x = generator().standard_normal((2, 8, 5))
+    errors = layer_errors(ThousandthMore(), parameters, state, x, generator(1))
+    assert errors["gamma"] == pytest.approx(1e-3, rel=1e-2)
+    assert errors["beta"] == pytest.approx(1e-3, rel=1e-2)
+
+
+def test_the_checker_does_not_pass_where_nothing_is_tested():
+    zeros = np.zeros(3)
+    assert relative_error(lambda a: 1.0, zeros, zeros, generator()) == np.inf
+
+
+def test_constant_upstream_gradients_would_test_nothing():
+    """Why the checker draws them: batch norm's input gradient is then 0, also without its terms."""
+    parameters, state = layer_start(BatchNorm(), 1, (5,))
+    _, cache, _ = BatchNorm().forward(parameters, state, generator().normal(size=(1, 8, 5)), True)
+    dx, _ = BatchNorm().backward(parameters, cache, np.ones((1, 8, 5)))
+    assert np.abs(dx).max() < 1e-14
+
+
+@K
+@pytest.mark.parametrize("bias", [True, False])
+def test_dense(k, bias):
+    layer = Dense(4, Normal(1.0), bias)
+    parameters, state = layer_start(layer, k, (6,))
+    errors = layer_errors(
+        layer, parameters, state, generator(k).standard_normal((k, 7, 6)), generator(k, 1)
+    )
+    assert set(errors) == ({"x", "W", "b"} if bias else {"x", "W"})
+    assert max(errors.values()) < LIMIT
+
+
+@K
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations(k, name):
+    x = generator(k).standard_normal((k, 7, 6))
+    x += np.sign(x) * 1e-3  # away from the kink of relu
+    errors = layer_errors(ACTIVATIONS[name], {}, {}, x, generator(k, 1))
+    assert list(errors) == ["x"]
+    assert errors["x"] < LIMIT
+
+
+@K
+@pytest.mark.parametrize("name", NORMS)
+def test_batch_norm(k, name):
+    norm = NORMS[name]
+    parameters, state = layer_start(norm, k, (5,))
+    x = 5 * generator(k).standard_normal((k, 8, 5)) + 12
+    errors = layer_errors(norm, parameters, state, x, generator(k, 1))
+    assert set(errors) == ({"x", "gamma", "beta"} if norm.affine else {"x"})
+    assert max(errors.values()) < LIMIT
+
+
+@pytest.mark.parametrize("name", ["book", "outside", "sample variance"])
+@pytest.mark.parametrize("std", [1e-3, 1e-2])
+def test_batch_norm_where_eps_matters(name, std):
+    norm = NORMS[name]
+    parameters, state = layer_start(norm, 2, (5,))
+    x = std * generator().standard_normal((2, 8, 5))
+    assert max(layer_errors(norm, parameters, state, x, generator(1), 1e-3 * std).values()) < LIMIT
+
+
+@K
+@pytest.mark.parametrize("shared", [True, False])
+def test_loss(k, shared):
+    random = generator(k)
+    logits = 3 * random.standard_normal((k, 9, 5))
+    labels = random.integers(0, 5, (1 if shared else k, 9))
+    loss = SoftmaxCrossEntropy()
+    _, probabilities = loss.per_sample(logits, labels)
+    gradient = loss.gradient(probabilities, labels)
+    error = relative_error(
+        lambda a: loss.per_sample(a, labels)[0].mean(axis=-1).sum(), gradient, logits, random
+    )
+    assert error < LIMIT
+
+
+@K
+@pytest.mark.parametrize("norm", [None, *DIALECTS])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_whole_networks(k, norm, activation):
+    network = small_mlp(DIALECTS.get(norm), activation, bias=norm is None)
+    parameters, state = stacked(network, k, (6,))
+    random = generator(k)
+    x, labels = random.standard_normal((k, 12, 6)), random.integers(0, 4, (k, 12))
+    errors = network_errors(network, SoftmaxCrossEntropy(), parameters, state, x, labels, random)
+    # a weight a layer and the output's bias; before it gamma and beta, or the other biases
+    assert len(errors) == (6 if norm is None else 8)
+    assert max(errors.values()) < LIMIT

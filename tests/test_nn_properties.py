@@ -1,0 +1,242 @@
+"""What holds for every layer, whatever its shapes, knobs and numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numeric_cases import arrays, bits, layer_start, one, stacked
+from threadpoolctl import threadpool_limits
+
+from bnexp import nn
+from bnexp.nn import BatchNorm, Dense, Normal, Relu, SoftmaxCrossEntropy, mlp
+
+SIZES = st.integers(1, 9)
+DTYPES = st.sampled_from(["float32", "float64"])
+ACTIVATIONS = st.sampled_from(["sigmoid", "tanh", "relu"]).map(lambda name: nn.ACTIVATIONS[name]())
+DENSE = st.builds(Dense, SIZES, st.just(Normal(1.0)), st.booleans())
+NORMS = st.builds(
+    BatchNorm,
+    eps=st.sampled_from([1e-12, 1e-6, 1e-3, 1.0]),
+    eps_placement=st.sampled_from(["inside", "outside"]),
+    stat_decay=st.sampled_from([0.0, 0.5, 0.9, 1.0]),
+    ddof=st.sampled_from([0, 1]),
+    running_ddof=st.sampled_from([0, 1]),
+    running_var=st.sampled_from([0.0, 1.0]),
+    evaluation=st.sampled_from(["running", "debiased", "population", "batch"]),
+    affine=st.booleans(),
+)
+LAYERS = st.one_of(DENSE, NORMS, ACTIVATIONS)
+quick = settings(max_examples=150, deadline=None)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_blas_thread():
+    # Small float32 products of OpenBLAS 0.3.31 (AVX-512) now and then raise the flag of an invalid
+    # operation though every number is finite; what is finite is asserted below instead.
+    with threadpool_limits(1, "blas"), np.errstate(invalid="ignore"):
+        yield
+
+
+class Case:
+    """A layer with K networks' parameters and inputs."""
+
+    def __init__(self, layer, k, n, d, dtype, seed=0, scale=1.0):
+        random = np.random.default_rng(seed)
+        self.layer, self.k = layer, k
+        self.parameters, self.state = layer_start(layer, k, (d,), dtype, seed)
+        self.x = (scale * random.standard_normal((k, n, d))).astype(dtype)
+        self.random, self.dtype = random, np.dtype(dtype)
+
+    def step(self, k=None):
+        """A training step forward and back and an evaluation; of network k alone if it is given."""
+        parts = (self.parameters, self.state, self.x)
+        parameters, state, x = parts if k is None else one(parts, k)
+        y, cache, after = self.layer.forward(parameters, state, x, train=True)
+        weights = np.random.default_rng(7).standard_normal((self.k, *y.shape[1:]))
+        dy = weights.astype(self.dtype) if k is None else weights.astype(self.dtype)[k : k + 1]
+        dx, gradients = self.layer.backward(parameters, cache, dy)
+        evaluated, _, _ = self.layer.forward(parameters, after, x, train=False)
+        return {
+            "y": y,
+            "cache": cache,
+            "state": dict(after),
+            "dx": dx,
+            **gradients,
+            "eval": evaluated,
+        }
+
+
+CASES = st.builds(
+    Case,
+    LAYERS,
+    SIZES,
+    st.integers(1, 9),
+    SIZES,
+    DTYPES,
+    st.integers(0, 99),
+    st.sampled_from([1e-3, 1.0, 30.0]),
+)
+
+
+@quick
+@given(CASES)
+def test_promised_shapes_are_made(case):
+    k, n, d = case.x.shape
+    promised, _, _ = case.layer.init(case.random, (d,))
+    made = case.step()
+    assert made["y"].shape == made["eval"].shape == (k, n, *promised)
+    assert made["dx"].shape == case.x.shape
+    for name, w in case.parameters.items():
+        assert made[name].shape == w.shape
+    assert {n: s.shape for n, s in made["state"].items()} == {
+        n: s.shape for n, s in case.state.items()
+    }
+
+
+@quick
+@given(CASES)
+def test_a_stack_is_its_networks_alone_to_the_bit(case):
+    made = case.step()
+    cache = made.pop("cache")
+    for k in range(case.k):
+        alone = case.step(k)
+        assert bits(one(cache, k)) == bits(alone.pop("cache"))
+        assert bits(one(made, k)) == bits(alone)
+
+
+@quick
+@given(CASES)
+def test_float_types_survive(case):
+    assert {a.dtype for a in arrays(case.step())} == {case.dtype}
+
+
+@quick
+@given(CASES)
+def test_finite_in_finite_out(case):
+    assert all(np.isfinite(a).all() for a in arrays(case.step()))
+
+
+@quick
+@given(CASES)
+def test_layers_do_not_change_their_arguments(case):
+    before = bits((case.parameters, case.state, case.x))
+    case.step()
+    assert bits((case.parameters, case.state, case.x)) == before
+
+
+@quick
+@given(NORMS, SIZES, st.integers(1, 9), DTYPES, st.sampled_from([0.0, 1.0, -3.7, 1e4]))
+def test_a_constant_feature_has_finite_gradients(norm, k, n, dtype, value):
+    case = Case(norm, k, n, 3, dtype)
+    case.x[:, :, 1] = value
+    made = case.step()
+    assert all(np.isfinite(a).all() for a in arrays(made))
+    if value in (0.0, 1.0):  # its mean is exact, so is y = beta
+        beta = case.parameters["beta"][..., 1] if norm.affine else 0
+        np.testing.assert_array_equal(made["y"][:, :, 1] - beta, 0)
+
+
+@quick
+@given(SIZES, st.integers(1, 9), SIZES, DTYPES, st.booleans())
+def test_dead_units_pass_no_gradient(k, n, width, dtype, normalised):
+    """Every unit of the first layer is below 0 for every sample: nothing before it learns."""
+    norm = BatchNorm() if normalised else None
+    network = mlp((width, 4), Relu(), norm, [Normal(1.0)] * 2)
+    parameters, state = stacked(network, k, (5,), dtype)
+    parameters[1 if normalised else 0]["beta" if normalised else "b"][:] = -1e3
+    x = np.random.default_rng(0).standard_normal((k, n, 5)).astype(dtype)
+    labels = np.zeros((1, n), dtype=np.int64)
+    logits, caches, _ = network.forward(parameters, state, x, train=True)
+    loss = SoftmaxCrossEntropy()
+    gradient = loss.gradient(loss.per_sample(logits, labels)[1], labels)
+    gradients = network.backward(parameters, caches, gradient)
+    for layer in gradients[:-1]:
+        assert all(np.all(g == 0) for g in layer.values())
+    assert np.all(gradients[-1]["W"] == 0)
+    assert np.all(gradients[-1]["b"][:, 0, 0] < 0)
+
+
+@quick
+@given(SIZES, SIZES, st.integers(1, 9), DTYPES, st.sampled_from([1e-3, 1.0, 100.0]))
+def test_loss_is_finite_and_its_gradient_sums_to_zero(k, n, classes, dtype, scale):
+    random = np.random.default_rng(k)
+    logits = (scale * random.standard_normal((k, n, classes))).astype(dtype)
+    labels = random.integers(0, classes, (1, n))
+    losses, probabilities = SoftmaxCrossEntropy().per_sample(logits, labels)
+    assert losses.shape == (k, n)
+    assert losses.dtype == probabilities.dtype == np.dtype(dtype)
+    assert np.all(losses >= 0)
+    assert np.all(np.isfinite(losses))
+    few_ulps = 8 * np.finfo(dtype).eps
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=few_ulps)
+    gradient = SoftmaxCrossEntropy().gradient(probabilities, labels)
+    np.testing.assert_allclose(gradient.sum(axis=-1), 0, atol=few_ulps)
+
+
+@quick
+@given(st.lists(SIZES, min_size=1, max_size=4), SIZES, DTYPES, ACTIVATIONS, st.none() | NORMS)
+def test_networks_of_any_width(widths, k, dtype, activation, norm):
+    network = mlp(widths, activation, norm, [Normal(0.5)] * len(widths))
+    parameters, state = stacked(network, k, (3,), dtype)
+    x = np.random.default_rng(0).standard_normal((1, 6, 3)).astype(dtype)
+    logits, caches, after = network.forward(parameters, state, x, train=True)
+    assert logits.shape == (k, 6, widths[-1])
+    gradients = network.backward(parameters, caches, logits)
+    for p, g in zip(parameters, gradients, strict=True):
+        assert {n: w.shape for n, w in p.items()} == {n: w.shape for n, w in g.items()}
+    assert {a.dtype for a in arrays([logits, caches, after, gradients])} == {np.dtype(dtype)}
+
+
+@quick
+@given(
+    st.sampled_from(sorted(nn.OPTIMISERS.builtin)).map(lambda name: nn.OPTIMISERS[name]()),
+    SIZES,
+    st.tuples(SIZES, SIZES),
+    DTYPES,
+)
+def test_optimisers_keep_types_and_networks_apart(optimiser, k, shape, dtype):
+    random = np.random.default_rng(k)
+    w, g = random.standard_normal((2, k, *shape)).astype(dtype)
+    lr = random.uniform(0.01, 1, (k, 1, 1)).astype(dtype)
+
+    def after(w, g, lr):
+        parameters = {"w": w.copy()}
+        state = optimiser.init(parameters)
+        for _ in range(3):
+            state = optimiser.update(parameters, {"w": g.copy()}, state, lr)
+        return parameters, dict(state)
+
+    made = after(w, g, lr)
+    assert {a.dtype for a in arrays(made)} == {np.dtype(dtype)}
+    for i in range(k):
+        assert bits(one(made, i)) == bits(after(*one((w, g, lr), i)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "train"),
+    [
+        (Dense(4, Normal(1.0)), True),
+        (Relu(), True),
+        (BatchNorm(affine=False), True),
+        (BatchNorm(), False),
+        (BatchNorm(), True),
+    ],
+    ids=["dense", "relu", "norm", "evaluated norm", "affine norm"],
+)
+def test_networks_may_share_one_input(layer, train):
+    """As the package's page says: an operand with K = 1 is every network's."""
+    parameters, state = layer_start(layer, 3, (5,))
+    x = np.random.default_rng(0).standard_normal((1, 6, 5))
+    shared, _, _ = layer.forward(parameters, state, x, train)
+    repeated, _, _ = layer.forward(parameters, state, np.repeat(x, 3, axis=0), train)
+    np.testing.assert_array_equal(np.broadcast_to(shared, repeated.shape), repeated)
+
+
+def test_population_averaging_keeps_the_type():
+    network = mlp((3, 2), Relu(), BatchNorm(evaluation="population"), [Normal(1.0)] * 2)
+    parameters, state = stacked(network, 2, (3,), "float32")
+    seen = np.random.default_rng(0).standard_normal((3, 1, 5, 3)).astype("float32")
+    made = network.population_state(parameters, state, seen)
+    assert {a.dtype for a in arrays(made)} == {np.dtype("float32")}

@@ -1,0 +1,246 @@
+"""The training loop against one written out, and what it promises its caller."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numeric_cases import (
+    ACTIVATIONS,
+    NORMS,
+    arrays,
+    bits,
+    images,
+    one,
+    small_mlp,
+    stacked,
+)
+
+from bnexp.nn import SGD, BatchNorm, Momentum, Network
+from bnexp.training import evaluate, train
+from bnexp.training.streams import generator, shuffle, together
+
+RATES = np.array([0.05, 0.2, 0.5])[:, None, None]
+
+
+def drawn(steps, k=1, images=40, size=10, seed=1):
+    return list(np.random.default_rng(seed).integers(0, images, (steps, k, size)))
+
+
+def run(network=None, points=(1, 3), k=3, optimiser=None, dtype="float64", rates=RATES, **others):
+    network = network or small_mlp(BatchNorm())
+    parameters, state = stacked(network, k, (16,), dtype)
+    others = {"batches": iter(drawn(points[-1])), "train_set": images(dtype=dtype), **others}
+    rates = rates.astype(dtype)
+    return train(network, optimiser or SGD(), rates, parameters, state, points=points, **others)
+
+
+def naive(weights, x, labels, activation):
+    """Loss, accuracy and gradients of one plain network by hand: [(W, b), ...]."""
+    inputs = [x]
+    for w, b in weights:
+        u = inputs[-1] @ w + b
+        inputs.append(np.maximum(u, 0) if activation == "relu" else np.tanh(u))
+    p = np.exp(u) / np.exp(u).sum(axis=1, keepdims=True)
+    one_hot = np.eye(p.shape[1])[labels]
+    delta, gradients = (p - one_hot) / len(x), []
+    for (w, _), a in zip(weights[::-1], inputs[-2::-1], strict=True):
+        gradients.append((a.T @ delta, delta.sum(axis=0)))
+        delta = delta @ w.T * ((a > 0) if activation == "relu" else 1 - a**2)
+    loss = -np.log((p * one_hot).sum(axis=1)).mean()
+    return loss, (p.argmax(axis=1) == labels).mean(), gradients[::-1]
+
+
+def by_hand(weights, batches, rate, keep, activation):
+    """The weights before the first step and after each one: v <- keep v - rate g; w <- w + v."""
+    velocity = [(0 * w, 0 * b) for w, b in weights]
+    yield weights
+    for x, labels in batches:
+        _, _, gradients = naive(weights, x, labels, activation)
+        velocity = [
+            (keep * v - rate * g, keep * u - rate * h)
+            for (v, u), (g, h) in zip(velocity, gradients, strict=True)
+        ]
+        weights = [(w + v, b + u) for (w, b), (v, u) in zip(weights, velocity, strict=True)]
+        yield weights
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("optimiser", [SGD(), Momentum(momentum=0.9)])
+def test_a_run_is_the_run_by_hand(activation, optimiser):
+    network, set_, indices = small_mlp(None, activation), images(), drawn(5)
+    parameters, _ = stacked(network, 3, (16,))
+    history = run(network, range(6), optimiser=optimiser, batches=iter(indices))
+    keep = getattr(optimiser, "momentum", 0)
+    batches = [set_.batch(step[0]) for step in indices]
+    for k, rate in enumerate(RATES.ravel()):
+        start = [(p["W"][k], p["b"][k, 0]) for p in parameters if p]
+        for step, weights in enumerate(by_hand(start, batches, rate, keep, activation)):
+            loss, accuracy, _ = naive(weights, *set_.batch(slice(None)), activation)
+            assert history.metrics["train_loss"][k, step] == pytest.approx(loss, rel=1e-12)
+            assert history.metrics["train_accuracy"][k, step] == accuracy
+        final = [(p["W"][k], p["b"][k, 0]) for p in history.parameters if p]
+        for made, expected in zip(final, weights, strict=True):
+            np.testing.assert_allclose(made[0], expected[0], rtol=1e-11, atol=1e-13)
+            np.testing.assert_allclose(made[1], expected[1], rtol=1e-11, atol=1e-13)
+
+
+def test_networks_learn():
+    batches = iter(drawn(200, size=20))
+    history = run(points=(0, 200), batches=batches, rates=RATES / 5, optimiser=Momentum())
+    assert np.all(history.metrics["train_accuracy"][:, 0] < 0.6)
+    assert np.all(history.metrics["train_accuracy"][:, 1] > 0.9)
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_scores_before_the_first_step_are_those_of_the_start(name):
+    norm = replace(NORMS[name], eps=NORMS[name].eps or 1e-6)
+    network, set_ = small_mlp(norm), images()
+    parameters, state = stacked(network, 3, (16,))
+    history = run(network, (0, 2), batch_size=10)
+    if norm.evaluation != "population":
+        start = evaluate(network, parameters, state, set_)
+        np.testing.assert_array_equal(history.metrics["train_loss"][:, 0], start.loss)
+    assert np.all(np.isfinite(history.metrics["train_loss"]))
+
+
+def test_only_evaluating():
+    history = run(points=(0,), batches=iter(()))
+    assert history.steps.tolist() == [0]
+    assert history.metrics["train_loss"].shape == (3, 1)
+
+
+def test_what_a_history_holds():
+    test_set, scored = images(n=17, seed=6), images().first(20)
+    history = run(points=(1, 4), test_set=test_set, scored=scored)
+    names = ["train_loss", "train_accuracy", "test_loss", "test_accuracy"]
+    assert list(history.metrics) == names
+    assert {m.shape for m in history.metrics.values()} == {(3, 2)}
+    assert {m.dtype for m in history.metrics.values()} == {np.dtype("float64")}
+    assert history.steps.tolist() == [1, 4]
+    network = small_mlp(BatchNorm())
+    for name, set_ in (("train", scored), ("test", test_set)):
+        last = evaluate(network, history.parameters, history.state, set_)
+        np.testing.assert_array_equal(history.metrics[f"{name}_loss"][:, -1], last.loss)
+        np.testing.assert_array_equal(history.metrics[f"{name}_accuracy"][:, -1], last.accuracy)
+
+
+def test_without_a_test_set_there_are_no_test_metrics():
+    assert list(run().metrics) == ["train_loss", "train_accuracy"]
+
+
+def test_evaluation_changes_nothing():
+    often, once = run(points=tuple(range(7))), run(points=(6,))
+    assert bits((often.parameters, often.state)) == bits((once.parameters, once.state))
+
+
+def test_on_step_is_called_once_a_step():
+    calls = []
+    run(points=(0, 2, 5), on_step=lambda: calls.append(1))
+    assert len(calls) == 5
+
+
+@pytest.mark.parametrize("optimiser", [SGD(), Momentum()])
+def test_what_is_given_is_not_modified(optimiser):
+    network, set_ = small_mlp(BatchNorm()), images()
+    parameters, state = stacked(network, 3, (16,))
+    batches, rates = drawn(4), RATES.copy()
+    given = (parameters, state, batches, rates, set_._pixels, set_.labels)
+    before = bits(given)
+    made = train(network, optimiser, rates, parameters, state, iter(batches), (4,), set_)
+    assert bits(given) == before
+    for p, q in zip(arrays(parameters), arrays(made.parameters), strict=True):
+        assert not np.array_equal(p, q)
+
+
+class Watched:
+    """A layer that hands everything it is given and makes to `seen`."""
+
+    def __init__(self, layer, seen):
+        self.layer, self.seen = layer, seen
+        self.init = layer.init
+
+    def forward(self, parameters, state, x, train):
+        made = self.layer.forward(parameters, state, x, train)
+        self.seen += arrays([parameters, state, x, *made])
+        return made
+
+    def backward(self, parameters, cache, dy):
+        made = self.layer.backward(parameters, cache, dy)
+        self.seen += arrays([dy, *made])
+        return made
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimiser", [SGD(), Momentum()])
+@pytest.mark.parametrize("name", [None, *NORMS])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_float_types_survive_a_run(dtype, optimiser, name, activation):
+    seen = []
+    plain = small_mlp(NORMS.get(name), activation)
+    network = Network(tuple(Watched(layer, seen) for layer in plain.layers))
+    history = run(network, (0, 2), optimiser=optimiser, dtype=dtype, batch_size=10)
+    seen += arrays((history.parameters, history.state))
+    assert len(seen) > 50
+    assert {a.dtype for a in seen} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize("norm", [None, BatchNorm(), BatchNorm(evaluation="population")])
+@pytest.mark.parametrize("optimiser", [SGD(), Momentum()])
+def test_divergence_is_a_result(norm, optimiser):
+    """The step, the metrics as the arithmetic gives them, and no warning."""
+    rates = np.array([0.05, 1e30, 0.05])[:, None, None]
+    points, set_ = tuple(range(9)), images(dtype="float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        history = run(
+            small_mlp(norm),
+            points,
+            optimiser=optimiser,
+            dtype="float32",
+            rates=rates,
+            train_set=set_,
+            batch_size=10,
+        )
+    at = history.diverged_at[1]
+    assert 1 <= at <= 3
+    assert history.diverged_at[[0, 2]].tolist() == [-1, -1]
+    loss, accuracy = history.metrics["train_loss"], history.metrics["train_accuracy"]
+    assert np.isfinite(loss[1, : at - 1]).all()
+    assert not np.isfinite(loss[1, at:]).any()
+    assert np.isfinite(loss[[0, 2]]).all()
+    # the largest of NaN logits is the first
+    np.testing.assert_array_equal(accuracy[1, np.isnan(loss[1])], (set_.labels == 0).mean())
+
+
+def test_divergence_between_evaluations_is_seen():
+    rates = np.array([0.05, 1e200, 0.05])[:, None, None]
+    history = run(small_mlp(), (9,), rates=rates)
+    assert history.diverged_at[[0, 2]].tolist() == [-1, -1]
+    assert 1 < history.diverged_at[1] <= 4
+
+
+def test_the_last_batch_of_a_shuffled_epoch_may_be_short():
+    """25 images in batches of 10: lengths 10, 10, 5, and every image once an epoch."""
+    network, set_ = small_mlp(BatchNorm()), images(n=25)
+    streams = [shuffle(generator(seed, "batches"), 25, 10) for seed in (0, 1, 2)]
+    lengths, seen = [], []
+
+    def watched():
+        for step in together(streams):
+            lengths.append(step.shape)
+            seen.append(step)
+            yield step
+
+    parameters, state = stacked(network, 3, (16,))
+    history = train(network, SGD(), RATES, parameters, state, watched(), (6,), set_)
+    assert lengths == [(3, 10), (3, 10), (3, 5)] * 2
+    for k in range(3):
+        assert sorted(np.concatenate([step[k] for step in seen[:3]])) == list(range(25))
+        own = iter([step[k : k + 1] for step in seen])
+        alone = train(
+            network, SGD(), RATES[k : k + 1], one(parameters, k), one(state, k), own, (6,), set_
+        )
+        assert bits(one(history.parameters, k)) == bits(alone.parameters)
