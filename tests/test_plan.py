@@ -88,6 +88,13 @@ def test_the_books_stream_needs_networks_that_draw_alike():
     assert "use random.stream: independent" in text
 
 
+def test_the_books_stream_needs_initialisers_that_draw_like_randn():
+    text = errors("book_weight_scale", "sweep.model.init.std=null", "model.init=orthogonal")
+    assert "model.init: not drawn as the book draws, expected one of normal, xavier" in text
+    kinds = "sweep.model.init=[{kind: normal, std: 0.01}, xavier, he]"
+    assert len(plan_of("book_weight_scale", "sweep.model.init.std=null", kinds).cells) == 6
+
+
 def test_labels_are_short_and_tell_values_apart():
     assert labels([{"kind": "batch"}, "none"]) == ("batch", "none")
     assert labels([{"kind": "batch", "dialect": "book"}, {"kind": "batch", "eps": 1e-3}]) == (

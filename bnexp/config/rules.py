@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bnexp.config.kinds import Options
 from bnexp.config.messages import Problem, choice
 from bnexp.config.schema import Setting
+from bnexp.config.yaml_text import Path
 from bnexp.data.catalog import DATASETS, is_folder
+
+# The initialisers that are a number times randn, which is all that the book's stream can replay.
+RANDN = ("normal", "xavier", "glorot", "he", "lecun")
 
 
 def problems(setting: Setting, stream: str) -> list[Problem]:
@@ -102,3 +107,14 @@ def _book_stream(setting: Setting, stream: str) -> Iterator[Problem]:
             ("train", "sampling"),
             "not the book's, expected with_replacement for random.stream: book, got shuffle",
         )
+    own = setting.model.layer_init
+    places: dict[Path, Options] = {("model", "init"): setting.model.init}
+    places |= {("model", "layer_init", name): init for name, init in own.items()}
+    for path, init in places.items():
+        if stream == "book" and init.kind not in RANDN:
+            names = ", ".join(RANDN)
+            yield Problem(
+                path,
+                f"not drawn as the book draws, expected one of {names} for random.stream: book, "
+                f"got {init.kind!r}",
+            )
