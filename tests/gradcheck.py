@@ -30,14 +30,14 @@ def relative_error(value, gradient, at, random, step=1e-5):
     return np.linalg.norm(np.subtract(claimed, measured)) / scale if scale > 0 else np.inf
 
 
-def layer_errors(layer, parameters, state, x, random, step=1e-5):
-    """Relative errors of a layer's training gradients, by name; "x" is the input's."""
-    y, cache, _ = layer.forward(parameters, state, x, train=True)
+def layer_errors(layer, parameters, state, x, random, step=1e-5, train=True):
+    """Relative errors of a layer's gradients, by name; "x" is the input's."""
+    y, cache, _ = layer.forward(parameters, state, x, train)
     dy = random.standard_normal(y.shape)  # never constant: sums of batch norm's slopes are 0
     dx, gradients = layer.backward(parameters, cache, dy)
 
     def weighted(p, x):
-        return np.sum(dy * layer.forward(p, state, x, train=True)[0])
+        return np.sum(dy * layer.forward(p, state, x, train)[0])
 
     return {
         "x": relative_error(lambda a: weighted(parameters, a), dx, x, random, step),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from bnexp import nn
 from bnexp.nn import BatchNorm, Network, Normal, mlp, stack
+from bnexp.nn.activations import Elu, LeakyRelu
 from bnexp.training import Images
 
 DIALECTS = {name: BatchNorm(**knobs) for name, knobs in BatchNorm.DIALECTS.items()}
@@ -19,7 +22,13 @@ VARIANTS = {
     "not affine, outside": BatchNorm(affine=False, eps=0.1, eps_placement="outside"),
 }
 NORMS = {**DIALECTS, **VARIANTS}
+EXACT = {name: norm for name, norm in NORMS.items() if norm.gradient == "exact"}
 ACTIVATIONS = {name: nn.ACTIVATIONS[name]() for name in ("sigmoid", "tanh", "relu")}
+NEWER_ACTIVATIONS = {
+    **{name: nn.ACTIVATIONS[name]() for name in ("leaky_relu", "elu", "gelu", "identity")},
+    "steep leaky_relu": LeakyRelu(0.3),
+    "elu to -2.5": Elu(2.5),
+}
 
 
 def stacked(network, k, shape, dtype=np.float64, seed=0):
@@ -39,10 +48,10 @@ def layer_start(layer, k, shape, dtype=np.float64, seed=0):
 def one(tree, k):
     """Network k of a stack, alone: the same nest of arrays, each (1, ...)."""
     if isinstance(tree, np.ndarray):
-        return tree[k : k + 1].copy()
+        return tree[k : k + 1].copy() if tree.ndim else tree
     if isinstance(tree, dict):
         return {name: one(value, k) for name, value in tree.items()}
-    return tuple(one(value, k) for value in tree)
+    return tuple(one(value, k) for value in tree) if isinstance(tree, tuple | list) else tree
 
 
 def small_mlp(norm=None, activation="relu", std=0.4, widths=(9, 8, 4), bias=True):
@@ -60,11 +69,40 @@ def arrays(tree):
     """Every array in a nest of mappings, sequences and caches."""
     if isinstance(tree, np.ndarray):
         yield tree
-    elif tree is not None:
-        for value in tree.values() if hasattr(tree, "values") else tree:
+    elif isinstance(tree, Mapping | tuple | list):
+        for value in tree.values() if isinstance(tree, Mapping) else tree:
             yield from arrays(value)
 
 
 def bits(tree):
     """Shape, type and bytes of every array: equal for arrays equal to the last bit, NaN too."""
     return [(a.shape, a.dtype, a.tobytes()) for a in arrays(tree)]
+
+
+class Case:
+    """A layer with K networks' parameters and inputs."""
+
+    def __init__(self, layer, k, n, shape, dtype, seed=0, scale=1.0):
+        random = np.random.default_rng(seed)
+        self.layer, self.k = layer, k
+        self.parameters, self.state = layer_start(layer, k, shape, dtype, seed)
+        self.x = (scale * random.standard_normal((k, n, *shape))).astype(dtype)
+        self.random, self.dtype = random, np.dtype(dtype)
+
+    def step(self, k=None):
+        """A training step forward and back and an evaluation; of network k alone if it is given."""
+        parts = (self.parameters, self.state, self.x)
+        parameters, state, x = parts if k is None else one(parts, k)
+        y, cache, after = self.layer.forward(parameters, state, x, train=True)
+        weights = np.random.default_rng(7).standard_normal((self.k, *y.shape[1:]))
+        dy = weights.astype(self.dtype) if k is None else weights.astype(self.dtype)[k : k + 1]
+        dx, gradients = self.layer.backward(parameters, cache, dy)
+        evaluated, _, _ = self.layer.forward(parameters, after, x, train=False)
+        return {
+            "y": y,
+            "cache": cache,
+            "state": dict(after),
+            "dx": dx,
+            **gradients,
+            "eval": evaluated,
+        }

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from gradcheck import layer_errors, network_errors, relative_error
-from numeric_cases import ACTIVATIONS, DIALECTS, NORMS, layer_start, small_mlp, stacked
+from numeric_cases import (
+    ACTIVATIONS,
+    DIALECTS,
+    EXACT,
+    NEWER_ACTIVATIONS,
+    NORMS,
+    layer_start,
+    small_mlp,
+    stacked,
+)
 
 from bnexp.nn import BatchNorm, Dense, Normal, SoftmaxCrossEntropy
 
@@ -90,22 +101,38 @@ def test_dense(k, bias):
 
 
 @K
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", [*ACTIVATIONS, *NEWER_ACTIVATIONS])
 def test_activations(k, name):
     x = generator(k).standard_normal((k, 7, 6))
     x += np.sign(x) * 1e-3  # away from the kink of relu
-    errors = layer_errors(ACTIVATIONS[name], {}, {}, x, generator(k, 1))
+    layer = {**ACTIVATIONS, **NEWER_ACTIVATIONS}[name]
+    errors = layer_errors(layer, {}, {}, x, generator(k, 1))
     assert list(errors) == ["x"]
     assert errors["x"] < LIMIT
 
 
 @K
-@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("name", EXACT)
 def test_batch_norm(k, name):
-    norm = NORMS[name]
+    norm = EXACT[name]
     parameters, state = layer_start(norm, k, (5,))
     x = 5 * generator(k).standard_normal((k, 8, 5)) + 12
     errors = layer_errors(norm, parameters, state, x, generator(k, 1))
+    assert set(errors) == ({"x", "gamma", "beta"} if norm.affine else {"x"})
+    assert max(errors.values()) < LIMIT
+
+
+@K
+@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("evaluation", ["running", "debiased", "population", "batch"])
+def test_batch_norm_after_an_evaluation(k, name, evaluation):
+    """The statistics are constants then, where they are not the evaluated set's own."""
+    norm = replace(NORMS[name], evaluation=evaluation, gradient="exact")
+    parameters, state = layer_start(norm, k, (5,))
+    x = 2 * generator(k).standard_normal((k, 8, 5)) + 1
+    for _ in range(3):
+        _, _, state = norm.forward(parameters, state, x, train=True)
+    errors = layer_errors(norm, parameters, state, x + 1, generator(k, 1), train=False)
     assert set(errors) == ({"x", "gamma", "beta"} if norm.affine else {"x"})
     assert max(errors.values()) < LIMIT
 
@@ -135,7 +162,7 @@ def test_loss(k, shared):
 
 
 @K
-@pytest.mark.parametrize("norm", [None, *DIALECTS])
+@pytest.mark.parametrize("norm", [None, *(name for name in DIALECTS if name in EXACT)])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_whole_networks(k, norm, activation):
     network = small_mlp(DIALECTS.get(norm), activation, bias=norm is None)

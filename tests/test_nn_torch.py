@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numeric_cases import DIALECTS, images, layer_start, small_mlp, stacked
 
-from bnexp.nn import SGD, BatchNorm, Momentum, SoftmaxCrossEntropy
+from bnexp.nn import BatchNorm, Momentum, SoftmaxCrossEntropy
 from bnexp.training import train
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -82,40 +82,6 @@ def test_cross_entropy():
         loss.backward()
         assert losses[k].mean() == pytest.approx(loss.item(), rel=1e-13)
         np.testing.assert_allclose(gradient[k], input_.grad, rtol=1e-12, atol=1e-15)
-
-
-def steps(optimiser, peer, rates):
-    """Ours and PyTorch's weights after the same gradients with the same learning rates."""
-    random = np.random.default_rng(0)
-    parameters, gradients = {"w": random.standard_normal((1, 3, 4))}, random.random((6, 1, 3, 4))
-    theirs = tensor(parameters["w"]).requires_grad_()
-    other, state = peer([theirs]), optimiser.init(parameters)
-    for g, rate in zip(gradients, rates, strict=True):
-        theirs.grad = tensor(g)
-        other.param_groups[0]["lr"] = rate
-        other.step()
-        lr = np.full((1, 1, 1), rate)
-        state = optimiser.update(parameters, {"w": g.copy()}, state, lr)
-    return parameters["w"], theirs.detach().numpy()
-
-
-def test_sgd():
-    np.testing.assert_allclose(*steps(SGD(), torch.optim.SGD, [0.1, 0.2, 0.3] * 2), rtol=1e-14)
-
-
-def torch_momentum(parameters):
-    return torch.optim.SGD(parameters, momentum=0.9)
-
-
-def test_momentum_at_a_constant_rate():
-    """The book's v holds the rate, PyTorch's does not: the same updates while it is constant."""
-    ours, theirs = steps(Momentum(), torch_momentum, [0.1] * 6)
-    np.testing.assert_allclose(ours, theirs, rtol=1e-14)
-
-
-def test_momentum_at_a_changing_rate_is_another_method():
-    ours, theirs = steps(Momentum(), torch_momentum, [0.1, 0.1, 0.1, 0.01, 0.01, 0.01])
-    assert np.abs(ours - theirs).min() > 0.01
 
 
 ACTIVATIONS = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "sigmoid": torch.nn.Sigmoid}

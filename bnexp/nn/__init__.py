@@ -18,14 +18,18 @@ on its neighbours, not in the last bit.
 
 from bnexp.nn.activations import ACTIVATIONS, Relu, Sigmoid, Tanh
 from bnexp.nn.batchnorm import BatchNorm
+from bnexp.nn.conv import Conv
 from bnexp.nn.dense import Dense
+from bnexp.nn.dropout import Dropout
 from bnexp.nn.initialisers import INITIALISERS, Glorot, He, Normal, Xavier
 from bnexp.nn.layer import Array, Initialiser, Layer, Normaliser, Optimiser, Parameters, State
 from bnexp.nn.loss import SoftmaxCrossEntropy
-from bnexp.nn.network import Network, mlp, stack
+from bnexp.nn.network import Network, block, mlp, stack
 from bnexp.nn.normalisers import NORMALISERS
 from bnexp.nn.optimisers import OPTIMISERS, SGD, Momentum
+from bnexp.nn.pooling import AveragePool, Flatten, GlobalAveragePool, MaxPool
 from bnexp.nn.registry import Registry, knob
+from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 
 __all__ = [
     "ACTIVATIONS",
@@ -34,18 +38,28 @@ __all__ = [
     "OPTIMISERS",
     "SGD",
     "Array",
+    "AveragePool",
     "BatchNorm",
+    "Conv",
     "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePool",
     "Glorot",
+    "GroupNorm",
     "He",
     "Initialiser",
+    "InstanceNorm",
     "Layer",
+    "LayerNorm",
+    "MaxPool",
     "Momentum",
     "Network",
     "Normal",
     "Normaliser",
     "Optimiser",
     "Parameters",
+    "RMSNorm",
     "Registry",
     "Relu",
     "Sigmoid",
@@ -53,6 +67,7 @@ __all__ = [
     "State",
     "Tanh",
     "Xavier",
+    "block",
     "knob",
     "mlp",
     "stack",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from bnexp.nn.layer import Array, Generator, Parameters, Shape, State
-from bnexp.nn.registry import Registry
+from bnexp.nn.registry import Registry, knob
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Elementwise:
         raise NotImplementedError
 
     def slope(self, y: Array) -> Array:
-        """dy/dx, written in terms of the output y."""
+        """dy/dx, in terms of what `forward` remembers: the output y."""
         raise NotImplementedError
 
 
@@ -71,4 +72,79 @@ class Relu(Elementwise):
         return y > 0  # type: ignore[return-value]  # as a number: 0 or 1
 
 
-ACTIVATIONS = Registry("activation", {"sigmoid": Sigmoid, "tanh": Tanh, "relu": Relu})
+@dataclass(frozen=True)
+class LeakyRelu(Elementwise):
+    """y = x where x > 0, negative_slope * x elsewhere."""
+
+    negative_slope: float = knob(0.01, doc="the slope for x <= 0", ge=0, lt=1)
+
+    def value(self, x: Array) -> Array:
+        y: Array = np.maximum(x, self.negative_slope * x)
+        return y
+
+    def slope(self, y: Array) -> Array:
+        return np.where(y > 0, 1.0, self.negative_slope).astype(y.dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class Elu(Elementwise):
+    """y = x where x > 0, alpha * (exp(x) - 1) elsewhere. Clevert et al. 2016."""
+
+    alpha: float = knob(1.0, doc="-alpha is the limit for x -> -inf", gt=0)
+
+    def value(self, x: Array) -> Array:
+        y: Array = np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
+        return y
+
+    def slope(self, y: Array) -> Array:
+        return np.where(y > 0, 1, y + self.alpha).astype(y.dtype, copy=False)
+
+
+@dataclass(frozen=True)
+class Gelu(Elementwise):
+    """y = x * P(Z < x), Z ~ N(0, 1), by the tanh form of Hendrycks & Gimpel 2016, section 2:
+
+    y = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
+    """
+
+    def forward(
+        self, parameters: Parameters, state: State, x: Array, train: bool
+    ) -> tuple[Array, Array, State]:
+        return self.value(x), x, state  # y does not tell which x it came from
+
+    def value(self, x: Array) -> Array:
+        return 0.5 * x * (1.0 + np.tanh(self._inner(x)))
+
+    def slope(self, y: Array) -> Array:
+        x, tanh = y, np.tanh(self._inner(y))
+        inner_slope = math.sqrt(2 / math.pi) * (1.0 + 3 * 0.044715 * x * x)
+        return 0.5 * (1.0 + tanh) + 0.5 * x * (1.0 - tanh * tanh) * inner_slope
+
+    @staticmethod
+    def _inner(x: Array) -> Array:
+        return math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
+
+
+@dataclass(frozen=True)
+class Identity(Elementwise):
+    """y = x: a linear network."""
+
+    def value(self, x: Array) -> Array:
+        return x
+
+    def slope(self, y: Array) -> Array:
+        return np.ones_like(y)
+
+
+ACTIVATIONS = Registry(
+    "activation",
+    {
+        "sigmoid": Sigmoid,
+        "tanh": Tanh,
+        "relu": Relu,
+        "leaky_relu": LeakyRelu,
+        "elu": Elu,
+        "gelu": Gelu,
+        "identity": Identity,
+    },
+)

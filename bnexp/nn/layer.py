@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating[Any]]
 Shape = tuple[int, ...]
 Parameters = Mapping[str, Array]
-State = Mapping[str, Array]
+State = Mapping[str, NDArray[Any]]  # numbers, keys and counts
 
 
 class Generator(Protocol):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from bnexp.nn.batchnorm import BatchNorm
+from bnexp.nn.conv import Conv
 from bnexp.nn.dense import Dense, folded
 from bnexp.nn.layer import (
     Array,
@@ -56,7 +57,7 @@ class Network:
         """Every layer's gradients. The gradient of the network's input is not computed."""
         gradients: list[dict[str, Array]] = []
         for layer, p, cache in reversed(list(zip(self.layers, parameters, caches, strict=True))):
-            if len(gradients) == len(self.layers) - 1 and isinstance(layer, Dense):
+            if len(gradients) == len(self.layers) - 1 and isinstance(layer, Dense | Conv):
                 gradients.append(layer.gradients(cache, dy))
             else:
                 dy, own = layer.backward(p, cache, dy)
@@ -86,7 +87,12 @@ class Network:
         for layer, p, s in zip(self.layers, parameters, state, strict=True):
             before = out[-1][0] if out else None
             affine = layer.evaluated(p, s) if isinstance(layer, Normaliser) else None
-            if affine is not None and isinstance(before, Dense):
+            # A row for each activation of an image fits no convolution's features.
+            if (
+                affine is not None
+                and isinstance(before, Dense | Conv)
+                and affine[0].shape[-1] == before.features
+            ):
                 out[-1] = (replace(before, bias=True), folded(out[-1][1], *affine), {})
             else:
                 out.append((layer, p, s))
@@ -103,9 +109,10 @@ def mlp(
 ) -> Network:
     """Dense - [normaliser] - activation for every width but the last, which is a plain dense layer.
 
-    The order of Ioffe & Szegedy (section 3.2) and of the book; one initialiser for each width.
+    The order of Ioffe & Szegedy (section 3.2) and of the book; one initialiser for each width;
+    `bias` is that of the hidden layers.
     """
-    after = [activation] if normaliser is None else [normaliser, activation]
+    after = block(activation, normaliser)
     layers: list[Layer] = []
     for width, initialiser in zip(widths[:-1], initialisers[:-1], strict=True):
         layers += [Dense(width, initialiser, bias), *after]
@@ -113,12 +120,28 @@ def mlp(
     return Network(tuple(layers))
 
 
+def block(
+    activation: Layer,
+    normaliser: Layer | None,
+    norm_after_activation: bool = False,
+    dropout: Layer | None = None,
+) -> list[Layer]:
+    """What follows a dense layer or a convolution."""
+    pair = [activation, normaliser] if norm_after_activation else [normaliser, activation]
+    return [layer for layer in (*pair, dropout) if layer is not None]
+
+
 def stack(
     networks: Sequence[Sequence[Mapping[str, Array]]], dtype: DTypeLike
 ) -> tuple[dict[str, Array], ...]:
     """Parameters (or states) of K networks side by side: K x (D, H) -> (K, D, H) in `dtype`."""
-    with np.errstate(over="ignore"):  # a weight too large for `dtype` is infinite
-        return tuple(
-            {name: np.stack([net[i][name] for net in networks]).astype(dtype) for name in first}
-            for i, first in enumerate(networks[0])
-        )
+    return tuple(
+        {name: _cast(np.stack([net[i][name] for net in networks]), dtype) for name in first}
+        for i, first in enumerate(networks[0])
+    )
+
+
+def _cast(array: Array, dtype: DTypeLike) -> Array:
+    """Numbers in `dtype`, where one that is too large is infinite; keys and counts as they are."""
+    with np.errstate(over="ignore"):
+        return array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array

@@ -2,5 +2,15 @@
 
 from bnexp.nn.batchnorm import BatchNorm
 from bnexp.nn.registry import Registry
+from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 
-NORMALISERS = Registry("normaliser", {"batch": BatchNorm})
+NORMALISERS = Registry(
+    "normaliser",
+    {
+        "batch": BatchNorm,
+        "layer": LayerNorm,
+        "instance": InstanceNorm,
+        "group": GroupNorm,
+        "rms": RMSNorm,
+    },
+)

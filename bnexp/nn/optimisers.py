@@ -1,8 +1,12 @@
-"""Update rules. They write into the parameters: the one place where arrays are changed in place."""
+"""Update rules. They write into the parameters: the one place where arrays are changed in place.
+
+A rule gives, from a gradient g, its state and the learning rate, the step that w is moved by.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -10,11 +14,22 @@ from bnexp.nn.layer import Array, Parameters, State
 from bnexp.nn.registry import Registry, knob
 
 
+def _zeros(parameters: Parameters, *names: str) -> State:
+    """One zero array for each name and each parameter, called by both."""
+    return {
+        f"{name} {which}": np.zeros_like(w) for name in names for which, w in parameters.items()
+    }
+
+
+def _rate() -> Any:
+    return knob(0.01, doc="learning rate", gt=0)
+
+
 @dataclass(frozen=True)
 class SGD:
     """w <- w - lr * g."""
 
-    lr: float = knob(0.01, doc="learning rate", gt=0)
+    lr: float = _rate()
 
     def init(self, parameters: Parameters) -> State:
         return {}
@@ -33,17 +48,17 @@ class SGD:
 class Momentum:
     """v <- momentum * v - lr * g;  w <- w + v. The book's section 6.1.4."""
 
-    lr: float = knob(0.01, doc="learning rate", gt=0)
+    lr: float = _rate()
     momentum: float = knob(0.9, doc="the fraction of the last update that is kept", ge=0, lt=1)
 
     def init(self, parameters: Parameters) -> State:
-        return {name: np.zeros_like(w) for name, w in parameters.items()}
+        return _zeros(parameters, "v")
 
     def update(
         self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
     ) -> State:
         for name, w in parameters.items():
-            step, v = gradients[name], state[name]
+            step, v = gradients[name], state[f"v {name}"]
             step *= lr
             v *= self.momentum
             v -= step
@@ -51,4 +66,126 @@ class Momentum:
         return state
 
 
-OPTIMISERS = Registry("optimiser", {"sgd": SGD, "momentum": Momentum})
+@dataclass(frozen=True)
+class Nesterov:
+    """v <- momentum * v - lr * g;  w <- w + momentum * v - lr * g. Sutskever et al. 2013; PyTorch.
+
+    In Bengio et al. 2012, equation 7, the step is momentum^2 * v_old - (1 + momentum) * lr * g, the
+    same. The book's code has that formula with v where v_old is meant: dialect book.
+    """
+
+    lr: float = _rate()
+    momentum: float = knob(0.9, doc="the fraction of the last update that is kept", ge=0, lt=1)
+    velocity: Literal["old", "new"] = knob("old", doc="which v stands in Bengio's formula")
+
+    DIALECTS: ClassVar[dict[str, dict[str, Any]]] = {"standard": {}, "book": {"velocity": "new"}}
+
+    def init(self, parameters: Parameters) -> State:
+        return _zeros(parameters, "v")
+
+    def update(
+        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
+    ) -> State:
+        m = self.momentum
+        for name, w in parameters.items():
+            step, v = gradients[name], state[f"v {name}"]
+            step *= lr
+            v *= m
+            if self.velocity == "old":
+                w += m * v
+            v -= step
+            if self.velocity == "new":
+                w += m * m * v
+            w -= (1 + m) * step
+        return state
+
+
+@dataclass(frozen=True)
+class AdaGrad:
+    """h <- h + g^2;  w <- w - lr * g / (sqrt(h) + eps). Duchi et al. 2011."""
+
+    lr: float = _rate()
+    eps: float = knob(1e-7, doc="what keeps the division finite", ge=0)
+
+    def init(self, parameters: Parameters) -> State:
+        return _zeros(parameters, "h")
+
+    def update(
+        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
+    ) -> State:
+        for name, w in parameters.items():
+            g, h = gradients[name], state[f"h {name}"]
+            h += g * g
+            w -= lr * g / (np.sqrt(h) + self.eps)
+        return state
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """h <- decay * h + (1 - decay) * g^2;  w <- w - lr * g / (sqrt(h) + eps)."""
+
+    lr: float = _rate()
+    decay: float = knob(0.99, doc="the fraction of h that is kept", ge=0, lt=1)
+    eps: float = knob(1e-7, doc="what keeps the division finite", ge=0)
+
+    def init(self, parameters: Parameters) -> State:
+        return _zeros(parameters, "h")
+
+    def update(
+        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
+    ) -> State:
+        for name, w in parameters.items():
+            g, h = gradients[name], state[f"h {name}"]
+            h *= self.decay
+            h += (1 - self.decay) * (g * g)
+            w -= lr * g / (np.sqrt(h) + self.eps)
+        return state
+
+
+@dataclass(frozen=True)
+class Adam:
+    """m, v: running averages of g, g^2;  w <- w - lr * m' / (sqrt(v') + eps). Kingma & Ba 2015.
+
+    m' = m / (1 - beta1^t) and v' = v / (1 - beta2^t). The book puts both corrections into the rate,
+    lr * sqrt(1 - beta2^t) / (1 - beta1^t), where eps is not corrected: dialect book.
+    """
+
+    lr: float = knob(0.001, doc="learning rate", gt=0)
+    beta1: float = knob(0.9, doc="the fraction of the average gradient that is kept", ge=0, lt=1)
+    beta2: float = knob(0.999, doc="the fraction of the average square that is kept", ge=0, lt=1)
+    eps: float = knob(1e-8, doc="what keeps the division finite", ge=0)
+    correction: Literal["moments", "rate"] = knob("moments", doc="what is corrected for the start")
+
+    DIALECTS: ClassVar[dict[str, dict[str, Any]]] = {
+        "standard": {},
+        "book": {"eps": 1e-7, "correction": "rate"},
+    }
+
+    def init(self, parameters: Parameters) -> State:
+        return {**_zeros(parameters, "m", "v"), "steps": np.zeros((), np.int64)}
+
+    def update(
+        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
+    ) -> State:
+        steps = int(state["steps"]) + 1
+        first, second = 1 - self.beta1**steps, (1 - self.beta2**steps) ** 0.5
+        eps = self.eps * second if self.correction == "moments" else self.eps
+        for name, w in parameters.items():
+            g, m, v = gradients[name], state[f"m {name}"], state[f"v {name}"]
+            m += (1 - self.beta1) * (g - m)
+            v += (1 - self.beta2) * (g * g - v)
+            w -= lr * (second / first) * m / (np.sqrt(v) + eps)
+        return {**state, "steps": np.array(steps)}
+
+
+OPTIMISERS = Registry(
+    "optimiser",
+    {
+        "sgd": SGD,
+        "momentum": Momentum,
+        "nesterov": Nesterov,
+        "adagrad": AdaGrad,
+        "rmsprop": RMSprop,
+        "adam": Adam,
+    },
+)

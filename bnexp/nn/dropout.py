@@ -1,0 +1,59 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.random import Generator as RandomGenerator
+from numpy.random import Philox
+from numpy.typing import NDArray
+
+from bnexp.nn.layer import Array, Generator, Parameters, Shape, State
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Set each number to 0 with probability `ratio` in training. Srivastava et al. 2014.
+
+    scale inverted: the others are divided by 1 - ratio in training; scale evaluation: all are
+    multiplied by 1 - ratio at evaluation, as in the paper and the book.
+
+    The masks are a function of the state: a key for each network, uint64 (K, 1), which whoever
+    starts the training sets, and the number of steps made. So a step is repeated exactly from a
+    saved state, and no network's mask depends on its neighbours.
+    """
+
+    ratio: float
+    scale: Literal["inverted", "evaluation"] = "inverted"
+
+    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+        return shape, {}, {"key": np.zeros(1, np.uint64), "steps": np.zeros(1, np.uint64)}
+
+    def forward(
+        self, parameters: Parameters, state: State, x: Array, train: bool
+    ) -> tuple[Array, Any, State]:
+        kept = 1.0 - self.ratio
+        if not train:
+            return (x * kept if self.scale == "evaluation" else x), None, state
+        factors = self._masks(state, x).astype(x.dtype)
+        if self.scale == "inverted":
+            factors /= kept
+        return x * factors, factors, {**state, "steps": state["steps"] + 1}
+
+    def backward(
+        self, parameters: Parameters, cache: Any, dy: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        if cache is not None:
+            return dy * cache, {}
+        return (dy * (1.0 - self.ratio) if self.scale == "evaluation" else dy), {}
+
+    def _masks(self, state: State, x: Array) -> NDArray[np.bool_]:
+        """True where a number is kept; (K, ...), from one generator a network and step."""
+        pairs = zip(state["key"][:, 0].tolist(), state["steps"][:, 0].tolist(), strict=True)
+        masks = [
+            RandomGenerator(Philox(key=[key, steps])).random(x.shape[1:], dtype=np.float32)
+            for key, steps in pairs
+        ]
+        return np.stack(masks) >= self.ratio

@@ -1,0 +1,125 @@
+"""Pooling, and images as rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bnexp.nn.layer import Array, Generator, Parameters, Shape, State
+from bnexp.nn.windows import Window
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What poolings share: a window, and no parameters."""
+
+    size: int = 2
+    stride: int = 2
+    padding: int = 0
+
+    @property
+    def window(self) -> Window:
+        return Window(self.size, self.stride, self.padding)
+
+    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+        if self.padding >= self.size:
+            raise ValueError(
+                f"a pooling window of {self.size} with a padding of {self.padding} would lie in "
+                "the frame alone: the padding must be smaller"
+            )
+        return (*self.window.places(shape), shape[2]), {}, {}
+
+
+@dataclass(frozen=True)
+class MaxPool(Pool):
+    """The largest of each window. Of equal ones the first, row by row, gets the gradient."""
+
+    def forward(
+        self, parameters: Parameters, state: State, x: Array, train: bool
+    ) -> tuple[Array, Any, State]:
+        framed = self.window.framed(x, -np.inf)
+        first, *others = self.window.slices(framed)
+        y = first.copy()
+        for view in others:
+            np.maximum(y, view, out=y)
+        return y, (framed, y), state
+
+    def backward(
+        self, parameters: Parameters, cache: Any, dy: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        framed, y = cache
+        dx = np.zeros((len(dy), *framed.shape[1:]), framed.dtype)
+        left = np.ones(y.shape, bool)  # windows whose largest has not been met yet
+        for view, out in zip(self.window.slices(framed), self.window.slices(dx), strict=True):
+            here = view == y
+            here &= left
+            left ^= here
+            out += dy * here
+        return self.window.unframed(dx), {}
+
+
+@dataclass(frozen=True)
+class AveragePool(Pool):
+    """The mean of each window, the frame's zeros included."""
+
+    def forward(
+        self, parameters: Parameters, state: State, x: Array, train: bool
+    ) -> tuple[Array, Any, State]:
+        first, *others = self.window.slices(self.window.framed(x))
+        y = first.copy()
+        for view in others:
+            y += view
+        y /= self.size**2
+        return y, x.shape, state
+
+    def backward(
+        self, parameters: Parameters, cache: Any, dy: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        _, n, height, width, channels = cache
+        p = 2 * self.padding
+        dx = np.zeros((len(dy), n, height + p, width + p, channels), dy.dtype)
+        share = dy / self.size**2
+        for out in self.window.slices(dx):
+            out += share
+        return self.window.unframed(dx), {}
+
+
+@dataclass(frozen=True)
+class GlobalAveragePool:
+    """The mean of each channel, (K, N, H, W, C) -> (K, N, C)."""
+
+    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+        return shape[2:], {}, {}
+
+    def forward(
+        self, parameters: Parameters, state: State, x: Array, train: bool
+    ) -> tuple[Array, Any, State]:
+        y: Array = x.mean(axis=(2, 3))
+        return y, x.shape, state
+
+    def backward(
+        self, parameters: Parameters, cache: Any, dy: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        share = dy[:, :, None, None, :] / (cache[2] * cache[3])
+        return np.broadcast_to(share, (len(dy), *cache[1:])), {}
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """Images as rows, (K, N, H, W, C) -> (K, N, H * W * C)."""
+
+    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+        return (math.prod(shape),), {}, {}
+
+    def forward(
+        self, parameters: Parameters, state: State, x: Array, train: bool
+    ) -> tuple[Array, Any, State]:
+        return x.reshape(*x.shape[:2], -1), x.shape, state
+
+    def backward(
+        self, parameters: Parameters, cache: Any, dy: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        return dy.reshape(len(dy), *cache[1:]), {}

@@ -1,0 +1,155 @@
+"""Initialisers: the distributions they promise, at shapes whose two fans differ."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bnexp.nn import INITIALISERS, Dense, Glorot, He, Normal, Relu, Xavier, mlp
+from bnexp.nn.conv import Conv
+from bnexp.nn.initialisers import (
+    Constant,
+    GlorotUniform,
+    HeUniform,
+    Orthogonal,
+    Truncated,
+    Uniform,
+    Zeros,
+)
+
+NORMAL, FLAT = 3.0, 1.8  # kurtosis of a normal and of a uniform distribution
+DISTRIBUTIONS = {  # variance for the fans, kurtosis
+    Normal(0.03): (lambda fan_in, fan_out: 0.03**2, NORMAL),
+    Xavier(): (lambda fan_in, fan_out: 1 / fan_in, NORMAL),
+    Glorot(): (lambda fan_in, fan_out: 2 / (fan_in + fan_out), NORMAL),
+    He(): (lambda fan_in, fan_out: 2 / fan_in, NORMAL),
+    GlorotUniform(): (lambda fan_in, fan_out: 2 / (fan_in + fan_out), FLAT),
+    HeUniform(): (lambda fan_in, fan_out: 2 / fan_in, FLAT),
+    Uniform(0.3): (lambda fan_in, fan_out: 0.3**2 / 3, FLAT),
+    # m4 / m2^2 of a standard normal cut at 2: with q = 4 pdf(2) / (2 cdf(2) - 1), m2 = 1 - q
+    # and m4 = 3 m2 - 4 q = 1.416
+    Truncated(0.05): (lambda fan_in, fan_out: 0.05**2, 2.366),
+}
+FANS = pytest.mark.parametrize("fans", [(600, 200), (200, 600)])
+OTHERS = {Orthogonal, Constant, Zeros}
+
+
+def drawn(initialiser, fans, seed=0):
+    return Dense(fans[1], initialiser).init(np.random.default_rng(seed), fans[:1])[1]["W"]
+
+
+@pytest.mark.parametrize("initialiser", DISTRIBUTIONS, ids=repr)
+@FANS
+def test_distributions(initialiser, fans):
+    """Mean and variance within 4.5 standard errors: 2 % of the variance, the fans differ by 3."""
+    layer = Dense(fans[1], initialiser)
+    shape, parameters, _ = layer.init(np.random.default_rng(0), fans[:1])
+    w = parameters["W"]
+    assert shape == fans[1:]
+    assert w.shape == fans
+    assert w.dtype == np.float64
+    variance, kurtosis = DISTRIBUTIONS[initialiser]
+    expected = variance(*fans)
+    assert abs(w.mean()) < 4.5 * np.sqrt(expected / w.size)
+    assert w.var() == pytest.approx(expected, rel=4.5 * np.sqrt(2 / w.size))
+    assert (w**4).mean() / w.var() ** 2 == pytest.approx(kurtosis, rel=0.05)
+    np.testing.assert_array_equal(parameters["b"], np.zeros((1, fans[1])))
+
+
+@pytest.mark.parametrize("initialiser", DISTRIBUTIONS, ids=repr)
+def test_distributions_of_a_convolution(initialiser):
+    """The window counts in both fans: 5 x 5 x 32 in, 5 x 5 x 64 out."""
+    _, parameters, _ = Conv(64, 5, initialiser).init(np.random.default_rng(0), (9, 9, 32))
+    variance, _ = DISTRIBUTIONS[initialiser]
+    w = parameters["W"]
+    assert w.shape == (800, 64)
+    assert w.var() == pytest.approx(variance(800, 1600), rel=4.5 * np.sqrt(2 / w.size))
+
+
+def test_every_initialiser_of_the_package_is_tested():
+    tested = {type(initialiser) for initialiser in DISTRIBUTIONS} | OTHERS
+    assert {INITIALISERS[name] for name in INITIALISERS.builtin} == tested
+    assert INITIALISERS["lecun"] is INITIALISERS["xavier"]  # one thing, two names
+
+
+@pytest.mark.parametrize(
+    ("initialiser", "limit"),
+    [
+        (GlorotUniform(), lambda fan_in, fan_out: np.sqrt(6 / (fan_in + fan_out))),
+        (HeUniform(), lambda fan_in, fan_out: np.sqrt(6 / fan_in)),
+        (Uniform(0.3), lambda fan_in, fan_out: 0.3),
+        (Truncated(0.05), lambda fan_in, fan_out: 2 * 0.05 / 0.87962566),
+    ],
+    ids=repr,
+)
+@FANS
+def test_bounded_weights_reach_their_bounds(initialiser, limit, fans):
+    w = drawn(initialiser, fans)
+    assert 0.999 * limit(*fans) < np.abs(w).max() <= limit(*fans) * (1 + 1e-8)
+    assert 0.999 * limit(*fans) < -w.min()
+
+
+def test_truncation_keeps_the_standard_deviation():
+    """Within 1 %, where cutting alone would lose 12 %."""
+    w = drawn(Truncated(2.0), (1000, 500))
+    assert w.std() == pytest.approx(2.0, rel=0.01)
+
+
+@pytest.mark.parametrize("shape", [(40, 15), (15, 40), (20, 20), (1, 7), (7, 1)])
+@pytest.mark.parametrize("gain", [1.0, 1.7])
+def test_orthogonal_matrices(shape, gain):
+    """Columns of a tall one, rows of a wide one: orthonormal times the gain."""
+    w = drawn(Orthogonal(gain), shape)
+    assert w.shape == shape
+    inner = w.T @ w if shape[0] >= shape[1] else w @ w.T
+    np.testing.assert_allclose(inner, gain**2 * np.eye(min(shape)), atol=1e-13)
+    np.testing.assert_allclose(np.linalg.svd(w)[1], gain, rtol=1e-13)
+
+
+def test_orthogonal_matrices_are_uniform():
+    """Every entry has mean 0 and variance 1 / rows; without the signs the diagonal does not."""
+    random = np.random.default_rng(0)
+    many = np.array([Orthogonal().draw(random, (4, 3), 4, 3) for _ in range(4000)])
+    assert np.abs(many.mean(axis=0)).max() < 4.5 * 0.5 / np.sqrt(4000)
+    np.testing.assert_allclose(many.var(axis=0), 0.25, rtol=0.08)
+
+
+def test_equal_weights():
+    np.testing.assert_array_equal(drawn(Constant(0.25), (4, 3)), np.full((4, 3), 0.25))
+    np.testing.assert_array_equal(drawn(Constant(-1), (4, 3)), np.full((4, 3), -1.0))
+    np.testing.assert_array_equal(drawn(Zeros(), (4, 3)), np.zeros((4, 3)))
+
+
+def test_equal_weights_draw_nothing():
+    random = np.random.default_rng(0)
+    for initialiser in (Constant(1.0), Zeros()):
+        initialiser.draw(random, (4, 3), 4, 3)
+    assert random.standard_normal() == np.random.default_rng(0).standard_normal()
+
+
+@pytest.mark.parametrize("initialiser", [*DISTRIBUTIONS, Orthogonal()], ids=repr)
+def test_the_books_generator_can_be_drawn_from(initialiser):
+    """The legacy one: equal seeds, equal weights, and no other's."""
+    first, again, other = (
+        initialiser.draw(np.random.RandomState(seed), (30, 20), 30, 20) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.01
+
+
+def test_networks_of_one_generator_differ_by_their_scale_alone():
+    """Sweeping the weight scale is paired: the same draws, multiplied."""
+    for kind in (Normal, Uniform, Truncated):
+        small, large = (
+            mlp((5, 3), Relu(), None, [kind(scale)] * 2).init(np.random.default_rng(3), (4,))[0]
+            for scale in (0.01, 0.25)
+        )
+        np.testing.assert_allclose(25 * small[0]["W"], large[0]["W"], rtol=1e-12)
+        np.testing.assert_allclose(25 * small[2]["W"], large[2]["W"], rtol=1e-12)
+
+
+def test_a_weight_scale_for_each_layer():
+    network = mlp((300, 200, 10), Relu(), None, [Normal(0.5), Normal(0.02), Normal(3.0)])
+    parameters, _ = network.init(np.random.default_rng(0), (400,))
+    stds = [p["W"].std() for p in parameters if p]
+    np.testing.assert_allclose(stds, [0.5, 0.02, 3.0], rtol=0.05)

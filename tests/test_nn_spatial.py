@@ -1,0 +1,217 @@
+"""Batch norm of images, small convolutional networks, and folding into a convolution."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from gradcheck import layer_errors, network_errors
+from numeric_cases import EXACT, NORMS, arrays, bits, layer_start, one, stacked
+from threadpoolctl import threadpool_limits
+
+from bnexp.nn import BatchNorm, Dense, Network, Normal, Relu, SoftmaxCrossEntropy
+from bnexp.nn.activations import Gelu
+from bnexp.nn.conv import Conv
+from bnexp.nn.dense import folded
+from bnexp.nn.pooling import AveragePool, Flatten, GlobalAveragePool, MaxPool
+from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+
+LIMIT = 1e-7
+SHAPE = (3, 4, 2)
+K = pytest.mark.parametrize("k", [1, 3])
+SPATIAL = pytest.mark.parametrize("spatial", ["channel", "activation"])
+
+
+def batches(number, k=2, n=5, shape=SHAPE):
+    return 3 * np.random.default_rng((231, k)).standard_normal((number, k, n, *shape)) + 2
+
+
+def as_rows(x, spatial):
+    """What shares a statistic in a column: every pixel a row, or every image."""
+    if spatial == "channel":
+        return x.reshape(len(x), -1, x.shape[-1])
+    return x.reshape(*x.shape[:2], -1)
+
+
+@SPATIAL
+@pytest.mark.parametrize("name", NORMS)
+def test_images_are_normalised_as_their_rows_are(name, spatial):
+    """Forward, backward in training and after an evaluation, and statistics."""
+    norm = replace(NORMS[name], spatial=spatial)
+    parameters, state = layer_start(norm, 2, SHAPE)
+    of_rows = state
+    for x, dy in batches(4).reshape(2, 2, 2, 5, *SHAPE):
+        for train in (True, False):
+            y, cache, state = norm.forward(parameters, state, x, train)
+            dx, gradients = norm.backward(parameters, cache, dy)
+            rows = as_rows(x, spatial)
+            expected, cache, of_rows = norm.forward(parameters, of_rows, rows, train)
+            expected_dx, expected_gradients = norm.backward(parameters, cache, as_rows(dy, spatial))
+            np.testing.assert_array_equal(y, expected.reshape(x.shape))
+            np.testing.assert_array_equal(dx, expected_dx.reshape(x.shape))
+            np.testing.assert_equal(gradients, expected_gradients)
+            np.testing.assert_equal(dict(state), dict(of_rows))
+
+
+@pytest.mark.parametrize(("spatial", "axes"), [("channel", (1, 2, 3)), ("activation", (1,))])
+def test_the_axes_of_the_statistics(spatial, axes):
+    """Over N, H and W, or over N alone; of the normalised images and in the state."""
+    norm = BatchNorm(eps=0.0, spatial=spatial, stat_decay=0.0)
+    shape, parameters, state = norm.init(None, SHAPE)
+    assert shape == SHAPE
+    assert parameters["gamma"].shape == ((1, 2) if spatial == "channel" else (1, 24))
+    (x,) = batches(1)
+    y, _, state = norm.forward(parameters, state, x, train=True)
+    mean, var = x.mean(axis=axes, keepdims=True), x.var(axis=axes, keepdims=True)
+    np.testing.assert_allclose(y, (x - mean) / np.sqrt(var), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(state["mean"], mean.reshape(2, 1, -1), rtol=1e-13)
+    np.testing.assert_allclose(state["var"], var.reshape(2, 1, -1), rtol=1e-13)
+
+
+@K
+@SPATIAL
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("name", EXACT)
+def test_gradients_of_batch_norm(name, train, spatial, k):
+    norm = replace(EXACT[name], spatial=spatial)
+    parameters, state = layer_start(norm, k, SHAPE)
+    x, later = batches(2, k)
+    _, _, state = norm.forward(parameters, state, x, train=True)
+    random = np.random.default_rng(k)
+    errors = layer_errors(norm, parameters, state, later, random, train=train)
+    assert set(errors) == ({"x", "gamma", "beta"} if norm.affine else {"x"})
+    assert max(errors.values()) < LIMIT
+
+
+@SPATIAL
+def test_images_that_all_networks_share(spatial):
+    norm = BatchNorm(spatial=spatial)
+    parameters, state = layer_start(norm, 3, SHAPE)
+    (x,) = batches(1, k=1)
+    for train in (True, False):
+        shared, cache, _ = norm.forward(parameters, state, x, train)
+        repeated, full, _ = norm.forward(parameters, state, np.repeat(x, 3, axis=0), train)
+        np.testing.assert_array_equal(shared, repeated)
+        dx, _ = norm.backward(parameters, cache, np.sin(shared))
+        np.testing.assert_array_equal(dx, norm.backward(parameters, full, np.sin(shared))[0])
+
+
+CNN_NORMS = {
+    "none": None,
+    "batch": BatchNorm(eps=1e-5),
+    "batch, activation": BatchNorm(eps=1e-5, spatial="activation"),
+    "layer": LayerNorm(),
+    "group": GroupNorm(),
+    "instance": InstanceNorm(),
+    "rms": RMSNorm(),
+}
+
+
+def cnn(norm, pool=None, activation=None, rows=None):
+    """Conv - [norm] - activation - pool - rows - Dense."""
+    layers = (
+        Conv(4, 3, Normal(0.5), padding=1),
+        *([norm] if norm else []),
+        activation or Relu(),
+        pool or MaxPool(),
+        rows or Flatten(),
+        Dense(3, Normal(0.5)),
+    )
+    return Network(layers)
+
+
+def labelled(k, n=6):
+    random = np.random.default_rng((1, k))
+    return random.standard_normal((k, n, 5, 6, 2)), random.integers(0, 3, (k, n))
+
+
+CNNS = {
+    **{f"norm: {name}": cnn(norm) for name, norm in CNN_NORMS.items()},
+    "average": cnn(BatchNorm(), AveragePool(3, 2, 1), Gelu()),
+    "global average": cnn(BatchNorm(), MaxPool(3, 1), rows=GlobalAveragePool()),
+    "group, global average": cnn(GroupNorm(), AveragePool(), rows=GlobalAveragePool()),
+}
+
+
+@K
+@pytest.mark.parametrize("name", CNNS)
+def test_gradients_of_whole_networks(name, k):
+    network = CNNS[name]
+    parameters, state = stacked(network, k, (5, 6, 2))
+    x, labels = labelled(k)
+    random = np.random.default_rng(2)
+    errors = network_errors(network, SoftmaxCrossEntropy(), parameters, state, x, labels, random)
+    # a bias before a subtracted mean has no slope to compare with
+    idle = name in ("norm: batch", "norm: batch, activation", "norm: instance")
+    idle |= name in ("average", "global average")
+    if idle:
+        errors.pop((0, "b"))
+    assert len(errors) == sum(len(p) for p in parameters) - idle
+    assert max(errors.values()) < LIMIT
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("name", CNNS)
+def test_a_stack_of_networks_is_each_alone_to_the_bit(name, shared, dtype):
+    """Whatever the layout of the gradients that poolings hand on."""
+    network = CNNS[name]
+    parameters, state = stacked(network, 3, (5, 6, 2), dtype)
+    x, labels = labelled(3)
+    x = x[:1] if shared else x
+
+    def step(parameters, state, x, labels):
+        logits, caches, after = network.forward(parameters, state, x, train=True)
+        loss = SoftmaxCrossEntropy()
+        dy = loss.gradient(loss.per_sample(logits, labels)[1], labels)
+        gradients = network.backward(parameters, caches, dy)
+        evaluated, _, _ = network.forward(parameters, after, x, train=False)
+        return logits, after, gradients, evaluated
+
+    with threadpool_limits(1, "blas"), np.errstate(invalid="ignore"):  # raised without cause
+        together = step(parameters, state, x.astype(dtype), labels)
+        assert {a.dtype for a in arrays(together)} == {np.dtype(dtype)}
+        for k in range(3):
+            own = one(x, 0 if shared else k).astype(dtype)
+            alone = step(*one((parameters, state), k), own, one(labels, k))
+            assert bits(one(together, k)) == bits(alone)
+
+
+@pytest.mark.parametrize("evaluation", ["running", "debiased", "population"])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("name", NORMS)
+def test_folding_batch_norm_into_a_convolution(name, bias, evaluation):
+    """Conv and evaluated batch norm are one convolution with a bias."""
+    norm = replace(NORMS[name], evaluation=evaluation, spatial="channel")
+    conv = Conv(4, 3, Normal(0.5), stride=2, padding=1, bias=bias)
+    network = Network((conv, norm))
+    parameters, state = stacked(network, 2, (5, 6, 2))
+    parameters = [{n: w + 0.3 * np.cos(w) for n, w in p.items()} for p in parameters]
+    for x in batches(3, shape=(5, 6, 2)):
+        _, _, state = network.forward(parameters, state, x, train=True)
+    expected, _, _ = network.forward(parameters, state, x, train=False)
+    merged = folded(parameters[0], *norm.evaluated(parameters[1], state[1]))
+    made, _, _ = replace(conv, bias=True).forward(merged, {}, x, train=False)
+    np.testing.assert_allclose(made, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_evaluation_statistics_of_the_batch_cannot_be_folded():
+    norm = BatchNorm(evaluation="batch")
+    parameters, state = layer_start(norm, 2, SHAPE)
+    assert norm.evaluated(parameters, state) is None
+
+
+@SPATIAL
+def test_a_whole_network_folded(spatial):
+    """Each channel's scale fits into a convolution; that of each activation does not."""
+    network = cnn(BatchNorm(spatial=spatial))
+    parameters, state = stacked(network, 2, (5, 6, 2))
+    for x in batches(3, shape=(5, 6, 2)):
+        _, _, state = network.forward(parameters, state, x, train=True)
+    made, merged, states = network.folded(parameters, state)
+    kept = any(isinstance(layer, BatchNorm) for layer in made.layers)
+    assert kept == (spatial == "activation")
+    expected, _, _ = network.forward(parameters, state, x, train=False)
+    logits, _, _ = made.forward(merged, states, x, train=False)
+    np.testing.assert_allclose(logits, expected, rtol=1e-12, atol=1e-12)
