@@ -16,6 +16,7 @@ from bnexp.config import Config
 from bnexp.config.figures import figure_options
 from bnexp.errors import BnexpError, ConfigError, NetworksFailed
 from bnexp.execution import Record, Task
+from bnexp.execution.building import check_shapes
 from bnexp.execution.driver import Engine, run_tasks
 from bnexp.execution.lanes import Here, Lanes
 from bnexp.execution.schedule import schedule
@@ -99,6 +100,9 @@ def prepare(config: Config, data_dir: Path | None = None, download: bool = True)
         cell.id: schedule(cell, len(data[cell.setting.data.name].train_labels)).points[-1]
         for cell in plan.cells
     }
+    for stack in make_stacks(plan.cells, size=len(plan.cells)):  # one for each structure
+        setting = stack.cells[0].setting
+        check_shapes(setting, data[setting.data.name])
     return Prepared(config, plan, data_dir, data, steps)
 
 

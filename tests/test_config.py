@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,9 @@ def test_shipped_experiments_are_valid_and_named_like_their_file(name):
         ("[10]", "[10], init: {kind: normal, std: .nan}", "expected a finite number, got nan"),
         ("[10]", "[10], init: {kind: normal, std: 1e400}", "expected a finite number, got inf"),
         ("[10]", "[10], init: normal", "2:29: model.init.std: required key is missing"),
-        ("[10]", "[10], init: {kind: norml}", "one of normal, xavier, glorot, he, got 'norml'"),
+        ("[10]", "[10], init: {kind: norml}", "kind, expected one of normal, ... , got 'norml'"),
         ("[10]", "[10], init: {std: 1.0}", "model.init: no kind given, expected a name or {kind"),
-        ("[10]", "[10], norm: batchnorm", "unknown kind, expected one of batch, none, got"),
+        ("[10]", "[10], norm: batchnorm", "kind, expected one of batch, ... , none, got '"),
         ("[10]", "[10], norm: {kind: batch, dialect: torch}", "model.norm.dialect: not a valid"),
         ("[10]", "[10], norm: {kind: batch, epsilon: 1}", "model.norm.epsilon: unknown key"),
         ("[10]", "[10], layer_init: {last: he}", "2:36: model.layer_init.last: no such layer, exp"),
@@ -81,8 +82,9 @@ def test_shipped_experiments_are_valid_and_named_like_their_file(name):
     ],
 )
 def test_one_mistake(config_file, old, new, expected):
+    """Three dots stand for the rest of a list that grows."""
     text = errors(config_file(GOOD.replace(old, new)))
-    assert expected in text
+    assert re.search(".*".join(re.escape(part) for part in expected.split(" ... ")), text)
     assert "\n" not in text
 
 

@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from bnexp.config import messages, names, rules, shipped
 from bnexp.config.document import override, read
@@ -65,7 +66,7 @@ def validate(document: Document) -> Config:
 
 def schema_problems(error: ValidationError, data: Any) -> list[Problem]:
     """pydantic's errors about `data` in our words."""
-    entries = error.errors()
+    entries = [entry for entry in error.errors() if not _follows(entry)]
     unknown = any(entry["type"] == "extra_forbidden" for entry in entries)
     schema = Experiment.model_json_schema() if unknown else {}
     problems = []
@@ -76,6 +77,12 @@ def schema_problems(error: ValidationError, data: Any) -> list[Problem]:
             messages.problem(entry, path, names.allowed(schema, data, path[:-1]) if extra else [])
         )
     return problems
+
+
+def _follows(entry: ErrorDetails) -> bool:
+    """Whether a list is only called too short because some of its values are not valid."""
+    short = entry["type"] == "too_short"
+    return short and len(entry["input"]) >= entry["ctx"]["min_length"]
 
 
 def problems_error(problems: Iterable[Problem], document: Document) -> ConfigError:

@@ -78,7 +78,7 @@ def _single_sample(setting: Setting) -> Iterator[Problem]:
 
 
 def _layer_init(setting: Setting) -> Iterator[Problem]:
-    layers = [*(str(i + 1) for i in range(len(setting.model.hidden))), "output"]
+    layers = [*(str(i + 1) for i in range(setting.model.weighted())), "output"]
     for name in setting.model.layer_init:
         if name not in layers:
             yield Problem(

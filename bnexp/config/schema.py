@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from bnexp.config.figures import Figure
 from bnexp.config.kinds import Either, OneOf, Options, Strict
 from bnexp.nn import ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS
+from bnexp.nn.schedules import SCHEDULES
 
 MAX_LAYERS = 200
 MAX_WIDTH = 20_000
+MAX_SIDE = 64
 MAX_STEPS = 10_000_000
 MAX_SEEDS = 1_000
 
 Count = Annotated[int, Field(ge=1)]
 Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Step = Annotated[int, Field(ge=0, le=MAX_STEPS)]
 Activation = Annotated[Options, OneOf(ACTIVATIONS)]
 Initialiser = Annotated[Options, OneOf(INITIALISERS)]
 Normaliser = Annotated[Options | None, OneOf(NORMALISERS, or_none=True)]
 Optimiser = Annotated[Options, OneOf(OPTIMISERS)]
+Schedule = Annotated[Options, OneOf(SCHEDULES)]
 
 
 def text(default: Any, description: str, **rest: Any) -> Any:
@@ -47,19 +51,108 @@ class Data(Strict):
     )
 
 
-class Mlp(Strict):
+class Dropout(Strict):
+    """Dropout after each hidden activation."""
+
+    ratio: float = Field(description="the probability that a number is dropped", ge=0, lt=1)
+    scale: Literal["inverted", "evaluation"] = text(
+        "inverted",
+        "inverted: divide by 1 - ratio in training; evaluation: multiply by it then (the book)",
+    )
+
+
+class Network(Strict):
+    """What every network has, whatever its layers."""
+
+    activation: Activation = text("relu", "the hidden layers' activation")
+    norm: Normaliser = text("none", "normalisation of each hidden layer, or none")
+    norm_position: Literal["before", "after"] = text(
+        "before", "the norm's place: before the activation (the paper, the book) or after it"
+    )
+    bias: bool = text(
+        True, "whether hidden layers have a bias; a norm right after it takes it away again"
+    )
+    dropout: Dropout | None = text(None, "dropout after each hidden activation; default: none")
+    init: Initialiser = text("he", "how weights are drawn; biases start at 0")
+    layer_init: dict[str, Initialiser] = text(
+        {}, "another init for one layer: 1 is the first with weights, output the last layer"
+    )
+
+    def weighted(self) -> int:
+        """How many layers have weights, the output layer apart."""
+        raise NotImplementedError
+
+
+class Mlp(Network):
     """Dense - [norm] - activation for each hidden width, then a dense layer for the classes."""
 
     kind: Literal["mlp"] = text("mlp", "a multilayer perceptron")
     hidden: tuple[Width, ...] = Field(
         description="widths of the hidden layers", max_length=MAX_LAYERS, strict=False
     )
-    activation: Activation = text("relu", "the hidden layers' activation")
-    norm: Normaliser = text("none", "normalisation between dense layer and activation, or none")
-    init: Initialiser = text("he", "how weights are drawn; biases start at 0")
-    layer_init: dict[str, Initialiser] = text(
-        {}, "another init for one layer: 1 is the first hidden layer, output the last layer"
+
+    def weighted(self) -> int:
+        return len(self.hidden)
+
+
+class ConvBlock(Strict):
+    """A convolution, then norm and activation."""
+
+    kind: Literal["conv"]
+    features: Width = Field(description="how many channels come out")
+    size: Side = text(3, "side of the window")
+    stride: Side = text(1, "how far the window moves")
+    padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = text(0, "zeros around the image")
+
+
+class PoolBlock(Strict):
+    """The largest or the mean of each window."""
+
+    kind: Literal["max_pool", "average_pool"]
+    size: Side = text(2, "side of the window")
+    stride: Side | None = text(None, "how far the window moves; default: its size")
+    padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = text(0, "the frame of the image")
+
+
+class GlobalPoolBlock(Strict):
+    """The mean of each channel."""
+
+    kind: Literal["global_average_pool"]
+
+
+class DenseBlock(Strict):
+    """A dense layer, then norm and activation."""
+
+    kind: Literal["dense"]
+    features: Width = Field(description="its width")
+
+
+Block = Annotated[ConvBlock | PoolBlock | GlobalPoolBlock | DenseBlock, Field(discriminator="kind")]
+
+
+class Cnn(Network):
+    """The blocks one after another, then a dense layer for the classes."""
+
+    kind: Literal["cnn"]
+    blocks: tuple[Block, ...] = Field(
+        description="the layers; a norm and the activation follow each with weights",
+        max_length=MAX_LAYERS,
+        min_length=1,
+        strict=False,
     )
+
+    def weighted(self) -> int:
+        return sum(block.kind in ("conv", "dense") for block in self.blocks)
+
+
+def _model_kind(value: Any) -> Any:
+    kind = value.get("kind", "mlp") if isinstance(value, dict) else getattr(value, "kind", "mlp")
+    return kind if isinstance(kind, str) else None
+
+
+Model = Annotated[
+    Annotated[Mlp, Tag("mlp")] | Annotated[Cnn, Tag("cnn")], Discriminator(_model_kind)
+]
 
 
 class Every(Strict):
@@ -87,6 +180,16 @@ class Train(Strict):
         "shuffle", "how a batch is drawn; shuffle: each epoch a new permutation of the data"
     )
     optimizer: Optimiser = text("sgd", "the update rule and its learning rate")
+    schedule: Schedule = text("constant", "the learning rate's course over the steps")
+    l2: float = text(
+        0.0, "adds l2 / 2 * sum(W^2) to the loss that is minimised, weights only (the book)", ge=0
+    )
+    weight_decay: float = text(
+        0.0, "takes learning rate * weight_decay * W from each weight, apart from the loss", ge=0
+    )
+    clip_norm: float | None = text(
+        None, "the largest norm of a network's gradient; a longer one is scaled down", gt=0
+    )
     precision: Literal["float32", "float64"] = text("float32", "of all arithmetic in training")
     evaluate: Points = text(
         None,
@@ -114,7 +217,7 @@ class Setting(Strict):
     """What determines one network's numbers, but for its seed."""
 
     data: Data = text({}, "which images")
-    model: Mlp = Field(description="which network")
+    model: Model = Field(description="which network")
     train: Train = Field(description="how it is trained")
 
 
@@ -167,7 +270,7 @@ class Experiment(Setting):
     )
 
 
-_REGISTRIES = (ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS)
+_REGISTRIES = (ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS, SCHEDULES)
 _built = [dict(registry) for registry in _REGISTRIES]
 
 
@@ -177,5 +280,5 @@ def refresh() -> None:
     now = [dict(registry) for registry in _REGISTRIES]
     if now != _built:
         _built = now
-        for part in (Mlp, Train, Setting, Experiment):
+        for part in (Network, Mlp, Cnn, Train, Setting, Experiment):
             part.model_rebuild(force=True)

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from bnexp import nn
-from bnexp.config.kinds import make
-from bnexp.config.schema import Setting
+from bnexp.config.kinds import Options, make
+from bnexp.config.schema import (
+    Block,
+    Cnn,
+    ConvBlock,
+    DenseBlock,
+    GlobalPoolBlock,
+    Initialiser,
+    Mlp,
+    PoolBlock,
+    Setting,
+)
 from bnexp.data import Dataset
 from bnexp.errors import ConfigError
 from bnexp.execution.schedule import Schedule
+from bnexp.nn.dropout import Dropout
 from bnexp.nn.loss import Labels
 from bnexp.plan import Cell
 from bnexp.training import Images
@@ -28,23 +41,77 @@ from bnexp.training.streams import (
     generator,
     together,
 )
+from bnexp.training.updating import Adjustments
+
+ZEROS: Options = TypeAdapter(Initialiser).validate_python("zeros")
 
 
 def network(setting: Setting, classes: int) -> nn.Network:
     """The network that a setting describes."""
     model = setting.model
-    names = [*(str(i + 1) for i in range(len(model.hidden))), "output"]
-    return nn.mlp(
-        (*model.hidden, classes),
+    names = [*(str(i + 1) for i in range(model.weighted())), "output"]
+    initialisers = iter([make(model.layer_init.get(name, model.init)) for name in names])
+    after = nn.block(
         make(model.activation),
         make(model.norm) if model.norm else None,
-        [make(model.layer_init.get(name, model.init)) for name in names],
+        model.norm_position == "after",
+        Dropout(model.dropout.ratio, model.dropout.scale) if model.dropout else None,
     )
+    layers: list[nn.Layer] = []
+    for spec in _blocks(model):
+        if isinstance(spec, PoolBlock | GlobalPoolBlock):
+            layers.append(_pool(spec))
+        else:
+            layers += [*_weighted(spec, next(initialisers), model), *after]
+    output = nn.Dense(classes, next(initialisers))
+    return nn.Network((*layers, *([nn.Flatten()] if isinstance(model, Cnn) else []), output))
+
+
+def check_shapes(setting: Setting, loaded: Dataset) -> None:
+    """ConfigError where a layer does not fit what comes before it."""
+    blank = setting.model.model_copy(update={"init": ZEROS, "layer_init": {}})
+    made = network(setting.model_copy(update={"model": blank}), loaded.classes)
+    shape = loaded.train_images.shape[1:]
+    if isinstance(setting.model, Mlp):
+        shape = (math.prod(shape),)
+    try:
+        made.init(np.random.default_rng(0), shape)
+    except ValueError as error:
+        raise ConfigError(f"model: layers do not fit together, {error}") from None
+
+
+def _blocks(model: Mlp | Cnn) -> Sequence[Block]:
+    if isinstance(model, Cnn):
+        return model.blocks
+    return [DenseBlock(kind="dense", features=width) for width in model.hidden]
+
+
+def _weighted(
+    spec: ConvBlock | DenseBlock, initialiser: nn.Initialiser, model: Mlp | Cnn
+) -> list[nn.Layer]:
+    if isinstance(spec, ConvBlock):
+        window = spec.stride, spec.padding
+        return [nn.Conv(spec.features, spec.size, initialiser, *window, model.bias)]
+    dense = nn.Dense(spec.features, initialiser, model.bias)
+    return [nn.Flatten(), dense] if isinstance(model, Cnn) else [dense]
+
+
+def _pool(spec: PoolBlock | GlobalPoolBlock) -> nn.Layer:
+    if isinstance(spec, GlobalPoolBlock):
+        return nn.GlobalAveragePool()
+    pool = nn.MaxPool if spec.kind == "max_pool" else nn.AveragePool
+    return pool(spec.size, spec.stride or spec.size, spec.padding)
+
+
+def adjustments(setting: Setting) -> Adjustments:
+    """What the setting puts between a gradient and its step."""
+    train = setting.train
+    return Adjustments(train.l2, train.weight_decay, train.clip_norm, make(train.schedule))
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The images that networks are trained on, scored on and tested on, as rows of numbers.
+    """The images that networks are trained on, scored on and tested on; an MLP's as rows.
 
     `shape` is one image's shape as weights are drawn for it. `used` are the pixels that are not
     blank in all of these images: a blank one adds nothing to any product, and its weights' gradient
@@ -60,10 +127,13 @@ class Inputs:
 
 def inputs(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floating]) -> Inputs:
     """The setting's images; ConfigError where there are too few test images."""
-    train, train_labels = _rows(loaded.train_images, loaded.train_labels, setting.data.train)
-    test, test_labels = _rows(loaded.test_images, loaded.test_labels, _test_size(setting, loaded))
+    train, train_labels = _first(loaded.train_images, loaded.train_labels, setting.data.train)
+    test, test_labels = _first(loaded.test_images, loaded.test_labels, _test_size(setting, loaded))
+    rows = isinstance(setting.model, Mlp)
+    if rows:
+        train, test = (pixels.reshape(len(pixels), train[0].size) for pixels in (train, test))
     shape, used = train.shape[1:], None
-    if is_small(train, dtype) and is_small(test, dtype):
+    if rows and is_small(train, dtype) and is_small(test, dtype):
         used = np.flatnonzero(train.any(axis=0) | test.any(axis=0))
         train, test = train[:, used], test[:, used]
     train_set, scored = Images(train, train_labels, dtype), setting.train.evaluate_train
@@ -76,11 +146,11 @@ def inputs(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floating]) -> I
     )
 
 
-def _rows(
+def _first(
     pixels: NDArray[np.uint8], labels: Labels, size: int | Literal["all"]
 ) -> tuple[NDArray[np.uint8], Labels]:
     end = len(labels) if size == "all" else size
-    return pixels.reshape(len(pixels), -1)[:end], labels[:end]
+    return pixels[:end], labels[:end]
 
 
 def _test_size(setting: Setting, loaded: Dataset) -> int | Literal["all"]:
@@ -99,9 +169,18 @@ def draw(
     """Each network's initial parameters and state, and the stack's batches."""
     replay = _book if cells[0].place else _independent
     starts, streams = replay(cells, networks, plan, data.shape)
+    starts = [(p, _keyed(cell, state)) for cell, (p, state) in zip(cells, starts, strict=True)]
     if data.used is not None:
         starts = [(_without_blank(p, data.used), state) for p, state in starts]
     return starts, together(streams)
+
+
+def _keyed(cell: Cell, state: tuple[nn.State, ...]) -> tuple[nn.State, ...]:
+    """The state with a key for each dropout layer, from the cell's seed."""
+    keys = generator(cell.seed, "dropout").integers(2**63, size=len(state), dtype=np.uint64)
+    return tuple(
+        {**own, "key": keys[i : i + 1]} if "key" in own else own for i, own in enumerate(state)
+    )
 
 
 def _without_blank(

@@ -31,6 +31,7 @@ def check_workers(cells: Iterable[Cell]) -> None:
 
 def _options(setting: Setting) -> Iterator[Options]:
     model = setting.model
-    yield from (model.activation, model.init, *model.layer_init.values(), setting.train.optimizer)
+    yield from (model.activation, model.init, *model.layer_init.values())
+    yield from (setting.train.optimizer, setting.train.schedule)
     if model.norm:
         yield model.norm

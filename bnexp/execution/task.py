@@ -13,7 +13,7 @@ import numpy as np
 from bnexp import data, nn
 from bnexp.config.kinds import make
 from bnexp.data import Dataset
-from bnexp.execution.building import draw, inputs, network
+from bnexp.execution.building import adjustments, draw, inputs, network
 from bnexp.execution.schedule import schedule
 from bnexp.plan import Cell
 from bnexp.training import History, train
@@ -83,6 +83,7 @@ def _train(
         sets.scored,
         setting.train.batch_size,
         on_step=lambda: on_step(len(cells)),
+        adjustments=adjustments(setting),
     )
     return plan.per_epoch, history
 

@@ -16,7 +16,7 @@ from bnexp.config.kinds import identity
 from bnexp.config.loading import Config, problems_error, schema_problems
 from bnexp.config.messages import Problem, dotted
 from bnexp.config.rules import problems as broken_rules
-from bnexp.config.schema import Setting
+from bnexp.config.schema import Cnn, Mlp, Setting
 from bnexp.plan.axes import MAX_CELLS, Axis, Label, axes
 
 # Counts the changes of the numerics that give other numbers for the same configuration.
@@ -125,12 +125,16 @@ def _check_book(config: Config, settings: Sequence[tuple[_Point, Setting]]) -> N
     shapes = {
         flow: setting
         for _, setting in settings
-        for flow in [str((setting.data, setting.model.hidden, _length(setting)))]
+        for flow in [str((setting.data, _shape(setting.model), _length(setting)))]
     }
     if len(shapes) > 1:
         text = "sweeps what is drawn, expected one data set, one shape and one length of training"
         text += " with random.stream: book, got several; use random.stream: independent"
         raise problems_error([Problem(("sweep",), text)], config.document)
+
+
+def _shape(model: Mlp | Cnn) -> tuple[Any, ...]:
+    return model.hidden if isinstance(model, Mlp) else model.blocks
 
 
 def _length(setting: Setting) -> tuple[Any, ...]:

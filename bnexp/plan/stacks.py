@@ -9,13 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bnexp.config.kinds import identity
-from bnexp.config.schema import Setting
+from bnexp.config.schema import Cnn, Setting
 from bnexp.plan.cells import Cell
 
 # A stack's activations of one batch should stay in a core's second-level cache; more than 8
 # networks side by side gain nothing more.
 CACHE_BYTES = 1_700_000
 MAX_STACK = 8
+# One image network's activations are larger than the cache; side by side two of them are slower.
+CNN_STACK = 1
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ def _split(group: Sequence[Cell], workers: int, size: int | None) -> list[Stack]
 
 def stack_size(setting: Setting) -> int:
     """How many networks' activations fit the cache; 1 to 8."""
+    if isinstance(setting.model, Cnn):
+        return CNN_STACK
     number = 8 if setting.train.precision == "float64" else 4
     widest = setting.train.batch_size * sum(setting.model.hidden) * number
     return max(1, min(MAX_STACK, CACHE_BYTES // max(widest, 1)))

@@ -22,7 +22,8 @@ def overview(results: Results) -> str:
     lines = [_cells(results, rows, columns, value) for value in (rows.values if rows else ("",))]
     if len(lines) > MAX_ROWS:
         return f"{len(results.summary['cell'])} networks: see summary.csv"
-    head = [rows.key if rows else "", *(_head(columns, c) for c in _combinations(results, columns))]
+    names = [f"{_head(columns, c)}  " for c in _combinations(results, columns)]  # above the digits
+    head = [rows.key if rows else "", *names]
     widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
     return "\n".join(
         "  ".join(field.rjust(width) for field, width in zip(line, widths, strict=True))

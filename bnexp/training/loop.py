@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bnexp.nn import Array, Network, Optimiser, Parameters, SoftmaxCrossEntropy, State
 from bnexp.training.evaluation import evaluate, evaluation_state
 from bnexp.training.images import Images
+from bnexp.training.updating import UNADJUSTED, Adjustments, update
 
 Indices = NDArray[np.integer[Any]]
 
@@ -38,13 +39,14 @@ class _Stack:
 
     network: Network
     optimiser: Optimiser
+    adjustments: Adjustments
     lr: Array
     parameters: tuple[Parameters, ...]
     state: tuple[State, ...]
     moments: list[State]
 
-    def update(self, x: Array, labels: Indices) -> Array:
-        """One step on a batch (K or 1, N, ...); returns each network's loss before it, (K,)."""
+    def update(self, x: Array, labels: Indices, at: tuple[int, int]) -> Array:
+        """Step `at` (of all) on a batch (K or 1, N, ...); returns each network's loss before it."""
         loss = SoftmaxCrossEntropy()
         logits, caches, self.state = self.network.forward(
             self.parameters, self.state, x, train=True
@@ -53,10 +55,15 @@ class _Stack:
         gradients = self.network.backward(
             self.parameters, caches, loss.gradient(probabilities, labels)
         )
-        self.moments = [
-            self.optimiser.update(p, g, m, self.lr)
-            for p, g, m in zip(self.parameters, gradients, self.moments, strict=True)
-        ]
+        self.moments = update(
+            self.adjustments,
+            self.optimiser,
+            self.lr,
+            self.parameters,
+            gradients,
+            self.moments,
+            at,
+        )
         mean: Array = losses.mean(axis=-1)
         return mean
 
@@ -74,6 +81,7 @@ def train(
     scored: Images | None = None,
     batch_size: int = 100,
     on_step: Callable[[], None] = lambda: None,
+    adjustments: Adjustments = UNADJUSTED,
 ) -> History:
     """Train K networks up to the last of the evaluation `points` (steps, 0 = before the first).
 
@@ -83,7 +91,13 @@ def train(
     """
     copies = tuple({name: w.copy() for name, w in p.items()} for p in parameters)
     stack = _Stack(
-        network, optimiser, lr, copies, tuple(state), [optimiser.init(p) for p in copies]
+        network,
+        optimiser,
+        adjustments,
+        lr,
+        copies,
+        tuple(state),
+        [optimiser.init(p) for p in copies],
     )
     sets = {"train": scored or train_set, **({"test": test_set} if test_set else {})}
     diverged_at = np.full(lr.shape[0], -1)
@@ -91,7 +105,7 @@ def train(
     with np.errstate(all="ignore"):
         for step in range(points[-1] + 1):
             if step > 0:
-                losses = stack.update(*train_set.batch(next(batches)))
+                losses = stack.update(*train_set.batch(next(batches)), (step, points[-1]))
                 diverged_at[(diverged_at < 0) & ~np.isfinite(losses)] = step
                 on_step()
             if step in points:
