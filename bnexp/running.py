@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING, Any
 from bnexp import config as configuration
 from bnexp.config import Config
 from bnexp.config.figures import figure_options
+from bnexp.drawing import write_figures
 from bnexp.errors import BnexpError, ConfigError, NetworksFailed
 from bnexp.execution import Record, Task
-from bnexp.execution.building import check_shapes
 from bnexp.execution.driver import Engine, run_tasks
 from bnexp.execution.lanes import Here, Lanes
-from bnexp.execution.schedule import schedule
 from bnexp.execution.sending import check_workers
-from bnexp.execution.task import dataset
-from bnexp.plan import Cell, Plan, make_plan, make_stacks
+from bnexp.plan import Cell, make_stacks
+from bnexp.preparing import Prepared, find, prepare
 from bnexp.store import RunDirectory, manifest
-from bnexp.store.files import write_whole
 from bnexp.tables import Results, csv_text, results
 
 if TYPE_CHECKING:
@@ -38,17 +36,6 @@ class Progress:
     planned: Callable[[int, int, int], None] = lambda networks, missing, steps: None
     steps: Callable[[int], None] = lambda total: None
     done: Callable[[int], None] = lambda networks: None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """An experiment with its data at hand: everything that is known before training."""
-
-    config: Config
-    plan: Plan
-    data_dir: Path | None
-    data: Mapping[str, Any]
-    steps: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -86,28 +73,15 @@ class Columns(dict[str, Any]):
 
     def to_pandas(self) -> Any:
         """The table as a pandas DataFrame; needs the extra `pandas`."""
-        import pandas
-
+        try:
+            import pandas
+        except ModuleNotFoundError:
+            raise BnexpError("to_pandas: needs pandas; pip install 'bnexp[pandas]'") from None
         return pandas.DataFrame(dict(self))
 
 
-def prepare(config: Config, data_dir: Path | None = None, download: bool = True) -> Prepared:
-    """Expand the sweep and load the data; raises before anything is written or trained."""
-    plan = make_plan(config)
-    names = dict.fromkeys(cell.setting.data.name for cell in plan.cells)
-    data = {name: dataset(name, data_dir, download) for name in names}
-    steps = {
-        cell.id: schedule(cell, len(data[cell.setting.data.name].train_labels)).points[-1]
-        for cell in plan.cells
-    }
-    for stack in make_stacks(plan.cells, size=len(plan.cells)):  # one for each structure
-        setting = stack.cells[0].setting
-        check_shapes(setting, data[setting.data.name])
-    return Prepared(config, plan, data_dir, data, steps)
-
-
 def run(
-    config: Config,
+    config: Config | str,
     out: str | Path | None = None,
     jobs: int = 1,
     data_dir: str | Path | None = None,
@@ -116,31 +90,19 @@ def run(
 ) -> Result:
     """Train what is missing in the run directory `out` and return the whole experiment's result.
 
+    `config` is what `load_config` returns, or what it takes: a shipped name or a file's path.
     With `out=None` nothing is kept on disk. `jobs` worker processes train side by side; a script
     that asks for more than one must do so under `if __name__ == "__main__":`. The numbers do not
     depend on `jobs`. Raises ConfigError, DataError or StoreError, and NetworksFailed, which has the
     result, where some networks could not be trained.
     """
+    if jobs < 1:
+        raise ConfigError(f"jobs: not a number of workers, expected at least 1, got {jobs}")
+    config = configuration.load_config(config) if isinstance(config, str) else config
     prepared = prepare(config, Path(data_dir) if data_dir is not None else None)
     directory = RunDirectory(Path(out)) if out is not None else None
     with directory.writing() if directory else nullcontext():
         return _run(prepared, directory, jobs, fresh, progress or Progress())
-
-
-def missing(prepared: Prepared, directory: RunDirectory) -> dict[str, str]:
-    """Which cells a run would train, and why: by cell id, in the sweep's order."""
-    return _find(prepared, directory)[1]
-
-
-def _find(prepared: Prepared, directory: RunDirectory) -> tuple[dict[str, Record], dict[str, str]]:
-    records: dict[str, Record] = {}
-    reasons: dict[str, str] = {}
-    for name, images in prepared.data.items():
-        cells = [cell for cell in prepared.plan.cells if cell.setting.data.name == name]
-        found = directory.find(cells, images.sha256)
-        records |= found.records
-        reasons |= found.missing
-    return records, reasons
 
 
 def _run(
@@ -148,9 +110,11 @@ def _run(
 ) -> Result:
     started, clock = datetime.now(UTC), time.perf_counter()
     cells = prepared.plan.cells
+    if directory:  # first of all, so that an interrupted run is a run directory too
+        directory.write("config.yaml", configuration.resolved(prepared.config))
     if directory and fresh:
         directory.clear(cells)
-    records = _find(prepared, directory)[0] if directory else {}
+    records = find(prepared, directory)[0] if directory else {}
     to_train = [cell for cell in cells if cell.id not in records]
     progress.planned(len(cells), len(to_train), sum(prepared.steps[cell.id] for cell in to_train))
     for made in _train(prepared, to_train, jobs, progress):
@@ -207,52 +171,12 @@ def _write(
         for name, images in prepared.data.items()
     }
     facts = {"name": result.config.name, "command": manifest.command(), **run_facts, "data": data}
-    files = [
-        directory.write("config.yaml", configuration.resolved(result.config)),
+    tables = [
         directory.write("metrics.csv", csv_text(result.results.metrics)),
         directory.write("summary.csv", csv_text(result.results.summary)),
-        directory.write("manifest.json", manifest.text(facts)),
-        *write_figures(result.results, result.config, directory),
     ]
-    return replace(result, files=tuple(files))
-
-
-def write_figures(tables: Results, config: Config, directory: RunDirectory) -> list[Path]:
-    """Draw what the experiment asks for into the run directory, as PNG and SVG."""
-    from bnexp import figures
-
-    if not len(tables.metrics["cell"]):
-        return []
-    wanted = config.experiment.figures
-    wanted = figures.default_figures(tables) if wanted is None else wanted
-    kinds = [options.kind for options in wanted]
-    written: list[Path] = []
-    for i, options in enumerate(wanted):
-        number = kinds[:i].count(options.kind)
-        stem = f"{options.kind}{number + 1 if number else ''}"
-        folder = directory.path / "figures"
-        written += figures.save(figures.draw(options, tables), folder, stem, write_whole)
-    return written
-
-
-def replot(directory: Path) -> list[Path]:
-    """Draw a run directory's figures again, from its own config and cells."""
-    config, tables = load_results(directory)
-    store = RunDirectory(directory)
-    with store.writing():
-        return write_figures(tables, config, store)
-
-
-def load_results(directory: Path) -> tuple[Config, Results]:
-    """The tables of a run directory, from its own config and cells; trains nothing."""
-    path = directory / "config.yaml"
-    if not path.is_file():
-        raise ConfigError(
-            f"{directory}: not a run directory, expected a config.yaml in it; `bnexp run` makes one"
-        )
-    config = configuration.load_config(path)
-    plan = make_plan(config)
-    records = RunDirectory(directory).find(plan.cells, None).records
-    if not records:
-        raise BnexpError(f"{directory}: no finished network, expected some; run the experiment")
-    return config, results(config.experiment, plan, records)
+    path = directory.path / "manifest.json"
+    if result.trained or not path.exists():  # a run that trained nothing made none of the numbers
+        directory.write("manifest.json", manifest.text(facts))
+    drawn = write_figures(result.results, result.config, directory)
+    return replace(result, files=(directory.path / "config.yaml", *tables, path, *drawn))

@@ -19,14 +19,11 @@ from bnexp.training import Images, train
 
 @pytest.fixture
 def framed():
-    """Synthetic images whose outer three rows and columns are blank."""
+    """Synthetic images; of the training images the outer three rows and columns are blank."""
     images = dataset("synthetic", None)
-    pixels = []
-    for array in (images.train_images, images.test_images):
-        blank = np.zeros_like(array)
-        blank[:, 3:-3, 3:-3] = array[:, 3:-3, 3:-3]
-        pixels.append(blank)
-    return replace(images, train_images=pixels[0], test_images=pixels[1])
+    blank = np.zeros_like(images.train_images)
+    blank[:, 3:-3, 3:-3] = images.train_images[:, 3:-3, 3:-3]
+    return replace(images, train_images=blank)
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
@@ -60,27 +57,38 @@ def test_blank_pixels_are_left_out_and_change_no_result(small, framed, norm):
     for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
         few, all_ = (history.metrics[name] for history in histories)
         np.testing.assert_allclose(few, all_, rtol=1e-9)
-    start = nn.stack([p for p, _ in building.draw(cells, networks, plan, whole)[0]], "float64")
+    start = building.draw(cells, networks, plan, whole, np.dtype(np.float64))
     blank = np.setdiff1d(np.arange(784), sets.used)
     untouched = histories[1].parameters[0]["W"][:, blank]
-    np.testing.assert_array_equal(untouched, start[0]["W"][:, blank])
+    np.testing.assert_array_equal(untouched, start.parameters[0]["W"][:, blank])
+    again = building.draw(cells, networks, plan, sets, np.dtype(np.float64))
+    made_whole = again.whole(histories[0].parameters)[0]["W"]
+    np.testing.assert_allclose(made_whole, histories[1].parameters[0]["W"], rtol=1e-7, atol=1e-12)
 
 
 def _trained(cells, networks, plan, data):
-    starts, batches = building.draw(cells, networks, plan, data)
+    start = building.draw(cells, networks, plan, data, np.dtype(np.float64))
     return train(
         networks[0],
         nn.SGD(),
         np.full((len(cells), 1, 1), 0.1),
-        nn.stack([p for p, _ in starts], "float64"),
-        nn.stack([s for _, s in starts], "float64"),
-        batches,
+        start.parameters,
+        start.state,
+        start.batches,
         plan.points,
         data.train,
         data.test,
         data.scored,
         50,
+        for_test=start.whole,
     )
+
+
+def test_scoring_test_images_changes_no_bit_of_the_training(small):
+    runs = [bnexp.run(bnexp.load_config(small, {"data.test": size})) for size in (0, 7, 500)]
+    for name in ("train_loss", "train_accuracy"):
+        for other in runs[1:]:
+            np.testing.assert_array_equal(other.metrics[name], runs[0].metrics[name])
 
 
 def test_large_sets_stay_as_they_are(small):

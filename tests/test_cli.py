@@ -109,6 +109,14 @@ def test_the_table_after_a_run_marks_what_diverged(here, small):
     assert "model.init.std = 1e+20, model.norm = none, seed 0: at step 1" in result.output
 
 
+def test_a_figure_that_cannot_be_drawn_is_refused_before_training(here, small):
+    result = call("run", small, "--set", "figures=[{kind: panels, axis: model.init.sdt}]")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("--set figures:1:")
+    assert "model.init.sdt" in result.stderr
+    assert not (here / "results").exists()
+
+
 def test_quiet_prints_nothing(here, small):
     assert call("run", small, "-j", 1, "--quiet").output == ""
 

@@ -6,11 +6,13 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bnexp.config import json_schema, load_config, resolved, shipped
+from bnexp.config.sizes import weights
 from bnexp.config.writing import block, flow
 from bnexp.config.yaml_text import parse, parse_value
 from bnexp.errors import ConfigError
@@ -54,7 +56,11 @@ def test_shipped_experiments_are_valid_and_named_like_their_file(name):
         ("epochs: 1", "epochs: 1.5", "train.epochs: not a valid value, expected a whole number"),
         ("epochs: 1", "epochs: true", "train.epochs: not a valid value, expected a whole number"),
         ("epochs: 1", 'epochs: "1"', "expected a whole number, got '1'"),
-        ("batch_size: 10", "batch_size: 60001", "3:32: train.batch_size: larger than the data"),
+        (
+            "name: good",
+            "data: {train: 9}\nname: good",
+            "4:32: train.batch_size: larger than the data",
+        ),
         ("batch_size: 10", "batch_size: 10, evaluate: [2, 1]", "train.evaluate: not in order"),
         ("batch_size: 10", "batch_size: 10, evaluate: often", "train.evaluate: not a valid value"),
         ("epochs: 1", "steps: 5, evaluate: [6]", "train.evaluate: after the end, expected at most"),
@@ -74,11 +80,52 @@ def test_shipped_experiments_are_valid_and_named_like_their_file(name):
         ("name: good", "name: good\ncolour: red", "2:1: colour: unknown key, expected one of"),
         ("name: good", "name: good\ndata: {name: mnits}", "unknown data set, expected one of"),
         ("name: good", "name: good\ndata: {train: 0}", "expected a number from 1, or all, got 0"),
-        ("name: good", "name: good\ndata: {train: 60001}", "more than there are, expected at most"),
+        (
+            "name: good",
+            "data: {name: synthetic, train: 2001}\nname: good",
+            "1:32: data.train: more than",
+        ),
         ("name: good", "name: good\nfigures: [{kind: pie}]", "figures[0].kind: unknown kind, exp"),
         ("name: good", "name: good\nrandom: {stream: book}", "train.sampling: not the book's"),
         ("name: good", "name: good\nrandom: {seeds: []}", "expected a list of at least 1, got"),
         ("name: good", "name: good\nsweep: {model.norm: []}", "sweep.model.norm: not a valid val"),
+        (
+            "name: good",
+            "name: good\nrandom: {seeds: [1, 1]}",
+            "random.seeds: a seed twice, expected",
+        ),
+        (
+            "name: good",
+            "data: {name: ~nouser/x}\nname: good",
+            "1:14: data.name: no such folder, exp",
+        ),
+        (
+            "name: good",
+            f"name: good\ntitle: {'x' * 301}",
+            "title: not a valid value, expected at most",
+        ),
+        (
+            "name: good",
+            "name: good\nsweep: {model.bias: {linspace: [0, 1]}}",
+            "got {linspace: [0, 1]}",
+        ),
+        (
+            "batch_size: 10",
+            "batch_size: 10, evaluate: {every: 0}",
+            "or a list of steps, got {every: 0}",
+        ),
+        ("batch_size: 10", "batch_size: 10, evaluate: [1.5]", "or a list of steps, got [1.5]"),
+        (
+            "[10]",
+            "[20000, 20000]",
+            "2:17: model.hidden: too large, expected at most 20,000,000 weights",
+        ),
+        (
+            "[10]",
+            "[10], norm: {kind: batch, ddof: true}",
+            "model.norm.ddof: not a valid value, expected 0",
+        ),
+        ("[10]", "[10], norm: {kind: batch, ddof: 1.0}", "expected 0 or 1, got 1.0"),
     ],
 )
 def test_one_mistake(config_file, old, new, expected):
@@ -173,6 +220,108 @@ def test_an_inherited_mistake_is_shown_in_the_file_it_stands_in(config_file):
     assert errors(child).startswith(f"{parent}:3:17: train.epochs: ")
 
 
+def test_a_title_is_of_one_experiment_only(config_file):
+    config_file("title: parent\ndescription: long\nsource: a book\n" + GOOD, "parent.yaml")
+    experiment = load_config(config_file("extends: parent.yaml\nname: child\n")).experiment
+    assert (experiment.title, experiment.description) == ("", "")
+    assert experiment.source == "a book"
+
+
+def test_steps_are_limited_as_soon_as_the_images_are_known(config_file):
+    long = GOOD.replace("epochs: 1", "epochs: 2000000")
+    text = errors(config_file("data: {name: synthetic, train: 95}\n" + long))
+    assert (
+        ":4:17: train.epochs: too long, expected at most 10,000,000 steps, got 20,000,000" in text
+    )
+    assert load_config(config_file(long)).experiment.train.epochs == 2_000_000
+
+
+def test_the_weights_of_an_image_network_are_counted_layer_by_layer(config_file):
+    blocks = "[{kind: conv, features: 30, size: 5}, {kind: max_pool}, {kind: dense, features: 100}]"
+    path = config_file(GOOD.replace("hidden: [10]", f"kind: cnn, blocks: {blocks}"))
+    assert weights(load_config(path).experiment.model) == 30 * 25 + 30 * 12**2 * 100 + 100 * 10
+    path.write_text(path.read_text().replace("features: 100", "features: 20000"))
+    assert "model.blocks: too large, expected at most 20,000,000 weights, got 86,600,750" in errors(
+        path
+    )
+
+
+def test_sizes_of_mnist_are_those_of_the_folder_that_is_read(config_file):
+    config = load_config(config_file("data: {train: 60001, test: 10001}\n" + GOOD))
+    assert config.experiment.data.train == 60001
+
+
+@pytest.mark.parametrize("given", ["", ", optimizer: sgd", ", optimizer: {kind: sgd, lr: 1.0}"])
+def test_a_bare_or_default_kind_can_be_refined(config_file, given):
+    path = config_file(GOOD.replace("batch_size: 10", f"batch_size: 10{given}"))
+    config = load_config(path, assignments=["train.optimizer.lr=0.1"])
+    assert config.experiment.train.optimizer.kind == "sgd"
+    assert config.experiment.train.optimizer.lr == 0.1
+
+
+def test_a_bare_norm_can_be_refined_but_not_none(config_file):
+    path = config_file(GOOD.replace("[10]", "[10], norm: batch, layer_init: {output: normal}"))
+    sets = ["model.norm.affine=false", "model.layer_init.output.std=2.0"]
+    model = load_config(path, assignments=sets).experiment.model
+    assert (model.norm.kind, model.norm.affine) == ("batch", False)
+    assert model.layer_init["output"].std == 2
+    assert "model.norm: no kind given" in errors(
+        path, ["model.norm=none", "model.norm.affine=false"]
+    )
+
+
+def test_steps_over_inherited_epochs_say_how_to_drop_them(config_file):
+    text = errors(config_file(GOOD), ["train.steps=5"])
+    assert "got both; --set train.epochs=null or train.steps=null drops an inherited one" in text
+    sets = ["train.steps=5", "train.epochs=null"]
+    assert load_config(config_file(GOOD), assignments=sets).experiment.train.steps == 5
+
+
+def test_long_assignments_are_not_repeated(config_file):
+    text = errors(config_file(GOOD), ["title=" + "x" * 50_000, "train." + "y" * 5_000 + "=1"])
+    assert text.count("x") < 100
+    assert "--set title:1:7: title: not a valid value" in text
+    assert len(errors(config_file(GOOD), ["z" * 50_000])) < 200
+
+
+def test_overrides_from_python_are_called_so(config_file):
+    with pytest.raises(
+        ConfigError, match=r"^override train.epochs:1:14: train.epochs: not a valid"
+    ):
+        load_config(config_file(GOOD), {"train.epochs": 0})
+
+
+def test_numpys_numbers_and_ranges_are_written_as_pythons(config_file):
+    assert flow([np.float64(0.5), np.int64(3), np.bool_(True), np.arange(3)]) == (
+        "[0.5, 3, true, [0, 1, 2]]"
+    )
+    overrides = {
+        "random.seeds": range(3),
+        "model.hidden": np.array([5, 6]),
+        "train.l2": np.float32(1),
+    }
+    experiment = load_config(config_file(GOOD), overrides).experiment
+    assert (experiment.random.seeds, experiment.model.hidden) == ((0, 1, 2), (5, 6))
+    assert experiment.train.l2 == 1
+
+
+def test_a_run_directory_is_its_experiment(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(GOOD)
+    assert load_config(tmp_path / "run").name == "good"
+    monkeypatch.chdir(tmp_path)
+    assert load_config("run").name == "good"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("s", "s.yaml"), ("./s", "s.yaml"), ("quickstart.yaml", "quickstart")]
+)
+def test_the_obvious_file_is_hinted_at(tmp_path, monkeypatch, given, meant):
+    (tmp_path / "s.yaml").write_text(GOOD)
+    monkeypatch.chdir(tmp_path)
+    assert f"did you mean {meant!r}?" in errors(given)
+
+
 def test_extends_in_a_circle_and_nowhere(config_file):
     a = config_file("extends: b.yaml\n", "a.yaml")
     config_file("extends: a.yaml\n", "b.yaml")
@@ -186,10 +335,10 @@ def test_extends_in_a_circle_and_nowhere(config_file):
     [
         ("train.epochs", "--set: not an assignment, expected KEY=VALUE, got 'train.epochs'"),
         ("=3", "--set: not an assignment"),
-        ("train.epochs=0", "--set train.epochs=0:1:14: train.epochs: not a valid value"),
-        ("train.epoch=1", "--set train.epoch=1:1:1: train.epoch: unknown key"),
-        ("train.epochs=[1", "--set train.epochs=[1:1:16: not valid, expected valid YAML"),
-        ("train.epochs=yes", "--set train.epochs=yes:1:14: ambiguous text"),
+        ("train.epochs=0", "--set train.epochs:1:14: train.epochs: not a valid value"),
+        ("train.epoch=1", "--set train.epoch:1:1: train.epoch: unknown key"),
+        ("train.epochs=[1", "--set train.epochs:1:16: not valid, expected valid YAML"),
+        ("train.epochs=yes", "--set train.epochs:1:14: ambiguous text"),
         ("name=../../etc", "name: not a valid value"),
     ],
 )

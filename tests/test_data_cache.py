@@ -102,6 +102,12 @@ def test_without_a_writable_cache_the_arrays_stay_in_memory(tmp_path):
     assert not isinstance(content.arrays["train_images"], np.memmap)
 
 
+def test_without_a_cache_the_arrays_stay_in_memory():
+    content = cached(None, KEY, arrays)
+    assert_right(content)
+    assert not isinstance(content.arrays["train_images"], np.memmap)
+
+
 def test_an_entry_that_appears_meanwhile_is_used(tmp_path):
     def build():
         cached(tmp_path, KEY, arrays)

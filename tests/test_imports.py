@@ -18,6 +18,7 @@ ORDER = (
     ("execution",),
     ("store", "tables"),
     ("figures",),
+    ("preparing", "drawing"),
     ("running",),
     ("cli",),
 )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import bnexp
 from bnexp.config import load_config
+from bnexp.config.ownclass import fingerprint
 from bnexp.errors import ConfigError
 from bnexp.plan import make_plan, make_stacks
 from bnexp.plan.axes import labels
@@ -74,6 +80,20 @@ def test_ranges_are_numpys(small, space):
         ("sweep.train.batch_size.x=[1]", "expected a mapping around 'x'"),
         ("sweep.zip={model.bias: [1, 2], data.train: [1]}", "not of one length"),
         ("sweep.model.norm=[batch, {kind: batch}]", "a value twice"),
+        (
+            "sweep.model.norm.eps=[1.0]",
+            "sweep.model.norm.eps: swept over twice, expected axes apart",
+        ),
+        (
+            "sweep.model.init=[he]",
+            "sweep.model.init.std: swept over twice, expected axes apart from",
+        ),
+        (
+            "sweep.zip={model.norm: [layer]}",
+            "sweep.zip.model.norm: swept over twice, expected axes",
+        ),
+        ("sweep.zip={model.init.std: [1.0]}", "got 'model.init.std' as an axis as well"),
+        ("sweep.train.batch_size={linspace: [10, 15, 3]}", "expected a whole number, got 12.5"),
         ("sweep.model.norm=[batch, {kind: batch, dialect: book}]", "the same network twice"),
     ],
 )
@@ -83,9 +103,56 @@ def test_bad_sweeps(small, assignment, expected):
     assert text.startswith(("--set sweep.", str(small)))
 
 
+@pytest.mark.parametrize(
+    ("key", "space", "values"),
+    [
+        ("train.batch_size", "linspace: [10, 40, 4]", [10, 20, 30, 40]),
+        ("data.train", "geomspace: [50, 200, 3]", [50, 100, 200]),
+        ("train.epochs", "logspace: [0, 2, 3]", [1, 10, 100]),
+        ("train.l2", "linspace: [0, 2, 3]", [0.0, 1.0, 2.0]),
+    ],
+)
+def test_ranges_of_whole_numbers_fit_keys_that_want_them(small, key, space, values):
+    cells = plan_of(small, f"sweep.{key}={{{space}}}").cells
+    found = list(dict.fromkeys(cell.point[key] for cell in cells))
+    assert repr(found) == repr(values)
+
+
+@pytest.mark.parametrize("optimizer", ["null", "sgd", "momentum"])
+def test_options_of_a_bare_or_default_kind_are_swept(small, optimizer):
+    given = [] if optimizer == "null" else [f"train.optimizer={optimizer}"]
+    if optimizer == "null":
+        small.write_text(small.read_text().replace(", optimizer: {kind: sgd, lr: 0.1}", ""))
+    cells = plan_of(small, *given, "sweep.train.optimizer.lr=[0.5, 0.25]").cells
+    optimisers = {(c.setting.train.optimizer.kind, c.setting.train.optimizer.lr) for c in cells}
+    kind = "sgd" if optimizer == "null" else optimizer
+    assert optimisers == {(kind, 0.5), (kind, 0.25)}
+
+
+def test_options_without_a_kind_are_shown_at_their_axis(small):
+    text = errors(small, "sweep.model.norm=null", "sweep.model.norm.eps=[1.0, 2.0]")
+    assert text.startswith(
+        "--set sweep.model.norm.eps:1:23: sweep.model.norm.eps[0]: no kind given"
+    )
+
+
+def test_equal_numbers_have_equal_ids(small):
+    drop = "sweep.model.norm=null"
+    one, other = (
+        [c.id for c in plan_of(small, drop, f"model.norm={norm}").cells]
+        for norm in ("batch", "{kind: batch, ddof: 0}")
+    )
+    assert one == other
+
+
 def test_the_books_stream_needs_networks_that_draw_alike():
     text = errors("book_weight_scale", "sweep.train.batch_size=[50, 100]")
     assert "use random.stream: independent" in text
+
+
+def test_the_books_stream_lets_test_images_vary():
+    assert len(plan_of("book_weight_scale", "sweep.data.test=[0, 100]").cells) == 64
+    assert "sweeps what is drawn" in errors("book_weight_scale", "sweep.data.train=[500, 1000]")
 
 
 def test_the_books_stream_needs_initialisers_that_draw_like_randn():
@@ -148,3 +215,39 @@ def test_ten_thousand_cells_are_planned():
     plan = make_plan(load_config("weight_scale", {"random.seeds": list(range(312))}))
     assert len(plan.cells) == 9984
     assert sum(len(stack.cells) for stack in make_stacks(plan.cells, 2)) == 9984
+
+
+TYPED = """
+class Own:
+    def draw(self, generator, shape):
+        return [x for x in shape if x in {'a', 'b'}] + [%s]
+"""
+
+
+def typed(number, name="typed_at_a_prompt"):
+    """A class whose text cannot be read again."""
+    space = {"__name__": name}
+    exec(TYPED % number, space)
+    return space["Own"]
+
+
+def test_a_class_without_readable_text_is_known_by_its_bytecode():
+    one = fingerprint(typed(1))
+    assert one == fingerprint(typed(1))
+    assert one.startswith("typed_at_a_prompt.Own ")
+    assert one != fingerprint(typed(2))
+
+
+def test_the_bytecode_of_a_class_is_the_same_in_every_process():
+    code = "from tests.test_plan import typed, fingerprint; print(fingerprint(typed(1)))"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[1],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout.strip()
+        for seed in ("1", "2", "3")
+    }
+    assert found == {fingerprint(typed(1))}

@@ -72,7 +72,7 @@ def test_its_message_is_what_is_said(tmp_path, monkeypatch):
     Path("my_scales.yaml").write_text(text.replace("{epochs:", "{epoch:"))
     with pytest.raises(bnexp.ConfigError) as caught:
         bnexp.load_config("my_scales.yaml")
-    (message,) = blocks("text")
+    message = blocks("text")[0]
     start, end = message.strip().split("..., got ")
     assert str(caught.value).startswith(start)
     assert str(caught.value).endswith(end)

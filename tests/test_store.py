@@ -194,9 +194,14 @@ def test_a_file_is_whole_or_absent(tmp_path, monkeypatch):
 def test_leftovers_of_a_killed_run_are_swept(small, tmp_path):
     out = tmp_path / "out"
     (out / "cells").mkdir(parents=True)
-    (out / "cells" / ".tmp-1-half.json").write_bytes(b"{")
+    (out / "cells" / ".bnexp-tmp-1-half.json").write_bytes(b"{")
+    others = [out / ".tmp-mine", out / ".bnexp-tmp-mine", out / "deep" / ".bnexp-tmp-1-mine"]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
     bnexp.run(bnexp.load_config(small), out)
-    assert not list(out.rglob(".tmp-*"))
+    assert not list((out / "cells").glob(".bnexp-tmp-*"))
+    assert all(path.read_text() == "mine" for path in others)
 
 
 def test_an_output_path_that_is_a_file(small, tmp_path):
@@ -216,4 +221,4 @@ def test_a_directory_in_use_is_left_alone(small, tmp_path):
 
 def test_plotting_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(ConfigError, match="not a run directory"):
-        bnexp.running.replot(tmp_path)
+        bnexp.drawing.replot(tmp_path)

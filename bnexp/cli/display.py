@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 from types import TracebackType
@@ -10,10 +11,10 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from bnexp import running
 from bnexp.config import Config
 from bnexp.errors import DataError
 from bnexp.plan import make_plan, make_stacks
+from bnexp.preparing import missing, prepare
 from bnexp.running import Progress, Result
 from bnexp.store import RunDirectory
 from bnexp.tables.overview import diverged, overview
@@ -48,7 +49,7 @@ class Bar:
             rest = f", {missing} to train" if missing else ""
             click.echo(f"{networks} networks: {networks - missing} up to date{rest}")
         self._networks = missing
-        hide = True if self._quiet else None  # None: hidden unless it is a terminal
+        hide = True if self._quiet or sys.stderr is None else None  # None: if it is no terminal
         self._bar = tqdm(total=steps, unit=" steps", unit_scale=True, disable=hide, leave=False)
         self._finished(0)
 
@@ -81,24 +82,24 @@ def result(made: Result, quiet: bool) -> None:
 
 def plan(config: Config, out: Path, data_dir: Path | None) -> None:
     """Cells, stacks, and what is done already and why not."""
-    cells = make_plan(config).cells
-    stacks = make_stacks(cells)
+    made = make_plan(config)
+    cells, stacks = made.cells, make_stacks(made.cells)
     click.echo(f"{config.name}: valid")
-    for axis in make_plan(config).axes:
+    for axis in made.axes:
         click.echo(f"  {axis.key}: {len(axis.values)} values")
     click.echo(f"  seeds: {', '.join(map(str, config.experiment.random.seeds))}")
     sizes = Counter(len(stack.cells) for stack in stacks)
     shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
     click.echo(f"{len(cells)} networks in {len(stacks)} stacks ({shapes})")
     try:
-        prepared = running.prepare(config, data_dir, download=False)
+        prepared = prepare(config, data_dir, download=False)
     except DataError as error:
         click.echo(f"data: not at hand. {error}")
         found = RunDirectory(out).find(cells, None)
         reasons = Counter(found.missing.values())
     else:
         click.echo(f"{sum(prepared.steps.values()):,} steps in all")
-        reasons = Counter(running.missing(prepared, RunDirectory(out)).values())
+        reasons = Counter(missing(prepared, RunDirectory(out)).values())
     done = len(cells) - reasons.total()
     click.echo(f"{out}: {done} up to date, {reasons.total()} to train")
     for reason, number in reasons.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import click
 
 from bnexp import __version__
-from bnexp.errors import BnexpError, NetworksFailed
+from bnexp.errors import BnexpError, NetworksFailed, StoreError
 
 INTERRUPTED = 130
 
@@ -29,6 +30,9 @@ class Commands(click.Group):
             ctx.exit(INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
+        except OSError as error:
+            click.echo(f"bnexp: {error}", err=True)
+            ctx.exit(StoreError.exit_status)
         except Exception as error:
             if os.environ.get("BNEXP_DEBUG"):
                 raise
@@ -45,11 +49,18 @@ set_option = click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a config key; repeatable."
 )
 seeds_option = click.option(
-    "--seeds", metavar="N|LIST", help="5: seeds 0 to 4; 0,1,7: these seeds."
+    "--seeds", metavar="N|LIST", help="5: seeds 0 to 4; 0,1,7: these; 3,: this one."
 )
-out_option = click.option(
-    "--out", type=click.Path(path_type=Path), help="Run directory; default results/NAME."
-)
+
+
+def _named(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+    """A path; an empty one, as from a variable that is not set, would be the current folder."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("expected a folder, got an empty name", ctx, parameter)
+    return None if value is None else Path(value)
+
+
+out_option = click.option("--out", callback=_named, help="Run directory; default results/NAME.")
 data_option = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
@@ -163,9 +174,9 @@ def plot(directory: Path) -> None:
     \b
     Example: bnexp plot results/quickstart
     """
-    from bnexp import running
+    from bnexp import drawing
 
-    for path in running.replot(directory):
+    for path in drawing.replot(directory):
         click.echo(str(path))
 
 
@@ -249,15 +260,15 @@ def _config(experiment: str, assignments: tuple[str, ...], seeds: str | None) ->
 
 def _seeds(text: str) -> str:
     """`5` -> [0, 1, 2, 3, 4]; `0,1,7` -> [0, 1, 7]."""
-    parts = text.split(",")
-    if not all(part.strip().isdecimal() for part in parts) or (
-        len(parts) == 1 and not 1 <= int(text) <= 1000
-    ):
+    parts = [part.strip() for part in text.removesuffix(",").split(",")]
+    short = all(part.isdecimal() and len(part) <= 10 for part in parts)
+    several = "," in text
+    if not short or not (several or 1 <= int(parts[0]) <= 1000):
         raise click.BadParameter(
             f"expected a number of seeds (1 to 1000) or a list such as 0,1,2, got {text!r}",
             param_hint="--seeds",
         )
-    return f"[{text}]" if len(parts) > 1 else str(list(range(int(text))))
+    return f"[{', '.join(parts)}]" if several else str(list(range(int(parts[0]))))
 
 
 def _cores() -> int:
@@ -267,8 +278,13 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+def _interrupted(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Entry point: `cli`, quiet when the reader of our output has gone."""
+    signal.signal(signal.SIGTERM, _interrupted)
     try:
         cli()
     except BrokenPipeError:

@@ -11,6 +11,19 @@ from bnexp.data.catalog import is_folder
 from bnexp.errors import ConfigError
 
 MAX_EXTENDS = 16
+MAX_SHOWN = 80
+# What says something of one experiment, not of those that extend it.
+_OWN = ("title", "description")
+# The keys whose value is a kind, `layer_init` apart, which has one for each layer.
+_KINDS: set[Path] = {
+    ("model", "activation"),
+    ("model", "norm"),
+    ("model", "init"),
+    ("train", "optimizer"),
+    ("train", "schedule"),
+}
+# What is refined where nothing is given: the schema's default, where that has options.
+_DEFAULTS: dict[Path, str] = {("train", "optimizer"): "sgd", ("train", "schedule"): "constant"}
 
 
 def read(path: FilePath) -> Document:
@@ -32,7 +45,9 @@ def _read(path: FilePath, children: tuple[FilePath, ...]) -> Document:
     if len(chain) >= MAX_EXTENDS:
         raise ConfigError(f"{at}: extends: too long a chain, expected at most {MAX_EXTENDS} files")
     child = Document(without(document.value, "extends"), document.keys, document.values)
-    return merge(_read(parent, chain), child)
+    inherited = _read(parent, chain)
+    value = {key: inner for key, inner in inherited.value.items() if key not in _OWN}
+    return merge(Document(value, inherited.keys, inherited.values), child)
 
 
 def _parent(name: str, path: FilePath, at: Position) -> FilePath:
@@ -48,7 +63,8 @@ def _parent(name: str, path: FilePath, at: Position) -> FilePath:
 def merge(base: Document, child: Document) -> Document:
     """Mappings are merged key by key; any other value, and another `kind`, replaces the old one.
 
-    A sweep's axis is one value; null takes an inherited axis away.
+    A bare name is a mapping with that `kind` where the child has options for it. A sweep's axis is
+    one value; null takes an inherited axis away.
     """
     keys, values = dict(base.keys), dict(base.values)
 
@@ -65,12 +81,22 @@ def merge(base: Document, child: Document) -> Document:
         merged = dict(old)
         for key, value in new.items():
             inner = (*path, key)
+            before = opened(inner, old.get(key)) if isinstance(value, dict) else old.get(key)
             if key not in old:
                 take(inner)
-            merged[key] = walk(old[key], value, inner) if key in old else value
+            merged[key] = value if before is None else walk(before, value, inner)
         return {k: v for k, v in merged.items() if not (_is_axis((*path, k)) and v is None)}
 
     return Document(walk(base.value, child.value, ()), keys, values)
+
+
+def opened(path: Path, value: Any) -> Any:
+    """A key's value as a mapping to set more keys in, where it can be one."""
+    if value is None:
+        value = _DEFAULTS.get(path, {})
+    own = path[:2] == ("model", "layer_init") and len(path) == 3
+    named = isinstance(value, str) and value != "none" and (own or path in _KINDS)
+    return {"kind": value} if named else value
 
 
 def _mergeable(old: Any, new: Any, path: Path) -> bool:
@@ -83,18 +109,21 @@ def _is_axis(path: Path) -> bool:
     return inside and (len(path) > 2 or path[1] != "zip")
 
 
-def override(document: Document, argument: str) -> Document:
-    """The document with one `KEY=VALUE`; the value is YAML and goes through the same validation."""
+def override(document: Document, argument: str, word: str = "--set") -> Document:
+    """The document with one `KEY=VALUE`; the value is YAML and goes through the same validation.
+
+    `word` is what the messages call it.
+    """
     key, equals, value = argument.partition("=")
-    source = f"--set {argument}"
+    source = f"{word} {key.strip()[:MAX_SHOWN]}"
     if not equals or not key.strip():
         raise ConfigError(
-            f"--set: not an assignment, expected KEY=VALUE, got {argument!r}; "
-            "for example --set train.epochs=5"
+            f"{word}: not an assignment, expected KEY=VALUE, got {argument[:MAX_SHOWN]!r}; "
+            f"for example {word} train.epochs=5"
         )
     path = _split(key.strip())
     text = parse_value(" " * (len(key) + 1) + value, source)
-    _refuse_swept(document, path, Position(source, 1, 1))
+    _refuse_swept(document, path, Position(source, 1, 1), word)
     return merge(document, _anchored(_nested(path, text), FilePath()))
 
 
@@ -103,13 +132,23 @@ def _anchored(document: Document, folder: FilePath) -> Document:
 
     def walk(value: Any, path: Path) -> Any:
         if isinstance(value, dict):
-            return {key: walk(inner, (*path, *key.split("."))) for key, inner in value.items()}
+            return {key: walk(inner, (*path, key)) for key, inner in value.items()}
         if isinstance(value, list):
-            return [walk(inner, path) for inner in value]
-        named = path[-2:] == ("data", "name") and isinstance(value, str) and is_folder(value)
-        return str((folder / FilePath(value).expanduser()).resolve()) if named else value
+            return [walk(inner, (*path, i)) for i, inner in enumerate(value)]
+        keys = ".".join(part for part in path if isinstance(part, str))
+        named = f".{keys}".endswith(".data.name") and isinstance(value, str) and is_folder(value)
+        return _absolute(value, folder, document.values[path]) if named else value
 
     return Document(walk(document.value, ()), document.keys, document.values)
+
+
+def _absolute(name: str, folder: FilePath, at: Position) -> str:
+    try:
+        return str((folder / FilePath(name).expanduser()).resolve())
+    except (OSError, RuntimeError, ValueError) as error:  # no such user, links in a circle
+        raise ConfigError(
+            f"{at}: data.name: no such folder, expected a folder's path, got {name!r}: {error}"
+        ) from None
 
 
 def _split(key: str) -> tuple[str, ...]:
@@ -120,7 +159,7 @@ def _split(key: str) -> tuple[str, ...]:
     return tuple(key.split("."))
 
 
-def _refuse_swept(document: Document, path: tuple[str, ...], at: Position) -> None:
+def _refuse_swept(document: Document, path: tuple[str, ...], at: Position, word: str) -> None:
     key, sweep = ".".join(path), document.value.get("sweep")
     axes = sweep if isinstance(sweep, dict) else {}
     inner = axes.get("zip")
@@ -128,7 +167,7 @@ def _refuse_swept(document: Document, path: tuple[str, ...], at: Position) -> No
         if axis == key or axis.startswith(f"{key}."):
             raise ConfigError(
                 f"{at}: {key}: swept over, expected a key that the sweep leaves alone; "
-                f"set the axis instead: --set sweep.{axis}=[...], or null to drop it"
+                f"set the axis instead: {word} sweep.{axis}=[...], or null to drop it"
             )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from bnexp.config.kinds import Strict
+from bnexp.config.messages import Problem, dotted, problem, real_path
+from bnexp.config.names import allowed
 from bnexp.errors import ConfigError
 
 Metric = Literal["train_accuracy", "train_loss", "test_accuracy", "test_loss"]
@@ -33,10 +36,19 @@ class Scale(Strict):
 Figure = Annotated[Panels | Scale, Field(discriminator="kind")]
 
 
+_NAMED: TypeAdapter[dict[str, Panels | Scale]] = TypeAdapter(dict[str, Figure])
+
+
 def figure_options(kind: str, **options: Any) -> Panels | Scale:
-    """The validated options of one figure; ConfigError says what is wrong with them."""
-    adapter: TypeAdapter[Panels | Scale] = TypeAdapter(Figure)
+    """The validated options of one figure; ConfigError says all that is wrong with them."""
+    data = {"figure": {"kind": kind, **options}}
     try:
-        return adapter.validate_python({"kind": kind, **options})
+        return _NAMED.validate_python(data)["figure"]
     except ValidationError as error:
-        raise ConfigError(f"figure {kind!r}: {error.errors()[0]['msg']}") from None
+        problems = [_problem(entry, data) for entry in error.errors()]
+    raise ConfigError("\n".join(f"{dotted(p.path)}: {p.text}" for p in problems))
+
+
+def _problem(entry: ErrorDetails, data: Any) -> Problem:
+    path = real_path(entry["loc"], data, entry["type"])
+    return problem(entry, path, allowed(_NAMED.json_schema(), data, path[:-1]))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import inspect
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Annotated, Any, ClassVar, Literal, Union, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
     BaseModel,
@@ -25,6 +23,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from bnexp.config.ownclass import fingerprint
 from bnexp.nn import Registry
 
 
@@ -76,10 +75,9 @@ class Options(Strict):
     ) -> JsonSchemaValue:
         full = handler(schema)
         resolved = handler.resolve_ref_schema(full)
-        kind = resolved["properties"]["kind"].get("const")
-        return (
-            full if "required" in resolved.keys() - {"kind"} else {"anyOf": [{"const": kind}, full]}
-        )
+        if set(resolved["required"]) > {"kind"}:
+            return full
+        return {"anyOf": [{"const": resolved["properties"]["kind"]["const"]}, full]}
 
 
 def make(options: Options) -> Any:
@@ -113,6 +111,14 @@ class OneOf:
         nullable = core_schema.nullable_schema(schema)
         return core_schema.no_info_before_validator_function(_none, nullable)
 
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        made = handler(schema)
+        kinds = made["anyOf"][0] if self.or_none else made
+        kinds["oneOf"] = [kind for kind in kinds["oneOf"] if "_Never" not in str(kind)]
+        return {"anyOf": [{"const": "none"}, *made["anyOf"]]} if self.or_none else made
+
 
 class _Never(Options):
     kind: Literal[""]
@@ -144,11 +150,36 @@ def _options(cls: type, name: str) -> type[Options]:
     return made
 
 
+class _Exactly:
+    """Annotation of a Literal of whole numbers: neither true nor 1.0 is 1."""
+
+    def __init__(self, allowed: tuple[int, ...]) -> None:
+        self.allowed = allowed
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._validate, handler(source))
+
+    def _validate(self, value: Any) -> Any:
+        if isinstance(value, bool | float) and value in self.allowed:
+            expected = " or ".join(map(str, self.allowed))
+            raise PydanticCustomError("either", "{expected}", {"expected": expected})
+        return value
+
+
+def _exact(hint: Any) -> Any:
+    """The hint, its numbers compared with their types where it is a Literal of whole numbers."""
+    allowed = get_args(hint) if get_origin(hint) is Literal else ()
+    whole = allowed and all(type(value) is int for value in allowed)
+    return Annotated[hint, _Exactly(allowed)] if whole else hint
+
+
 def _knobs(cls: type) -> Iterator[tuple[str, Any]]:
     hints = get_type_hints(cls)
     for field in dataclasses.fields(cls):
         about = {"description": field.metadata.get("doc"), **field.metadata.get("bounds", {})}
-        kind = hints[field.name]
+        kind = _exact(hints[field.name])
         if _dialects(cls):  # what is not given is the dialect's
             yield field.name, (kind | None, Field(None, **about))
         elif field.default is dataclasses.MISSING:
@@ -164,21 +195,13 @@ def identity(setting: BaseModel) -> dict[str, Any]:
 
 def _identity(value: Any) -> Any:
     if isinstance(value, Options):
-        return {"kind": value.kind, "code": _code(value.target), **dataclasses.asdict(make(value))}
+        return {
+            "kind": value.kind,
+            "code": fingerprint(value.target),
+            **dataclasses.asdict(make(value)),
+        }
     if isinstance(value, BaseModel):
         return identity(value)
     if isinstance(value, Mapping):
         return {key: _identity(inner) for key, inner in value.items()}
     return [_identity(inner) for inner in value] if isinstance(value, tuple) else value
-
-
-def _code(cls: type) -> str | None:
-    """What stands for a user's own class in a network's identity: its name and its text."""
-    if cls.__module__.partition(".")[0] == "bnexp":
-        return None
-    try:
-        text = inspect.getsource(cls)
-    except (OSError, TypeError):
-        text = ""
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return f"{cls.__module__}.{cls.__qualname__} {digest}"

@@ -46,8 +46,9 @@ def load_config(
     refresh()
     path = shipped.find(str(experiment))
     document = read(path)
-    given = [f"{key}={flow(value)}" for key, value in (overrides or {}).items()]
-    for assignment in (*given, *assignments):
+    for key, value in (overrides or {}).items():
+        document = override(document, f"{key}={flow(value)}", "override")
+    for assignment in assignments:
         document = override(document, assignment)
     return validate(document)
 
@@ -59,6 +60,7 @@ def validate(document: Document) -> Config:
     except ValidationError as error:
         raise problems_error(schema_problems(error, document.value), document) from None
     broken = rules.problems(experiment, experiment.random.stream)
+    broken += rules.repeated_seeds(experiment.random.seeds)
     if broken:
         raise problems_error(broken, document)
     return Config(experiment, document)
@@ -90,12 +92,3 @@ def problems_error(problems: Iterable[Problem], document: Document) -> ConfigErr
     lines = messages.lines(problems, document)
     more = [f"... and {len(lines) - MAX_PROBLEMS} more"] if len(lines) > MAX_PROBLEMS else []
     return ConfigError("\n".join([*lines[:MAX_PROBLEMS], *more]))
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of an experiment's file, `extends` included."""
-    refresh()
-    schema = Experiment.model_json_schema()
-    extends = {"type": "string", "description": "another experiment: values here win over its"}
-    schema["properties"] = {"extends": extends, **schema["properties"]}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

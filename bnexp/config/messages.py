@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bnexp.config.writing import flow
 from bnexp.config.yaml_text import Document, Path, Position
 
 
@@ -52,6 +53,7 @@ _BOUNDS = {
     "too_short": "a list of at least {min_length}",
     "too_long": "a list of at most {max_length}",
     "string_too_short": "a text",
+    "string_too_long": "at most {max_length} characters",
     "literal_error": "{expected}",
     "either": "{expected}",
     "finite_number": "a finite number",
@@ -71,7 +73,7 @@ _BOUNDS = {
 
 def problem(error: Mapping[str, Any], path: Path, names: list[str]) -> Problem:
     """One of pydantic's errors in our words. `names` are the keys allowed where it happened."""
-    got = shown(error["input"])
+    got = _in_full(error["input"]) if error["type"] == "either" else shown(error["input"])
     context = error.get("ctx", {})
     if error["type"] == "missing":
         return Problem(path, "required key is missing, expected a value, got nothing; add it")
@@ -116,6 +118,13 @@ def _inside(data: Any, part: int | str) -> bool:
     if isinstance(data, Mapping):
         return part in data
     return isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
+
+
+def _in_full(value: Any) -> str:
+    """As `shown`, but a short mapping or list as it is written: the mistake is inside."""
+    structure = isinstance(value, Mapping | list | tuple) and value
+    text = flow(value) if structure else ""
+    return text if 0 < len(text) <= 60 else shown(value)
 
 
 def shown(value: Any) -> str:

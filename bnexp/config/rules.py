@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bnexp.config.kinds import Options
 from bnexp.config.messages import Problem, choice
-from bnexp.config.schema import Setting
+from bnexp.config.schema import MAX_STEPS, Setting
+from bnexp.config.sizes import SIDE, weights
 from bnexp.config.yaml_text import Path
 from bnexp.data.catalog import DATASETS, is_folder
 
 # The initialisers that are a number times randn, which is all that the book's stream can replay.
 RANDN = ("normal", "xavier", "glorot", "he", "lecun")
 
+# The sets whose sizes are known before they are read: --data-dir can put others in mnist's place.
+FIXED = ("mnist-5k", "synthetic")
+MAX_WEIGHTS = 20_000_000
+
 
 def problems(setting: Setting, stream: str) -> list[Problem]:
     """Every rule that the setting breaks."""
-    return [
-        problem
-        for rule in (_dataset, _length, _batch, _single_sample, _layer_init, _points)
-        for problem in rule(setting)
-    ] + list(_book_stream(setting, stream))
+    rules = (_dataset, _length, _steps, _weights, _batch, _single_sample, _layer_init, _points)
+    found = [problem for rule in rules for problem in rule(setting)]
+    return [*found, *_book_stream(setting, stream)]
 
 
 def training_images(setting: Setting) -> int | None:
     """How many images the networks are trained on; None where only the files can tell."""
-    facts = DATASETS.get(setting.data.name)
+    name = setting.data.name
     if isinstance(setting.data.train, int):
         return setting.data.train
-    return facts.train if facts else None
+    return DATASETS[name].train if name in FIXED else None
 
 
 def _dataset(setting: Setting) -> Iterator[Problem]:
@@ -38,7 +41,8 @@ def _dataset(setting: Setting) -> Iterator[Problem]:
             names = choice(name, list(DATASETS))
             yield Problem(("data", "name"), f"unknown data set, expected {names}; or a folder: ./x")
         return
-    for part, size in (("train", facts.train), ("test", facts.test)):
+    sizes = (("train", facts.train), ("test", facts.test)) if name in FIXED else ()
+    for part, size in sizes:
         asked = getattr(setting.data, part)
         if isinstance(asked, int) and asked > size:
             yield Problem(
@@ -49,8 +53,34 @@ def _dataset(setting: Setting) -> Iterator[Problem]:
 def _length(setting: Setting) -> Iterator[Problem]:
     train = setting.train
     if (train.epochs is None) == (train.steps is None):
-        got = "neither" if train.epochs is None else "both"
+        both = "both; --set train.epochs=null or train.steps=null drops an inherited one"
+        got = "neither" if train.epochs is None else both
         yield Problem(("train",), f"no single length, expected either epochs or steps, got {got}")
+
+
+def _steps(setting: Setting) -> Iterator[Problem]:
+    train, images = setting.train, training_images(setting)
+    if images is None or train.epochs is None:
+        return
+    last = train.sampling == "shuffle" and images % train.batch_size > 0
+    steps = train.epochs * max(images // train.batch_size + last, 1)
+    if steps > MAX_STEPS:
+        text = f"too long, expected at most {MAX_STEPS:,} steps, got {steps:,}"
+        yield Problem(("train", "epochs"), text)
+
+
+def _weights(setting: Setting) -> Iterator[Problem]:
+    number, key = weights(setting.model), "hidden" if setting.model.kind == "mlp" else "blocks"
+    if number > MAX_WEIGHTS:
+        text = f"too large, expected at most {MAX_WEIGHTS:,} weights, got {number:,}"
+        yield Problem(("model", key), f"{text} for images of {SIDE} x {SIDE}")
+
+
+def repeated_seeds(seeds: Sequence[int]) -> list[Problem]:
+    """The problem that a seed is given twice: its networks would be the same."""
+    twice = sorted({seed for seed in seeds if seeds.count(seed) > 1})
+    text = f"a seed twice, expected each once, got {', '.join(map(str, twice[:5]))} again"
+    return [Problem(("random", "seeds"), text)] if twice else []
 
 
 def _batch(setting: Setting) -> Iterator[Problem]:

@@ -260,9 +260,9 @@ class Experiment(Setting):
         description="of the experiment and of its run directory",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
     )
-    title: str = text("", "one line for lists and figures")
-    source: str = text("", "where the experiment is published")
-    description: str = text("", "the question, and what to look at")
+    title: str = text("", "one line for lists and figures", max_length=300)
+    source: str = text("", "where the experiment is published", max_length=500)
+    description: str = text("", "the question, and what to look at", max_length=4000)
     random: Random = text({}, "seeds and the random stream")
     sweep: Sweep = text({}, "dotted key -> values: one network for each combination")
     figures: tuple[Figure, ...] | None = text(

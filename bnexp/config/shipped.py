@@ -22,19 +22,27 @@ def names() -> list[str]:
 
 def find(experiment: str) -> Path:
     """The file of an experiment given by path or by name; ConfigError if there is none."""
-    path = Path(experiment)
-    if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
-        if path.is_file():
-            return path
-        raise ConfigError(
-            f"{experiment}: no such file, expected a YAML file; `bnexp list` shows "
-            "the experiments that need none"
-        )
-    if experiment in names():
+    path, by_path = Path(experiment), _is_path(experiment)
+    if by_path and path.is_file():
+        return path
+    if not by_path and experiment in names():
         return folder() / f"{experiment}.yaml"
-    near = difflib.get_close_matches(experiment, names(), 1)
-    hint = f"did you mean {near[0]!r}?" if near else "`bnexp list` shows them"
+    if (path / "config.yaml").is_file():  # a run directory: its resolved experiment
+        return path / "config.yaml"
+    what = "no such file, expected" if by_path else "no experiment of that name, expected"
     raise ConfigError(
-        f"{experiment}: no experiment of that name, expected a shipped experiment "
-        f"or the path of a YAML file; {hint}"
+        f"{experiment}: {what} a shipped experiment or the path of a YAML file; {_hint(path)}"
     )
+
+
+def _is_path(experiment: str) -> bool:
+    path = Path(experiment)
+    return path.suffix in (".yaml", ".yml") or len(path.parts) > 1
+
+
+def _hint(path: Path) -> str:
+    beside = [str(path.with_name(path.name + end)) for end in (".yaml", ".yml")]
+    found = [name for name in beside if Path(name).is_file()]
+    found += [path.stem] if path.stem in names() else []
+    near = found or difflib.get_close_matches(path.stem, names(), 1)
+    return f"did you mean {near[0]!r}?" if near else "`bnexp list` shows those"

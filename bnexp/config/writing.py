@@ -17,10 +17,11 @@ _ESCAPES = {'"': r"\"", "\\": r"\\", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
 
 
 def flow(value: Any) -> str:
-    """A value on one line."""
+    """A value on one line; NumPy's numbers and arrays as Python's."""
+    value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_text(str(k))}: {flow(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | range):
         return "[" + ", ".join(flow(v) for v in value) + "]"
     if value is None or isinstance(value, bool):
         return {True: "true", False: "false", None: "null"}[value]

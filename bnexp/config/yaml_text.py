@@ -243,9 +243,9 @@ _FLOAT = re.compile(
 )
 # What YAML's versions and readers disagree on -> what to write instead; the first that fits.
 _AMBIGUOUS = {
-    r"(?i:true|false|yes|no|on|off)": "true or false",
-    r"(?i:null)": "null",
-    r"(?i:[-+]?\.(inf|nan))": ".inf, -.inf or .nan",
+    r"True|TRUE|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF": "true or false",
+    r"Null|NULL": "null",
+    r"[-+]?\.(Inf|INF|nan|NaN|NAN)": ".inf, -.inf or .nan",
     r"(?i:[-+]?(0o?[0-9_]+|0x[0-9a-f_]+|0b[01_]+))": "a decimal number without leading zero",
     r"[-+]?(?=\.?[0-9])[0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9_]+)?": "a number without underscores",
     r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?": "a decimal number without colons",

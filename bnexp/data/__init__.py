@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bnexp.data.dataset import Dataset
     from bnexp.data.download import fetch
     from bnexp.data.loading import load
+    from bnexp.data.places import data_folder
 
 _HOMES = {
     "DATASETS": "catalog",
@@ -25,6 +26,7 @@ _HOMES = {
     "Dataset": "dataset",
     "fetch": "download",
     "load": "loading",
+    "data_folder": "places",
 }
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "Dataset",
     "DatasetFacts",
     "FileCheck",
+    "data_folder",
     "fetch",
     "info",
     "is_folder",

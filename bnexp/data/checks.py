@@ -45,18 +45,12 @@ def verify(
     return [_check(folder, file) for file in known]
 
 
-def info(
-    name: str,
-    *,
-    data_dir: str | Path | None = None,
-    base: str | Path | None = None,
-    cache: str | Path | None = None,
-) -> dict[str, object]:
+def info(name: str, *, data_dir: str | Path | None = None) -> dict[str, object]:
     """The facts of a data set, in plain types ready to print; arguments and errors as for `load`.
 
     Label counts are lists: entry k is how many images are of class k.
     """
-    data = load(name, data_dir=data_dir, base=base, cache=cache)
+    data = load(name, data_dir=data_dir)
     return {
         "name": data.name,
         "origin": data.origin,

@@ -79,15 +79,15 @@ def assemble(name: str, content: Content, origin: str) -> Dataset:
         train_labels=_read_only(arrays["train_labels"].astype(np.int64)),
         test_images=_read_only(arrays["test_images"]),
         test_labels=_read_only(arrays["test_labels"].astype(np.int64)),
-        classes=_classes(arrays),
+        classes=class_count(arrays["train_labels"]),
         sha256=content.sha256,
         origin=origin,
     )
 
 
-def _classes(arrays: dict[str, Bytes]) -> int:
-    largest = max(int(arrays[role].max()) for role in ("train_labels", "test_labels"))
-    return max(FEWEST_CLASSES, largest + 1)
+def class_count(train_labels: Bytes) -> int:
+    """One more than the largest training label, and at least FEWEST_CLASSES."""
+    return max(FEWEST_CLASSES, int(train_labels.max()) + 1)
 
 
 def _read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from bnexp.data.catalog import MNIST_FILES, ROLES, WAYS_TO_GET_DATA
-from bnexp.data.dataset import Bytes
+from bnexp.data.dataset import FEWEST_CLASSES, Bytes, class_count
 from bnexp.data.idx import parse_images, parse_labels
+from bnexp.data.unpack import is_file
 from bnexp.errors import DataError
 
 STEMS = {
@@ -29,9 +32,12 @@ def find_files(folder: Path) -> dict[str, Path]:
 
 
 def find_file(folder: Path, role: str) -> Path | None:
-    """The first file of `folder` that has one of the role's spellings, packed before unpacked."""
+    """The first file of `folder` that has one of the role's spellings, packed before unpacked.
+
+    None if there is none; DataError if the folder cannot be searched.
+    """
     candidates = (folder / name for name in spellings(role))
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if is_file(path)), None)
 
 
 def spellings(role: str) -> list[str]:
@@ -67,6 +73,33 @@ def refuse_swapped(digests: Mapping[str, str], files: Mapping[str, Path]) -> Non
             )
 
 
+def refuse_labels(arrays: Mapping[str, Bytes], files: Mapping[str, Path]) -> None:
+    """DataError if a class has no training image, or a test label is of no training class.
+
+    Up to FEWEST_CLASSES classes some may be empty: a folder may hold only some of the digits. Class
+    0 may always be: some sets, EMNIST's letters among them, count from 1.
+    """
+    classes = class_count(arrays["train_labels"])
+    empty = np.setdiff1d(np.arange(1, classes), arrays["train_labels"]).tolist()
+    if classes > FEWEST_CLASSES and empty:
+        raise DataError(_gaps(files["train_labels"], classes, empty))
+    largest = int(arrays["test_labels"].max())
+    if largest >= classes:
+        raise DataError(
+            f"{files['test_labels']}: expected labels of the training set's classes, 0 to "
+            f"{classes - 1}, got {largest}. Do the training and test files belong together?"
+        )
+
+
+def _gaps(path: Path, classes: int, empty: list[int]) -> str:
+    some = ", ".join(map(str, empty[:8])) + ", ..." * (len(empty) > 8)
+    return (
+        f"{path}: the largest label is {classes - 1}; expected an image of every class 0 to "
+        f"{classes - 1}, got none of {some}. Is a label wrong? If not, number the classes from "
+        "0 or 1 without gaps."
+    )
+
+
 def _check_counts(arrays: Mapping[str, Bytes], files: Mapping[str, Path], part: str) -> None:
     images, labels = f"{part}_images", f"{part}_labels"
     if len(arrays[images]) != len(arrays[labels]):
@@ -92,9 +125,9 @@ def _missing(folder: Path, names: list[str]) -> str:
 
 
 def _listing(folder: Path) -> str:
-    if not folder.is_dir():
-        return "there is no such folder"
     try:
+        if not folder.is_dir():
+            return "there is no such folder"
         names = sorted(path.name for path in folder.iterdir())
     except OSError as error:
         return f"the folder cannot be read ({error.strerror})"

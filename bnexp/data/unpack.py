@@ -6,6 +6,7 @@ import gzip
 import zlib
 from io import BytesIO
 from pathlib import Path
+from stat import S_ISREG
 
 from bnexp.errors import DataError
 
@@ -24,6 +25,19 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether `path` is a file; DataError if that cannot be told, as in a folder closed to us."""
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:  # ValueError: a path no system can have
+        raise DataError(
+            f"{path}: cannot be looked up ({getattr(error, 'strerror', error)}). "
+            "Check the path and the permissions of its folders."
+        ) from error
 
 
 def open_bytes(raw: bytes) -> Stream:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -114,8 +114,9 @@ class Inputs:
     """The images that networks are trained on, scored on and tested on; an MLP's as rows.
 
     `shape` is one image's shape as weights are drawn for it. `used` are the pixels that are not
-    blank in all of these images: a blank one adds nothing to any product, and its weights' gradient
-    is 0, so it is left out (of the book's 1,000 images 609 of 784 pixels are used). None: all are.
+    blank in all training images: a blank one adds nothing to any product, and its weights' gradient
+    is 0, so it is left out of training (of the book's 1,000 images 609 of 784 pixels are used).
+    None: all are. Test images keep every pixel.
     """
 
     train: Images
@@ -133,9 +134,9 @@ def inputs(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floating]) -> I
     if rows:
         train, test = (pixels.reshape(len(pixels), train[0].size) for pixels in (train, test))
     shape, used = train.shape[1:], None
-    if rows and is_small(train, dtype) and is_small(test, dtype):
-        used = np.flatnonzero(train.any(axis=0) | test.any(axis=0))
-        train, test = train[:, used], test[:, used]
+    if rows and is_small(train, dtype):
+        used = np.flatnonzero(train.any(axis=0))
+        train = train[:, used]
     train_set, scored = Images(train, train_labels, dtype), setting.train.evaluate_train
     return Inputs(
         train_set,
@@ -163,16 +164,42 @@ def _test_size(setting: Setting, loaded: Dataset) -> int | Literal["all"]:
     return size
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A stack's initial parameters and state, its batches, and how trained parameters are made
+    whole again where blank pixels were left out."""
+
+    parameters: tuple[nn.Parameters, ...]
+    state: tuple[nn.State, ...]
+    batches: Iterator[Indices]
+    whole: Callable[[Sequence[nn.Parameters]], Sequence[nn.Parameters]]
+
+
 def draw(
-    cells: Sequence[Cell], networks: Sequence[nn.Network], plan: Schedule, data: Inputs
-) -> tuple[list[Start], Iterator[Indices]]:
-    """Each network's initial parameters and state, and the stack's batches."""
+    cells: Sequence[Cell],
+    networks: Sequence[nn.Network],
+    plan: Schedule,
+    data: Inputs,
+    dtype: np.dtype[np.floating],
+) -> Drawn:
+    """What the networks of a stack start from, K side by side in `dtype`."""
     replay = _book if cells[0].place else _independent
     starts, streams = replay(cells, networks, plan, data.shape)
-    starts = [(p, _keyed(cell, state)) for cell, (p, state) in zip(cells, starts, strict=True)]
-    if data.used is not None:
-        starts = [(_without_blank(p, data.used), state) for p, state in starts]
-    return starts, together(streams)
+    keyed = [_keyed(cell, state) for cell, (_, state) in zip(cells, starts, strict=True)]
+    parameters = nn.stack([parameters for parameters, _ in starts], dtype)
+    state, batches = nn.stack(keyed, dtype), together(streams)
+    used = data.used
+    if used is None:
+        return Drawn(parameters, state, batches, lambda trained: trained)
+    first, *others = parameters
+    weights = first["W"]
+
+    def whole(trained: Sequence[nn.Parameters]) -> Sequence[nn.Parameters]:
+        full = weights.copy()
+        full[:, used] = trained[0]["W"]
+        return {**trained[0], "W": full}, *trained[1:]
+
+    return Drawn(({**first, "W": weights[:, used]}, *others), state, batches, whole)
 
 
 def _keyed(cell: Cell, state: tuple[nn.State, ...]) -> tuple[nn.State, ...]:
@@ -181,14 +208,6 @@ def _keyed(cell: Cell, state: tuple[nn.State, ...]) -> tuple[nn.State, ...]:
     return tuple(
         {**own, "key": keys[i : i + 1]} if "key" in own else own for i, own in enumerate(state)
     )
-
-
-def _without_blank(
-    parameters: tuple[nn.Parameters, ...], used: NDArray[np.intp]
-) -> tuple[nn.Parameters, ...]:
-    """The parameters with only those rows of the first layer's weights that see a used pixel."""
-    first, *others = parameters
-    return {**first, "W": first["W"][used]}, *others
 
 
 def _independent(

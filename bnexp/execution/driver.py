@@ -45,10 +45,13 @@ def _work(task: Task) -> list[Record]:
 
 
 def _outcome(future: Future[list[Record]], task: Task) -> list[Record]:
-    """The stack's records; an error that is the user's to mend, such as missing data, is raised."""
+    """The stack's records; an error that is the user's to mend, such as missing data, is raised.
+
+    Anything else, a mistake in a user's own layer perhaps, costs this stack and no other.
+    """
     try:
         return future.result()
-    except (BnexpError, MemoryError) as error:
+    except Exception as error:
         if isinstance(error, BnexpError) and error.exit_status != 1:
             raise
         return [failed(cell.id, f"{type(error).__name__}: {error}") for cell in task.cells]

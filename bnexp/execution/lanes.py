@@ -46,6 +46,7 @@ class Lanes(Executor):
         self._pools: SimpleQueue[ProcessPoolExecutor] = SimpleQueue()
         self._all: list[ProcessPoolExecutor] = []
         self._closed = False
+        self._lock = threading.Lock()
         for _ in range(workers):
             self._pools.put(self._pool())
 
@@ -57,7 +58,8 @@ class Lanes(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Close the lanes; without `wait` their processes are ended where they are."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         if not wait:
             self.kill()
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
@@ -85,9 +87,10 @@ class Lanes(Executor):
                 try:
                     return pool.submit(fn, *args, **kwargs).result()
                 except BrokenProcessPool:
-                    if self._closed:
-                        raise
-                    pool = self._pool()
+                    with self._lock:
+                        if self._closed:
+                            raise
+                        pool = self._pool()
         finally:
             self._pools.put(pool)
         raise WorkerDied(
@@ -135,6 +138,7 @@ def _start(counter: Any) -> None:
     """What a worker does first."""
     global _reported
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    threading.Thread(target=_follow_parent, daemon=True).start()
     _keep_memory()
 
     def count(networks: int) -> None:
@@ -142,6 +146,14 @@ def _start(counter: Any) -> None:
             counter.value += networks
 
     _reported = count
+
+
+def _follow_parent() -> None:
+    """End this worker when its parent is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _ready() -> None:

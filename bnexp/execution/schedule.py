@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bnexp.config.schema import Every
+from bnexp.config.schema import MAX_STEPS, Every, Setting
 from bnexp.errors import ConfigError
 from bnexp.plan import Cell
 from bnexp.training.points import points, steps_per_epoch
@@ -29,8 +29,13 @@ def schedule(cell: Cell, available: int) -> Schedule:
             f"data.name {data.name}: too few training images, expected at least {needed} for "
             f"data.train and train.batch_size, got {available}"
         )
+    _check_last_batch(cell.setting, images)
     per_epoch = steps_per_epoch(images, training.batch_size, training.sampling)
     steps = training.steps or (training.epochs or 1) * per_epoch
+    if steps > MAX_STEPS:
+        raise ConfigError(
+            f"train.epochs: too long, expected at most {MAX_STEPS:,} steps, got {steps:,}"
+        )
     rule = training.evaluate or ("book" if cell.place else "epoch")
     if isinstance(rule, tuple) and rule[-1] > steps:
         raise ConfigError(
@@ -38,3 +43,14 @@ def schedule(cell: Cell, available: int) -> Schedule:
         )
     interval_or_rule = rule.every if isinstance(rule, Every) else rule
     return Schedule(images, per_epoch, points(interval_or_rule, steps, per_epoch))
+
+
+def _check_last_batch(setting: Setting, images: int) -> None:
+    training, norm = setting.train, setting.model.norm
+    shuffled = training.sampling == "shuffle" and norm is not None and norm.kind == "batch"
+    if shuffled and images % training.batch_size == 1:
+        raise ConfigError(
+            f"train.batch_size: leaves a last batch of one, expected {images} images not to leave "
+            f"1, got {training.batch_size}: batch norm of a single sample is beta, whatever the "
+            "sample"
+        )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bnexp import data, nn
+from bnexp import data
 from bnexp.config.kinds import make
 from bnexp.data import Dataset
 from bnexp.execution.building import adjustments, draw, inputs, network
@@ -52,7 +52,8 @@ def train_task(task: Task, on_step: Callable[[int], None] = lambda networks: Non
     """Train the task's cells as one stack; `on_step` hears how many networks made one step."""
     started = time.perf_counter()
     loaded = dataset(task.cells[0].setting.data.name, task.data_dir)
-    per_epoch, history = _train(task.cells, loaded, on_step)
+    with np.errstate(all="ignore"):  # a weight or a rate that overflows is a result
+        per_epoch, history = _train(task.cells, loaded, on_step)
     seconds = (time.perf_counter() - started) / len(task.cells)
     return [
         _record(cell, k, history, per_epoch, loaded.sha256, seconds)
@@ -68,15 +69,15 @@ def _train(
     plan = schedule(cells[0], len(loaded.train_labels))
     sets = inputs(setting, loaded, dtype)
     networks = [network(cell.setting, loaded.classes) for cell in cells]
-    starts, batches = draw(cells, networks, plan, sets)
+    start = draw(cells, networks, plan, sets, dtype)
     optimisers = [make(cell.setting.train.optimizer) for cell in cells]
     history = train(
         networks[0],
         optimisers[0],
         np.array([optimiser.lr for optimiser in optimisers], dtype)[:, None, None],
-        nn.stack([parameters for parameters, _ in starts], dtype),
-        nn.stack([state for _, state in starts], dtype),
-        batches,
+        start.parameters,
+        start.state,
+        start.batches,
         plan.points,
         sets.train,
         sets.test,
@@ -84,6 +85,7 @@ def _train(
         setting.train.batch_size,
         on_step=lambda: on_step(len(cells)),
         adjustments=adjustments(setting),
+        for_test=start.whole,
     )
     return plan.per_epoch, history
 

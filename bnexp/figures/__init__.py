@@ -13,9 +13,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bnexp.config.figures import Panels, Scale
+    from bnexp.plan import Plan
     from bnexp.tables.results import Results
 
-__all__ = ["default_figures", "draw", "save"]
+__all__ = ["check", "default_figures", "draw", "save"]
+
+
+def check(options: Panels | Scale, plan: Plan, has_test: bool) -> str | None:
+    """Why the figure of a whole `plan` could not be drawn, None if it could.
+
+    It is `draw`'s own message, known before training: an axis that is not swept or not a number,
+    more panels or lines than can be told apart, or a metric of test images though none are scored,
+    as `has_test` says.
+    """
+    from bnexp.figures.checks import planned, refusal
+
+    return refusal(options, planned(plan), has_test)
 
 
 def draw(options: Panels | Scale, results: Results) -> Figure:
@@ -24,24 +37,25 @@ def draw(options: Panels | Scale, results: Results) -> Figure:
     Raises ConfigError if the options name an axis or a metric that the results do not have, or if
     there are more panels or lines than can be told apart.
     """
+    from bnexp.figures.fonts import families
     from bnexp.figures.kinds import KINDS
+    from bnexp.figures.labels import written
     from bnexp.figures.style import house_style
 
-    with house_style():
+    with house_style(families(written(results))):
         return KINDS[options.kind](options, results)
 
 
 def save(
-    figure: Figure, folder: Path, stem: str, write: Callable[[Path, bytes], None] | None = None
+    figure: Figure, folder: Path, stem: str, write: Callable[[Path, bytes], None]
 ) -> list[Path]:
-    """Write `stem`.png and `stem`.svg to `folder`; the same figure gives the same bytes.
+    """`write` the figure as `stem`.png and `stem`.svg to `folder`, and return their paths.
 
-    `write` puts bytes at a path; by default through a temporary file, so that a reader sees the old
-    file or the new one. Raises StoreError if the default cannot write.
+    The same figure gives the same bytes. Nothing is written if it cannot be rendered.
     """
-    from bnexp.figures.files import replace_file, save_with
+    from bnexp.figures.files import save_with
 
-    return save_with(write or replace_file, figure, folder, stem)
+    return save_with(write, figure, folder, stem)
 
 
 def default_figures(results: Results) -> tuple[Panels | Scale, ...]:

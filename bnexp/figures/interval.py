@@ -32,7 +32,8 @@ def band(values: Floats, ceiling: float = np.inf) -> Band:
     finite = np.isfinite(values)
     n = finite.sum(axis=0)
     with np.errstate(all="ignore"):  # 0/0 where nothing is finite: NaN is the answer
-        mean = np.where(finite, values, 0.0).sum(axis=0) / n
+        total = np.where(finite, values, 0.0).sum(axis=0)
+        mean = np.minimum(total, np.finfo(np.float64).max) / n  # finite, if too large to be shown
         squares = np.where(finite, values - mean, 0.0) ** 2
         half = _quantiles(n) * np.sqrt(squares.sum(axis=0) / (n - 1) / n)
         return Band(mean, np.clip(mean - half, 0, ceiling), np.clip(mean + half, 0, ceiling))

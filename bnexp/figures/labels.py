@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bnexp.tables.results import Axis, Value
+from bnexp.tables.results import Axis, Results, Value
 
 SYMBOLS = {"model.init.std": "W"}
 AXIS_NAMES = {"model.init.std": "weight initialization scale (std)"}
@@ -63,6 +63,12 @@ def digits(values: Sequence[Value]) -> int:
     return next(
         (n for n in counts if len({value_text(v, n) for v in distinct}) == len(distinct)), 17
     )
+
+
+def written(results: Results) -> str:
+    """All of a figure's text that the experiment chose, for its letters."""
+    names = [text for axis in results.axes for text in (axis.key, *map(str, axis.values))]
+    return "".join([results.title or results.name, *names])
 
 
 def plural(count: int, noun: str) -> str:

@@ -40,8 +40,9 @@ def mark_divergence(axes: Axes, curves: Sequence[Curve], looks: Sequence[Look]) 
 def top_crosses(
     axes: Axes, x: Floats, lost: Counts, networks: Counts, colour: str, height: float
 ) -> None:
-    """A cross at each x where networks are lost; below it how many, unless all are."""
-    some = lost > 0
+    """A cross at each x shown where networks are lost; below it how many, unless all are."""
+    left, right = axes.get_xlim()
+    some = (lost > 0) & (left <= x) & (x <= right)
     mark = cross(colour)
     mark.set_data(x[some], np.full(int(some.sum()), height))
     mark.set_transform(axes.get_xaxis_transform())
@@ -69,12 +70,21 @@ def _cross_out(axes: Axes, curve: Curve, look: Look) -> None:
     finite = np.isfinite(curve.band.mean)
     mark = cross(look.colour)
     if finite.any():
-        mark.set_data(x, np.interp(x, curve.x[finite], curve.band.mean[finite]))
+        y = np.interp(x, curve.x[finite], curve.band.mean[finite])
+        mark.set_data(x, _within(axes, y))
     else:
         mark.set_data(x, np.full(len(x), CROSS_HEIGHT))
         mark.set_transform(axes.get_xaxis_transform())
     mark.set(zorder=4, clip_on=False)
     axes.add_artist(mark)
+
+
+def _within(axes: Axes, y: Floats) -> Floats:
+    """Heights that the panel does not show, moved to its top or bottom edge."""
+    low, high = axes.get_ylim()
+    place = axes.transAxes + axes.transData.inverted()
+    top = place.transform((0, CROSS_HEIGHT))[1]
+    return np.where(y <= high, np.maximum(y, low), top)
 
 
 def _fraction(axes: Axes, x: float, height: float, words: str, colour: str) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from bnexp.errors import ConfigError
 from bnexp.figures.curves import Curve, curve, time_column
 from bnexp.figures.labels import value_label
 from bnexp.figures.selection import Selection, pairs
@@ -23,7 +20,6 @@ class Row:
 
 def panel_rows(results: Results, selection: Selection, metric: str) -> tuple[Row, ...]:
     """A row for each value of the axis, in the sweep's order; one without a title if none."""
-    check_metric(results, metric)
     time = time_column(results.metrics)
     if selection.axis is None:
         return (Row("", _curves(results, selection, [], metric, time)),)
@@ -33,15 +29,6 @@ def panel_rows(results: Results, selection: Selection, metric: str) -> tuple[Row
         Row(_title(results, selection, here), _curves(results, selection, here, metric, time))
         for here in at
     )
-
-
-def check_metric(results: Results, metric: str) -> None:
-    """Raise ConfigError if `metric` is of test images and there are none."""
-    if metric.startswith("test") and not np.isfinite(results.metrics["test_accuracy"]).any():
-        raise ConfigError(
-            f"figure panels: metric {metric} needs test images, and none were scored. "
-            f"Set data.test, or draw metric: {metric.replace('test', 'train')}."
-        )
 
 
 def _curves(

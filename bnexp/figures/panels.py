@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnexp.config.figures import Panels
+from bnexp.figures.checks import panels_selection
 from bnexp.figures.curves import Curve, time_column
 from bnexp.figures.interval import Band, pooled
 from bnexp.figures.labels import METRICS
@@ -18,7 +19,7 @@ from bnexp.figures.marks import mark_divergence
 from bnexp.figures.notes import above_note, diverged_note, joined, missing_note, seeds_note
 from bnexp.figures.panel_rows import Row, panel_rows
 from bnexp.figures.ranges import accuracy_axis, loss_axis, loss_limits, time_axis, wants_log
-from bnexp.figures.selection import Selection, check_panels, panel_axis, select
+from bnexp.figures.selection import Selection
 from bnexp.figures.sheet import Page, build
 from bnexp.figures.style import Look, looks
 from bnexp.tables.results import Results
@@ -31,8 +32,8 @@ MARKERS_A_LINE = 6
 
 def panels(options: Panels, results: Results) -> Figure:
     """Draw `options.metric` over training, row by row in the sweep's order."""
-    selection = select(results, panel_axis(results, options.axis))
-    check_panels(results, selection)
+    tested = bool(np.isfinite(results.metrics["test_accuracy"]).any())
+    selection = panels_selection(options, results, tested)
     rows = panel_rows(results, selection, options.metric)
     page = _page(options, results, rows)
     marked = len(selection.lines) > UNMARKED or _single(rows)

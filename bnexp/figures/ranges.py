@@ -26,6 +26,7 @@ ROOM = 0.04  # of an accuracy axis, so that lines at 0 and 1 show
 WIDE = 100.0  # a loss that spans more than this factor gets a logarithmic axis
 LOSS_TOP = 100.0  # larger losses say no more than that training failed
 LOSS_BOTTOM = 1e-6
+SMALLEST, LARGEST = 1e-250, 1e250  # beyond these, limits with room around them overflow
 
 
 def accuracy_axis(axes: Axes, step: float) -> None:
@@ -52,28 +53,35 @@ def time_axis(axes: Axes, x: Floats, ticks: int) -> None:
 
 
 def number_axis(axes: Axes, values: Sequence[Value]) -> None:
-    """An x axis that suits the swept values: see `spacing`."""
-    numbers = [float(value) for value in values]
+    """An x axis that suits the swept values (see `spacing`), without those that cannot be shown."""
+    shown = [value for value in values if can_be_shown(float(value))]
+    numbers = [float(value) for value in shown] or [0.0]
     low, high = min(numbers), max(numbers)
     if spacing(numbers) == "log":
         axes.set_xscale("log")
-        room = (high / low) ** ROOM
-        axes.set_xlim(low / room, high * room)
+        room = ROOM * float(np.log10(high) - np.log10(low))
+        axes.set_xlim(low / 10**room, high * 10**room)
         log_ticks(axes.xaxis, (low, high))
     else:
-        room = ROOM * (high - low) or 0.5
+        room = ROOM * (high - low) or max(0.5, ROOM * abs(high))
         axes.set_xlim(low - room, high + room)
         axes.xaxis.set_major_formatter(FuncFormatter(_plain))
-    if _have_room(numbers):
-        words = [value_text(value, digits(values)) for value in values]
-        axes.set_xticks(numbers, words)
+    if shown and _have_room(numbers):
+        axes.set_xticks(numbers, [value_text(value, digits(values)) for value in shown])
         axes.xaxis.set_minor_locator(NullLocator())
+
+
+def can_be_shown(value: float) -> bool:
+    """Whether an axis can reach the value: 0, or neither too small nor too large."""
+    return value == 0 or SMALLEST <= abs(value) <= LARGEST
 
 
 def wants_log(losses: Floats) -> bool:
     """Whether finite losses differ so much that the small ones would lie on the axis."""
     positive = losses[np.isfinite(losses) & (losses > 0)]
-    return bool(positive.size and positive.max() > WIDE * max(positive.min(), LOSS_BOTTOM))
+    if not positive.size:
+        return False
+    return float(positive.max()) > WIDE * max(float(positive.min()), LOSS_BOTTOM)
 
 
 def loss_limits(losses: Band, log: bool, headroom: float = 0.05) -> tuple[float, float]:
@@ -105,15 +113,15 @@ def spacing(values: Sequence[float]) -> Literal["log", "linear"]:
     if x.size < 2 or x[0] <= 0:
         return "linear"
     gaps = np.diff(x)
-    even = np.allclose(gaps, gaps[0]) if x.size > 2 else x[-1] < 10 * x[0]
+    even = np.allclose(gaps, gaps[0], atol=0) if x.size > 2 else x[-1] < 10 * x[0]
     return "linear" if even else "log"
 
 
 def log_ticks(ruler: Ruler, limits: tuple[float, float]) -> None:
     """A tick each power of ten; also at 2 and 5 where that would leave fewer than three."""
-    decades = np.log10(limits[1] / limits[0])
+    decades = np.log10(limits[1]) - np.log10(limits[0])
     ruler.set_major_locator(LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0), numticks=8))
-    ruler.set_major_formatter(FuncFormatter(_plain))
+    ruler.set_major_formatter(FuncFormatter(_power))
     ruler.set_minor_formatter(NullFormatter())
 
 
@@ -124,5 +132,9 @@ def _have_room(values: Sequence[float]) -> bool:
     return x.size <= 8 and bool((gaps > 0.1 * (x[-1] - x[0])).all())
 
 
+def _power(value: float, position: int | None = None) -> str:
+    return f"{value:g}"
+
+
 def _plain(value: float, position: int | None = None) -> str:
-    return f"{round(value, 12):g}"
+    return f"{round(float(value), 12):g}"

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.errors import ConfigError
 from bnexp.figures.labels import value_label
-from bnexp.tables.results import Axis, Results, Table, Value
+from bnexp.tables.results import Axis, Table, Value
 
 MAX_PANELS = 36
 MAX_LINES = 12
+
+
+class Swept(Protocol):
+    """What is selected from, such as results: the axes, and a table with a column for each."""
+
+    @property
+    def axes(self) -> tuple[Axis, ...]: ...
+
+    @property
+    def summary(self) -> Table: ...
 
 
 @dataclass(frozen=True)
@@ -29,13 +39,13 @@ class Selection:
     labels: tuple[str, ...]
 
 
-def select(results: Results, axis: Axis | None) -> Selection:
+def select(swept: Swept, axis: Axis | None) -> Selection:
     """The lines that really occur beside `axis`, in the order of the summary."""
-    others = [other for other in results.axes if other != axis]
-    along = tuple(other for other in others if axis and _follows(results.summary, other, axis))
+    others = [other for other in swept.axes if other != axis]
+    along = tuple(other for other in others if axis and _follows(swept.summary, other, axis))
     rest = tuple(other for other in others if other not in along)
-    lines = combinations(results.summary, [other.key for other in rest])
-    labels = tuple(_label(rest, line, results) for line in lines)
+    lines = combinations(swept.summary, [other.key for other in rest])
+    labels = tuple(_label(rest, line, swept) for line in lines)
     return Selection(axis, along, rest, lines, labels)
 
 
@@ -59,31 +69,31 @@ def pairs(axes: Sequence[Axis], values: Sequence[Value]) -> list[tuple[str, Valu
     return [(axis.key, value) for axis, value in zip(axes, values, strict=True)]
 
 
-def panel_axis(results: Results, key: str | None) -> Axis | None:
+def panel_axis(swept: Swept, key: str | None) -> Axis | None:
     """The named axis, else the first that is a number, else the first, else none."""
     if key is not None:
-        return _named(results, key, "panels")
-    return next((axis for axis in results.axes if axis.numeric), next(iter(results.axes), None))
+        return _named(swept, key, "panels")
+    return next((axis for axis in swept.axes if axis.numeric), next(iter(swept.axes), None))
 
 
-def scale_axis(results: Results, key: str | None) -> Axis:
+def scale_axis(swept: Swept, key: str | None) -> Axis:
     """The named axis, else the first that is a number. Raises ConfigError if it is not a number."""
-    numeric = [axis for axis in results.axes if axis.numeric]
-    axis = next(iter(numeric), None) if key is None else _named(results, key, "scale")
+    numeric = [axis for axis in swept.axes if axis.numeric]
+    axis = next(iter(numeric), None) if key is None else _named(swept, key, "scale")
     if axis in numeric:
         return axis
     what = f"the values of {key} are not numbers" if key else "no swept key has only numbers"
     raise ConfigError(f"figure scale: {what}. Sweep a number, or draw kind: panels instead.")
 
 
-def check_panels(results: Results, selection: Selection) -> None:
+def check_panels(swept: Swept, selection: Selection) -> None:
     """Raise ConfigError if there are more panels or lines than a page can show."""
     axis = selection.axis
     if axis and len(set(axis.values)) > MAX_PANELS:
         raise ConfigError(
             f"figure panels: {axis.key} has {len(set(axis.values))} values, and at most "
             f"{MAX_PANELS} panels fit on a page. Sweep fewer values of {axis.key}, or draw kind: "
-            f"scale, or name another axis: {_keys(results, axis)}."
+            f"scale, or name another axis: {_keys(swept, axis)}."
         )
     check_lines("panels", selection)
 
@@ -99,6 +109,15 @@ def check_lines(kind: str, selection: Selection) -> None:
         )
 
 
+def check_metric(metric: str, tested: bool) -> None:
+    """Raise ConfigError if `metric` is of test images and there are none."""
+    if metric.startswith("test") and not tested:
+        raise ConfigError(
+            f"figure panels: metric {metric} needs test images, and none were scored. "
+            f"Set data.test, or draw metric: {metric.replace('test', 'train')}."
+        )
+
+
 def _follows(table: Table, other: Axis, axis: Axis) -> bool:
     """Whether `other` moves with `axis`: it varies, but not while `axis` stays."""
     together = combinations(table, [axis.key, other.key])
@@ -106,19 +125,19 @@ def _follows(table: Table, other: Axis, axis: Axis) -> bool:
     return len(others) > 1 and len(together) == len(own)
 
 
-def _label(axes: tuple[Axis, ...], line: tuple[Value, ...], results: Results) -> str:
-    keys = [axis.key for axis in results.axes]
+def _label(axes: tuple[Axis, ...], line: tuple[Value, ...], swept: Swept) -> str:
+    keys = [axis.key for axis in swept.axes]
     return ", ".join(value_label(a, value, keys) for a, value in zip(axes, line, strict=True))
 
 
-def _named(results: Results, key: str, kind: str) -> Axis:
-    found: Any = next((axis for axis in results.axes if axis.key == key), None)
+def _named(swept: Swept, key: str, kind: str) -> Axis:
+    found: Any = next((axis for axis in swept.axes if axis.key == key), None)
     if isinstance(found, Axis):
         return found
-    near = get_close_matches(key, [axis.key for axis in results.axes], 1)
+    near = get_close_matches(key, [axis.key for axis in swept.axes], 1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    raise ConfigError(f"figure {kind}: axis {key} is not swept. Swept: {_keys(results)}.{hint}")
+    raise ConfigError(f"figure {kind}: axis {key} is not swept. Swept: {_keys(swept)}.{hint}")
 
 
-def _keys(results: Results, without: Axis | None = None) -> str:
-    return ", ".join(axis.key for axis in results.axes if axis != without) or "none"
+def _keys(swept: Swept, without: Axis | None = None) -> str:
+    return ", ".join(axis.key for axis in swept.axes if axis != without) or "none"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from textwrap import wrap
+from unicodedata import east_asian_width
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -19,6 +20,7 @@ COLUMN_GAP, ROW_GAP = 0.13, 0.13
 TITLE_SIZE, NOTE_SIZE = 12.5, 9.5
 TITLE_LINE, NOTE_LINE, PANEL_TITLE_LINE = 0.25, 0.17, 0.17
 TITLE_LETTER, NOTE_LETTER, DIGIT = 0.107, 0.07, 0.079  # generous mean widths
+TITLE_LENGTH = 200  # a longer title is cut: it would be no title, and takes seconds to set
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
 def _header_lines(page: Page) -> list[tuple[str, float, float]]:
     """Text, font size and height of each line at the top."""
     free = page.width - 2 * RIGHT
-    title = _fold(page.title, free, TITLE_LETTER).split("\n")
+    title = _fold(_cut(page.title), free, TITLE_LETTER).split("\n")
     notes = [line for note in page.notes for line in _fold(note, free, NOTE_LETTER).split("\n")]
     small = [(line, NOTE_SIZE, NOTE_LINE) for line in notes if line]
     return [(line, TITLE_SIZE, TITLE_LINE) for line in title if line] + small
@@ -137,9 +139,16 @@ def _legend(figure: Figure, handles: Sequence[Artist], columns: int) -> Legend:
     )
 
 
+def _cut(title: str) -> str:
+    title = " ".join(title.split())
+    return title if len(title) <= TITLE_LENGTH else f"{title[: TITLE_LENGTH - 1].rstrip()}…"
+
+
 def _fold(text: str, width: float, letter: float) -> str:
     """Break into as few lines as fit, and those of about equal length."""
-    words, widest = " ".join(text.split()), max(6, int(width / letter))
+    words = " ".join(text.split())
+    wide = sum(east_asian_width(one) in "WF" for one in words)  # such count for two letters
+    widest = max(6, int(width / (letter * (1 + wide / max(1, len(words))))))
     fewest = len(wrap(words, widest, break_on_hyphens=False))
     tries = (wrap(words, n, break_on_hyphens=False) for n in range(6, widest + 1))
     return "\n".join(next(lines for lines in tries if len(lines) <= fewest))

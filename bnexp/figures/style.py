@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import matplotlib.style
+import numpy as np
 
+from bnexp.figures.fonts import DEJAVU
 from bnexp.figures.selection import Selection
 from bnexp.tables.results import Value
 
@@ -21,7 +24,6 @@ DASHES: tuple[Dash, ...] = ("solid", (0, (4, 1.6)), *OTHER_DASHES)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 PARAMETERS: dict[str, Any] = {
-    "font.family": ["DejaVu Sans"],  # ships with matplotlib: the same glyphs everywhere
     "font.size": 9.5,
     "axes.titlesize": 9.5,
     "axes.titlepad": 4,
@@ -57,10 +59,23 @@ class Look:
     marker: str
 
 
+# Scripts that no font here has, or that matplotlib cannot join: boxes say so well enough.
+GLYPH_WARNINGS = r"Glyph .* missing from|Matplotlib currently does not support"
+
+
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Matplotlib's defaults and ours, whatever the user's matplotlibrc says."""
-    with matplotlib.style.context(["default", PARAMETERS]):
+def house_style(families: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
+    """Matplotlib's defaults and ours, whatever the user's matplotlibrc says.
+
+    Neither letters without a glyph nor numbers too large for a page are warned about.
+    """
+    parameters = {**PARAMETERS, "font.family": list(families)}
+    with (
+        matplotlib.style.context(["default", parameters]),
+        np.errstate(over="ignore", invalid="ignore"),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", GLYPH_WARNINGS, UserWarning)
         yield
 
 

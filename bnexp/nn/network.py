@@ -51,6 +51,14 @@ class Network:
             states.append(s)
         return x, caches, tuple(states)
 
+    def evaluated(
+        self, parameters: Sequence[Parameters], state: Sequence[State], x: Array
+    ) -> Array:
+        """Logits (K, N, C) in evaluation; keeps nothing for a backward pass."""
+        for layer, p, s in zip(self.layers, parameters, state, strict=True):
+            x, _, _ = layer.forward(p, s, x, train=False)
+        return x
+
     def backward(
         self, parameters: Sequence[Parameters], caches: Sequence[Any], dy: Array
     ) -> list[dict[str, Array]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,24 +28,47 @@ Label = float | int | str
 
 @dataclass(frozen=True)
 class Axis:
-    """A swept dotted key; `labels` are its values as tables show them, structures by name."""
+    """A swept dotted key; `labels` are its values as tables show them, structures by name.
+
+    `spaced` says that the values are a range's, not a list's.
+    """
 
     key: str
     values: tuple[Any, ...]
     labels: tuple[Label, ...]
     path: Path
+    spaced: bool = False
 
 
 def axes(sweep: Sweep, document: Document) -> list[list[Axis]]:
     """Groups of axes: the groups are multiplied, the axes within one group move together."""
     groups = [[_axis(key, v, ("sweep", key), document)] for key, v in sweep.axes().items()]
     zipped = [_axis(key, v, ("sweep", "zip", key), document) for key, v in sweep.zip.items()]
+    _refuse_overlaps([*(axis for group in groups for axis in group), *zipped], document)
     lengths = {len(axis.values) for axis in zipped}
     if len(lengths) > 1:
         got = ", ".join(f"{len(axis.values)} of {axis.key}" for axis in zipped)
         text = f"not of one length, expected as many values of each key, got {got}"
         raise problems_error([Problem(("sweep", "zip"), text)], document)
     return [*groups, zipped] if zipped else groups
+
+
+def _refuse_overlaps(swept: Sequence[Axis], document: Document) -> None:
+    """Two axes that set the same number: the one would silently win over the other."""
+    given = Counter(axis.key for axis in swept)
+    for axis in reversed(swept):
+        others = [key for key in _around(axis.key) if key in given]
+        others += [axis.key] if given[axis.key] > 1 else []
+        if others:
+            text = "swept over twice, expected axes apart from each other, got "
+            text += f"{others[0]!r} as an axis as well"
+            raise problems_error([Problem(axis.path, text, at_key=True)], document)
+
+
+def _around(key: str) -> list[str]:
+    """The dotted keys of the mappings around a key."""
+    parts = key.split(".")
+    return [".".join(parts[:i]) for i in range(1, len(parts))]
 
 
 def _axis(key: str, values: Any, path: Path, document: Document) -> Axis:
@@ -68,7 +92,7 @@ def _axis(key: str, values: Any, path: Path, document: Document) -> Axis:
             text = f"no such range, expected ends on one side of 0, got {error}"
             raise problems_error([Problem(path, text)], document) from None
     numbers = tuple(float(value) for value in made)
-    return Axis(key, numbers, numbers, path)
+    return Axis(key, numbers, numbers, path, spaced=True)
 
 
 def labels(values: Sequence[Any]) -> tuple[Label, ...]:

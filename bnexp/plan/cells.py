@@ -18,6 +18,7 @@ from bnexp.config.messages import Problem, dotted
 from bnexp.config.rules import problems as broken_rules
 from bnexp.config.schema import Cnn, Mlp, Setting
 from bnexp.plan.axes import MAX_CELLS, Axis, Label, axes
+from bnexp.plan.points import raw_setting, whole
 
 # Counts the changes of the numerics that give other numbers for the same configuration.
 NUMERICS = 1
@@ -61,7 +62,7 @@ class _Point:
 
 def make_plan(config: Config) -> Plan:
     """Expand the sweep; ConfigError, at the axis's value, for a combination that is not valid."""
-    groups = axes(config.experiment.sweep, config.document)
+    groups = whole(axes(config.experiment.sweep, config.document), config)
     sizes = [len(group[0].values) for group in groups]
     seeds = config.experiment.random.seeds
     total = math.prod(sizes) * len(seeds)
@@ -84,28 +85,15 @@ def _points(groups: Sequence[Sequence[Axis]]) -> Iterator[_Point]:
 
 def _setting(config: Config, point: _Point) -> Setting:
     """The setting at one point of the sweep, validated like a file's."""
-    document = config.document
-    raw = {k: document.value[k] for k in ("data", "model", "train") if k in document.value}
-    for axis, i in point.chosen:
-        raw = _put(raw, axis.key.split("."), axis.values[i], axis, config)
+    raw = raw_setting(config, point.chosen)
     try:
         setting = Setting.model_validate(raw)
         found = broken_rules(setting, config.experiment.random.stream)
     except ValidationError as error:
         found = schema_problems(error, raw)
     if found:
-        raise problems_error([_at_axis(p, point) for p in found], document)
+        raise problems_error([_at_axis(p, point) for p in found], config.document)
     return setting
-
-
-def _put(raw: Any, keys: list[str], value: Any, axis: Axis, config: Config) -> Any:
-    """`raw` with one nested key set, everything around it copied."""
-    if not keys:
-        return value
-    if not isinstance(raw, Mapping):
-        text = f"not a key that can be swept, expected a mapping around {keys[0]!r}, got {raw!r}"
-        raise problems_error([Problem(axis.path, text, at_key=True)], config.document)
-    return {**raw, keys[0]: _put(raw.get(keys[0], {}), keys[1:], value, axis, config)}
 
 
 def _at_axis(problem: Problem, point: _Point) -> Problem:
@@ -115,6 +103,9 @@ def _at_axis(problem: Problem, point: _Point) -> Problem:
         if name == axis.key or name.startswith((f"{axis.key}.", f"{axis.key}[")):
             unknown = problem.at_key and name == axis.key
             return Problem((*axis.path, *(() if unknown else (i,))), problem.text, unknown)
+    for axis, i in reversed(point.chosen):  # what a swept key stands in can lack something else
+        if axis.key.rpartition(".")[0] == name:
+            return Problem((*axis.path, i), problem.text)
     return problem
 
 
@@ -125,12 +116,17 @@ def _check_book(config: Config, settings: Sequence[tuple[_Point, Setting]]) -> N
     shapes = {
         flow: setting
         for _, setting in settings
-        for flow in [str((setting.data, _shape(setting.model), _length(setting)))]
+        for flow in [str((_images(setting), _shape(setting.model), _length(setting)))]
     }
     if len(shapes) > 1:
         text = "sweeps what is drawn, expected one data set, one shape and one length of training"
         text += " with random.stream: book, got several; use random.stream: independent"
         raise problems_error([Problem(("sweep",), text)], config.document)
+
+
+def _images(setting: Setting) -> tuple[Any, ...]:
+    """What batches are drawn from; test images are only scored."""
+    return setting.data.name, setting.data.train
 
 
 def _shape(model: Mlp | Cnn) -> tuple[Any, ...]:

@@ -60,11 +60,14 @@ class RunDirectory:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the directory against other runs; StoreError if another one is writing to it."""
-        with self._lock():
+        lock = self._acquired()
+        try:
             self._sweep()
             yield
+        finally:
+            lock.release()
 
-    def _lock(self) -> FileLock:
+    def _acquired(self) -> FileLock:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / ".lock", timeout=1)
@@ -91,6 +94,8 @@ class RunDirectory:
         return record
 
     def _sweep(self) -> None:
-        """Remove what a killed run left of files that it had not finished."""
-        for leftover in self.path.rglob(f"{files.TEMPORARY}*"):
-            files.remove(leftover)
+        """Remove what a killed run left of files that it had not finished, and nothing else."""
+        for folder in (self.path, self.path / "cells", self.path / "figures"):
+            for leftover in folder.glob(f"{files.TEMPORARY}*"):
+                if files.is_temporary(leftover):
+                    files.remove(leftover)

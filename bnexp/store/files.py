@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from bnexp.errors import StoreError
 
-TEMPORARY = ".tmp-"
+TEMPORARY = ".bnexp-tmp-"
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether `path` is a file that `write_whole` left behind."""
+    return path.is_file() and re.match(rf"{re.escape(TEMPORARY)}\d+-", path.name) is not None
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -47,7 +53,8 @@ def remove(path: Path) -> None:
 
 def storage_error(what: str, path: Path, error: OSError) -> StoreError:
     reason = error.strerror or str(error)
-    return StoreError(f"{path}: {what}, {reason}; give another folder with --out, or make room")
+    advice = "; give another folder with --out, or make room" if "write" in what else ""
+    return StoreError(f"{path}: {what}, {reason}{advice}")
 
 
 def _sync_folder(folder: Path) -> None:

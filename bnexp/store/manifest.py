@@ -42,7 +42,8 @@ def text(run: Mapping[str, Any]) -> str:
 
 def command() -> list[str]:
     """What was typed, without the folder of the program."""
-    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+    program = Path(sys.argv[0]).name
+    return ["bnexp" if program == "__main__.py" else program, *sys.argv[1:]]
 
 
 def _version(package: str) -> str | None:

@@ -22,13 +22,16 @@ def overview(results: Results) -> str:
     lines = [_cells(results, rows, columns, value) for value in (rows.values if rows else ("",))]
     if len(lines) > MAX_ROWS:
         return f"{len(results.summary['cell'])} networks: see summary.csv"
-    names = [f"{_head(columns, c)}  " for c in _combinations(results, columns)]  # above the digits
+    combinations = _combinations(results, columns)
+    names = [f"{_head(columns, c)}  " for c in combinations[:MAX_COLUMNS]]  # above the digits
     head = [rows.key if rows else "", *names]
     widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
-    return "\n".join(
+    table = "\n".join(
         "  ".join(field.rjust(width) for field, width in zip(line, widths, strict=True))
         for line in [head, *lines]
     )
+    more = len(combinations) - MAX_COLUMNS
+    return f"{table}\n... and {more} more columns: see summary.csv" if more > 0 else table
 
 
 def diverged(results: Results) -> Iterator[str]:
@@ -49,7 +52,7 @@ def _layout(axes: Sequence[Axis]) -> tuple[Axis | None, list[Axis]]:
 
 def _combinations(results: Results, columns: Sequence[Axis]) -> list[tuple[Value, ...]]:
     found = zip(*(results.summary[axis.key].tolist() for axis in columns), strict=True)
-    return list(dict.fromkeys(found))[:MAX_COLUMNS] if columns else [()]
+    return list(dict.fromkeys(found)) if columns else [()]
 
 
 def _head(columns: Sequence[Axis], values: Sequence[Value]) -> str:
@@ -63,7 +66,8 @@ def _cells(results: Results, rows: Axis | None, columns: Sequence[Axis], value: 
     if rows:
         row = results.summary[rows.key] == value
     entries = [
-        _entry(results, row & _where(results, columns, c)) for c in _combinations(results, columns)
+        _entry(results, row & _where(results, columns, c))
+        for c in _combinations(results, columns)[:MAX_COLUMNS]
     ]
     return [_text(value), *entries]
 

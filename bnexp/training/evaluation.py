@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +34,29 @@ def evaluate(
     network: Network, parameters: Sequence[Parameters], state: Sequence[State], images: Images
 ) -> Scores:
     """Score every network of the stack on all `images`."""
-    whole = _evaluations(network) & {"batch"}
+    if "batch" in _evaluations(network):  # all images at once: one network at a time
+        alone = [
+            _evaluate(network, _one(parameters, k), _one(state, k), images, len(images))
+            for k in range(_networks(parameters))
+        ]
+        return Scores(
+            *(np.concatenate([getattr(s, n) for s in alone]) for n in ("loss", "accuracy"))
+        )
+    return _evaluate(network, parameters, state, images, CHUNK)
+
+
+def _evaluate(
+    network: Network,
+    parameters: Sequence[Parameters],
+    state: Sequence[State],
+    images: Images,
+    chunk: int,
+) -> Scores:
     network, parameters, state = network.folded(parameters, state)
     loss, correct = np.zeros(()), np.zeros((), dtype=np.int64)
-    for rows in _slices(len(images), len(images) if whole else CHUNK):
+    for rows in _slices(len(images), chunk):
         x, labels = images.batch(rows)
-        logits, _, _ = network.forward(parameters, state, x[None], train=False)
+        logits = network.evaluated(parameters, state, x[None])
         losses, _ = SoftmaxCrossEntropy().per_sample(logits, labels[None])
         loss = loss + losses.sum(axis=-1, dtype=np.float64)
         correct = correct + (logits.argmax(axis=-1) == labels).sum(axis=-1)
@@ -64,6 +81,14 @@ def evaluation_state(
 
 def _evaluations(network: Network) -> set[Any]:
     return {layer.evaluation for layer in network.layers if isinstance(layer, BatchNorm)}
+
+
+def _networks(parameters: Sequence[Parameters]) -> int:
+    return next(len(array) for layer in parameters for array in layer.values())
+
+
+def _one(arrays: Sequence[Mapping[str, Any]], k: int) -> list[dict[str, Any]]:
+    return [{name: array[k : k + 1] for name, array in layer.items()} for layer in arrays]
 
 
 def _slices(total: int, size: int) -> Iterator[slice]:

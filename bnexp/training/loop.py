@@ -82,12 +82,14 @@ def train(
     batch_size: int = 100,
     on_step: Callable[[], None] = lambda: None,
     adjustments: Adjustments = UNADJUSTED,
+    for_test: Callable[[Sequence[Parameters]], Sequence[Parameters]] = lambda trained: trained,
 ) -> History:
     """Train K networks up to the last of the evaluation `points` (steps, 0 = before the first).
 
     `lr` is (K, 1, 1); each of `batches` is an index array (K, N), or (1, N) when all networks see
-    the same one. `scored` are the training images that are evaluated, by default all. The given
-    parameters are left as they are. Numbers that stop being finite are a result, never a warning.
+    the same one. `scored` are the training images that are evaluated, by default all. `for_test`
+    makes, of the trained parameters, those to score the test images with. The given parameters are
+    left as they are. Numbers that stop being finite are a result, never a warning.
     """
     copies = tuple({name: w.copy() for name, w in p.items()} for p in parameters)
     stack = _Stack(
@@ -102,14 +104,15 @@ def train(
     sets = {"train": scored or train_set, **({"test": test_set} if test_set else {})}
     diverged_at = np.full(lr.shape[0], -1)
     rows: list[dict[str, NDArray[np.float64]]] = []
+    evaluated = set(points)
     with np.errstate(all="ignore"):
         for step in range(points[-1] + 1):
             if step > 0:
                 losses = stack.update(*train_set.batch(next(batches)), (step, points[-1]))
                 diverged_at[(diverged_at < 0) & ~np.isfinite(losses)] = step
                 on_step()
-            if step in points:
-                rows.append(_scores(stack, sets, train_set, batch_size))
+            if step in evaluated:
+                rows.append(_scores(stack, sets, train_set, batch_size, for_test))
                 finite = np.isfinite(rows[-1]["train_loss"])
                 diverged_at[(diverged_at < 0) & ~finite] = step
     metrics = {name: np.stack([row[name] for row in rows], axis=-1) for name in rows[0]}
@@ -117,12 +120,17 @@ def train(
 
 
 def _scores(
-    stack: _Stack, sets: dict[str, Images], train_set: Images, batch_size: int
+    stack: _Stack,
+    sets: dict[str, Images],
+    train_set: Images,
+    batch_size: int,
+    for_test: Callable[[Sequence[Parameters]], Sequence[Parameters]],
 ) -> dict[str, NDArray[np.float64]]:
     network, parameters = stack.network, stack.parameters
     state = evaluation_state(network, parameters, stack.state, train_set, batch_size)
     row = {}
     for name, images in sets.items():
-        scores = evaluate(network, parameters, state, images)
+        own = for_test(parameters) if name == "test" else parameters
+        scores = evaluate(network, own, state, images)
         row[f"{name}_loss"], row[f"{name}_accuracy"] = scores.loss, scores.accuracy
     return row

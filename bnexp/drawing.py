@@ -1,0 +1,66 @@
+"""A run directory's figures, from its tables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from bnexp import config as configuration
+from bnexp.config import Config
+from bnexp.errors import BnexpError, ConfigError
+from bnexp.plan import make_plan
+from bnexp.store import RunDirectory
+from bnexp.store.files import remove, write_whole
+from bnexp.tables import Results, results
+
+
+def write_figures(tables: Results, config: Config, directory: RunDirectory) -> list[Path]:
+    """Draw what the experiment asks for into the run directory, as PNG and SVG."""
+    from bnexp import figures
+
+    if not len(tables.metrics["cell"]):
+        return []
+    wanted = config.experiment.figures
+    wanted = figures.default_figures(tables) if wanted is None else wanted
+    kinds = [options.kind for options in wanted]
+    written: list[Path] = []
+    for i, options in enumerate(wanted):
+        number = kinds[:i].count(options.kind)
+        stem = f"{options.kind}{number + 1 if number else ''}"
+        folder = directory.path / "figures"
+        written += figures.save(figures.draw(options, tables), folder, stem, write_whole)
+    _remove_others(directory.path / "figures", written)
+    return written
+
+
+def _remove_others(folder: Path, written: list[Path]) -> None:
+    """Figures that an earlier configuration asked for would be taken for this one's."""
+    from bnexp.figures.kinds import KINDS
+
+    for path in folder.glob("*"):
+        ours = re.fullmatch(rf"({'|'.join(KINDS)})\d*\.(png|svg)", path.name)
+        if ours and path not in written:
+            remove(path)
+
+
+def replot(directory: Path) -> list[Path]:
+    """Draw a run directory's figures again, from its own config and cells."""
+    config, tables = load_results(directory)
+    store = RunDirectory(directory)
+    with store.writing():
+        return write_figures(tables, config, store)
+
+
+def load_results(directory: Path) -> tuple[Config, Results]:
+    """The tables of a run directory, from its own config and cells; trains nothing."""
+    path = directory / "config.yaml"
+    if not path.is_file():
+        raise ConfigError(
+            f"{directory}: not a run directory, expected a config.yaml in it; `bnexp run` makes one"
+        )
+    config = configuration.load_config(path)
+    plan = make_plan(config)
+    records = RunDirectory(directory).find(plan.cells, None).records
+    if not records:
+        raise BnexpError(f"{directory}: no finished network, expected some; run the experiment")
+    return config, results(config.experiment, plan, records)

@@ -1,0 +1,74 @@
+"""What is known of an experiment before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnexp import figures
+from bnexp.config import Config
+from bnexp.config.loading import problems_error
+from bnexp.config.messages import Problem
+from bnexp.data import Dataset
+from bnexp.data.places import data_folder
+from bnexp.execution import Record
+from bnexp.execution.building import check_shapes
+from bnexp.execution.schedule import schedule
+from bnexp.execution.task import dataset
+from bnexp.plan import Plan, make_plan, make_stacks
+from bnexp.store import RunDirectory
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment with its data at hand: everything that is known before training."""
+
+    config: Config
+    plan: Plan
+    data_dir: Path | None
+    data: Mapping[str, Dataset]
+    steps: Mapping[str, int]
+
+
+def prepare(config: Config, data_dir: Path | None = None, download: bool = True) -> Prepared:
+    """Expand the sweep and load the data; raises before anything is written or trained."""
+    plan = make_plan(config)
+    check_figures(config, plan)
+    data_dir = data_folder(data_dir)
+    names = dict.fromkeys(cell.setting.data.name for cell in plan.cells)
+    data = {name: dataset(name, data_dir, download) for name in names}
+    steps: dict[str, int] = {}
+    for stack in make_stacks(plan.cells, size=len(plan.cells)):  # one for each structure
+        first = stack.cells[0]
+        images = data[first.setting.data.name]
+        check_shapes(first.setting, images)
+        last = schedule(first, len(images.train_labels)).points[-1]
+        steps |= {cell.id: last for cell in stack.cells}
+    return Prepared(config, plan, data_dir, data, steps)
+
+
+def check_figures(config: Config, plan: Plan) -> None:
+    """ConfigError where a figure that the experiment asks for could not be drawn."""
+    has_test = any(cell.setting.data.test != 0 for cell in plan.cells)
+    wanted = config.experiment.figures or ()
+    refusals = [figures.check(options, plan, has_test) for options in wanted]
+    problems = [Problem(("figures", i), text) for i, text in enumerate(refusals) if text]
+    if problems:
+        raise problems_error(problems, config.document)
+
+
+def missing(prepared: Prepared, directory: RunDirectory) -> dict[str, str]:
+    """Which cells a run would train, and why: by cell id, in the sweep's order."""
+    return find(prepared, directory)[1]
+
+
+def find(prepared: Prepared, directory: RunDirectory) -> tuple[dict[str, Record], dict[str, str]]:
+    records: dict[str, Record] = {}
+    reasons: dict[str, str] = {}
+    for name, images in prepared.data.items():
+        cells = [cell for cell in prepared.plan.cells if cell.setting.data.name == name]
+        found = directory.find(cells, images.sha256)
+        records |= found.records
+        reasons |= found.missing
+    return records, reasons

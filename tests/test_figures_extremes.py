@@ -1,0 +1,87 @@
+"""Figures of numbers that no axis can show."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from figure_results import NORMS, W, crosses, panels, results
+
+from bnexp.config.figures import Panels, Scale
+from bnexp.figures import draw
+from bnexp.figures.files import render
+from bnexp.figures.interval import band
+from bnexp.figures.marks import CROSS_HEIGHT
+from bnexp.tables.results import Axis
+
+FEW = Axis(W, (1.0, 0.01))
+KINDS = (Panels(kind="panels", metric="train_loss"), Scale(kind="scale"))
+
+
+def scale_limits(values):
+    axes = draw(Scale(kind="scale"), results((Axis(W, values),))).axes[1]
+    return axes.get_xscale(), *axes.get_xlim()
+
+
+def exploding(to):
+    return lambda point, seed, epoch, metric: to if point[0] == 1.0 and epoch else 2.3
+
+
+@pytest.mark.parametrize("to", [1e5, 1e300, np.finfo(float).max])
+def test_a_cross_above_the_axis_stands_at_its_top_edge(to):
+    data = results((FEW, NORMS), value=exploding(to), diverged=lambda *_: 6)
+    figure = panels(data, metric="train_loss")
+    lost, kept = figure.axes
+    for mark in crosses(lost):
+        place = lost.transData.transform((mark.get_xdata()[0], mark.get_ydata()[0]))
+        assert lost.transAxes.inverted().transform(place)[1] == pytest.approx(CROSS_HEIGHT)
+    assert [mark.get_ydata() for mark in crosses(kept)] == [pytest.approx([2.3])] * 2
+
+
+def test_a_cross_below_a_logarithmic_axis_stands_at_its_bottom_edge():
+    def value(point, seed, epoch, metric):
+        return 0.0 if point[0] == 1.0 else 10.0**-epoch
+
+    data = results((FEW,), value=value, diverged=lambda point, seed: 6 if point[0] == 1.0 else -1)
+    data.metrics["train_loss"][-1] = 1e-4
+    axes = panels(data, metric="train_loss").axes[0]
+    assert axes.get_yscale() == "log"
+    assert crosses(axes)[0].get_ydata().tolist() == [axes.get_ylim()[0]]
+
+
+def test_limits_leave_out_values_that_cannot_be_shown():
+    assert scale_limits((1e308, 1e-320, 1.0, 0.1, 0.001)) == scale_limits((1.0, 0.1, 0.001))
+    assert scale_limits((1e308, 3)) == scale_limits((3,)) == ("linear", 2.5, 3.5)
+    assert scale_limits((1e308, -1e308)) == ("linear", -0.5, 0.5)
+
+
+def test_limits_of_many_decades():
+    kind, low, high = scale_limits((1e-200, 1.0, 1e200))
+    assert (kind, np.log10(low), np.log10(high)) == ("log", pytest.approx(-216), pytest.approx(216))
+
+
+def test_small_powers_of_ten_are_written_out():
+    many = Axis(W, tuple(np.logspace(-30, -14, 17).tolist()))
+    axes = draw(Scale(kind="scale"), results((many,))).axes[1]
+    assert axes.xaxis.get_major_formatter()(1e-20) == "1e-20"
+
+
+def test_the_mean_of_the_largest_numbers_is_finite():
+    assert band(np.full((3, 1), 1e308)).mean == pytest.approx([6e307], rel=0.01)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("loss", [1e-320, 1e300, 1.7e308, np.inf])
+@pytest.mark.parametrize(
+    "scales", [(1e308, 1e-320), (1e250, 2.0, 1e-250), (-1e308, 1e308), (1e20, 1e249)]
+)
+def test_extreme_numbers_are_drawn_without_a_warning(kind, loss, scales):
+    def value(point, seed, epoch, metric):
+        return 0.5 if metric.endswith("accuracy") else loss if epoch > 1 else 2.3
+
+    data = results(
+        (Axis(W, scales), NORMS), (0, 1), value=value, diverged=lambda point, seed: 3 if seed else 7
+    )
+    figure = draw(kind, data)
+    figure.savefig(BytesIO(), format="png", dpi=50)
+    assert b"<svg" in render(figure, "svg")
+    assert np.isfinite([(*axes.get_xlim(), *axes.get_ylim()) for axes in figure.axes]).all()
