@@ -167,7 +167,8 @@ def _write(
     result: Result, prepared: Prepared, directory: RunDirectory, run_facts: Mapping[str, Any]
 ) -> Result:
     data = {
-        name: {"sha256": images.sha256, "origin": images.origin}
+        # What the data are, without the folder, which says nothing on another machine.
+        name: {"sha256": images.sha256, "origin": images.origin.partition(" from ")[0].rstrip(",")}
         for name, images in prepared.data.items()
     }
     facts = {"name": result.config.name, "command": manifest.command(), **run_facts, "data": data}
