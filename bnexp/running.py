@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,11 +117,12 @@ def _run(
     records = find(prepared, directory)[0] if directory else {}
     to_train = [cell for cell in cells if cell.id not in records]
     progress.planned(len(cells), len(to_train), sum(prepared.steps[cell.id] for cell in to_train))
-    for made in _train(prepared, to_train, jobs, progress):
-        if directory:
-            directory.save(made)
-        records.update({record.cell: record for record in made})
-        progress.done(len(made))
+    with closing(_train(prepared, to_train, jobs, progress)) as batches:
+        for made in batches:
+            if directory:
+                directory.save(made)
+            records.update({record.cell: record for record in made})
+            progress.done(len(made))
     tables = results(prepared.config.experiment, prepared.plan, records)
     failed = {cell: record.error for cell, record in records.items() if record.status == "failed"}
     path = directory.path if directory else None
@@ -143,7 +144,7 @@ def _failures(failed: Mapping[str, str]) -> str:
 
 def _train(
     prepared: Prepared, cells: list[Cell], jobs: int, progress: Progress
-) -> Iterable[list[Record]]:
+) -> Generator[list[Record], None, None]:
     if not cells:
         return
     stacks = make_stacks(cells, jobs)

@@ -16,6 +16,11 @@ from bnexp.errors import BnexpError, NetworksFailed, StoreError
 INTERRUPTED = 130
 
 
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM came. Not KeyboardInterrupt: where that passes through an import, Python
+    ends by the signal instead of our status, even though it was caught."""
+
+
 class Commands(click.Group):
     """Turns errors into one message on stderr and an exit status, never a traceback."""
 
@@ -25,7 +30,7 @@ class Commands(click.Group):
         except BnexpError as error:
             click.echo(str(error), err=True)
             ctx.exit(error.exit_status)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Interrupted):
             click.echo("interrupted; the same command goes on from here", err=True)
             ctx.exit(INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
@@ -279,12 +284,13 @@ def _cores() -> int:
 
 
 def _interrupted(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt
+    raise Interrupted
 
 
 def main() -> None:
     """Entry point: `cli`, quiet when the reader of our output has gone."""
-    signal.signal(signal.SIGTERM, _interrupted)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
     try:
         cli()
     except BrokenPipeError:

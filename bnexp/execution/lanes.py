@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import Any
 
@@ -62,9 +62,11 @@ class Lanes(Executor):
             self._closed = True
         if not wait:
             self.kill()
-        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+        # Killed or done, the processes end soon; what waits for them should not outlive this call.
+        self._threads.shutdown(True, cancel_futures=cancel_futures)
         for pool in self._all:
-            pool.shutdown(wait, cancel_futures=True)
+            with suppress(OSError):  # its process, and with it its pipe, may be gone
+                pool.shutdown(True, cancel_futures=True)
 
     def kill(self) -> None:
         for pool in self._all:
