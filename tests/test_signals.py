@@ -35,6 +35,15 @@ def alive(pid):
     return state != "Z"
 
 
+def at_work(pid):
+    """Whether a process is a worker that has been started and has loaded numpy."""
+    try:
+        command, maps = (Path(f"/proc/{pid}/{name}").read_text() for name in ("cmdline", "maps"))
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return "spawn_main" in command and "_multiarray_umath" in maps
+
+
 @pytest.fixture
 def started(small, tmp_path):
     """A run with two workers at work, and the processes it started."""
@@ -47,7 +56,7 @@ def started(small, tmp_path):
     def children():
         return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
 
-    assert until(lambda: len(children()) >= 3)  # two workers and the resource tracker
+    assert until(lambda: sum(map(at_work, children())) == 2)
     yield process, children()
     process.kill()
     process.communicate()
