@@ -93,18 +93,22 @@ def _batch(setting: Setting) -> Iterator[Problem]:
 
 
 def _single_sample(setting: Setting) -> Iterator[Problem]:
-    if setting.model.norm is None or setting.model.norm.kind != "batch":
-        return
-    size, images = setting.train.batch_size, training_images(setting)
+    if text := single_sample(setting, training_images(setting)):
+        yield Problem(("train", "batch_size"), text)
+
+
+def single_sample(setting: Setting, images: int | None) -> str | None:
+    """What is wrong with the batch size where batch norm would see a batch of one."""
+    size, norm = setting.train.batch_size, setting.model.norm
     reason = "batch norm of a single sample is beta, whatever the sample"
+    if norm is None or norm.kind != "batch":
+        return None
     if size == 1:
-        yield Problem(("train", "batch_size"), f"too small, expected at least 2, got 1: {reason}")
-    elif setting.train.sampling == "shuffle" and images is not None and images % size == 1:
-        yield Problem(
-            ("train", "batch_size"),
-            f"leaves a last batch of one, expected {images} images not to leave 1, got "
-            f"{size}: {reason}",
-        )
+        return f"too small, expected at least 2, got 1: {reason}"
+    if setting.train.sampling == "shuffle" and images is not None and images % size == 1:
+        expected = f"expected {images} images not to leave 1"
+        return f"leaves a last batch of one, {expected}, got {size}: {reason}"
+    return None
 
 
 def _layer_init(setting: Setting) -> Iterator[Problem]:

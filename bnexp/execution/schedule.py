@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bnexp.config.schema import MAX_STEPS, Every, Setting
+from bnexp.config.rules import single_sample
+from bnexp.config.schema import MAX_STEPS, Every
 from bnexp.errors import ConfigError
 from bnexp.plan import Cell
 from bnexp.training.points import points, steps_per_epoch
@@ -29,7 +30,8 @@ def schedule(cell: Cell, available: int) -> Schedule:
             f"data.name {data.name}: too few training images, expected at least {needed} for "
             f"data.train and train.batch_size, got {available}"
         )
-    _check_last_batch(cell.setting, images)
+    if text := single_sample(cell.setting, images):
+        raise ConfigError(f"train.batch_size: {text}")
     per_epoch = steps_per_epoch(images, training.batch_size, training.sampling)
     steps = training.steps or (training.epochs or 1) * per_epoch
     if steps > MAX_STEPS:
@@ -43,14 +45,3 @@ def schedule(cell: Cell, available: int) -> Schedule:
         )
     interval_or_rule = rule.every if isinstance(rule, Every) else rule
     return Schedule(images, per_epoch, points(interval_or_rule, steps, per_epoch))
-
-
-def _check_last_batch(setting: Setting, images: int) -> None:
-    training, norm = setting.train, setting.model.norm
-    shuffled = training.sampling == "shuffle" and norm is not None and norm.kind == "batch"
-    if shuffled and images % training.batch_size == 1:
-        raise ConfigError(
-            f"train.batch_size: leaves a last batch of one, expected {images} images not to leave "
-            f"1, got {training.batch_size}: batch norm of a single sample is beta, whatever the "
-            "sample"
-        )
