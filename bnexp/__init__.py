@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bnexp import nn
     from bnexp.config import Config, load_config
     from bnexp.errors import BnexpError, ConfigError, DataError, NetworksFailed, StoreError
+    from bnexp.model import Model, fit
+    from bnexp.modelfile import load_model, save_model
     from bnexp.running import Result, run
 
 __version__ = "0.1.0"
@@ -30,6 +32,10 @@ _HOMES = {
     "DataError": "bnexp.errors",
     "NetworksFailed": "bnexp.errors",
     "StoreError": "bnexp.errors",
+    "Model": "bnexp.model",
+    "fit": "bnexp.model",
+    "load_model": "bnexp.modelfile",
+    "save_model": "bnexp.modelfile",
     "Result": "bnexp.running",
     "run": "bnexp.running",
 }
@@ -39,12 +45,16 @@ __all__ = [
     "Config",
     "ConfigError",
     "DataError",
+    "Model",
     "NetworksFailed",
     "Result",
     "StoreError",
+    "fit",
     "load_config",
+    "load_model",
     "nn",
     "run",
+    "save_model",
 ]
 
 

@@ -18,7 +18,8 @@ ORDER = (
     ("execution",),
     ("store", "tables"),
     ("figures",),
-    ("preparing", "drawing"),
+    ("preparing", "drawing", "model"),
+    ("modelfile",),
     ("running",),
     ("cli",),
 )

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from bnexp import data
+from bnexp import data, nn
 from bnexp.config.kinds import make
 from bnexp.data import Dataset
-from bnexp.execution.building import adjustments, draw, inputs, network
+from bnexp.execution.building import adjustments, network
+from bnexp.execution.inputs import inputs
 from bnexp.execution.schedule import schedule
+from bnexp.execution.starting import draw
 from bnexp.plan import Cell
-from bnexp.training import History, train
+from bnexp.training import History, Images, train
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,31 @@ def train_task(task: Task, on_step: Callable[[int], None] = lambda networks: Non
     """Train the task's cells as one stack; `on_step` hears how many networks made one step."""
     started = time.perf_counter()
     loaded = dataset(task.cells[0].setting.data.name, task.data_dir)
-    with np.errstate(all="ignore"):  # a weight or a rate that overflows is a result
-        per_epoch, history = _train(task.cells, loaded, on_step)
+    trained = train_cells(task.cells, loaded, on_step)
     seconds = (time.perf_counter() - started) / len(task.cells)
-    return [
-        _record(cell, k, history, per_epoch, loaded.sha256, seconds)
-        for k, cell in enumerate(task.cells)
-    ]
+    return [_record(cell, k, trained, loaded.sha256, seconds) for k, cell in enumerate(task.cells)]
 
 
-def _train(
-    cells: tuple[Cell, ...], loaded: Dataset, on_step: Callable[[int], None]
-) -> tuple[int, History]:
+@dataclass(frozen=True)
+class Trained:
+    """A stack after training; `whole` makes its parameters those for images with every pixel."""
+
+    network: nn.Network
+    history: History
+    per_epoch: int
+    images: Images
+    whole: Callable[[Sequence[nn.Parameters]], Sequence[nn.Parameters]]
+
+
+def train_cells(
+    cells: tuple[Cell, ...], loaded: Dataset, on_step: Callable[[int], None] = lambda networks: None
+) -> Trained:
+    """Train cells of one structure side by side."""
+    with np.errstate(all="ignore"):  # a weight or a rate that overflows is a result
+        return _train(cells, loaded, on_step)
+
+
+def _train(cells: tuple[Cell, ...], loaded: Dataset, on_step: Callable[[int], None]) -> Trained:
     setting = cells[0].setting
     dtype = np.dtype(setting.train.precision)
     plan = schedule(cells[0], len(loaded.train_labels))
@@ -87,12 +102,11 @@ def _train(
         adjustments=adjustments(setting),
         for_test=start.whole,
     )
-    return plan.per_epoch, history
+    return Trained(networks[0], history, plan.per_epoch, sets.train, start.whole)
 
 
-def _record(
-    cell: Cell, k: int, history: History, per_epoch: int, sha256: str, seconds: float
-) -> Record:
+def _record(cell: Cell, k: int, trained: Trained, sha256: str, seconds: float) -> Record:
+    history = trained.history
     diverged_at = int(history.diverged_at[k])
     return Record(
         cell=cell.id,
@@ -100,7 +114,7 @@ def _record(
         status="ok" if diverged_at < 0 else "diverged",
         diverged_at_step=None if diverged_at < 0 else diverged_at,
         steps=tuple(int(step) for step in history.steps),
-        epochs=tuple(int(step) // per_epoch for step in history.steps),
+        epochs=tuple(int(step) // trained.per_epoch for step in history.steps),
         metrics={name: tuple(values[k].tolist()) for name, values in history.metrics.items()},
         seconds=seconds,
     )

@@ -30,6 +30,7 @@ from bnexp.nn.optimisers import OPTIMISERS, SGD, Momentum
 from bnexp.nn.pooling import AveragePool, Flatten, GlobalAveragePool, MaxPool
 from bnexp.nn.registry import Registry, knob
 from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from bnexp.nn.weightnorm import WeightNorm
 
 __all__ = [
     "ACTIVATIONS",
@@ -66,6 +67,7 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "State",
     "Tanh",
+    "WeightNorm",
     "Xavier",
     "block",
     "knob",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bnexp.nn.dense import column_sums, times_transposed
+from bnexp.nn.dense import column_sums, fitted, times_transposed
 from bnexp.nn.layer import Array, Generator, Initialiser, Parameters, Shape, State
 from bnexp.nn.windows import Window
 
@@ -57,9 +57,18 @@ class Conv:
         _, shape = cache
         rows = dy.reshape(len(dy), -1, self.features)
         dx = times_transposed(rows, parameters["W"])
-        return self.window.summed(dx, (len(dy), *shape[1:])), self.gradients(cache, dy)
+        return self.window.summed(dx, (len(dy), *shape[1:])), self.gradients(parameters, cache, dy)
 
-    def gradients(self, cache: Any, dy: Array) -> dict[str, Array]:
+    @property
+    def calibrates(self) -> bool:
+        """Whether the initialiser looks at data."""
+        return hasattr(self.initialiser, "fitted")
+
+    def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
+        """The parameters, W as the initialiser fits it to the outputs for `x`."""
+        return fitted(self, parameters, x)
+
+    def gradients(self, parameters: Parameters, cache: Any, dy: Array) -> dict[str, Array]:
         """The parameters' gradients alone: a network's first layer needs no dx."""
         patches, _ = cache
         rows = dy.reshape(len(dy), -1, self.features)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,18 @@ def folded(parameters: Parameters, scale: Array, shift: Array) -> dict[str, Arra
     return {"W": parameters["W"] * scale, "b": b}
 
 
+def fitted(layer: Any, parameters: Parameters, x: Array) -> Parameters:
+    """A layer's parameters with W fitted to data, where its initialiser does that."""
+    if not layer.calibrates:
+        return parameters
+
+    def outputs(w: Array) -> Array:
+        y: Array = layer.forward({**parameters, "W": w}, {}, x, train=True)[0]
+        return y
+
+    return {**parameters, "W": layer.initialiser.fitted(parameters["W"], outputs)}
+
+
 @dataclass(frozen=True)
 class Dense:
     """y = x W + b, with W (K, D, H) and b (K, 1, H)."""
@@ -61,9 +74,18 @@ class Dense:
     def backward(
         self, parameters: Parameters, cache: Array, dy: Array
     ) -> tuple[Array, dict[str, Array]]:
-        return times_transposed(dy, parameters["W"]), self.gradients(cache, dy)
+        return times_transposed(dy, parameters["W"]), self.gradients(parameters, cache, dy)
 
-    def gradients(self, cache: Array, dy: Array) -> dict[str, Array]:
+    @property
+    def calibrates(self) -> bool:
+        """Whether the initialiser looks at data."""
+        return hasattr(self.initialiser, "fitted")
+
+    def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
+        """The parameters, W as the initialiser fits it to the outputs for `x`."""
+        return fitted(self, parameters, x)
+
+    def gradients(self, parameters: Parameters, cache: Array, dy: Array) -> dict[str, Array]:
         """The parameters' gradients alone: a network's first layer needs no dx."""
         gradients = {"W": np.matmul(cache.swapaxes(-1, -2), dy)}
         if self.bias:

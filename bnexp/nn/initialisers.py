@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 
@@ -30,43 +31,73 @@ class Normal:
 
 
 @dataclass(frozen=True)
-class Xavier:
-    """w ~ N(0, 1 / fan_in): the book's Xavier; elsewhere LeCun normal (LeCun et al. 1998)."""
+class Gained:
+    """A standard deviation that the fans give, times `gain`."""
 
-    def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-        return _normal(np.sqrt(1.0 / fan_in), generator, shape)
-
-
-@dataclass(frozen=True)
-class Glorot:
-    """w ~ N(0, 2 / (fan_in + fan_out)). Glorot & Bengio 2010, equation 12."""
-
-    def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-        return _normal(np.sqrt(2.0 / (fan_in + fan_out)), generator, shape)
+    gain: float = knob(
+        1.0, doc="factor of the weights: 1 for sigmoid, sqrt(2) relu, 5/3 tanh", gt=0
+    )
 
 
 @dataclass(frozen=True)
-class He:
-    """w ~ N(0, 2 / fan_in). He et al. 2015, equation 10."""
+class Xavier(Gained):
+    """w ~ N(0, gain^2 / fan_in): the book's Xavier; elsewhere LeCun normal (LeCun et al. 1998)."""
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-        return _normal(np.sqrt(2.0 / fan_in), generator, shape)
+        return _normal(self.gain * np.sqrt(1.0 / fan_in), generator, shape)
 
 
 @dataclass(frozen=True)
-class GlorotUniform:
-    """w ~ U(-a, a), a = sqrt(6 / (fan_in + fan_out)). Glorot & Bengio 2010, equation 16."""
+class Glorot(Gained):
+    """w ~ N(0, gain^2 2 / (fan_in + fan_out)). Glorot & Bengio 2010, equation 12."""
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-        return _uniform(np.sqrt(6.0 / (fan_in + fan_out)), generator, shape)
+        return _normal(self.gain * np.sqrt(2.0 / (fan_in + fan_out)), generator, shape)
 
 
 @dataclass(frozen=True)
-class HeUniform:
-    """w ~ U(-a, a), a = sqrt(6 / fan_in): He et al.'s variance."""
+class LecunUniform(Gained):
+    """w ~ U(-a, a), a = gain sqrt(3 / fan_in): the variance of LeCun et al. 1998."""
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
-        return _uniform(np.sqrt(6.0 / fan_in), generator, shape)
+        return _uniform(self.gain * np.sqrt(3.0 / fan_in), generator, shape)
+
+
+@dataclass(frozen=True)
+class GlorotUniform(Gained):
+    """w ~ U(-a, a), a = gain sqrt(6 / (fan_in + fan_out)). Glorot & Bengio 2010, equation 16."""
+
+    def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
+        return _uniform(self.gain * np.sqrt(6.0 / (fan_in + fan_out)), generator, shape)
+
+
+@dataclass(frozen=True)
+class Rectified:
+    """He et al.'s variance, 2 / ((1 + slope^2) fan), for a relu with a slope below 0."""
+
+    slope: float = knob(0.0, doc="of a leaky relu below 0; sqrt(5) gives U(+-1/sqrt(fan_in))", ge=0)
+    fan: Literal["in", "out"] = knob(
+        "in", doc="in keeps the variance of activations from layer to layer, out of gradients"
+    )
+
+    def variance(self, fan_in: int, fan_out: int) -> float:
+        return 2.0 / ((1 + self.slope**2) * (fan_in if self.fan == "in" else fan_out))
+
+
+@dataclass(frozen=True)
+class He(Rectified):
+    """w ~ N(0, 2 / ((1 + slope^2) fan)). He et al. 2015, equations 10, 14 and 15."""
+
+    def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
+        return _normal(np.sqrt(self.variance(fan_in, fan_out)), generator, shape)
+
+
+@dataclass(frozen=True)
+class HeUniform(Rectified):
+    """w ~ U(-a, a), a = sqrt(6 / ((1 + slope^2) fan)): He et al.'s variance."""
+
+    def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
+        return _uniform(np.sqrt(3.0 * self.variance(fan_in, fan_out)), generator, shape)
 
 
 @dataclass(frozen=True)
@@ -113,6 +144,31 @@ class Orthogonal:
 
 
 @dataclass(frozen=True)
+class Lsuv:
+    """Orthogonal, then divided by the outputs' standard deviation. Mishkin & Matas 2016.
+
+    Layer by layer on the first training images, until the variance of the layer's outputs is within
+    `tolerance` of 1, or 10 times (layer-sequential unit variance).
+    """
+
+    tolerance: float = knob(0.1, doc="how far the outputs' variance may be from 1", gt=0)
+
+    MOST: ClassVar[int] = 10
+
+    def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
+        return Orthogonal().draw(generator, shape, fan_in, fan_out)
+
+    def fitted(self, weights: Array, outputs: Callable[[Array], Array]) -> Array:
+        """The weights scaled; outputs that do not vary leave them as they are."""
+        for _ in range(self.MOST):
+            variance = float(outputs(weights).var())
+            if abs(variance - 1) < self.tolerance or not 0 < variance < np.inf:
+                break
+            weights = weights / np.sqrt(variance)
+        return weights
+
+
+@dataclass(frozen=True)
 class Constant:
     """All weights equal: nothing tells the units of a layer apart."""
 
@@ -138,11 +194,13 @@ INITIALISERS = Registry(
         "glorot": Glorot,
         "he": He,
         "lecun": Xavier,
+        "lecun_uniform": LecunUniform,
         "glorot_uniform": GlorotUniform,
         "he_uniform": HeUniform,
         "uniform": Uniform,
         "truncated": Truncated,
         "orthogonal": Orthogonal,
+        "lsuv": Lsuv,
         "constant": Constant,
         "zeros": Zeros,
     },

@@ -42,6 +42,18 @@ class Layer(Protocol):
 
 
 @runtime_checkable
+class Affine(Layer, Protocol):
+    """A layer with weights: it can leave out its input's gradient, and be fitted to data."""
+
+    @property
+    def calibrates(self) -> bool: ...
+
+    def calibrated(self, parameters: Parameters, x: Array) -> Parameters: ...
+
+    def gradients(self, parameters: Parameters, cache: Any, dy: Array) -> dict[str, Array]: ...
+
+
+@runtime_checkable
 class Normaliser(Layer, Protocol):
     """A layer that can be written, at evaluation, as y = scale * x + shift."""
 

@@ -13,6 +13,7 @@ from bnexp.nn.batchnorm import BatchNorm
 from bnexp.nn.conv import Conv
 from bnexp.nn.dense import Dense, folded
 from bnexp.nn.layer import (
+    Affine,
     Array,
     Generator,
     Initialiser,
@@ -65,12 +66,31 @@ class Network:
         """Every layer's gradients. The gradient of the network's input is not computed."""
         gradients: list[dict[str, Array]] = []
         for layer, p, cache in reversed(list(zip(self.layers, parameters, caches, strict=True))):
-            if len(gradients) == len(self.layers) - 1 and isinstance(layer, Dense | Conv):
-                gradients.append(layer.gradients(cache, dy))
+            if len(gradients) == len(self.layers) - 1 and isinstance(layer, Affine):
+                gradients.append(layer.gradients(p, cache, dy))
             else:
                 dy, own = layer.backward(p, cache, dy)
                 gradients.append(own)
         return gradients[::-1]
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether a layer or its initialiser looks at data before training."""
+        return any(isinstance(layer, Affine) and layer.calibrates for layer in self.layers)
+
+    def calibrated(
+        self, parameters: Sequence[Parameters], state: Sequence[State], x: Array
+    ) -> tuple[Parameters, ...]:
+        """Parameters fitted to the data `x`, first layer first, where layers or initialisers ask.
+
+        Each layer sees what the calibrated layers before it make of `x`, in training mode.
+        """
+        made = []
+        for layer, p, s in zip(self.layers, parameters, state, strict=True):
+            p = layer.calibrated(p, x) if isinstance(layer, Affine) else p
+            x, _, _ = layer.forward(p, s, x, train=True)
+            made.append(p)
+        return tuple(made)
 
     def population_state(
         self, parameters: Sequence[Parameters], state: Sequence[State], batches: Iterable[Array]

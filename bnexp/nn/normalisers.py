@@ -3,6 +3,7 @@
 from bnexp.nn.batchnorm import BatchNorm
 from bnexp.nn.registry import Registry
 from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from bnexp.nn.weightnorm import WeightNorm
 
 NORMALISERS = Registry(
     "normaliser",
@@ -12,5 +13,6 @@ NORMALISERS = Registry(
         "instance": InstanceNorm,
         "group": GroupNorm,
         "rms": RMSNorm,
+        "weight": WeightNorm,
     },
 )

@@ -21,7 +21,7 @@ from bnexp.plan.axes import MAX_CELLS, Axis, Label, axes
 from bnexp.plan.points import raw_setting, whole
 
 # Counts the changes of the numerics that give other numbers for the same configuration.
-NUMERICS = 1
+NUMERICS = 2
 
 
 @dataclass(frozen=True)

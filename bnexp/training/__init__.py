@@ -1,7 +1,7 @@
 """Training: one stack of networks, from initial parameters to a history. The only loop."""
 
-from bnexp.training.evaluation import evaluate
+from bnexp.training.evaluation import evaluate, logits_of
 from bnexp.training.images import Images
 from bnexp.training.loop import History, train
 
-__all__ = ["History", "Images", "evaluate", "train"]
+__all__ = ["History", "Images", "evaluate", "logits_of", "train"]

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.nn import Network, Parameters, SoftmaxCrossEntropy, State
+from bnexp.nn import Array, Network, Parameters, SoftmaxCrossEntropy, State
 from bnexp.nn.batchnorm import BatchNorm
+from bnexp.nn.loss import Labels
 from bnexp.training.images import Images
 
 Numbers = NDArray[np.float64]
@@ -36,31 +37,45 @@ def evaluate(
     """Score every network of the stack on all `images`."""
     if "batch" in _evaluations(network):  # all images at once: one network at a time
         alone = [
-            _evaluate(network, _one(parameters, k), _one(state, k), images, len(images))
+            _evaluate(network, _one(parameters, k), _one(state, k), images)
             for k in range(_networks(parameters))
         ]
         return Scores(
             *(np.concatenate([getattr(s, n) for s in alone]) for n in ("loss", "accuracy"))
         )
-    return _evaluate(network, parameters, state, images, CHUNK)
+    return _evaluate(network, parameters, state, images)
+
+
+def logits_of(
+    network: Network, parameters: Sequence[Parameters], state: Sequence[State], images: Images
+) -> Array:
+    """The logits of all `images` in evaluation, (K, n, C)."""
+    chunks = [logits for logits, _ in _chunks(network, parameters, state, images)]
+    empty = np.zeros((1, 0, 0), images.dtype)
+    return np.concatenate(chunks, axis=1) if chunks else empty
 
 
 def _evaluate(
-    network: Network,
-    parameters: Sequence[Parameters],
-    state: Sequence[State],
-    images: Images,
-    chunk: int,
+    network: Network, parameters: Sequence[Parameters], state: Sequence[State], images: Images
 ) -> Scores:
-    network, parameters, state = network.folded(parameters, state)
     loss, correct = np.zeros(()), np.zeros((), dtype=np.int64)
-    for rows in _slices(len(images), chunk):
-        x, labels = images.batch(rows)
-        logits = network.evaluated(parameters, state, x[None])
+    for logits, labels in _chunks(network, parameters, state, images):
         losses, _ = SoftmaxCrossEntropy().per_sample(logits, labels[None])
         loss = loss + losses.sum(axis=-1, dtype=np.float64)
         correct = correct + (logits.argmax(axis=-1) == labels).sum(axis=-1)
     return Scores(loss / len(images), correct / len(images))
+
+
+def _chunks(
+    network: Network, parameters: Sequence[Parameters], state: Sequence[State], images: Images
+) -> Iterator[tuple[Array, Labels]]:
+    """Logits (K, n, C) and labels (n,) of some images after others; all at once where the batch's
+    statistics are what they are normalised with."""
+    chunk = len(images) if "batch" in _evaluations(network) else CHUNK
+    network, parameters, state = network.folded(parameters, state)
+    for rows in _slices(len(images), chunk):
+        x, labels = images.batch(rows)
+        yield network.evaluated(parameters, state, x[None]), labels
 
 
 def evaluation_state(

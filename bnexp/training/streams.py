@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator, RandomState
 from numpy.typing import NDArray
 
-from bnexp.nn import Dense, Network, Parameters, State
+from bnexp.nn import Network, Parameters, State
 
 Indices = NDArray[np.integer[Any]]
 Start = tuple[tuple[Parameters, ...], tuple[State, ...]]
@@ -67,7 +67,7 @@ def book(
     networks = {(place, which): network for place, which, network in wanted}
     stand_in = wanted[0][2]
     random = RandomState(seed)
-    widths = tuple(layer.features for layer in stand_in.layers if isinstance(layer, Dense))
+    widths = tuple(getattr(layer, "features", None) for layer in stand_in.layers)
     starts = _round_starts.setdefault((seed, plan, shape, widths), [random.get_state()])
     made: dict[int, tuple[list[Start], list[Indices]]] = {}
     for place in range(max(place for place, _, _ in wanted) + 1):

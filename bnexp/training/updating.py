@@ -70,6 +70,6 @@ def clip(gradients: Gradients, norm: float) -> None:
 
 
 def _weights(parameters: Sequence[Parameters], gradients: Gradients) -> list[tuple[Array, Array]]:
-    """Each weight array with its gradient."""
+    """Each weight array with its gradient; a normalised weight's square is that of its length."""
     pairs = zip(parameters, gradients, strict=True)
-    return [(p["W"], g["W"]) for p, g in pairs if "W" in p]
+    return [(p[name], g[name]) for p, g in pairs for name in ("W", "length") if name in p]

@@ -1,0 +1,154 @@
+"""One trained network: train it, predict, score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnexp import nn
+from bnexp.config import Config, load_config
+from bnexp.config.schema import Mlp, Setting
+from bnexp.data.places import data_folder
+from bnexp.errors import ConfigError
+from bnexp.execution.building import blank
+from bnexp.execution.task import dataset, train_cells
+from bnexp.nn.loss import Labels
+from bnexp.plan import Cell, make_plan
+from bnexp.training import Images, evaluate, logits_of
+from bnexp.training.evaluation import evaluation_state
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network. `shape` is one image's, `setting` what it was made from."""
+
+    setting: Setting
+    seed: int
+    shape: tuple[int, ...]
+    classes: int
+    parameters: tuple[nn.Parameters, ...]
+    state: tuple[nn.State, ...]
+
+    @property
+    def network(self) -> nn.Network:
+        return blank(self.setting, self.classes)
+
+    def logits(self, images: Any) -> NDArray[np.floating]:
+        """Logits (n, classes) of images (n, H, W), (n, H, W, C) or (n, H * W * C).
+
+        Whole numbers are bytes from 0 to 255, other numbers pixels in [0, 1]. Raises ConfigError
+        for images of another size.
+        """
+        made: NDArray[np.floating] = logits_of(
+            self.network, self.parameters, self.state, self._images(images)
+        )[0]
+        return made
+
+    def probabilities(self, images: Any) -> NDArray[np.floating]:
+        """The softmax of the logits, (n, classes); takes what `logits` takes."""
+        logits = self.logits(images)
+        shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        made: NDArray[np.floating] = shares / shares.sum(axis=-1, keepdims=True)
+        return made
+
+    def predict(self, images: Any) -> NDArray[np.int64]:
+        """The likeliest class of each image, (n,); takes what `logits` takes."""
+        classes: NDArray[np.int64] = self.logits(images).argmax(axis=-1)
+        return classes
+
+    def score(self, images: Any, labels: Any) -> dict[str, float]:
+        """Mean cross-entropy in nats and accuracy in [0, 1] on labelled images."""
+        labels = np.asarray(labels)
+        if labels.shape != (len(images),):
+            raise ConfigError(
+                f"labels: expected one for each of {len(images)} images, got {labels.shape}"
+            )
+        scores = evaluate(self.network, self.parameters, self.state, self._images(images, labels))
+        return {"loss": float(scores.loss[0]), "accuracy": float(scores.accuracy[0])}
+
+    def _images(self, images: Any, labels: Labels | None = None) -> Images:
+        pixels = np.asarray(images)
+        size = int(np.prod(self.shape))
+        if pixels.ndim < 2 or pixels[:1].size != size * min(len(pixels), 1):
+            raise ConfigError(
+                f"images: expected {size} pixels each, (n, {', '.join(map(str, self.shape))}), "
+                f"got {pixels.shape}"
+            )
+        if np.issubdtype(pixels.dtype, np.integer):
+            pixels = pixels.astype(np.uint8)
+        else:
+            pixels = pixels.astype(self.setting.train.precision)
+        rows = isinstance(self.setting.model, Mlp)
+        pixels = pixels.reshape(len(pixels), *((size,) if rows else self.shape))
+        labels = np.zeros(len(pixels), np.int64) if labels is None else labels
+        return Images(pixels, labels, self.setting.train.precision)
+
+
+def fit(
+    config: Config | str,
+    point: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    data_dir: str | Path | None = None,
+) -> Model:
+    """Train one network of an experiment and return it, its numbers those of `bnexp.run`.
+
+    `point` names the values of swept keys as tables show them, `seed` one of the seeds; both may be
+    left out where there is only one. Raises ConfigError where they do not name one network.
+    """
+    config = load_config(config) if isinstance(config, str) else config
+    cell = _chosen(config, point or {}, seed)
+    setting = cell.setting
+    loaded = dataset(setting.data.name, data_folder(Path(data_dir) if data_dir else None))
+    trained = train_cells((cell,), loaded)
+    history = trained.history
+    state = evaluation_state(
+        trained.network,
+        history.parameters,
+        history.state,
+        trained.images,
+        setting.train.batch_size,
+    )
+    return Model(
+        setting,
+        cell.seed,
+        loaded.train_images.shape[1:],
+        loaded.classes,
+        tuple(trained.whole(history.parameters)),
+        tuple(state),
+    )
+
+
+def _chosen(config: Config, point: Mapping[str, Any], seed: int | None) -> Cell:
+    plan = make_plan(config)
+    keys = [axis.key for axis in plan.axes]
+    unknown = [key for key in point if key not in keys]
+    if unknown:
+        raise ConfigError(
+            f"fit: {unknown[0]} is not swept, expected one of {', '.join(keys) or 'no key'}"
+        )
+    found = [
+        cell
+        for cell in plan.cells
+        if seed in (None, cell.seed)
+        and all(_same(cell.point[key], value) for key, value in point.items())
+    ]
+    if len(found) == 1:
+        return found[0]
+    values = "; ".join(f"{axis.key}: {', '.join(map(str, axis.labels))}" for axis in plan.axes)
+    seeds = ", ".join(map(str, config.experiment.random.seeds))
+    raise ConfigError(
+        f"fit: expected a point and a seed that name one network, got {len(found)}; "
+        f"{values + '; ' if values else ''}seeds: {seeds}"
+    )
+
+
+def _same(label: Any, value: Any) -> bool:
+    """Equal, a number also where only its first 9 digits were written."""
+    if isinstance(label, float) and isinstance(value, int | float):
+        return bool(np.isclose(label, value, rtol=1e-9, atol=0))
+    return bool(label == value)

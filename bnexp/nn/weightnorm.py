@@ -1,0 +1,115 @@
+"""Weight normalisation: a layer's weights as a length times a direction. Salimans & Kingma 2016.
+
+w = g v / ||v||                 (equation 2), for each unit: a column of W
+dL/dg = <dL/dw, v> / ||v||      (equation 3)
+dL/dv = g / ||v|| dL/dw - g dL/dg / ||v||^2 v
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from bnexp.nn.conv import Conv
+from bnexp.nn.dense import Dense, column_sums
+from bnexp.nn.layer import Array, Generator, Parameters, Shape, State
+from bnexp.nn.registry import knob
+
+
+@dataclass(frozen=True)
+class WeightNorm:
+    """Not a layer of its own: it is put `around` the dense layer or the convolution."""
+
+    start: Literal["weights", "data"] = knob(
+        "weights",
+        doc="weights: begin with the drawn weights; data: with lengths and biases that give the "
+        "first images' outputs mean 0 and variance 1 (section 3)",
+    )
+
+    def around(self, layer: Dense | Conv) -> WeightNormed:
+        return WeightNormed(layer, self.start)
+
+
+class Cache(NamedTuple):
+    """The layer's own cache, its weights, the directions v and 1 / ||v||."""
+
+    inner: Any
+    effective: Parameters
+    direction: Array
+    inverse: Array
+
+
+@dataclass(frozen=True)
+class WeightNormed:
+    """`layer` with W = length * direction / ||direction||: (K, D, H), lengths (K, 1, H).
+
+    A direction of length 0 has no unit vector: the outputs are NaN.
+    """
+
+    layer: Dense | Conv
+    start: Literal["weights", "data"] = "weights"
+
+    @property
+    def features(self) -> int:
+        return self.layer.features
+
+    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+        shape, parameters, state = self.layer.init(generator, shape)
+        own = {name: array for name, array in parameters.items() if name != "W"}
+        w = parameters["W"]
+        length = np.sqrt(np.square(w).sum(axis=-2, keepdims=True))
+        return shape, {"direction": w, "length": length, **own}, state
+
+    def forward(
+        self, parameters: Parameters, state: State, x: Array, train: bool
+    ) -> tuple[Array, Cache, State]:
+        effective, inverse = self._effective(parameters)
+        y, cache, state = self.layer.forward(effective, state, x, train)
+        return y, Cache(cache, effective, parameters["direction"], inverse), state
+
+    def backward(
+        self, parameters: Parameters, cache: Cache, dy: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        dx, gradients = self.layer.backward(cache.effective, cache.inner, dy)
+        return dx, self._own(parameters, cache, gradients)
+
+    def gradients(self, parameters: Parameters, cache: Cache, dy: Array) -> dict[str, Array]:
+        """The parameters' gradients alone: a network's first layer needs no dx."""
+        inner = self.layer.gradients(cache.effective, cache.inner, dy)
+        return self._own(parameters, cache, inner)
+
+    def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
+        """Parameters that suit the data: an initialiser's scale, then mean 0 and variance 1."""
+        inner = {**parameters, "W": parameters["direction"]}
+        direction = self.layer.calibrated(inner, x)["W"]
+        length = np.sqrt(np.square(direction).sum(axis=-2, keepdims=True))
+        fitted = {**parameters, "direction": direction, "length": length}
+        if self.start == "weights":
+            return fitted
+        y, _, _ = replace(self.layer, bias=False).forward({"W": direction}, {}, x, train=True)
+        rows = y.reshape(len(y), -1, self.features)
+        std = rows.std(axis=1, keepdims=True)
+        std = np.where(std > 0, std, 1.0)  # a unit that is constant has no scale
+        fitted["length"] = length / std
+        return {**fitted, "b": -rows.mean(axis=1, keepdims=True) / std} if "b" in fitted else fitted
+
+    @property
+    def calibrates(self) -> bool:
+        return self.start == "data" or self.layer.calibrates
+
+    def _effective(self, parameters: Parameters) -> tuple[Parameters, Array]:
+        direction = parameters["direction"]
+        inverse = np.reciprocal(np.sqrt(column_sums(np.square(direction))))
+        effective = {"W": direction * (parameters["length"] * inverse)}
+        return (effective | {"b": parameters["b"]} if self.layer.bias else effective), inverse
+
+    def _own(
+        self, parameters: Parameters, cache: Cache, gradients: dict[str, Array]
+    ) -> dict[str, Array]:
+        dw = gradients.pop("W")
+        unit = cache.direction * cache.inverse
+        d_length = column_sums(dw * unit)
+        d_direction = (dw - unit * d_length) * (parameters["length"] * cache.inverse)
+        return {"direction": d_direction, "length": d_length, **gradients}
