@@ -31,6 +31,35 @@ NEWER_ACTIVATIONS = {
 }
 
 
+class WithoutMeanTerm(BatchNorm):
+    """The classic mistake: mu is taken for a constant."""
+
+    def backward(self, parameters, cache, dy):
+        dx, gradients = super().backward(parameters, cache, dy)
+        return dx + cache.scale * dy.mean(axis=-2, keepdims=True), gradients
+
+
+class ThousandthMore(BatchNorm):
+    def backward(self, parameters, cache, dy):
+        dx, gradients = super().backward(parameters, cache, dy)
+        return 1.001 * dx, {name: 1.001 * g for name, g in gradients.items()}
+
+
+class OtherDenominator(BatchNorm):
+    """Darknet's: normalised by N - 1, differentiated by N; and the other way round."""
+
+    def backward(self, parameters, cache, dy):
+        return BatchNorm(eps=self.eps, ddof=1 - self.ddof).backward(parameters, cache, dy)
+
+
+WRONG = {
+    "mean term dropped": WithoutMeanTerm(),
+    "times 1.001": ThousandthMore(),
+    "over N for N - 1": OtherDenominator(ddof=1),
+    "over N - 1 for N": OtherDenominator(ddof=0),
+}
+
+
 def stacked(network, k, shape, dtype=np.float64, seed=0):
     """Initial parameters and state of `k` different networks side by side."""
     made = [network.init(np.random.default_rng((seed, i)), shape) for i in range(k)]
@@ -74,6 +103,11 @@ def arrays(tree):
             yield from arrays(value)
 
 
+def float_types(tree):
+    """The types of all numbers in a nest; keys and counts are not numbers."""
+    return {a.dtype for a in arrays(tree) if np.issubdtype(a.dtype, np.floating)}
+
+
 def bits(tree):
     """Shape, type and bytes of every array: equal for arrays equal to the last bit, NaN too."""
     return [(a.shape, a.dtype, a.tobytes()) for a in arrays(tree)]
@@ -86,6 +120,8 @@ class Case:
         random = np.random.default_rng(seed)
         self.layer, self.k = layer, k
         self.parameters, self.state = layer_start(layer, k, shape, dtype, seed)
+        if "key" in self.state:  # dropout's masks are each network's own
+            self.state["key"] = np.arange(k, dtype=np.uint64)[:, None]
         self.x = (scale * random.standard_normal((k, n, *shape))).astype(dtype)
         self.random, self.dtype = random, np.dtype(dtype)
 

@@ -6,19 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from gradcheck import layer_errors, network_errors, relative_error
+from gradcheck import layer_errors, relative_error
 from numeric_cases import (
     ACTIVATIONS,
     DIALECTS,
     EXACT,
     NEWER_ACTIVATIONS,
     NORMS,
+    WRONG,
+    ThousandthMore,
     layer_start,
-    small_mlp,
-    stacked,
 )
 
-from bnexp.nn import BatchNorm, Dense, Normal, SoftmaxCrossEntropy
+from bnexp.nn import BatchNorm, Dense, Dropout, Normal, SoftmaxCrossEntropy
 
 LIMIT = 1e-7
 K = pytest.mark.parametrize("k", [1, 3])
@@ -26,35 +26,6 @@ K = pytest.mark.parametrize("k", [1, 3])
 
 def generator(*key):
     return np.random.default_rng((231, *key))
-
-
-class WithoutMeanTerm(BatchNorm):
-    """The classic mistake: mu is taken for a constant."""
-
-    def backward(self, parameters, cache, dy):
-        dx, gradients = super().backward(parameters, cache, dy)
-        return dx + cache.scale * dy.mean(axis=-2, keepdims=True), gradients
-
-
-class ThousandthMore(BatchNorm):
-    def backward(self, parameters, cache, dy):
-        dx, gradients = super().backward(parameters, cache, dy)
-        return 1.001 * dx, {name: 1.001 * g for name, g in gradients.items()}
-
-
-class OtherDenominator(BatchNorm):
-    """Darknet's: normalised by N - 1, differentiated by N; and the other way round."""
-
-    def backward(self, parameters, cache, dy):
-        return BatchNorm(eps=self.eps, ddof=1 - self.ddof).backward(parameters, cache, dy)
-
-
-WRONG = {
-    "mean term dropped": WithoutMeanTerm(),
-    "times 1.001": ThousandthMore(),
-    "over N for N - 1": OtherDenominator(ddof=1),
-    "over N - 1 for N": OtherDenominator(ddof=0),
-}
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -73,6 +44,19 @@ def test_the_checker_sees_a_wrong_parameter_gradient():
     errors = layer_errors(ThousandthMore(), parameters, state, x, generator(1))
     assert errors["gamma"] == pytest.approx(1e-3, rel=1e-2)
     assert errors["beta"] == pytest.approx(1e-3, rel=1e-2)
+
+
+@pytest.mark.parametrize("spatial", ["channel", "activation"])
+@pytest.mark.parametrize("shape", [(5,), (3, 2, 5)], ids=["rows", "images"])
+def test_the_checker_sees_what_darknet_does(shape, spatial):
+    """Its gradient for x is not the slope; those for gamma and beta are."""
+    norm = replace(DIALECTS["darknet"], spatial=spatial)
+    parameters, state = layer_start(norm, 2, shape)
+    x = generator().standard_normal((2, 8, *shape))
+    errors = layer_errors(norm, parameters, state, x, generator(1))
+    assert errors.pop("x") > 1e-3
+    assert sorted(errors) == ["beta", "gamma"]
+    assert max(errors.values()) < LIMIT
 
 
 def test_the_checker_does_not_pass_where_nothing_is_tested():
@@ -162,14 +146,13 @@ def test_loss(k, shared):
 
 
 @K
-@pytest.mark.parametrize("norm", [None, *(name for name in DIALECTS if name in EXACT)])
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_whole_networks(k, norm, activation):
-    network = small_mlp(DIALECTS.get(norm), activation, bias=norm is None)
-    parameters, state = stacked(network, k, (6,))
-    random = generator(k)
-    x, labels = random.standard_normal((k, 12, 6)), random.integers(0, 4, (k, 12))
-    errors = network_errors(network, SoftmaxCrossEntropy(), parameters, state, x, labels, random)
-    # a weight a layer and the output's bias; before it gamma and beta, or the other biases
-    assert len(errors) == (6 if norm is None else 8)
-    assert max(errors.values()) < LIMIT
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("scale", ["inverted", "evaluation"])
+@pytest.mark.parametrize("shape", [(6,), (3, 4, 2)], ids=["rows", "images"])
+def test_dropout_with_its_mask_fixed(k, train, scale, shape):
+    layer = Dropout(0.4, scale)
+    _, state = layer_start(layer, k, shape)
+    x = generator(k).standard_normal((k, 7, *shape))
+    errors = layer_errors(layer, {}, state, x, generator(k, 1), train=train)
+    assert list(errors) == ["x"]
+    assert errors["x"] < LIMIT

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 Value: TypeAlias = float | int | str
@@ -36,6 +37,10 @@ class Results:
         may be absent.
     summary: one row a network: cell, seed, one column a swept key, status (ok, diverged, failed),
         diverged_at_step (-1: it did not), final_* and best_* of each metric, seconds.
+    probes: one row a number that a probe read: cell, seed, one column a swept key, step (0 = before
+        the first update), layer (1 = the first with weights, 0 = the whole network), quantity, at
+        (where the number stands within the quantity: a bin's left edge, a percentile, a step size;
+        NaN where there is one number only), value.
     """
 
     name: str
@@ -45,3 +50,4 @@ class Results:
     seeds: tuple[int, ...]
     metrics: Table
     summary: Table
+    probes: Table = field(default_factory=lambda: {"quantity": np.empty(0, object)})

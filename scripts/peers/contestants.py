@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from bnexp import load_config
 from bnexp.execution import Task
@@ -26,11 +26,20 @@ from bnexp.execution.driver import run_tasks
 from bnexp.execution.lanes import Lanes
 from bnexp.plan import make_plan, make_stacks
 from peers.memory import Peaks
-from peers.sweep import QUICK, Sweep
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 INDEPENDENT = {"random.stream": "independent"}
 FLOAT32 = {"train.precision": "float32", **INDEPENDENT}
+
+
+class Experiment(Protocol):
+    """What is trained: `overrides` of the shipped experiment `base`; `small` to warm up with."""
+
+    base: ClassVar[str]
+
+    def overrides(self) -> dict[str, Any]: ...
+
+    def small(self) -> Experiment: ...
 
 
 class Contestant(Protocol):
@@ -113,16 +122,15 @@ def _threads(number: int | None) -> Iterator[None]:
 class Ours:
     """bnexp's training alone, as `bnexp run` does it, in worker processes that are at work."""
 
-    sweep: Sweep
+    experiment: Experiment
     overrides: dict[str, Any]
     workers: int
     notes: dict[str, float] = field(default_factory=dict)
 
     def prepare(self) -> None:
         self._lanes = Lanes(self.workers)
-        small = Sweep(QUICK.exponents, QUICK.epochs, self.sweep.data)
-        self._train(self._tasks(small))
-        self._planned = self._tasks(self.sweep)
+        self._train(self._tasks(self.experiment.small()))
+        self._planned = self._tasks(self.experiment)
 
     def run(self) -> float:
         started = time.perf_counter()
@@ -132,8 +140,8 @@ class Ours:
     def close(self) -> None:
         self._lanes.shutdown()
 
-    def _tasks(self, sweep: Sweep) -> list[Task]:
-        config = load_config("book_weight_scale", {**sweep.overrides(), **self.overrides})
+    def _tasks(self, experiment: Experiment) -> list[Task]:
+        config = load_config(experiment.base, {**experiment.overrides(), **self.overrides})
         return [Task(stack.cells) for stack in make_stacks(make_plan(config).cells, self.workers)]
 
     def _train(self, tasks: list[Task]) -> None:

@@ -83,7 +83,7 @@ def program(first: tuple[Any, Any], batches: Any, x: Any, labels: Any) -> Callab
 
 def prepare(sweep: Sweep) -> tuple[Callable[[], list[list[float]]], float]:
     """A program that trains the sweep, and the seconds it took to compile."""
-    pixels, digits = images(sweep)
+    pixels, digits = images(sweep.data)
     x, labels = jnp.asarray(pixels), jnp.asarray(digits)
     drawn = draws(sweep)
     batches = jnp.asarray(np.stack([one.batches for one in drawn], axis=1))

@@ -6,11 +6,12 @@ Written from the formulas alone: Ioffe & Szegedy (2015), Algorithm 1 and the der
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from peers.sweep import BATCH, PER_EPOCH, RATE, Array, Sweep, draws, images
+from peers.sweep import PER_EPOCH, RATE, Array, Sweep, draws, images
 
 EPS, KEEP = 1e-6, 0.9
 
@@ -34,17 +35,20 @@ class Affine:
 class Norm:
     """y = gamma * (x - mu) / sqrt(var + eps) + beta."""
 
+    eps, ddof, first_var = EPS, 0, 0.0
+
     def __init__(self, width: int) -> None:
         self.trained = {"gamma": np.ones(width), "beta": np.zeros(width)}
         self.gradients: dict[str, Array] = {}
-        self.mu, self.var = np.zeros(width), np.zeros(width)
+        self.mu, self.var = np.zeros(width), np.full(width, self.first_var)
 
     def forward(self, x: Array, train: bool) -> Array:
         mu, var = (x.mean(axis=0), x.var(axis=0)) if train else (self.mu, self.var)
         if train:
             self.mu = KEEP * self.mu + (1 - KEEP) * mu
-            self.var = KEEP * self.var + (1 - KEEP) * var
-        self.centred, self.std = x - mu, np.sqrt(var + EPS)
+            share = len(x) / (len(x) - self.ddof)
+            self.var = KEEP * self.var + (1 - KEEP) * share * var
+        self.centred, self.std = x - mu, np.sqrt(var + self.eps)
         self.normal = self.centred / self.std
         return self.trained["gamma"] * self.normal + self.trained["beta"]
 
@@ -79,20 +83,29 @@ def build(weights: list[Array], norm: bool) -> list[Affine | Norm | Relu]:
     return [*layers, Affine(weights[-1])]
 
 
-def forward(layers: list[Affine | Norm | Relu], x: Array, train: bool) -> Array:
+def forward(layers: Sequence[Any], x: Array, train: bool) -> Array:
     for layer in layers:
         x = layer.forward(x, train)
     return x
 
 
-def update(layers: list[Affine | Norm | Relu], x: Array, labels: Array) -> None:
-    """One step of gradient descent on the mean cross-entropy."""
-    logits = forward(layers, x, train=True)
+def softmax(logits: Array) -> Array:
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    dy = (shares - np.eye(logits.shape[1])[labels]) / BATCH
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def differentiate(layers: Sequence[Any], x: Array, labels: Array) -> None:
+    """Every layer's gradients of the mean cross-entropy."""
+    shares = softmax(forward(layers, x, train=True))
+    dy = (shares - np.eye(shares.shape[1])[labels]) / len(x)
     for layer in reversed(layers):
         dy = layer.backward(dy)
+
+
+def update(layers: Sequence[Any], x: Array, labels: Array) -> None:
+    """One step of gradient descent."""
+    differentiate(layers, x, labels)
+    for layer in layers:
         for name, values in layer.trained.items():
             values -= RATE * layer.gradients[name]
 
@@ -111,7 +124,7 @@ def train(weights: list[Array], norm: bool, batches: Array, x: Array, labels: Ar
 
 def prepare(sweep: Sweep, share: int = 0, shares: int = 1) -> Callable[[], list[list[float]]]:
     """A program that trains the sweep: with batch norm and plain, scale by scale."""
-    x, labels = images(sweep)
+    x, labels = images(sweep.data)
     drawn = draws(sweep)[share::shares]
 
     def run() -> list[list[float]]:

@@ -15,7 +15,7 @@ def prepare(
 ) -> Callable[[], list[list[float]]]:
     """A program for this process's share of the scales; a first step is made beforehand."""
     torch.set_num_threads(threads)
-    pixels, digits = images(sweep)
+    pixels, digits = images(sweep.data)
     x, labels = torch.from_numpy(pixels), torch.from_numpy(np.array(digits))
     drawn = draws(sweep)[share::shares]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.random import RandomState
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 WIDTHS = (784, 100, 100, 100, 100, 100, 10)
 IMAGES, BATCH, RATE, PER_EPOCH = 1000, 100, 0.01, 10
+PIXELS = 28  # on each side
 
 Array = NDArray[Any]
 
@@ -24,6 +25,8 @@ class Sweep:
     epochs: int = 20
     data: str = "mnist"
     seed: int = 0
+
+    base: ClassVar[str] = "book_weight_scale"
 
     @property
     def scales(self) -> Array:
@@ -47,6 +50,10 @@ class Sweep:
             "random.seeds": [self.seed],
             "sweep.model.init.std": scales,
         }
+
+    def small(self) -> Sweep:
+        """What a worker trains before its clock starts."""
+        return Sweep(QUICK.exponents, QUICK.epochs, self.data)
 
 
 QUICK = replace(Sweep(), exponents=(-1, -2, 2), epochs=3)
@@ -78,10 +85,10 @@ def _batches(random: RandomState, updates: int) -> Array:
     return np.stack([random.choice(IMAGES, BATCH) for _ in range(updates)])
 
 
-def images(sweep: Sweep) -> tuple[Array, Array]:
-    """Pixels byte / 255 in float32, (1000, 784), and labels."""
+def images(name: str) -> tuple[Array, Array]:
+    """A data set's first images: pixels byte / 255 in float32, (1000, 784), and labels."""
     from bnexp import data
 
-    loaded = data.load(sweep.data)
+    loaded = data.load(name)
     pixels = loaded.train_images[:IMAGES].reshape(IMAGES, -1)
     return np.divide(pixels, np.float32(255), dtype=np.float32), loaded.train_labels[:IMAGES]

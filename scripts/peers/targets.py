@@ -48,6 +48,10 @@ TARGETS = (
     _against("JAX without compiling / bnexp, float32", "jax", "bnexp32-2", 1.5, False),
     _against("1 worker / 2 workers, float32", "bnexp32-1", "bnexp32-2", 1.8, False),
     _against("1 worker / 2 workers, float64", "bnexp64-1", "bnexp64-2", 1.8, False),
+    _against("CNN, plain im2col / bnexp", "cnn-numpy", "cnn-bnexp", 5.0, False),
+    _against("CNN, PyTorch / bnexp, 1 core", "cnn-torch", "cnn-bnexp", 1.0, False),
+    _against("CNN, batch norm, plain im2col / bnexp", "cnnbn-numpy", "cnnbn-bnexp", 5.0, False),
+    _against("CNN, batch norm, PyTorch / bnexp, 1 core", "cnnbn-torch", "cnnbn-bnexp", 1.0, False),
     Target(
         "seconds of the command beyond training, float32",
         ("command32", "bnexp32-2"),
