@@ -25,7 +25,10 @@ from bnexp.training.evaluation import evaluation_state
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network. `shape` is one image's, `setting` what it was made from."""
+    """A trained network. `shape` is one image's, `setting` what it was made from.
+
+    `offset` is what is subtracted from an image, where the training images were centred.
+    """
 
     setting: Setting
     seed: int
@@ -33,6 +36,7 @@ class Model:
     classes: int
     parameters: tuple[nn.Parameters, ...]
     state: tuple[nn.State, ...]
+    offset: NDArray[np.float64] | None = None
 
     @property
     def network(self) -> nn.Network:
@@ -83,10 +87,15 @@ class Model:
             pixels = pixels.astype(np.uint8)
         else:
             pixels = pixels.astype(self.setting.train.precision)
+        if self.setting.data.pixels == "binary":
+            pixels = np.where(pixels >= (128 if pixels.dtype == np.uint8 else 128 / 255), 1.0, 0.0)
         rows = isinstance(self.setting.model, Mlp)
         pixels = pixels.reshape(len(pixels), *((size,) if rows else self.shape))
         labels = np.zeros(len(pixels), np.int64) if labels is None else labels
-        return Images(pixels, labels, self.setting.train.precision)
+        numbers = Images(pixels, labels, self.setting.train.precision)
+        if self.offset is None:
+            return numbers
+        return Images(numbers.batch(slice(None))[0] - self.offset, labels, numbers.dtype)
 
 
 def fit(
@@ -120,6 +129,7 @@ def fit(
         loaded.classes,
         tuple(trained.whole(history.parameters)),
         tuple(state),
+        trained.offset,
     )
 
 

@@ -36,7 +36,7 @@ def save_model(model: Model, path: str | Path) -> Path:
         "classes": model.classes,
     }
     content = io.BytesIO()
-    arrays = {**_named("parameters", model.parameters), **_named("state", model.state)}
+    arrays = _arrays(model)
     np.savez(content, allow_pickle=False, **{HEADER: np.array(json.dumps(about))}, **arrays)
     write_whole(Path(path), content.getvalue())
     return Path(path)
@@ -87,11 +87,12 @@ def _empty(about: Mapping[str, Any], path: Path) -> Model:
     classes = int(about["classes"])
     start = blank(setting, classes).init(np.random.default_rng(0), rows)
     parameters, state = (nn.stack([part], setting.train.precision) for part in start)
-    return Model(setting, int(about["seed"]), shape, classes, parameters, state)
+    offset = np.zeros(rows) if setting.data.pixels == "centred" else None
+    return Model(setting, int(about["seed"]), shape, classes, parameters, state, offset)
 
 
 def _filled(model: Model, file: Any, path: Path) -> Model:
-    wanted = {**_named("parameters", model.parameters), **_named("state", model.state)}
+    wanted = _arrays(model)
     given = set(file.files) - {HEADER}
     if given != set(wanted):
         odd = sorted(given ^ set(wanted))[0]
@@ -108,7 +109,14 @@ def _filled(model: Model, file: Any, path: Path) -> Model:
         model,
         parameters=_unnamed("parameters", model.parameters, arrays),
         state=_unnamed("state", model.state, arrays),
+        offset=arrays.get("offset"),
     )
+
+
+def _arrays(model: Model) -> dict[str, NDArray[Any]]:
+    offset = {} if model.offset is None else {"offset": model.offset}
+    layers = {**_named("parameters", model.parameters), **_named("state", model.state)}
+    return {**layers, **offset}
 
 
 def _named(part: str, layers: tuple[Mapping[str, Any], ...]) -> dict[str, NDArray[Any]]:

@@ -42,7 +42,8 @@ class Progress:
 class Result:
     """What `run` returns: tables as columns, figures on demand.
 
-    `metrics` has a row for each evaluation, `summary` one for each network; `trained` is how many
+    `metrics` has a row for each evaluation, `summary` one for each network, `probes` one for each
+    number that a probe read; `trained` is how many
     networks were trained now, the others were up to date; `failed` maps cells to errors.
     """
 
@@ -60,6 +61,10 @@ class Result:
     @property
     def summary(self) -> Columns:
         return Columns(self.results.summary)
+
+    @property
+    def probes(self) -> Columns:
+        return Columns(self.results.probes)
 
     def figure(self, kind: str = "panels", **options: Any) -> Figure:
         """Draw a figure kind with its options and return it; nothing is shown or saved."""
@@ -177,6 +182,8 @@ def _write(
         directory.write("metrics.csv", csv_text(result.results.metrics)),
         directory.write("summary.csv", csv_text(result.results.summary)),
     ]
+    if len(result.results.probes["quantity"]):
+        tables.append(directory.write("probes.csv", csv_text(result.results.probes)))
     path = directory.path / "manifest.json"
     if result.trained or not path.exists():  # a run that trained nothing made none of the numbers
         directory.write("manifest.json", manifest.text(facts))

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "bnexp"
 ORDER = (
     ("errors",),
     ("nn", "data"),
+    ("probes",),
     ("config",),
     ("plan", "training"),
     ("execution",),

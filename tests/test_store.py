@@ -57,8 +57,8 @@ def test_a_truncated_file_is_noticed(length):
 def test_anothers_file_and_another_format_are_noticed():
     with pytest.raises(Damaged, match="another network's"):
         decode(encode(RECORD), "decaf")
-    with pytest.raises(Damaged, match="of format 2, this bnexp writes 1"):
-        decode(encode(RECORD).replace(b'"bnexp_cell": 1', b'"bnexp_cell": 2'), "c0ffee")
+    with pytest.raises(Damaged, match="of format 3, this bnexp writes 2"):
+        decode(encode(RECORD).replace(b'"bnexp_cell": 1', b'"bnexp_cell": 3'), "c0ffee")
 
 
 def test_a_second_run_trains_nothing_and_changes_no_table(small, tmp_path):

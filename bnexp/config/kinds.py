@@ -183,9 +183,14 @@ def _knobs(cls: type) -> Iterator[tuple[str, Any]]:
         if _dialects(cls):  # what is not given is the dialect's
             yield field.name, (kind | None, Field(None, **about))
         elif field.default is dataclasses.MISSING:
-            yield field.name, (kind, Field(**about))
+            yield field.name, (kind, Field(**about, **_lax(kind)))
         else:
-            yield field.name, (kind, Field(field.default, **about))
+            yield field.name, (kind, Field(field.default, **about, **_lax(kind)))
+
+
+def _lax(kind: Any) -> dict[str, Any]:
+    """A tuple is written as a list."""
+    return {"strict": False, "min_length": 1} if get_origin(kind) is tuple else {}
 
 
 def identity(setting: BaseModel) -> dict[str, Any]:

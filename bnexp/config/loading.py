@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from bnexp.config import messages, names, rules, shipped
+from bnexp.config import claimrules, messages, names, rules, shipped
 from bnexp.config.document import override, read
 from bnexp.config.messages import Problem
 from bnexp.config.schema import Experiment, refresh
@@ -60,7 +60,7 @@ def validate(document: Document) -> Config:
     except ValidationError as error:
         raise problems_error(schema_problems(error, document.value), document) from None
     broken = rules.problems(experiment, experiment.random.stream)
-    broken += rules.repeated_seeds(experiment.random.seeds)
+    broken += rules.repeated_seeds(experiment.random.seeds) + claimrules.broken(experiment.claims)
     if broken:
         raise problems_error(broken, document)
     return Config(experiment, document)

@@ -21,7 +21,17 @@ MAX_WEIGHTS = 20_000_000
 
 def problems(setting: Setting, stream: str) -> list[Problem]:
     """Every rule that the setting breaks."""
-    rules = (_dataset, _length, _steps, _weights, _batch, _single_sample, _layer_init, _points)
+    rules = (
+        _dataset,
+        _length,
+        _steps,
+        _weights,
+        _batch,
+        _single_sample,
+        _layer_init,
+        _points,
+        _probes,
+    )
     found = [problem for rule in rules for problem in rule(setting)]
     return [*found, *_book_stream(setting, stream)]
 
@@ -101,7 +111,7 @@ def single_sample(setting: Setting, images: int | None) -> str | None:
     """What is wrong with the batch size where batch norm would see a batch of one."""
     size, norm = setting.train.batch_size, setting.model.norm
     reason = "batch norm of a single sample is beta, whatever the sample"
-    if norm is None or norm.kind != "batch":
+    if norm is None or norm.kind not in ("batch", "noisy_batch"):
         return None
     if size == 1:
         return f"too small, expected at least 2, got 1: {reason}"
@@ -133,6 +143,20 @@ def _points(setting: Setting) -> Iterator[Problem]:
             ("train", "evaluate"),
             f"after the end, expected at most step {setting.train.steps}, got {points[-1]}",
         )
+
+
+def _probes(setting: Setting) -> Iterator[Problem]:
+    """Probes of a layer that is not there, or at steps that are not reached."""
+    probes, layers = setting.probes, setting.model.weighted() + 1
+    if probes is None:
+        return
+    for i, probe in enumerate(probes.read):
+        layer = getattr(probe, "layer", 1)
+        if layer > layers:
+            text = f"no such layer, expected at most {layers}, the output layer, got {layer}"
+            yield Problem(("probes", "read", i, "layer"), text)
+    if isinstance(probes.at, tuple) and list(probes.at) != sorted(set(probes.at)):
+        yield Problem(("probes", "at"), "not in order, expected ascending steps, each once")
 
 
 def _book_stream(setting: Setting, stream: str) -> Iterator[Problem]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
 
+from bnexp.config.claims import Claim
 from bnexp.config.figures import Figure
 from bnexp.config.kinds import Either, OneOf, Options, Strict
+from bnexp.config.sweeping import Sweep
 from bnexp.nn import ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS
 from bnexp.nn.schedules import SCHEDULES
+from bnexp.probes import PROBES
 
 MAX_LAYERS = 200
 MAX_WIDTH = 20_000
@@ -28,6 +30,7 @@ Initialiser = Annotated[Options, OneOf(INITIALISERS)]
 Normaliser = Annotated[Options | None, OneOf(NORMALISERS, or_none=True)]
 Optimiser = Annotated[Options, OneOf(OPTIMISERS)]
 Schedule = Annotated[Options, OneOf(SCHEDULES)]
+Probe = Annotated[Options, OneOf(PROBES)]
 
 
 def text(default: Any, description: str, **rest: Any) -> Any:
@@ -45,6 +48,11 @@ class Data(Strict):
     """Which images."""
 
     name: str = text("mnist", "mnist, mnist-5k, synthetic, or a folder of IDX files", min_length=1)
+    pixels: Literal["grey", "binary", "centred"] = text(
+        "grey",
+        "grey: byte / 255; binary: 0 below 128, else 1; centred: grey less the mean of the "
+        "training images that are used",
+    )
     train: OneOrMore = text("all", "how many training images, from the first")
     test: SomeOrNone = text(
         0, "how many test images are scored, from the first; 0 leaves the test columns empty"
@@ -200,6 +208,21 @@ class Train(Strict):
     evaluate_train: OneOrMore = text("all", "how many training images are scored, from the first")
 
 
+class Probes(Strict):
+    """What is recorded besides loss and accuracy; it changes no number of the training."""
+
+    at: Points = text(
+        None,
+        "after which steps they read, 0 being before the first update; as train.evaluate. "
+        "Default: where the networks are scored",
+    )
+    read: tuple[Probe, ...] = Field(
+        description="the probes; they see the batch of the coming step",
+        strict=False,
+        min_length=1,
+    )
+
+
 class Random(Strict):
     """Where random numbers come from."""
 
@@ -219,38 +242,7 @@ class Setting(Strict):
     data: Data = text({}, "which images")
     model: Model = Field(description="which network")
     train: Train = Field(description="how it is trained")
-
-
-Ends = Annotated[tuple[float, float, Count], Field(strict=False)]
-
-
-class Linspace(Strict):
-    linspace: Ends = Field(description="[start, stop, number], evenly spaced")
-
-
-class Logspace(Strict):
-    logspace: Ends = Field(description="[start, stop, number], the ends as powers of ten")
-
-
-class Geomspace(Strict):
-    geomspace: Ends = Field(description="[start, stop, number], a constant factor apart")
-
-
-Values = Annotated[
-    Annotated[tuple[Any, ...], Field(strict=False, min_length=1)] | Linspace | Logspace | Geomspace,
-    Either("a list of values, or linspace, logspace or geomspace: [start, stop, number]"),
-]
-
-
-class Sweep(Strict):
-    """Dotted keys and their values: the product of all; those under `zip` move together."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Values]
-    zip: dict[str, Values] = text({}, "dotted key -> values, all of one length")
-
-    def axes(self) -> Mapping[str, Any]:
-        return self.__pydantic_extra__
+    probes: Probes | None = text(None, "what is recorded besides loss and accuracy")
 
 
 class Experiment(Setting):
@@ -268,9 +260,12 @@ class Experiment(Setting):
     figures: tuple[Figure, ...] | None = text(
         None, "what is drawn; default: panels, and scale where a number is swept", strict=False
     )
+    claims: tuple[Claim, ...] | None = text(
+        None, "what is said of it; a run ends with a verdict on each", strict=False
+    )
 
 
-_REGISTRIES = (ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS, SCHEDULES)
+_REGISTRIES = (ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS, SCHEDULES, PROBES)
 _built = [dict(registry) for registry in _REGISTRIES]
 
 
@@ -280,5 +275,5 @@ def refresh() -> None:
     now = [dict(registry) for registry in _REGISTRIES]
     if now != _built:
         _built = now
-        for part in (Network, Mlp, Cnn, Train, Setting, Experiment):
+        for part in (Network, Mlp, Cnn, Train, Probes, Setting, Experiment):
             part.model_rebuild(force=True)

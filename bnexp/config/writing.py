@@ -41,6 +41,9 @@ def _lines(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:
         if isinstance(value, Mapping) and value and len(line) > 80:
             yield f"{indent}{_text(key)}:"
             yield from _lines(value, f"{indent}  ")
+        elif isinstance(value, list) and len(line) > 80 and isinstance(value[0], Mapping):
+            yield f"{indent}{_text(key)}:"
+            yield from (f"{indent}  - {flow(inner)}" for inner in value)
         else:
             yield line
 
@@ -71,5 +74,5 @@ def resolved(config: Config) -> str:
     if experiment.model.norm is None:
         values["model"]["norm"] = "none"
     order = sorted(values, key=lambda key: key in ("data", "model", "train", "random", "sweep"))
-    order.sort(key=lambda key: key == "figures")
+    order.sort(key=lambda key: (key == "claims", key == "figures"))
     return block({key: values[key] for key in order})

@@ -72,6 +72,14 @@ DATASETS = {
         description="10 smooth random patterns, shifted, blended and made noisy; no download",
         sha256="7e794bb92679c71a44cfc3232f7c8bd9ed3223b8442b57b3a85f6924fa2006c4",
     ),
+    "gaussian": DatasetFacts(
+        train=2000,
+        test=500,
+        image_shape=(10, 10, 1),
+        classes=10,
+        description="standard normal noise, 100 numbers a sample, labels at random; no download",
+        sha256="2fd1dc5c97c1460318dffc998f201409b3de7ed289ba897c16ab33759b69d57d",
+    ),
 }
 
 MNIST_FILES = (

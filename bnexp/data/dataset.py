@@ -24,7 +24,8 @@ class Dataset:
     """Images (n, H, W, C) as bytes 0..255 and labels (n,) below `classes`, all read-only.
 
     `sha256` identifies the four arrays, shapes included: equal digests, equal data. `origin`
-    says in words where they came from. Large arrays may be memory-mapped, so their pages are shared
+    says in words where they came from. `values` are the 256 numbers that bytes stand for, None for
+    byte / 255. Large arrays may be memory-mapped, so their pages are shared
     between processes.
     """
 
@@ -36,6 +37,7 @@ class Dataset:
     classes: int
     sha256: str
     origin: str
+    values: NDArray[np.float32] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from bnexp.data import catalog
 from bnexp.data.cache import cached, entry_key
 from bnexp.data.dataset import Content, Dataset, assemble
 from bnexp.data.download import fetch, is_good
+from bnexp.data.gaussian import make_gaussian, normal_values
 from bnexp.data.idxset import find_files, parse_set, refuse_labels, refuse_swapped
 from bnexp.data.places import cache_folder, data_folder, expand, mnist_folder
 from bnexp.data.sample import find_sample, parse_sample
@@ -70,7 +72,17 @@ def _load_synthetic(folder: Path | None, cache: Path | None) -> Dataset:
     return assemble("synthetic", Content.of(make_synthetic()), "made by bnexp")
 
 
-LOADERS = {"mnist": _load_mnist, "mnist-5k": _load_sample, "synthetic": _load_synthetic}
+def _load_gaussian(folder: Path | None, cache: Path | None) -> Dataset:
+    made = assemble("gaussian", Content.of(make_gaussian()), "made by bnexp")
+    return replace(made, values=normal_values())
+
+
+LOADERS = {
+    "mnist": _load_mnist,
+    "mnist-5k": _load_sample,
+    "synthetic": _load_synthetic,
+    "gaussian": _load_gaussian,
+}
 
 
 def _load_idx(name: str, folder: Path, cache: Path | None) -> Dataset:

@@ -58,4 +58,4 @@ def _outcome(future: Future[list[Record]], task: Task) -> list[Record]:
 
 
 def failed(cell: str, error: str) -> Record:
-    return Record(cell, "", "failed", None, (), (), {}, float("nan"), error)
+    return Record(cell, "", "failed", None, (), (), {}, float("nan"), error=error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class Inputs:
     blank in all training images: a blank one adds nothing to any product, and its weights' gradient
     is 0, so it is left out of training (of the book's 1,000 images 609 of 784 pixels are used).
     None: all are, as where its weights change or count all the same, by decay or in a length. Test
-    images keep every pixel.
+    images keep every pixel. `offset` is what is subtracted from an image, if anything.
     """
 
     train: Images
@@ -36,6 +36,7 @@ class Inputs:
     test: Images | None
     shape: tuple[int, ...]
     used: NDArray[np.intp] | None
+    offset: NDArray[np.float64] | None = None
 
     def calibration(self) -> NDArray[np.floating]:
         """The first training images, every pixel, (1, n, ...) in float64."""
@@ -55,18 +56,35 @@ def inputs(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floating]) -> I
     decay = setting.train.l2 or setting.train.weight_decay
     if rows:
         train, test = (pixels.reshape(len(pixels), train[0].size) for pixels in (train, test))
+    train, test = (_numbers(setting, loaded, pixels) for pixels in (train, test))
     shape, used = train.shape[1:], None
+    offset = _mean(train) if setting.data.pixels == "centred" else None
     if rows and is_small(train, dtype) and not (decay or _norms_weights(setting)):
         used = np.flatnonzero(train.any(axis=0))
         train = train[:, used]
-    train_set, scored = Images(train, train_labels, dtype), setting.train.evaluate_train
+    seen = offset if offset is None or used is None else offset[used]
+    train_set, scored = Images(train, train_labels, dtype, seen), setting.train.evaluate_train
     return Inputs(
         train_set,
         train_set if scored == "all" else train_set.first(scored),
-        Images(test, test_labels, dtype) if len(test) else None,
+        Images(test, test_labels, dtype, offset) if len(test) else None,
         shape,
         used,
+        offset,
     )
+
+
+def _numbers(setting: Setting, loaded: Dataset, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    """Pixels as the setting wants them: still bytes, unless the data set's stand for numbers."""
+    if setting.data.pixels == "binary":
+        return np.where(pixels >= 128, np.uint8(255), np.uint8(0))
+    return pixels if loaded.values is None else loaded.values[pixels]
+
+
+def _mean(pixels: NDArray[Any]) -> NDArray[np.float64]:
+    """The mean image, as numbers."""
+    mean: NDArray[np.float64] = pixels.mean(axis=0, dtype=np.float64)
+    return mean / 255 if pixels.dtype == np.uint8 else mean
 
 
 def _norms_weights(setting: Setting) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from bnexp.config.rules import single_sample
-from bnexp.config.schema import MAX_STEPS, Every
+from bnexp.config.schema import MAX_STEPS, Every, Setting
 from bnexp.errors import ConfigError
 from bnexp.plan import Cell
 from bnexp.training.points import points, steps_per_epoch
@@ -18,6 +19,7 @@ class Schedule:
     images: int
     per_epoch: int
     points: tuple[int, ...]
+    probes: tuple[int, ...]
 
 
 def schedule(cell: Cell, available: int) -> Schedule:
@@ -43,5 +45,24 @@ def schedule(cell: Cell, available: int) -> Schedule:
         raise ConfigError(
             f"train.evaluate: after the end, expected at most step {steps}, got {rule[-1]}"
         )
-    interval_or_rule = rule.every if isinstance(rule, Every) else rule
-    return Schedule(images, per_epoch, points(interval_or_rule, steps, per_epoch))
+    scored = _points(rule, steps, per_epoch)
+    return Schedule(images, per_epoch, scored, _probed(cell.setting, scored, per_epoch))
+
+
+def _probed(setting: Setting, scored: tuple[int, ...], per_epoch: int) -> tuple[int, ...]:
+    """The steps that probes read after, up to the last evaluation, where the training ends."""
+    if setting.probes is None:
+        return ()
+    if setting.probes.at is None:
+        return scored
+    wanted = _points(setting.probes.at, scored[-1], per_epoch)
+    if wanted[-1] > scored[-1]:
+        raise ConfigError(
+            f"probes.at: after the end, expected at most step {scored[-1]}, where the networks are "
+            f"scored last, got {wanted[-1]}"
+        )
+    return wanted
+
+
+def _points(rule: Any, steps: int, per_epoch: int) -> tuple[int, ...]:
+    return points(rule.every if isinstance(rule, Every) else rule, steps, per_epoch)

@@ -35,3 +35,5 @@ def _options(setting: Setting) -> Iterator[Options]:
     yield from (setting.train.optimizer, setting.train.schedule)
     if model.norm:
         yield model.norm
+    if setting.probes:
+        yield from setting.probes.read

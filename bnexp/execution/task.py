@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bnexp import data, nn
 from bnexp.config.kinds import make
+from bnexp.config.schema import Setting
 from bnexp.data import Dataset
 from bnexp.execution.building import adjustments, network
 from bnexp.execution.inputs import inputs
-from bnexp.execution.schedule import schedule
+from bnexp.execution.schedule import Schedule, schedule
 from bnexp.execution.starting import draw
 from bnexp.plan import Cell
+from bnexp.probes import Reading
 from bnexp.training import History, Images, train
+from bnexp.training.probing import Probing
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,16 @@ class Task:
 
     cells: tuple[Cell, ...]
     data_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Probed:
+    """One quantity that probes read: `values` are steps x layers x at, the last running fastest."""
+
+    steps: tuple[int, ...]
+    layers: tuple[int, ...]
+    at: tuple[float, ...]
+    values: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,7 @@ class Record:
     epochs: tuple[int, ...]
     metrics: dict[str, tuple[float, ...]]
     seconds: float
+    probes: dict[str, Probed] = field(default_factory=dict)
     error: str = ""
 
 
@@ -67,6 +82,7 @@ class Trained:
     history: History
     per_epoch: int
     images: Images
+    offset: NDArray[np.float64] | None
     whole: Callable[[Sequence[nn.Parameters]], Sequence[nn.Parameters]]
 
 
@@ -101,8 +117,14 @@ def _train(cells: tuple[Cell, ...], loaded: Dataset, on_step: Callable[[int], No
         on_step=lambda: on_step(len(cells)),
         adjustments=adjustments(setting),
         for_test=start.whole,
+        probes=_probing(setting, plan),
     )
-    return Trained(networks[0], history, plan.per_epoch, sets.train, start.whole)
+    return Trained(networks[0], history, plan.per_epoch, sets.train, sets.offset, start.whole)
+
+
+def _probing(setting: Setting, plan: Schedule) -> Probing:
+    probes = [make(options) for options in setting.probes.read] if setting.probes else []
+    return Probing(probes, frozenset(plan.probes))
 
 
 def _record(cell: Cell, k: int, trained: Trained, sha256: str, seconds: float) -> Record:
@@ -117,4 +139,22 @@ def _record(cell: Cell, k: int, trained: Trained, sha256: str, seconds: float) -
         epochs=tuple(int(step) // trained.per_epoch for step in history.steps),
         metrics={name: tuple(values[k].tolist()) for name, values in history.metrics.items()},
         seconds=seconds,
+        probes=_probed(k, history),
     )
+
+
+def _probed(k: int, history: History) -> dict[str, Probed]:
+    """Network k's readings by quantity."""
+    series: dict[str, list[tuple[int, Reading]]] = {}
+    for step, readings in history.readings:
+        for reading in readings:
+            series.setdefault(reading.quantity, []).append((step, reading))
+    return {
+        quantity: Probed(
+            steps=tuple(step for step, _ in read),
+            layers=read[0][1].layers,
+            at=read[0][1].at,
+            values=tuple(v for _, reading in read for v in reading.values[k].ravel().tolist()),
+        )
+        for quantity, read in series.items()
+    }

@@ -1,6 +1,8 @@
 """The table of normalisers."""
 
 from bnexp.nn.batchnorm import BatchNorm
+from bnexp.nn.centring import Centre
+from bnexp.nn.noisynorm import NoisyBatchNorm
 from bnexp.nn.registry import Registry
 from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from bnexp.nn.weightnorm import WeightNorm
@@ -14,5 +16,7 @@ NORMALISERS = Registry(
         "group": GroupNorm,
         "rms": RMSNorm,
         "weight": WeightNorm,
+        "centre": Centre,
+        "noisy_batch": NoisyBatchNorm,
     },
 )

@@ -11,7 +11,7 @@ import numpy as np
 
 from bnexp.config.loading import problems_error
 from bnexp.config.messages import Problem
-from bnexp.config.schema import Sweep
+from bnexp.config.sweeping import Sweep
 from bnexp.config.writing import flow
 from bnexp.config.yaml_text import Document, Path
 
@@ -87,12 +87,19 @@ def _axis(key: str, values: Any, path: Path, document: Document) -> Axis:
         raise problems_error([Problem(path, text)], document)
     with np.errstate(all="ignore"):
         try:
-            made = _SPACES[name](start, stop, number)
+            made = _made(name, (start, stop, number), key)
         except ValueError as error:
             text = f"no such range, expected ends on one side of 0, got {error}"
             raise problems_error([Problem(path, text)], document) from None
     numbers = tuple(float(value) for value in made)
     return Axis(key, numbers, numbers, path, spaced=True)
+
+
+def _made(name: str, ends: tuple[float, float, int], key: str) -> Any:
+    if name in _SPACES:
+        return _SPACES[name](*ends)
+    drawn = np.random.default_rng([*key.encode()]).uniform(*ends)  # each key its own numbers
+    return 10**drawn if name == "loguniform" else drawn
 
 
 def labels(values: Sequence[Any]) -> tuple[Label, ...]:

@@ -21,7 +21,7 @@ Chosen = Iterable[tuple[Axis, int]]
 def raw_setting(config: Config, chosen: Chosen) -> dict[str, Any]:
     """The setting before validation, with the chosen value of each axis."""
     document = config.document.value
-    raw: Any = {k: document[k] for k in ("data", "model", "train") if k in document}
+    raw: Any = {k: document[k] for k in ("data", "model", "train", "probes") if k in document}
     for axis, i in chosen:
         raw = _put(raw, (), tuple(axis.key.split(".")), axis.values[i], axis, config)
     return dict(raw)

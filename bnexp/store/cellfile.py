@@ -8,8 +8,9 @@ from dataclasses import asdict
 from typing import Any
 
 from bnexp.execution import Record
+from bnexp.execution.task import Probed
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Damaged(Exception):
@@ -45,4 +46,8 @@ def _record(fields: dict[str, Any]) -> Record:
     for name in ("steps", "epochs"):
         fields[name] = tuple(fields[name])
     fields["metrics"] = {name: tuple(values) for name, values in fields["metrics"].items()}
+    fields["probes"] = {
+        quantity: Probed(**{name: tuple(values) for name, values in read.items()})
+        for quantity, read in fields["probes"].items()
+    }
     return Record(**fields)

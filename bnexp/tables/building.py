@@ -10,6 +10,7 @@ import numpy as np
 from bnexp.config import Experiment
 from bnexp.execution import Record
 from bnexp.plan import Cell, Plan
+from bnexp.tables.probing import probe_table
 from bnexp.tables.results import Axis, Results, Table
 
 METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -35,6 +36,7 @@ def results(experiment: Experiment, plan: Plan, records: Mapping[str, Record]) -
             ["cell", "seed", *keys, "status", "diverged_at_step", *_summary_names(), "seconds"],
             [_summary(cell, record) for cell, record in pairs],
         ),
+        probes=probe_table(pairs, keys),
     )
 
 

@@ -32,6 +32,8 @@ def _field(name: str, row: Mapping[str, Any]) -> Any:
         return ""
     if not isinstance(value, float):
         return value
+    if name == "value":  # a probe's: not a number is what it read
+        return repr(value)
     # An accuracy is always a number, even of a network that diverged.
     measured = row.get(name.replace("_loss", "_accuracy"), value)
     return "" if math.isnan(measured) else repr(value)

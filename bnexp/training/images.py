@@ -23,13 +23,21 @@ def is_small(pixels: NDArray[np.uint8], dtype: DTypeLike) -> bool:
 class Images:
     """Pixels in [0, 1] and labels; `pixels` are bytes (n, ...), kept as they are where large.
 
-    A pixel is byte / 255 in float32 whatever `dtype` is, as in the book's loader.
+    A pixel is byte / 255 in float32 whatever `dtype` is, as in the book's loader, less the
+    `offset` of its place; pixels that are not bytes are numbers already.
     """
 
-    def __init__(self, pixels: NDArray[np.uint8], labels: Labels, dtype: DTypeLike) -> None:
+    def __init__(
+        self,
+        pixels: NDArray[Any],
+        labels: Labels,
+        dtype: DTypeLike,
+        offset: NDArray[np.float64] | None = None,
+    ) -> None:
         self.dtype = np.dtype(dtype)
         self.labels = labels
-        small = is_small(pixels, dtype)
+        self.offset = offset
+        small = pixels.dtype != np.uint8 or is_small(pixels, dtype)
         self._pixels: NDArray[Any] = self._numbers(pixels) if small else pixels
 
     @property
@@ -39,7 +47,7 @@ class Images:
 
     def first(self, number: int) -> Images:
         """The first images alone."""
-        return Images(self._pixels[:number], self.labels[:number], self.dtype)
+        return Images(self._pixels[:number], self.labels[:number], self.dtype, self.offset)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,6 +58,7 @@ class Images:
 
     def _numbers(self, pixels: NDArray[Any]) -> Array:
         if pixels.dtype != np.uint8:
-            return pixels
+            return pixels.astype(self.dtype, copy=False)
         numbers: Array = np.divide(pixels, np.float32(255), dtype=np.float32)
-        return numbers.astype(self.dtype, copy=False)
+        numbers = numbers.astype(self.dtype, copy=False)
+        return numbers if self.offset is None else numbers - self.offset.astype(self.dtype)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.nn import Array, Network, Optimiser, Parameters, SoftmaxCrossEntropy, State
+from bnexp.probes import Moment, Reading
 from bnexp.training.evaluation import evaluate, evaluation_state
 from bnexp.training.images import Images
+from bnexp.training.probing import UNPROBED, Probing
+from bnexp.training.streams import Peekable
 from bnexp.training.updating import UNADJUSTED, Adjustments, update
 
 Indices = NDArray[np.integer[Any]]
@@ -23,12 +26,13 @@ class History:
 
     `metrics` maps train_loss, train_accuracy and, with a test set, test_loss and test_accuracy to
     (K, E). `diverged_at` (K,) is the first step whose batch's loss, or after which an evaluated
-    training loss, was not finite; -1 for none.
+    training loss, was not finite; -1 for none. `readings` are the probes', with their steps.
     """
 
     steps: NDArray[np.int64]
     metrics: dict[str, NDArray[np.float64]]
     diverged_at: NDArray[np.int64]
+    readings: tuple[tuple[int, tuple[Reading, ...]], ...]
     parameters: tuple[Parameters, ...]
     state: tuple[State, ...]
 
@@ -44,6 +48,21 @@ class _Stack:
     parameters: tuple[Parameters, ...]
     state: tuple[State, ...]
     moments: list[State]
+
+    def moment(self, x: Array, labels: Indices, at: tuple[int, int]) -> Moment:
+        """What probes see before step `at` (of all), which is made with the batch x, labels."""
+
+        def advance() -> tuple[Parameters, ...]:
+            ahead = replace(
+                self,
+                parameters=_copied(self.parameters),
+                moments=list(_copied(self.moments)),
+            )
+            ahead.update(x, labels, at)
+            return ahead.parameters
+
+        lr = self.lr * self.lr.dtype.type(self.adjustments.schedule.factor(*at))
+        return Moment(self.network, self.parameters, self.state, x, labels, lr, advance)
 
     def update(self, x: Array, labels: Indices, at: tuple[int, int]) -> Array:
         """Step `at` (of all) on a batch (K or 1, N, ...); returns each network's loss before it."""
@@ -83,15 +102,18 @@ def train(
     on_step: Callable[[], None] = lambda: None,
     adjustments: Adjustments = UNADJUSTED,
     for_test: Callable[[Sequence[Parameters]], Sequence[Parameters]] = lambda trained: trained,
+    probes: Probing = UNPROBED,
 ) -> History:
     """Train K networks up to the last of the evaluation `points` (steps, 0 = before the first).
 
     `lr` is (K, 1, 1); each of `batches` is an index array (K, N), or (1, N) when all networks see
     the same one. `scored` are the training images that are evaluated, by default all. `for_test`
-    makes, of the trained parameters, those to score the test images with. The given parameters are
-    left as they are. Numbers that stop being finite are a result, never a warning.
+    makes, of the trained parameters, those to score the test images with. `probes` read, at their
+    steps, what the networks are before the next one. The given parameters are left as they are.
+    Numbers that stop being finite are a result, never a warning.
     """
-    copies = tuple({name: w.copy() for name, w in p.items()} for p in parameters)
+    copies = _copied(parameters)
+    drawn = Peekable(batches)
     stack = _Stack(
         network,
         optimiser,
@@ -104,19 +126,30 @@ def train(
     sets = {"train": scored or train_set, **({"test": test_set} if test_set else {})}
     diverged_at = np.full(lr.shape[0], -1)
     rows: list[dict[str, NDArray[np.float64]]] = []
-    evaluated = set(points)
+    readings = []
+    evaluated, last = set(points), points[-1]
     with np.errstate(all="ignore"):
-        for step in range(points[-1] + 1):
+        for step in range(last + 1):
             if step > 0:
-                losses = stack.update(*train_set.batch(next(batches)), (step, points[-1]))
+                losses = stack.update(*train_set.batch(drawn.take()), (step, last))
                 diverged_at[(diverged_at < 0) & ~np.isfinite(losses)] = step
                 on_step()
             if step in evaluated:
                 rows.append(_scores(stack, sets, train_set, batch_size, for_test))
                 finite = np.isfinite(rows[-1]["train_loss"])
                 diverged_at[(diverged_at < 0) & ~finite] = step
+            if step in probes.steps:
+                coming = (min(step + 1, last), last)
+                moment = stack.moment(*train_set.batch(drawn.peek()), coming)
+                readings.append((step, probes.read(moment)))
     metrics = {name: np.stack([row[name] for row in rows], axis=-1) for name in rows[0]}
-    return History(np.array(points), metrics, diverged_at, stack.parameters, stack.state)
+    return History(
+        np.array(points), metrics, diverged_at, tuple(readings), stack.parameters, stack.state
+    )
+
+
+def _copied(layers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    return tuple({name: array.copy() for name, array in layer.items()} for layer in layers)
 
 
 def _scores(

@@ -77,11 +77,32 @@ def book(
         row = [networks.get((place, i), stand_in) for i in range(plan.networks)]
         made[place] = (
             [network.init(random, shape) for network in row],
-            [random.choice(plan.images, plan.batch_size) for _ in range(plan.steps)],
+            [random.choice(plan.images, plan.batch_size) for _ in range(max(plan.steps, 1))],
         )
         if place + 1 == len(starts):
             starts.append(random.get_state())
     return [(made[place][0][which], iter(made[place][1])) for place, which, _ in wanted]
+
+
+class Peekable:
+    """Batches of which the next one can be seen before it is taken."""
+
+    def __init__(self, batches: Iterator[Indices]) -> None:
+        self._batches = batches
+        self._last: Indices | None = None
+        self._seen: Indices | None = None
+
+    def take(self) -> Indices:
+        self._last = next(self._batches) if self._seen is None else self._seen
+        self._seen = None
+        return self._last
+
+    def peek(self) -> Indices:
+        """The batch that `take` gives next; after the end of the stream the last one again."""
+        if self._seen is None:
+            self._seen = next(self._batches, self._last)
+        assert self._seen is not None, "a stream has at least one batch"
+        return self._seen
 
 
 def together(streams: Sequence[Iterator[Indices]]) -> Iterator[Indices]:

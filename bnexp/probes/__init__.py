@@ -1,0 +1,26 @@
+"""Probes: what can be recorded during training besides loss and accuracy.
+
+A probe is a frozen dataclass of options with one method, `read(moment)`, which gives readings of a
+stack of networks between two steps. It changes nothing: with and without probes a network's numbers
+are the same to the last bit. A new one is one class and one line in PROBES.
+"""
+
+from bnexp.nn import Registry
+from bnexp.probes.distributions import Histogram, Percentiles
+from bnexp.probes.landscape import Landscape
+from bnexp.probes.layers import Layers
+from bnexp.probes.moment import Moment, Probe, Reading, Site, sites
+from bnexp.probes.shift import CovariateShift
+
+PROBES = Registry(
+    "probe",
+    {
+        "layers": Layers,
+        "histogram": Histogram,
+        "percentiles": Percentiles,
+        "landscape": Landscape,
+        "covariate_shift": CovariateShift,
+    },
+)
+
+__all__ = ["PROBES", "Moment", "Probe", "Reading", "Site", "sites"]

@@ -1,0 +1,51 @@
+"""What probes read, as columns: one row a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bnexp.execution import Record
+from bnexp.execution.task import Probed
+from bnexp.plan import Cell
+from bnexp.tables.results import Table
+
+
+def probe_table(pairs: Sequence[tuple[Cell, Record]], keys: Sequence[str]) -> Table:
+    """Columns cell, seed, the swept keys, step, layer, quantity, at, value."""
+    blocks = [
+        (cell, quantity, read) for cell, record in pairs for quantity, read in record.probes.items()
+    ]
+    sizes = [len(read.values) for _, _, read in blocks]
+    columns: dict[str, Any] = {
+        "cell": _repeated([cell.id for cell, _, _ in blocks], sizes, object),
+        "seed": _repeated([cell.seed for cell, _, _ in blocks], sizes, np.int64),
+    }
+    for key in keys:
+        values = [cell.point[key] for cell, _, _ in blocks]
+        numbers = values and all(isinstance(value, int | float) for value in values)
+        columns[key] = _repeated(values, sizes, None if numbers else object)
+    places = [_places(read) for _, _, read in blocks]
+    columns["step"] = _joined([steps for steps, _, _ in places], np.int64)
+    columns["layer"] = _joined([layers for _, layers, _ in places], np.int64)
+    columns["quantity"] = _repeated([quantity for _, quantity, _ in blocks], sizes, object)
+    columns["at"] = _joined([at for _, _, at in places], np.float64)
+    columns["value"] = _joined([np.array(read.values) for _, _, read in blocks], np.float64)
+    return columns
+
+
+def _places(read: Probed) -> tuple[Any, Any, Any]:
+    """Step, layer and place of each of the values."""
+    grid = np.meshgrid(read.steps, read.layers, read.at, indexing="ij")
+    steps, layers, at = (axis.ravel() for axis in grid)
+    return steps, layers, at
+
+
+def _repeated(values: Sequence[Any], sizes: Sequence[int], dtype: Any) -> Any:
+    return np.repeat(np.array(values, dtype=dtype), np.array(sizes, dtype=np.int64))
+
+
+def _joined(parts: Sequence[Any], dtype: Any) -> Any:
+    return np.concatenate([np.empty(0, dtype), *parts]).astype(dtype)
