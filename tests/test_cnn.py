@@ -82,6 +82,7 @@ def test_it_learns_and_test_images_are_scored(cnn):
         "layer",
         {"kind": "group", "groups": 2},
         "rms",
+        "weight",
         "none",
     ],
 )

@@ -123,6 +123,19 @@ def hidden(random, w1, w2):
     return np.maximum(0, random.randn(200, 50) @ w1) @ w2
 
 
+def test_batchnorm_forward():
+    """The notebook's cell: means and deviations before, as it prints them, and after."""
+    random = np.random.RandomState(231)
+    x, w1, w2 = (random.randn(*shape) for shape in ((200, 50), (50, 60), (60, 3)))
+    a = np.maximum(0, x @ w1) @ w2
+    assert [f"{v:.3f}" for v in a.mean(axis=0)] == ["-2.381", "-13.180", "1.918"]
+    assert [f"{v:.3f}" for v in a.std(axis=0)] == ["27.185", "34.215", "37.686"]
+    for gamma, beta in ((np.ones(3), np.zeros(3)), (np.arange(1.0, 4), np.arange(11.0, 14))):
+        out, _ = F.batchnorm_forward(a, gamma, beta, {"mode": "train"})
+        np.testing.assert_allclose(out.mean(axis=0), beta, atol=1e-13)
+        np.testing.assert_allclose(out.std(axis=0), gamma, rtol=1e-7)
+
+
 def test_batchnorm_at_test_time_after_fifty_training_passes():
     """The notebook's cell, and the running statistics of its text, one update after another."""
     random = np.random.RandomState(231)

@@ -11,6 +11,8 @@ from bnexp.nn.initialisers import (
     Constant,
     GlorotUniform,
     HeUniform,
+    LecunUniform,
+    Lsuv,
     Orthogonal,
     Truncated,
     Uniform,
@@ -25,13 +27,15 @@ DISTRIBUTIONS = {  # variance for the fans, kurtosis
     He(): (lambda fan_in, fan_out: 2 / fan_in, NORMAL),
     GlorotUniform(): (lambda fan_in, fan_out: 2 / (fan_in + fan_out), FLAT),
     HeUniform(): (lambda fan_in, fan_out: 2 / fan_in, FLAT),
+    LecunUniform(): (lambda fan_in, fan_out: 1 / fan_in, FLAT),
+    HeUniform(slope=0.3, fan="out"): (lambda fan_in, fan_out: 2 / (1.09 * fan_out), FLAT),
     Uniform(0.3): (lambda fan_in, fan_out: 0.3**2 / 3, FLAT),
     # m4 / m2^2 of a standard normal cut at 2: with q = 4 pdf(2) / (2 cdf(2) - 1), m2 = 1 - q
     # and m4 = 3 m2 - 4 q = 1.416
     Truncated(0.05): (lambda fan_in, fan_out: 0.05**2, 2.366),
 }
 FANS = pytest.mark.parametrize("fans", [(600, 200), (200, 600)])
-OTHERS = {Orthogonal, Constant, Zeros}
+OTHERS = {Orthogonal, Lsuv, Constant, Zeros}
 
 
 def drawn(initialiser, fans, seed=0):
@@ -77,6 +81,8 @@ def test_every_initialiser_of_the_package_is_tested():
     [
         (GlorotUniform(), lambda fan_in, fan_out: np.sqrt(6 / (fan_in + fan_out))),
         (HeUniform(), lambda fan_in, fan_out: np.sqrt(6 / fan_in)),
+        (HeUniform(slope=5**0.5), lambda fan_in, fan_out: np.sqrt(1 / fan_in)),
+        (LecunUniform(), lambda fan_in, fan_out: np.sqrt(3 / fan_in)),
         (Uniform(0.3), lambda fan_in, fan_out: 0.3),
         (Truncated(0.05), lambda fan_in, fan_out: 2 * 0.05 / 0.87962566),
     ],
@@ -87,6 +93,54 @@ def test_bounded_weights_reach_their_bounds(initialiser, limit, fans):
     w = drawn(initialiser, fans)
     assert 0.999 * limit(*fans) < np.abs(w).max() <= limit(*fans) * (1 + 1e-8)
     assert 0.999 * limit(*fans) < -w.min()
+
+
+@pytest.mark.parametrize("kind", [Xavier, Glorot, LecunUniform, GlorotUniform])
+def test_a_gain_is_a_factor(kind):
+    expected = 1.7 * drawn(kind(), (30, 20))
+    np.testing.assert_allclose(drawn(kind(1.7), (30, 20)), expected, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("kind", [He, HeUniform])
+def test_a_slope_divides_and_the_fan_is_one_of_two(kind):
+    plain = drawn(kind(), (60, 20))
+    np.testing.assert_allclose(drawn(kind(slope=0.75), (60, 20)), plain / 1.25, rtol=1e-13)
+    np.testing.assert_allclose(drawn(kind(fan="out"), (60, 20)), plain * np.sqrt(3), rtol=1e-13)
+
+
+def test_the_limit_of_a_slope_of_the_root_of_5_for_a_convolution():
+    """1 / sqrt(fan_in) with a fan of 5 x 5 x 32: what PyTorch's layers start from."""
+    layer = Conv(64, 5, HeUniform(np.sqrt(5)))
+    w = layer.init(np.random.default_rng(0), (9, 9, 32))[1]["W"]
+    assert 0.999 < np.abs(w).max() * np.sqrt(800) <= 1 + 1e-12
+
+
+PYTORCH = {
+    Glorot(1.7): ("xavier_normal_", {"gain": 1.7}),
+    GlorotUniform(0.3): ("xavier_uniform_", {"gain": 0.3}),
+    LecunUniform(): ("kaiming_uniform_", {"nonlinearity": "linear"}),
+    Xavier(2**0.5): ("kaiming_normal_", {"nonlinearity": "relu"}),
+    He(0.5): ("kaiming_normal_", {"a": 0.5}),
+    He(0.5, "out"): ("kaiming_normal_", {"a": 0.5, "mode": "fan_out"}),
+    HeUniform(np.sqrt(5)): ("kaiming_uniform_", {"a": np.sqrt(5)}),
+    HeUniform(0.2, "out"): ("kaiming_uniform_", {"a": 0.2, "mode": "fan_out"}),
+}
+
+
+@pytest.mark.parametrize("initialiser", PYTORCH, ids=repr)
+@pytest.mark.parametrize("layer", ["dense", "conv"])
+def test_against_pytorch(initialiser, layer):
+    """Variances of two samples of 120,000 and more."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    torch.manual_seed(0)
+    if layer == "dense":
+        made, shape, weight = Dense(200, initialiser), (600,), torch.empty(200, 600)
+    else:
+        made, shape, weight = Conv(160, 5, initialiser), (9, 9, 32), torch.empty(160, 32, 5, 5)
+    w = made.init(np.random.default_rng(0), shape)[1]["W"]
+    name, options = PYTORCH[initialiser]
+    theirs = getattr(torch.nn.init, name)(weight, **options).numpy().astype(float)
+    assert w.var() == pytest.approx(theirs.var(), rel=6 * np.sqrt(2 * 2 / w.size))
 
 
 def test_truncation_keeps_the_standard_deviation():

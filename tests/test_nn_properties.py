@@ -24,6 +24,7 @@ from bnexp.nn import BatchNorm, Dense, Normal, Relu, SoftmaxCrossEntropy, mlp
 from bnexp.nn.conv import Conv
 from bnexp.nn.pooling import AveragePool, Flatten, GlobalAveragePool, MaxPool
 from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from bnexp.nn.weightnorm import WeightNorm
 
 SIZES = st.integers(1, 9)
 DTYPES = st.sampled_from(["float32", "float64"])
@@ -59,10 +60,13 @@ CONVS = st.builds(
 DROPOUTS = st.builds(
     nn.Dropout, st.sampled_from([0.0, 0.3, 0.9]), st.sampled_from(["inverted", "evaluation"])
 )
-ROW_LAYERS = st.one_of(DENSE, DROPOUTS, NORMS, SAMPLE_NORMS, ACTIVATIONS)
+NORMED = WeightNorm().around
+ROW_LAYERS = st.one_of(DENSE, DENSE.map(NORMED), DROPOUTS, NORMS, SAMPLE_NORMS, ACTIVATIONS)
 INSTANCE = st.builds(lambda affine: InstanceNorm(affine=affine), st.booleans())
 FLAT = st.sampled_from([GlobalAveragePool(), Flatten()])
-IMAGE_LAYERS = st.one_of(CONVS, POOLS, DROPOUTS, NORMS, SAMPLE_NORMS, INSTANCE, FLAT, ACTIVATIONS)
+IMAGE_LAYERS = st.one_of(
+    CONVS, CONVS.map(NORMED), POOLS, DROPOUTS, NORMS, SAMPLE_NORMS, INSTANCE, FLAT, ACTIVATIONS
+)
 quick = settings(max_examples=150, deadline=None)
 
 

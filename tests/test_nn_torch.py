@@ -10,6 +10,7 @@ from bnexp.nn import BatchNorm, Momentum, SoftmaxCrossEntropy
 from bnexp.training import train
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+torch.set_num_threads(1)  # small tensors: threads would only wait for each other
 
 F64 = {"dtype": torch.float64}
 

@@ -6,15 +6,34 @@ import numpy as np
 import pytest
 from numeric_cases import layer_start
 
-from bnexp.nn import SGD, BatchNorm, Dense, Glorot, He, Momentum, Normal, Relu, Sigmoid, Tanh
+from bnexp.nn import (
+    SGD,
+    BatchNorm,
+    Dense,
+    Glorot,
+    He,
+    Momentum,
+    Normal,
+    Relu,
+    Sigmoid,
+    Tanh,
+    Xavier,
+)
 from bnexp.nn.activations import Elu, Gelu, Identity, LeakyRelu
 from bnexp.nn.conv import Conv
-from bnexp.nn.initialisers import GlorotUniform, HeUniform, Truncated, Uniform
+from bnexp.nn.initialisers import (
+    GlorotUniform,
+    HeUniform,
+    Orthogonal,
+    Truncated,
+    Uniform,
+)
 from bnexp.nn.optimisers import AdaGrad, Adam, Nesterov, RMSprop
 from bnexp.nn.pooling import AveragePool, Flatten, GlobalAveragePool, MaxPool
 from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+torch.set_num_threads(1)  # small tensors: threads would only wait for each other
 
 F = torch.nn.functional
 SHAPE = (7, 6, 4)
@@ -87,8 +106,11 @@ PEERS = {
     Conv(5, 3, Normal(0.5), stride=2, padding=1): conv,
     Conv(2, 5, Normal(0.5), stride=2, padding=2, bias=False): conv,
     MaxPool(): max_pool,
+    MaxPool(2, 2, 1): max_pool,
+    MaxPool(3, 1): max_pool,
     MaxPool(3, 2, 1): max_pool,
     AveragePool(): average_pool,
+    AveragePool(2, 2, 1): average_pool,
     AveragePool(3, 2, 1): average_pool,
     GlobalAveragePool(): lambda layer, x, p: x.mean(dim=(2, 3)),
     Flatten(): lambda layer, x, p: channels_last(x).flatten(1),
@@ -188,6 +210,9 @@ INITIALISERS = [
     (Uniform(0.3), lambda w: init.uniform_(w, -0.3, 0.3)),
     (Glorot(), init.xavier_normal_),
     (GlorotUniform(), init.xavier_uniform_),
+    (Xavier(), lambda w: init.kaiming_normal_(w, nonlinearity="linear")),
+    (Orthogonal(), init.orthogonal_),
+    (Orthogonal(1.7), lambda w: init.orthogonal_(w, gain=1.7)),
     (He(), lambda w: init.kaiming_normal_(w, nonlinearity="relu")),
     (HeUniform(), lambda w: init.kaiming_uniform_(w, nonlinearity="relu")),
     (
@@ -208,5 +233,5 @@ def test_initialisers(initialiser, peer, layer):
     w = made.init(np.random.default_rng(0), shape)[1]["W"]
     theirs = peer(weight).numpy().astype(float)
     assert w.var() == pytest.approx(theirs.var(), rel=6 * np.sqrt(2 * 2 / w.size))
-    if not isinstance(initialiser, Normal | Glorot | He):
+    if not isinstance(initialiser, Normal | Xavier | Glorot | He | Orthogonal):
         assert np.abs(w).max() == pytest.approx(np.abs(theirs).max(), rel=1e-3)

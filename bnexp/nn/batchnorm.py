@@ -75,7 +75,8 @@ class BatchNorm:
     gradient: Literal["exact", "darknet"] = knob(
         "exact",
         doc="darknet: as its CPU code has it, 1e-5 inside the root and N for N - ddof whatever the "
-        "forward pass did; off by 3 to 5 % at N = 8 and by more where variances are small",
+        "forward pass did; off by 3 to 5 % at N = 8 and by more where variances are small. Of "
+        "batch statistics only: where an evaluation's are constants, the gradient is exact",
     )
 
     DIALECTS: ClassVar[dict[str, dict[str, Any]]] = {

@@ -12,6 +12,11 @@ from bnexp.nn.layer import Array, Generator, Shape
 from bnexp.nn.registry import Registry, knob
 
 
+def rounding(values: Array) -> float:
+    """A spread that rounding alone can make of equal values of this size."""
+    return float(64 * np.finfo(values.dtype).eps * np.abs(values).max())
+
+
 def _normal(std: float, generator: Generator, shape: Shape) -> Array:
     return cast(Array, std * generator.standard_normal(shape))
 
@@ -161,8 +166,9 @@ class Lsuv:
     def fitted(self, weights: Array, outputs: Callable[[Array], Array]) -> Array:
         """The weights scaled; outputs that do not vary leave them as they are."""
         for _ in range(self.MOST):
-            variance = float(outputs(weights).var())
-            if abs(variance - 1) < self.tolerance or not 0 < variance < np.inf:
+            y = outputs(weights)
+            variance = float(y.var())
+            if abs(variance - 1) < self.tolerance or not rounding(y) ** 2 < variance < np.inf:
                 break
             weights = weights / np.sqrt(variance)
         return weights

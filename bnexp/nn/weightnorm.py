@@ -14,6 +14,7 @@ import numpy as np
 
 from bnexp.nn.conv import Conv
 from bnexp.nn.dense import Dense, column_sums
+from bnexp.nn.initialisers import rounding
 from bnexp.nn.layer import Array, Generator, Parameters, Shape, State
 from bnexp.nn.registry import knob
 
@@ -91,7 +92,7 @@ class WeightNormed:
         y, _, _ = replace(self.layer, bias=False).forward({"W": direction}, {}, x, train=True)
         rows = y.reshape(len(y), -1, self.features)
         std = rows.std(axis=1, keepdims=True)
-        std = np.where(std > 0, std, 1.0)  # a unit that is constant has no scale
+        std = np.where(std > rounding(rows), std, 1.0)  # a unit that is constant has no scale
         fitted["length"] = length / std
         return {**fitted, "b": -rows.mean(axis=1, keepdims=True) / std} if "b" in fitted else fitted
 

@@ -1,0 +1,195 @@
+"""Batches of one, short batches, and what does not vary: defined, and finite."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numeric_cases import NORMS, arrays, layer_start, small_mlp, stacked
+
+from bnexp.nn import GroupNorm, InstanceNorm, LayerNorm, RMSNorm, SoftmaxCrossEntropy
+
+WITH_EPS = {name: norm for name, norm in NORMS.items() if norm.eps}
+BATCH_NORMS = pytest.mark.parametrize("name", WITH_EPS)
+SPATIAL = pytest.mark.parametrize("spatial", ["channel", "activation"])
+IMAGE = (4, 3, 2)
+
+
+def drawn(*shape, seed=0):
+    return np.random.default_rng((231, seed)).standard_normal(shape)
+
+
+def stepped(network, x):
+    """Losses (K, N), gradients and state after a step of one forward and one backward pass."""
+    parameters, state = stacked(network, len(x), x.shape[2:])
+    logits, caches, after = network.forward(parameters, state, x, train=True)
+    labels = np.zeros((1, x.shape[1]), np.int64)
+    losses, probabilities = SoftmaxCrossEntropy().per_sample(logits, labels)
+    dy = SoftmaxCrossEntropy().gradient(probabilities, labels)
+    return losses, network.backward(parameters, caches, dy), after
+
+
+@BATCH_NORMS
+def test_a_network_of_rows_in_a_batch_of_one(name):
+    """Its logits are the betas', whatever the image: nothing before the last norm learns."""
+    network, x = small_mlp(WITH_EPS[name]), drawn(2, 1, 6)
+    losses, made, after = stepped(network, x)
+    other, _, _ = stepped(network, x + drawn(2, 1, 6, seed=1))
+    np.testing.assert_array_equal(losses, other)
+    assert all(np.isfinite(a).all() for a in arrays([losses, made, after]))
+    assert max(np.abs(made[i][n]).max() for i in (0, 3) for n in ("W", "b")) < 1e-9
+    assert np.abs(made[-1]["b"]).max() > 0.1
+
+
+@BATCH_NORMS
+@SPATIAL
+def test_one_image_in_a_batch(name, spatial):
+    """Of each channel it has many numbers, of each activation one."""
+    norm = replace(WITH_EPS[name], spatial=spatial)
+    parameters, state = layer_start(norm, 2, IMAGE)
+    x, dy = drawn(2, 1, *IMAGE), drawn(2, 1, *IMAGE, seed=1)
+    y, cache, after = norm.forward(parameters, state, x, train=True)
+    dx, _ = norm.backward(parameters, cache, dy)
+    assert np.isfinite(dx).all()
+    if spatial == "channel":
+        rows = x.reshape(2, 12, 2)
+        np.testing.assert_array_equal(
+            y.reshape(rows.shape), norm.forward(parameters, state, rows, train=True)[0]
+        )
+        assert np.abs(dx).max() > 1e-3
+    else:
+        beta = parameters["beta"] if norm.affine else np.zeros((2, 1, 24))
+        np.testing.assert_array_equal(y.reshape(2, 1, -1), beta)
+        np.testing.assert_allclose(dx, 0, atol=1e-9)
+        np.testing.assert_array_equal(after["var"], 0)
+
+
+@BATCH_NORMS
+@pytest.mark.parametrize("shape", [(), (3, 2)], ids=["rows", "images"])
+def test_a_short_batch_counts_as_much_as_a_full_one(name, shape):
+    """The running average is over batches; each variance is over its own batch's N - ddof."""
+    norm = replace(WITH_EPS[name], evaluation="running", running_var=0.0, spatial="channel")
+    _, state = layer_start(norm, 1, (*shape, 4))
+    parameters = {n: np.ones((1, 1, 4)) for n in ("gamma", "beta")}
+    full, short = drawn(1, 10, *shape, 4), 1 + 2 * drawn(1, 3, *shape, 4, seed=1)
+    for x in (full, short):
+        _, _, state = norm.forward(parameters, state, x, train=True)
+    keep = norm.stat_decay
+    means, variances = zip(
+        *((a.mean(axis=0), a.var(axis=0, ddof=norm.running_ddof)) for a in rows(full, short)),
+        strict=True,
+    )
+    mean, var = norm.statistics(state)
+    weights = (1 - keep) * keep, 1 - keep
+    np.testing.assert_allclose(mean[0, 0], np.tensordot(weights, means, 1), rtol=1e-12)
+    np.testing.assert_allclose(var[0, 0], np.tensordot(weights, variances, 1), rtol=1e-12)
+
+
+def rows(*batches):
+    return (x.reshape(-1, x.shape[-1]) for x in batches)
+
+
+def slope_where_nothing_varies(norm):
+    """1 / sqrt(0 + eps), as the backward pass has it."""
+    if norm.gradient == "darknet":
+        return 1e-5**-0.5
+    return norm.eps ** (-0.5 if norm.eps_placement == "inside" else -1)
+
+
+def affine(norm, parameters):
+    return (parameters["gamma"], parameters["beta"]) if norm.affine else (np.ones(1), np.zeros(1))
+
+
+@BATCH_NORMS
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("spatial", "shape", "together"),
+    [
+        ("channel", (3,), (6, 3)),
+        ("channel", (4, 2, 3), (48, 3)),
+        ("activation", (4, 2, 3), (6, 24)),
+    ],
+    ids=["rows", "channel", "activation"],
+)
+def test_a_feature_that_does_not_vary(name, spatial, shape, together, dtype):
+    """y = beta and dx = gamma (dy - mean(dy)) / sqrt(eps), with what shares a statistic in rows."""
+    norm = replace(WITH_EPS[name], spatial=spatial)
+    parameters, state = layer_start(norm, 2, shape, dtype)
+    x, dy = (drawn(2, *together, seed=i).astype(dtype) for i in range(2))
+    x[..., 1] = -2
+    y, cache, after = norm.forward(parameters, state, x.reshape(2, 6, *shape), train=True)
+    dx, gradients = norm.backward(parameters, cache, dy.reshape(y.shape))
+    gamma, beta = affine(norm, parameters)
+    np.testing.assert_array_equal((y.reshape(x.shape) - beta)[..., 1], 0)
+    slope = gamma * slope_where_nothing_varies(norm) + 0 * x[:, :1]
+    expected = (slope * (dy - dy.mean(axis=1, keepdims=True)))[..., 1]
+    near = (1e-5 if dtype == "float32" else 1e-13) * np.abs(expected).max()
+    np.testing.assert_allclose(dx.reshape(x.shape)[..., 1], expected, rtol=0, atol=near)
+    assert all(np.isfinite(a).all() for a in arrays([dx, gradients, dict(after)]))
+    assert all(np.all(gradients[n][..., 1] == 0) for n in gradients if n == "gamma")
+
+
+@pytest.mark.parametrize("evaluation", ["running", "debiased", "population", "batch"])
+@BATCH_NORMS
+def test_a_feature_that_never_varied_is_finite_at_evaluation(name, evaluation):
+    """y = beta where it is what it was; elsewhere the difference over sqrt(eps)."""
+    norm = replace(WITH_EPS[name], evaluation=evaluation, stat_decay=0.0, running_var=0.0)
+    parameters, state = layer_start(norm, 2, (3,))
+    x = drawn(2, 6, 3)
+    x[..., 1] = -2
+    _, _, state = norm.forward(parameters, state, x, train=True)
+    gamma, beta = (np.broadcast_to(a, (2, 1, 3))[..., 1] for a in affine(norm, parameters))
+    y, _, _ = norm.forward(parameters, state, x, train=False)
+    np.testing.assert_allclose(y[..., 1] - beta, 0, atol=1e-9)
+    moved, cache, _ = norm.forward(parameters, state, x + 1e-3, train=False)
+    dx, _ = norm.backward(parameters, cache, drawn(2, 6, 3, seed=1))
+    assert np.isfinite(dx).all()
+    root = norm.eps**0.5 if norm.eps_placement == "inside" else norm.eps
+    expected = (0 if evaluation == "batch" else 1e-3) * gamma / root + 0 * y[..., 1]
+    np.testing.assert_allclose(moved[..., 1] - beta, expected, rtol=1e-9, atol=1e-8)
+
+
+def test_without_eps_a_feature_that_does_not_vary_is_lost_alone():
+    """0 / 0 is NaN, in its own feature and no other."""
+    norm = NORMS["no eps"]
+    parameters, state = layer_start(norm, 2, (3,))
+    x = drawn(2, 6, 3)
+    expected, _, _ = norm.forward(parameters, state, x, train=True)
+    x[..., 1] = -2
+    with np.errstate(all="ignore"):
+        y, _, _ = norm.forward(parameters, state, x, train=True)
+    assert np.isnan(y[..., 1]).all()
+    np.testing.assert_array_equal(y[..., [0, 2]], expected[..., [0, 2]])
+
+
+SAMPLE_NORMS = [
+    *(LayerNorm(), RMSNorm(), GroupNorm(groups=2), InstanceNorm(), InstanceNorm(affine=True)),
+    *(LayerNorm(affine=False), RMSNorm(affine=False), GroupNorm(groups=2, eps=0.1)),
+]
+
+
+@pytest.mark.parametrize("norm", SAMPLE_NORMS, ids=repr)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_sample_that_does_not_vary(norm, dtype):
+    """y = beta and dx = (g - mean(g)) / sqrt(eps) over each group, g = gamma dy; of a black image
+    for RMS norm, which subtracts no mean: y = 0 and dx = g / sqrt(eps)."""
+    shape = (3, 2, 4)
+    parameters, state = layer_start(norm, 2, shape, dtype)
+    x, dy = (drawn(2, 5, *shape, seed=i).astype(dtype) for i in range(2))
+    x[:, 1] = 2 * norm.centred
+    y, cache, _ = norm.forward(parameters, state, x, train=True)
+    dx, made = norm.backward(parameters, cache, dy)
+    gamma, beta = (
+        parameters[n].reshape(2, *(shape if parameters[n].shape[-1] == 24 else (1, 1, 4)))
+        if n in parameters
+        else np.full((1, 1, 1, 1), start)
+        for n, start in (("gamma", 1.0), ("beta", 0.0))
+    )
+    np.testing.assert_array_equal(y[:, 1], np.broadcast_to(beta, y[:, 1].shape))
+    parts = {LayerNorm: 1, RMSNorm: 1, GroupNorm: 2, InstanceNorm: 4}[type(norm)]
+    g = (gamma * dy[:, 1]).reshape(2, 6, parts, -1)
+    expected = (g - norm.centred * g.mean(axis=(1, 3), keepdims=True)) / np.sqrt(norm.eps)
+    near = (1e-5 if dtype == "float32" else 1e-13) * np.abs(expected).max()
+    np.testing.assert_allclose(dx[:, 1], expected.reshape(2, *shape), rtol=0, atol=near)
+    assert all(np.isfinite(a).all() for a in arrays([y, dx, made]))

@@ -1,0 +1,221 @@
+"""Weight normalisation: the paper's formulas, gradients, and what follows from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gradcheck import layer_errors, network_errors
+from numeric_cases import Case, bits, float_types, images, layer_start, one, stacked
+
+from bnexp.nn import (
+    SGD,
+    Conv,
+    Dense,
+    Flatten,
+    Network,
+    Normal,
+    SoftmaxCrossEntropy,
+    Tanh,
+    WeightNorm,
+)
+from bnexp.training import train
+from bnexp.training.updating import Adjustments, update
+
+LIMIT = 1e-7
+
+
+def normed(layer):
+    return WeightNorm().around(layer)
+
+
+CASES = {
+    "dense": (normed(Dense(4, Normal(0.5))), (6,)),
+    "dense without bias": (normed(Dense(4, Normal(0.5), bias=False)), (6,)),
+    "conv": (normed(Conv(4, 3, Normal(0.5), padding=1)), (5, 6, 2)),
+    "conv without bias": (normed(Conv(3, 2, Normal(0.5), stride=2, bias=False)), (5, 6, 2)),
+}
+cases = pytest.mark.parametrize("name", CASES)
+K = pytest.mark.parametrize("k", [1, 3])
+
+
+def effective(parameters, k):
+    """w = g v / ||v|| for each unit of network k."""
+    v, g = parameters["direction"][k], parameters["length"][k, 0]
+    columns = [g[j] * v[:, j] / np.sqrt(sum(v[:, j] ** 2)) for j in range(v.shape[1])]
+    return np.stack(columns, axis=1)
+
+
+@K
+@cases
+def test_against_the_papers_formulas(name, k):
+    """Equations 2 and 3: the plain layer with w, and its dL/dw turned into dg and dv."""
+    layer, shape = CASES[name]
+    parameters, state = layer_start(layer, k, shape)
+    x = np.random.default_rng(0).standard_normal((k, 5, *shape))
+    y, cache, _ = layer.forward(parameters, state, x, train=True)
+    dy = np.random.default_rng(1).standard_normal(y.shape)
+    dx, gradients = layer.backward(parameters, cache, dy)
+    plain = layer.layer
+    assert set(gradients) == {"direction", "length", *(["b"] if plain.bias else [])}
+    for i in range(k):
+        own = one(parameters, i)
+        own["W"] = effective(parameters, i)[None]
+        expected, inner, _ = plain.forward(own, {}, x[i : i + 1], train=True)
+        dx_i, plain_gradients = plain.backward(own, inner, dy[i : i + 1])
+        np.testing.assert_allclose(y[i], expected[0], rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(dx[i], dx_i[0], rtol=1e-12, atol=1e-13)
+        for j in range(plain.features):
+            dw, v = plain_gradients["W"][0, :, j], parameters["direction"][i, :, j]
+            norm, g = np.sqrt(sum(v**2)), parameters["length"][i, 0, j]
+            dg = sum(dw * v) / norm
+            dv = g / norm * dw - g * dg / norm**2 * v
+            assert gradients["length"][i, 0, j] == pytest.approx(dg, rel=1e-11)
+            np.testing.assert_allclose(gradients["direction"][i, :, j], dv, rtol=1e-10, atol=1e-12)
+        if plain.bias:
+            np.testing.assert_allclose(gradients["b"][i], plain_gradients["b"][0], rtol=1e-12)
+
+
+@K
+@cases
+def test_gradients(name, k):
+    layer, shape = CASES[name]
+    parameters, state = layer_start(layer, k, shape)
+    x = np.random.default_rng(k).standard_normal((k, 5, *shape))
+    errors = layer_errors(layer, parameters, state, x, np.random.default_rng(k))
+    assert set(errors) == {"x", *parameters}
+    assert max(errors.values()) < LIMIT
+
+
+@K
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kind", ["mlp", "cnn"])
+def test_gradients_of_networks(kind, bias, k):
+    """As the first layer, whose own gradients are all that is asked for, and inside."""
+    if kind == "mlp":
+        first, shape = (normed(Dense(7, Normal(0.7), bias)),), (6,)
+    else:
+        first, shape = (normed(Conv(3, 3, Normal(0.5), bias=bias)), Flatten()), (4, 5, 2)
+    inner = normed(Dense(5, Normal(0.7), bias))
+    network = Network((*first, Tanh(), inner, Tanh(), Dense(4, Normal(0.7))))
+    parameters, state = stacked(network, k, shape)
+    random = np.random.default_rng(k)
+    x, labels = random.standard_normal((k, 9, *shape)), random.integers(0, 4, (k, 9))
+    errors = network_errors(network, SoftmaxCrossEntropy(), parameters, state, x, labels, random)
+    assert len(errors) == 2 * (3 if bias else 2) + 2
+    assert max(errors.values()) < LIMIT
+
+
+@cases
+def test_the_gradient_of_a_direction_is_orthogonal_to_it(name):
+    layer, shape = CASES[name]
+    case = Case(layer, 3, 5, shape, np.float64)
+    dv, v = case.step()["direction"], case.parameters["direction"]
+    assert np.abs((v * dv).sum(axis=1)).max() < 1e-13 * np.abs(v * dv).sum(axis=1).max()
+
+
+@cases
+def test_the_length_of_a_direction_changes_nothing(name):
+    """Outputs and dg stay, dv is divided: a doubled v to the last bit."""
+    layer, shape = CASES[name]
+    case = Case(layer, 2, 5, shape, np.float64)
+    before = case.step()
+    case.parameters = {**case.parameters, "direction": 2 * case.parameters["direction"]}
+    after = case.step()
+    for part in ("y", "dx", "length", "eval"):
+        np.testing.assert_array_equal(after[part], before[part])
+    np.testing.assert_array_equal(after["direction"], before["direction"] / 2)
+
+
+@cases
+def test_a_start_from_the_drawn_weights(name):
+    """The same draws as the plain layer's, and its outputs."""
+    layer, shape = CASES[name]
+    parameters, state = stacked(Network((layer,)), 2, shape)
+    plain, _ = stacked(Network((layer.layer,)), 2, shape)
+    assert not layer.calibrates
+    np.testing.assert_array_equal(parameters[0]["direction"], plain[0]["W"])
+    x = np.random.default_rng(0).standard_normal((2, 5, *shape))
+    y, _, _ = layer.forward(parameters[0], state[0], x, train=True)
+    expected, _, _ = layer.layer.forward(plain[0], {}, x, train=True)
+    np.testing.assert_allclose(y, expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@cases
+def test_stacked_is_alone_and_keeps_its_type(name, dtype):
+    layer, shape = CASES[name]
+    case = Case(layer, 3, 5, shape, dtype)
+    whole = case.step()
+    assert float_types(whole) == {np.dtype(dtype)}
+    for k in range(3):
+        alone = case.step(k)
+        for part in ("y", "dx", "eval", *case.parameters):
+            assert bits(whole[part][k : k + 1]) == bits(alone[part])
+
+
+def test_l2_acts_on_the_lengths():
+    """lr * l2 * length less, and no step of a direction or a bias."""
+    parameters, _ = layer_start(CASES["dense"][0], 2, (6,))
+    made = {n: a.copy() for n, a in parameters.items()}
+    zeros = {n: np.zeros_like(a) for n, a in parameters.items()}
+    lr = np.array([0.1, 0.5])[:, None, None]
+    for adjustments in (Adjustments(l2=0.2), Adjustments(weight_decay=0.2)):
+        made = {n: a.copy() for n, a in parameters.items()}
+        gradients = [{n: a.copy() for n, a in zeros.items()}]
+        update(adjustments, SGD(), lr, [made], gradients, [SGD().init(made)], (1, 9))
+        np.testing.assert_allclose(
+            made["length"], parameters["length"] * (1 - 0.2 * lr), rtol=1e-14
+        )
+        for name in ("direction", "b"):
+            np.testing.assert_array_equal(made[name], parameters[name])
+
+
+def test_plain_descent_only_lengthens_the_directions():
+    """As dv is orthogonal to v, each step's square is added to that of the length."""
+    network = Network((normed(Dense(8, Normal(0.4))), Tanh(), Dense(4, Normal(0.4))))
+    set_ = images()
+    parameters, state = stacked(network, 2, (16,))
+    batches = iter(np.random.default_rng(1).integers(0, 40, (5, 2, 12)))
+    rates = np.full((2, 1, 1), 0.5)
+    history = train(network, SGD(), rates, parameters, state, batches, range(6), set_)
+    before, after = (
+        np.square(p[0]["direction"]).sum(axis=1) for p in (parameters, history.parameters)
+    )
+    assert (after > before).all()
+    assert (history.metrics["train_loss"][:, 5] < history.metrics["train_loss"][:, 0]).all()
+
+
+@pytest.mark.parametrize("name", ["dense", "conv"])
+def test_against_pytorch(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    layer, shape = CASES[name]
+    parameters, state = layer_start(layer, 2, shape)
+    x = np.random.default_rng(0).standard_normal((2, 5, *shape))
+    y, cache, _ = layer.forward(parameters, state, x, train=True)
+    dy = np.random.default_rng(1).standard_normal(y.shape)
+    dx, gradients = layer.backward(parameters, cache, dy)
+    images_ = name == "conv"
+    for k in range(2):
+        peer = torch.nn.Conv2d(2, 4, 3, padding=1) if images_ else torch.nn.Linear(6, 4)
+        peer = torch.nn.utils.parametrizations.weight_norm(peer.double(), dim=0)
+        g, v = peer.parametrizations.weight.original0, peer.parametrizations.weight.original1
+        last = (3, 3, 2, 4) if images_ else (6, 4)
+
+        def theirs(array, last=last):
+            return torch.tensor(array.reshape(last)).movedim(-1, 0).movedim(-1, 1)
+
+        with torch.no_grad():
+            v.copy_(theirs(parameters["direction"][k]))
+            g.copy_(torch.tensor(parameters["length"][k, 0]).reshape(g.shape))
+            peer.bias.copy_(torch.tensor(parameters["b"][k, 0]))
+        input_ = torch.tensor(x[k]).requires_grad_()
+        output = peer(input_.movedim(-1, 1)).movedim(1, -1)
+        output.backward(torch.tensor(dy[k]))
+        for ours, other in (
+            (y[k], output.detach()),
+            (dx[k], input_.grad),
+            (theirs(gradients["direction"][k]), v.grad),
+            (gradients["length"][k, 0], g.grad.reshape(-1)),
+            (gradients["b"][k, 0], peer.bias.grad),
+        ):
+            np.testing.assert_allclose(ours, other, rtol=1e-10, atol=1e-10)
