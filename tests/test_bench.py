@@ -1,4 +1,4 @@
-"""The benchmark: it measures what it says, and its plain program trains the same networks."""
+"""The benchmark: it measures what it says, and its programs train the same networks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,9 @@ from threadpoolctl import threadpool_limits
 import bnexp
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
-ROWS = ["floor32-1", "bnexp32-1", "bnexp64-1", "plain-1", "help"]
+SWEEP_ROWS = ["floor32-1", "bnexp32-1", "bnexp64-1", "plain-1", "help"]
+CONV_ROWS = ["cnn-bnexp", "cnn-numpy", "cnnbn-bnexp", "cnnbn-numpy", "cnn8-bnexp"]
+ROWS = [*SWEEP_ROWS, *CONV_ROWS]
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +52,19 @@ def test_each_row_has_a_positive_time(measured: tuple[str, dict[str, Any]]) -> N
     assert list(written["rows"]) == ROWS
     for name, row in written["rows"].items():
         assert row["best"] == row["median"] == row["seconds"][0] > 0
-        (line,) = [line for line in printed.splitlines() if line.startswith(name)]
-        assert f"{row['best']:.3f}" in line
+        (line,) = [line for line in printed.splitlines() if line.startswith(f"{name} ")]
+        steps = row["networks"] * row["steps"]
+        shown = 1000 * row["best"] / steps if name in CONV_ROWS else row["best"]
+        assert f"{shown:.3f}" in line
+    assert [written["rows"][name]["steps"] for name in CONV_ROWS] == [3] * 5
+
+
+def test_eight_networks_have_a_rate(measured: tuple[str, dict[str, Any]]) -> None:
+    printed, written = measured
+    row = written["rows"]["cnn8-bnexp"]
+    assert row["networks"] == 8
+    assert row["notes"]["networks_a_second"] == pytest.approx(8 / row["best"])
+    assert f"cnn8-bnexp: networks_a_second {8 / row['best']:.1f}" in printed
 
 
 def test_output_fits_80_columns_and_names_the_data(
@@ -85,6 +99,60 @@ def test_the_plain_program_gives_the_same_accuracies(peers: Any) -> None:
     np.testing.assert_array_equal(ours, plain)
 
 
+@pytest.fixture(scope="module")
+def losses(peers: Any) -> tuple[Any, list[list[float]]]:
+    """A ConvNet with batch norm and one without: bnexp's losses after steps 1, 2, 3 in float64."""
+    nets = peers("convnets").ConvNets((0.05,), (True, False), 3, "synthetic", seed=3)
+    settings = {"train.evaluate": [1, 2, 3], "train.precision": "float64"}
+    result = bnexp.run(bnexp.load_config(nets.base, nets.overrides() | settings))
+    return nets, result.metrics["train_loss"].reshape(2, 3).tolist()
+
+
+def test_the_plain_convnets_reach_the_same_losses(
+    peers: Any, losses: tuple[Any, list[list[float]]]
+) -> None:
+    nets, ours = losses
+    with threadpool_limits(1, "blas"):
+        made = [peers("im2col").prepare(replace(nets, steps=steps))() for steps in (1, 2, 3)]
+    assert len(np.unique(ours)) == 6
+    np.testing.assert_allclose(np.transpose(made), ours, rtol=1e-8)
+
+
+def test_the_convnets_in_pytorch_reach_the_same_losses(
+    peers: Any, losses: tuple[Any, list[list[float]]]
+) -> None:
+    pytest.importorskip("torch")
+    nets, ours = losses
+    assert peers("convtorch").prepare(nets, 1)() == pytest.approx([own[-1] for own in ours], 1e-4)
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_the_plain_convnets_gradients(peers: Any, norm: bool) -> None:
+    """Along a random direction in all parameters, against the loss's central difference."""
+    plain, im2col, convnets = peers("plain"), peers("im2col"), peers("convnets")
+    random = np.random.default_rng(5)
+    (one,) = convnets.draws(convnets.ConvNets((0.1,), (norm,), 1, "synthetic"))
+    layers, x = im2col.build(one), random.standard_normal((6, 1, 28, 28))
+    labels = random.integers(0, 10, 6)
+    plain.differentiate(layers, x, labels)
+    directions = [
+        (values, layer.gradients[name], random.standard_normal(values.shape))
+        for layer in layers
+        for name, values in layer.trained.items()
+    ]
+    slope = sum(float((gradient * d).sum()) for _, gradient, d in directions)
+
+    def moved(step: float) -> float:
+        for values, _, d in directions:
+            values += step * d
+        return im2col.loss(layers, x, labels, train=True)
+
+    difference = (moved(1e-8) - moved(-2e-8)) / 2e-8
+    assert len(directions) == (10 if norm else 6)
+    assert abs(slope) > 0.01
+    assert slope == pytest.approx(difference, rel=1e-5)
+
+
 def test_the_floor_is_every_product_and_no_other(
     peers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,10 +178,13 @@ def test_targets_are_judged_in_their_direction(peers: Any) -> None:
         return {"best": seconds, "median": seconds, "notes": {}}
 
     rows = {"bnexp32-2": row(2.0), "bnexp32-1": row(3.0), "floor32-2": row(1.6), "help": row(0.2)}
+    rows |= {"cnn-bnexp": row(1.0), "cnn-numpy": row(6.0), "cnn-torch": row(0.9)}
     judged = {target["what"]: target for target in peers("targets").judged(rows)}
-    assert len(judged) == 3
+    assert len(judged) == 5
     products = judged["bnexp / products, float32, 2 processes"]
     assert (products["best"], products["met"]) == (1.25, True)
     workers = judged["1 worker / 2 workers, float32"]
     assert (workers["best"], workers["met"]) == (1.5, False)
     assert judged["bnexp --help, seconds"]["met"] is False
+    assert judged["CNN, plain im2col / bnexp"]["met"] is True
+    assert judged["CNN, PyTorch / bnexp, 1 core"]["met"] is False

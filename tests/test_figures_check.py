@@ -110,7 +110,8 @@ def test_near_misses_are_suggested():
     assert unknown.startswith("figure.accuraci: unknown key, expected one of kind, axis, accuracy")
     assert unknown.endswith("did you mean 'accuracy'?")
     assert message("pannels") == [
-        "figure.kind: unknown kind, expected one of panels, scale, got 'pannels'; "
+        "figure.kind: unknown kind, expected one of panels, scale, curves, percentiles, "
+        "histograms, heatmap, landscape, depth, got 'pannels'; "
         "did you mean 'panels'?"
     ]
 

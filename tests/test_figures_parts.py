@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bnexp.errors import ConfigError
 from bnexp.figures import default_figures, draw
-from bnexp.figures.interval import band, t_quantile
+from bnexp.figures.interval import band
 from bnexp.figures.labels import symbol, value_label, value_text
 from bnexp.figures.selection import panel_axis
 from bnexp.tables.results import Axis

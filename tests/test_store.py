@@ -14,7 +14,7 @@ import bnexp
 from bnexp.errors import ConfigError, StoreError
 from bnexp.execution import Record
 from bnexp.store import RunDirectory
-from bnexp.store.cellfile import Damaged, decode, encode
+from bnexp.store.cellfile import FORMAT, Damaged, decode, encode
 from bnexp.store.files import write_whole
 
 RECORD = Record(
@@ -57,8 +57,9 @@ def test_a_truncated_file_is_noticed(length):
 def test_anothers_file_and_another_format_are_noticed():
     with pytest.raises(Damaged, match="another network's"):
         decode(encode(RECORD), "decaf")
-    with pytest.raises(Damaged, match="of format 3, this bnexp writes 2"):
-        decode(encode(RECORD).replace(b'"bnexp_cell": 1', b'"bnexp_cell": 3'), "c0ffee")
+    head, later = (f'"bnexp_cell": {number}'.encode() for number in (FORMAT, FORMAT + 1))
+    with pytest.raises(Damaged, match=f"of format {FORMAT + 1}, this bnexp writes {FORMAT}"):
+        decode(encode(RECORD).replace(head, later), "c0ffee")
 
 
 def test_a_second_run_trains_nothing_and_changes_no_table(small, tmp_path):

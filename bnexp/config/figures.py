@@ -1,21 +1,65 @@
-"""The options of each figure kind."""
+"""The options of each figure kind.
+
+A new kind is a class here, a member of `Figure`, and an entry of the table in bnexp.figures.kinds.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from bnexp.config.kinds import Strict
+from bnexp.config.kinds import Either, Strict
 from bnexp.config.messages import Problem, dotted, problem, real_path
 from bnexp.config.names import allowed
 from bnexp.errors import ConfigError
 
 Metric = Literal["train_accuracy", "train_loss", "test_accuracy", "test_loss"]
+Drawable = Literal["train_accuracy", "train_loss", "test_accuracy", "test_loss", "gap"]
+Column = Literal[
+    "final_train_accuracy", "final_train_loss", "final_test_accuracy", "final_test_loss",
+    "best_train_accuracy", "best_train_loss", "best_test_accuracy", "best_test_loss",
+]  # fmt: skip
 
 
-class Panels(Strict):
+def _rising(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] < pair[1]:
+        return pair
+    raise ValueError(pair)
+
+
+Layer = Annotated[int, Field(ge=0)]
+Step = Annotated[int, Field(ge=0)]
+One = bool | int | float | str
+Several = Annotated[tuple[One, ...], Field(strict=False, min_length=1)]
+Wanted = Annotated[One | Several, Either("a value of the swept key, or a list of values")]
+Numbers = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
+Limits = Annotated[
+    Annotated[tuple[float, float], Field(strict=False)],
+    AfterValidator(_rising),
+    Either("[low, high], the lower first"),
+]
+Layers = Annotated[
+    Layer | Annotated[tuple[Layer, ...], Field(strict=False, min_length=1)],
+    Either("a layer's number, or a list of numbers"),
+]
+Places = Annotated[float | Numbers, Either("a number, or a list of numbers")]
+Span = Annotated[tuple[Layer, Layer], Field(strict=False)]
+When = Annotated[Step | Literal["first", "last"], Either("a step, first or last")]
+
+LAYERS = "[first, last] layer that is drawn; default: all"
+WHEN = "the step that is drawn, or first or last: of those recorded by each network"
+LOG = "whether the y axis is logarithmic; default: where the numbers are far apart"
+
+
+class Drawn(Strict):
+    """What every figure has."""
+
+    kind: str
+
+
+class Panels(Drawn):
     """One panel for each value of an axis, a line for each method: the book's 4 x 4 figure."""
 
     kind: Literal["panels"]
@@ -23,7 +67,7 @@ class Panels(Strict):
     metric: Metric = Field("train_accuracy", description="what is drawn against the epoch")
 
 
-class Scale(Strict):
+class Scale(Drawn):
     """Final or best accuracy and final loss against a swept number, as CS231n draws them."""
 
     kind: Literal["scale"]
@@ -33,13 +77,134 @@ class Scale(Strict):
     accuracy: Literal["final", "best"] = Field("final", description="which accuracy is drawn")
 
 
-Figure = Annotated[Panels | Scale, Field(discriminator="kind")]
+class Chosen(Drawn):
+    """A figure of some of the networks."""
+
+    where: dict[str, Wanted] = Field(
+        {}, description="swept key -> the value or values that are drawn; numbers to 0.5 %"
+    )
 
 
-_NAMED: TypeAdapter[dict[str, Panels | Scale]] = TypeAdapter(dict[str, Figure])
+class Ruled(Chosen):
+    """A figure whose y axis can be set."""
+
+    limits: Limits | None = Field(None, description="[low, high] of the y axis")
+    log: bool | None = Field(None, description=LOG)
 
 
-def figure_options(kind: str, **options: Any) -> Panels | Scale:
+class Curves(Ruled):
+    """Metrics or what a probe read, against step or epoch: a line for each combination."""
+
+    kind: Literal["curves"]
+    metrics: Annotated[tuple[Drawable, ...], Field(strict=False, min_length=1)] | None = Field(
+        None,
+        description="what is drawn, a panel each; gap: training minus test accuracy. "
+        "Default: the accuracies",
+    )
+    quantity: str | None = Field(None, description="what a probe read, instead of metrics")
+    layer: Layers | None = Field(
+        None, description="of the quantity, a panel each; default: all that were recorded"
+    )
+    at: Places | None = Field(
+        None, description="places within the quantity, a panel each; default: all"
+    )
+    against: Literal["step", "epoch"] | None = Field(
+        None, description="x axis; default: epoch for metrics scored once an epoch, else step"
+    )
+    together: bool = Field(
+        False, description="training and test images in one panel, told apart by markers"
+    )
+    panel_axis: str | None = Field(
+        None, description="a swept key whose values get panels of their own; default: none"
+    )
+    smooth: bool = Field(
+        False, description="smooth each network's curve as the book does: Kaiser window of 11"
+    )
+
+
+class Percentiles(Chosen):
+    """Percentiles of one unit's activation input over training: Ioffe & Szegedy, figure 1."""
+
+    kind: Literal["percentiles"]
+    quantity: str = Field("percentile", description="what a probe read at several places")
+    layer: Layer | None = Field(None, description="default: the last that was recorded")
+    at: Numbers | None = Field(None, description="which percentiles; default: all recorded")
+    limits: Limits | None = Field(None, description="[low, high] of the y axes")
+
+
+class Histograms(Ruled):
+    """How a layer's numbers are distributed: a column a layer, as in the book's section 6.2."""
+
+    kind: Literal["histograms"]
+    quantity: str = Field("activation_density", description="shares in bins that a probe read")
+    layers: Span | None = Field(None, description=LAYERS)
+    step: When = Field("first", description=WHEN)
+
+
+class Heatmap(Chosen):
+    """One number of each network as colour over two swept keys, a map for each method."""
+
+    kind: Literal["heatmap"]
+    x: str | None = Field(
+        None, description="the swept key of the columns; default: the first but model.norm"
+    )
+    y: str | None = Field(None, description="the swept key of the rows; default: the next")
+    value: Column = Field("final_train_accuracy", description="a column of the summary")
+    limits: Limits | None = Field(None, description="[low, high] of the colours")
+
+
+class Landscape(Ruled):
+    """How far a quantity varies along the gradient, over training: Santurkar et al., figure 4."""
+
+    kind: Literal["landscape"]
+    quantity: str = Field("loss_along", description="what a probe read at several places or one")
+    layer: Layer | None = Field(None, description="default: the first that was recorded")
+    panel_axis: str | None = Field(
+        None, description="the swept key of the panels; default: the first but model.norm"
+    )
+
+
+class Law(Strict):
+    """What theory says: a rate of growth a layer, or the values themselves."""
+
+    label: str = Field(description="in the legend", min_length=1, max_length=80)
+    rate: float | None = Field(
+        None, description="the factor from one layer to the next, from where it is anchored", gt=0
+    )
+    values: Numbers | None = Field(None, description="one for each drawn layer")
+    where: dict[str, Wanted] = Field(
+        {}, description="the line that a rate starts from: swept key -> value; default: the first"
+    )
+
+
+class Depth(Ruled):
+    """A quantity of each layer against the layer's number: a line for each combination."""
+
+    kind: Literal["depth"]
+    quantity: str = Field(description="what a probe read of each layer")
+    step: When = Field("first", description=WHEN)
+    layers: Span | None = Field(None, description=LAYERS)
+    panel_axis: str | None = Field(
+        None, description="a swept key whose values get panels of their own; default: none"
+    )
+    law: tuple[Law, ...] = Field(
+        (), description="lines of theory, thin and black", strict=False, max_length=4
+    )
+    backwards: bool = Field(
+        False, description="laws start at the last layer and grow towards the first: gradients"
+    )
+
+
+Figure = Annotated[
+    Panels | Scale | Curves | Percentiles | Histograms | Heatmap | Landscape | Depth,
+    Field(discriminator="kind"),
+]
+
+
+_NAMED: TypeAdapter[dict[str, Figure]] = TypeAdapter(dict[str, Figure])
+
+
+def figure_options(kind: str, **options: Any) -> Drawn:
     """The validated options of one figure; ConfigError says all that is wrong with them."""
     data = {"figure": {"kind": kind, **options}}
     try:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from math import cos, pi, sin, sqrt, tan
 
 import numpy as np
 from numpy.typing import NDArray
 
-LEVEL = 0.95
+from bnexp.tables.interval import t_quantile
 
 Floats = NDArray[np.float64]
 
@@ -48,25 +46,3 @@ def pooled(bands: Iterable[Band]) -> Band:
 
 def _quantiles(n: NDArray[np.int64]) -> Floats:
     return np.array([t_quantile(int(k) - 1) if k > 1 else np.nan for k in n])
-
-
-@cache
-def t_quantile(freedom: int, level: float = LEVEL) -> float:
-    """The t with P(|T| <= t) = `level` for Student's T with `freedom` >= 1 degrees of freedom."""
-    low, high = 0.0, pi / 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        below = _probability(middle, freedom) < level
-        low, high = (middle, high) if below else (low, middle)
-    return sqrt(freedom) * tan(low)
-
-
-def _probability(angle: float, freedom: int) -> float:
-    """P(|T| <= sqrt(freedom) tan(angle)): Abramowitz and Stegun, 26.7.3 (odd) and 26.7.4 (even)."""
-    odd = freedom % 2
-    total, term = 0.0, cos(angle) if odd else 1.0
-    for power in range(odd, freedom - 1, 2):
-        total += term
-        term *= (power + 1) / (power + 2) * cos(angle) ** 2
-    total *= sin(angle)
-    return 2 / pi * (angle + total) if odd else total
