@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from bnexp import nn
+from bnexp.asked import labels_of, pixels_of
 from bnexp.config import Config, load_config
 from bnexp.config.schema import Mlp, Setting
 from bnexp.data.places import data_folder
 from bnexp.errors import ConfigError
-from bnexp.execution.building import blank
+from bnexp.execution.building import blank, check_shapes
 from bnexp.execution.task import dataset, train_cells
 from bnexp.nn.loss import Labels
 from bnexp.plan import Cell, make_plan
@@ -48,16 +51,22 @@ class Model:
         Whole numbers are bytes from 0 to 255, other numbers pixels in [0, 1]. Raises ConfigError
         for images of another size.
         """
-        made: NDArray[np.floating] = logits_of(
-            self.network, self.parameters, self.state, self._images(images)
-        )[0]
+        given = pixels_of(images, self.shape)
+        if not len(given):
+            return np.zeros((0, self.classes), self.setting.train.precision)
+        pixels = self._images(given, np.zeros(len(given), np.int64))
+        with _as_in_a_run():
+            made: NDArray[np.floating] = logits_of(
+                self.network, self.parameters, self.state, pixels
+            )[0]
         return made
 
     def probabilities(self, images: Any) -> NDArray[np.floating]:
         """The softmax of the logits, (n, classes); takes what `logits` takes."""
         logits = self.logits(images)
-        shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        made: NDArray[np.floating] = shares / shares.sum(axis=-1, keepdims=True)
+        with np.errstate(all="ignore"):
+            shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+            made: NDArray[np.floating] = shares / shares.sum(axis=-1, keepdims=True)
         return made
 
     def predict(self, images: Any) -> NDArray[np.int64]:
@@ -67,35 +76,21 @@ class Model:
 
     def score(self, images: Any, labels: Any) -> dict[str, float]:
         """Mean cross-entropy in nats and accuracy in [0, 1] on labelled images."""
-        labels = np.asarray(labels)
-        if labels.shape != (len(images),):
-            raise ConfigError(
-                f"labels: expected one for each of {len(images)} images, got {labels.shape}"
-            )
-        scores = evaluate(self.network, self.parameters, self.state, self._images(images, labels))
+        pixels = pixels_of(images, self.shape)
+        made = self._images(pixels, labels_of(labels, len(pixels), self.classes))
+        with _as_in_a_run():
+            scores = evaluate(self.network, self.parameters, self.state, made)
         return {"loss": float(scores.loss[0]), "accuracy": float(scores.accuracy[0])}
 
-    def _images(self, images: Any, labels: Labels | None = None) -> Images:
-        pixels = np.asarray(images)
-        size = int(np.prod(self.shape))
-        if pixels.ndim < 2 or pixels[:1].size != size * min(len(pixels), 1):
-            raise ConfigError(
-                f"images: expected {size} pixels each, (n, {', '.join(map(str, self.shape))}), "
-                f"got {pixels.shape}"
-            )
-        if np.issubdtype(pixels.dtype, np.integer):
-            pixels = pixels.astype(np.uint8)
-        else:
-            pixels = pixels.astype(self.setting.train.precision)
+    def _images(self, pixels: NDArray[Any], labels: Labels) -> Images:
+        """As in training: binary, as rows, less the mean image."""
         if self.setting.data.pixels == "binary":
-            pixels = np.where(pixels >= (128 if pixels.dtype == np.uint8 else 128 / 255), 1.0, 0.0)
-        rows = isinstance(self.setting.model, Mlp)
-        pixels = pixels.reshape(len(pixels), *((size,) if rows else self.shape))
-        labels = np.zeros(len(pixels), np.int64) if labels is None else labels
-        numbers = Images(pixels, labels, self.setting.train.precision)
-        if self.offset is None:
-            return numbers
-        return Images(numbers.batch(slice(None))[0] - self.offset, labels, numbers.dtype)
+            black = 128 if pixels.dtype == np.uint8 else 128 / 255
+            pixels = np.where(pixels >= black, np.uint8(255), np.uint8(0))
+        if isinstance(self.setting.model, Mlp):
+            pixels = pixels.reshape(len(pixels), -1) if len(pixels) else pixels
+        with np.errstate(over="ignore"):
+            return Images(pixels, labels, self.setting.train.precision, self.offset)
 
 
 def fit(
@@ -113,15 +108,17 @@ def fit(
     cell = _chosen(config, point or {}, seed)
     setting = cell.setting
     loaded = dataset(setting.data.name, data_folder(Path(data_dir) if data_dir else None))
-    trained = train_cells((cell,), loaded)
-    history = trained.history
-    state = evaluation_state(
-        trained.network,
-        history.parameters,
-        history.state,
-        trained.images,
-        setting.train.batch_size,
-    )
+    check_shapes(setting, loaded)
+    with _as_in_a_run():
+        trained = train_cells((cell,), loaded)
+        history = trained.history
+        state = evaluation_state(
+            trained.network,
+            history.parameters,
+            history.state,
+            trained.images,
+            setting.train.batch_size,
+        )
     return Model(
         setting,
         cell.seed,
@@ -131,6 +128,13 @@ def fit(
         tuple(state),
         trained.offset,
     )
+
+
+@contextmanager
+def _as_in_a_run() -> Iterator[None]:
+    """One BLAS thread, as a product's last bits depend on their number; diverging is a result."""
+    with threadpool_limits(1, "blas"), np.errstate(all="ignore"):
+        yield
 
 
 def _chosen(config: Config, point: Mapping[str, Any], seed: int | None) -> Cell:

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
-from bnexp import nn
-from bnexp.config.schema import Mlp, Setting, refresh
+from bnexp.config.kinds import Strict
+from bnexp.config.messages import dotted
+from bnexp.config.rules import MAX_WEIGHTS, problems
+from bnexp.config.schema import Count, Mlp, Seed, Setting, refresh
 from bnexp.config.writing import plain
-from bnexp.errors import ConfigError, StoreError
+from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.execution.building import blank
 from bnexp.model import Model
 from bnexp.store.files import read, write_whole
 
 FORMAT = 1
 HEADER = "bnexp_network"
+MOST_CLASSES = 256  # labels are bytes
+
+T = TypeVar("T", bound=BaseModel)
 
 
 def save_model(model: Model, path: str | Path) -> Path:
@@ -36,7 +41,8 @@ def save_model(model: Model, path: str | Path) -> Path:
         "classes": model.classes,
     }
     content = io.BytesIO()
-    arrays = _arrays(model)
+    arrays = {**_named("parameters", model.parameters), **_named("state", model.state)}
+    arrays |= {} if model.offset is None else {"offset": model.offset}
     np.savez(content, allow_pickle=False, **{HEADER: np.array(json.dumps(about))}, **arrays)
     write_whole(Path(path), content.getvalue())
     return Path(path)
@@ -53,18 +59,38 @@ def load_model(path: str | Path) -> Model:
     if content is None:
         raise StoreError(f"{path}: no such file, expected one that save_model wrote")
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            about = _header(file, path)
-            model = _empty(about, path)
-            return _filled(model, file, path)
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        arrays = _arrays(content)
+        return _filled(_header(arrays, path), arrays, path)
+    except BnexpError:
+        raise
+    except Exception as error:  # zipfile, numpy, its tokenizer and json raise of many kinds
         raise StoreError(f"{path}: damaged, expected what save_model wrote: {error}") from None
 
 
-def _header(file: Any, path: Path) -> Mapping[str, Any]:
-    if HEADER not in getattr(file, "files", ()):
+def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays by name. Each is read whole, which is what compares its checksum; packed ones,
+    which could be of any size, are none of `save_model`'s."""
+    arrays = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        entries = file.infolist()
+        packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+        if packed or sum(entry.file_size for entry in entries) > len(content):
+            raise ValueError("larger unpacked than packed")
+        for entry in entries:
+            raw = io.BytesIO(file.read(entry))
+            array = np.lib.format.read_array(raw, allow_pickle=False)
+            if raw.read(1):
+                raise ValueError(f"{entry.filename}: longer than its shape")
+            arrays[entry.filename.removesuffix(".npy")] = array
+    return arrays
+
+
+def _header(arrays: Mapping[str, NDArray[Any]], path: Path) -> Mapping[str, Any]:
+    if HEADER not in arrays:
         raise StoreError(f"{path}: not a network, expected an npz file that save_model wrote")
-    about = json.loads(str(file[HEADER]))
+    about = json.loads(str(arrays[HEADER]))
+    if type(about) is not dict:
+        raise ValueError("its header is no mapping")
     if about["format"] != FORMAT:
         raise StoreError(
             f"{path}: of format {about['format']}, this bnexp reads {FORMAT}; train it again, or "
@@ -73,60 +99,88 @@ def _header(file: Any, path: Path) -> Mapping[str, Any]:
     return dict(about)
 
 
-def _empty(about: Mapping[str, Any], path: Path) -> Model:
-    """The network that the header describes, all its numbers 0."""
+class About(Strict):
+    """What the header says but for the setting."""
+
+    seed: Seed
+    shape: Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=3)]
+    classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)]
+
+
+def _filled(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], path: Path) -> Model:
+    """The network that the header describes, its numbers those of the file."""
     refresh()
+    about = dict(header)
+    del about["format"]
+    setting = _valid(Setting, about.pop("setting"), f"{path}: setting")
+    facts = _valid(About, about, str(path))
+    if broken := problems(setting, "independent"):
+        raise ConfigError(f"{path}: setting: {dotted(broken[0].path)}: {broken[0].text}")
+    given = {name: array for name, array in arrays.items() if name != HEADER}
+    rows = (math.prod(facts.shape),) if isinstance(setting.model, Mlp) else facts.shape
+    precision, made = np.dtype(setting.train.precision), []
+    shape = rows
+    for i, layer in enumerate(blank(setting, facts.classes).layers):
+        if math.prod(shape) > MAX_WEIGHTS:
+            raise ValueError("too large")
+        shape, *parts = layer.init(np.random.default_rng(0), shape)
+        made.append(
+            tuple(
+                {
+                    name: _taken(given, f"{part}/{i}/{name}", array, precision, path)
+                    for name, array in own.items()
+                }
+                for part, own in zip(("parameters", "state"), parts, strict=True)
+            )
+        )
+    offset = _offset(setting, given, rows, path)
+    if given:
+        raise StoreError(f"{path}: {min(given)}: not expected")
+    parameters, state = (tuple(part) for part in zip(*made, strict=True))
+    return Model(setting, facts.seed, facts.shape, facts.classes, parameters, state, offset)
+
+
+def _offset(
+    setting: Setting, given: dict[str, NDArray[Any]], shape: tuple[int, ...], path: Path
+) -> NDArray[np.float64] | None:
+    if setting.data.pixels != "centred":
+        return None
+    array = given.pop("offset", None)
+    if array is None or (array.shape, array.dtype) != (shape, np.dtype(np.float64)):
+        raise StoreError(f"{path}: offset: missing or of another shape, expected {shape} float64")
+    return array
+
+
+def _valid(schema: type[T], values: Any, place: str) -> T:
     try:
-        setting = Setting.model_validate(about["setting"])
+        return schema.model_validate(values)
     except ValidationError as error:
         wrong = error.errors()[0]
         key = ".".join(map(str, wrong["loc"]))
-        raise ConfigError(f"{path}: setting: {key}: {wrong['msg']}") from None
-    shape = tuple(int(side) for side in about["shape"])
-    rows = (int(np.prod(shape)),) if isinstance(setting.model, Mlp) else shape
-    classes = int(about["classes"])
-    start = blank(setting, classes).init(np.random.default_rng(0), rows)
-    parameters, state = (nn.stack([part], setting.train.precision) for part in start)
-    offset = np.zeros(rows) if setting.data.pixels == "centred" else None
-    return Model(setting, int(about["seed"]), shape, classes, parameters, state, offset)
+        raise ConfigError(f"{place}: {key}: {wrong['msg']}") from None
 
 
-def _filled(model: Model, file: Any, path: Path) -> Model:
-    wanted = _arrays(model)
-    given = set(file.files) - {HEADER}
-    if given != set(wanted):
-        odd = sorted(given ^ set(wanted))[0]
-        raise StoreError(f"{path}: {odd}: {'not expected' if odd in given else 'missing'}")
-    arrays = {name: file[name] for name in wanted}
-    for name, array in arrays.items():
-        expected = wanted[name]
-        if (array.shape, array.dtype) != (expected.shape, expected.dtype):
-            raise StoreError(
-                f"{path}: {name}: does not fit, expected {expected.shape} {expected.dtype}, "
-                f"got {array.shape} {array.dtype}"
-            )
-    return replace(
-        model,
-        parameters=_unnamed("parameters", model.parameters, arrays),
-        state=_unnamed("state", model.state, arrays),
-        offset=arrays.get("offset"),
-    )
-
-
-def _arrays(model: Model) -> dict[str, NDArray[Any]]:
-    offset = {} if model.offset is None else {"offset": model.offset}
-    layers = {**_named("parameters", model.parameters), **_named("state", model.state)}
-    return {**layers, **offset}
+def _taken(
+    given: dict[str, NDArray[Any]],
+    name: str,
+    start: NDArray[Any],
+    precision: np.dtype[Any],
+    path: Path,
+) -> NDArray[Any]:
+    """The file's array of that name, of the shape and the type that training gives it."""
+    array = given.pop(name, None)
+    if array is None:
+        raise StoreError(f"{path}: {name}: missing")
+    dtype = precision if np.issubdtype(start.dtype, np.floating) else start.dtype
+    shape = (1, *start.shape)
+    if (array.shape, array.dtype) != (shape, dtype):
+        raise StoreError(
+            f"{path}: {name}: does not fit, expected {shape} {dtype}, "
+            f"got {array.shape} {array.dtype}"
+        )
+    return array
 
 
 def _named(part: str, layers: tuple[Mapping[str, Any], ...]) -> dict[str, NDArray[Any]]:
     """`parameters/3/gamma`: the arrays of each layer under one flat name."""
     return {f"{part}/{i}/{name}": a for i, own in enumerate(layers) for name, a in own.items()}
-
-
-def _unnamed(
-    part: str, layers: tuple[Mapping[str, Any], ...], arrays: Mapping[str, NDArray[Any]]
-) -> tuple[dict[str, NDArray[Any]], ...]:
-    return tuple(
-        {name: arrays[f"{part}/{i}/{name}"] for name in own} for i, own in enumerate(layers)
-    )

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from model_cases import CNN, ONE, SHORT
+
+import bnexp
 
 SMALL = """\
 name: small
@@ -46,3 +49,15 @@ def config_file(tmp_path: Path) -> Callable[[str], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def fit(small, config_file):
+    """A model of small.yaml or of the CNN, with changes."""
+
+    def make(kind="mlp", **changes):
+        keys = {key.replace("__", "."): value for key, value in changes.items()}
+        path, given = (small, SHORT) if kind == "mlp" else (config_file(CNN), {})
+        return bnexp.fit(bnexp.load_config(path, {**ONE, **given, **keys}))
+
+    return make

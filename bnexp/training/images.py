@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,8 @@ class Images:
         self.dtype = np.dtype(dtype)
         self.labels = labels
         self.offset = offset
-        small = pixels.dtype != np.uint8 or is_small(pixels, dtype)
-        self._pixels: NDArray[Any] = self._numbers(pixels) if small else pixels
+        self._kept = pixels.dtype != np.uint8 or is_small(pixels, dtype)
+        self._pixels: NDArray[Any] = self._numbers(pixels) if self._kept else pixels
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -47,18 +48,22 @@ class Images:
 
     def first(self, number: int) -> Images:
         """The first images alone."""
-        return Images(self._pixels[:number], self.labels[:number], self.dtype, self.offset)
+        if not self._kept:
+            return Images(self._pixels[:number], self.labels[:number], self.dtype, self.offset)
+        made = copy(self)
+        made._pixels, made.labels = self._pixels[:number], self.labels[:number]
+        return made
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, indices: Any) -> tuple[Array, Labels]:
         """Numbers and labels at `indices`, an index array or a slice."""
-        return self._numbers(self._pixels[indices]), self.labels[indices]
+        pixels = self._pixels[indices]
+        return pixels if self._kept else self._numbers(pixels), self.labels[indices]
 
     def _numbers(self, pixels: NDArray[Any]) -> Array:
-        if pixels.dtype != np.uint8:
-            return pixels.astype(self.dtype, copy=False)
-        numbers: Array = np.divide(pixels, np.float32(255), dtype=np.float32)
-        numbers = numbers.astype(self.dtype, copy=False)
+        if pixels.dtype == np.uint8:
+            pixels = np.divide(pixels, np.float32(255), dtype=np.float32)
+        numbers: Array = pixels.astype(self.dtype, copy=False)
         return numbers if self.offset is None else numbers - self.offset.astype(self.dtype)

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Write the README's gallery and the page of all claims from results/reference/.
+
+scripts/gallery.py            rewrite both
+scripts/gallery.py --check    status 1 where they are not what the references say
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bnexp.cli.listing import origin
+from bnexp.config import document
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE, README, PAGE = (
+    ROOT / "results" / "reference",
+    ROOT / "README.md",
+    ROOT / "results" / "reference" / "README.md",
+)
+BEGIN, END = "<!-- gallery: written by scripts/gallery.py -->", "<!-- end of the gallery -->"
+# The figures that the README shows: experiment, figure, and what is to be seen.
+FIGURES = (
+    ("ioffe_figure1", "curves", "The paper's figure 1(a) on MNIST"),
+    ("dialects", "scale", "Six dialects of batch norm at eight weight scales"),
+    ("landscape", "landscape", "The loss along the gradient at four learning rates"),
+    ("gradient_growth", "depth", "Gradients explode through batch norm as theory says"),
+)
+WORDS = ("supported", "refuted", "undecided")
+
+
+def experiments() -> list[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]:
+    """Name, configuration and claims of each reference, by source and name."""
+    found = []
+    for folder in sorted(path.parent for path in REFERENCE.glob("*/config.yaml")):
+        values = document.read(folder / "config.yaml").value
+        path = folder / "claims.json"
+        claims = json.loads(path.read_text())["claims"] if path.is_file() else []
+        found.append((folder.name, values, claims))
+    return sorted(found, key=lambda one: (origin(str(one[1].get("source", ""))), one[0]))
+
+
+def readme_section() -> str:
+    return "\n".join([BEGIN, "", *_figures(), *_table(), "", *_total(), "", END])
+
+
+def _figures() -> Iterator[str]:
+    there = [one for one in FIGURES if (REFERENCE / one[0] / "figures" / f"{one[1]}.png").is_file()]
+    if not there:
+        return
+    cells = [
+        f"**`{name}`** {text}<br>![{text}](results/reference/{name}/figures/{kind}.png)"
+        for name, kind, text in there
+    ]
+    yield "| | |\n|---|---|"
+    for i in range(0, len(cells), 2):
+        yield f"| {' | '.join(cells[i : i + 2])} |"
+    yield ""
+
+
+def _table() -> Iterator[str]:
+    yield "| experiment | question | source | claims: supported / refuted / undecided |"
+    yield "|---|---|---|---|"
+    for name, values, claims in experiments():
+        counts = " / ".join(str(_count(claims, word)) for word in WORDS) if claims else ""
+        source = origin(str(values.get("source", "")))
+        yield f"| [`{name}`](results/reference/{name}) | {values['title']} | {source} | {counts} |"
+
+
+def _total() -> Iterator[str]:
+    every = [claim for _, _, claims in experiments() for claim in claims]
+    counts = ", ".join(f"{_count(every, word)} {word}" for word in WORDS if _count(every, word))
+    yield (
+        f"{len(experiments())} experiments, {len(every)} claims: {counts}. Every claim with its "
+        "numbers stands in [results/reference](results/reference/README.md); "
+        "`scripts/reproduce_all.py` runs them all again and says which verdicts changed."
+    )
+
+
+def page() -> str:
+    lines = [
+        "# What holds on MNIST, and what does not",
+        "",
+        "Written by `scripts/gallery.py` from the references in this folder, which",
+        "`scripts/reproduce_all.py` makes. Each estimate is a mean over seeds with its 95 % t-interval",
+        "at the point that is nearest to failing; intervals are not corrected for the number of points.",
+    ]
+    for name, values, claims in experiments():
+        lines += ["", f"## [`{name}`]({name}): {values['title']}", "", str(values["source"]), ""]
+        lines += [
+            f"- **{claim['verdict']}**: {claim['says']} {_numbers(claim)}" for claim in claims
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _numbers(claim: Mapping[str, Any]) -> str:
+    return f"*{claim['summary']}*" if claim.get("summary") else ""
+
+
+def _count(claims: Sequence[Mapping[str, Any]], word: str) -> int:
+    return sum(claim["verdict"] == word for claim in claims)
+
+
+def written() -> dict[Path, str]:
+    """The files as they should be."""
+    text = README.read_text()
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return {README: head + readme_section() + tail, PAGE: page()}
+
+
+def main(arguments: Sequence[str]) -> None:
+    wrong = [path for path, text in written().items() if _read(path) != text]
+    if "--check" in arguments:
+        names = ", ".join(str(path.relative_to(ROOT)) for path in wrong)
+        sys.exit(f"not as the references say: {names}; run scripts/gallery.py" if wrong else 0)
+    for path, text in written().items():
+        path.write_text(text)
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.is_file() else ""
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
