@@ -162,7 +162,7 @@ def _chosen(config: Config, point: Mapping[str, Any], seed: int | None) -> Cell:
 
 
 def _same(label: Any, value: Any) -> bool:
-    """Equal, a number also where only its first 9 digits were written."""
+    """Equal, a number also where only its first digits were written: within 0.5 %."""
     if isinstance(label, float) and isinstance(value, int | float):
-        return bool(np.isclose(label, value, rtol=1e-9, atol=0))
+        return bool(np.isclose(label, value, rtol=5e-3, atol=0))
     return bool(label == value)

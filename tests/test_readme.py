@@ -79,13 +79,17 @@ def test_its_message_is_what_is_said(tmp_path, monkeypatch):
 
 
 def test_its_python_runs(tmp_path, monkeypatch):
-    first, second, third = blocks("python")
-    short = '"train.epochs": 5, "data.name": "synthetic", "sweep.model.init.std": [0.1]'
+    first, model, second, third = blocks("python")
+    short = '"train.epochs": 5, "data.name": "synthetic", "sweep.model.init.std": [0.0464]'
     script = tmp_path / "script.py"
-    script.write_text(first.replace('"train.epochs": 5', short) + second)
-    result = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    model = model.replace('"mnist-5k"', '"synthetic"')
+    script.write_text(first.replace('"train.epochs": 5', short) + model + second)
+    command = [sys.executable, script]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert result.stderr == ""
-    accuracy, is_small = result.stdout.splitlines()
+    accuracy, asked, is_small = result.stdout.splitlines()
+    assert asked.endswith("(3, 10)")
+    assert (tmp_path / "digits.npz").stat().st_size > 300_000
     assert 0.1 < float(accuracy) <= 1
     assert is_small == "True"
     monkeypatch.setattr(INITIALISERS, "_classes", dict(INITIALISERS))
