@@ -138,8 +138,8 @@ def test_evaluation_changes_nothing():
 
 def test_on_step_is_called_once_a_step():
     calls = []
-    run(points=(0, 2, 5), on_step=lambda: calls.append(1))
-    assert len(calls) == 5
+    run(points=(0, 2, 5), on_step=lambda snapshot: calls.append(snapshot().step))
+    assert calls == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("optimiser", [SGD(), Momentum()])

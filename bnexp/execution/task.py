@@ -114,7 +114,7 @@ def _train(cells: tuple[Cell, ...], loaded: Dataset, on_step: Callable[[int], No
         sets.test,
         sets.scored,
         setting.train.batch_size,
-        on_step=lambda: on_step(len(cells)),
+        on_step=lambda snapshot: on_step(len(cells)),
         adjustments=adjustments(setting),
         for_test=start.whole,
         probes=_probing(setting, plan),

@@ -2,6 +2,6 @@
 
 from bnexp.training.evaluation import evaluate, logits_of
 from bnexp.training.images import Images
-from bnexp.training.loop import History, train
+from bnexp.training.loop import History, Snapshot, train
 
-__all__ = ["History", "Images", "evaluate", "logits_of", "train"]
+__all__ = ["History", "Images", "Snapshot", "evaluate", "logits_of", "train"]

@@ -21,6 +21,24 @@ Indices = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """A stack of K networks after `step`: all that its further course depends on.
+
+    Arrays have the stack axis first; those without axes are the same for every network. `metrics`
+    are (K, E) of the evaluations so far, `readings` the probes' so far. The batches made so far are
+    not in it: their stream is drawn again up to `step`. It is good until the next step is made.
+    """
+
+    step: int
+    parameters: tuple[Parameters, ...]
+    state: tuple[State, ...]
+    moments: tuple[State, ...]
+    metrics: Mapping[str, NDArray[np.float64]]
+    diverged_at: NDArray[np.int64]
+    readings: tuple[tuple[int, tuple[Reading, ...]], ...]
+
+
+@dataclass(frozen=True)
 class History:
     """What a stack of K networks leaves: E evaluations and the final parameters and state.
 
@@ -99,53 +117,88 @@ def train(
     test_set: Images | None = None,
     scored: Images | None = None,
     batch_size: int = 100,
-    on_step: Callable[[], None] = lambda: None,
+    on_step: Callable[[Callable[[], Snapshot]], None] = lambda snapshot: None,
     adjustments: Adjustments = UNADJUSTED,
     for_test: Callable[[Sequence[Parameters]], Sequence[Parameters]] = lambda trained: trained,
     probes: Probing = UNPROBED,
+    start: Snapshot | None = None,
 ) -> History:
     """Train K networks up to the last of the evaluation `points` (steps, 0 = before the first).
 
     `lr` is (K, 1, 1); each of `batches` is an index array (K, N), or (1, N) when all networks see
     the same one. `scored` are the training images that are evaluated, by default all. `for_test`
     makes, of the trained parameters, those to score the test images with. `probes` read, at their
-    steps, what the networks are before the next one. The given parameters are left as they are.
-    Numbers that stop being finite are a result, never a warning.
+    steps, what the networks are before the next one. After each step `on_step` is given what makes
+    a snapshot; `start` is one to go on from, with the same bits as without a stop. The given
+    parameters are left as they are. Numbers that stop being finite are a result, never a warning.
     """
-    copies = _copied(parameters)
-    drawn = Peekable(batches)
+    if start is None:
+        copies = _copied(parameters)
+        moments = tuple(optimiser.init(p) for p in copies)
+        start = Snapshot(-1, copies, tuple(state), moments, {}, np.full(len(lr), -1), ())
     stack = _Stack(
-        network,
-        optimiser,
-        adjustments,
-        lr,
-        copies,
-        tuple(state),
-        [optimiser.init(p) for p in copies],
-    )
+        network, optimiser, adjustments, lr,
+        _copied(start.parameters), start.state, list(_copied(start.moments)),
+    )  # fmt: skip
     sets = {"train": scored or train_set, **({"test": test_set} if test_set else {})}
-    diverged_at = np.full(lr.shape[0], -1)
-    rows: list[dict[str, NDArray[np.float64]]] = []
-    readings = []
-    evaluated, last = set(points), points[-1]
+    course = _Course(
+        {name: list(values.T) for name, values in start.metrics.items()},
+        start.diverged_at.copy(),
+        list(start.readings),
+    )
+    evaluated, last, drawn = set(points), points[-1], Peekable(batches)
+    for _ in range(start.step):
+        drawn.take()
     with np.errstate(all="ignore"):
-        for step in range(last + 1):
+        for step in range(start.step + 1, last + 1):
             if step > 0:
-                losses = stack.update(*train_set.batch(drawn.take()), (step, last))
-                diverged_at[(diverged_at < 0) & ~np.isfinite(losses)] = step
-                on_step()
+                course.judge(step, stack.update(*train_set.batch(drawn.take()), (step, last)))
             if step in evaluated:
-                rows.append(_scores(stack, sets, train_set, batch_size, for_test))
-                finite = np.isfinite(rows[-1]["train_loss"])
-                diverged_at[(diverged_at < 0) & ~finite] = step
+                course.score(step, _scores(stack, sets, train_set, batch_size, for_test))
             if step in probes.steps:
                 coming = (min(step + 1, last), last)
                 moment = stack.moment(*train_set.batch(drawn.peek()), coming)
-                readings.append((step, probes.read(moment)))
-    metrics = {name: np.stack([row[name] for row in rows], axis=-1) for name in rows[0]}
+                course.readings.append((step, probes.read(moment)))
+            if step > 0:
+                on_step(lambda step=step: course.snapshot(step, stack))  # type: ignore[misc]
+    end = course.snapshot(last, stack)
     return History(
-        np.array(points), metrics, diverged_at, tuple(readings), stack.parameters, stack.state
+        np.array(points),
+        dict(end.metrics),
+        end.diverged_at,
+        end.readings,
+        end.parameters,
+        end.state,
     )
+
+
+@dataclass
+class _Course:
+    """What is recorded on the way."""
+
+    metrics: dict[str, list[NDArray[np.float64]]]
+    diverged_at: NDArray[np.int64]
+    readings: list[tuple[int, tuple[Reading, ...]]]
+
+    def judge(self, step: int, losses: Array) -> None:
+        """Note which networks' losses are not finite for the first time."""
+        self.diverged_at[(self.diverged_at < 0) & ~np.isfinite(losses)] = step
+
+    def score(self, step: int, row: Mapping[str, NDArray[np.float64]]) -> None:
+        for name, values in row.items():
+            self.metrics.setdefault(name, []).append(values)
+        self.judge(step, row["train_loss"])
+
+    def snapshot(self, step: int, stack: _Stack) -> Snapshot:
+        return Snapshot(
+            step,
+            stack.parameters,
+            stack.state,
+            tuple(stack.moments),
+            {name: np.stack(values, axis=-1) for name, values in self.metrics.items()},
+            self.diverged_at,
+            tuple(self.readings),
+        )
 
 
 def _copied(layers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
