@@ -18,6 +18,7 @@ import numpy as np
 from bnexp.nn.dense import column_sums
 from bnexp.nn.layer import Array, Generator, Parameters, Shape, State
 from bnexp.nn.registry import knob
+from bnexp.nn.rowwise import rowwise
 
 
 class Cache(NamedTuple):
@@ -111,14 +112,14 @@ class BatchNorm:
     ) -> tuple[Array, Cache, State]:
         mean = column_sums(x)
         mean /= x.shape[-2]
-        centred = x - mean
+        centred = rowwise(np.subtract, x, mean)
         squares = column_sums(centred * centred)
         var = squares / self._count(x, self.ddof)
         inverse = self._inverse(var)
         scale = inverse * parameters["gamma"] if self.affine else inverse
-        y = centred * scale
+        y = rowwise(np.multiply, centred, scale)
         if self.affine:
-            y += parameters["beta"]
+            rowwise(np.add, y, parameters["beta"], out=y)
         state = self._averaged(state, mean, squares / self._count(x, self.running_ddof))
         return y, Cache(centred, var, inverse, scale), state
 
@@ -146,9 +147,9 @@ class BatchNorm:
         if self.gradient == "darknet":
             cache, count = self._as_darknet(cache, gamma), rows.shape[-2]
         along = self._times_slope(along, cache) * (gamma / count)
-        dx = rows * cache.scale
-        dx -= np.multiply(cache.centred, along, out=product)
-        dx -= cache.scale * total / rows.shape[-2]
+        dx = rowwise(np.multiply, rows, cache.scale)
+        dx -= rowwise(np.multiply, cache.centred, along, out=product)
+        rowwise(np.subtract, dx, cache.scale * total / rows.shape[-2], out=dx)
         return _like(dx, dy), gradients
 
     def _gradients(self, along: Array, inverse: Array, total: Array) -> dict[str, Array]:

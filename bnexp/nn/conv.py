@@ -9,6 +9,7 @@ import numpy as np
 
 from bnexp.nn.dense import column_sums, fitted, times_transposed
 from bnexp.nn.layer import Array, Generator, Initialiser, Parameters, Shape, State
+from bnexp.nn.rowwise import rowwise
 from bnexp.nn.windows import Window
 
 
@@ -47,7 +48,7 @@ class Conv:
         patches = self.window.patches(x)  # once for the whole stack where x is shared
         y = np.matmul(patches, parameters["W"])  # (K, N * OH * OW, features)
         if self.bias:
-            y += parameters["b"]
+            rowwise(np.add, y, parameters["b"], out=y)
         places = self.window.places(x.shape[2:])
         return y.reshape(len(y), x.shape[1], *places, -1), (patches, x.shape), state
 

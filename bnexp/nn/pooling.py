@@ -53,11 +53,15 @@ class MaxPool(Pool):
         framed, y = cache
         dx = np.zeros((len(dy), *framed.shape[1:]), framed.dtype)
         left = np.ones(y.shape, bool)  # windows whose largest has not been met yet
+        apart = self.stride >= self.size  # a pixel is in one window, with nothing to be added to
         for view, out in zip(self.window.slices(framed), self.window.slices(dx), strict=True):
             here = view == y
             here &= left
             left ^= here
-            out += dy * here
+            if apart:
+                out[...] = dy * here
+            else:
+                out += dy * here
         return self.window.unframed(dx), {}
 
 

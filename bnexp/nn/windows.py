@@ -60,6 +60,9 @@ class Window:
         """Every window as a row, (K, N * OH * OW, kh * kw * C)."""
         views = list(self.slices(self.framed(x)))
         k, n, height, width, channels = views[0].shape
+        if channels == 1:  # a number at a time is slow to copy; made transposed, it is runs of OW
+            columns = np.stack([view[..., 0] for view in views], axis=1)
+            return columns.reshape(k, len(views), -1).swapaxes(1, 2)
         made = np.empty((k, n, height, width, len(views), channels), x.dtype)
         for i, view in enumerate(views):
             made[..., i, :] = view
