@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
 import math
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -14,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
+from bnexp import npz
 from bnexp.config.kinds import Strict
 from bnexp.config.messages import dotted
 from bnexp.config.rules import MAX_WEIGHTS, problems
@@ -21,11 +19,11 @@ from bnexp.config.schema import Count, Mlp, Seed, Setting, refresh
 from bnexp.config.writing import plain
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.execution.building import blank
+from bnexp.files import read, write_whole
 from bnexp.model import Model
-from bnexp.store.files import read, write_whole
 
 FORMAT = 1
-HEADER = "bnexp_network"
+KIND = "bnexp_network"
 MOST_CLASSES = 256  # labels are bytes
 
 T = TypeVar("T", bound=BaseModel)
@@ -40,11 +38,9 @@ def save_model(model: Model, path: str | Path) -> Path:
         "shape": model.shape,
         "classes": model.classes,
     }
-    content = io.BytesIO()
     arrays = {**_named("parameters", model.parameters), **_named("state", model.state)}
     arrays |= {} if model.offset is None else {"offset": model.offset}
-    np.savez(content, allow_pickle=False, **{HEADER: np.array(json.dumps(about))}, **arrays)
-    write_whole(Path(path), content.getvalue())
+    write_whole(Path(path), npz.encode(KIND, about, arrays))
     return Path(path)
 
 
@@ -58,45 +54,13 @@ def load_model(path: str | Path) -> Model:
     content = read(path)
     if content is None:
         raise StoreError(f"{path}: no such file, expected one that save_model wrote")
+    header, arrays = npz.decode(KIND, FORMAT, content, path)
     try:
-        arrays = _arrays(content)
-        return _filled(_header(arrays, path), arrays, path)
+        return _filled(header, arrays, path)
     except BnexpError:
         raise
-    except Exception as error:  # zipfile, numpy, its tokenizer and json raise of many kinds
+    except Exception as error:  # a layer's init may raise of many kinds
         raise StoreError(f"{path}: damaged, expected what save_model wrote: {error}") from None
-
-
-def _arrays(content: bytes) -> dict[str, NDArray[Any]]:
-    """The arrays by name. Each is read whole, which is what compares its checksum; packed ones,
-    which could be of any size, are none of `save_model`'s."""
-    arrays = {}
-    with zipfile.ZipFile(io.BytesIO(content)) as file:
-        entries = file.infolist()
-        packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-        if packed or sum(entry.file_size for entry in entries) > len(content):
-            raise ValueError("larger unpacked than packed")
-        for entry in entries:
-            raw = io.BytesIO(file.read(entry))
-            array = np.lib.format.read_array(raw, allow_pickle=False)
-            if raw.read(1):
-                raise ValueError(f"{entry.filename}: longer than its shape")
-            arrays[entry.filename.removesuffix(".npy")] = array
-    return arrays
-
-
-def _header(arrays: Mapping[str, NDArray[Any]], path: Path) -> Mapping[str, Any]:
-    if HEADER not in arrays:
-        raise StoreError(f"{path}: not a network, expected an npz file that save_model wrote")
-    about = json.loads(str(arrays[HEADER]))
-    if type(about) is not dict:
-        raise ValueError("its header is no mapping")
-    if about["format"] != FORMAT:
-        raise StoreError(
-            f"{path}: of format {about['format']}, this bnexp reads {FORMAT}; train it again, or "
-            "use the bnexp that wrote it"
-        )
-    return dict(about)
 
 
 class About(Strict):
@@ -116,7 +80,7 @@ def _filled(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], path: Pa
     facts = _valid(About, about, str(path))
     if broken := problems(setting, "independent"):
         raise ConfigError(f"{path}: setting: {dotted(broken[0].path)}: {broken[0].text}")
-    given = {name: array for name, array in arrays.items() if name != HEADER}
+    given = dict(arrays)
     rows = (math.prod(facts.shape),) if isinstance(setting.model, Mlp) else facts.shape
     precision, made = np.dtype(setting.train.precision), []
     shape = rows

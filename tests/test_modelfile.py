@@ -104,7 +104,7 @@ def test_files_that_are_no_network(tmp_path, kept):
     np.save(one, np.zeros(3))
     for content in (b"", b"text\n", pickle.dumps([1]), one.getvalue()):
         refused(content, "damaged")
-    refused({"a": np.zeros(3)}, "not a network")
+    refused({"a": np.zeros(3)}, "of another kind, expected a bnexp_network file")
     whole = npz(arrays)
     for length in range(0, len(whole), len(whole) // 30):
         refused(whole[:length])

@@ -15,7 +15,7 @@ from bnexp.errors import ConfigError, StoreError
 from bnexp.execution import Record
 from bnexp.store import RunDirectory
 from bnexp.store.cellfile import FORMAT, Damaged, decode, encode
-from bnexp.store.files import write_whole
+from bnexp.files import write_whole
 
 RECORD = Record(
     cell="c0ffee",

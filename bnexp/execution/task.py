@@ -16,21 +16,23 @@ from bnexp.config.kinds import make
 from bnexp.config.schema import Setting
 from bnexp.data import Dataset
 from bnexp.execution.building import adjustments, network
+from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.inputs import inputs
 from bnexp.execution.schedule import Schedule, schedule
 from bnexp.execution.starting import draw
 from bnexp.plan import Cell
 from bnexp.probes import Reading
-from bnexp.training import History, Images, train
+from bnexp.training import History, Images, Snapshot, train
 from bnexp.training.probing import Probing
 
 
 @dataclass(frozen=True)
 class Task:
-    """A stack's cells, and the folder of the data files where one is given."""
+    """A stack's cells, the folder of the data files if one is given, and where checkpoints go."""
 
     cells: tuple[Cell, ...]
     data_dir: Path | None = None
+    checkpoints: Checkpoints | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def train_task(task: Task, on_step: Callable[[int], None] = lambda networks: Non
     """Train the task's cells as one stack; `on_step` hears how many networks made one step."""
     started = time.perf_counter()
     loaded = dataset(task.cells[0].setting.data.name, task.data_dir)
-    trained = train_cells(task.cells, loaded, on_step)
+    trained = train_cells(task.cells, loaded, on_step, task.checkpoints)
     seconds = (time.perf_counter() - started) / len(task.cells)
     return [_record(cell, k, trained, loaded.sha256, seconds) for k, cell in enumerate(task.cells)]
 
@@ -87,14 +89,29 @@ class Trained:
 
 
 def train_cells(
-    cells: tuple[Cell, ...], loaded: Dataset, on_step: Callable[[int], None] = lambda networks: None
+    cells: tuple[Cell, ...],
+    loaded: Dataset,
+    on_step: Callable[[int], None] = lambda networks: None,
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
-    """Train cells of one structure side by side."""
+    """Train cells of one structure side by side, from their checkpoints where there are some."""
     with np.errstate(all="ignore"):  # a weight or a rate that overflows is a result
-        return _train(cells, loaded, on_step)
+        return _train(cells, loaded, on_step, checkpoints)
 
 
-def _train(cells: tuple[Cell, ...], loaded: Dataset, on_step: Callable[[int], None]) -> Trained:
+def _train(
+    cells: tuple[Cell, ...],
+    loaded: Dataset,
+    on_step: Callable[[int], None],
+    checkpoints: Checkpoints | None,
+) -> Trained:
+    keep = checkpoints.keeper(cells, loaded.sha256) if checkpoints else None
+
+    def after_step(snapshot: Callable[[], Snapshot]) -> None:
+        on_step(len(cells))
+        if keep:
+            keep(snapshot)
+
     setting = cells[0].setting
     dtype = np.dtype(setting.train.precision)
     plan = schedule(cells[0], len(loaded.train_labels))
@@ -114,10 +131,11 @@ def _train(cells: tuple[Cell, ...], loaded: Dataset, on_step: Callable[[int], No
         sets.test,
         sets.scored,
         setting.train.batch_size,
-        on_step=lambda snapshot: on_step(len(cells)),
+        on_step=after_step,
         adjustments=adjustments(setting),
         for_test=start.whole,
         probes=_probing(setting, plan),
+        start=checkpoints.load(cells, loaded.sha256) if checkpoints else None,
     )
     return Trained(networks[0], history, plan.per_epoch, sets.train, sets.offset, start.whole)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bnexp.config.kinds import identity
@@ -38,6 +38,14 @@ def make_stacks(cells: Iterable[Cell], workers: int = 1, size: int | None = None
         groups.setdefault(structure(cell), []).append(cell)
     ordered = sorted(groups.values(), key=lambda group: group[0].setting.model.norm is None)
     return [stack for group in ordered for stack in _split(group, workers, size)]
+
+
+def stacks_by_step(cells: Iterable[Cell], made: Mapping[str, int], workers: int = 1) -> list[Stack]:
+    """Stacks of cells that have made the same number of steps; the least trained ones first."""
+    groups: dict[int, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(made[cell.id], []).append(cell)
+    return [stack for step in sorted(groups) for stack in make_stacks(groups[step], workers)]
 
 
 def _split(group: Sequence[Cell], workers: int, size: int | None) -> list[Stack]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from bnexp import files
 from bnexp.errors import StoreError
 from bnexp.execution import Record
+from bnexp.execution.checkpoints import Checkpoints
 from bnexp.plan import Cell
-from bnexp.store import files
 from bnexp.store.cellfile import Damaged, decode, encode
 
 
@@ -46,10 +47,15 @@ class RunDirectory:
             if record.status != "failed":
                 files.write_whole(self._cell(record.cell), encode(record))
 
+    def checkpoints(self, seconds: float) -> Checkpoints:
+        """Where networks that train for longer than `seconds` leave how far they are."""
+        return Checkpoints(self.path / "checkpoints", seconds)
+
     def clear(self, cells: Iterable[Cell]) -> None:
         """Forget the records of `cells`."""
         for cell in cells:
             files.remove(self._cell(cell.id))
+            files.remove(self.checkpoints(0).path(cell.id))
 
     def write(self, name: str, content: bytes | str) -> Path:
         """A table, the manifest or a figure, by its path in the directory."""
@@ -95,7 +101,8 @@ class RunDirectory:
 
     def _sweep(self) -> None:
         """Remove what a killed run left of files that it had not finished, and nothing else."""
-        for folder in (self.path, self.path / "cells", self.path / "figures"):
+        parts = ("", "cells", "figures", "checkpoints")
+        for folder in (self.path / part for part in parts):
             for leftover in folder.glob(f"{files.TEMPORARY}*"):
                 if files.is_temporary(leftover):
                     files.remove(leftover)
