@@ -23,6 +23,8 @@ _SPACES: dict[str, Callable[..., Any]] = {
     "geomspace": np.geomspace,
 }
 
+_RANDOM = ("uniform", "loguniform")
+
 Label = float | int | str
 
 
@@ -88,15 +90,16 @@ def _axis(key: str, values: Any, path: Path, document: Document) -> Axis:
     with np.errstate(all="ignore"):
         try:
             made = _made(name, (start, stop, number), key)
-        except ValueError as error:
-            text = f"no such range, expected ends on one side of 0, got {error}"
+        except (ValueError, OverflowError) as error:
+            ends = "the smaller end first" if name in _RANDOM else "ends on one side of 0"
+            text = f"no such range, expected {ends}, got {error}"
             raise problems_error([Problem(path, text)], document) from None
     numbers = tuple(float(value) for value in made)
     return Axis(key, numbers, numbers, path, spaced=True)
 
 
 def _made(name: str, ends: tuple[float, float, int], key: str) -> Any:
-    if name in _SPACES:
+    if name not in _RANDOM:
         return _SPACES[name](*ends)
     drawn = np.random.default_rng([*key.encode()]).uniform(*ends)  # each key its own numbers
     return 10**drawn if name == "loguniform" else drawn
