@@ -8,9 +8,9 @@ from pathlib import Path
 from bnexp import config as configuration
 from bnexp.config import Config
 from bnexp.errors import BnexpError, ConfigError
+from bnexp.files import remove, write_whole
 from bnexp.plan import make_plan
 from bnexp.store import RunDirectory
-from bnexp.store.files import remove, write_whole
 from bnexp.tables import Results, results
 
 

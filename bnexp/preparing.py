@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnexp import figures
+from bnexp import claims, figures
+from bnexp.claims import Times
 from bnexp.config import Config
 from bnexp.config.loading import problems_error
 from bnexp.config.messages import Problem
@@ -35,16 +36,21 @@ def prepare(config: Config, data_dir: Path | None = None, download: bool = True)
     """Expand the sweep and load the data; raises before anything is written or trained."""
     plan = make_plan(config)
     check_figures(config, plan)
+    check_claims(config, plan)
     data_dir = data_folder(data_dir)
     names = dict.fromkeys(cell.setting.data.name for cell in plan.cells)
     data = {name: dataset(name, data_dir, download) for name in names}
     steps: dict[str, int] = {}
+    times: dict[str, Times] = {}
     for stack in make_stacks(plan.cells, size=len(plan.cells)):  # one for each structure
         first = stack.cells[0]
         images = data[first.setting.data.name]
         check_shapes(first.setting, images)
-        last = schedule(first, len(images.train_labels)).points[-1]
-        steps |= {cell.id: last for cell in stack.cells}
+        course = schedule(first, len(images.train_labels))
+        steps |= {cell.id: course.points[-1] for cell in stack.cells}
+        planned = Times(course.per_epoch, course.points, course.probes)
+        times |= {cell.id: planned for cell in stack.cells}
+    check_claims(config, plan, times)
     return Prepared(config, plan, data_dir, data, steps)
 
 
@@ -54,6 +60,13 @@ def check_figures(config: Config, plan: Plan) -> None:
     wanted = config.experiment.figures or ()
     refusals = [figures.check(options, plan, has_test) for options in wanted]
     problems = [Problem(("figures", i), text) for i, text in enumerate(refusals) if text]
+    if problems:
+        raise problems_error(problems, config.document)
+
+
+def check_claims(config: Config, plan: Plan, times: Mapping[str, Times] | None = None) -> None:
+    """ConfigError where a claim could not be judged; `times` are known once the data are."""
+    problems = claims.problems(config.experiment.claims, plan, times)
     if problems:
         raise problems_error(problems, config.document)
 

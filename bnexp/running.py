@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnexp import config as configuration
+from bnexp.claiming import write_claims
+from bnexp.claims import Verdict, judge, planned
 from bnexp.config import Config
 from bnexp.config.figures import figure_options
 from bnexp.drawing import write_figures
 from bnexp.errors import BnexpError, ConfigError, NetworksFailed
 from bnexp.execution import Record, Task
+from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.driver import Engine, run_tasks
 from bnexp.execution.lanes import Here, Lanes
 from bnexp.execution.sending import check_workers
-from bnexp.plan import Cell, make_stacks
+from bnexp.plan import Cell, stacks_by_step
 from bnexp.preparing import Prepared, find, prepare
 from bnexp.store import RunDirectory, manifest
 from bnexp.tables import Results, csv_text, results
@@ -52,6 +55,7 @@ class Result:
     trained: int
     directory: Path | None
     failed: Mapping[str, str]
+    claims: tuple[Verdict, ...] = ()
     files: tuple[Path, ...] = ()
 
     @property
@@ -92,14 +96,17 @@ def run(
     data_dir: str | Path | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
+    checkpoint: float = 60.0,
 ) -> Result:
     """Train what is missing in the run directory `out` and return the whole experiment's result.
 
     `config` is what `load_config` returns, or what it takes: a shipped name or a file's path.
     With `out=None` nothing is kept on disk. `jobs` worker processes train side by side; a script
     that asks for more than one must do so under `if __name__ == "__main__":`. The numbers do not
-    depend on `jobs`. Raises ConfigError, DataError or StoreError, and NetworksFailed, which has the
-    result, where some networks could not be trained.
+    depend on `jobs`. A network that trains for longer than `checkpoint` seconds leaves where it
+    stands in the run directory, and goes on from there if the run is stopped. Raises ConfigError,
+    DataError or StoreError, and NetworksFailed, which has the result, where some networks could not
+    be trained.
     """
     if jobs < 1:
         raise ConfigError(f"jobs: not a number of workers, expected at least 1, got {jobs}")
@@ -107,11 +114,16 @@ def run(
     prepared = prepare(config, Path(data_dir) if data_dir is not None else None)
     directory = RunDirectory(Path(out)) if out is not None else None
     with directory.writing() if directory else nullcontext():
-        return _run(prepared, directory, jobs, fresh, progress or Progress())
+        return _run(prepared, directory, jobs, fresh, progress or Progress(), checkpoint)
 
 
 def _run(
-    prepared: Prepared, directory: RunDirectory | None, jobs: int, fresh: bool, progress: Progress
+    prepared: Prepared,
+    directory: RunDirectory | None,
+    jobs: int,
+    fresh: bool,
+    progress: Progress,
+    checkpoint: float,
 ) -> Result:
     started, clock = datetime.now(UTC), time.perf_counter()
     cells = prepared.plan.cells
@@ -121,17 +133,26 @@ def _run(
         directory.clear(cells)
     records = find(prepared, directory)[0] if directory else {}
     to_train = [cell for cell in cells if cell.id not in records]
-    progress.planned(len(cells), len(to_train), sum(prepared.steps[cell.id] for cell in to_train))
-    with closing(_train(prepared, to_train, jobs, progress)) as batches:
+    checkpoints = directory.checkpoints(checkpoint) if directory else None
+    if checkpoints:  # a run may have been stopped between a result and this
+        checkpoints.clear(list(records))
+    made_before = _made_before(prepared, to_train, checkpoints)
+    steps = sum(prepared.steps[cell.id] - made_before[cell.id] for cell in to_train)
+    progress.planned(len(cells), len(to_train), steps)
+    stacks = stacks_by_step(to_train, made_before, jobs)
+    tasks = [Task(stack.cells, prepared.data_dir, checkpoints) for stack in stacks]
+    with closing(_train(tasks, jobs, progress)) as batches:
         for made in batches:
-            if directory:
+            if directory and checkpoints:
                 directory.save(made)
+                checkpoints.clear([record.cell for record in made if record.status != "failed"])
             records.update({record.cell: record for record in made})
             progress.done(len(made))
     tables = results(prepared.config.experiment, prepared.plan, records)
     failed = {cell: record.error for cell, record in records.items() if record.status == "failed"}
     path = directory.path if directory else None
-    result = Result(tables, prepared.config, len(to_train), path, failed)
+    verdicts = judge(prepared.config.experiment.claims, planned(prepared.plan), tables)
+    result = Result(tables, prepared.config, len(to_train), path, failed, verdicts)
     if directory:
         times = {"started": started.isoformat(), "seconds": time.perf_counter() - clock}
         facts = {**times, "jobs": jobs, "trained": len(to_train)}
@@ -147,19 +168,25 @@ def _failures(failed: Mapping[str, str]) -> str:
     return f"{len(failed)} networks failed, the others are kept: {text}"
 
 
-def _train(
-    prepared: Prepared, cells: list[Cell], jobs: int, progress: Progress
-) -> Generator[list[Record], None, None]:
-    if not cells:
+def _made_before(
+    prepared: Prepared, cells: Sequence[Cell], checkpoints: Checkpoints | None
+) -> dict[str, int]:
+    """How many steps each network has made in a run that was stopped."""
+    if checkpoints is None or not checkpoints.folder.is_dir():
+        return dict.fromkeys([cell.id for cell in cells], 0)
+    data = prepared.data
+    return {cell.id: checkpoints.step(cell, data[cell.setting.data.name].sha256) for cell in cells}
+
+
+def _train(tasks: list[Task], jobs: int, progress: Progress) -> Generator[list[Record], None, None]:
+    if not tasks:
         return
-    stacks = make_stacks(cells, jobs)
-    tasks = [Task(stack.cells, prepared.data_dir) for stack in stacks]
     engine: Engine
     if jobs == 1:
         engine = here = Here(lambda: progress.steps(here.steps()))
         yield from run_tasks(engine, tasks, progress.steps)
         return
-    check_workers(cells)
+    check_workers(cell for task in tasks for cell in task.cells)
     engine = lanes = Lanes(min(jobs, len(tasks)))
     finished = False
     try:
@@ -187,5 +214,6 @@ def _write(
     path = directory.path / "manifest.json"
     if result.trained or not path.exists():  # a run that trained nothing made none of the numbers
         directory.write("manifest.json", manifest.text(facts))
+    claims = write_claims(result.claims, directory)
     drawn = write_figures(result.results, result.config, directory)
-    return replace(result, files=(directory.path / "config.yaml", *tables, path, *drawn))
+    return replace(result, files=(directory.path / "config.yaml", *tables, path, *claims, *drawn))

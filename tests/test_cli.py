@@ -22,6 +22,7 @@ COMMANDS = [
     ("list",),
     ("check",),
     ("plot",),
+    ("claims",),
     ("data",),
     ("data", "fetch"),
     ("data", "verify"),

@@ -12,15 +12,17 @@ PACKAGE = Path(__file__).parents[1] / "bnexp"
 # A package may import from those before it, and from itself.
 ORDER = (
     ("errors",),
+    ("files", "npz"),
     ("nn", "data"),
     ("probes",),
     ("config",),
     ("plan", "training"),
     ("execution",),
     ("store", "tables"),
-    ("figures",),
-    ("preparing", "drawing", "model"),
-    ("modelfile",),
+    ("figures", "claims"),
+    ("preparing", "drawing", "asked"),
+    ("model",),
+    ("modelfile", "claiming"),
     ("running",),
     ("cli",),
 )

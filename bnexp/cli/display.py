@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from bnexp.claims import Verdict, verdict_lines
 from bnexp.config import Config
 from bnexp.errors import DataError
 from bnexp.plan import make_plan, make_stacks
@@ -75,9 +77,16 @@ def result(made: Result, quiet: bool) -> None:
         click.echo(f"\n{len(lines)} diverged (loss no longer finite):")
         more = [f"... and {len(lines) - MAX_DIVERGED} more"] if len(lines) > MAX_DIVERGED else []
         click.echo("\n".join(f"  {line}" for line in [*lines[:MAX_DIVERGED], *more]))
+    verdicts(made.claims)
     click.echo(f"\n{made.directory}:")
     for path in made.files:
         click.echo(f"  {path}")
+
+
+def verdicts(found: Sequence[Verdict]) -> None:
+    """The table of claims, if there are any."""
+    if found:
+        click.echo("\n" + "\n".join(verdict_lines(found)))
 
 
 def plan(config: Config, out: Path, data_dir: Path | None) -> None:
@@ -88,6 +97,8 @@ def plan(config: Config, out: Path, data_dir: Path | None) -> None:
     for axis in made.axes:
         click.echo(f"  {axis.key}: {len(axis.values)} values")
     click.echo(f"  seeds: {', '.join(map(str, config.experiment.random.seeds))}")
+    if config.experiment.claims:
+        click.echo(f"  claims: {len(config.experiment.claims)}")
     sizes = Counter(len(stack.cells) for stack in stacks)
     shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
     click.echo(f"{len(cells)} networks in {len(stacks)} stacks ({shapes})")

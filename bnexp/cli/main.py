@@ -11,43 +11,8 @@ from typing import Any
 import click
 
 from bnexp import __version__
-from bnexp.errors import BnexpError, NetworksFailed, StoreError
-
-INTERRUPTED = 130
-
-
-class Interrupted(BaseException):
-    """SIGINT or SIGTERM came. Not KeyboardInterrupt: where that passes through an import, Python
-    ends by the signal instead of our status, even though it was caught."""
-
-
-class Commands(click.Group):
-    """Turns errors into one message on stderr and an exit status, never a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BnexpError as error:
-            click.echo(str(error), err=True)
-            ctx.exit(error.exit_status)
-        except (KeyboardInterrupt, Interrupted):
-            click.echo("interrupted; the same command goes on from here", err=True)
-            ctx.exit(INTERRUPTED)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise
-        except OSError as error:
-            click.echo(f"bnexp: {error}", err=True)
-            ctx.exit(StoreError.exit_status)
-        except Exception as error:
-            if os.environ.get("BNEXP_DEBUG"):
-                raise
-            click.echo(
-                f"bnexp: a mistake of the program, please report it: {type(error).__name__}: "
-                f"{error}; BNEXP_DEBUG=1 shows where",
-                err=True,
-            )
-            ctx.exit(1)
-
+from bnexp.cli.group import Commands, Interrupted
+from bnexp.errors import NetworksFailed
 
 experiment_argument = click.argument("experiment")
 set_option = click.option(
@@ -133,18 +98,23 @@ def run(
 
 
 @cli.command("list")
-def list_experiments() -> None:
-    """List the experiments that come with bnexp.
+@click.argument("experiment", required=False)
+@click.option("--verbose", is_flag=True, help="The question, the set-up and the claims.")
+def list_experiments(experiment: str | None, verbose: bool) -> None:
+    """List the experiments that come with bnexp by their source, or describe one.
 
     \b
-    Example: bnexp list
+    Example: bnexp list --verbose book_weight_scale
     """
-    from bnexp.config import document, shipped
+    from bnexp.cli import listing
+    from bnexp.config import shipped
 
-    for name in shipped.names():
-        values = document.read(shipped.folder() / f"{name}.yaml").value
-        click.echo(f"{name:<20}  {values.get('title', '')}")
-        click.echo(f"{'':<20}  {values.get('source', '')}")
+    if experiment is None and not verbose:
+        lines = listing.catalogue()
+    else:
+        names = shipped.names() if experiment is None else [experiment]
+        lines = (line for name in names for line in (*listing.description(name), ""))
+    click.echo("\n".join(lines).rstrip())
 
 
 @cli.command()
@@ -183,6 +153,26 @@ def plot(directory: Path) -> None:
 
     for path in drawing.replot(directory):
         click.echo(str(path))
+
+
+@cli.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.pass_context
+def claims(ctx: click.Context, directory: Path) -> None:
+    """Judge the claims of a run directory again; exit status 1 if one is refuted.
+
+    \b
+    Example: bnexp claims results/weight_scale
+    """
+    from bnexp import claiming
+    from bnexp.cli import display
+
+    found = claiming.judge_again(directory)
+    if not found:
+        click.echo(f"{directory}: nothing is claimed")
+    display.verdicts(found)
+    if any(verdict.verdict == "refuted" for verdict in found):
+        ctx.exit(1)
 
 
 @cli.group()

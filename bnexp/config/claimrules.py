@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bnexp.config.claims import RELATIONS, TOLERANT, Claim, Range
-from bnexp.config.measures import OfQuantity
+from bnexp.config.claims import RELATIONS, TOLERANT, Claim, Range, Where
+from bnexp.config.measures import Measure, OfQuantity
 from bnexp.config.messages import Problem
+from bnexp.config.yaml_text import Path
 
 
 def broken(claims: Sequence[Claim] | None) -> list[Problem]:
@@ -40,7 +41,7 @@ def _options(claim: Claim) -> Iterator[Problem]:
 
 
 def _ranges(claim: Claim) -> Iterator[Problem]:
-    sides = {(): claim.where}
+    sides: dict[Path, Where] = {(): claim.where}
     sides |= {(name,): o.where for name in ("above", "below") if (o := getattr(claim, name))}
     for side, where in sides.items():
         for key, chosen in where.items():
@@ -65,7 +66,7 @@ def _distances(claim: Claim) -> Iterator[Problem]:
 
 
 def _layers(claim: Claim) -> Iterator[Problem]:
-    sides = {("measure",): claim.measure}
+    sides: dict[Path, Measure | None] = {("measure",): claim.measure}
     sides |= {
         (name, "measure"): o.measure for name in ("above", "below") if (o := getattr(claim, name))
     }

@@ -13,7 +13,7 @@ from bnexp.errors import ConfigError
 MAX_EXTENDS = 16
 MAX_SHOWN = 80
 # What says something of one experiment, not of those that extend it.
-_OWN = ("title", "description", "claims")
+_OWN = ("title", "description", "seconds", "claims")
 # The keys whose value is a kind, `layer_init` apart, which has one for each layer.
 _KINDS: set[Path] = {
     ("model", "activation"),

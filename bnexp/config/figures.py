@@ -1,6 +1,6 @@
 """The options of each figure kind.
 
-A new kind is a class here, a member of `Figure`, and an entry of the table in bnexp.figures.kinds.
+A new kind is a class here, a member of `FigureOptions`, and an entry of bnexp.figures.kinds.
 """
 
 from __future__ import annotations
@@ -195,16 +195,14 @@ class Depth(Ruled):
     )
 
 
-Figure = Annotated[
-    Panels | Scale | Curves | Percentiles | Histograms | Heatmap | Landscape | Depth,
-    Field(discriminator="kind"),
-]
+FigureOptions = Panels | Scale | Curves | Percentiles | Histograms | Heatmap | Landscape | Depth
+Figure = Annotated[FigureOptions, Field(discriminator="kind")]
 
 
 _NAMED: TypeAdapter[dict[str, Figure]] = TypeAdapter(dict[str, Figure])
 
 
-def figure_options(kind: str, **options: Any) -> Drawn:
+def figure_options(kind: str, **options: Any) -> FigureOptions:
     """The validated options of one figure; ConfigError says all that is wrong with them."""
     data = {"figure": {"kind": kind, **options}}
     try:

@@ -48,9 +48,18 @@ def load_config(
     document = read(path)
     for key, value in (overrides or {}).items():
         document = override(document, f"{key}={flow(value)}", "override")
+    assignments = tuple(assignments)
     for assignment in assignments:
         document = override(document, assignment)
-    return validate(document)
+    config = validate(document)
+    return _lenient(config) if overrides or assignments else config
+
+
+def _lenient(config: Config) -> Config:
+    """What was overridden can lack what a claim is about, which is no mistake of the text then."""
+    claims = config.experiment.claims
+    undecided = claims and tuple(c.model_copy(update={"absent": "undecided"}) for c in claims)
+    return Config(config.experiment.model_copy(update={"claims": undecided}), config.document)
 
 
 def validate(document: Document) -> Config:

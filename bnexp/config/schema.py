@@ -255,6 +255,7 @@ class Experiment(Setting):
     title: str = text("", "one line for lists and figures", max_length=300)
     source: str = text("", "where the experiment is published", max_length=500)
     description: str = text("", "the question, and what to look at", max_length=4000)
+    seconds: float | None = text(None, "about how long a run takes on two cores", gt=0)
     random: Random = text({}, "seeds and the random stream")
     sweep: Sweep = text({}, "dotted key -> values: one network for each combination")
     figures: tuple[Figure, ...] | None = text(

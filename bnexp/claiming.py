@@ -1,0 +1,30 @@
+"""A run directory's claims.json, from its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bnexp.claims import Verdict, claims_text, judge, planned
+from bnexp.drawing import load_results
+from bnexp.files import remove
+from bnexp.plan import make_plan
+from bnexp.store import RunDirectory
+
+
+def write_claims(verdicts: Sequence[Verdict], directory: RunDirectory) -> list[Path]:
+    """Write claims.json; where nothing is claimed none is left, as it would be another's."""
+    if verdicts:
+        return [directory.write("claims.json", claims_text(verdicts))]
+    remove(directory.path / "claims.json")
+    return []
+
+
+def judge_again(directory: Path) -> tuple[Verdict, ...]:
+    """The verdicts of a run directory, from its own config and cells; writes its claims.json."""
+    config, tables = load_results(directory)
+    verdicts = judge(config.experiment.claims, planned(make_plan(config)), tables)
+    store = RunDirectory(directory)
+    with store.writing():
+        write_claims(verdicts, store)
+    return verdicts

@@ -1,0 +1,26 @@
+"""Claims: from an experiment's sentences and its tables to a verdict on each.
+
+A claim's points are judged one by one, each by the 95 % t-interval of its mean over seeds: all of
+the interval where the claim wants it is supported, none of it is refuted, anything else is
+undecided. The intervals are not corrected for the number of points: the more points a claim is
+about, the likelier it is that the interval of one of them misses its mean.
+"""
+
+from bnexp.claims.checks import Times, problems
+from bnexp.claims.judging import judge
+from bnexp.claims.lines import verdict_lines
+from bnexp.claims.sweep import Swept, planned
+from bnexp.claims.verdict import PointVerdict, Verdict
+from bnexp.claims.writing import claims_text
+
+__all__ = [
+    "PointVerdict",
+    "Swept",
+    "Times",
+    "Verdict",
+    "claims_text",
+    "judge",
+    "planned",
+    "problems",
+    "verdict_lines",
+]

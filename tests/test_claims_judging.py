@@ -1,0 +1,438 @@
+"""Verdicts on results made by hand."""
+
+from __future__ import annotations
+
+import json
+from math import exp, inf, nan, sqrt
+
+import numpy as np
+import pytest
+from claim_results import METHODS, SCALES, by_point, claim, judged, spread, swept, with_probes
+from figure_results import NORM, W, results
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bnexp.claims import claims_text, judge, verdict_lines
+from bnexp.claims.verdict import overall
+from bnexp.figures.interval import band
+from bnexp.tables.interval import t_interval
+from bnexp.tables.results import Axis
+
+# 0.5, 0.6, 0.7: mean 0.6, s = 0.1, t = 4.302653 with 2 degrees of freedom (a table's value).
+HALF = 4.302653 * 0.1 / sqrt(3)
+LOW, HIGH = 0.6 - HALF, 0.6 + HALF
+E = 1e-6
+
+
+@pytest.mark.parametrize(
+    ("relation", "expected"),
+    [
+        ({"at_least": LOW - E}, "supported"),
+        ({"at_least": LOW + E}, "undecided"),
+        ({"at_least": HIGH - E}, "undecided"),
+        ({"at_least": HIGH + E}, "refuted"),
+        ({"at_most": HIGH + E}, "supported"),
+        ({"at_most": HIGH - E}, "undecided"),
+        ({"at_most": LOW + E}, "undecided"),
+        ({"at_most": LOW - E}, "refuted"),
+        ({"within": {"of": 0.6, "by": HALF + E}}, "supported"),
+        ({"within": {"of": 0.6, "by": HALF - E}}, "undecided"),
+        ({"within": {"of": 1.0, "by": 1.0 - HIGH - E}}, "refuted"),
+        ({"within": {"of": 0.1, "by": LOW - 0.1 - E}}, "refuted"),
+        ({"within": {"of": 0.6, "relative": (HALF + E) / 0.6}}, "supported"),
+        ({"within": {"of": 0.6, "relative": (HALF - E) / 0.6}}, "undecided"),
+    ],
+)
+def test_an_interval_decides(relation, expected):
+    verdict = judged(spread(0.5, 0.6, 0.7), **relation)
+    assert verdict.verdict == expected
+    (point,) = verdict.points
+    assert (point.n, point.verdict) == (3, expected)
+    np.testing.assert_allclose((point.estimate, point.low, point.high), (0.6, LOW, HIGH), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("relation", "expected"),
+    [
+        ({"at_least": 0.6}, "supported"),
+        ({"at_most": 0.6}, "supported"),
+        ({"at_least": 0.6 + E}, "refuted"),
+        ({"at_most": 0.6 - E}, "refuted"),
+        ({"within": {"of": 0.6, "by": 0}}, "supported"),
+    ],
+)
+def test_seeds_that_agree_are_an_interval_of_one_point(relation, expected):
+    verdict = judged(spread(0.6, 0.6, 0.6), **relation)
+    assert verdict.verdict == expected
+    assert (verdict.points[0].low, verdict.points[0].high) == (0.6, 0.6)
+
+
+def test_one_seed_decides_nothing_but_equality():
+    verdict = judged(spread(0.9), at_least=0.1)
+    assert (verdict.verdict, verdict.points[0].reason) == ("undecided", "one seed")
+    assert verdict.reason == "mean 0.9, n = 1; one seed"
+    assert judged(spread(0.9), equals=[0.9]).verdict == "supported"
+    assert judged(spread(0.9), equals=[0.901]).verdict == "refuted"
+    assert judged(spread(0.9), equals=[0.901], tolerance=0.001).verdict == "supported"
+    assert judged(spread(0.9), equals=[0.9011], tolerance=0.001).verdict == "refuted"
+
+
+def test_equality_is_of_every_seed_and_point():
+    data = by_point({("batch",): (0.5, 0.5), ("none",): (0.25, 0.375)})
+    assert judged(data, equals=[0.5, 0.25]).verdict == "refuted"
+    assert judged(data, equals=[0.5, 0.25], tolerance=0.125).verdict == "supported"
+    assert judged(data, equals=[0.5], where={NORM: "batch"}).verdict == "supported"
+    verdict = judged(data, equals=[0.5])
+    assert verdict.verdict == "undecided"
+    assert "not one for each point, expected 2 numbers, got 1" in verdict.reason
+
+
+def test_comparisons_are_paired_by_seed():
+    """Seeds differ by far more than the two methods do; the difference is 0.01 +- 0.001."""
+    data = by_point({("batch",): (0.211, 0.510, 0.809), ("none",): (0.2, 0.5, 0.8)})
+    above = {"where": {NORM: "none"}}
+    verdict = judged(data, where={NORM: "batch"}, above=above)
+    assert verdict.verdict == "supported"
+    (point,) = verdict.points
+    assert (point.point, point.than) == ({NORM: "batch"}, {NORM: "none"})
+    half = 4.302653 * 0.001 / sqrt(3)
+    np.testing.assert_allclose((point.low, point.high), (0.01 - half, 0.01 + half), rtol=1e-5)
+    assert judged(data, where={NORM: "none"}, below={"where": {NORM: "batch"}}).verdict == (
+        "supported"
+    )
+    assert judged(data, where={NORM: "none"}, above={"where": {NORM: "batch"}}).verdict == "refuted"
+    for by, expected in ((0.0075, "supported"), (0.01, "undecided"), (0.0125, "refuted")):
+        assert judged(data, where={NORM: "batch"}, above={**above, "by": by}).verdict == expected
+
+
+def test_a_difference_below_zero_is_not_cut_off():
+    data = by_point({("batch",): (0.2, 0.3, 0.4), ("none",): (0.5, 0.6, 0.7)})
+    verdict = judged(data, where={NORM: "batch"}, above={"where": {NORM: "none"}})
+    assert verdict.verdict == "refuted"
+    assert verdict.points[0].high == pytest.approx(-0.3)
+
+
+def test_above_is_strict():
+    data = by_point({("batch",): (0.5, 0.5), ("none",): (0.5, 0.5)})
+    for relation in ("above", "below"):
+        made = judged(data, where={NORM: "batch"}, **{relation: {"where": {NORM: "none"}}})
+        assert made.verdict == "refuted"
+
+
+@pytest.mark.parametrize(
+    ("relation", "times", "expected"),
+    [
+        ("above", 1.9, "supported"),
+        ("above", 2.0, "refuted"),
+        ("above", 2.1, "refuted"),
+        ("below", 2.1, "supported"),
+        ("below", 2.0, "refuted"),
+    ],
+)
+def test_times_is_a_factor_on_the_other_side(relation, times, expected):
+    data = by_point({("batch",): (0.5, 0.5), ("none",): (0.25, 0.25)})
+    other = {"where": {NORM: "none"}, "times": times}
+    made = judged(data, where={NORM: "batch"}, **{relation: other})
+    assert made.verdict == expected
+    sign = 1 if relation == "above" else -1
+    assert made.points[0].estimate == pytest.approx(sign * (0.5 - times * 0.25))
+
+
+def test_the_other_side_may_be_another_measure():
+    def value(point, seed, epoch, metric):
+        return (0.9 if metric == "train_accuracy" else 0.7) + 0.01 * seed
+
+    data = results(seeds=(0, 1, 2), value=value, tested=True)
+    other = {"measure": "final_test_accuracy", "by": 0.19}
+    verdict = judged(data, above=other)
+    assert verdict.verdict == "supported"
+    assert verdict.points[0].estimate == pytest.approx(0.2)
+    assert judged(data, measure="final_gap", at_most=0.21).verdict == "supported"
+
+
+def test_other_axes_are_taken_from_the_point():
+    table = {(w, n): (0.5, 0.5) for w in SCALES.values for n in METHODS.values}
+    table[SCALES.values[1], "batch"] = (0.9, 0.9)
+    data = by_point(table, (SCALES, METHODS))
+    verdict = judged(data, where={NORM: "batch"}, above={"where": {NORM: "none"}})
+    assert [point.verdict for point in verdict.points] == ["refuted", "supported"]
+    assert verdict.verdict == "refuted"
+    assert [point.than[W] for point in verdict.points] == list(SCALES.values)
+    made = judged(data, where={NORM: "batch"}, above={"where": {NORM: "none"}}, in_at_least=1)
+    assert made.verdict == "supported"
+    assert "holds at 1 of 2 points, 1 needed" in made.reason
+
+
+def test_a_point_is_not_compared_with_itself():
+    data = by_point({("batch",): (0.9, 0.9), ("none",): (0.5, 0.5)})
+    verdict = judged(data, above={"where": {NORM: "none"}})
+    assert (verdict.verdict, len(verdict.points)) == ("supported", 1)
+    verdict = judged(data, where={NORM: "none"}, above={"where": {NORM: "none"}})
+    assert (verdict.verdict, len(verdict.points)) == ("undecided", 0)
+
+
+def test_monotone_along_numbers_ascending():
+    axis = Axis(W, (0.3, 0.1, 0.2))
+    data = by_point({(0.3,): (0.9, 0.9), (0.1,): (0.5, 0.5), (0.2,): (0.7, 0.7)}, (axis,))
+    verdict = judged(data, non_decreasing=W)
+    assert verdict.verdict == "supported"
+    assert [(p.than[W], p.point[W]) for p in verdict.points] == [(0.1, 0.2), (0.2, 0.3)]
+    assert judged(data, non_increasing=W).verdict == "refuted"
+    assert judged(data, non_increasing=W, tolerance=0.21).verdict == "supported"
+
+
+def test_monotone_along_the_lists_order_line_by_line():
+    table = {(0.1, "batch"): (1, 1), (0.1, "none"): (2, 2)}
+    table |= {(SCALES.values[1], "batch"): (5, 5), (SCALES.values[1], "none"): (4, 4)}
+    data = by_point(table, (SCALES, METHODS))
+    verdict = judged(data, non_decreasing=NORM)
+    assert [point.verdict for point in verdict.points] == ["supported", "refuted"]
+    assert judged(data, non_decreasing=NORM, where={W: 0.1}).verdict == "supported"
+
+
+# Losses: a network that diverged has an infinite one.
+@pytest.mark.parametrize(
+    ("losses", "relation", "expected"),
+    [
+        ((nan, nan), {"at_least": 2.0}, "supported"),
+        ((inf, nan), {"at_least": 2.0}, "supported"),
+        ((nan, nan), {"at_most": 2.0}, "refuted"),
+        ((nan, nan), {"within": {"of": 2.0, "by": 1.0}}, "refuted"),
+        ((nan, 2.3, 2.3), {"at_least": 2.0}, "supported"),
+        ((nan, 2.3, 2.3), {"at_most": 3.0}, "undecided"),
+        ((nan, 2.3, 2.3), {"at_most": 2.0}, "refuted"),
+        ((nan, nan, 2.3), {"at_least": 2.0}, "undecided"),
+        ((nan,), {"at_least": 2.0}, "undecided"),
+    ],
+)
+def test_infinite_losses(losses, relation, expected):
+    def value(point, seed, epoch, metric):
+        return losses[seed] if metric == "train_loss" else 0.1
+
+    seeds = tuple(range(len(losses)))
+    lost = [not np.isfinite(loss) for loss in losses]
+    data = results(seeds=seeds, value=value, diverged=lambda p, s: 3 if lost[s] else -1)
+    verdict = judged(data, measure="final_train_loss", **relation)
+    assert verdict.verdict == expected
+    (point,) = verdict.points
+    assert (point.infinite, point.diverged, point.n) == (sum(lost), sum(lost), len(losses))
+    assert not np.isnan(point.margin)
+    assert ("infinite" in verdict.reason) == (0 < sum(lost) < len(lost))
+
+
+def test_infinite_losses_in_pairs():
+    def of(batch, none):
+        def value(point, seed, epoch, metric):
+            losses = batch if point == ("batch",) else none
+            return losses[seed] if metric == "train_loss" else 0.1
+
+        data = results((METHODS,), tuple(range(len(batch))), value=value)
+        return judged(
+            data,
+            measure="final_train_loss",
+            where={NORM: "batch"},
+            below={"where": {NORM: "none"}},
+        )
+
+    assert of((0.1, 0.1), (nan, nan)).verdict == "supported"
+    assert of((nan, nan), (0.1, 0.1)).verdict == "refuted"
+    tied = of((nan, nan), (nan, inf))
+    assert (tied.verdict, tied.points[0].infinite, tied.points[0].n) == ("refuted", 2, 2)
+    assert of((0.1, 0.1, nan), (0.5, 0.5, nan)).verdict == "undecided"
+    assert of((0.1, 0.1, 0.2), (0.5, 0.5, nan)).verdict == "supported"
+
+
+def test_a_missing_network_leaves_its_point_undecided():
+    failed = by_point(
+        {("batch",): (0.9, 0.9), ("none",): (0.9, 0.9)},
+        failed=lambda point, seed: point == ("none",) and seed == 1,
+    )
+    verdict = judged(failed, at_least=0.5)
+    assert [point.verdict for point in verdict.points] == ["supported", "undecided"]
+    assert (verdict.verdict, verdict.points[1].missing) == ("undecided", 1)
+    assert "1 of 2 networks missing" in verdict.reason
+    assert judged(failed, at_least=0.5, in_at_least=1).verdict == "supported"
+    above = {"where": {NORM: "none"}, "by": -1.0}
+    assert judged(failed, where={NORM: "batch"}, above=above).verdict == "undecided"
+    assert judged(failed, equals=[0.9, 0.9]).verdict == "undecided"
+
+
+@given(
+    st.lists(st.sampled_from(["supported", "refuted", "undecided"]), min_size=1, max_size=9),
+    st.data(),
+)
+def test_the_overall_verdict_counts(words, data):
+    class Point:
+        def __init__(self, verdict):
+            self.verdict = verdict
+
+    needed = data.draw(st.integers(1, len(words)))
+    possible = words.count("supported") + words.count("undecided")
+    expected = "undecided"
+    if words.count("supported") >= needed:
+        expected = "supported"
+    elif possible < needed:
+        expected = "refuted"
+    assert overall([Point(word) for word in words], needed) == expected
+
+
+@given(st.lists(st.floats(0.01, 100), min_size=2, max_size=9).filter(lambda v: len(set(v)) > 1))
+def test_the_interval_is_that_of_the_figures(values):
+    interval, drawn = t_interval(values), band(np.array(values)[:, None])
+    assert interval.mean == pytest.approx(drawn.mean[0])
+    assert max(interval.low, 0) == pytest.approx(drawn.low[0], abs=1e-9)
+    assert interval.high == pytest.approx(drawn.high[0])
+
+
+# Which evaluation: 0.1 at step 1 (epoch 0), 0.5 at step 11 (epoch 1), 0.3 at step 21 (epoch 2).
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        ("final_train_accuracy", 0.3),
+        ("best_train_accuracy", 0.5),
+        ("best_train_loss", 0.1),
+        ({"metric": "train_accuracy"}, 0.3),
+        ({"metric": "train_accuracy", "at": "first"}, 0.1),
+        ({"metric": "train_accuracy", "at": "mean"}, 0.3),
+        ({"metric": "train_accuracy", "at": {"step": 11}}, 0.5),
+        ({"metric": "train_accuracy", "at": {"epoch": 2}}, 0.3),
+        ({"metric": "train_accuracy", "at": {"mean_of_last": 2}}, 0.4),
+    ],
+)
+def test_which_evaluation_counts(measure, expected):
+    course = {0.0: 0.1, 1.0: 0.5, 2.0: 0.3}
+    data = results(value=lambda p, s, epoch, m: course[epoch])
+    assert judged(data, measure=measure, at_least=0).points[0].estimate == pytest.approx(expected)
+
+
+def test_an_evaluation_that_was_not_made_is_named_with_the_nearest():
+    verdict = judged(spread(1.0), measure={"metric": "gap", "at": {"step": 9}}, at_least=0)
+    assert verdict.verdict == "undecided"
+    assert verdict.reason == (
+        "not in this experiment: not a step that is scored, expected one of 1, 11, 21, got 9; "
+        "the nearest is 11"
+    )
+
+
+def probed():
+    rows = [
+        (cell, step, layer, "gradient_norm", nan, (cell + 1) * (1 + step / 10) * 2.0**layer)
+        for cell in range(2)
+        for step in (0, 10, 20)
+        for layer in (1, 2, 3)
+    ]
+    rows += [(cell, 0, 2, "percentile", at, at / 100) for cell in range(2) for at in (15.0, 85.0)]
+    return with_probes(spread(1.0, 1.0), rows)
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        ({"quantity": "gradient_norm", "layer": 1, "step": 0}, 3.0),
+        ({"quantity": "gradient_norm", "layer": 3}, 36.0),
+        ({"quantity": "gradient_norm", "layer": 3, "step": "first"}, 12.0),
+        ({"quantity": "gradient_norm", "layer": 3, "step": "mean"}, 24.0),
+        ({"quantity": "gradient_norm", "layer": 3, "step": {"mean_from": 5}}, 30.0),
+        ({"quantity": "gradient_norm", "growth": [1, 3]}, 2.0),
+        ({"quantity": "percentile", "layer": 2, "at": 85}, 0.85),
+        ({"quantity": "percentile", "layer": 2, "at": 15.0000001}, 0.15),
+    ],
+)
+def test_what_probes_read(measure, expected):
+    verdict = judged(probed(), measure=measure, at_least=0)
+    assert verdict.points[0].estimate == pytest.approx(expected)
+    assert verdict.points[0].n == 2
+
+
+@pytest.mark.parametrize(
+    ("measure", "reason"),
+    [
+        ({"quantity": "rank"}, "rank: not recorded"),
+        ({"quantity": "gradient_norm"}, "layer 0: not recorded, expected one of 1, 2, 3"),
+        ({"quantity": "gradient_norm", "growth": [2, 5]}, "layer 4: not recorded"),
+        ({"quantity": "gradient_norm", "layer": 1, "step": 13}, "got 13; the nearest is 10"),
+        ({"quantity": "gradient_norm", "layer": 1, "step": {"mean_from": 21}}, "at most step 20"),
+        ({"quantity": "gradient_norm", "layer": 1, "at": 3}, "expected no at, it is one number"),
+        ({"quantity": "percentile", "layer": 2}, "expected at: one of 15, 85, got none"),
+        ({"quantity": "percentile", "layer": 2, "at": 50}, "expected one of 15, 85, got 50"),
+    ],
+)
+def test_what_was_not_read_is_undecided(measure, reason):
+    verdict = judged(probed(), measure=measure, at_least=0)
+    assert verdict.verdict == "undecided"
+    assert reason in verdict.reason
+
+
+def test_growth_is_the_slope_of_the_logarithm():
+    """0.5, 1.5, 2.0: the textbook slope by numpy.polyfit."""
+    rows = [(0, 0, layer, "q", nan, v) for layer, v in ((1, 0.5), (2, 1.5), (3, 2.0))]
+    data = with_probes(spread(1.0), rows)
+    verdict = judged(data, measure={"quantity": "q", "growth": [1, 3]}, at_least=0)
+    slope = np.polyfit([1, 2, 3], np.log([0.5, 1.5, 2.0]), 1)[0]
+    assert verdict.points[0].estimate == pytest.approx(exp(slope))
+
+
+def test_numbers_that_are_none_are_left_out_and_counted():
+    rows = [(0, 0, 1, "q", nan, nan), (1, 0, 1, "q", nan, 2.0), (2, 0, 1, "q", nan, 2.0)]
+    data = with_probes(spread(1.0, 1.0, 1.0), rows)
+    verdict = judged(data, measure={"quantity": "q", "layer": 1}, at_least=1)
+    assert verdict.verdict == "supported"
+    assert (verdict.points[0].n, verdict.points[0].left_out) == (2, 1)
+    assert "1 without a number" in verdict.reason
+
+
+def test_the_reason_is_of_the_point_that_decides():
+    data = by_point({("batch",): (0.9, 0.9), ("none",): (0.6, 0.6)})
+    assert judged(data, at_least=0.5).reason == (
+        "mean 0.6 [0.6, 0.6], n = 2 at model.norm = none; holds at 2 of 2 points"
+    )
+    assert judged(data, at_least=0.5, in_at_least=1).reason == (
+        "mean 0.9 [0.9, 0.9], n = 2 at model.norm = batch; holds at 2 of 2 points, 1 needed"
+    )
+
+
+def test_the_text_of_claims_is_strict_json_and_always_the_same():
+    def value(point, seed, epoch, metric):
+        return nan if metric == "train_loss" else 0.5
+
+    data = results((METHODS,), (0, 1), value=value)
+    claims = (claim(measure="final_train_loss", at_least=1, source="a paper", expect="refuted"),)
+    verdicts = judge(claims, swept(data), data)
+    text = claims_text(verdicts)
+    assert text == claims_text(judge(claims, swept(data), data))
+    made = json.loads(text, parse_constant=lambda name: pytest.fail(name))
+    assert (made["bnexp_claims"], made["confidence"]) == (1, 0.95)
+    (one,) = made["claims"]
+    assert (one["verdict"], one["expected"], one["source"]) == ("supported", "refuted", "a paper")
+    assert one["claim"] == {"measure": "final_train_loss", "at_least": 1.0}
+    assert one["points"][0]["point"] == {NORM: "batch"}
+    assert one["points"][0]["low"] == "inf"
+    assert "not corrected" in made["about"]
+    empty = judge((claim(measure="final_gap", at_least=1),), swept(data), data)
+    assert json.loads(claims_text(empty))["claims"][0]["points"][0]["estimate"] is None
+
+
+def test_an_infinite_loss_is_the_farthest_from_failing_a_lower_limit():
+    def value(point, seed, epoch, metric):
+        return inf if metric == "train_loss" and point == ("batch",) else 2.0
+
+    data = results((METHODS,), (0, 1), value=value)
+    verdict = judged(data, measure="final_train_loss", at_least=1.5)
+    assert [point.margin for point in verdict.points] == [inf, 0.5]
+    assert "at model.norm = none" in verdict.reason
+
+
+def test_the_source_is_the_experiments_unless_given():
+    assert judged(spread(1.0), at_least=0).source == "a book"
+    assert judged(spread(1.0), at_least=0, source="a paper").source == "a paper"
+
+
+def test_the_table_fits_80_columns():
+    data = by_point({("batch",): (0.9, 0.9), ("none",): (0.6, 0.6)})
+    claims = (claim(says="word " * 40, at_least=0.5), claim(at_least=0.7), claim(at_most=0.7))
+    lines = list(verdict_lines(judge(claims, swept(data), data)))
+    assert max(map(len, lines)) <= 80
+    assert lines[-1] == "1 supported, 2 refuted, 0 undecided"
+    assert lines[2].startswith("  supported  word word")
+    assert [line.split()[0] for line in lines if line[2:3].strip()][1:3] == ["supported", "refuted"]
+    assert sum("expected: supported" in line for line in lines) == 2
