@@ -1,37 +1,87 @@
-"""Writing files whole or not at all. Every write of the store goes through here."""
+"""Writing files whole or not at all. Every change on the disk goes through the calls of `System`."""
 
 from __future__ import annotations
 
 import os
 import re
+import socket
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from bnexp.errors import StoreError
 
 TEMPORARY = ".bnexp-tmp-"
+HOST = re.sub(r"\W", "_", socket.gethostname()) or "host"
+FORGOTTEN = 24 * 3600  # seconds after which another machine's half file is nobody's any more
 
 
-def is_temporary(path: Path) -> bool:
-    """Whether `path` is a file that `write_whole` left behind."""
-    return path.is_file() and re.match(rf"{re.escape(TEMPORARY)}\d+-", path.name) is not None
+class System:
+    """The system's calls that write, one method each, so that a test can have any of them fail."""
+
+    def make_folder(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content)
+
+    def sync(self, path: Path) -> None:
+        """Have the file's content on the disk before it is moved into place."""
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def move(self, source: Path, target: Path) -> None:
+        os.replace(source, target)
+
+    def sync_folder(self, folder: Path) -> None:
+        """Make the move itself durable, where the system can."""
+        if hasattr(os, "O_DIRECTORY"):
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def remove(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+
+
+system = System()
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write to a temporary file beside `path`, flush it to the disk, and move it into place."""
-    temporary = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY}{HOST}-{os.getpid()}-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        system.make_folder(path.parent)
         try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+            system.write(temporary, content)
+            system.sync(temporary)
+            system.move(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        system.sync_folder(path.parent)
     except OSError as error:
         raise storage_error("cannot write", path, error) from error
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether `path` is a half file of a process that is gone."""
+    name = re.match(rf"{re.escape(TEMPORARY)}(\w+)-(\d+)-", path.name)
+    try:
+        if not name or not path.is_file():
+            return False
+        if name[1] == HOST:
+            return not _alive(int(name[2]))
+        return time.time() - path.stat().st_mtime > FORGOTTEN
+    except OSError:  # gone meanwhile
+        return False
 
 
 def read(path: Path) -> bytes | None:
@@ -40,28 +90,31 @@ def read(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a NUL
         raise storage_error("cannot read", path, error) from error
 
 
 def remove(path: Path) -> None:
     try:
-        path.unlink(missing_ok=True)
+        system.remove(path)
     except OSError as error:
         raise storage_error("cannot remove", path, error) from error
 
 
-def storage_error(what: str, path: Path, error: OSError) -> StoreError:
-    reason = error.strerror or str(error)
-    advice = "; give another folder with --out, or make room" if "write" in what else ""
+def storage_error(what: str, path: Path, error: OSError | ValueError) -> StoreError:
+    reason = getattr(error, "strerror", None) or str(error)
+    advice = "; make room, or give another place" if "write" in what else ""
     return StoreError(f"{path}: {what}, {reason}{advice}")
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the move itself durable, where the system can."""
-    if hasattr(os, "O_DIRECTORY"):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _alive(pid: int) -> bool:
+    """Whether a process of this machine, other than this one, has that number."""
+    if pid == os.getpid():
+        return False  # ours are removed by whoever wrote them: this one is of an earlier process
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True

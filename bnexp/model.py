@@ -16,6 +16,7 @@ from bnexp import nn
 from bnexp.asked import labels_of, pixels_of
 from bnexp.config import Config, load_config
 from bnexp.config.schema import Mlp, Setting
+from bnexp.data.gaussian import normal_values
 from bnexp.data.places import data_folder
 from bnexp.errors import ConfigError
 from bnexp.execution.building import blank, check_shapes
@@ -87,6 +88,8 @@ class Model:
         if self.setting.data.pixels == "binary":
             black = 128 if pixels.dtype == np.uint8 else 128 / 255
             pixels = np.where(pixels >= black, np.uint8(255), np.uint8(0))
+        elif self.setting.data.name == "gaussian" and pixels.dtype == np.uint8:
+            pixels = normal_values()[pixels]
         if isinstance(self.setting.model, Mlp):
             pixels = pixels.reshape(len(pixels), -1) if len(pixels) else pixels
         with np.errstate(over="ignore"):

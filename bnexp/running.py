@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,11 +18,9 @@ from bnexp.config import Config
 from bnexp.config.figures import figure_options
 from bnexp.drawing import write_figures
 from bnexp.errors import BnexpError, ConfigError, NetworksFailed
-from bnexp.execution import Record, Task
+from bnexp.execution import Task
 from bnexp.execution.checkpoints import Checkpoints
-from bnexp.execution.driver import Engine, run_tasks
-from bnexp.execution.lanes import Here, Lanes
-from bnexp.execution.sending import check_workers
+from bnexp.execution.places import Local, Place
 from bnexp.plan import Cell, stacks_by_step
 from bnexp.preparing import Prepared, find, prepare
 from bnexp.store import RunDirectory, manifest
@@ -39,6 +37,7 @@ class Progress:
     planned: Callable[[int, int, int], None] = lambda networks, missing, steps: None
     steps: Callable[[int], None] = lambda total: None
     done: Callable[[int], None] = lambda networks: None
+    waiting: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -97,6 +96,8 @@ def run(
     fresh: bool = False,
     progress: Progress | None = None,
     checkpoint: float = 60.0,
+    cell_timeout: float | None = None,
+    place: Place | None = None,
 ) -> Result:
     """Train what is missing in the run directory `out` and return the whole experiment's result.
 
@@ -104,23 +105,25 @@ def run(
     With `out=None` nothing is kept on disk. `jobs` worker processes train side by side; a script
     that asks for more than one must do so under `if __name__ == "__main__":`. The numbers do not
     depend on `jobs`. A network that trains for longer than `checkpoint` seconds leaves where it
-    stands in the run directory, and goes on from there if the run is stopped. Raises ConfigError,
-    DataError or StoreError, and NetworksFailed, which has the result, where some networks could not
-    be trained.
+    stands in the run directory, and goes on from there if the run is stopped; one that takes longer
+    than `cell_timeout` seconds has failed. `place` is another place to train in than this machine.
+    Raises ConfigError, DataError or StoreError, and NetworksFailed, which has the result, where
+    some networks could not be trained.
     """
     if jobs < 1:
         raise ConfigError(f"jobs: not a number of workers, expected at least 1, got {jobs}")
     config = configuration.load_config(config) if isinstance(config, str) else config
     prepared = prepare(config, Path(data_dir) if data_dir is not None else None)
     directory = RunDirectory(Path(out)) if out is not None else None
-    with directory.writing() if directory else nullcontext():
-        return _run(prepared, directory, jobs, fresh, progress or Progress(), checkpoint)
+    place, progress = place or Local(jobs, cell_timeout), progress or Progress()
+    with directory.writing(progress.waiting) if directory else nullcontext():
+        return _run(prepared, directory, place, fresh, progress, checkpoint)
 
 
 def _run(
     prepared: Prepared,
     directory: RunDirectory | None,
-    jobs: int,
+    place: Place,
     fresh: bool,
     progress: Progress,
     checkpoint: float,
@@ -139,9 +142,9 @@ def _run(
     made_before = _made_before(prepared, to_train, checkpoints)
     steps = sum(prepared.steps[cell.id] - made_before[cell.id] for cell in to_train)
     progress.planned(len(cells), len(to_train), steps)
-    stacks = stacks_by_step(to_train, made_before, jobs)
+    stacks = stacks_by_step(to_train, made_before, place.workers)
     tasks = [Task(stack.cells, prepared.data_dir, checkpoints) for stack in stacks]
-    with closing(_train(tasks, jobs, progress)) as batches:
+    with closing(place.records(tasks, progress.steps)) as batches:
         for made in batches:
             if directory and checkpoints:
                 directory.save(made)
@@ -155,7 +158,7 @@ def _run(
     result = Result(tables, prepared.config, len(to_train), path, failed, verdicts)
     if directory:
         times = {"started": started.isoformat(), "seconds": time.perf_counter() - clock}
-        facts = {**times, "jobs": jobs, "trained": len(to_train)}
+        facts = {**times, "jobs": place.workers, "trained": len(to_train)}
         result = _write(result, prepared, directory, facts)
     if failed:
         raise NetworksFailed(_failures(failed), result)
@@ -176,24 +179,6 @@ def _made_before(
         return dict.fromkeys([cell.id for cell in cells], 0)
     data = prepared.data
     return {cell.id: checkpoints.step(cell, data[cell.setting.data.name].sha256) for cell in cells}
-
-
-def _train(tasks: list[Task], jobs: int, progress: Progress) -> Generator[list[Record], None, None]:
-    if not tasks:
-        return
-    engine: Engine
-    if jobs == 1:
-        engine = here = Here(lambda: progress.steps(here.steps()))
-        yield from run_tasks(engine, tasks, progress.steps)
-        return
-    check_workers(cell for task in tasks for cell in task.cells)
-    engine = lanes = Lanes(min(jobs, len(tasks)))
-    finished = False
-    try:
-        yield from run_tasks(engine, tasks, progress.steps)
-        finished = True
-    finally:
-        lanes.shutdown(wait=finished, cancel_futures=True)
 
 
 def _write(

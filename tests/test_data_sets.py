@@ -1,4 +1,4 @@
-"""The catalogue, `synthetic` and `mnist-5k`."""
+"""The catalogue, `synthetic`, `gaussian` and `mnist-5k`."""
 
 import gzip
 import os
@@ -28,14 +28,19 @@ def test_paths_are_folders(name):
     assert is_folder(name)
 
 
-@pytest.mark.parametrize("name", ["mnist", "mnist-5k", "synthetic", "digits"])
+@pytest.mark.parametrize("name", ["mnist", "mnist-5k", "synthetic", "gaussian", "digits"])
 def test_plain_names_are_not_folders(name):
     assert not is_folder(name)
 
 
 def test_sizes_in_the_catalogue():
     sizes = {name: (facts.train, facts.test) for name, facts in DATASETS.items()}
-    assert sizes == {"mnist": (60000, 10000), "mnist-5k": (4000, 1000), "synthetic": (2000, 500)}
+    assert sizes == {
+        "mnist": (60000, 10000),
+        "mnist-5k": (4000, 1000),
+        "synthetic": (2000, 500),
+        "gaussian": (2000, 500),
+    }
 
 
 def test_the_catalogue_does_not_import_numpy():
@@ -95,6 +100,20 @@ def test_info_of_synthetic():
         "test_label_counts": [50] * 10,
         "sha256": DATASETS["synthetic"].sha256,
     }
+
+
+def test_info_of_gaussian():
+    facts = info("gaussian")
+    assert facts["origin"] == "made by bnexp"
+    assert (facts["image_shape"], facts["classes"]) == ([10, 10, 1], 10)
+    assert (facts["train"], sum(facts["train_label_counts"])) == (2000, 2000)
+    assert (facts["test"], sum(facts["test_label_counts"])) == (500, 500)
+    assert facts["sha256"] == DATASETS["gaussian"].sha256
+
+
+def test_only_gaussians_bytes_stand_for_other_numbers():
+    assert load("synthetic").values is None
+    assert load("gaussian").values.shape == (256,)
 
 
 def fake_rows():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import bnexp
-from bnexp.config import load_config
+from bnexp.config import load_config, resolved
 from bnexp.config.ownclass import fingerprint
 from bnexp.errors import ConfigError
 from bnexp.plan import make_plan, make_stacks
@@ -62,6 +62,101 @@ def test_ranges_are_numpys(small, space):
     cells = plan_of(small, f"sweep.model.init.std={{{space}: [1, 2, 5]}}").cells
     values = list(dict.fromkeys(cell.point["model.init.std"] for cell in cells))
     assert values == getattr(np, space)(1, 2, 5).tolist()
+
+
+def drawn(path, space, key="model.init.std", *assignments):
+    """The values of a random axis."""
+    cells = plan_of(path, f"sweep.{key}={{{space}}}", *assignments).cells
+    return list(dict.fromkeys(cell.point[key] for cell in cells))
+
+
+def test_random_values_are_spread_between_the_ends(small):
+    values = np.array(drawn(small, "uniform: [0.2, 0.7, 400]"))
+    assert len(values) == 400
+    assert (values.min(), values.max()) == pytest.approx((0.2, 0.7), abs=0.01)
+    assert values.mean() == pytest.approx(0.45, abs=4 * 0.5 / np.sqrt(12 * 400))
+    powers = np.log10(drawn(small, "loguniform: [-8, -4, 400]", "train.l2"))
+    assert (powers.min(), powers.max()) == pytest.approx((-8, -4), abs=0.08)
+    assert powers.mean() == pytest.approx(-6, abs=4 * 4 / np.sqrt(12 * 400))
+    assert (np.diff(values) < 0).any()  # in no order
+    assert np.histogram(powers, 4)[0].min() > 70
+
+
+def test_random_values_are_the_same_each_time_and_other_ones_for_each_key(small):
+    std = drawn(small, "uniform: [0.1, 0.9, 3]")
+    assert drawn(small, "uniform: [0.1, 0.9, 3]") == std
+    assert drawn(small, "uniform: [0.1, 0.9, 5]")[:3] == std
+    rates = drawn(small, "uniform: [0.1, 0.9, 3]", "train.optimizer.lr")
+    assert not set(rates) & set(std)
+    powers = drawn(small, "loguniform: [0.1, 0.9, 3]")
+    np.testing.assert_allclose(np.log10(powers), std, rtol=1e-12)
+    code = (
+        "from bnexp.config import load_config; from bnexp.plan import make_plan; import sys;"
+        "config = load_config(sys.argv[1], assignments=sys.argv[2:]);"
+        "print(*dict.fromkeys(c.point['model.init.std'] for c in make_plan(config).cells))"
+    )
+    command = [sys.executable, "-c", code, str(small)]
+    command.append("sweep.model.init.std={uniform: [0.1, 0.9, 3]}")
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert [float(value) for value in printed.split()] == std
+
+
+def test_random_axes_move_together_under_zip(small):
+    """Bergstra & Bengio's random search: each network its own value of every key."""
+    zipped = (
+        "sweep.zip={train.l2: {loguniform: [-8, -4, 6]}, train.optimizer.lr: {uniform: [0, 1, 6]}}"
+    )
+    axes = ["sweep.model.norm=null", "sweep.model.init.std=null", "random.seeds=[0]"]
+    cells = plan_of(small, *axes, zipped).cells
+    found = [(c.setting.train.l2, c.setting.train.optimizer.lr) for c in cells]
+    assert len(found) == 6
+    rates = drawn(small, "uniform: [0, 1, 6]", "train.optimizer.lr")
+    weights = drawn(small, "loguniform: [-8, -4, 6]", "train.l2")
+    assert found == list(zip(weights, rates, strict=True))
+    uneven = zipped.replace("1, 6]", "1, 5]")
+    assert "not of one length, expected as many values of each key" in errors(small, *axes, uneven)
+
+
+def test_the_written_out_experiment_draws_the_same_values(small, tmp_path):
+    changes = {
+        "sweep.model.init.std": {"loguniform": [-2, 0, 4]},
+        "sweep.zip": {"train.l2": {"uniform": [0, 1, 2]}, "data.train": [100, 200]},
+    }
+    config = load_config(small, changes)
+    path = tmp_path / "config.yaml"
+    path.write_text(resolved(config))
+    assert "loguniform: [-2.0, 0.0, 4]" in path.read_text()
+    ids = [cell.id for cell in make_plan(config).cells]
+    assert [cell.id for cell in make_plan(load_config(path)).cells] == ids
+    assert len(set(ids)) == len(ids) == 4 * 2 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("space", "expected"),
+    [
+        ("{uniform: [2, 1, 3]}", "std: no such range, expected "),
+        ("{uniform: [2, 1, 3]}", "got high - low < 0"),
+        ("{uniform: [-1e308, 1e308, 3]}", "std: no such range, expected "),
+        ("{loguniform: [-4, -8, 3]}", "got high - low < 0"),
+        ("{loguniform: [300, 400, 3]}", "expected a finite number, got inf"),
+        ("{uniform: [0, 1]}", "expected a list of values, or linspace, logspace, geomspace, unif"),
+        ("{uniform: [0, 1, 0]}", "expected a list of values, or linspace, logspace, geomspace"),
+        ("{uniform: [0, .inf, 3]}", "expected a list of values, or linspace, logspace, geomspace"),
+        ("{random: [0, 1, 3]}", "expected a list of values, or linspace, logspace, geomspace, un"),
+        ("{uniform: [-2, -1, 3]}", "expected a number >= 0, got -1."),
+        ("{uniform: [0, 1, 10000000]}", "too many values, expected at most 100000, got 10000000"),
+    ],
+)
+def test_bad_random_ranges(small, space, expected):
+    text = errors(small, f"sweep.model.init.std={space}")
+    assert expected in text
+    assert text.startswith("--set sweep.model.init.std:1:22: sweep.model.init.std")
+    assert "on one side of 0" not in text
+
+
+def test_random_values_of_a_key_that_wants_whole_numbers(small):
+    text = errors(small, "sweep.train.batch_size={uniform: [10, 40, 3]}")
+    assert "sweep.train.batch_size[0]: not a valid value, expected a whole number, got " in text
 
 
 @pytest.mark.parametrize(

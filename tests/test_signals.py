@@ -62,13 +62,15 @@ def started(small, tmp_path):
     process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_ends_with_its_workers(started, number):
     process, children = started
     process.send_signal(number)
     _, message = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert message.strip() == "interrupted; the same command goes on from here"
+    done, end = message.strip().splitlines()
+    assert done.endswith("left")
+    assert end == "interrupted; the same command goes on from here"
     assert until(lambda: not any(alive(pid) for pid in children))
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ import pytest
 import bnexp
 from bnexp.errors import ConfigError, StoreError
 from bnexp.execution import Record
+from bnexp.files import HOST, write_whole
+from bnexp.running import Progress
 from bnexp.store import RunDirectory
 from bnexp.store.cellfile import FORMAT, Damaged, decode, encode
-from bnexp.files import write_whole
 
 RECORD = Record(
     cell="c0ffee",
@@ -195,8 +197,9 @@ def test_a_file_is_whole_or_absent(tmp_path, monkeypatch):
 def test_leftovers_of_a_killed_run_are_swept(small, tmp_path):
     out = tmp_path / "out"
     (out / "cells").mkdir(parents=True)
-    (out / "cells" / ".bnexp-tmp-1-half.json").write_bytes(b"{")
-    others = [out / ".tmp-mine", out / ".bnexp-tmp-mine", out / "deep" / ".bnexp-tmp-1-mine"]
+    (out / "cells" / f".bnexp-tmp-{HOST}-4194305-half.json").write_bytes(b"{")
+    half = f".bnexp-tmp-{HOST}-4194305-"
+    others = [out / ".tmp-mine", out / ".bnexp-tmp-mine", out / "deep" / f"{half}mine"]
     for path in others:
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")
@@ -212,12 +215,20 @@ def test_an_output_path_that_is_a_file(small, tmp_path):
     assert (tmp_path / "out").read_text() == "mine"
 
 
-def test_a_directory_in_use_is_left_alone(small, tmp_path):
-    with (
-        RunDirectory(tmp_path / "out").writing(),
-        pytest.raises(StoreError, match="in use, another bnexp is writing to it"),
-    ):
-        bnexp.run(bnexp.load_config(small), tmp_path / "out")
+def test_a_second_run_waits_for_the_first_and_takes_its_results(small, tmp_path):
+    config, out, waited = bnexp.load_config(small), tmp_path / "out", threading.Event()
+    with RunDirectory(out).writing():
+        second: list[bnexp.Result] = []
+        progress = Progress(waiting=waited.set)
+        thread = threading.Thread(
+            target=lambda: second.append(bnexp.run(config, out, progress=progress))
+        )
+        thread.start()
+        assert waited.wait(30)
+        assert not (out / "config.yaml").exists()
+    thread.join(60)
+    assert second[0].trained == 12
+    assert bnexp.run(config, out).trained == 0
 
 
 def test_plotting_a_folder_that_is_no_run(tmp_path):

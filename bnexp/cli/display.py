@@ -32,7 +32,7 @@ class Bar:
         self._made = 0
         self._quiet = quiet
         self._networks = self._done = 0
-        self.progress = Progress(self._planned, self._steps, self._finished)
+        self.progress = Progress(self._planned, self._steps, self._finished, self._waiting)
 
     def __enter__(self) -> Bar:
         return self
@@ -59,6 +59,13 @@ class Bar:
         if self._bar is not None:
             self._bar.update(total - self._made)
             self._made = total
+
+    def said(self) -> str:
+        """How far the run came."""
+        return f"{self._done} of {self._networks} networks done, {self._networks - self._done} left"
+
+    def _waiting(self) -> None:
+        click.echo("another bnexp is writing to this folder; waiting for it", err=True)
 
     def _finished(self, networks: int) -> None:
         self._done += networks

@@ -11,9 +11,15 @@ from typing import Any
 import click
 
 from bnexp import __version__
-from bnexp.cli.group import Commands, Interrupted
+from bnexp.cli.group import INTERRUPTED, Commands, Interrupted
 from bnexp.errors import NetworksFailed
 
+# A closed terminal, where there is such a thing, stops a run in order too.
+STOPPING = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),
+)
 experiment_argument = click.argument("experiment")
 set_option = click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a config key; repeatable."
@@ -60,6 +66,19 @@ def cli() -> None:
 @data_option
 @click.option("--dry-run", is_flag=True, help="Say what would be trained; write nothing.")
 @click.option("--fresh", is_flag=True, help="Train everything again.")
+@click.option(
+    "--cell-timeout",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="End a worker that takes longer for a network; default: never.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    metavar="SECONDS",
+    help="How often a long training leaves where it stands; default: 60.",
+)
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 def run(
     experiment: str,
@@ -70,6 +89,8 @@ def run(
     data_dir: Path | None,
     dry_run: bool,
     fresh: bool,
+    cell_timeout: float | None,
+    checkpoint: float,
     quiet: bool,
 ) -> None:
     """Train an experiment's networks and draw its figures.
@@ -90,9 +111,21 @@ def run(
         return
     try:
         with display.Bar(quiet) as bar:
-            result = running.run(config, out, jobs or _cores(), data_dir, fresh, bar.progress)
+            result = running.run(
+                config,
+                out,
+                jobs or _cores(),
+                data_dir,
+                fresh,
+                bar.progress,
+                checkpoint,
+                cell_timeout,
+            )
     except NetworksFailed as error:
         display.result(error.result, quiet)
+        raise
+    except (KeyboardInterrupt, Interrupted):
+        click.echo(bar.said(), err=True)
         raise
     display.result(result, quiet)
 
@@ -274,12 +307,15 @@ def _cores() -> int:
 
 
 def _interrupted(signum: int, frame: object) -> None:
+    """Stop in order; a second signal ends the program at once, and the workers follow it."""
+    for number in STOPPING:
+        signal.signal(number, lambda signum, frame: os._exit(INTERRUPTED))
     raise Interrupted
 
 
 def main() -> None:
     """Entry point: `cli`, quiet when the reader of our output has gone."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPING:
         signal.signal(number, _interrupted)
     try:
         cli()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bnexp.config.kinds import Options
 from bnexp.config.messages import Problem, choice
+from bnexp.config.proberules import probe_problems
 from bnexp.config.schema import MAX_STEPS, Setting
 from bnexp.config.sizes import SIDE, weights
 from bnexp.config.yaml_text import Path
@@ -30,7 +31,7 @@ def problems(setting: Setting, stream: str) -> list[Problem]:
         _single_sample,
         _layer_init,
         _points,
-        _probes,
+        probe_problems,
     )
     found = [problem for rule in rules for problem in rule(setting)]
     return [*found, *_book_stream(setting, stream)]
@@ -143,20 +144,6 @@ def _points(setting: Setting) -> Iterator[Problem]:
             ("train", "evaluate"),
             f"after the end, expected at most step {setting.train.steps}, got {points[-1]}",
         )
-
-
-def _probes(setting: Setting) -> Iterator[Problem]:
-    """Probes of a layer that is not there, or at steps that are not reached."""
-    probes, layers = setting.probes, setting.model.weighted() + 1
-    if probes is None:
-        return
-    for i, probe in enumerate(probes.read):
-        layer = getattr(probe, "layer", 1)
-        if layer > layers:
-            text = f"no such layer, expected at most {layers}, the output layer, got {layer}"
-            yield Problem(("probes", "read", i, "layer"), text)
-    if isinstance(probes.at, tuple) and list(probes.at) != sorted(set(probes.at)):
-        yield Problem(("probes", "at"), "not in order, expected ascending steps, each once")
 
 
 def _book_stream(setting: Setting, stream: str) -> Iterator[Problem]:

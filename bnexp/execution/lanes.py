@@ -31,15 +31,21 @@ class WorkerDied(BnexpError):
     """A worker process ended without an answer, again and again."""
 
 
+class WorkerHung(BnexpError):
+    """A worker process gave no answer within its time."""
+
+
 class Lanes(Executor):
     """`workers` lanes of one spawned process each.
 
     A process that dies costs the task it was at a new try in a new process; the tasks in the other
-    lanes go on. `steps()` is the sum of what tasks have reported so far.
+    lanes go on. `steps()` is the sum of what tasks have reported so far. A process that takes
+    longer than `cell_timeout` seconds for each network of its task is ended, and the task failed.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, cell_timeout: float | None = None) -> None:
         self.workers = workers
+        self._cell_timeout = cell_timeout
         self._context = multiprocessing.get_context("spawn")
         self._steps = self._context.Value("q", 0)
         self._threads = ThreadPoolExecutor(workers, "lane")
@@ -70,8 +76,10 @@ class Lanes(Executor):
 
     def kill(self) -> None:
         for pool in self._all:
-            for process in list((pool._processes or {}).values()):
-                process.kill()
+            _kill(pool)
+
+    def _timeout(self, args: Any) -> float | None:
+        return None if self._cell_timeout is None else self._cell_timeout * len(args[0].cells)
 
     def _pool(self) -> ProcessPoolExecutor:
         pool = ProcessPoolExecutor(
@@ -83,11 +91,18 @@ class Lanes(Executor):
         return pool
 
     def _run(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        pool = self._pools.get()
+        pool, timeout = self._pools.get(), self._timeout(args)
         try:
             for _ in range(RETRIES + 1):
                 try:
-                    return pool.submit(fn, *args, **kwargs).result()
+                    return pool.submit(fn, *args, **kwargs).result(timeout)
+                except TimeoutError:
+                    _kill(pool)
+                    pool = self._pool()
+                    raise WorkerHung(
+                        f"no result after {timeout:g} seconds, which is --cell-timeout for each "
+                        "network of the stack; the worker was ended"
+                    ) from None
                 except BrokenProcessPool:
                     with self._lock:
                         if self._closed:
@@ -129,6 +144,11 @@ class Here(Executor):
     def _count(self, networks: int) -> None:
         self._steps += networks
         self._on_step()
+
+
+def _kill(pool: ProcessPoolExecutor) -> None:
+    for process in list((pool._processes or {}).values()):
+        process.kill()
 
 
 def report(networks: int) -> None:

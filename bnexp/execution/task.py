@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,8 +37,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Probed:
-    """One quantity that probes read: `values` are steps x layers x at, the last running fastest."""
+    """What a probe read: `values` are steps x layers x at, the last running fastest."""
 
+    quantity: str
     steps: tuple[int, ...]
     layers: tuple[int, ...]
     at: tuple[float, ...]
@@ -57,7 +58,7 @@ class Record:
     epochs: tuple[int, ...]
     metrics: dict[str, tuple[float, ...]]
     seconds: float
-    probes: dict[str, Probed] = field(default_factory=dict)
+    probes: tuple[Probed, ...] = ()
     error: str = ""
 
 
@@ -161,18 +162,19 @@ def _record(cell: Cell, k: int, trained: Trained, sha256: str, seconds: float) -
     )
 
 
-def _probed(k: int, history: History) -> dict[str, Probed]:
-    """Network k's readings by quantity."""
-    series: dict[str, list[tuple[int, Reading]]] = {}
+def _probed(k: int, history: History) -> tuple[Probed, ...]:
+    """Network k's readings, those of the same quantity and layers together."""
+    series: dict[tuple[str, tuple[int, ...]], list[tuple[int, Reading]]] = {}
     for step, readings in history.readings:
         for reading in readings:
-            series.setdefault(reading.quantity, []).append((step, reading))
-    return {
-        quantity: Probed(
+            series.setdefault((reading.quantity, reading.layers), []).append((step, reading))
+    return tuple(
+        Probed(
+            quantity=read[0][1].quantity,
             steps=tuple(step for step, _ in read),
             layers=read[0][1].layers,
             at=read[0][1].at,
             values=tuple(v for _, reading in read for v in reading.values[k].ravel().tolist()),
         )
-        for quantity, read in series.items()
-    }
+        for read in series.values()
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -76,6 +77,8 @@ def _mean_ratio(rows: Numbers) -> float:
     """Units that do not vary have no ratio and are left out."""
     std = rows.std(axis=0)
     varying = std > 0
+    if not varying.any():
+        return math.nan
     return float(np.mean(np.abs(rows.mean(axis=0)[varying]) / std[varying]))
 
 
@@ -84,10 +87,10 @@ def _dead(rows: Numbers) -> float:
 
 
 def _similarity(rows: Numbers) -> float:
-    """Of unit vectors u: (|sum u|^2 - n) / (n (n - 1))."""
+    """Of unit vectors u: (|sum u|^2 - n) / (n (n - 1)); a single image has no other."""
     lengths = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
     total, n = (rows / lengths).sum(axis=0), len(rows)
-    return float((total @ total - n) / (n * (n - 1)))
+    return math.nan if n == 1 else float((total @ total - n) / (n * (n - 1)))
 
 
 def _rank(rows: Numbers) -> float:

@@ -46,8 +46,8 @@ def _record(fields: dict[str, Any]) -> Record:
     for name in ("steps", "epochs"):
         fields[name] = tuple(fields[name])
     fields["metrics"] = {name: tuple(values) for name, values in fields["metrics"].items()}
-    fields["probes"] = {
-        quantity: Probed(**{name: tuple(values) for name, values in read.items()})
-        for quantity, read in fields["probes"].items()
-    }
+    fields["probes"] = tuple(
+        Probed(read.pop("quantity"), **{name: tuple(values) for name, values in read.items()})
+        for read in fields["probes"]
+    )
     return Record(**fields)

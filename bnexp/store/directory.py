@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import errno
+import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from bnexp import files
-from bnexp.errors import StoreError
 from bnexp.execution import Record
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.plan import Cell
@@ -64,25 +65,31 @@ class RunDirectory:
         return path
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the directory against other runs; StoreError if another one is writing to it."""
-        lock = self._acquired()
+    def writing(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold the directory against other runs; where another one has it, wait until it is done.
+
+        `waiting` is called once if so. The system frees the lock of a process that is gone. Where
+        it has no locks, runs go on side by side: results appear whole or not at all, and the same
+        network gives the same result, whoever trains it.
+        """
+        lock = self._acquired(waiting)
         try:
             self._sweep()
             yield
         finally:
             lock.release()
 
-    def _acquired(self) -> FileLock:
+    def _acquired(self, waiting: Callable[[], None]) -> FileLock:
+        lock = FileLock(self.path / ".lock")
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / ".lock", timeout=1)
-            lock.acquire()
+            files.system.make_folder(self.path)
+            lock.acquire(timeout=0)
+        except NotImplementedError:
+            pass  # the system has no locks, and says so
         except Timeout:
-            raise StoreError(
-                f"{self.path}: in use, another bnexp is writing to it; wait for it, or give "
-                "another folder with --out"
-            ) from None
+            if _can_be_locked(self.path / ".lock"):
+                waiting()
+                lock.acquire(poll_interval=0.2)
         except OSError as error:
             raise files.storage_error("cannot write", self.path, error) from error
         return lock
@@ -104,5 +111,24 @@ class RunDirectory:
         parts = ("", "cells", "figures", "checkpoints")
         for folder in (self.path / part for part in parts):
             for leftover in folder.glob(f"{files.TEMPORARY}*"):
-                if files.is_temporary(leftover):
+                if files.is_leftover(leftover):
                     files.remove(leftover)
+
+
+def _can_be_locked(path: Path) -> bool:
+    """Whether a lock that was refused is held by somebody; network folders may have none at all."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        return True
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
+    finally:
+        os.close(handle)
+    return True

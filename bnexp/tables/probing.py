@@ -15,24 +15,22 @@ from bnexp.tables.results import Table
 
 def probe_table(pairs: Sequence[tuple[Cell, Record]], keys: Sequence[str]) -> Table:
     """Columns cell, seed, the swept keys, step, layer, quantity, at, value."""
-    blocks = [
-        (cell, quantity, read) for cell, record in pairs for quantity, read in record.probes.items()
-    ]
-    sizes = [len(read.values) for _, _, read in blocks]
+    blocks = [(cell, read) for cell, record in pairs for read in record.probes]
+    sizes = [len(read.values) for _, read in blocks]
     columns: dict[str, Any] = {
-        "cell": _repeated([cell.id for cell, _, _ in blocks], sizes, object),
-        "seed": _repeated([cell.seed for cell, _, _ in blocks], sizes, np.int64),
+        "cell": _repeated([cell.id for cell, _ in blocks], sizes, object),
+        "seed": _repeated([cell.seed for cell, _ in blocks], sizes, np.int64),
     }
     for key in keys:
-        values = [cell.point[key] for cell, _, _ in blocks]
+        values = [cell.point[key] for cell, _ in blocks]
         numbers = values and all(isinstance(value, int | float) for value in values)
         columns[key] = _repeated(values, sizes, None if numbers else object)
-    places = [_places(read) for _, _, read in blocks]
+    places = [_places(read) for _, read in blocks]
     columns["step"] = _joined([steps for steps, _, _ in places], np.int64)
     columns["layer"] = _joined([layers for _, layers, _ in places], np.int64)
-    columns["quantity"] = _repeated([quantity for _, quantity, _ in blocks], sizes, object)
+    columns["quantity"] = _repeated([read.quantity for _, read in blocks], sizes, object)
     columns["at"] = _joined([at for _, _, at in places], np.float64)
-    columns["value"] = _joined([np.array(read.values) for _, _, read in blocks], np.float64)
+    columns["value"] = _joined([np.array(read.values) for _, read in blocks], np.float64)
     return columns
 
 

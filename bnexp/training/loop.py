@@ -156,7 +156,7 @@ def train(
             if step in evaluated:
                 course.score(step, _scores(stack, sets, train_set, batch_size, for_test))
             if step in probes.steps:
-                coming = (min(step + 1, last), last)
+                coming = (min(step + 1, max(last, 1)), max(last, 1))
                 moment = stack.moment(*train_set.batch(drawn.peek()), coming)
                 course.readings.append((step, probes.read(moment)))
             if step > 0:

@@ -23,6 +23,6 @@ def points(rule: Rule | int | Sequence[int], steps: int, per_epoch: int) -> tupl
     if not isinstance(rule, str):
         return tuple(rule)
     ends = [*range(per_epoch, steps, per_epoch), steps]
-    starts = range(1, steps + 1, per_epoch)
+    starts = range(1, steps + 1, per_epoch) or (steps,)
     table = {"book": starts, "epoch": ends, "cs231n": sorted({1, *ends})}
     return tuple(table[rule])

@@ -1,0 +1,112 @@
+"""Histograms of a layer's numbers and percentiles of one unit's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_probes_moment import convolutional, moment_of, rows
+
+from bnexp.nn import BatchNorm, Dropout, Sigmoid, block
+from bnexp.nn.network import Dense, Network
+from bnexp.probes.distributions import Histogram, Percentiles
+
+
+def counted(numbers, low, high, bins):
+    """Shares of half-open bins, the last closed."""
+    width = (high - low) / bins
+    shares = np.zeros(bins)
+    for number in numbers.ravel():
+        if low <= number <= high:
+            shares[min(int((number - low) / width), bins - 1)] += 1 / numbers.size
+    return shares
+
+
+@pytest.mark.parametrize("of", ["activation", "preactivation"])
+@pytest.mark.parametrize(("network", "shape"), [(rows(), (5,)), (convolutional(), (6, 6, 1))])
+def test_shares_are_counted_and_what_is_outside_is_in_no_bin(network, shape, of):
+    moment = moment_of(network, 2, shape)
+    (reading,) = Histogram(-0.5, 1.5, 8, of).read(moment)
+    assert reading.quantity == f"{of}_density"
+    assert reading.layers == (1, 2)
+    assert reading.at == tuple(np.arange(8) * 0.25 - 0.5)
+    for k in range(2):
+        for i, site in enumerate(moment.sites[:2]):
+            numbers = moment.here.inputs[site.activation + (of == "activation")][k]
+            want = counted(numbers, -0.5, 1.5, 8)
+            np.testing.assert_allclose(reading.values[k, i], want, atol=1e-12)
+            outside = np.mean((numbers < -0.5) | (numbers > 1.5))
+            assert reading.values[k, i].sum() == pytest.approx(1 - outside, abs=1e-12)
+            assert outside > 0
+
+
+def test_the_ends_belong_to_the_first_and_the_last_bin():
+    moment = moment_of(rows())
+    moment.here.inputs[2][0, :, :] = 0.5
+    moment.here.inputs[2][0, :3, 0] = [0.0, 1.0, 1.0000001]
+    (reading,) = Histogram(bins=4).read(moment)
+    assert (reading.values[0, 0] * 84).round(9).tolist() == [1, 0, 81, 1]
+
+
+def test_a_sigmoids_numbers_are_all_between_0_and_1():
+    layers = [Dense(30, rows().layers[0].initialiser), *block(Sigmoid(), BatchNorm())]
+    moment = moment_of(Network((*layers, rows().layers[-1])))
+    (reading,) = Histogram().read(moment)
+    assert reading.values.shape == (1, 1, 30)
+    assert reading.values.sum() == pytest.approx(1, abs=1e-12)
+
+
+def test_what_is_no_number_counts_as_outside():
+    moment = moment_of(rows(), 2)
+    moment.here.inputs[2][1, :6] = np.nan
+    moment.here.inputs[2][1, 6:9] = np.inf
+    (reading,) = Histogram(-100, 100, 1).read(moment)
+    assert reading.values[:, 0, 0].tolist() == [1, 0.25]
+
+
+def test_dropout_comes_after_what_is_counted():
+    plain, dropped = moment_of(rows()), moment_of(rows(dropout=Dropout(0.5)))
+    first, second = (Histogram().read(moment)[0].values[0, 0] for moment in (plain, dropped))
+    np.testing.assert_array_equal(first, second)
+
+
+def interpolated(numbers, percentile):
+    """Between the two order statistics around (n - 1) * p / 100."""
+    ordered, place = sorted(numbers.ravel().tolist()), (numbers.size - 1) * percentile / 100
+    low = min(int(place), numbers.size - 2)
+    return ordered[low] + (place - low) * (ordered[low + 1] - ordered[low])
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("layer", [1, 2])
+def test_percentiles_are_of_what_the_units_activation_is_given(layer, after):
+    moment = moment_of(rows(BatchNorm(), after), 2)
+    (reading,) = Percentiles(layer, 3).read(moment)
+    assert reading.quantity == "percentile"
+    assert (reading.layers, reading.at) == ((layer,), (15, 50, 85))
+    given = moment.here.inputs[moment.sites[layer - 1].activation][:, :, 3]
+    want = [[interpolated(own, p) for p in (15, 50, 85)] for own in given]
+    np.testing.assert_allclose(reading.values[:, 0], want, rtol=1e-12)
+
+
+def test_percentiles_of_a_channel_are_over_images_and_places():
+    moment = moment_of(convolutional(), n=5, shape=(6, 6, 2))
+    (reading,) = Percentiles(1, 2, (0.0, 30.0, 100.0)).read(moment)
+    channel = moment.here.inputs[1][0, ..., 2]
+    assert channel.shape == (5, 4, 4)
+    want = [channel.min(), interpolated(channel, 30), channel.max()]
+    np.testing.assert_allclose(reading.values[0, 0], want, rtol=1e-12)
+
+
+def test_the_output_layers_are_the_logits():
+    moment = moment_of(rows())
+    (reading,) = Percentiles(3, 1, (0.0, 100.0)).read(moment)
+    logits = moment.here.logits[0, :, 1]
+    assert reading.values[0, 0].tolist() == [logits.min(), logits.max()]
+
+
+def test_percentiles_of_what_is_no_number_are_none():
+    moment = moment_of(rows(), 2)
+    moment.here.inputs[3][1, 4, 0] = np.nan
+    (reading,) = Percentiles(2).read(moment)
+    assert np.isnan(reading.values[1]).all()
+    assert np.isfinite(reading.values[0]).all()
