@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 
-from bnexp.config.figures import Panels
+from bnexp.config.figures import Panels, Scale, figure_options
 from bnexp.figures import draw
 from bnexp.tables.results import Axis, Results
 
@@ -14,6 +15,8 @@ W = "model.init.std"
 NORM = "model.norm"
 METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 NORMS = Axis(NORM, ("batch", "none"))
+PROBED = ("step", "layer", "quantity", "at", "value")
+NAN = float("nan")
 
 
 def results(
@@ -26,14 +29,16 @@ def results(
     tested=False,
     times=((0.0, 1), (1.0, 11), (2.0, 21)),
     title="Weight scale",
+    read=None,
 ):
     """The tables of a sweep; `points` are its value tuples (default: the full product).
 
-    value(point, seed, epoch, metric) is what was measured; diverged gives a step or -1.
+    value(point, seed, epoch, metric) is what was measured; diverged gives a step or -1;
+    read(point, seed) what probes read: tuples of PROBED.
     """
     axes = tuple(axes)
     points = list(points or product(*(axis.values for axis in axes)))
-    metrics, summary = [], []
+    metrics, summary, probes = [], [], []
     for number, (point, seed) in enumerate(product(points, seeds)):
         head = {"cell": f"c{number:04}", "seed": seed}
         head |= {axis.key: v for axis, v in zip(axes, point, strict=True)}
@@ -45,13 +50,23 @@ def results(
         lost = failed(point, seed)
         if not lost:
             metrics += rows
+            found = read(point, seed) if read else []
+            probes += [head | dict(zip(PROBED, one, strict=True)) for one in found]
         status = "failed" if lost else "ok" if step < 0 else "diverged"
         summary.append(
             head | {"status": status, "diverged_at_step": step} | _ends(rows, lost) | {"seconds": 1}
         )
     names = [*head, "epoch", "step", *METRICS]
-    tables = _table(metrics, names), _table(summary, list(summary[0]))
+    tables = [_table(metrics, names), _table(summary, list(summary[0]))]
+    tables += [_table(probes, [*head, *PROBED])] if read else []
     return Results("demo", title, "a book", axes, tuple(seeds), *tables)
+
+
+def without_rows(data):
+    """The same with no network at all."""
+    names = ("metrics", "summary", "probes")
+    empty = {n: {key: c[:0] for key, c in getattr(data, n).items()} for n in names}
+    return replace(data, **empty)
 
 
 def _values(value, point, seed, epoch, tested):
@@ -77,8 +92,30 @@ def _table(rows, names):
 
 
 def _column(values):
-    mixed = len({type(value) is str for value in values}) > 1
-    return np.array(values, dtype=object if mixed else None)
+    texts = {type(value) is str for value in values}
+    return np.array(values, dtype=object if True in texts else None)
+
+
+def figure(data, kind, **options):
+    return draw(figure_options(kind, **options), data)
+
+
+def lines(axes):
+    """The named lines, by name."""
+    return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def maps(figure):
+    """The panels, without colour bars."""
+    return [axes for axes in figure.axes if axes.get_label() != "_bar"]
+
+
+def titles(figure):
+    return [axes.get_title().replace("\n", " ") for axes in maps(figure)]
 
 
 def panels(data, **options):
@@ -95,3 +132,40 @@ def crosses(axes):
 
 def words(thing):
     return [text.get_text() for text in thing.texts if text.get_text()]
+
+
+def notes(figure):
+    """The small lines under the title."""
+    return [text.get_text() for text in figure.texts if text.get_color() == "0.25"]
+
+
+def everything(number=lambda step, layer: 0.5 + 0.1 * layer):
+    """What EVERY kind of figure draws, as `read` of `results`."""
+
+    def read(point, seed):
+        places = {"loss_along": (1.0, 2.0), "percentile": (15.0, 50.0, 85.0)}
+        places |= {"activation_density": (0.0, 0.5), "dead": (NAN,)}
+        return [
+            (step, layer, quantity, at, number(step, layer))
+            for quantity, own in places.items()
+            for at in own
+            for step in (0, 10)
+            for layer in (1, 2)
+        ]
+
+    return read
+
+
+EVERY = (
+    Panels(kind="panels", metric="train_loss"),
+    Scale(kind="scale"),
+    figure_options("curves", metrics=["train_loss", "train_accuracy"]),
+    figure_options("curves", quantity="dead"),
+    figure_options("percentiles"),
+    figure_options("histograms"),
+    figure_options("histograms", log=True),
+    figure_options("heatmap", value="final_train_loss"),
+    figure_options("landscape"),
+    figure_options("landscape", quantity="dead", log=True),
+    figure_options("depth", quantity="dead", law=[{"label": "law", "rate": 2.0}]),
+)

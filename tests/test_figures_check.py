@@ -6,10 +6,12 @@ import sys
 import pytest
 from figure_results import NORM, W, results
 
+from bnexp import run
 from bnexp.config import load_config
 from bnexp.config.figures import Panels, Scale, figure_options
 from bnexp.errors import ConfigError
-from bnexp.figures import check, draw
+from bnexp.figures import check, draw, recorded
+from bnexp.figures.recorded import planned_records
 from bnexp.plan import make_plan
 from bnexp.tables.results import Axis
 
@@ -20,23 +22,35 @@ HEAD = (
     "train: {epochs: 1, batch_size: 10, optimizer: {kind: sgd, lr: 0.1}}",
     "sweep:",
 )
+PROBES = """probes:
+  read:
+    - {kind: layers, quantities: [dead]}
+    - {kind: histogram, of: preactivation}
+    - {kind: percentiles, layer: 1}
+    - landscape
+    - covariate_shift
+"""
 SCALES = f"{W}: [1.0, 0.1]"
+RATES = "train.optimizer.lr: [0.1, 0.2]"
 NORMS = f"{NORM}: [batch, none]"
 SIZES = f"train.batch_size: {list(range(2, 15))}"
 
 
-def plan(tmp_path, *sweep):
+def plan(tmp_path, *sweep, probes=""):
     path = tmp_path / "x.yaml"
-    path.write_text("\n".join([*HEAD, *(f"  {line}" for line in sweep or ["zip: {}"])]))
+    lines = [*HEAD, *(f"  {line}" for line in sweep or ["zip: {}"])]
+    path.write_text("\n".join([*lines, probes]))
     return make_plan(load_config(path))
 
 
-def as_results(made):
+def as_results(made, read=None):
     """Results of that plan, with made-up numbers."""
     axes = [Axis(axis.key, axis.labels) for axis in made.axes]
     points = [tuple(cell.point[axis.key] for axis in axes) for cell in made.cells]
-    return results(axes, points=points)
+    return results(axes, points=points, read=read)
 
+
+of = figure_options
 
 REFUSED = [
     (Panels(kind="panels", axis="model.init.sdt"), [SCALES], "Did you mean model.init.std?"),
@@ -48,6 +62,18 @@ REFUSED = [
     (Panels(kind="panels"), [f"{W}: {{linspace: [1, 2, 37]}}"], "has 37 values, and at most 36"),
     (Panels(kind="panels"), [SCALES, SIZES], "train.batch_size would make 13 lines"),
     (Scale(kind="scale"), [SCALES, SIZES], "train.batch_size would make 13 lines"),
+    (of("curves"), [SCALES, SIZES], "would make 26 lines, and at most 12"),
+    (of("curves", metrics=["gap"]), [SCALES], "metrics gap needs test images"),
+    (of("curves", quantity="dead"), [SCALES], "dead is not recorded. Recorded: none. Add a probe"),
+    (of("curves", where={W: 0.3}), [SCALES], "0.3 is not among its values. Swept: 1, 0.1"),
+    (of("curves", limits=[0, 1], log=True), [SCALES], "start above 0, got 0"),
+    (of("percentiles"), [SCALES], "quantity percentile is not recorded"),
+    (of("histograms"), [SCALES, SIZES], "would make 26 rows, and at most 16"),
+    (of("heatmap"), [SCALES], "two different swept keys are needed"),
+    (of("heatmap", value="best_test_loss"), [SCALES, NORMS], "best_test_loss needs test images"),
+    (of("landscape", panel_axis="model.nrom"), [NORMS], "Did you mean model.norm?"),
+    (of("depth", quantity="rank"), [SCALES], "quantity rank is not recorded"),
+    (of("depth", quantity="rank", law=[{"label": "x"}]), [], "quantity rank is not recorded"),
 ]
 
 
@@ -73,12 +99,51 @@ ZIPPED = ["zip:", f"  {SIZES}", f"  train.optimizer.lr: {[n / 100 for n in range
         (Panels(kind="panels", axis="train.batch_size"), [SCALES, SIZES]),
         (Scale(kind="scale"), [NORMS, SCALES]),
         (Scale(kind="scale", axis="train.optimizer.lr"), [NORMS, *ZIPPED]),
+        (of("curves"), [SCALES, NORMS]),
+        (of("curves", where={W: 1}), [SCALES, SIZES.replace("13, 14", "13")]),
+        (of("curves", panel_axis="train.batch_size"), [SCALES, SIZES]),
+        (of("heatmap"), [SCALES, NORMS]),
     ],
 )
 def test_check_allows_what_draw_draws(tmp_path, options, sweep):
     made = plan(tmp_path, *sweep)
     assert check(options, made, has_test=False) is None
     assert draw(options, as_results(made)).axes
+
+
+PROBING = [
+    (of("curves", quantity="shift_cosine"), None),
+    (of("curves", quantity="dead", where={NORM: "none"}), None),
+    (of("curves", quantity="daed"), "Did you mean dead?"),
+    (of("percentiles"), None),
+    (of("histograms"), "Recorded: dead, preactivation_density, percentile, loss_along, relative"),
+    (of("histograms", quantity="preactivation_density"), None),
+    (of("landscape"), None),
+    (of("landscape", quantity="smoothness"), None),
+    (of("depth", quantity="shift"), None),
+    (of("depth", quantity="dead", law=[{"label": "x"}]), "either rate or values is needed"),
+]
+
+
+@pytest.mark.parametrize(("options", "expected"), PROBING)
+def test_quantities_are_known_before_training(tmp_path, options, expected):
+    made = plan(tmp_path, SCALES, NORMS, probes=PROBES)
+    refusal = check(options, made, has_test=False)
+    assert refusal is None if expected is None else expected in refusal
+
+
+def test_what_probes_are_said_to_record_is_what_they_record(tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text("\n".join([*HEAD[:-1], PROBES]))
+    config = load_config(path)
+    read = run(config, out=None).results.probes["quantity"]
+    assert planned_records(make_plan(config), False).quantities == tuple(dict.fromkeys(read))
+
+
+def test_probes_of_other_packages_are_not_refused(tmp_path, monkeypatch):
+    monkeypatch.delitem(recorded.QUANTITIES, "landscape")
+    made = plan(tmp_path, SCALES, probes=PROBES)
+    assert check(of("curves", quantity="anything"), made, has_test=False) is None
 
 
 def test_a_test_metric_is_allowed_with_test_images(tmp_path):

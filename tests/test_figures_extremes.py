@@ -4,17 +4,16 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from figure_results import NORMS, W, crosses, panels, results
+from figure_results import EVERY, NORMS, W, crosses, everything, panels, results, without_rows
 
-from bnexp.config.figures import Panels, Scale
+from bnexp.config.figures import Scale
 from bnexp.figures import draw
-from bnexp.figures.files import render
 from bnexp.figures.interval import band
 from bnexp.figures.marks import CROSS_HEIGHT
 from bnexp.tables.results import Axis
 
 FEW = Axis(W, (1.0, 0.01))
-KINDS = (Panels(kind="panels", metric="train_loss"), Scale(kind="scale"))
+OF_LOSSES = [kind for kind in EVERY if "loss" in repr(kind) or kind.kind == "scale"]
 
 
 def scale_limits(values):
@@ -69,7 +68,7 @@ def test_the_mean_of_the_largest_numbers_is_finite():
     assert band(np.full((3, 1), 1e308)).mean == pytest.approx([6e307], rel=0.01)
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("kind", OF_LOSSES, ids=lambda kind: kind.kind)
 @pytest.mark.parametrize("loss", [1e-320, 1e300, 1.7e308, np.inf])
 @pytest.mark.parametrize(
     "scales", [(1e308, 1e-320), (1e250, 2.0, 1e-250), (-1e308, 1e308), (1e20, 1e249)]
@@ -79,9 +78,38 @@ def test_extreme_numbers_are_drawn_without_a_warning(kind, loss, scales):
         return 0.5 if metric.endswith("accuracy") else loss if epoch > 1 else 2.3
 
     data = results(
-        (Axis(W, scales), NORMS), (0, 1), value=value, diverged=lambda point, seed: 3 if seed else 7
+        (Axis(W, scales), NORMS),
+        (0, 1),
+        value=value,
+        diverged=lambda point, seed: 3 if seed else 7,
+        read=everything(lambda step, layer: loss if step else -0.3 * layer),
     )
     figure = draw(kind, data)
-    figure.savefig(BytesIO(), format="png", dpi=50)
-    assert b"<svg" in render(figure, "svg")
+    figure.savefig(BytesIO(), format="png", dpi=30)
+    assert np.isfinite([(*axes.get_xlim(), *axes.get_ylim()) for axes in figure.axes]).all()
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("number", [0.0, np.nan, -np.inf, -1.7e308, 5e-324])
+def test_readings_that_no_axis_shows(kind, number):
+    data = results((FEW, NORMS), (0, 1), read=everything(lambda step, layer: number))
+    figure = draw(kind, data)
+    figure.savefig(BytesIO(), format="png", dpi=30)
+    assert np.isfinite([(*axes.get_xlim(), *axes.get_ylim()) for axes in figure.axes]).all()
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.kind)
+@pytest.mark.parametrize(
+    "data",
+    [
+        results((FEW, NORMS), read=everything(), times=[(0.0, 1)]),
+        results((FEW, NORMS), (0, 1), read=everything(), failed=lambda *_: True),
+        results((FEW, NORMS), (0, 1, 2), read=everything(), failed=lambda point, seed: seed > 0),
+        without_rows(results((FEW, NORMS), read=everything())),
+    ],
+    ids=["one time", "all failed", "some failed", "no network"],
+)
+def test_little_or_nothing_to_draw(kind, data):
+    figure = draw(kind, data)
+    figure.savefig(BytesIO(), format="png", dpi=30)
     assert np.isfinite([(*axes.get_xlim(), *axes.get_ylim()) for axes in figure.axes]).all()

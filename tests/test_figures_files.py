@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from figure_results import NORMS, W, results
+from figure_results import EVERY, NORMS, W, everything, results
 
 from bnexp.config.figures import Panels, Scale
 from bnexp.errors import StoreError
@@ -36,13 +36,14 @@ def demo(kind):
         seeds=(0, 1),
         value=value,
         diverged=lambda point, seed: 3 if point[0] == 1.0 else -1,
+        read=everything(),
     )
     return draw(kind, data)
 
 
 def digests():
     found = []
-    for kind in (Panels(kind="panels"), Scale(kind="scale")):
+    for kind in {one.kind: one for one in EVERY}.values():
         save(demo(kind), Path(), "x", lambda path, content: found.append(content))
     return [hashlib.sha256(content).hexdigest() for content in found]
 

@@ -12,38 +12,39 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bnexp.config.figures import Panels, Scale
+    from bnexp.config.figures import Drawn, FigureOptions
     from bnexp.plan import Plan
     from bnexp.tables.results import Results
 
 __all__ = ["check", "default_figures", "draw", "save"]
 
 
-def check(options: Panels | Scale, plan: Plan, has_test: bool) -> str | None:
+def check(options: Drawn, plan: Plan, has_test: bool) -> str | None:
     """Why the figure of a whole `plan` could not be drawn, None if it could.
 
     It is `draw`'s own message, known before training: an axis that is not swept or not a number,
-    more panels or lines than can be told apart, or a metric of test images though none are scored,
-    as `has_test` says.
+    more panels or lines than can be told apart, a quantity that no probe reads, or a metric of test
+    images though none are scored, as `has_test` says.
     """
     from bnexp.figures.checks import planned, refusal
+    from bnexp.figures.recorded import planned_records
 
-    return refusal(options, planned(plan), has_test)
+    return refusal(options, planned(plan), planned_records(plan, has_test))
 
 
-def draw(options: Panels | Scale, results: Results) -> Figure:
+def draw(options: Drawn, results: Results) -> Figure:
     """The figure of `options.kind`, not shown and not saved.
 
-    Raises ConfigError if the options name an axis or a metric that the results do not have, or if
-    there are more panels or lines than can be told apart.
+    Raises ConfigError if the options name an axis, a metric or a quantity that the results do not
+    have, or if there are more panels or lines than can be told apart.
     """
     from bnexp.figures.fonts import families
-    from bnexp.figures.kinds import KINDS
+    from bnexp.figures.kinds import drawing
     from bnexp.figures.labels import written
     from bnexp.figures.style import house_style
 
     with house_style(families(written(results))):
-        return KINDS[options.kind](options, results)
+        return drawing(options.kind)(options, results)
 
 
 def save(
@@ -58,7 +59,7 @@ def save(
     return save_with(write, figure, folder, stem)
 
 
-def default_figures(results: Results) -> tuple[Panels | Scale, ...]:
+def default_figures(results: Results) -> tuple[FigureOptions, ...]:
     """The figures of an experiment that asks for none: panels, and scale if a number is swept."""
     from bnexp.figures.defaults import defaults
 

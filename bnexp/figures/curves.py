@@ -1,73 +1,176 @@
-"""A line's numbers: a metric against epoch or step, over the seeds of one point of the sweep."""
+"""Metrics or what a probe read, against step or epoch, a line for each combination."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from math import ceil
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from bnexp.figures.interval import Band, Floats, band
-from bnexp.figures.selection import rows_where
-from bnexp.tables.results import Results, Table, Value
+from bnexp.config.figures import Curves
+from bnexp.figures.choices import NORM, curves_choice
+from bnexp.figures.facets import Facet, Panel, columns, facets, panels_of
+from bnexp.figures.interval import Band, pooled
+from bnexp.figures.lines import band_alpha, draw_band, legend_lines, line, write_no_data
+from bnexp.figures.marks import mark_divergence
+from bnexp.figures.notes import (
+    above_note,
+    diverged_note,
+    joined,
+    missing_note,
+    seeds_note,
+    zero_note,
+)
+from bnexp.figures.ranges import (
+    accuracy_axis,
+    free_axis,
+    free_limits,
+    loss_limits,
+    time_axis,
+    wanted_log,
+)
+from bnexp.figures.recorded import found_records
+from bnexp.figures.restriction import restricted, where_note
+from bnexp.figures.selection import Selection
+from bnexp.figures.series import Curve, What, time_column
+from bnexp.figures.sheet import Page, build
+from bnexp.figures.style import DASHES, Look, looks
+from bnexp.tables.results import Results
+
+TIME_LABELS = {"epoch": "epochs", "step": "step"}
+ASPECTS = {1: 0.5, 2: 0.66}
+UNMARKED = 2  # so many lines are told apart in grey print by their dashes; more get markers
+MARKERS_A_LINE = 8
+SETS = {"train": "training images", "test": "test images"}
 
 
-@dataclass(frozen=True)
-class Curve:
-    """`x` and the band over seeds; where and at which steps how many of the networks diverged."""
-
-    x: Floats
-    band: Band
-    networks: int
-    diverged_x: Floats
-    diverged_steps: tuple[int, ...]
-
-
-def ceiling(metric: str) -> float:
-    """The metric's largest possible value."""
-    return 1.0 if metric.endswith("accuracy") else np.inf
-
-
-def time_column(metrics: Table) -> str:
-    """'epoch', or 'step' if a network was scored several times within an epoch."""
-    names = ("cell", "seed", "epoch")
-    points = list(zip(*(metrics[name].tolist() for name in names), strict=True))
-    return "epoch" if len(set(points)) == len(points) else "step"
+def curves(options: Curves, results: Results) -> Figure:
+    """Draw the metrics or the quantity over training."""
+    recorded, shown = found_records(results), restricted(options, results)
+    selection = curves_choice(options, shown, recorded)
+    time = options.against or ("step" if options.quantity else time_column(shown.metrics))
+    parts = facets(options, shown, recorded, time)
+    drawn = panels_of(shown, selection, parts, time, options.smooth)
+    page = _page(options, results, shown, drawn, parts)
+    styles = _styles(selection, drawn)
+    figure, axes = build(page, _legend(selection, styles, drawn))
+    for number, (one, panel) in enumerate(zip(axes, drawn, strict=True)):
+        _draw(one, panel, selection, styles)
+        _rule(one, options, drawn, panel.facet.what, page.columns > 2)
+        one.set_ylabel(panel.facet.label if page.has_y(number) and not page.y_label else "")
+        one.set_xlabel(TIME_LABELS[time] if page.is_lowest(number) else "")
+        mark_divergence(one, panel.curves[0], looks(selection))
+    return figure
 
 
-def curve(results: Results, wanted: Iterable[tuple[str, Value]], metric: str, time: str) -> Curve:
-    """The networks with the `wanted` values of swept keys: `metric` against `time`."""
-    wanted = list(wanted)
-    rows = _only(results.metrics, wanted, ("seed", "step", time, metric))
-    networks = _only(results.summary, wanted, ("status", "diverged_at_step"))
-    steps = np.sort(networks["diverged_at_step"][networks["status"] == "diverged"])
-    x, values = _by_seed(rows, metric, time)
-    return Curve(
-        x=x,
-        band=band(values, ceiling(metric)),
-        networks=int((networks["status"] != "failed").sum()),
-        diverged_x=_times(steps, rows, time),
-        diverged_steps=tuple(steps.tolist()),
+def _page(
+    options: Curves,
+    results: Results,
+    shown: Results,
+    drawn: Sequence[Panel],
+    parts: Sequence[Facet],
+) -> Page:
+    whats = dict.fromkeys(part.what for part in parts)
+    zeros = (zero_note(_all(drawn, w).mean, _is_log(options, drawn, w)) for w in whats)
+    off = "loss" in whats and options.limits is None
+    notes = (
+        joined(_about(parts), seeds_note(shown, "line", "band"), _smoothed(options)),
+        where_note(results, shown),
+        joined(diverged_note(shown, "loss" in whats, "accuracy" in whats), missing_note(shown)),
+        joined(*zeros, above_note(_all(drawn, "loss").mean) if off else ""),
     )
+    titles = tuple(panel.title for panel in drawn)
+    wide = columns(drawn, parts)
+    rows = (drawn[start : start + wide] for start in range(0, len(drawn), wide))
+    own_y = any(len({panel.facet.what for panel in row}) > 1 for row in rows)
+    title = results.title or results.name
+    label = parts[0].label if len({part.label for part in parts}) == 1 else ""
+    aspect = ASPECTS.get(wide, 0.62)
+    return Page(title, notes, titles, wide, aspect, own_y=own_y, y_label=label)
 
 
-def _only(table: Table, wanted: list[tuple[str, Value]], columns: Iterable[str]) -> Table:
-    mask = rows_where(table, wanted)
-    return {name: table[name][mask] for name in columns}
+def _about(parts: Sequence[Facet]) -> str:
+    """What the only facet shows, for the notes; several have it in their titles."""
+    return parts[0].about if len(parts) == 1 else ""
 
 
-def _by_seed(rows: Table, metric: str, time: str) -> tuple[Floats, Floats]:
-    """The points in time (P,) and the metric (S, P); NaN where a seed has no value."""
-    x, column = np.unique(rows[time].astype(np.float64), return_inverse=True)
-    seeds, row = np.unique(rows["seed"], return_inverse=True)
-    values = np.full((len(seeds), len(x)), np.nan)
-    values[row, column] = rows[metric]
-    return x, values
+def _smoothed(options: Curves) -> str:
+    return "smoothed over 11 points" if options.smooth else ""
 
 
-def _times(steps: Floats, rows: Table, time: str) -> Floats:
-    """The epochs of steps, between the epochs of the evaluations around them."""
-    if time == "step" or not len(rows["step"]):
-        return steps.astype(np.float64)
-    known, first = np.unique(rows["step"], return_index=True)
-    return np.interp(steps, known, rows[time][first].astype(np.float64))
+def _all(drawn: Sequence[Panel], what: What) -> Band:
+    own = (panel for panel in drawn if panel.facet.what == what)
+    return pooled(one.band for panel in own for one in chain(*panel.curves))
+
+
+def _is_log(options: Curves, drawn: Sequence[Panel], what: What) -> bool:
+    return wanted_log(options.log, what, _all(drawn, what).mean)
+
+
+def _styles(selection: Selection, drawn: Sequence[Panel]) -> Mapping[str, Mapping[str, object]]:
+    """What sets the lines of training and test images apart where they share a panel.
+
+    The marker does; the dash too, where it has no normalisation to tell.
+    """
+    if all(len(panel.facet.sources) == 1 for panel in drawn):
+        return {}
+    norms = any(axis.key == NORM for axis in selection.line_axes)
+    test = {} if norms else {"linestyle": DASHES[1]}
+    hollow = {"marker": "s", "markerfacecolor": "white", "linewidth": 1.2}
+    return {"train": {"marker": "o", "markersize": 4.0}, "test": {**hollow, **test}}
+
+
+def _legend(
+    selection: Selection, styles: Mapping[str, Mapping[str, object]], drawn: Sequence[Panel]
+) -> list[Line2D]:
+    handles = legend_lines(selection, not styles and _marked(drawn))
+    for part, style in styles.items():
+        handle = line([], [], Look("0.25", "solid", ""), SETS[part], "")
+        handle.set(**style)
+        handles.append(handle)
+    return handles
+
+
+def _marked(drawn: Sequence[Panel]) -> bool:
+    every = [one for panel in drawn for one in chain(*panel.curves)]
+    many = any(len(panel.curves[0]) > UNMARKED for panel in drawn)
+    return many or all(one.x.size <= 1 for one in every)
+
+
+def _draw(
+    axes: Axes, panel: Panel, selection: Selection, styles: Mapping[str, Mapping[str, object]]
+) -> None:
+    for source, row in zip(panel.facet.sources, panel.curves, strict=True):
+        style = styles.get(source.column.partition("_")[0], {})
+        for one, look, label in zip(row, looks(selection), selection.labels, strict=True):
+            if one.x.size:
+                _draw_curve(axes, one, look, label, len(row), style)
+    if not any(one.x.size for one in chain(*panel.curves)):
+        write_no_data(axes)
+
+
+def _draw_curve(
+    axes: Axes, one: Curve, look: Look, label: str, lines: int, style: Mapping[str, object]
+) -> None:
+    draw_band(axes, one.x, one.band, look, band_alpha(lines))
+    marker = look.marker if lines > UNMARKED or one.x.size == 1 else ""
+    drawn = line(one.x, one.band.mean, look, label, marker, ceil(one.x.size / MARKERS_A_LINE))
+    drawn.set(**style)
+    axes.add_line(drawn)
+
+
+def _rule(axes: Axes, options: Curves, drawn: Sequence[Panel], what: What, small: bool) -> None:
+    """The same limits for all panels of one sort of number."""
+    xs = [one.x for panel in drawn for one in chain(*panel.curves)]
+    time_axis(axes, np.concatenate([np.empty(0), *xs]), 5 if small else 10)
+    values, log = _all(drawn, what), _is_log(options, drawn, what)
+    if what == "accuracy" and not log:
+        accuracy_axis(axes, 0.5 if small else 0.2)
+        axes.set_ylim(options.limits or axes.get_ylim())
+        return
+    limits = loss_limits(values, log) if what == "loss" else free_limits(values, log)
+    free_axis(axes, options.limits or limits, log)

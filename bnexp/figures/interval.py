@@ -22,8 +22,8 @@ class Band:
     high: Floats
 
 
-def band(values: Floats, ceiling: float = np.inf) -> Band:
-    """Mean and t-interval over the first axis (seeds) of `values` (S, P), kept in [0, ceiling].
+def band(values: Floats, ceiling: float = np.inf, floor: float = 0.0) -> Band:
+    """Mean and t-interval over the first axis (seeds) of `values` (S, P), kept in [floor, ceiling].
 
     mean +- t * s / sqrt(n), with s the sample's standard deviation and n the finite values.
     """
@@ -34,7 +34,9 @@ def band(values: Floats, ceiling: float = np.inf) -> Band:
         mean = np.minimum(total, np.finfo(np.float64).max) / n  # finite, if too large to be shown
         squares = np.where(finite, values - mean, 0.0) ** 2
         half = _quantiles(n) * np.sqrt(squares.sum(axis=0) / (n - 1) / n)
-        return Band(mean, np.clip(mean - half, 0, ceiling), np.clip(mean + half, 0, ceiling))
+        return Band(
+            mean, np.clip(mean - half, floor, ceiling), np.clip(mean + half, floor, ceiling)
+        )
 
 
 def pooled(bands: Iterable[Band]) -> Band:

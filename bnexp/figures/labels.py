@@ -17,8 +17,43 @@ METRICS = {
     "train_loss": "training loss",
     "test_accuracy": "test accuracy",
     "test_loss": "test loss",
+    "gap": "training minus test accuracy",
 }
+QUANTITIES = {
+    "preactivation_mean": "activation input: mean",
+    "preactivation_std": "activation input: std",
+    "mean_ratio": "activation input: |mean| / std",
+    "activation_mean": "activations: mean",
+    "activation_std": "activations: std",
+    "activation_square": "activations: mean square",
+    "activation_density": "share of activations",
+    "preactivation_density": "share of activation inputs",
+    "percentile": "activation input of one unit",
+    "dead": "share of dead units",
+    "similarity": "cosine between images' activations",
+    "rank": "effective rank of the activations",
+    "signal_square": "backward signal: mean square",
+    "gradient_norm": "norm of the weights' gradient",
+    "weight_norm": "norm of the weights",
+    "bias_norm": "norm of the biases",
+    "update_ratio": "update / weights (norms)",
+    "loss_along": "loss (nats) along the gradient",
+    "relative_loss_along": "loss along the gradient / loss",
+    "gradient_change_along": "change of the gradient along it",
+    "loss_range": "range of the loss (nats)",
+    "gradient_change": "largest change of the gradient",
+    "smoothness": "effective smoothness",
+    "shift": "covariate shift: |G - G'|",
+    "shift_relative": "covariate shift: |G - G'| / |G|",
+    "shift_cosine": "covariate shift: cos(G, G')",
+}
+PLACES = {"activation_density": "activation", "preactivation_density": "activation input"}
 DIGITS = 3
+
+
+def quantity_label(quantity: str) -> str:
+    """What a probe reads, with its unit; the name with spaces if it is another package's."""
+    return QUANTITIES.get(quantity, quantity.replace("_", " "))
 
 
 def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:

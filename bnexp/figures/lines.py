@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from bnexp.figures.interval import Band, Floats
 from bnexp.figures.selection import Selection
 from bnexp.figures.style import Look, looks
 
@@ -22,6 +25,26 @@ def line(x: Any, y: Any, look: Look, label: str, marker: str, every: int = 1) ->
         label=label or "_",  # a lone line has no name, and an underscore keeps it nameless
         zorder=3,
     )
+
+
+def draw_band(axes: Axes, x: Floats, shown: Band, look: Look, alpha: float) -> None:
+    """Shade the interval; a single point has no width to shade and gets a bar."""
+    if not np.isfinite(shown.low).any():
+        return
+    if x.size == 1:
+        axes.vlines(x, shown.low, shown.high, color=look.colour, linewidth=1)
+    else:
+        axes.fill_between(x, shown.low, shown.high, color=look.colour, alpha=alpha, linewidth=0)
+
+
+def band_alpha(lines: int) -> float:
+    """How strongly bands show: the more there are, the less."""
+    return 0.22 if lines <= 2 else 0.12 if lines <= 6 else 0.06
+
+
+def write_no_data(axes: Axes) -> None:
+    """What an empty panel says."""
+    axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", va="center")
 
 
 def legend_lines(selection: Selection, markers: bool) -> list[Line2D]:

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from bnexp.figures.curves import Curve
 from bnexp.figures.interval import Floats
+from bnexp.figures.series import Curve
 from bnexp.figures.style import Look
 
 CROSS = {"marker": "x", "markersize": 6.0, "markeredgewidth": 1.7}

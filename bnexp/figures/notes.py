@@ -6,7 +6,7 @@ import numpy as np
 
 from bnexp.figures.interval import Floats
 from bnexp.figures.labels import plural
-from bnexp.figures.ranges import LOSS_TOP, above_top
+from bnexp.figures.ranges import LOSS_TOP, above_top, not_on_log
 from bnexp.figures.selection import combinations
 from bnexp.tables.results import Results
 
@@ -19,7 +19,7 @@ def seeds_note(results: Results, line: str, spread: str) -> str:
     return f"{line}: mean of {seeds}, {spread}: 95 % t-interval of the mean"
 
 
-def diverged_note(results: Results, loss: bool, accuracy: bool) -> str:
+def diverged_note(results: Results, loss: bool, accuracy: bool, marked: bool = True) -> str:
     """How many networks diverged, and what became of their numbers; empty if none did."""
     count = _count(results, "diverged")
     if not count:
@@ -29,7 +29,8 @@ def diverged_note(results: Results, loss: bool, accuracy: bool) -> str:
         "non-finite losses left out" if loss else "",
     ]
     total = plural(len(results.summary["status"]), "network")
-    return f"{count} of {total} diverged (x): {', '.join(filter(None, treated))}"
+    end = f": {', '.join(filter(None, treated))}" if any(treated) else ""
+    return f"{count} of {total} diverged{' (x)' if marked else ''}{end}"
 
 
 def missing_note(results: Results) -> str:
@@ -44,6 +45,12 @@ def above_note(losses: Floats) -> str:
     """How many drawn losses are beyond the end of the axis; empty if none is."""
     count = above_top(losses)
     return f"{plural(count, 'point')} above a loss of {LOSS_TOP:g} off the axis" if count else ""
+
+
+def zero_note(values: Floats, log: bool) -> str:
+    """How many drawn numbers have no place on a logarithmic axis; empty if all have."""
+    count = not_on_log(values) if log else 0
+    return f"{plural(count, 'point')} at 0 or below not on the logarithmic axis" if count else ""
 
 
 def joined(*parts: str) -> str:

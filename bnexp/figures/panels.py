@@ -10,18 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnexp.config.figures import Panels
-from bnexp.figures.checks import panels_selection
-from bnexp.figures.curves import Curve, time_column
+from bnexp.figures.choices import panels_choice
 from bnexp.figures.interval import Band, pooled
 from bnexp.figures.labels import METRICS
-from bnexp.figures.lines import legend_lines, line
+from bnexp.figures.lines import draw_band, legend_lines, line, write_no_data
 from bnexp.figures.marks import mark_divergence
 from bnexp.figures.notes import above_note, diverged_note, joined, missing_note, seeds_note
 from bnexp.figures.panel_rows import Row, panel_rows
 from bnexp.figures.ranges import accuracy_axis, loss_axis, loss_limits, time_axis, wants_log
+from bnexp.figures.recorded import found_records
 from bnexp.figures.selection import Selection
+from bnexp.figures.series import time_column
 from bnexp.figures.sheet import Page, build
-from bnexp.figures.style import Look, looks
+from bnexp.figures.style import looks
 from bnexp.tables.results import Results
 
 TIME_LABELS = {"epoch": "epochs", "step": "step"}
@@ -32,8 +33,7 @@ MARKERS_A_LINE = 6
 
 def panels(options: Panels, results: Results) -> Figure:
     """Draw `options.metric` over training, row by row in the sweep's order."""
-    tested = bool(np.isfinite(results.metrics["test_accuracy"]).any())
-    selection = panels_selection(options, results, tested)
+    selection = panels_choice(options, results, found_records(results))
     rows = panel_rows(results, selection, options.metric)
     page = _page(options, results, rows)
     marked = len(selection.lines) > UNMARKED or _single(rows)
@@ -71,23 +71,12 @@ def _draw(axes: Axes, row: Row, selection: Selection) -> None:
     many = len(row.curves) > UNMARKED
     for curve, look, label in zip(row.curves, looks(selection), selection.labels, strict=True):
         if curve.x.size:
-            _draw_band(axes, curve, look, 0.12 if many else 0.22)
+            draw_band(axes, curve.x, curve.band, look, 0.12 if many else 0.22)
             marker = look.marker if many or curve.x.size == 1 else ""
             every = ceil(curve.x.size / MARKERS_A_LINE)
             axes.add_line(line(curve.x, curve.band.mean, look, label, marker, every))
     if not any(curve.x.size for curve in row.curves):
-        axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", va="center")
-
-
-def _draw_band(axes: Axes, curve: Curve, look: Look, alpha: float) -> None:
-    """Shade the interval; a single point has no width to shade and gets a bar."""
-    low, high = curve.band.low, curve.band.high
-    if not np.isfinite(low).any():
-        return
-    if curve.x.size == 1:
-        axes.vlines(curve.x, low, high, color=look.colour, linewidth=1)
-    else:
-        axes.fill_between(curve.x, low, high, color=look.colour, alpha=alpha, linewidth=0)
+        write_no_data(axes)
 
 
 def _rule(panels: Sequence[Axes], page: Page, rows: Sequence[Row], metric: str) -> None:

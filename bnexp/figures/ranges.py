@@ -24,6 +24,7 @@ from bnexp.tables.results import Value
 
 ROOM = 0.04  # of an accuracy axis, so that lines at 0 and 1 show
 WIDE = 100.0  # a loss that spans more than this factor gets a logarithmic axis
+FAR = 30.0  # and so much for other numbers, which have no usual range
 LOSS_TOP = 100.0  # larger losses say no more than that training failed
 LOSS_BOTTOM = 1e-6
 SMALLEST, LARGEST = 1e-250, 1e250  # beyond these, limits with room around them overflow
@@ -32,7 +33,7 @@ SMALLEST, LARGEST = 1e-250, 1e250  # beyond these, limits with room around them 
 def accuracy_axis(axes: Axes, step: float) -> None:
     axes.set_ylim(-ROOM, 1 + ROOM)
     axes.yaxis.set_major_locator(MultipleLocator(step))
-    axes.yaxis.set_major_formatter(FuncFormatter(_plain))
+    axes.yaxis.set_major_formatter(FuncFormatter(plain))
 
 
 def loss_axis(axes: Axes, limits: tuple[float, float], log: bool) -> None:
@@ -42,6 +43,21 @@ def loss_axis(axes: Axes, limits: tuple[float, float], log: bool) -> None:
     axes.set_ylim(limits)
 
 
+def free_axis(axes: Axes, limits: tuple[float, float], log: bool) -> None:
+    """A y axis for numbers of any size."""
+    loss_axis(axes, limits, log)
+    if not log:
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axes.yaxis.set_major_formatter(FuncFormatter(plain))
+
+
+def wanted_log(asked: bool | None, what: str, values: Floats) -> bool:
+    """Whether the axis is logarithmic: as asked, else as the numbers suggest."""
+    if asked is not None or what == "accuracy":
+        return bool(asked)
+    return wants_log(values) if what == "loss" else far_apart(values)
+
+
 def time_axis(axes: Axes, x: Floats, ticks: int) -> None:
     """Limits around the points in time, whole numbers as ticks."""
     low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 1.0)
@@ -49,7 +65,21 @@ def time_axis(axes: Axes, x: Floats, ticks: int) -> None:
     axes.set_xlim(low - room, high + room)
     whole = MaxNLocator(ticks, integer=True, steps=[1, 2, 5, 10])
     axes.xaxis.set_major_locator(whole if high > low else FixedLocator([low]))
-    axes.xaxis.set_major_formatter(FuncFormatter(_plain))
+    axes.xaxis.set_major_formatter(FuncFormatter(plain))
+
+
+def bins_axis(axes: Axes, edges: Floats) -> None:
+    """From the first bin's left edge to the last one's right edge, with few ticks."""
+    low, high = (float(edges.min()), float(edges.max())) if edges.size else (0.0, 1.0)
+    room = 0.02 * (high - low) or 0.5
+    axes.set_xlim(low - room, high + room)
+    axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(plain))
+
+
+def layer_axis(axes: Axes, layers: Sequence[int]) -> None:
+    """Layers from first to last, whole numbers as ticks."""
+    time_axis(axes, np.array(layers, dtype=np.float64), 10)
 
 
 def number_axis(axes: Axes, values: Sequence[Value]) -> None:
@@ -65,7 +95,7 @@ def number_axis(axes: Axes, values: Sequence[Value]) -> None:
     else:
         room = ROOM * (high - low) or max(0.5, ROOM * abs(high))
         axes.set_xlim(low - room, high + room)
-        axes.xaxis.set_major_formatter(FuncFormatter(_plain))
+        axes.xaxis.set_major_formatter(FuncFormatter(plain))
     if shown and _have_room(numbers):
         axes.set_xticks(numbers, [value_text(value, digits(values)) for value in shown])
         axes.xaxis.set_minor_locator(NullLocator())
@@ -82,6 +112,48 @@ def wants_log(losses: Floats) -> bool:
     if not positive.size:
         return False
     return float(positive.max()) > WIDE * max(float(positive.min()), LOSS_BOTTOM)
+
+
+def far_apart(values: Floats) -> bool:
+    """Whether numbers, none of them negative, span more than FAR from the smallest above 0."""
+    shown = values[np.isfinite(values)]
+    positive = shown[shown > 0]
+    if not positive.size or (shown < 0).any():
+        return False
+    return bool(positive.max() / FAR > positive.min())
+
+
+def free_limits(values: Band, log: bool) -> tuple[float, float]:
+    """Limits that hold all means that can be shown, and of their intervals what is not absurd."""
+    means = values.mean[np.isfinite(values.mean) & (np.abs(values.mean) <= LARGEST)]
+    if log:
+        return _log_limits(means[means >= SMALLEST], values)
+    if not means.size:
+        return 0.0, 1.0
+    low, high = float(means.min()), float(means.max())
+    reach = max(2 * (high - low), abs(high) / 2)  # how far intervals of few seeds may go
+    ends = np.concatenate([values.low, values.high])
+    ends = ends[np.isfinite(ends)]
+    low = min(low, max(float(ends.min(initial=low)), low - reach))
+    high = max(high, min(float(ends.max(initial=high)), high + reach))
+    room = ROOM * (high - low) or abs(high) / 2 or 0.5
+    return (0.0 if 0 <= low < 0.3 * high else low - room), high + room
+
+
+def _log_limits(means: Floats, values: Band) -> tuple[float, float]:
+    if not means.size:
+        return 0.1, 10.0
+    low, high = float(means.min()), float(means.max())
+    lows, highs = (ends[np.isfinite(ends) & (ends > 0)] for ends in (values.low, values.high))
+    low = min(low, max(float(lows.min(initial=low)), low / 3))
+    high = max(high, min(float(highs.max(initial=high)), high * 3))
+    room = (high / low) ** ROOM if high > low else 2.0
+    return low / room, high * room
+
+
+def not_on_log(values: Floats) -> int:
+    """How many finite numbers a logarithmic axis leaves out: 0 and below."""
+    return int((np.isfinite(values) & (values <= 0)).sum())
 
 
 def loss_limits(losses: Band, log: bool, headroom: float = 0.05) -> tuple[float, float]:
@@ -136,5 +208,5 @@ def _power(value: float, position: int | None = None) -> str:
     return f"{value:g}"
 
 
-def _plain(value: float, position: int | None = None) -> str:
+def plain(value: float, position: int | None = None) -> str:
     return f"{round(float(value), 12):g}"

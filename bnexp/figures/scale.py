@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bnexp.config.figures import Scale
-from bnexp.figures.checks import scale_selection
+from bnexp.figures.choices import scale_choice
 from bnexp.figures.interval import Band, pooled
 from bnexp.figures.labels import axis_name
 from bnexp.figures.lines import legend_lines, line
 from bnexp.figures.marks import cross, top_crosses
 from bnexp.figures.notes import above_note, diverged_note, joined, missing_note, seeds_note
 from bnexp.figures.ranges import accuracy_axis, loss_axis, loss_limits, number_axis, wants_log
+from bnexp.figures.recorded import found_records
 from bnexp.figures.scale_points import Points, scale_metrics, scale_points
 from bnexp.figures.selection import Selection, scale_axis
 from bnexp.figures.sheet import Page, build
@@ -32,7 +33,7 @@ def scale(options: Scale, results: Results) -> Figure:
     """Draw a column for each set of images: accuracy above, loss below."""
     axis = scale_axis(results, options.axis)
     metrics = scale_metrics(results, options.accuracy)
-    selection = scale_selection(options, results, len(metrics) > 2)
+    selection = scale_choice(options, results, found_records(results))
     rows = [scale_points(results, selection, axis, metric) for metric in metrics]
     columns = len(metrics) // 2
     page = _page(results, selection, metrics[:columns], rows[columns:])

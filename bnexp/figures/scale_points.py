@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.figures.curves import ceiling
 from bnexp.figures.interval import Band, Floats, band
 from bnexp.figures.selection import Selection, pairs, rows_where
+from bnexp.figures.series import ceiling
 from bnexp.tables.results import Axis, Results, Table
 
 

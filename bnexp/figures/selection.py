@@ -41,12 +41,27 @@ class Selection:
 
 def select(swept: Swept, axis: Axis | None) -> Selection:
     """The lines that really occur beside `axis`, in the order of the summary."""
-    others = [other for other in swept.axes if other != axis]
-    along = tuple(other for other in others if axis and _follows(swept.summary, other, axis))
+    return select_beside(swept, () if axis is None else (axis,))
+
+
+def select_beside(swept: Swept, spread: tuple[Axis, ...]) -> Selection:
+    """The lines that really occur beside several axes; a nameless one if there is no network."""
+    others = [other for other in swept.axes if other not in spread]
+    along = tuple(o for o in others if any(_follows(swept.summary, o, axis) for axis in spread))
     rest = tuple(other for other in others if other not in along)
     lines = combinations(swept.summary, [other.key for other in rest])
+    rest, lines = (rest, lines) if lines else ((), ((),))
     labels = tuple(_label(rest, line, swept) for line in lines)
-    return Selection(axis, along, rest, lines, labels)
+    return Selection(spread[0] if spread else None, along, rest, lines, labels)
+
+
+def columns_of_last(selection: Selection) -> int:
+    """How many columns put the values of the last line axis side by side; 0 if they do not fit."""
+    lines = selection.lines
+    last = list(dict.fromkeys(line[-1] for line in lines if line))
+    rest = dict.fromkeys(line[:-1] for line in lines)
+    whole = lines == tuple((*first, value) for first in rest for value in last)
+    return len(last) if whole and 2 <= len(last) <= 4 else 0
 
 
 def combinations(table: Table, keys: Sequence[str]) -> tuple[tuple[Value, ...], ...]:
@@ -72,49 +87,48 @@ def pairs(axes: Sequence[Axis], values: Sequence[Value]) -> list[tuple[str, Valu
 def panel_axis(swept: Swept, key: str | None) -> Axis | None:
     """The named axis, else the first that is a number, else the first, else none."""
     if key is not None:
-        return _named(swept, key, "panels")
+        return named(swept, key, "panels")
     return next((axis for axis in swept.axes if axis.numeric), next(iter(swept.axes), None))
 
 
 def scale_axis(swept: Swept, key: str | None) -> Axis:
     """The named axis, else the first that is a number. Raises ConfigError if it is not a number."""
     numeric = [axis for axis in swept.axes if axis.numeric]
-    axis = next(iter(numeric), None) if key is None else _named(swept, key, "scale")
+    axis = next(iter(numeric), None) if key is None else named(swept, key, "scale")
     if axis in numeric:
         return axis
     what = f"the values of {key} are not numbers" if key else "no swept key has only numbers"
     raise ConfigError(f"figure scale: {what}. Sweep a number, or draw kind: panels instead.")
 
 
-def check_panels(swept: Swept, selection: Selection) -> None:
+def check_panels(kind: str, swept: Swept, selection: Selection) -> None:
     """Raise ConfigError if there are more panels or lines than a page can show."""
     axis = selection.axis
     if axis and len(set(axis.values)) > MAX_PANELS:
         raise ConfigError(
-            f"figure panels: {axis.key} has {len(set(axis.values))} values, and at most "
+            f"figure {kind}: {axis.key} has {len(set(axis.values))} values, and at most "
             f"{MAX_PANELS} panels fit on a page. Sweep fewer values of {axis.key}, or draw kind: "
             f"scale, or name another axis: {_keys(swept, axis)}."
         )
-    check_lines("panels", selection)
+    check_lines(kind, selection)
 
 
 def check_lines(kind: str, selection: Selection) -> None:
     """Raise ConfigError if there are more lines than can be told apart."""
-    if len(selection.lines) > MAX_LINES:
+    axis = "axis" if kind in ("panels", "scale") else "panel_axis, or restrict the figure by where"
+    check_number(
+        kind, selection, MAX_LINES, "lines", f"name the one with most values as the figure's {axis}"
+    )
+
+
+def check_number(kind: str, selection: Selection, most: int, what: str, remedy: str) -> None:
+    """Raise ConfigError if there are more than `most` combinations of the line axes."""
+    if len(selection.lines) > most:
         keys = " and ".join(axis.key for axis in selection.line_axes)
+        can = "can be told apart" if what == "lines" else "fit on a page"
         raise ConfigError(
-            f"figure {kind}: {keys} would make {len(selection.lines)} lines, and at most "
-            f"{MAX_LINES} can be told apart. Sweep fewer values of {keys}, or name the one "
-            f"with most values as the figure's axis."
-        )
-
-
-def check_metric(metric: str, tested: bool) -> None:
-    """Raise ConfigError if `metric` is of test images and there are none."""
-    if metric.startswith("test") and not tested:
-        raise ConfigError(
-            f"figure panels: metric {metric} needs test images, and none were scored. "
-            f"Set data.test, or draw metric: {metric.replace('test', 'train')}."
+            f"figure {kind}: {keys} would make {len(selection.lines)} {what}, and at most "
+            f"{most} {can}. Sweep fewer values of {keys}, or {remedy}."
         )
 
 
@@ -130,7 +144,7 @@ def _label(axes: tuple[Axis, ...], line: tuple[Value, ...], swept: Swept) -> str
     return ", ".join(value_label(a, value, keys) for a, value in zip(axes, line, strict=True))
 
 
-def _named(swept: Swept, key: str, kind: str) -> Axis:
+def named(swept: Swept, key: str, kind: str) -> Axis:
     found: Any = next((axis for axis in swept.axes if axis.key == key), None)
     if isinstance(found, Axis):
         return found

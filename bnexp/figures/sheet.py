@@ -17,7 +17,7 @@ from matplotlib.legend import Legend
 WIDTH, WIDER = 7.2, 1.0  # a page's text width; and what each column past the fourth adds
 LEFT, RIGHT, TOP, BOTTOM, EDGE = 0.72, 0.16, 0.12, 0.45, 0.06
 COLUMN_GAP, ROW_GAP = 0.13, 0.13
-TITLE_SIZE, NOTE_SIZE = 12.5, 9.5
+TITLE_SIZE, NOTE_SIZE, HEAD_SIZE = 12.5, 9.5, 9.5
 TITLE_LINE, NOTE_LINE, PANEL_TITLE_LINE = 0.25, 0.17, 0.17
 TITLE_LETTER, NOTE_LETTER, DIGIT = 0.107, 0.07, 0.079  # generous mean widths
 TITLE_LENGTH = 200  # a longer title is cut: it would be no title, and takes seconds to set
@@ -25,13 +25,22 @@ TITLE_LENGTH = 200  # a longer title is cut: it would be no title, and takes sec
 
 @dataclass(frozen=True)
 class Page:
-    """What stands on a page: `titles` are the panels', row by row; aspect is height over width."""
+    """What stands on a page: `titles` are the panels', row by row; aspect is height over width.
+
+    `heads` stand above rows, at the left. With `own_y` each panel has numbers on its y axis.
+    `below` is room for more between the panels and the legend. `y_label` is that of all panels.
+    """
 
     title: str
     notes: tuple[str, ...]
     titles: tuple[str, ...]
     columns: int
     aspect: float
+    heads: tuple[str, ...] = ()
+    own_y: bool = False
+    below: float = 0.0
+    y_label: str = ""
+    extra_left: float = 0.0
 
     @property
     def rows(self) -> int:
@@ -43,8 +52,22 @@ class Page:
 
     @property
     def panel_width(self) -> float:
-        free = self.width - LEFT - RIGHT - COLUMN_GAP * (self.columns - 1)
+        free = self.width - self.left - RIGHT - self.gap * (self.columns - 1)
         return free / self.columns
+
+    @property
+    def y_lines(self) -> str:
+        """The label of all panels, folded to their height."""
+        height = self.rows * (WIDTH - LEFT) / self.columns * self.aspect
+        return _fold(self.y_label, height, DIGIT) if self.y_label else ""
+
+    @property
+    def left(self) -> float:
+        return LEFT + self.extra_left + NOTE_LINE * self.y_lines.count("\n")
+
+    @property
+    def gap(self) -> float:
+        return LEFT if self.own_y else COLUMN_GAP
 
     @property
     def panel_height(self) -> float:
@@ -58,19 +81,26 @@ class Page:
         """Whether the panel stands in the first column."""
         return number % self.columns == 0
 
+    def has_y(self, number: int) -> bool:
+        """Whether the panel has numbers on its y axis."""
+        return self.own_y or self.is_first(number)
+
 
 def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
     """The figure with its header and legend, and the empty panels with their titles."""
     figure = Figure(figsize=(page.width, 1))
     FigureCanvasAgg(figure)
     titles = [_fold(title, page.panel_width, DIGIT) for title in page.titles]
-    heads = [_head(titles[row * page.columns :][: page.columns]) for row in range(page.rows)]
+    heads = [_head(page, titles, row) for row in range(page.rows)]
     header = _header_lines(page)
     top = TOP + sum(height for _, _, height in header)
-    bottom = BOTTOM + _legend_height(figure, handles)
+    legend = _legend_height(figure, handles)
+    bottom = BOTTOM + page.below + legend
     panels = sum(heads) + page.rows * page.panel_height + (page.rows - 1) * ROW_GAP
     figure.set_size_inches(page.width, top + panels + bottom)
     _write_header(figure, header)
+    _write_heads(figure, page, top, heads)
+    _write_y_label(figure, page, bottom + panels / 2)
     return figure, [_panel(figure, page, top, heads, n, title) for n, title in enumerate(titles)]
 
 
@@ -92,9 +122,27 @@ def _write_header(figure: Figure, lines: list[tuple[str, float, float]]) -> None
         y -= step
 
 
-def _head(titles: Sequence[str]) -> float:
-    lines = max(title.count("\n") + 1 if title else 0 for title in titles)
-    return lines * PANEL_TITLE_LINE + 0.06
+def _head(page: Page, titles: Sequence[str], row: int) -> float:
+    own = titles[row * page.columns :][: page.columns]
+    lines = max(title.count("\n") + 1 if title else 0 for title in own)
+    head = PANEL_TITLE_LINE + 0.11 if page.heads else 0.0
+    return lines * PANEL_TITLE_LINE + head + 0.06
+
+
+def _write_heads(figure: Figure, page: Page, top: float, heads: list[float]) -> None:
+    width, height = figure.get_size_inches()
+    for row, text in enumerate(page.heads):
+        above = top + sum(heads[:row]) + row * (page.panel_height + ROW_GAP)
+        y = 1 - (above + 0.11) / height
+        figure.text(page.left / width, y, text, ha="left", va="top", fontsize=HEAD_SIZE)
+
+
+def _write_y_label(figure: Figure, page: Page, middle: float) -> None:
+    if page.y_label:
+        x, y = EDGE / figure.get_figwidth(), middle / figure.get_figheight()
+        figure.text(
+            x, y, page.y_lines, rotation=90, ha="left", va="center", ma="center", fontsize=HEAD_SIZE
+        )
 
 
 def _panel(
@@ -102,16 +150,14 @@ def _panel(
 ) -> Axes:
     row, column = divmod(number, page.columns)
     width, height = figure.get_size_inches()
-    left = LEFT + column * (page.panel_width + COLUMN_GAP)
+    left = page.left + column * (page.panel_width + page.gap)
     below = top + sum(heads[: row + 1]) + (row + 1) * page.panel_height + row * ROW_GAP
     box = (left, height - below, page.panel_width, page.panel_height)
     axes = figure.add_axes(
         (box[0] / width, box[1] / height, box[2] / width, box[3] / height), title=title
     )
     axes.set_autoscale_on(False)  # limits are set, and a loss of 1e300 would overflow them
-    axes.tick_params(
-        length=2.5, labelleft=page.is_first(number), labelbottom=page.is_lowest(number)
-    )
+    axes.tick_params(length=2.5, labelleft=page.has_y(number), labelbottom=page.is_lowest(number))
     return axes
 
 

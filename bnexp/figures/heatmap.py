@@ -1,0 +1,197 @@
+"""One number of each network as colour over two swept keys, a map for each method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bnexp.config.figures import Heatmap
+from bnexp.figures.choices import Grid, heatmap_choice
+from bnexp.figures.colours import BAR_ROOM, Colours, colour_bar, diverging, sequential
+from bnexp.figures.heat_cells import Map, difference, maps, ordered
+from bnexp.figures.labels import METRICS, axis_name, digits, plural, symbol, value_text
+from bnexp.figures.marks import cross
+from bnexp.figures.notes import diverged_note, joined, missing_note
+from bnexp.figures.recorded import found_records
+from bnexp.figures.restriction import restricted, where_note
+from bnexp.figures.sheet import NOTE_LETTER, Page, build
+from bnexp.tables.results import Axis, Results
+
+MOST_WRITTEN = 12  # rows and columns of cells with numbers
+SMALLEST_TYPE, LARGEST_TYPE = 5.5, 8.5
+LETTER = 0.0092  # inches: width of a letter of one point
+WRITTEN_HEIGHT, SHAPE, HIGHEST = 0.3, 0.7, 0.5  # of a cell: least, over its width, most
+TICK_LETTER, TICK_HEIGHT = 0.068, 0.15  # inches
+NUMBER_WIDTH = 5  # letters
+
+
+def heatmap(options: Heatmap, results: Results) -> Figure:
+    """A map for each line, and their difference if there are two."""
+    shown = restricted(options, results)
+    grid = heatmap_choice(options, shown, found_records(results))
+    drawn = maps(shown, grid, options.value)
+    apart = difference(shown, grid, options.value)
+    every = [*drawn, *([apart] if apart else [])]
+    page = _page(options, results, shown, grid, every)
+    figure, axes = build(page, _legend(drawn))
+    loss = options.value.endswith("loss")
+    colours = sequential(np.array([one.values for one in drawn]), loss, options.limits)
+    scales = [colours] * len(drawn) + ([diverging(apart.values)] if apart else [])
+    for number, (one, cells, scale) in enumerate(zip(axes, every, scales, strict=True)):
+        _draw(one, cells, scale, page)
+        _name_axes(one, page, grid, number)
+    colour_bar(figure, page, colours, _value_name(options.value), 0, len(every) - len(drawn) + 1)
+    if apart:
+        colour_bar(figure, page, scales[-1], "difference", 1, 2)
+    return figure
+
+
+def _page(
+    options: Heatmap, results: Results, shown: Results, grid: Grid, every: Sequence[Map]
+) -> Page:
+    loss = options.value.endswith("loss")
+    along = ", ".join(f"{axis.key} moves along" for axis in grid.selection.companions)
+    notes = (
+        joined(_value_name(options.value), _seeds(shown), along),
+        where_note(results, shown),
+        joined(diverged_note(shown, loss, not loss), missing_note(shown)),
+        "grey: no finite value" if any(np.isnan(one.values).any() for one in every) else "",
+    )
+    rows, columns = every[0].values.shape
+    wide = _columns(len(every), columns, rows)
+    page = Page(
+        title=results.title or results.name,
+        notes=notes,
+        titles=tuple(one.title for one in every),
+        columns=wide,
+        aspect=1.0,
+        below=BAR_ROOM + _x_room(grid, wide),
+        extra_left=max(0.0, TICK_LETTER * _longest(grid.y) - 0.3),
+    )
+    return replace(page, aspect=_aspect(page, rows, columns))
+
+
+def _seeds(results: Results) -> str:
+    seeds = len(results.seeds)
+    return "1 seed" if seeds == 1 else f"mean of {plural(seeds, 'seed')}"
+
+
+def _value_name(value: str) -> str:
+    which, _, metric = value.partition("_")
+    return f"{which} {METRICS[metric]}"
+
+
+def _columns(panels: int, columns: int, rows: int) -> int:
+    """So many panels side by side that numbers still fit into their cells, if they can at all."""
+    if max(columns, rows) > MOST_WRITTEN:
+        return min(panels, 3)
+    return min(panels, 3 if columns <= 5 else 2 if columns <= 8 else 1)
+
+
+def _aspect(page: Page, rows: int, columns: int) -> float:
+    width = page.panel_width / columns
+    least = WRITTEN_HEIGHT if max(rows, columns) <= MOST_WRITTEN else 0.0
+    height = min(max(SHAPE * width, least), HIGHEST)
+    return min(max(rows * height / page.panel_width, 0.12), 2.5)
+
+
+def _longest(axis: Axis) -> int:
+    return max((len(text) for text in _tick_texts(axis)), default=0)
+
+
+def _tick_texts(axis: Axis) -> list[str]:
+    return [value_text(value, digits(axis.values)) for value in ordered(axis)]
+
+
+def _turned(grid: Grid, wide: int) -> bool:
+    """Whether the columns' labels have to stand upright."""
+    return TICK_LETTER * (_longest(grid.x) + 0.5) > 6.2 / wide / max(1, len(ordered(grid.x)))
+
+
+def _x_room(grid: Grid, wide: int) -> float:
+    return max(0.0, TICK_LETTER * _longest(grid.x) - 0.15) if _turned(grid, wide) else 0.0
+
+
+def _legend(drawn: Sequence[Map]) -> list[Line2D]:
+    return [cross("0.25", "diverged")] if any(one.diverged.any() for one in drawn) else []
+
+
+def _draw(axes: Axes, cells: Map, colours: Colours, page: Page) -> None:
+    rows, columns = cells.values.shape
+    x, y = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
+    shown = np.ma.masked_invalid(cells.values)
+    axes.grid(False)
+    axes.set_facecolor("0.8")
+    axes.pcolormesh(
+        x, y, shown, cmap=colours.map, norm=colours.norm, edgecolors="white", linewidth=0.4
+    )
+    axes.set_xlim(x[0], x[-1])
+    axes.set_ylim(y[0], y[-1])
+    size = (page.panel_width / columns, page.panel_height / rows)
+    if max(rows, columns) <= MOST_WRITTEN:
+        _write(axes, cells, colours, size)
+    _cross_out(axes, cells, colours, size)
+
+
+def _write(axes: Axes, cells: Map, colours: Colours, size: tuple[float, float]) -> None:
+    """The numbers, as large as the cells allow; none where they could not be read."""
+    points = min(size[0] / NUMBER_WIDTH / LETTER, size[1] / 0.02, LARGEST_TYPE)
+    if points < SMALLEST_TYPE:
+        return
+    for (i, j), value in np.ndenumerate(cells.values):
+        if np.isfinite(value):
+            text = _number(value, cells.signed)
+            ink = colours.ink(value)
+            axes.text(j, i, text, ha="center", va="center", fontsize=points, color=ink)
+
+
+def _number(value: float, signed: bool) -> str:
+    """Two decimals; large losses with two digits."""
+    text = f"{value:.2f}" if abs(value) < 10 else value_text(float(value), 2)
+    if not signed or float(text) == 0:
+        return text.replace("-0.00", "0.00")
+    return f"+{text}" if value > 0 else text
+
+
+def _cross_out(axes: Axes, cells: Map, colours: Colours, size: tuple[float, float]) -> None:
+    """A cross in the upper right corner of cells in which a network diverged."""
+    for (i, j), count in np.ndenumerate(cells.diverged):
+        if count:
+            value = cells.values[i, j]
+            mark = cross(colours.ink(float(value)) if np.isfinite(value) else "black")
+            mark.set(markersize=min(3.6, 20 * min(size)), markeredgewidth=1.1)
+            inside = min(0.045, 0.4 * min(size))
+            mark.set_data([j + 0.5 - inside / size[0]], [i + 0.5 - inside / size[1]])
+            axes.add_artist(mark)
+
+
+def _name_axes(axes: Axes, page: Page, grid: Grid, number: int) -> None:
+    turned = _turned(grid, page.columns)
+    for ruler, axis, room in (
+        (axes.xaxis, grid.x, page.panel_width if turned else np.inf),
+        (axes.yaxis, grid.y, page.panel_height),
+    ):
+        texts = _tick_texts(axis)
+        every = max(1, ceil(TICK_HEIGHT * len(texts) / room))
+        ruler.set_ticks(range(0, len(texts), every), texts[::every])
+        ruler.set_tick_params(length=0)
+    axes.tick_params(axis="x", rotation=90 if turned else 0)
+    keys = [grid.x.key, grid.y.key]
+    across, up = (_name(key, keys, room) for key, room in zip(keys, _sides(page), strict=True))
+    axes.set_xlabel(across if page.is_lowest(number) else "")
+    axes.set_ylabel(up if page.is_first(number) else "")
+
+
+def _sides(page: Page) -> tuple[float, float]:
+    return page.panel_width, page.panel_height + 0.3
+
+
+def _name(key: str, keys: Sequence[str], room: float) -> str:
+    """The key's name, or its symbol where the name is longer than the panel's side."""
+    return axis_name(key) if len(axis_name(key)) * NOTE_LETTER < room else symbol(key, keys)

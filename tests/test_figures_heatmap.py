@@ -1,0 +1,185 @@
+"""The heatmap figure: what lies on its axes."""
+
+import numpy as np
+import pytest
+from figure_results import (
+    NAN,
+    NORM,
+    NORMS,
+    W,
+    crosses,
+    figure,
+    legend,
+    maps,
+    notes,
+    results,
+    titles,
+    without_rows,
+    words,
+)
+
+from bnexp.errors import ConfigError
+from bnexp.tables.results import Axis
+
+SCALES = Axis(W, (1.0, 0.1, 0.01))
+RATES = Axis("train.optimizer.lr", (0.1, 0.5))
+
+
+def value(point, seed, epoch, metric):
+    norm = 0.2 if "batch" in point else 0.0
+    return point[0] / 2 + point[1] / 5 + norm + 0.1 * seed
+
+
+def cells(axes):
+    """Rows from below, as the y axis counts."""
+    return axes.collections[0].get_array()
+
+
+def ticks(ruler):
+    return [text.get_text() for text in ruler.get_ticklabels()]
+
+
+def test_a_map_for_each_norm_and_their_difference():
+    drawn = figure(results((SCALES, RATES, NORMS), value=value), "heatmap")
+    assert titles(drawn) == [
+        "with batch norm",
+        "without normalization",
+        "with batch norm minus without normalization",
+    ]
+    first, second, apart = maps(drawn)
+    expected = np.add.outer([0.02, 0.1], [0.005, 0.05, 0.5])
+    np.testing.assert_allclose(cells(second), expected)
+    np.testing.assert_allclose(cells(first), expected + 0.2)
+    np.testing.assert_allclose(cells(apart), 0.2)
+    assert ticks(first.xaxis) == ["0.01", "0.1", "1"]
+    assert ticks(first.yaxis) == ["0.1", "0.5"]
+    assert notes(drawn) == ["final training accuracy; 1 seed"]
+
+
+def test_batch_norm_comes_first_whatever_the_sweeps_order():
+    swept = Axis(NORM, ("none", "batch"))
+    drawn = figure(results((SCALES, RATES, swept), value=value), "heatmap")
+    assert titles(drawn)[:2] == ["with batch norm", "without normalization"]
+    np.testing.assert_allclose(cells(maps(drawn)[2]), 0.2)
+
+
+def test_the_differences_colours_are_centred_at_0():
+    drawn = figure(results((SCALES, RATES, NORMS), value=value), "heatmap")
+    norm = maps(drawn)[2].collections[0].norm
+    assert (norm.vmin, norm.vmax) == pytest.approx((-0.2, 0.2))
+    assert maps(drawn)[0].collections[0].norm.vmax == 1
+    labels = [axes.get_xlabel() for axes in drawn.axes if axes not in maps(drawn)]
+    assert labels == ["final training accuracy", "difference"]
+
+
+def test_cells_hold_the_mean_over_seeds_as_text():
+    drawn = figure(results((SCALES, RATES), seeds=(0, 1), value=value), "heatmap")
+    (axes,) = maps(drawn)
+    np.testing.assert_allclose(cells(axes)[0, 0], 0.075)
+    assert words(axes)[1:3] == ["0.12", "0.57"]
+    assert notes(drawn) == ["final training accuracy; mean of 2 seeds"]
+
+
+def test_differences_have_signs():
+    drawn = figure(results((SCALES, RATES, NORMS), value=value), "heatmap")
+    assert words(maps(drawn)[2]) == ["+0.20"] * 6
+
+
+def test_the_difference_is_taken_seed_by_seed():
+    data = results((SCALES, RATES, NORMS), seeds=(0, 1), value=value)
+    first = data.summary["cell"] == "c0000"  # batch norm, seed 0: the pair is left out
+    data.summary["final_train_accuracy"][first] = NAN
+    apart = maps(figure(data, "heatmap"))[2]
+    np.testing.assert_allclose(cells(apart), 0.2)
+
+
+def test_named_axes_and_another_value():
+    data = results((SCALES, RATES, NORMS), value=value, tested=True)
+    drawn = figure(data, "heatmap", x=NORM, y=W, value="best_test_accuracy")
+    assert titles(drawn)[:2] == ["lr = 0.1", "lr = 0.5"]
+    assert ticks(maps(drawn)[0].xaxis) == ["batch", "none"]
+    assert ticks(maps(drawn)[0].yaxis) == ["0.01", "0.1", "1"]
+    assert notes(drawn) == ["best test accuracy; 1 seed"]
+
+
+def test_a_sweep_of_one_key_and_the_norm():
+    drawn = figure(results((NORMS, SCALES)), "heatmap")
+    (axes,) = maps(drawn)
+    assert axes.get_xlabel() == "weight initialization scale (std)"
+    assert axes.get_ylabel() == NORM
+
+
+def test_diverged_cells_are_crossed_and_empty_ones_grey():
+    def lost(point, seed, epoch, metric):
+        return NAN if point[0] == 1.0 and metric.endswith("loss") else 0.5
+
+    def diverged(point, seed):
+        return 3 if point[0] == 1.0 else -1
+
+    data = results((SCALES, RATES), value=lost, diverged=diverged)
+    drawn = figure(data, "heatmap", value="final_train_loss")
+    (axes,) = maps(drawn)
+    assert len(crosses(axes)) == 2
+    assert [round(float(mark.get_xdata()[0])) for mark in crosses(axes)] == [2, 2]
+    assert np.ma.getmaskarray(cells(axes))[:, 2].all()
+    assert len(words(axes)) == 4
+    assert legend(drawn) == ["diverged"]
+    assert notes(drawn)[1:] == [
+        "2 of 6 networks diverged (x): non-finite losses left out",
+        "grey: no finite value",
+    ]
+
+
+def test_losses_far_apart_have_logarithmic_colours():
+    def far(point, seed, epoch, metric):
+        return point[0] ** 3
+
+    drawn = figure(results((SCALES, RATES), value=far), "heatmap", value="final_train_loss")
+    assert type(maps(drawn)[0].collections[0].norm).__name__ == "LogNorm"
+
+
+def test_many_cells_have_no_numbers_and_not_all_ticks():
+    scales = Axis(W, tuple(np.logspace(0, -4, 16).tolist()))
+    rates = Axis(RATES.key, tuple(np.logspace(0, -4, 16).tolist()))
+    drawn = figure(results((scales, rates, NORMS)), "heatmap")
+    axes = maps(drawn)[0]
+    assert words(axes) == []
+    assert len(ticks(axes.yaxis)) < 16
+    assert cells(axes).shape == (16, 16)
+
+
+def test_missing_networks_leave_their_cell_empty():
+    data = results((SCALES, RATES), failed=lambda point, seed: point == (0.1, 0.5))
+    drawn = figure(data, "heatmap")
+    assert np.ma.getmaskarray(cells(maps(drawn)[0])).sum() == 1
+    assert notes(drawn)[1:] == ["1 network missing", "grey: no finite value"]
+
+
+def test_no_network_at_all():
+    drawn = figure(without_rows(results((SCALES, RATES))), "heatmap")
+    (axes,) = maps(drawn)
+    assert np.ma.getmaskarray(cells(axes)).all()
+
+
+def test_axes_that_move_along_are_named():
+    points = [(w, r, n) for w, r in zip(SCALES.values, (1, 2, 3), strict=True) for n in (5, 6)]
+    sizes, widths = Axis("train.batch_size", (1, 2, 3)), Axis("train.epochs", (5, 6))
+    data = results((SCALES, sizes, widths), points=points)
+    drawn = figure(data, "heatmap", y="train.epochs")
+    assert notes(drawn) == ["final training accuracy; 1 seed; train.batch_size moves along"]
+    assert len(maps(drawn)) == 1
+
+
+@pytest.mark.parametrize(
+    ("axes", "options", "expected"),
+    [
+        ((SCALES,), {}, r"two different swept keys are needed.*Swept: model\.init\.std"),
+        ((), {}, "Swept: none"),
+        ((SCALES, RATES), {"x": W, "y": W}, "two different swept keys"),
+        ((SCALES, RATES), {"x": "model.norn"}, "axis model.norn is not swept"),
+        ((SCALES, RATES), {"value": "final_test_loss"}, "value: final_train_loss"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(axes, options, expected):
+    with pytest.raises(ConfigError, match=f"figure heatmap: .*{expected}"):
+        figure(results(axes), "heatmap", **options)
