@@ -169,8 +169,7 @@ def _rule(axes: Axes, options: Curves, drawn: Sequence[Panel], what: What, small
     time_axis(axes, np.concatenate([np.empty(0), *xs]), 5 if small else 10)
     values, log = _all(drawn, what), _is_log(options, drawn, what)
     if what == "accuracy" and not log:
-        accuracy_axis(axes, 0.5 if small else 0.2)
-        axes.set_ylim(options.limits or axes.get_ylim())
+        accuracy_axis(axes, 0.5 if small else 0.2, options.limits)
         return
     limits = loss_limits(values, log) if what == "loss" else free_limits(values, log)
     free_axis(axes, options.limits or limits, log)

@@ -30,9 +30,12 @@ LOSS_BOTTOM = 1e-6
 SMALLEST, LARGEST = 1e-250, 1e250  # beyond these, limits with room around them overflow
 
 
-def accuracy_axis(axes: Axes, step: float) -> None:
-    axes.set_ylim(-ROOM, 1 + ROOM)
-    axes.yaxis.set_major_locator(MultipleLocator(step))
+def accuracy_axis(axes: Axes, step: float, limits: tuple[float, float] | None = None) -> None:
+    """The whole range with a tick each `step`, or a part of it with ticks that suit it."""
+    low, high = limits or (-ROOM, 1 + ROOM)
+    axes.set_ylim(low, high)
+    whole = high - low > 2 * step
+    axes.yaxis.set_major_locator(MultipleLocator(step) if whole else MaxNLocator(6))
     axes.yaxis.set_major_formatter(FuncFormatter(plain))
 
 
