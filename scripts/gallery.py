@@ -86,19 +86,18 @@ def page() -> str:
         "# What holds on MNIST, and what does not",
         "",
         "Written by `scripts/gallery.py` from the references in this folder, which",
-        "`scripts/reproduce_all.py` makes. Each estimate is a mean over seeds with its 95 % t-interval",
-        "at the point that is nearest to failing; intervals are not corrected for the number of points.",
+        "`scripts/reproduce_all.py` makes. Each estimate is a mean over seeds with its 95 %",
+        "t-interval at the point that decides; intervals are not corrected for the number of points.",
     ]
     for name, values, claims in experiments():
         lines += ["", f"## [`{name}`]({name}): {values['title']}", "", str(values["source"]), ""]
-        lines += [
-            f"- **{claim['verdict']}**: {claim['says']} {_numbers(claim)}" for claim in claims
-        ]
+        lines += [_claim(claim) for claim in claims]
     return "\n".join(lines) + "\n"
 
 
-def _numbers(claim: Mapping[str, Any]) -> str:
-    return f"*{claim['summary']}*" if claim.get("summary") else ""
+def _claim(claim: Mapping[str, Any]) -> str:
+    reason = f" ({claim['reason']})" if claim.get("reason") else ""
+    return f"- **{claim['verdict']}**: {claim['says']}{reason}"
 
 
 def _count(claims: Sequence[Mapping[str, Any]], word: str) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from bnexp.config import document, shipped
 from bnexp.config.writing import block
 
-WIDTH = 79
+WIDTH, COLUMN = 79, 26
 
 
 def catalogue() -> Iterator[str]:
@@ -36,10 +36,15 @@ def _entry(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     facts = [cost(values), ", ".join(dict.fromkeys(kinds)) or "panels, scale"]
     claims = len(values.get("claims") or [])
     facts += [f"{claims} claim{'s' * (claims != 1)}"] if claims else []
-    title = wrap(str(values.get("title", "")), WIDTH - 26) or [""]
-    yield f"  {name:<22}  {title[0]}"
-    for line in [*title[1:], "; ".join(fact for fact in facts if fact)]:
-        yield f"{'':<26}{line}"
+    title = wrap(str(values.get("title", "")), WIDTH - COLUMN) or [""]
+    lines = [*title, "; ".join(fact for fact in facts if fact)]
+    head = f"  {name}  "
+    if len(head) > COLUMN:
+        yield head.rstrip()
+        head = ""
+    for line in lines:
+        yield f"{head:<{COLUMN}}{line}"
+        head = ""
 
 
 def cost(values: Mapping[str, Any]) -> str:

@@ -1,0 +1,87 @@
+"""The references of the shipped experiments, and what is written from them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import bnexp
+from bnexp.config import shipped
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "results" / "reference"
+NAMES = shipped.names()
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_gallery_is_what_the_references_say():
+    for path, text in script("gallery").written().items():
+        assert path.read_text() == text, f"{path.name}: run scripts/gallery.py"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_has_its_reference(name):
+    """Made from the configuration that is shipped, with the verdicts that it expects."""
+    config, folder = bnexp.load_config(name), REFERENCE / name
+    assert bnexp.config.resolved(config) == (folder / "config.yaml").read_text()
+    claims = config.experiment.claims or ()
+    made = json.loads((folder / "claims.json").read_text())["claims"] if claims else []
+    assert [claim["says"] for claim in made] == [claim.says for claim in claims]
+    assert [claim["verdict"] for claim in made] == [claim.expect for claim in claims]
+    assert list((folder / "figures").glob("*.png"))
+    assert json.loads((folder / "manifest.json").read_text())["name"] == name
+
+
+def test_the_references_are_those_of_shipped_experiments_and_small():
+    assert sorted(path.name for path in REFERENCE.iterdir() if path.is_dir()) == NAMES
+    assert sum(p.stat().st_size for p in REFERENCE.rglob("*") if p.is_file()) < 30e6
+    assert not list(REFERENCE.rglob("cells"))
+
+
+def test_there_are_as_many_experiments_and_claims_as_the_readme_says():
+    claims = [c for name in NAMES for c in bnexp.load_config(name).experiment.claims or ()]
+    assert f"{len(NAMES)} experiments, {len(claims)} claims" in (ROOT / "README.md").read_text()
+    assert len(NAMES) >= 20
+    assert len(claims) >= 60
+
+
+def test_every_experiment_says_what_it_is():
+    for name in NAMES:
+        experiment = bnexp.load_config(name).experiment
+        assert experiment.title, name
+        assert experiment.source, name
+        assert experiment.description, name
+        assert experiment.seconds, name
+
+
+def test_reproducing_says_which_verdicts_changed(small, tmp_path, monkeypatch, capsys):
+    reproduce = script("reproduce_all")
+    text = small.read_text() + (
+        'claims:\n  - {says: "it learns", measure: final_train_accuracy, at_least: -9}\n'
+    )
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    (folder / "small.yaml").write_text(text)
+    monkeypatch.setattr(shipped, "folder", lambda: folder)
+    monkeypatch.setattr(reproduce, "REFERENCE", tmp_path / "reference")
+    reproduce.main(["-j", "1"])
+    assert "1 supported" in capsys.readouterr().out
+    kept = {p.name for p in (tmp_path / "reference" / "small").rglob("*") if p.is_file()}
+    assert {"claims.json", "config.yaml", "manifest.json", "metrics.csv", "panels.png"} <= kept
+    assert not any(name.endswith((".svg", ".lock")) for name in kept)
+    path = tmp_path / "reference" / "small" / "claims.json"
+    path.write_text(path.read_text().replace('"verdict": "supported"', '"verdict": "refuted"'))
+    with pytest.raises(SystemExit) as ended:
+        reproduce.main(["-j", "1", "small"])
+    assert "small: refuted before, supported now: it learns" in str(ended.value)
