@@ -90,8 +90,9 @@ def _value_name(value: str) -> str:
 def _columns(panels: int, columns: int, rows: int) -> int:
     """So many panels side by side that numbers still fit into their cells, if they can at all."""
     if max(columns, rows) > MOST_WRITTEN:
-        return min(panels, 3)
-    return min(panels, 3 if columns <= 5 else 2 if columns <= 8 else 1)
+        return 2 if panels == 4 else min(panels, 3)
+    widest = 3 if columns <= 5 and panels != 4 else 2 if columns <= 8 else 1
+    return min(panels, widest)
 
 
 def _aspect(page: Page, rows: int, columns: int) -> float:

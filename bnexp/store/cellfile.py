@@ -10,7 +10,7 @@ from typing import Any
 from bnexp.execution import Record
 from bnexp.execution.task import Probed
 
-FORMAT = 2
+FORMAT = 3
 
 
 class Damaged(Exception):
@@ -36,7 +36,10 @@ def decode(content: bytes, cell: str) -> Record:
         raise Damaged(f"of format {version}, this bnexp writes {FORMAT}")
     if not rest.endswith(b"\n") or hashlib.sha256(body).hexdigest() != digest:
         raise Damaged("damaged")
-    record = _record(json.loads(body))
+    try:
+        record = _record(json.loads(body))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise Damaged("not a record") from None
     if record.cell != cell:
         raise Damaged("another network's")
     return record
