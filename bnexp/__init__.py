@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bnexp import nn
+    from bnexp.comparison import Comparison, Verification, compare, verify
     from bnexp.config import Config, load_config
     from bnexp.errors import BnexpError, ConfigError, DataError, NetworksFailed, StoreError
+    from bnexp.execution.cluster import Cluster
     from bnexp.model import Model, fit
     from bnexp.modelfile import load_model, save_model
     from bnexp.running import Result, run
@@ -25,8 +27,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Comparison": "bnexp.comparison",
+    "Verification": "bnexp.comparison",
+    "compare": "bnexp.comparison",
+    "verify": "bnexp.comparison",
     "Config": "bnexp.config",
     "load_config": "bnexp.config",
+    "Cluster": "bnexp.execution.cluster",
     "BnexpError": "bnexp.errors",
     "ConfigError": "bnexp.errors",
     "DataError": "bnexp.errors",
@@ -42,6 +49,8 @@ _HOMES = {
 
 __all__ = [
     "BnexpError",
+    "Cluster",
+    "Comparison",
     "Config",
     "ConfigError",
     "DataError",
@@ -49,12 +58,15 @@ __all__ = [
     "NetworksFailed",
     "Result",
     "StoreError",
+    "Verification",
+    "compare",
     "fit",
     "load_config",
     "load_model",
     "nn",
     "run",
     "save_model",
+    "verify",
 ]
 
 

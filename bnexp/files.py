@@ -1,10 +1,11 @@
-"""Writing files whole or not at all. Every change on the disk goes through the calls of `System`."""
+"""Writing files whole or not at all. Every change on the disk is one of the calls of `System`."""
 
 from __future__ import annotations
 
 import os
 import re
 import socket
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from bnexp.errors import StoreError
 
 TEMPORARY = ".bnexp-tmp-"
 HOST = re.sub(r"\W", "_", socket.gethostname()) or "host"
-FORGOTTEN = 24 * 3600  # seconds after which another machine's half file is nobody's any more
+FORGOTTEN = 24 * 3600  # seconds after which a half file is nobody's, whatever its name says
 
 
 class System:
@@ -55,7 +56,8 @@ system = System()
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write to a temporary file beside `path`, flush it to the disk, and move it into place."""
-    temporary = path.with_name(f"{TEMPORARY}{HOST}-{os.getpid()}-{path.name}")
+    writer = f"{HOST}-{os.getpid()}-{threading.get_native_id()}"
+    temporary = path.with_name(f"{TEMPORARY}{writer}-{path.name}")
     try:
         system.make_folder(path.parent)
         try:
@@ -77,9 +79,9 @@ def is_leftover(path: Path) -> bool:
     try:
         if not name or not path.is_file():
             return False
-        if name[1] == HOST:
-            return not _alive(int(name[2]))
-        return time.time() - path.stat().st_mtime > FORGOTTEN
+        if name[1] == HOST and not _alive(int(name[2])):
+            return True
+        return time.time() - path.stat().st_mtime > FORGOTTEN  # its number may be another's by now
     except OSError:  # gone meanwhile
         return False
 
@@ -117,4 +119,13 @@ def _alive(pid: int) -> bool:
         return False
     except (OSError, OverflowError):
         return True
-    return True
+    return not _ended(pid)
+
+
+def _ended(pid: int) -> bool:
+    """Whether a process has ended and only waits to be asked how; false where one cannot tell."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return False
+    return state[:1] in (["Z"], ["X"])

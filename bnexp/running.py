@@ -21,6 +21,7 @@ from bnexp.errors import BnexpError, ConfigError, NetworksFailed
 from bnexp.execution import Task
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.places import Local, Place
+from bnexp.files import read, remove
 from bnexp.plan import Cell, stacks_by_step
 from bnexp.preparing import Prepared, find, prepare
 from bnexp.store import RunDirectory, manifest
@@ -190,14 +191,18 @@ def _write(
         for name, images in prepared.data.items()
     }
     facts = {"name": result.config.name, "command": manifest.command(), **run_facts, "data": data}
+    directory.check_there()
     tables = [
         directory.write("metrics.csv", csv_text(result.results.metrics)),
         directory.write("summary.csv", csv_text(result.results.summary)),
     ]
     if len(result.results.probes["quantity"]):
         tables.append(directory.write("probes.csv", csv_text(result.results.probes)))
+    else:  # one that is there is of other settings
+        remove(directory.path / "probes.csv")
     path = directory.path / "manifest.json"
-    if result.trained or not path.exists():  # a run that trained nothing made none of the numbers
+    # A run that trained nothing made none of the numbers.
+    if result.trained or not manifest.is_whole(read(path)):
         directory.write("manifest.json", manifest.text(facts))
     claims = write_claims(result.claims, directory)
     drawn = write_figures(result.results, result.config, directory)

@@ -24,6 +24,9 @@ ORDER = (
     ("model",),
     ("modelfile", "claiming"),
     ("running",),
+    ("comparison",),
+    ("report",),
+    ("reporting",),
     ("cli",),
 )
 LEVEL = {name: i for i, names in enumerate(ORDER) for name in names}

@@ -48,12 +48,15 @@ class Bar:
 
     def _planned(self, networks: int, missing: int, steps: int) -> None:
         if not self._quiet:
-            rest = f", {missing} to train" if missing else ""
-            click.echo(f"{networks} networks: {networks - missing} up to date{rest}")
+            click.echo(self._says(networks, missing))
         self._networks = missing
         hide = True if self._quiet or sys.stderr is None else None  # None: if it is no terminal
         self._bar = tqdm(total=steps, unit=" steps", unit_scale=True, disable=hide, leave=False)
         self._finished(0)
+
+    def _says(self, networks: int, missing: int) -> str:
+        rest = f", {missing} to train" if missing else ""
+        return f"{networks} networks: {networks - missing} up to date{rest}"
 
     def _steps(self, total: int) -> None:
         if self._bar is not None:
@@ -71,6 +74,13 @@ class Bar:
         self._done += networks
         if self._bar is not None:
             self._bar.set_description(f"{self._done}/{self._networks} networks", refresh=False)
+
+
+class Again(Bar):
+    """The same where what is there is trained again."""
+
+    def _says(self, networks: int, missing: int) -> str:
+        return f"{networks} networks: {missing} to train again"
 
 
 def result(made: Result, quiet: bool) -> None:

@@ -11,7 +11,21 @@ from typing import Any
 import click
 
 from bnexp import __version__
+from bnexp.cli import datasets, pages, repeating
 from bnexp.cli.group import INTERRUPTED, Commands, Interrupted
+from bnexp.cli.options import (
+    cluster,
+    cores,
+    data_option,
+    executor_option,
+    experiment_argument,
+    jobs_option,
+    out_option,
+    scheduler_option,
+    seed_list,
+    seeds_option,
+    set_option,
+)
 from bnexp.errors import NetworksFailed
 
 # A closed terminal, where there is such a thing, stops a run in order too.
@@ -19,28 +33,6 @@ STOPPING = (
     signal.SIGINT,
     signal.SIGTERM,
     *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),
-)
-experiment_argument = click.argument("experiment")
-set_option = click.option(
-    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a config key; repeatable."
-)
-seeds_option = click.option(
-    "--seeds", metavar="N|LIST", help="5: seeds 0 to 4; 0,1,7: these; 3,: this one."
-)
-
-
-def _named(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
-    """A path; an empty one, as from a variable that is not set, would be the current folder."""
-    if value is not None and not value.strip():
-        raise click.BadParameter("expected a folder, got an empty name", ctx, parameter)
-    return None if value is None else Path(value)
-
-
-out_option = click.option("--out", callback=_named, help="Run directory; default results/NAME.")
-data_option = click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    help="Folder of MNIST's IDX files; default BNEXP_DATA_DIR, else a download.",
 )
 
 
@@ -61,7 +53,7 @@ def cli() -> None:
 @experiment_argument
 @set_option
 @seeds_option
-@click.option("-j", "--jobs", type=click.IntRange(1, 256), help="Worker processes; default: cores.")
+@jobs_option
 @out_option
 @data_option
 @click.option("--dry-run", is_flag=True, help="Say what would be trained; write nothing.")
@@ -79,6 +71,8 @@ def cli() -> None:
     metavar="SECONDS",
     help="How often a long training leaves where it stands; default: 60.",
 )
+@executor_option
+@scheduler_option
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 def run(
     experiment: str,
@@ -91,6 +85,8 @@ def run(
     fresh: bool,
     cell_timeout: float | None,
     checkpoint: float,
+    executor: str,
+    scheduler: str | None,
     quiet: bool,
 ) -> None:
     """Train an experiment's networks and draw its figures.
@@ -104,6 +100,7 @@ def run(
     from bnexp import running
     from bnexp.cli import display
 
+    place = cluster(executor, scheduler, jobs, cell_timeout)
     config = _config(experiment, assignments, seeds)
     out = out or Path("results") / config.name
     if dry_run:
@@ -114,12 +111,13 @@ def run(
             result = running.run(
                 config,
                 out,
-                jobs or _cores(),
+                jobs or cores(),
                 data_dir,
                 fresh,
                 bar.progress,
                 checkpoint,
                 cell_timeout,
+                place,
             )
     except NetworksFailed as error:
         display.result(error.result, quiet)
@@ -208,61 +206,10 @@ def claims(ctx: click.Context, directory: Path) -> None:
         ctx.exit(1)
 
 
-@cli.group()
-def data() -> None:
-    """Fetch, verify and describe data sets.
-
-    \b
-    Example: bnexp data fetch
-    """
-
-
-@data.command()
-def fetch() -> None:
-    """Download MNIST (11 MB) into the cache, its SHA-256 checked.
-
-    \b
-    Example: bnexp data fetch
-    """
-    from bnexp import data as datasets
-
-    for path in datasets.fetch():
-        click.echo(str(path))
-
-
-@data.command()
-@data_option
-def verify(data_dir: Path | None) -> None:
-    """Compare the MNIST files with their known SHA-256.
-
-    \b
-    Example: bnexp data verify --data-dir ~/mnist
-    """
-    from bnexp import data as datasets
-    from bnexp.errors import DataError
-
-    checks = datasets.verify(data_dir)
-    for check in checks:
-        click.echo(str(check))
-    if any(check.status != "ok" for check in checks):
-        raise DataError("not all files are MNIST's; `bnexp data fetch` downloads them")
-
-
-@data.command()
-@click.argument("name", default="mnist")
-@data_option
-def info(name: str, data_dir: Path | None) -> None:
-    """Say where a data set comes from, its sizes and its classes.
-
-    NAME is mnist, mnist-5k, synthetic or a folder of IDX files.
-
-    \b
-    Example: bnexp data info mnist-5k
-    """
-    from bnexp import data as datasets
-
-    for key, value in datasets.info(name, data_dir=data_dir).items():
-        click.echo(f"{key.replace('_', ' '):<20}{value}")
+cli.add_command(repeating.compare)
+cli.add_command(repeating.verify)
+cli.add_command(pages.report)
+cli.add_command(datasets.data)
 
 
 @cli.command()
@@ -282,28 +229,8 @@ def schema() -> None:
 def _config(experiment: str, assignments: tuple[str, ...], seeds: str | None) -> Any:
     from bnexp.config import load_config
 
-    given = () if seeds is None else (f"random.seeds={_seeds(seeds)}",)
+    given = () if seeds is None else (f"random.seeds={seed_list(seeds)}",)
     return load_config(experiment, assignments=(*assignments, *given))
-
-
-def _seeds(text: str) -> str:
-    """`5` -> [0, 1, 2, 3, 4]; `0,1,7` -> [0, 1, 7]."""
-    parts = [part.strip() for part in text.removesuffix(",").split(",")]
-    short = all(part.isdecimal() and len(part) <= 10 for part in parts)
-    several = "," in text
-    if not short or not (several or 1 <= int(parts[0]) <= 1000):
-        raise click.BadParameter(
-            f"expected a number of seeds (1 to 1000) or a list such as 0,1,2, got {text!r}",
-            param_hint="--seeds",
-        )
-    return f"[{', '.join(parts)}]" if several else str(list(range(int(parts[0]))))
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _interrupted(signum: int, frame: object) -> None:

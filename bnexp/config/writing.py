@@ -71,6 +71,7 @@ def resolved(config: Config) -> str:
     """The whole experiment as one text that extends nothing and says every default."""
     experiment = config.experiment
     values = plain(experiment)
+    values.pop("seconds", None)  # of the shipped experiment, not of this run
     if experiment.model.norm is None:
         values["model"]["norm"] = "none"
     order = sorted(values, key=lambda key: key in ("data", "model", "train", "random", "sweep"))

@@ -86,7 +86,10 @@ class Checkpoints:
             return None
         if (header.get("cell"), header.get("data_sha256")) != (cell.id, data_sha256):
             return None
-        return _decoded(header, arrays)
+        try:
+            return _decoded(header, arrays)
+        except Exception:  # whole, but not what `save` wrote: whatever is amiss, it is none
+            return None
 
 
 def alone(snapshot: Snapshot, k: int) -> Snapshot:

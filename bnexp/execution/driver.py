@@ -14,7 +14,8 @@ from bnexp.execution.task import Record, Task, train_task
 class Engine(Protocol):
     """What the driver needs of an executor: `submit`, its width, and the steps made so far."""
 
-    workers: int
+    @property
+    def workers(self) -> int: ...
 
     def submit(self, fn: Callable[..., list[Record]], /, task: Task) -> Future[list[Record]]: ...
 

@@ -95,6 +95,8 @@ class Lanes(Executor):
         try:
             for _ in range(RETRIES + 1):
                 try:
+                    if timeout is not None:  # its start is not the networks' time
+                        pool.submit(_ready).result()
                     return pool.submit(fn, *args, **kwargs).result(timeout)
                 except TimeoutError:
                     _kill(pool)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bnexp.config.kinds import Options
+from bnexp.config.ownclass import fingerprint
 from bnexp.config.schema import Setting
 from bnexp.errors import ConfigError
 from bnexp.plan import Cell
@@ -18,15 +19,26 @@ def check_workers(cells: Iterable[Cell]) -> None:
     A worker imports the classes it is to use; what was typed into this process it cannot import.
     """
     file = getattr(sys.modules["__main__"], "__file__", None)
-    if file is not None and Path(file).exists():
-        return
+    if file is None or not Path(file).exists():
+        refuse_typed(
+            cells,
+            "defined in a notebook or at a prompt, expected a class that worker processes can "
+            "import; put it into a module, or use jobs=1",
+        )
+
+
+def refuse_typed(cells: Iterable[Cell], text: str) -> None:
+    """ConfigError, with this text, where a cell needs a class that no module has."""
     for cell in cells:
         for options in _options(cell.setting):
             if options.target.__module__ == "__main__":
-                raise ConfigError(
-                    f"{options.kind}: defined in a notebook or at a prompt, expected a class that "
-                    "worker processes can import; put it into a module, or use jobs=1"
-                )
+                raise ConfigError(f"{options.kind}: {text}")
+
+
+def own_classes(cells: Iterable[Cell]) -> list[tuple[str, str]]:
+    """Modules and names of the classes that cells need and that are not bnexp's own."""
+    targets = {options.target for cell in cells for options in _options(cell.setting)}
+    return sorted((cls.__module__, cls.__qualname__) for cls in targets if fingerprint(cls))
 
 
 def _options(setting: Setting) -> Iterator[Options]:

@@ -28,11 +28,15 @@ from bnexp.training.probing import Probing
 
 @dataclass(frozen=True)
 class Task:
-    """A stack's cells, the folder of the data files if one is given, and where checkpoints go."""
+    """A stack's cells, the folder of the data files if one is given, and where checkpoints go.
+
+    `data` is the data set itself where it is at hand; otherwise it is loaded.
+    """
 
     cells: tuple[Cell, ...]
     data_dir: Path | None = None
     checkpoints: Checkpoints | None = None
+    data: Dataset | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def dataset(name: str, data_dir: Path | None, download: bool = True) -> Dataset:
 def train_task(task: Task, on_step: Callable[[int], None] = lambda networks: None) -> list[Record]:
     """Train the task's cells as one stack; `on_step` hears how many networks made one step."""
     started = time.perf_counter()
-    loaded = dataset(task.cells[0].setting.data.name, task.data_dir)
+    loaded = task.data or dataset(task.cells[0].setting.data.name, task.data_dir)
     trained = train_cells(task.cells, loaded, on_step, task.checkpoints)
     seconds = (time.perf_counter() - started) / len(task.cells)
     return [_record(cell, k, trained, loaded.sha256, seconds) for k, cell in enumerate(task.cells)]

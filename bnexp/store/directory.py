@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from bnexp import files
+from bnexp.errors import StoreError
 from bnexp.execution import Record
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.plan import Cell
@@ -44,9 +45,18 @@ class RunDirectory:
 
     def save(self, records: Iterable[Record]) -> None:
         """Keep finished records; a failed one is not a result and is tried again next time."""
+        self.check_there()
         for record in records:
             if record.status != "failed":
                 files.write_whole(self._cell(record.cell), encode(record))
+
+    def check_there(self) -> None:
+        """StoreError where the directory was taken away after its config.yaml was written."""
+        if not (self.path / "config.yaml").exists():
+            raise StoreError(
+                f"{self.path}: was removed or renamed while it was written to; what was trained "
+                "since is lost, run the same command again"
+            )
 
     def checkpoints(self, seconds: float) -> Checkpoints:
         """Where networks that train for longer than `seconds` leave how far they are."""
@@ -75,7 +85,11 @@ class RunDirectory:
         lock = self._acquired(waiting)
         try:
             self._sweep()
-            yield
+            try:
+                yield
+            finally:  # a worker that was ended leaves half files as well
+                with suppress(StoreError):
+                    self._sweep()
         finally:
             lock.release()
 
@@ -83,13 +97,14 @@ class RunDirectory:
         lock = FileLock(self.path / ".lock")
         try:
             files.system.make_folder(self.path)
-            lock.acquire(timeout=0)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                if _can_be_locked(self.path / ".lock"):
+                    waiting()
+                    lock.acquire(poll_interval=0.2)
         except NotImplementedError:
             pass  # the system has no locks, and says so
-        except Timeout:
-            if _can_be_locked(self.path / ".lock"):
-                waiting()
-                lock.acquire(poll_interval=0.2)
         except OSError as error:
             raise files.storage_error("cannot write", self.path, error) from error
         return lock

@@ -40,6 +40,15 @@ def text(run: Mapping[str, Any]) -> str:
     return json.dumps(manifest, indent=2) + "\n"
 
 
+def is_whole(content: bytes | None) -> bool:
+    """Whether a file's content is a manifest; what is not is written anew."""
+    try:
+        manifest = json.loads(content or b"")
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("bnexp_manifest") == FORMAT
+
+
 def command() -> list[str]:
     """What was typed, without the folder of the program."""
     program = Path(sys.argv[0]).name

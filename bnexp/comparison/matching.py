@@ -1,0 +1,59 @@
+"""Which network of one run is which network of another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bnexp.comparison.networks import Key, Numbers
+from bnexp.comparison.stored import Stored
+from bnexp.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Networks of both runs by the swept keys that both have and the seed, in the first's order."""
+
+    keys: tuple[str, ...]
+    both: dict[Key, tuple[Numbers, Numbers]]
+    only_first: tuple[Key, ...]
+    only_second: tuple[Key, ...]
+
+
+def matched(first: Stored, second: Stored) -> Matched:
+    """ConfigError where several networks of one run have the same place among the common keys."""
+    keys = tuple(key for key in first.keys if key in second.keys)
+    ours, theirs = _by(first, second, keys), _by(second, first, keys)
+    return Matched(
+        keys,
+        {key: (ours[key], theirs[key]) for key in ours if key in theirs},
+        tuple(key for key in ours if key not in theirs),
+        tuple(key for key in theirs if key not in ours),
+    )
+
+
+def _by(run: Stored, other: Stored, keys: Sequence[str]) -> dict[Key, Numbers]:
+    places = [run.keys.index(key) for key in keys]
+    found: dict[Key, Numbers] = {}
+    for key, numbers in run.networks.items():
+        short = (*(key[place] for place in places), key[-1])
+        if short in found:
+            raise _ambiguous(run, other, keys, short)
+        found[short] = numbers
+    return found
+
+
+def _ambiguous(run: Stored, other: Stored, keys: Sequence[str], key: Key) -> ConfigError:
+    own = ", ".join(name for name in run.keys if name not in keys)
+    return ConfigError(
+        f"{own}: swept in {run.path} only, expected one network of it for each network of "
+        f"{other.path}, got several with {shown(keys, key)}; give the other experiment that axis "
+        "too, of one value if need be"
+    )
+
+
+def shown(keys: Sequence[str], key: Key) -> str:
+    """A network for messages: model.norm = batch, model.init.std = 0.01, seed 0."""
+    named = zip(keys, key, strict=False)
+    texts = [f"{k} = {v:.4g}" if isinstance(v, float) else f"{k} = {v}" for k, v in named]
+    return ", ".join([*texts, f"seed {key[-1]}"])

@@ -1,0 +1,9 @@
+"""A run as one HTML page that needs nothing else: figures, claims, data to explore, how to repeat.
+
+`page` is of one run, `sides` sets two side by side. Both return text; the same run gives the same.
+"""
+
+from bnexp.report.pages import page, sides
+from bnexp.report.run import Missing, Run
+
+__all__ = ["Missing", "Run", "page", "sides"]

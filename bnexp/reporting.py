@@ -1,0 +1,78 @@
+"""A run directory's report.html, from its own config, cells and manifest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bnexp import report
+from bnexp.claims import judge, planned
+from bnexp.comparison.manifests import read_manifest
+from bnexp.config import Config, load_config, shipped
+from bnexp.config.yaml_text import read_file
+from bnexp.errors import BnexpError, ConfigError
+from bnexp.files import write_whole
+from bnexp.plan import make_plan
+from bnexp.store import RunDirectory
+from bnexp.tables import results
+
+
+def write_report(directory: Path, out: Path | None = None) -> Path:
+    """Write the page of a run directory, report.html in it unless `out` says otherwise."""
+    store = RunDirectory(directory)
+    text = report.page(read_run(directory))
+    return _written(store, "report.html", text, out)
+
+
+def write_sides(first: Path, second: Path, out: Path | None = None) -> Path:
+    """Write the page that sets two runs side by side, by default into the first one."""
+    store = RunDirectory(first)
+    text = report.sides(read_run(first), read_run(second))
+    return _written(store, f"report-{second.resolve().name}.html", text, out)
+
+
+def _written(store: RunDirectory, name: str, text: str, out: Path | None) -> Path:
+    if out is not None:
+        write_whole(out, text.encode())
+        return out
+    with store.writing():
+        return store.write(name, text)
+
+
+def read_run(directory: Path) -> report.Run:
+    """What a page says of a run directory; trains and writes nothing."""
+    path = directory / "config.yaml"
+    if not path.is_file():
+        raise ConfigError(
+            f"{directory}: not a run directory, expected a config.yaml in it; `bnexp run` makes one"
+        )
+    config = load_config(path)
+    plan = make_plan(config)
+    found = RunDirectory(directory).find(plan.cells, None)
+    if not found.records:
+        raise BnexpError(f"{directory}: no finished network, expected some; run the experiment")
+    tables = results(config.experiment, plan, found.records)
+    parent, own = _family(config.name)
+    return report.Run(
+        config=config,
+        tables=tables,
+        verdicts=judge(config.experiment.claims, planned(plan), tables),
+        missing=[
+            report.Missing(cell.point, cell.seed, found.missing[cell.id])
+            for cell in plan.cells
+            if cell.id in found.missing
+        ],
+        manifest=read_manifest(directory / "manifest.json") or {},
+        parent=parent,
+        shipped=own,
+    )
+
+
+def _family(name: str) -> tuple[Config | None, Config | None]:
+    """The shipped experiment that the one of this name extends, and that one itself."""
+    if name not in shipped.names():
+        return None, None
+    own = shipped.find(name)
+    base = read_file(own).value.get("extends")
+    beside = own.parent / base if isinstance(base, str) else None
+    parent = beside if beside and beside.is_file() else base
+    return load_config(parent) if parent else None, load_config(own)

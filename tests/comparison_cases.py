@@ -1,0 +1,54 @@
+"""Run directories, and what can happen to them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import bnexp
+from bnexp.plan import make_plan
+from bnexp.store.cellfile import decode, encode
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file of a folder: its bytes and when it was changed."""
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def cells(directory: Path):
+    """The plan's cells in the sweep's order, of the directory's own config."""
+    return make_plan(bnexp.load_config(directory / "config.yaml")).cells
+
+
+def change(directory: Path, number: int, **columns) -> Path:
+    """Change metrics of one cell, by functions of their values; its checksum is right again."""
+    cell = cells(directory)[number]
+    path = directory / "cells" / f"{cell.id}.json"
+    record = decode(path.read_bytes(), cell.id)
+    made = {
+        name: tuple(make(values))
+        for name, make in columns.items()
+        for values in [record.metrics[name]]
+    }
+    path.write_bytes(encode(replace(record, metrics={**record.metrics, **made})))
+    return path
+
+
+def reference(directory: Path, to: Path) -> Path:
+    """A copy without cells."""
+    shutil.copytree(directory, to, ignore=shutil.ignore_patterns("cells", "checkpoints", ".lock"))
+    return to
+
+
+def manifest(directory: Path, **environment) -> None:
+    """Change what the manifest says of the environment."""
+    path = directory / "manifest.json"
+    made = json.loads(path.read_text())
+    made["environment"].update(environment)
+    path.write_text(json.dumps(made))

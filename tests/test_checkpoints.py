@@ -1,0 +1,248 @@
+"""A network that goes on from its checkpoint ends with the bits of one that was never stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+from threadpoolctl import threadpool_limits
+
+import bnexp
+from bnexp.execution.checkpoints import Checkpoints
+from bnexp.execution.places import Local
+from bnexp.execution.task import Task, dataset, train_task
+from bnexp.plan import make_plan
+from bnexp.running import Progress
+
+NEVER = 1e9
+FOUR = {
+    "data.train": 110,
+    "data.test": 20,
+    "model.hidden": [6, 5],
+    "train.batch_size": 40,
+    "train.sampling": "shuffle",
+    "train.epochs": None,
+    "train.steps": 12,
+    "train.evaluate": [0, 1, 4, 6, 9, 12],
+    "sweep.model.init.std": [0.3, 0.05],
+    "sweep.model.norm": None,
+}
+CONV = {"kind": "conv", "features": 3, "size": 3}
+IMAGES = {
+    "kind": "cnn",
+    "blocks": [CONV, {"kind": "max_pool", "size": 4}, {"kind": "dense", "features": 5}],
+    "init": {"kind": "normal", "std": 0.1},
+    "norm": "batch",
+}
+DECAY = {"kind": "step", "every": 3, "gamma": 0.5, "warmup": 2}
+
+
+def optimiser(kind, **options):
+    return {"train.optimizer": {"kind": kind, "lr": 0.05, **options}}
+
+
+def evaluated(how):
+    return {"model.norm": {"kind": "batch", "evaluation": how}}
+
+
+CASES = {
+    **{kind: optimiser(kind) for kind in ("sgd", "momentum", "nesterov")},
+    **{kind: optimiser(kind) for kind in ("adagrad", "rmsprop", "adam")},
+    "the book's adam": optimiser("adam", dialect="book"),
+    **{f"batch norm, {how}": evaluated(how) for how in ("running", "debiased", "population")},
+    "batch norm, batch": evaluated("batch"),
+    "noisy_batch": {"model.norm": "noisy_batch"},
+    "layer": {"model.norm": "layer"},
+    "weight norm": {"model.norm": {"kind": "weight", "start": "data"}},
+    "dropout": {"model.dropout": {"ratio": 0.4}, **optimiser("adam")},
+    "with_replacement": {"train.sampling": "with_replacement"},
+    "stream book": {
+        "random.stream": "book",
+        "train.sampling": "with_replacement",
+        "train.evaluate": "book",
+    },
+    "step": {"train.schedule": DECAY},
+    "cosine": {"train.schedule": {"kind": "cosine", "warmup": 3}},
+    "decay": {"train.l2": 0.01, "train.weight_decay": 0.01, "train.clip_norm": 0.5},
+    "float64": {"train.precision": "float64", **optimiser("adam"), **evaluated("running")},
+    "cnn": {
+        "sweep.model.init.std": None,
+        "model": IMAGES,
+        "sweep.train.optimizer.lr": [0.1, 0.01],
+    },
+    "probes": {"probes": {"read": ["layers", "landscape"], "at": [0, 3, 5, 7, 12]}},
+    "own rates": {"sweep.model.init.std": None, "sweep.train.optimizer.lr": [0.5, 0.01]},
+    "diverged": {"sweep.model.init.std": [1e25, 0.05], **evaluated("running")},
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_blas_thread():
+    with threadpool_limits(1, "blas"):
+        yield
+
+
+class Stopped(Exception):
+    """Stands for whatever ends a process."""
+
+
+@dataclass(frozen=True)
+class Stopping(Checkpoints):
+    """Saves after step `at`, and stops there."""
+
+    at: int = 0
+
+    def keeper(self, cells, data_sha256):
+        def keep(snapshot):
+            if snapshot().step == self.at:
+                self.save(cells, data_sha256, snapshot())
+                raise Stopped
+
+        return keep
+
+
+def cells_of(small, changes):
+    plan = make_plan(bnexp.load_config(small, {**FOUR, **changes}))
+    assert len(plan.cells) == 4
+    return plan.cells
+
+
+def numbers(records):
+    """All that is recorded, but the time."""
+    return {record.cell: repr(replace(record, seconds=0.0)) for record in records}
+
+
+def stop(cells, folder, at):
+    with pytest.raises(Stopped):
+        train_task(Task(tuple(cells), None, Stopping(folder, NEVER, at)))
+
+
+def resumed(cells, folder):
+    return numbers(train_task(Task(tuple(cells), None, Checkpoints(folder, NEVER))))
+
+
+@pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
+def test_stopped_at_any_step_it_ends_with_the_same_bits(small, tmp_path, changes):
+    cells = cells_of(small, changes)
+    records = train_task(Task(cells))
+    expected = numbers(records)
+    assert len(set(expected.values())) == 4
+    for at in (1, 2, 5, 6, records[0].steps[-1]):
+        folder = tmp_path / str(at)
+        stop(cells, folder, at)
+        assert resumed(cells, folder) == expected
+
+
+@pytest.mark.parametrize("name", ["adam", "noisy_batch", "dropout", "cnn", "diverged", "probes"])
+def test_beside_other_networks_than_before_the_stop(small, tmp_path, name):
+    cells = cells_of(small, CASES[name])
+    expected = numbers(train_task(Task(cells)))
+    stop(cells[:3], tmp_path, 3)
+    stop(cells[3:], tmp_path, 3)
+    pairs = [resumed(some, tmp_path) for some in (cells[2:], cells[1::-1])]
+    assert pairs[0] | pairs[1] == expected
+    alone = [resumed([cell], tmp_path) for cell in cells]
+    assert {cell: text for made in alone for cell, text in made.items()} == expected
+
+
+def test_stopped_again_and_again(small, tmp_path):
+    cells = cells_of(small, CASES["dropout"] | evaluated("population"))
+    for at in range(1, 13):
+        stop(cells if at % 2 else cells[::-1], tmp_path, at)
+    assert resumed(cells, tmp_path) == numbers(train_task(Task(cells)))
+
+
+def test_a_snapshot_reads_back_bit_for_bit(small, tmp_path):
+    cells = cells_of(small, CASES["probes"] | optimiser("adam") | evaluated("running"))
+    kept, sha256 = [], dataset("synthetic", None).sha256
+
+    class Keeping(Checkpoints):
+        def keeper(self, cells, data_sha256):
+            return lambda snapshot: (
+                kept.append(repr(snapshot())) or self.save(cells, data_sha256, snapshot())
+            )
+
+    train_task(Task(cells, None, Keeping(tmp_path, NEVER)))
+    assert repr(Checkpoints(tmp_path, NEVER).load(cells, sha256)) == kept[-1]
+    assert len(kept) == 12
+
+
+@pytest.fixture
+def half(small, tmp_path):
+    """A run directory of 12 networks, of which 6 have made 5 of their 12 steps."""
+    config, out = bnexp.load_config(small), tmp_path / "out"
+    half = make_plan(config).cells[::2]
+    for norm in (None, "batch"):
+        stack = [c for c in half if (c.setting.model.norm is None) == (norm is None)]
+        if stack:
+            stop(stack, out / "checkpoints", 5)
+    return config, out, half
+
+
+def planned(config, out, **options):
+    """The result of a run, and how many steps it was to make."""
+    steps = []
+    progress = Progress(planned=lambda networks, missing, number: steps.append(number))
+    return bnexp.run(config, out, progress=progress, **options), steps[0]
+
+
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_run_goes_on_from_checkpoints_and_removes_them(half, tmp_path, jobs):
+    config, out, cells = half
+    assert len(list((out / "checkpoints").iterdir())) == len(cells) == 6
+    result, steps = planned(config, out, jobs=jobs)
+    assert steps == 12 * 12 - 6 * 5
+    assert result.trained == 12
+    assert list((out / "checkpoints").iterdir()) == []
+    bnexp.run(config, tmp_path / "whole")
+    for name in ("metrics.csv", "figures/scale.svg"):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_fresh_begins_again(half):
+    config, out, _ = half
+    _, steps = planned(config, out, fresh=True)
+    assert steps == 12 * 12
+    assert list((out / "checkpoints").iterdir()) == []
+
+
+def test_anothers_checkpoint_is_not_used(half):
+    config, out, cells = half
+    folder = Checkpoints(out / "checkpoints", NEVER)
+    first, second = (folder.path(cell.id) for cell in cells[:2])
+    first.write_bytes(second.read_bytes())
+    result, steps = planned(config, out)
+    assert steps == 12 * 12 - 5 * 5
+    expected = numbers(train_task(Task((cells[0],))))[cells[0].id]
+    assert repr(result.metrics["train_loss"][0].item()) in expected
+
+
+def test_a_checkpoint_of_other_data_is_not_used(half):
+    _, out, cells = half
+    folder, sha256 = Checkpoints(out / "checkpoints", NEVER), dataset("synthetic", None).sha256
+    assert folder.step(cells[0], sha256) == 5
+    assert folder.step(cells[0], "0" * 64) == 0
+    assert folder.load(cells[:1], "0" * 64) is None
+    assert folder.step(replace(cells[0], id="c0ffee"), sha256) == 0
+
+
+def test_networks_at_different_steps_do_not_go_on_together(half):
+    _, out, cells = half
+    folder, sha256 = Checkpoints(out / "checkpoints", NEVER), dataset("synthetic", None).sha256
+    stop(cells[:1], out / "checkpoints", 7)
+    assert [folder.step(cell, sha256) for cell in cells[:2]] == [7, 5]
+    assert folder.load(cells[:2], sha256) is None
+
+
+def test_a_failed_network_keeps_its_checkpoint(half):
+    config, out, cells = half
+
+    class Broken(Local):
+        def records(self, tasks, on_steps):
+            for task in tasks:
+                yield [bnexp.execution.driver.failed(cell.id, "broken") for cell in task.cells]
+
+    with pytest.raises(bnexp.NetworksFailed, match="12 x broken"):
+        bnexp.run(config, out, place=Broken())
+    assert planned(config, out)[1] == 12 * 12 - 6 * 5
+    assert len(cells) == 6

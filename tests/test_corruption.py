@@ -1,0 +1,291 @@
+"""Damaged files are noticed, named, made again, and never unpickled or silently used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from threadpoolctl import threadpool_limits
+
+import bnexp
+from bnexp import npz
+from bnexp.cli.main import cli
+from bnexp.errors import StoreError
+from bnexp.execution import checkpoints as module
+from bnexp.execution.checkpoints import KIND, Checkpoints
+from bnexp.execution.task import Task, dataset, train_task
+from bnexp.plan import make_plan
+from bnexp.store import RunDirectory
+from bnexp.store.cellfile import FORMAT
+
+SMALL = """\
+name: small
+data: {name: synthetic, train: 100}
+model: {hidden: [6], init: {kind: normal, std: 0.1}}
+train: {steps: 8, batch_size: 20, optimizer: {kind: adam, lr: 0.1}}
+random: {seeds: [0, 1]}
+sweep: {model.norm: [batch, none]}
+figures: []
+"""
+TABLES = ("config.yaml", "metrics.csv")
+
+
+class Trap:
+    """Leaves a file where it is unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("unpickled",)
+
+
+def flipped(content, part):
+    """One bit another, at a fraction of the whole."""
+    at = min(int(part * len(content)), len(content) - 1)
+    return content[:at] + bytes([content[at] ^ 16]) + content[at + 1 :]
+
+
+def forged(content, change):
+    """A cell file whose checksum is right and whose record is not."""
+    fields = json.loads(content.split(b"\n")[1])
+    body = json.dumps(change(fields)).encode()
+    head = {"bnexp_cell": FORMAT, "sha256": hashlib.sha256(body).hexdigest()}
+    return json.dumps(head).encode() + b"\n" + body + b"\n"
+
+
+DAMAGES = {
+    "emptied": lambda content: b"",
+    "one byte": lambda content: content[:1],
+    "cut in half": lambda content: content[: len(content) // 2],
+    "last byte gone": lambda content: content[:-1],
+    "zeroed": lambda content: bytes(len(content)),
+    "zeroed at its end": lambda content: content[:-64] + bytes(64),
+    "a bit at its start": lambda content: flipped(content, 0.0),
+    "a bit in the middle": lambda content: flipped(content, 0.5),
+    "a bit near its end": lambda content: flipped(content, 0.9),
+    "a pickle": lambda content: pickle.dumps(Trap()),
+    "text": lambda content: b"not what was written\n",
+    "deep": lambda content: b"[" * 100_000,
+}
+CELLS = {
+    **DAMAGES,
+    "twice": lambda content: content + content,
+    "no record": lambda content: forged(content, lambda fields: []),
+    "less than a record": lambda content: forged(content, lambda fields: {"cell": "x"}),
+    "more than a record": lambda content: forged(content, lambda fields: {**fields, "more": 1}),
+}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    """An empty current folder, and the BLAS threads that runs have."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with threadpool_limits(1, "blas"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """An experiment and its finished directory."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "small.yaml").write_text(SMALL)
+    config = bnexp.load_config(folder / "small.yaml")
+    bnexp.run(config, folder / "out")
+    return config, folder / "out"
+
+
+@pytest.fixture
+def finished(made, tmp_path):
+    """A copy of it."""
+    config, out = made
+    return config, shutil.copytree(out, tmp_path / "out")
+
+
+def tables(out):
+    return [(out / name).read_bytes() for name in TABLES]
+
+
+def cell_paths(out):
+    return sorted((out / "cells").iterdir())
+
+
+def bnexp_cli(*words):
+    """Status and output of a command."""
+    result = CliRunner().invoke(cli, [str(word) for word in words])
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize("damage", CELLS.values(), ids=CELLS)
+def test_a_damaged_cell_file_is_made_again(finished, damage, tmp_path):
+    config, out = finished
+    before, path = tables(out), cell_paths(out)[1]
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    missing = RunDirectory(out).find(make_plan(config).cells, None).missing
+    assert list(missing) == [path.stem]
+    assert missing[path.stem] in ("damaged", "not a record")
+    assert bnexp.run(config, out).trained == 1
+    assert tables(out) == before
+    assert not (tmp_path / "here" / "unpickled").exists()
+
+
+def test_check_says_how_many_are_damaged_and_plot_draws_the_others(finished, made):
+    _, out = finished
+    first, second, third, _ = cell_paths(out)
+    first.write_bytes(b"")
+    second.write_bytes(third.read_bytes())
+    later = f'"bnexp_cell": {FORMAT + 1}'.encode()
+    third.write_bytes(third.read_bytes().replace(f'"bnexp_cell": {FORMAT}'.encode(), later))
+    status, text = bnexp_cli("check", made[1].parent / "small.yaml", "--out", out)
+    assert status == 0
+    assert f"{out}: 1 up to date, 3 to train" in text
+    assert "1 damaged" in text
+    assert "1 another network's" in text
+    assert f"1 of format {FORMAT + 1}, this bnexp writes {FORMAT}" in text
+
+
+def test_a_folder_in_a_cell_files_place_is_named(finished):
+    config, out = finished
+    path = cell_paths(out)[0]
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreError, match=rf"{path.name}: cannot read, Is a directory"):
+        bnexp.run(config, out)
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_manifest_is_made_again_and_costs_nothing(finished, damage):
+    config, out = finished
+    before, path = tables(out), out / "manifest.json"
+    path.write_bytes(damage(path.read_bytes()))
+    assert bnexp.run(config, out).trained == 0
+    assert tables(out) == before
+    if damage is not DAMAGES["a bit in the middle"] and damage is not DAMAGES["a bit near its end"]:
+        assert json.loads(path.read_text())["name"] == "small"
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_tables_and_config_are_written_again(finished, damage):
+    config, out = finished
+    before = tables(out)
+    for name in TABLES:
+        (out / name).write_bytes(damage((out / name).read_bytes()))
+    assert bnexp.run(config, out).trained == 0
+    assert tables(out) == before
+
+
+@pytest.mark.parametrize("name", ["emptied", "cut in half", "zeroed", "a pickle", "deep"])
+def test_a_damaged_config_is_one_message(finished, name, tmp_path):
+    _, out = finished
+    path = out / "config.yaml"
+    path.write_bytes(DAMAGES[name](path.read_bytes()))
+    status, text = bnexp_cli("plot", out)
+    assert status == 2
+    assert str(path) in text
+    assert "Traceback" not in text
+    assert not (tmp_path / "here" / "unpickled").exists()
+
+
+class Stopped(Exception):
+    """Stands for whatever ends a process."""
+
+
+@dataclass(frozen=True)
+class Stopping(Checkpoints):
+    """Saves after five steps, and stops there."""
+
+    def keeper(self, cells, data_sha256):
+        def keep(snapshot):
+            if snapshot().step == 5:
+                self.save(cells, data_sha256, snapshot())
+                raise Stopped
+
+        return keep
+
+
+@pytest.fixture
+def stopped(made, tmp_path):
+    """The same experiment, its networks stopped after five of eight steps."""
+    config, _ = made
+    out = tmp_path / "stopped"
+    cells = make_plan(config).cells
+    for stack in (cells[:2], cells[2:]):
+        with pytest.raises(Stopped):
+            train_task(Task(stack, None, Stopping(out / "checkpoints", 1e9)))
+    return config, out, cells
+
+
+def first_checkpoint(out, cells):
+    folder = Checkpoints(out / "checkpoints", 1e9)
+    sha256 = dataset("synthetic", None).sha256
+    return folder.path(cells[0].id), lambda: folder.step(cells[0], sha256)
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_checkpoint_is_not_used(stopped, made, damage, tmp_path):
+    config, out, cells = stopped
+    path, step = first_checkpoint(out, cells)
+    assert step() == 5
+    path.write_bytes(damage(path.read_bytes()))
+    assert step() in (0, 5)  # 5: a bit that means nothing, such as one of a date
+    assert bnexp.run(config, out).trained == 4
+    assert tables(out) == tables(made[1])
+    assert not list((out / "checkpoints").iterdir())
+    assert not (tmp_path / "here" / "unpickled").exists()
+
+
+def test_no_bit_of_a_checkpoint_changes_a_number(stopped):
+    """Either it is refused, or what it says is the same."""
+    _, out, cells = stopped
+    path, _ = first_checkpoint(out, cells)
+    folder, sha256 = Checkpoints(out / "checkpoints", 1e9), dataset("synthetic", None).sha256
+    content, seen = path.read_bytes(), []
+    whole = repr(folder.load(cells[:1], sha256))
+    for at in range(0, len(content), 211):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
+        snapshot = folder.load(cells[:1], sha256)
+        seen.append(snapshot is None)
+        assert snapshot is None or repr(snapshot) == whole
+    assert sum(seen) > 0.9 * len(seen) > 50
+
+
+def test_arrays_of_objects_are_not_unpickled(stopped, tmp_path):
+    _, out, cells = stopped
+    path, step = first_checkpoint(out, cells)
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=True, **{KIND: np.array([Trap()], dtype=object)})
+    assert step() == 0
+    assert not (tmp_path / "here" / "unpickled").exists()
+
+
+@pytest.mark.parametrize("change", ["format", "cell", "layers", "counts", "step", "arrays"])
+def test_a_checkpoint_that_says_something_else_is_not_used(stopped, made, change):
+    """Whole files that no version of this program would have written."""
+    config, out, cells = stopped
+    path, step = first_checkpoint(out, cells)
+    header, arrays = npz.decode(KIND, module.FORMAT, path.read_bytes(), path)
+    wrong = {"format": module.FORMAT + 1, "cell": "c0ffee", "layers": 1, "counts": [1]}
+    if change in wrong:
+        header[change] = wrong[change]
+    elif change == "step":
+        del header["step"]
+    else:
+        del arrays["diverged_at"]
+    path.write_bytes(npz.encode(KIND, header, arrays))
+    assert step() == 0
+    assert bnexp.run(config, out).trained == 4
+    assert tables(out) == tables(made[1])
+
+
+def test_a_checkpoint_of_another_format_says_what_to_do(stopped):
+    _, out, cells = stopped
+    path, _ = first_checkpoint(out, cells)
+    message = f"of format {module.FORMAT}, this bnexp reads 99; make it again, or use the bnexp"
+    with pytest.raises(StoreError, match=message):
+        npz.decode(KIND, 99, path.read_bytes(), path)

@@ -1,0 +1,324 @@
+"""Disks that are full, read-only or gone: one message with path and cause, status 4."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import bnexp
+from bnexp import files
+from bnexp.cli.main import cli
+from bnexp.errors import StoreError
+from bnexp.files import HOST, System
+from bnexp.running import Progress
+from bnexp.store import RunDirectory
+
+resource = pytest.importorskip("resource")
+ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def bnexp_run(experiment, out, *words):
+    """Status and output of a run."""
+    command = ["run", str(experiment), "--quiet", "-j", "1", "--out", str(out), *words]
+    result = CliRunner().invoke(cli, command)
+    return result.exit_code, result.output
+
+
+def refusal(experiment, out, *words):
+    """The one line that a run ends with that cannot write."""
+    status, text = bnexp_run(experiment, out, *words)
+    assert status == 4
+    assert "Traceback" not in text
+    assert len(text.strip().splitlines()) == 1
+    return text
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory):
+    """The metrics of an undisturbed run of `small`."""
+    from conftest import SMALL
+
+    folder = tmp_path_factory.mktemp("expected")
+    (folder / "small.yaml").write_text(SMALL)
+    bnexp.run(bnexp.load_config(folder / "small.yaml"), folder / "out")
+    return (folder / "out" / "metrics.csv").read_bytes()
+
+
+@pytest.fixture
+def device(tmp_path):
+    """Mounts a file system in memory; skipped where that is not allowed."""
+    place, mounted = tmp_path / "device", []
+    place.mkdir()
+
+    def mount(options):
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("needs leave to mount")
+        mounted.append(place)
+        return place
+
+    yield mount
+    for where in mounted:
+        subprocess.run(["umount", "-l", str(where)], check=True)
+
+
+@pytest.mark.skipif(not ROOT, reason="needs leave to mount")
+@pytest.mark.parametrize("kilobytes", [4, 24, 48, 64, 96])
+def test_a_full_device(small, device, expected, tmp_path, kilobytes):
+    place = device(f"size={kilobytes}k")
+    text = refusal(small, place / "out")
+    assert str(place / "out") in text
+    assert "No space left on device; make room, or give another place" in text
+    assert not list(place.rglob(".bnexp-tmp-*"))
+    if (place / "out").exists():
+        shutil.copytree(place / "out", tmp_path / "elsewhere")
+    assert bnexp_run(small, tmp_path / "elsewhere") == (0, "")
+    assert (tmp_path / "elsewhere" / "metrics.csv").read_bytes() == expected
+
+
+@pytest.mark.skipif(not ROOT, reason="needs leave to mount")
+def test_a_device_without_room_for_names(small, device):
+    text = refusal(small, device("nr_inodes=6") / "out")
+    assert "No space left on device" in text
+
+
+@pytest.mark.skipif(not ROOT, reason="needs leave to mount")
+def test_a_read_only_device(small, device):
+    text = refusal(small, device("ro") / "out")
+    assert "out: cannot write, Read-only file system" in text
+
+
+@pytest.mark.skipif(ROOT, reason="root may write anywhere")
+def test_a_read_only_folder(small, tmp_path):
+    (tmp_path / "mine").mkdir(mode=0o500)
+    assert "mine/out: cannot write, Permission denied" in refusal(small, tmp_path / "mine" / "out")
+
+
+@contextmanager
+def largest_file(size):
+    """No file of this process may be larger."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [100, 900, 2_000])
+def test_a_limit_of_file_sizes(small, expected, tmp_path, size):
+    out = tmp_path / "out"
+    with largest_file(size):
+        text = refusal(small, out)
+    assert str(out) in text
+    assert "cannot write, File too large" in text
+    assert not list(out.rglob(".bnexp-tmp-*"))
+    assert bnexp_run(small, out) == (0, "")
+    assert (out / "metrics.csv").read_bytes() == expected
+
+
+def test_a_figure_that_has_no_room_leaves_the_old_one(small, tmp_path):
+    out = tmp_path / "out"
+    bnexp_run(small, out)
+    figure = out / "figures" / "panels.png"
+    before = figure.read_bytes()
+    with largest_file(len(before) - 1):
+        assert "panels.png: cannot write, File too large" in refusal(small, out)
+    assert figure.read_bytes() == before
+
+
+def test_an_output_path_that_is_a_file(small, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    assert "out: cannot write, File exists" in refusal(small, tmp_path / "out")
+    assert "out/deep: cannot write, Not a directory" in refusal(small, tmp_path / "out" / "deep")
+    assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["cells", "figures", "checkpoints"])
+def test_a_file_in_a_folders_place(small, tmp_path, name):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("mine")
+    text = refusal(small, out, "--checkpoint", "0.000001")
+    assert str(out / name) in text
+    assert (out / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.csv", "manifest.json", ".lock"])
+def test_a_folder_in_a_files_place(small, tmp_path, name):
+    out = tmp_path / "out"
+    (out / name).mkdir(parents=True)
+    assert "Is a directory" in refusal(small, out)
+    assert (out / name).is_dir()
+
+
+def test_a_dangling_symlink_as_the_directory(small, tmp_path):
+    (tmp_path / "out").symlink_to(tmp_path / "nowhere")
+    assert "out: cannot write, File exists" in refusal(small, tmp_path / "out")
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "config.yaml"])
+def test_a_dangling_symlink_in_a_files_place_is_replaced(small, tmp_path, expected, name):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).symlink_to(tmp_path / "nowhere")
+    assert bnexp_run(small, out) == (0, "")
+    assert not (out / name).is_symlink()
+    assert not (tmp_path / "nowhere").exists()
+    assert (out / "metrics.csv").read_bytes() == expected
+
+
+def test_a_loop_of_symlinks(small, tmp_path):
+    (tmp_path / "out").symlink_to(tmp_path / "out")
+    assert "out: cannot write, File exists" in refusal(small, tmp_path / "out")
+    assert "Too many levels of symbolic links" in refusal(small, tmp_path / "out" / "deep")
+
+
+def test_a_symlink_to_a_folder_is_that_folder(small, tmp_path, expected):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "far")
+    assert bnexp_run(small, tmp_path / "out") == (0, "")
+    assert (tmp_path / "far" / "metrics.csv").read_bytes() == expected
+
+
+def test_a_name_that_is_too_long(small, tmp_path):
+    assert "cannot write, File name too long" in refusal(small, tmp_path / ("n" * 300))
+    deep = tmp_path.joinpath(*["n" * 200] * 25)
+    assert "File name too long" in refusal(small, deep)
+
+
+class Vanishing(System):
+    """The run directory is taken away before a file of this name is put in its place."""
+
+    def __init__(self, out, name, take):
+        self.out, self.name, self.take, self.gone = out, name, take, False
+
+    def move(self, source, target):
+        super().move(source, target)
+        if not self.gone and target.match(self.name):
+            self.gone = True
+            self.take(self.out)
+
+
+def renamed(out):
+    out.rename(out.with_name("renamed"))
+
+
+@pytest.mark.parametrize("take", [shutil.rmtree, renamed])
+@pytest.mark.parametrize("name", ["config.yaml", "cells/*.json"])
+def test_a_directory_that_vanishes_during_the_run(
+    small, tmp_path, monkeypatch, expected, take, name
+):
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "system", Vanishing(out, name, take))
+        text = refusal(small, out)
+    assert str(out) in text
+    assert "was removed or renamed while it was written to" in text or "No such file" in text
+    assert not (out / "metrics.csv").exists()
+    assert bnexp_run(small, out) == (0, "")
+    assert (out / "metrics.csv").read_bytes() == expected
+
+
+def test_a_directory_that_vanishes_while_a_run_waits_for_it_is_made_again(
+    small, tmp_path, expected
+):
+    out, waits, made = tmp_path / "out", threading.Event(), []
+    config, progress = bnexp.load_config(small), Progress(waiting=waits.set)
+    with RunDirectory(out).writing():
+        thread = threading.Thread(
+            target=lambda: made.append(bnexp.run(config, out, progress=progress))
+        )
+        thread.start()
+        assert waits.wait(30)
+        shutil.rmtree(out)
+        thread.join(60)
+    assert made[0].trained == 12
+    assert (out / "metrics.csv").read_bytes() == expected
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written(small, tmp_path):
+    command = [sys.executable, "-m", "bnexp", "run", str(small), "--out", str(tmp_path / "out")]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (4, "bnexp: [Errno 28] No space left on device\n")
+
+
+def test_half_files_of_live_processes_are_left_and_of_dead_ones_removed(tmp_path):
+    (tmp_path / "cells").mkdir()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    until_zombie(ended.pid)
+    names = {
+        "a live process": f".bnexp-tmp-{HOST}-{os.getppid()}-a.json",
+        "one that ended unasked for": f".bnexp-tmp-{HOST}-{ended.pid}-a.json",
+        "none": f".bnexp-tmp-{HOST}-4194305-a.json",
+        "another machine": ".bnexp-tmp-elsewhere-17-a.json",
+        "another machine, long ago": ".bnexp-tmp-elsewhere-18-a.json",
+        "a live process, long ago": f".bnexp-tmp-{HOST}-{os.getppid()}-b.json",
+    }
+    for what, name in names.items():
+        path = tmp_path / "cells" / name
+        path.write_text(what)
+        if "long ago" in what:
+            os.utime(path, (time.time() - 2 * files.FORGOTTEN,) * 2)
+    with RunDirectory(tmp_path).writing():
+        left = {path.read_text() for path in (tmp_path / "cells").iterdir()}
+    ended.wait()
+    zombies = {"one that ended unasked for"} if not Path("/proc/self/stat").exists() else set()
+    assert left == {"a live process", "another machine"} | zombies
+
+
+def until_zombie(pid):
+    stat = Path(f"/proc/{pid}/stat")
+    for _ in range(2000):
+        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.005)
+
+
+def test_half_files_of_workers_are_removed_when_a_run_ends(tmp_path):
+    half = tmp_path / "checkpoints" / f".bnexp-tmp-{HOST}-4194305-a.npz"
+    half.parent.mkdir()
+    directory = RunDirectory(tmp_path)
+
+    def run():
+        with directory.writing():
+            half.write_bytes(b"PK")
+            raise StoreError("stopped")
+
+    with pytest.raises(StoreError, match="stopped"):
+        run()
+    assert list(half.parent.iterdir()) == []
+
+
+def test_two_threads_write_a_file_at_once(tmp_path):
+    """Whoever is last wins; it is whole in any case."""
+    contents = [bytes([i]) * 200_000 for i in range(8)]
+    problems = []
+
+    def write(content):
+        try:
+            files.write_whole(tmp_path / "table.csv", content)
+        except StoreError as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=write, args=(content,)) for content in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert (tmp_path / "table.csv").read_bytes() in contents
