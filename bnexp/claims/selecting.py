@@ -77,8 +77,11 @@ def _meant(one: Scalar, axis: Axis, path: Path) -> Value:
     near = _typed(float(one), axis) if number else _named(_text(one), axis)
     if len(near) == 1:
         return near[0]
-    what = "several values of the axis" if near else "no value of the axis"
-    raise Unfit(path, f"{what}, expected one of {_shown(axis)}, got {flow(one)}")
+    if near:
+        text = f"several values of the axis, expected one of {', '.join(map(str, near[:9]))}"
+    else:
+        text = f"no value of the axis, expected one of {_shown(axis)}"
+    raise Unfit(path, f"{text}, got {flow(one)}")
 
 
 def _typed(number: float, axis: Axis) -> list[Value]:

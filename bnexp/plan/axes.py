@@ -45,14 +45,26 @@ class Axis:
 def axes(sweep: Sweep, document: Document) -> list[list[Axis]]:
     """Groups of axes: the groups are multiplied, the axes within one group move together."""
     groups = [[_axis(key, v, ("sweep", key), document)] for key, v in sweep.axes().items()]
-    zipped = [_axis(key, v, ("sweep", "zip", key), document) for key, v in sweep.zip.items()]
+    zipped = [
+        _axis(key, v, ("sweep", "zip", key), document, zipped=True) for key, v in sweep.zip.items()
+    ]
     _refuse_overlaps([*(axis for group in groups for axis in group), *zipped], document)
     lengths = {len(axis.values) for axis in zipped}
     if len(lengths) > 1:
         got = ", ".join(f"{len(axis.values)} of {axis.key}" for axis in zipped)
         text = f"not of one length, expected as many values of each key, got {got}"
         raise problems_error([Problem(("sweep", "zip"), text)], document)
+    _refuse_repeats(zipped, document)
     return [*groups, zipped] if zipped else groups
+
+
+def _refuse_repeats(zipped: Sequence[Axis], document: Document) -> None:
+    """Values may come again under `zip`, but not all of them together."""
+    rows = list(zip(*(axis.labels for axis in zipped), strict=True))
+    again = next((row for i, row in enumerate(rows) if row in rows[:i]), None)
+    if again is not None:
+        text = f"the same values twice, expected each combination once, got {flow(again)} again"
+        raise problems_error([Problem(("sweep", "zip"), text)], document)
 
 
 def _refuse_overlaps(swept: Sequence[Axis], document: Document) -> None:
@@ -73,13 +85,13 @@ def _around(key: str) -> list[str]:
     return [".".join(parts[:i]) for i in range(1, len(parts))]
 
 
-def _axis(key: str, values: Any, path: Path, document: Document) -> Axis:
+def _axis(key: str, values: Any, path: Path, document: Document, zipped: bool = False) -> Axis:
     if key.partition(".")[0] not in _SWEPT:
         text = f"not a key that can be swept, expected one under data, model or train, got {key!r}"
         raise problems_error([Problem(path, text, at_key=True)], document)
     if isinstance(values, tuple):
         names = labels(values)
-        if len(set(names)) < len(names):
+        if len(set(names)) < len(names) and not zipped:
             text = f"a value twice, expected each once, got {flow(names)}"
             raise problems_error([Problem(path, text)], document)
         return Axis(key, values, names, path)

@@ -1,0 +1,177 @@
+"""The page of a run: everything in it, with the very numbers of the tables."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from figure_results import NORMS, results
+from report_cases import LEAST, PLAIN, SMALL, STRUCTURES, Page, made, run, whole
+
+import bnexp
+from bnexp import report
+from bnexp.cli.main import cli
+from bnexp.reporting import read_run, write_report
+from bnexp.tables import METRICS
+from bnexp.tables.results import Axis
+
+
+@pytest.fixture(scope="module")
+def page():
+    return Page(whole())
+
+
+def test_the_same_run_gives_the_same_bytes_wherever_it_is(tmp_path):
+    shutil.copytree(made(SMALL), tmp_path / "moved")
+    assert write_report(tmp_path / "moved").read_bytes() == whole().encode()
+    assert len(whole().encode()) < 1_000_000
+
+
+@pytest.mark.parametrize("text", [SMALL, LEAST, STRUCTURES])
+def test_the_embedded_numbers_are_the_tables_exactly(text):
+    data, tables = Page(report.page(run(text))).data, run(text).tables
+    rows = {}
+    for view in data["views"]:
+        for line in view["lines"]:
+            for value, point in zip(view["values"], line["points"], strict=True):
+                rows.setdefault(point, []).append((value["exact"], line["label"]))
+    assert sorted(rows) == list(range(len(data["points"])))
+    read = []
+    for point in data["points"]:
+        for s, seed in enumerate(point["seeds"]):
+            for i, x in enumerate(point["x"]):
+                values = {k: v["seeds"][s][i] for k, v in point["values"].items()}
+                read.append((seed, x, *(values.get(name) for name in METRICS)))
+    columns = [tables.metrics[name].tolist() for name in ("seed", data["time"], *METRICS)]
+    stored = [
+        tuple(None if isinstance(v, float) and not math.isfinite(v) else v for v in row)
+        for row in zip(*columns, strict=True)
+    ]
+    infinite = [tuple(None if isinstance(v, str) else v for v in row) for row in read]
+    assert infinite == stored
+
+
+def test_a_page_of_32_networks_is_small():
+    scales = Axis("model.init.std", tuple(np.logspace(0, -4, 16).tolist()))
+    times = tuple((float(i), 10 * i + 1) for i in range(20))
+    value = np.random.default_rng(0).random((20,)).tolist()
+    tables = results((scales, NORMS), times=times, value=lambda p, s, epoch, m: value[int(epoch)])
+    config = bnexp.load_config("book_weight_scale")
+    text = report.page(report.Run(config, tables, (), (), {}))
+    assert len(Page(text).data["points"]) == 32
+    assert len(text.encode()) < 500_000
+
+
+def test_bands_are_those_of_the_figures(page):
+    point = page.data["points"][2]["values"]["train_accuracy"]
+    first, second = point["seeds"]
+    means = [(a + b) / 2 for a, b in zip(first, second, strict=True)]
+    assert point["mean"] == pytest.approx(means)
+    half = 12.706204736 * abs(first[-1] - second[-1]) / 2  # t of 1 degree of freedom
+    assert point["low"][-1] == pytest.approx(max(0, means[-1] - half))
+    assert point["high"][-1] == pytest.approx(min(1, means[-1] + half))
+
+
+def test_the_table_has_every_network_with_its_exact_numbers(page):
+    head, *rows = page.rows
+    names = [text for text, _ in head]
+    summary = run(SMALL).tables.summary
+    assert len(rows) == len(summary["cell"]) == 12
+    at = names.index("final training accuracy")
+    assert [float(row[at][1]["data-value"]) for row in rows] == summary[
+        "final_train_accuracy"
+    ].tolist()
+    lost = [row[names.index("status")][0] for row in rows]
+    assert lost == summary["status"].tolist()
+    assert lost.count("diverged") == 2
+    assert {
+        row[names.index("final training loss")][0] for row in rows if row[4][0] == "diverged"
+    } == {"nan"}
+    assert "2 networks diverged: the loss was no longer finite" in page.text("summary")
+
+
+def test_the_claims_have_verdict_numbers_and_points(page):
+    (verdict,) = run(SMALL).verdicts
+    assert page.text("span", **{"class": f"verdict {verdict.verdict}"})[0] == verdict.verdict
+    shown = [a["title"] for a, _ in page.all("span") if "title" in a]
+    for point in verdict.points:
+        assert str(point.estimate) in shown
+        assert f"{point.low} to {point.high}" in shown
+
+
+def test_missing_networks_are_named_and_listed(tmp_path):
+    shutil.copytree(made(PLAIN), tmp_path / "run")
+    first, second, *_ = sorted((tmp_path / "run" / "cells").iterdir())
+    first.unlink()
+    second.write_bytes(b"nonsense")
+    page = Page(report.page(read_run(tmp_path / "run")))
+    assert "2 networks failed or missing" in page.text("summary")
+    lines = page.text("li")
+    assert sum(line.endswith(": not trained yet") for line in lines) == 1
+    assert sum(line.endswith(": damaged") for line in lines) == 1
+    assert len(page.all("tr", **{"data-status": "missing"})) == 2
+    assert len(page.rows) == 13
+
+
+def test_one_network_without_sweep_claims_and_test_images():
+    page = Page(report.page(run(LEAST)))
+    ((view),) = page.data["views"]
+    assert (view["axis"], len(view["values"]), view["lines"][0]["points"]) == ("", 1, [0])
+    assert [metric["key"] for metric in page.data["metrics"]] == ["train_loss", "train_accuracy"]
+    assert page.text("h2") == ["Figures", "Explore", "Networks", "Setting", "Repeat it"]
+    assert not any("test" in text for text, _ in page.rows[0])
+
+
+def test_two_structural_axes_are_two_choices():
+    views = Page(report.page(run(STRUCTURES))).data["views"]
+    assert [view["axis"] for view in views] == ["model.norm", "train.optimizer"]
+    assert [len(view["values"]) for view in views] == [3, 2]
+    assert [len(view["lines"]) for view in views] == [2, 3]
+    assert views[0]["lines"][1]["points"] == [1, 3, 5]
+
+
+def test_a_run_that_was_never_scored_has_a_page():
+    tables = run(PLAIN).tables
+    failed = {
+        **{name: column[:2] for name, column in tables.summary.items()},
+        "status": np.array(["failed", "failed"], object),
+        **{n: np.full(2, np.nan) for n in tables.summary if n.startswith(("final", "best"))},
+    }
+    empty = {name: column[:0] for name, column in tables.metrics.items()}
+    page = Page(
+        report.page(replace(run(PLAIN), tables=replace(tables, metrics=empty, summary=failed)))
+    )
+    assert "2 networks failed or missing" in page.text("summary")
+    assert "Explore" not in page.text("h2")
+    assert len(page.rows) == 3
+
+
+def test_the_setting_says_what_differs_from_the_parent():
+    changed = bnexp.load_config("weight_scale", {"train.epochs": 7})
+    parent = bnexp.load_config("book_weight_scale")
+    own = bnexp.load_config("weight_scale")
+    page = Page(report.page(replace(run(PLAIN), config=changed, parent=parent, shipped=own)))
+    rows = page.cells("setting")
+    assert rows[:2] == [["key", "as shipped", "here"], ["train.epochs", "20", "7"]]
+    assert rows[2] == ["key", "book_weight_scale", "weight_scale"]
+    assert ["train.epochs", "20", "7"] in rows[3:]
+    assert ["random.seeds", "[0]", "[0, 1, 2, 3, 4]"] in rows
+    assert not any(row[0].startswith(("claims", "title")) for row in rows)
+
+
+def test_the_command_writes_the_page_and_says_where(tmp_path):
+    shutil.copytree(made(LEAST), tmp_path / "run")
+    result = CliRunner().invoke(cli, ["report", str(tmp_path / "run")])
+    assert (result.exit_code, result.output) == (0, f"{tmp_path / 'run' / 'report.html'}\n")
+    out = tmp_path / "page.html"
+    assert (
+        CliRunner().invoke(cli, ["report", str(tmp_path / "run"), "--out", str(out)]).exit_code == 0
+    )
+    assert out.read_bytes() == (tmp_path / "run" / "report.html").read_bytes()
+    result = CliRunner().invoke(cli, ["report", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "not a run directory" in result.stderr
