@@ -26,7 +26,7 @@ BEGIN, END = "<!-- gallery: written by scripts/gallery.py -->", "<!-- end of the
 # The figures that the README shows: experiment, figure, and what is to be seen.
 FIGURES = (
     ("ioffe_figure1", "curves", "The paper's figure 1(a) on MNIST"),
-    ("dialects", "scale", "Six dialects of batch norm at eight weight scales"),
+    ("dialects", "heatmap", "Six dialects of batch norm at eight weight scales"),
     ("landscape", "landscape", "The loss along the gradient at four learning rates"),
     ("gradient_growth", "depth", "Gradients explode through batch norm as theory says"),
 )
