@@ -143,7 +143,8 @@ def _run(
     made_before = _made_before(prepared, to_train, checkpoints)
     steps = sum(prepared.steps[cell.id] - made_before[cell.id] for cell in to_train)
     progress.planned(len(cells), len(to_train), steps)
-    stacks = stacks_by_step(to_train, made_before, place.workers)
+    workers = place.workers if to_train else 0  # a cluster is not asked for nothing
+    stacks = stacks_by_step(to_train, made_before, max(workers, 1))
     tasks = [Task(stack.cells, prepared.data_dir, checkpoints) for stack in stacks]
     with closing(place.records(tasks, progress.steps)) as batches:
         for made in batches:
@@ -159,7 +160,7 @@ def _run(
     result = Result(tables, prepared.config, len(to_train), path, failed, verdicts)
     if directory:
         times = {"started": started.isoformat(), "seconds": time.perf_counter() - clock}
-        facts = {**times, "jobs": place.workers, "trained": len(to_train)}
+        facts = {**times, "jobs": workers, "trained": len(to_train)}
         result = _write(result, prepared, directory, facts)
     if failed:
         raise NetworksFailed(_failures(failed), result)

@@ -181,6 +181,14 @@ def test_limits_and_scale_as_asked():
     assert axes.get_ylim() == (0.5, 1)
 
 
+def test_limits_from_0_are_of_a_linear_axis_however_far_the_losses_are_apart():
+    far = results((NORMS,), value=lambda point, seed, epoch, metric: 1e-3 if epoch else 9.0)
+    (free,) = figure(far, "curves", metrics=["train_loss"]).axes
+    (given,) = figure(far, "curves", metrics=["train_loss"], limits=[0, 2.5]).axes
+    assert (free.get_yscale(), given.get_yscale()) == ("log", "linear")
+    assert given.get_ylim() == (0, 2.5)
+
+
 def test_divergence_is_marked_and_counted():
     data = results((NORMS,), diverged=lambda point, seed: 6 if point == ("none",) else -1)
     drawn = figure(data, "curves")

@@ -108,7 +108,7 @@ def _all(drawn: Sequence[Panel], what: What) -> Band:
 
 
 def _is_log(options: Curves, drawn: Sequence[Panel], what: What) -> bool:
-    return wanted_log(options.log, what, _all(drawn, what).mean)
+    return wanted_log(options.log, what, _all(drawn, what).mean, options.limits)
 
 
 def _styles(selection: Selection, drawn: Sequence[Panel]) -> Mapping[str, Mapping[str, object]]:

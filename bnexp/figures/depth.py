@@ -56,7 +56,7 @@ def _rule(axes: Axes, options: Depth, rows: Sequence[Row]) -> None:
 
 
 def _log(options: Depth, rows: Sequence[Row]) -> bool:
-    return wanted_log(options.log, "other", _all(rows).mean)
+    return wanted_log(options.log, "other", _all(rows).mean, options.limits)
 
 
 def _all(rows: Sequence[Row]) -> Band:

@@ -108,7 +108,7 @@ def _page(
     panels: Sequence[Sequence[Range]],
 ) -> Page:
     every = _all(panels)
-    log = wanted_log(options.log, "other", every.mean)
+    log = wanted_log(options.log, "other", every.mean, options.limits)
     notes = (
         _about(shown, table, options.quantity),
         where_note(results, shown),
@@ -178,5 +178,5 @@ def _rule(axes: Axes, options: Landscape, panels: Sequence[Sequence[Range]], sma
     xs = [one.x for ranges in panels for one in ranges]
     time_axis(axes, np.concatenate([np.empty(0), *xs]), 5 if small else 8)
     every = _all(panels)
-    log = wanted_log(options.log, "other", every.mean)
+    log = wanted_log(options.log, "other", every.mean, options.limits)
     free_axis(axes, options.limits or free_limits(every, log), log)

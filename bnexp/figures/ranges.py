@@ -54,10 +54,14 @@ def free_axis(axes: Axes, limits: tuple[float, float], log: bool) -> None:
         axes.yaxis.set_major_formatter(FuncFormatter(plain))
 
 
-def wanted_log(asked: bool | None, what: str, values: Floats) -> bool:
-    """Whether the axis is logarithmic: as asked, else as the numbers suggest."""
+def wanted_log(
+    asked: bool | None, what: str, values: Floats, limits: tuple[float, float] | None
+) -> bool:
+    """Whether the axis is logarithmic: as asked, else as the numbers and the limits suggest."""
     if asked is not None or what == "accuracy":
         return bool(asked)
+    if limits and limits[0] <= 0:
+        return False
     return wants_log(values) if what == "loss" else far_apart(values)
 
 
