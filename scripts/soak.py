@@ -48,6 +48,7 @@ claims:
     where: {model.norm: batch}
     at_least: 0.5
 """
+LONGER = 1.05  # what the next run is thought to take after one that was killed in time
 SAME = ("config.yaml", "metrics.csv", "probes.csv", "claims.json")
 
 
@@ -67,9 +68,11 @@ def main(arguments: list[str] | None = None) -> None:
         same, stages = 0, Counter[str]()
         for i in range(options.times):
             out = Path(folder) / f"{i:04}"
-            for _ in range(kills(draw)):
-                killed_after(draw.uniform(0, duration), [*command, str(out)])
+            for again in range(kills(draw)):
+                took = killed_after(draw.uniform(0, duration), [*command, str(out)])
                 stages[stage(out)] += 1
+                if not again:  # other programs come and go: keep up with how long a run takes now
+                    duration = took or duration * LONGER
             finish([*command, str(out)], options.patience)
             wrong = differing(expected, kept(out))
             same += not wrong
@@ -97,16 +100,19 @@ def kills(draw: random.Random) -> int:
     return number
 
 
-def killed_after(seconds: float, command: list[str]) -> None:
-    """Run a command in a process group of its own and kill all of that."""
+def killed_after(seconds: float, command: list[str]) -> float | None:
+    """Run a command in a process group of its own and kill all of that; its time if it ended."""
+    clock, took = time.perf_counter(), None
     process = subprocess.Popen(
         command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
+        took = time.perf_counter() - clock
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    return took
 
 
 def finish(command: list[str], patience: float) -> None:

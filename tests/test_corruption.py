@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import shutil
+import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -289,3 +290,93 @@ def test_a_checkpoint_of_another_format_says_what_to_do(stopped):
     message = f"of format {module.FORMAT}, this bnexp reads 99; make it again, or use the bnexp"
     with pytest.raises(StoreError, match=message):
         npz.decode(KIND, 99, path.read_bytes(), path)
+
+
+ROLES = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+def idx(array):
+    """An array of bytes in MNIST's own format."""
+    array = array[..., 0] if array.ndim == 4 else array
+    head = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    return head + array.astype(np.uint8).tobytes()
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A folder of IDX files."""
+    folder, loaded = tmp_path_factory.mktemp("digits"), dataset("synthetic", None)
+    for role in ROLES:
+        which, _, what = role.partition("_")
+        kind = "images-idx3" if what == "images" else "labels-idx1"
+        name = f"{'t10k' if which == 'test' else 'train'}-{kind}-ubyte"
+        (folder / name).write_bytes(idx(getattr(loaded, role)))
+    return folder
+
+
+@pytest.fixture
+def cached(digits, made, tmp_path, monkeypatch):
+    """Losses of a run on these files, made anew at each call, and the cache's one entry."""
+    monkeypatch.setenv("BNEXP_CACHE_DIR", str(tmp_path / "cache"))
+    config = bnexp.load_config(made[1].parent / "small.yaml", {"data.name": str(digits)})
+
+    def losses():
+        dataset.cache_clear()
+        made_now = bnexp.run(config, tmp_path / "cached", fresh=True)
+        dataset.cache_clear()  # memory-mapped files are let go
+        return made_now.metrics["train_loss"].tolist()
+
+    expected = losses()
+    (entry,) = (tmp_path / "cache" / "arrays").iterdir()
+    return losses, expected, entry
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_cached_data_are_made_again(cached, damage, tmp_path):
+    losses, expected, entry = cached
+    for path in sorted(entry.iterdir()):
+        whole = path.read_bytes()
+        path.unlink()  # it may be mapped still
+        path.write_bytes(damage(whole))
+    assert losses() == expected
+    digests = json.loads((entry / "digests.json").read_text())
+    assert sorted(digests) == sorted(ROLES)
+    assert not (tmp_path / "here" / "unpickled").exists()
+
+
+def test_cached_arrays_that_changed_places_are_noticed(cached):
+    losses, expected, entry = cached
+    images, labels = (entry / f"{which}_images.npy" for which in ("train", "test"))
+    first, second = images.read_bytes(), labels.read_bytes()
+    for path, content in ((images, second), (labels, first)):
+        path.unlink()
+        path.write_bytes(content)
+    assert losses() == expected
+    assert images.read_bytes() == first
+
+
+def test_a_source_file_that_is_damaged_is_named(digits, made, tmp_path):
+    folder = shutil.copytree(digits, tmp_path / "copy")
+    path = folder / "train-images-idx3-ubyte"
+    path.write_bytes(path.read_bytes()[:-100])
+    status, text = bnexp_cli(
+        "run", made[1].parent / "small.yaml", "--set", f"data.name={folder}", "-j", "1",
+        "--out", tmp_path / "cut",
+    )  # fmt: skip
+    assert status == 3
+    assert str(path) in text
+    assert not (tmp_path / "cut").exists()
+
+
+def test_other_source_files_are_other_data(digits, made, tmp_path):
+    """Results are not taken for those of a file that was changed meanwhile."""
+    folder = shutil.copytree(digits, tmp_path / "copy")
+    config = bnexp.load_config(made[1].parent / "small.yaml", {"data.name": str(folder)})
+    assert bnexp.run(config, tmp_path / "cut").trained == 4
+    path = folder / "train-labels-idx1-ubyte"
+    content = path.read_bytes()
+    path.write_bytes(content[:8] + content[8:][::-1])
+    dataset.cache_clear()
+    result = bnexp.run(config, tmp_path / "cut")
+    dataset.cache_clear()
+    assert result.trained == 4

@@ -180,6 +180,12 @@ def test_any_call_that_fails_is_one_message_and_costs_nothing(
         assert kept(out) == expected
 
 
+@pytest.mark.parametrize(
+    "whole",
+    [NEVER, pytest.param(ALWAYS, marks=pytest.mark.slow)],
+    ids=["plain", "checkpoints"],
+    indirect=True,
+)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("half", [False, True], ids=["before", "half-way"])

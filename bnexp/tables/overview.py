@@ -19,9 +19,9 @@ def overview(results: Results) -> str:
     A * marks entries with networks that diverged.
     """
     rows, columns = _layout(results.axes)
-    lines = [_cells(results, rows, columns, value) for value in (rows.values if rows else ("",))]
-    if len(lines) > MAX_ROWS:
+    if rows and len(rows.values) > MAX_ROWS:
         return f"{len(results.summary['cell'])} networks: see summary.csv"
+    lines = [_cells(results, rows, columns, value) for value in (rows.values if rows else ("",))]
     combinations = _combinations(results, columns)
     names = [f"{_head(columns, c)}  " for c in combinations[:MAX_COLUMNS]]  # above the digits
     head = [rows.key if rows else "", *names]

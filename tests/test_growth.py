@@ -1,0 +1,170 @@
+"""What a run does grows with its networks and no faster: calls are counted, not seconds."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+import bnexp
+from bnexp import files
+from bnexp.claims import judge, planned
+from bnexp.execution import Record
+from bnexp.files import System
+from bnexp.plan import make_plan, stacks_by_step
+from bnexp.preparing import find, prepare
+from bnexp.store import RunDirectory
+from bnexp.store.cellfile import encode
+from bnexp.tables import csv_text, results
+from bnexp.tables.overview import overview
+
+METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+CLAIM = {
+    "says": "batch norm is better",
+    "measure": "final_train_accuracy",
+    "where": {"model.norm": "batch"},
+    "above": {"where": {"model.norm": "none"}},
+}
+FEW, MANY = 60, 240
+
+
+@pytest.fixture
+def sized(small):
+    """An experiment of so many networks: half as many scales, with and without batch norm."""
+
+    def make(number, **more):
+        scales = {"geomspace": [0.001, 1, number // 2]}
+        changes = {"random.seeds": [0], "sweep.model.init.std": scales, "figures": []}
+        return bnexp.load_config(small, {**changes, **more})
+
+    return make
+
+
+def record(cell, sha256):
+    """A record as training would leave it."""
+    values = {name: (0.5, 0.25, 1 / 3) for name in METRICS}
+    return Record(cell.id, sha256, "ok", None, (4, 8, 12), (1, 2, 3), values, 0.1)
+
+
+def fill(out, prepared):
+    """The cell files of a finished run."""
+    (sha256,) = {images.sha256 for images in prepared.data.values()}
+    (out / "cells").mkdir(parents=True)
+    for cell in prepared.plan.cells:
+        (out / "cells" / f"{cell.id}.json").write_bytes(encode(record(cell, sha256)))
+
+
+def calls(work):
+    """How many Python functions are called."""
+    number = 0
+
+    def count(frame, event, argument):
+        nonlocal number
+        number += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return number
+
+
+def work_of(part, config, out):
+    """One part of a run of a finished directory, as a function."""
+    prepared = prepare(config)
+    fill(out, prepared)
+    plan, directory = prepared.plan, RunDirectory(out)
+    records = find(prepared, directory)[0]
+    tables = results(config.experiment, plan, records)
+    made = dict.fromkeys(records, 0)
+    parts = {
+        "planning": lambda: make_plan(config),
+        "preparing": lambda: prepare(config),
+        "stacking": lambda: stacks_by_step(plan.cells, made, 2),
+        "looking": lambda: find(prepared, directory),
+        "tabling": lambda: results(config.experiment, plan, records),
+        "writing tables": lambda: csv_text(tables.metrics) + csv_text(tables.summary),
+        "judging": lambda: judge(config.experiment.claims, planned(plan), tables),
+        "summing up": lambda: overview(tables),
+        "the whole": lambda: bnexp.run(config, out),
+    }
+    assert len(records) == len(plan.cells)
+    return parts[part]
+
+
+PARTS = (
+    "planning", "preparing", "stacking", "looking", "tabling", "writing tables", "judging",
+    "summing up", "the whole",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_four_times_the_networks_are_four_times_the_calls(sized, tmp_path, part):
+    few = work_of(part, sized(FEW, claims=[CLAIM]), tmp_path / "few")
+    many = work_of(part, sized(MANY, claims=[CLAIM]), tmp_path / "many")
+    few()  # what is imported or kept is so from now on
+    assert calls(many) < 1.1 * MANY / FEW * calls(few)
+
+
+class Counting(System):
+    """Notes the system's calls by name."""
+
+    def __init__(self):
+        self.calls = Counter()
+
+    def __getattribute__(self, name):
+        if not name.startswith("_") and name != "calls":
+            self.calls[name] += 1
+        return super().__getattribute__(name)
+
+
+def test_a_finished_run_writes_no_cell_file(sized, tmp_path, monkeypatch):
+    written = []
+    for number in (FEW, MANY):
+        config, out = sized(number), tmp_path / str(number)
+        fill(out, prepare(config))
+        counting = Counting()
+        monkeypatch.setattr(files, "system", counting)
+        assert bnexp.run(config, out).trained == 0
+        written.append(counting.calls["write"])
+    assert written == [4, 4]  # config, two tables, manifest
+
+
+def test_a_network_is_one_file_whatever_happened(sized, tmp_path, monkeypatch):
+    config, counting = sized(8), Counting()
+    monkeypatch.setattr(files, "system", counting)
+    bnexp.run(config, tmp_path / "out", checkpoint=1e9)
+    assert counting.calls["write"] == counting.calls["move"] == 8 + 4
+    assert len(list((tmp_path / "out" / "cells").iterdir())) == 8
+    names = {".lock", "cells", "config.yaml", "manifest.json", "metrics.csv", "summary.csv"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+
+
+def test_each_point_of_the_sweep_is_validated_once(sized, monkeypatch):
+    """Seeds are no reason to look at a setting again."""
+    from bnexp.config.schema import Setting
+
+    seen = Counter()
+    validate = Setting.model_validate
+
+    def counted(raw):
+        seen["settings"] += 1
+        return validate(raw)
+
+    config = sized(FEW, **{"random.seeds": list(range(10))})
+    monkeypatch.setattr(Setting, "model_validate", counted)
+    plan = make_plan(config)
+    assert len(plan.cells) == 10 * FEW
+    assert seen["settings"] <= FEW + 2
+
+
+def test_a_cell_file_grows_with_its_evaluations_alone(sized):
+    prepared = prepare(sized(8))
+    short = record(prepared.plan.cells[0], "d" * 64)
+    metrics = {name: values * 100 for name, values in short.metrics.items()}
+    long = replace(short, steps=short.steps * 100, epochs=short.epochs * 100, metrics=metrics)
+    assert len(encode(short)) < 700
+    assert len(encode(long)) < 100 * len(encode(short))
