@@ -98,6 +98,8 @@ def test_its_python_runs(tmp_path, monkeypatch):
     assert names["config"].experiment.model.init.width == 0.1
 
 
-def test_its_figure_is_there():
-    (path,) = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", README)
-    assert (ROOT / path).read_bytes().startswith(b"\x89PNG")
+def test_its_figures_are_there():
+    paths = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", README)
+    assert len(paths) == 5
+    for path in paths:
+        assert (ROOT / path).read_bytes().startswith(b"\x89PNG")
