@@ -87,7 +87,7 @@ def page() -> str:
         "",
         "Written by `scripts/gallery.py` from the references in this folder, which",
         "`scripts/reproduce_all.py` makes. Each estimate is a mean over seeds with its 95 %",
-        "t-interval at the point that decides; intervals are not corrected for the number of points.",
+        "t-interval at the point that decides; intervals are not corrected for their number.",
     ]
     for name, values, claims in experiments():
         lines += ["", f"## [`{name}`]({name}): {values['title']}", "", str(values["source"]), ""]

@@ -72,7 +72,7 @@ def _page(
         columns=wide,
         aspect=1.0,
         below=BAR_ROOM + _x_room(grid, wide),
-        extra_left=max(0.0, TICK_LETTER * _longest(grid.y) - 0.3),
+        extra_left=_left(grid),
     )
     return replace(page, aspect=_aspect(page, rows, columns))
 
@@ -107,12 +107,19 @@ def _longest(axis: Axis) -> int:
 
 
 def _tick_texts(axis: Axis) -> list[str]:
-    return [value_text(value, digits(axis.values)) for value in ordered(axis)]
+    texts = [value_text(value, digits(axis.values)) for value in ordered(axis)]
+    return [text.replace(" dialect=", " ") for text in texts]
 
 
 def _turned(grid: Grid, wide: int) -> bool:
     """Whether the columns' labels have to stand upright."""
-    return TICK_LETTER * (_longest(grid.x) + 0.5) > 6.2 / wide / max(1, len(ordered(grid.x)))
+    free = (6.2 - _left(grid)) / wide / max(1, len(ordered(grid.x)))
+    return TICK_LETTER * (_longest(grid.x) + 0.5) > free
+
+
+def _left(grid: Grid) -> float:
+    """Room for the rows' labels beyond what every page has."""
+    return max(0.0, TICK_LETTER * _longest(grid.y) - 0.3)
 
 
 def _x_room(grid: Grid, wide: int) -> float:
