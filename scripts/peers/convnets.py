@@ -40,6 +40,7 @@ class ConvNets:
             "data.name": self.data,
             "data.train": IMAGES,
             "data.test": 0,
+            "figures": [],
             "train.epochs": None,
             "train.steps": self.steps,
             "train.evaluate": [self.steps],
