@@ -26,8 +26,15 @@ def flow(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {True: "true", False: "false", None: "null"}[value]
     if isinstance(value, float):
-        return repr(float(value)).replace("inf", ".inf").replace("nan", ".nan")
+        return _number(float(value))
     return str(int(value)) if isinstance(value, int) else _text(str(value))
+
+
+def _number(value: float) -> str:
+    """A float that every YAML reader takes for one: to those of YAML 1.1, 1e-9 is a text."""
+    text = repr(value).replace("inf", ".inf").replace("nan", ".nan")
+    digits, e, exponent = text.partition("e")
+    return f"{digits}.0e{exponent}" if e and "." not in digits else text
 
 
 def block(mapping: Mapping[str, Any]) -> str:
