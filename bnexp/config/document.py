@@ -52,7 +52,7 @@ def _read(path: FilePath, children: tuple[FilePath, ...]) -> Document:
 
 def _parent(name: str, path: FilePath, at: Position) -> FilePath:
     beside = path.parent / name
-    if beside.is_file():
+    if shipped.is_file(beside):
         return beside
     try:
         return shipped.find(name)

@@ -106,11 +106,14 @@ def choice(got: str, names: list[str]) -> str:
 def real_path(location: tuple[int | str, ...], data: Any, kind: str) -> Path:
     """pydantic's location without the union members that it names on the way."""
     path: list[int | str] = []
+    tagged = False  # whether the kind of the mapping that we are in has been named
     for i, part in enumerate(location):
         last_missing = kind == "missing" and i == len(location) - 1
-        if last_missing or _inside(data, part):
+        if not tagged and isinstance(data, Mapping) and data.get("kind") == part:
+            tagged = True
+        elif last_missing or _inside(data, part):
             path.append(part)
-            data = None if last_missing else data[part]
+            data, tagged = None if last_missing else data[part], False
     return tuple(path)
 
 

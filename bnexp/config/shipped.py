@@ -23,11 +23,11 @@ def names() -> list[str]:
 def find(experiment: str) -> Path:
     """The file of an experiment given by path or by name; ConfigError if there is none."""
     path, by_path = Path(experiment), _is_path(experiment)
-    if by_path and path.is_file():
+    if by_path and is_file(path):
         return path
     if not by_path and experiment in names():
         return folder() / f"{experiment}.yaml"
-    if (path / "config.yaml").is_file():  # a run directory: its resolved experiment
+    if is_file(path / "config.yaml"):  # a run directory: its resolved experiment
         return path / "config.yaml"
     what = "no such file, expected" if by_path else "no experiment of that name, expected"
     raise ConfigError(
@@ -40,9 +40,17 @@ def _is_path(experiment: str) -> bool:
     return path.suffix in (".yaml", ".yml") or len(path.parts) > 1
 
 
+def is_file(path: Path) -> bool:
+    """False too for what the system refuses to look up, such as too long a name."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _hint(path: Path) -> str:
-    beside = [str(path.with_name(path.name + end)) for end in (".yaml", ".yml")]
-    found = [name for name in beside if Path(name).is_file()]
+    beside = [path.parent / (path.name + end) for end in (".yaml", ".yml")] if path.name else []
+    found = [str(name) for name in beside if is_file(name)]
     found += [path.stem] if path.stem in names() else []
     near = found or difflib.get_close_matches(path.stem, names(), 1)
     return f"did you mean {near[0]!r}?" if near else "`bnexp list` shows those"

@@ -24,6 +24,7 @@ from bnexp.training import Snapshot
 
 FORMAT = 1
 KIND = "bnexp_checkpoint"
+MAX_LAYERS = 10_000
 Layers = tuple[dict[str, Any], ...]
 
 
@@ -162,8 +163,11 @@ def _encoded(about: Mapping[str, Any], snapshot: Snapshot) -> bytes:
 
 
 def _decoded(header: Mapping[str, Any], arrays: npz.Arrays) -> Snapshot:
+    step, layers = header["step"], header["layers"]
+    if type(step) is not int or step < 0 or not 0 <= layers <= MAX_LAYERS:
+        raise ValueError("no such step, or too many layers")
     parts: dict[str, list[dict[str, Any]]] = {
-        part: [{} for _ in range(header["layers"])] for part in ("parameters", "state", "moments")
+        part: [{} for _ in range(layers)] for part in ("parameters", "state", "moments")
     }
     for name, array in arrays.items():
         part, _, rest = name.partition("/")
@@ -177,7 +181,7 @@ def _decoded(header: Mapping[str, Any], arrays: npz.Arrays) -> Snapshot:
         for i, count in enumerate(header["counts"])
     )
     return Snapshot(
-        header["step"],
+        step,
         tuple(parts["parameters"]),
         tuple(parts["state"]),
         tuple(parts["moments"]),

@@ -61,7 +61,7 @@ def axes(sweep: Sweep, document: Document) -> list[list[Axis]]:
 def _refuse_repeats(zipped: Sequence[Axis], document: Document) -> None:
     """Values may come again under `zip`, but not all of them together."""
     rows = list(zip(*(axis.labels for axis in zipped), strict=True))
-    again = next((row for i, row in enumerate(rows) if row in rows[:i]), None)
+    again = next((row for row, number in Counter(rows).items() if number > 1), None)
     if again is not None:
         text = f"the same values twice, expected each combination once, got {flow(again)} again"
         raise problems_error([Problem(("sweep", "zip"), text)], document)
@@ -122,7 +122,7 @@ def labels(values: Sequence[Any]) -> tuple[Label, ...]:
     if any(isinstance(value, Mapping) for value in values):  # there a bare name is a kind too
         values = [{"kind": value} if isinstance(value, str) else value for value in values]
     short = [_short(value) for value in values]
-    shared = {label for label in short if short.count(label) > 1}
+    shared = {label for label, number in Counter(short).items() if number > 1}
     return tuple(
         _long(value, [v for v, s in zip(values, short, strict=True) if s == label])
         if label in shared

@@ -105,7 +105,7 @@ class RunDirectory:
                     lock.acquire(poll_interval=0.2)
         except NotImplementedError:
             pass  # the system has no locks, and says so
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a NUL
             raise files.storage_error("cannot write", self.path, error) from error
         return lock
 

@@ -1,0 +1,100 @@
+"""What the fuzz tests share: odd values, damaged bytes, and what must not come out."""
+
+from __future__ import annotations
+
+import json
+import math
+import tracemalloc
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import strategies as st
+
+from bnexp.errors import BnexpError
+
+ODD = st.sampled_from(
+    [None, True, -1, 0, 1e308, 1e999, math.nan, 10**30, 2**63, "", "x", "\ud800", [], {}, [[]]]
+)
+JSON = st.recursive(
+    ODD | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+
+
+@contextmanager
+def little_memory(megabytes):
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < megabytes * 1e6
+    finally:
+        tracemalloc.stop()
+
+
+@st.composite
+def damages(draw):
+    """A change of bytes: bits flipped, parts cut out, put in or set to 0."""
+    steps = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(("flip", "cut", "put", "zero", "end")),
+                st.floats(0, 1, exclude_max=True),
+                st.integers(0, 7),
+                st.binary(min_size=1, max_size=9),
+            ),
+            min_size=1,
+            max_size=3,
+        )
+    )
+
+    def change(content):
+        for how, part, bit, more in steps:
+            i = int(part * len(content))
+            old = content[i : i + 1]
+            new = {"flip": bytes([old[0] ^ 1 << bit]) if old else b"", "put": more + old}
+            new |= {"cut": b"", "zero": bytes(len(more)), "end": b""}
+            over = len(more) if how in ("cut", "zero") else 1
+            content = content[:i] + new[how] + (b"" if how == "end" else content[i + over :])
+        return content
+
+    return change
+
+
+@st.composite
+def forgeries(draw):
+    """A change of plain values: one of them, somewhere inside, gone or another."""
+    steps = draw(st.lists(st.tuples(st.integers(0, 10**6), JSON, st.booleans()), max_size=3))
+
+    def change(value):
+        value = json.loads(json.dumps(value))
+        for number, new, gone in steps:
+            holder, key = None, None
+            inner = value
+            while isinstance(inner, dict | list) and inner and (holder is None or number % 4):
+                keys = list(inner) if isinstance(inner, dict) else range(len(inner))
+                holder, key = inner, keys[number % len(inner)]
+                inner, number = inner[key], number // 7
+            if holder is None:
+                return new
+            if gone:
+                del holder[key]
+            else:
+                holder[key] = new
+        return value
+
+    return change
+
+
+def sometimes(default, slow):
+    return pytest.mark.parametrize("number", [default, pytest.param(slow, marks=pytest.mark.slow)])
+
+
+def read_or_refused(call, error=BnexpError):
+    """What `call` returns, None where it raises the error."""
+    try:
+        return call()
+    except error as refusal:
+        said = str(refusal)
+    assert 5 <= len(said) < 5000
+    return None
