@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from bad_configs import CASES, GOOD, RICH
 from click.testing import CliRunner
+from fuzzing import long
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -139,12 +140,7 @@ def experiment_or_error(text):
 
 
 def examples(number, strategy, body):
-    """Call `body` with so many examples, always the same ones.
-
-    Of the long runs a fifth is made, unless BNEXP_FUZZ_ALL asks for all 10,000.
-    """
-    if number >= 200 and not os.environ.get("BNEXP_FUZZ_ALL"):
-        number //= 5
+    """Call `body` with so many examples, always the same ones."""
     made = settings(
         max_examples=number,
         deadline=None,
@@ -159,7 +155,7 @@ def examples(number, strategy, body):
     made(given(strategy)(fixed))()
 
 
-@pytest.mark.parametrize("number", [100, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [100, pytest.param(long(1000), marks=pytest.mark.slow)])
 def test_a_shipped_text_with_mistakes(number):
     found = []
     examples(number, mutated(SHIPPED), lambda text: found.append(experiment_or_error(text)))
@@ -167,7 +163,7 @@ def test_a_shipped_text_with_mistakes(number):
     assert 0 < sum(map(bool, found)) < len(found)  # some are experiments still
 
 
-@pytest.mark.parametrize("number", [150, pytest.param(4000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [150, pytest.param(long(4000), marks=pytest.mark.slow)])
 def test_a_small_text_with_mistakes(number):
     found = []
     texts = mutated([RICH, GOOD]) | mutated(SMALL)
