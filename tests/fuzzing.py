@@ -7,6 +7,7 @@ import math
 import os
 import tracemalloc
 from contextlib import contextmanager
+from copy import deepcopy
 
 import pytest
 from hypothesis import strategies as st
@@ -77,11 +78,11 @@ def forgeries(draw):
                 holder, key = inner, keys[number % len(inner)]
                 inner, number = inner[key], number // 7
             if holder is None:
-                return new
+                return deepcopy(new)
             if gone:
                 del holder[key]
             else:
-                holder[key] = new
+                holder[key] = deepcopy(new)
         return value
 
     return change

@@ -135,7 +135,7 @@ def test_another_config_is_shown_and_is_no_difference_of_numbers(run):
         "title": ("(not set)", "another title"),
         "model.norm": ("none", "(not set)"),
         "model.norm.kind": ("(not set)", "layer"),
-        "model.norm.eps": ("(not set)", "1e-05"),
+        "model.norm.eps": ("(not set)", "1.0e-05"),
         "model.norm.affine": ("(not set)", "true"),
         "train.epochs": ("3", "2"),
     }

@@ -42,8 +42,8 @@ class Sleepy(SGD):
 @dataclass(frozen=True)
 class Stubborn(SGD):
     def init(self, parameters):
-        print("asleep", flush=True)
         try:
+            print("asleep", flush=True)
             time.sleep(1000)
         except BaseException:
             print("still asleep", flush=True)
