@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bnexp.claims import Verdict, claims_text, judge, planned
-from bnexp.drawing import load_results
 from bnexp.files import remove
-from bnexp.plan import make_plan
+from bnexp.opening import finished
 from bnexp.store import RunDirectory
 
 
@@ -22,9 +21,8 @@ def write_claims(verdicts: Sequence[Verdict], directory: RunDirectory) -> list[P
 
 def judge_again(directory: Path) -> tuple[Verdict, ...]:
     """The verdicts of a run directory, from its own config and cells; writes its claims.json."""
-    config, tables = load_results(directory)
-    verdicts = judge(config.experiment.claims, planned(make_plan(config)), tables)
-    store = RunDirectory(directory)
+    made, store = finished(directory), RunDirectory(directory)
+    verdicts = judge(made.config.experiment.claims, planned(made.plan), made.tables)
     with store.writing():
         write_claims(verdicts, store)
     return verdicts

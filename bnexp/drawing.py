@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bnexp import config as configuration
 from bnexp.config import Config
-from bnexp.errors import BnexpError, ConfigError
 from bnexp.files import remove, write_whole
-from bnexp.plan import make_plan
+from bnexp.opening import finished
 from bnexp.store import RunDirectory
-from bnexp.tables import Results, results
+from bnexp.tables import Results
 
 
 def write_figures(tables: Results, config: Config, directory: RunDirectory) -> list[Path]:
@@ -20,8 +18,7 @@ def write_figures(tables: Results, config: Config, directory: RunDirectory) -> l
 
     if not len(tables.metrics["cell"]):
         return []
-    wanted = config.experiment.figures
-    wanted = figures.default_figures(tables) if wanted is None else wanted
+    wanted = figures.wanted(config.experiment.figures, tables)
     kinds = [options.kind for options in wanted]
     written: list[Path] = []
     for i, options in enumerate(wanted):
@@ -45,22 +42,6 @@ def _remove_others(folder: Path, written: list[Path]) -> None:
 
 def replot(directory: Path) -> list[Path]:
     """Draw a run directory's figures again, from its own config and cells."""
-    config, tables = load_results(directory)
-    store = RunDirectory(directory)
+    made, store = finished(directory), RunDirectory(directory)
     with store.writing():
-        return write_figures(tables, config, store)
-
-
-def load_results(directory: Path) -> tuple[Config, Results]:
-    """The tables of a run directory, from its own config and cells; trains nothing."""
-    path = directory / "config.yaml"
-    if not path.is_file():
-        raise ConfigError(
-            f"{directory}: not a run directory, expected a config.yaml in it; `bnexp run` makes one"
-        )
-    config = configuration.load_config(path)
-    plan = make_plan(config)
-    records = RunDirectory(directory).find(plan.cells, None).records
-    if not records:
-        raise BnexpError(f"{directory}: no finished network, expected some; run the experiment")
-    return config, results(config.experiment, plan, records)
+        return write_figures(made.tables, made.config, store)

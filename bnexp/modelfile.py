@@ -38,7 +38,7 @@ def save_model(model: Model, path: str | Path) -> Path:
         "shape": model.shape,
         "classes": model.classes,
     }
-    arrays = {**_named("parameters", model.parameters), **_named("state", model.state)}
+    arrays = npz.named(parameters=model.parameters, state=model.state)
     arrays |= {} if model.offset is None else {"offset": model.offset}
     write_whole(Path(path), npz.encode(KIND, about, arrays))
     return Path(path)
@@ -143,8 +143,3 @@ def _taken(
             f"got {array.shape} {array.dtype}"
         )
     return array
-
-
-def _named(part: str, layers: tuple[Mapping[str, Any], ...]) -> dict[str, NDArray[Any]]:
-    """`parameters/3/gamma`: the arrays of each layer under one flat name."""
-    return {f"{part}/{i}/{name}": a for i, own in enumerate(layers) for name, a in own.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,16 @@ def decode(kind: str, version: int, content: bytes, path: Path) -> tuple[dict[st
     except Exception as error:  # zipfile, numpy, its tokenizer and json raise of many kinds
         raise StoreError(f"{path}: damaged, expected a whole {kind} file: {error}") from None
     return header, arrays
+
+
+def named(**parts: Sequence[Mapping[str, NDArray[Any]]]) -> Arrays:
+    """Arrays of layers under one flat name each: `parameters/3/gamma`."""
+    return {
+        f"{part}/{i}/{name}": array
+        for part, layers in parts.items()
+        for i, own in enumerate(layers)
+        for name, array in own.items()
+    }
 
 
 def _arrays(content: bytes) -> Arrays:

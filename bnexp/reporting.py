@@ -9,11 +9,9 @@ from bnexp.claims import judge, planned
 from bnexp.comparison.manifests import read_manifest
 from bnexp.config import Config, load_config, shipped
 from bnexp.config.yaml_text import read_file
-from bnexp.errors import BnexpError, ConfigError
 from bnexp.files import write_whole
-from bnexp.plan import make_plan
+from bnexp.opening import finished
 from bnexp.store import RunDirectory
-from bnexp.tables import results
 
 
 def write_report(directory: Path, out: Path | None = None) -> Path:
@@ -40,26 +38,16 @@ def _written(store: RunDirectory, name: str, text: str, out: Path | None) -> Pat
 
 def read_run(directory: Path) -> report.Run:
     """What a page says of a run directory; trains and writes nothing."""
-    path = directory / "config.yaml"
-    if not path.is_file():
-        raise ConfigError(
-            f"{directory}: not a run directory, expected a config.yaml in it; `bnexp run` makes one"
-        )
-    config = load_config(path)
-    plan = make_plan(config)
-    found = RunDirectory(directory).find(plan.cells, None)
-    if not found.records:
-        raise BnexpError(f"{directory}: no finished network, expected some; run the experiment")
-    tables = results(config.experiment, plan, found.records)
-    parent, own = _family(config.name)
+    made = finished(directory)
+    parent, own = _family(made.config.name)
     return report.Run(
-        config=config,
-        tables=tables,
-        verdicts=judge(config.experiment.claims, planned(plan), tables),
+        config=made.config,
+        tables=made.tables,
+        verdicts=judge(made.config.experiment.claims, planned(made.plan), made.tables),
         missing=[
-            report.Missing(cell.point, cell.seed, found.missing[cell.id])
-            for cell in plan.cells
-            if cell.id in found.missing
+            report.Missing(cell.point, cell.seed, made.found.missing[cell.id])
+            for cell in made.plan.cells
+            if cell.id in made.found.missing
         ],
         manifest=read_manifest(directory / "manifest.json") or {},
         parent=parent,

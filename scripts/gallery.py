@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ FIGURES = (
 WORDS = ("supported", "refuted", "undecided")
 
 
+@cache
 def experiments() -> list[tuple[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]]:
     """Name, configuration and claims of each reference, by source and name."""
     found = []

@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
+import processes
 import pytest
 from click.testing import CliRunner
 
@@ -24,6 +26,7 @@ from bnexp.nn import INITIALISERS
 from bnexp.running import Progress
 
 distributed = pytest.importorskip("distributed")
+until = partial(processes.until, seconds=90)
 pytestmark = pytest.mark.cluster
 
 # Some seconds of training: time enough to lose a worker in the middle of it.
@@ -49,14 +52,6 @@ class Uneven:
             raise ValueError("too wide")
         return self.width * generator.uniform(size=shape)
 """
-
-
-def until(condition, seconds=90):
-    """Wait for a condition; its last value."""
-    end = time.monotonic() + seconds
-    while not (value := condition()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return value
 
 
 class Loopback:

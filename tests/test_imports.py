@@ -19,6 +19,7 @@ ORDER = (
     ("plan", "training"),
     ("execution",),
     ("store", "tables"),
+    ("opening",),
     ("figures", "claims"),
     ("preparing", "drawing", "asked"),
     ("model",),

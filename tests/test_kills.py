@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import until
 
 import bnexp
 from bnexp.running import Progress
@@ -56,22 +57,6 @@ if __name__ == "__main__":
 
     main()
 """
-
-
-def until(condition, seconds=60):
-    """Wait for a condition; its last value."""
-    end = time.monotonic() + seconds
-    while not (value := condition()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return value
-
-
-def alive(pid):
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 def group(number):

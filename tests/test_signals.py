@@ -6,10 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from processes import alive, until
 
 import bnexp
 
@@ -17,22 +17,6 @@ CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children")
 pytestmark = pytest.mark.skipif(not CHILDREN.exists(), reason="needs Linux's /proc")
 
 LONG = ["--set", "train.epochs=2000", "--set", "train.evaluate={every: 1000}", "-j", "2"]
-
-
-def until(condition, seconds=60):
-    """Wait for a condition; its last value."""
-    end = time.monotonic() + seconds
-    while not (value := condition()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return value
-
-
-def alive(pid):
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 def at_work(pid):

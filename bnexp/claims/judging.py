@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def _verdict(claim: Claim, swept: Swept, results: Results) -> Verdict:
     points = tuple(point_verdict(claim, i, sample) for i, sample in enumerate(found))
     needed = claim.in_at_least or len(points)
     made = _made(claim, results, overall(points, needed), "", needed, points)
-    return _made(claim, results, made.verdict, _summary(claim, made), needed, points)
+    return replace(made, reason=_summary(claim, made))
 
 
 def _made(

@@ -10,7 +10,7 @@ from bnexp.claims.selecting import axis_of, select, values
 from bnexp.claims.sweep import Point, Swept, Unfit, place
 from bnexp.config.claims import MONOTONE, Claim, Other
 from bnexp.config.yaml_text import Path
-from bnexp.tables.results import Axis, Value
+from bnexp.tables.results import Axis, Value, moves_along
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,8 @@ def _neighbours(
 
 
 def _along(other: Axis, axis: Axis, swept: Swept) -> bool:
-    """Whether `other` moves with `axis`: it varies, but not while `axis` stays."""
-    together = {(point[axis.key], point[other.key]) for point in swept.points}
-    return len({b for _, b in together}) > 1 and len(together) == len({a for a, _ in together})
+    """Whether `other` moves with `axis`."""
+    return moves_along((point[axis.key], point[other.key]) for point in swept.points)
 
 
 def shown(point: Point) -> str:

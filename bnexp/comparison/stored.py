@@ -9,12 +9,11 @@ from typing import Any
 
 from bnexp.comparison.manifests import facts, read_manifest
 from bnexp.comparison.networks import Key, Numbers, key_of, networks
-from bnexp.config import Config, load_config
-from bnexp.errors import ConfigError, StoreError
-from bnexp.plan import Plan, make_plan
-from bnexp.store import RunDirectory
+from bnexp.config import Config
+from bnexp.errors import StoreError
+from bnexp.opening import opened
+from bnexp.plan import Plan
 from bnexp.store.directory import Found
-from bnexp.tables import results
 from bnexp.tables.reading import read_metrics, read_probes, read_summary
 from bnexp.tables.results import Table
 
@@ -47,17 +46,11 @@ class Stored:
 
 def stored(path: Path) -> Stored:
     """Read a run directory, or a reference without cells; trains and writes nothing."""
-    if not (path / "config.yaml").is_file():
-        raise ConfigError(
-            f"{path}: not a run directory, expected a config.yaml in it; `bnexp run` makes one"
-        )
-    config = load_config(path / "config.yaml")
-    plan = make_plan(config)
-    found = RunDirectory(path).find(plan.cells, None)
-    tables = results(config.experiment, plan, found.records)
+    run = opened(path)
+    plan, found, tables = run.plan, run.found, run.tables
     keys = [axis.key for axis in plan.axes]
     known = networks(keys, tables.metrics, tables.summary, tables.probes)
-    made = Stored(path, config, plan, known, _damaged(plan, found), _facts(path, plan, found))
+    made = Stored(path, run.config, plan, known, _damaged(plan, found), _facts(path, plan, found))
     made = _with_tables(made, bool(found.records))
     if not made.networks and not made.damaged:
         raise StoreError(

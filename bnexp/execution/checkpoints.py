@@ -149,9 +149,9 @@ def _side_by_side(readings: Sequence[Reading]) -> Reading:
 def _encoded(about: Mapping[str, Any], snapshot: Snapshot) -> bytes:
     arrays: npz.Arrays = {f"metrics/{n}": values for n, values in snapshot.metrics.items()}
     arrays["diverged_at"] = snapshot.diverged_at
-    for part in ("parameters", "state", "moments"):
-        layers = getattr(snapshot, part)
-        arrays |= {f"{part}/{i}/{n}": a for i, own in enumerate(layers) for n, a in own.items()}
+    arrays |= npz.named(
+        parameters=snapshot.parameters, state=snapshot.state, moments=snapshot.moments
+    )
     readings = []
     for i, (step, read_then) in enumerate(snapshot.readings):
         for j, reading in enumerate(read_then):

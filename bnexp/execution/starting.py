@@ -71,7 +71,7 @@ def _calibrated(net: nn.Network, start: Start, data: Inputs) -> tuple[Mapping[st
 
 
 def _keyed(cell: Cell, state: tuple[nn.State, ...]) -> tuple[nn.State, ...]:
-    """The state with a key for each dropout layer, from the cell's seed."""
+    """The state with a key for each layer that draws while it trains, from the cell's seed."""
     keys = generator(cell.seed, "dropout").integers(2**63, size=len(state), dtype=np.uint64)
     return tuple(
         {**own, "key": keys[i : i + 1]} if "key" in own else own for i, own in enumerate(state)

@@ -5,7 +5,7 @@ Nothing here imports matplotlib before a figure is drawn, and nothing ever shows
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bnexp.plan import Plan
     from bnexp.tables.results import Results
 
-__all__ = ["check", "default_figures", "draw", "save"]
+__all__ = ["check", "default_figures", "draw", "save", "wanted"]
 
 
 def check(options: Drawn, plan: Plan, has_test: bool) -> str | None:
@@ -64,3 +64,8 @@ def default_figures(results: Results) -> tuple[FigureOptions, ...]:
     from bnexp.figures.defaults import defaults
 
     return defaults(results)
+
+
+def wanted(asked: Sequence[FigureOptions] | None, results: Results) -> Sequence[FigureOptions]:
+    """The figures that an experiment asks for, or those of one that asks for none."""
+    return default_figures(results) if asked is None else asked

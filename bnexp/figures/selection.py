@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bnexp.errors import ConfigError
 from bnexp.figures.labels import value_label
-from bnexp.tables.results import Axis, Table, Value
+from bnexp.tables.results import Axis, Table, Value, moves_along
 
 MAX_PANELS = 36
 MAX_LINES = 12
@@ -133,10 +133,8 @@ def check_number(kind: str, selection: Selection, most: int, what: str, remedy: 
 
 
 def _follows(table: Table, other: Axis, axis: Axis) -> bool:
-    """Whether `other` moves with `axis`: it varies, but not while `axis` stays."""
-    together = combinations(table, [axis.key, other.key])
-    own, others = {a for a, _ in together}, {b for _, b in together}
-    return len(others) > 1 and len(together) == len(own)
+    """Whether `other` moves with `axis`."""
+    return moves_along((a, b) for a, b in combinations(table, [axis.key, other.key]))
 
 
 def _label(axes: tuple[Axis, ...], line: tuple[Value, ...], swept: Swept) -> str:

@@ -63,8 +63,7 @@ def _figures(run: Run) -> list[tuple[str, Markup]]:
     """Kind and drawing of each figure that the experiment asks for."""
     if not len(run.tables.metrics["cell"]):
         return []
-    wanted = run.config.experiment.figures
-    wanted = figures.default_figures(run.tables) if wanted is None else wanted
+    wanted = figures.wanted(run.config.experiment.figures, run.tables)
     drawn: list[tuple[str, Markup]] = []
     for i, options in enumerate(wanted, 1):
         text = render(figures.draw(options, run.tables), "svg").decode()

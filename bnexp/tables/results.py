@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -26,6 +26,13 @@ class Axis:
         return all(
             isinstance(value, int | float) and not isinstance(value, bool) for value in self.values
         )
+
+
+def moves_along(pairs: Iterable[tuple[Value, Value]]) -> bool:
+    """Of (value of one axis, value of another): the other varies, but not while the one stays."""
+    together = set(pairs)
+    own, others = {a for a, _ in together}, {b for _, b in together}
+    return len(others) > 1 and len(together) == len(own)
 
 
 @dataclass(frozen=True)
