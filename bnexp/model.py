@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 from bnexp import nn
 from bnexp.asked import labels_of, pixels_of
 from bnexp.config import Config, load_config
-from bnexp.config.schema import Mlp, Setting
+from bnexp.config.network import Mlp
+from bnexp.config.schema import Setting
 from bnexp.data.gaussian import normal_values
 from bnexp.data.places import data_folder
 from bnexp.errors import ConfigError

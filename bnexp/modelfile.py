@@ -14,8 +14,9 @@ from pydantic import BaseModel, Field, ValidationError
 from bnexp import npz
 from bnexp.config.kinds import Strict
 from bnexp.config.messages import dotted
+from bnexp.config.network import Mlp
 from bnexp.config.rules import MAX_WEIGHTS, problems
-from bnexp.config.schema import Count, Mlp, Seed, Setting, refresh
+from bnexp.config.schema import Count, Seed, Setting, refresh
 from bnexp.config.writing import plain
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.execution.building import blank

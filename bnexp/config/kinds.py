@@ -210,3 +210,8 @@ def _identity(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _identity(inner) for key, inner in value.items()}
     return [_identity(inner) for inner in value] if isinstance(value, tuple) else value
+
+
+def text(default: Any, description: str, **rest: Any) -> Any:
+    """A field with its meaning; the default goes through the same validation as a given value."""
+    return Field(default, description=description, validate_default=True, **rest)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bnexp.config.writing import flow
-from bnexp.config.yaml_text import Document, Path, Position
+from bnexp.config.yaml_scalar import Position
+from bnexp.config.yaml_text import Document, Path
 
 
 @dataclass(frozen=True)

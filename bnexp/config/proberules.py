@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bnexp.config.messages import Problem
-from bnexp.config.schema import ConvBlock, DenseBlock, Mlp, Setting
+from bnexp.config.network import ConvBlock, DenseBlock, Mlp
+from bnexp.config.schema import Setting
 from bnexp.config.yaml_text import Path
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from bnexp.config.schema import Cnn, ConvBlock, DenseBlock, Mlp, PoolBlock
+from bnexp.config.network import Cnn, ConvBlock, DenseBlock, Mlp, PoolBlock
 
 SIDE, CLASSES = 28, 10
 

@@ -17,26 +17,14 @@ from typing import Any
 import yaml
 from yaml.reader import ReaderError
 
+from bnexp.config.yaml_scalar import Position, refusal, scalar, shown
 from bnexp.errors import ConfigError
 
 MAX_BYTES = 256 * 1024
 MAX_NODES = 20_000
 MAX_DEPTH = 32
-MAX_DIGITS = 18
 
 Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Position:
-    """A place in a text; lines and columns count from 1."""
-
-    source: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.source}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True)
@@ -68,7 +56,7 @@ def parse(text: str, source: str) -> Document:
         return document
     kinds = {type(None): ("empty document", "nothing"), list: ("list at the top", "a list")}
     what, got = kinds.get(type(document.value), ("single value at the top", "a value without key"))
-    raise _error(document.values[()], what, "a mapping", got, "write KEY: VALUE lines")
+    raise refusal(document.values[()], what, "a mapping", got, "write KEY: VALUE lines")
 
 
 def parse_value(text: str, source: str) -> Document:
@@ -77,18 +65,10 @@ def parse_value(text: str, source: str) -> Document:
     return _Builder(_events(text.removeprefix("\ufeff"), source), source).document()
 
 
-def _error(at: Position, what: str, expected: str, got: str, advice: str) -> ConfigError:
-    return ConfigError(f"{at}: {what}, expected {expected}, got {got}, {advice}")
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:40] + "...")
-
-
 def _check_size(data: bytes, source: str) -> None:
     if len(data) > MAX_BYTES:
         at, limit = Position(source, 1, 1), f"at most {MAX_BYTES} bytes"
-        raise _error(at, "too large", limit, "more", "check that this is the text you mean")
+        raise refusal(at, "too large", limit, "more", "check that this is the text you mean")
 
 
 def _decode(data: bytes, source: str) -> str:
@@ -97,7 +77,7 @@ def _decode(data: bytes, source: str) -> str:
     except UnicodeDecodeError as error:
         at = _end_of(data[: error.start].decode("utf-8"), source)
         got = f"byte 0x{data[error.start]:02x}"
-        raise _error(at, "not UTF-8", "UTF-8 text", got, "save the file as UTF-8") from None
+        raise refusal(at, "not UTF-8", "UTF-8 text", got, "save the file as UTF-8") from None
 
 
 def _end_of(text: str, source: str) -> Position:
@@ -129,8 +109,8 @@ class _Loader(yaml.SafeLoader):
             raise self._error(what, "at most 0010FFFF", advice) from None
 
     def _error(self, what: str, expected: str, advice: str) -> ConfigError:
-        got = _shown(re.split(r"[\s\0\",\]}]", self.prefix(41))[0])
-        return _error(_position(self.get_mark(), self.source), what, expected, got, advice)
+        got = shown(re.split(r"[\s\0\",\]}]", self.prefix(41))[0])
+        return refusal(_position(self.get_mark(), self.source), what, expected, got, advice)
 
 
 def _events(text: str, source: str) -> Iterator[Any]:
@@ -140,8 +120,8 @@ def _events(text: str, source: str) -> Iterator[Any]:
         while loader.check_event():
             yield loader.get_event()  # type: ignore[no-untyped-call]
     except ReaderError as error:
-        at, got = _end_of(text[: error.position], source), _shown(text[error.position])
-        raise _error(at, "control character", "printable text", got, "remove it") from None
+        at, got = _end_of(text[: error.position], source), shown(text[error.position])
+        raise refusal(at, "control character", "printable text", got, "remove it") from None
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, source) from None
 
@@ -162,7 +142,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, source: str) -> ConfigError:
     problem, mark = error.problem or "", error.context_mark
     advice = next(advice for part, advice in _ADVICE.items() if part in problem)
     got = f"{problem} ({error.context} at {_position(mark, source)})" if mark else problem
-    return _error(
+    return refusal(
         _position(error.problem_mark, source), "not valid", "valid YAML", f"an error: {got}", advice
     )
 
@@ -193,11 +173,13 @@ class _Builder:
         self.values[path] = at = _position(event.start_mark, self.source)
         if len(self.keys) + len(self.values) > MAX_NODES:
             limit = f"at most {MAX_NODES} keys and values"
-            raise _error(at, "too many values", limit, "more", "make the text smaller")
+            raise refusal(at, "too many values", limit, "more", "make the text smaller")
         if isinstance(event, yaml.ScalarEvent):
-            return _scalar(event, at)
+            return scalar(event, at)
         if len(path) >= MAX_DEPTH:
-            raise _error(at, "nested too deep", f"at most {MAX_DEPTH} levels", "more", "flatten it")
+            raise refusal(
+                at, "nested too deep", f"at most {MAX_DEPTH} levels", "more", "flatten it"
+            )
         return (self._list if isinstance(event, yaml.SequenceStartEvent) else self._dict)(path)
 
     def _list(self, path: Path) -> list[Any]:
@@ -217,8 +199,8 @@ class _Builder:
         at = _position(event.start_mark, self.source)
         key = _key_text(event, at)
         if first := self.keys.get((*path, key)):
-            what, got = f"duplicate key {_shown(key)}", f"it first at {first} and again here"
-            raise _error(at, what, "each key once", got, "remove one")
+            what, got = f"duplicate key {shown(key)}", f"it first at {first} and again here"
+            raise refusal(at, what, "each key once", got, "remove one")
         self.keys[(*path, key)] = at
         return key
 
@@ -226,60 +208,11 @@ class _Builder:
 def _check_last(event: Any, source: str) -> None:
     if not isinstance(event, yaml.StreamEndEvent):
         at, got = _position(event.start_mark, source), "another '---'"
-        raise _error(at, "second document", "one document", got, "write one file for each")
+        raise refusal(at, "second document", "one document", got, "write one file for each")
 
 
 def _key_text(event: Any, at: Position) -> str:
-    if isinstance(event, yaml.ScalarEvent) and type(_scalar(event, at)) in (str, int):
+    if isinstance(event, yaml.ScalarEvent) and type(scalar(event, at)) in (str, int):
         return event.value
-    got = _shown(event.value) if isinstance(event, yaml.ScalarEvent) else "a list or mapping"
-    raise _error(at, "key is not text", "a name", got, "write a name, or quote it")
-
-
-_WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(
-    r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan"
-)
-# What YAML's versions and readers disagree on -> what to write instead; the first that fits.
-_AMBIGUOUS = {
-    r"True|TRUE|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF": "true or false",
-    r"Null|NULL": "null",
-    r"[-+]?\.(Inf|INF|nan|NaN|NAN)": ".inf, -.inf or .nan",
-    r"(?i:[-+]?(0o?[0-9_]+|0x[0-9a-f_]+|0b[01_]+))": "a decimal number without leading zero",
-    r"[-+]?(?=\.?[0-9])[0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9_]+)?": "a number without underscores",
-    r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?": "a decimal number without colons",
-}
-
-
-def _scalar(event: yaml.ScalarEvent, at: Position) -> Any:
-    if bad := re.search(r"[\0\uD800-\uDFFF]", event.value):
-        advice = "write the character itself, or leave it out"
-        raise _error(at, "escape of no character", "text", _shown(bad[0]), advice)
-    return _plain(event.value, at) if event.style is None else event.value
-
-
-def _plain(text: str, at: Position) -> Any:
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INTEGER.fullmatch(text):
-        return _integer(text, at)
-    if _FLOAT.fullmatch(text):
-        return float(text.replace(".inf", "inf").replace(".nan", "nan"))
-    return _unambiguous(text, at)
-
-
-def _integer(text: str, at: Position) -> int:
-    digits = len(text.lstrip("+-"))
-    if digits > MAX_DIGITS:
-        limit, got = f"at most {MAX_DIGITS} digits", f"{digits} digits"
-        raise _error(at, "integer too long", limit, got, "write a smaller number (or quote it)")
-    return int(text)
-
-
-def _unambiguous(text: str, at: Position) -> str:
-    for pattern, form in _AMBIGUOUS.items():
-        if re.fullmatch(pattern, text):
-            got, advice = _shown(text), f"write {form} (or quote it: {_shown(text)})"
-            raise _error(at, "ambiguous text", form, got, advice)
-    return text
+    got = shown(event.value) if isinstance(event, yaml.ScalarEvent) else "a list or mapping"
+    raise refusal(at, "key is not text", "a name", got, "write a name, or quote it")

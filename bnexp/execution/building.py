@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from bnexp import nn
 from bnexp.config.kinds import Options, make
-from bnexp.config.schema import (
+from bnexp.config.network import (
     Block,
     Cnn,
     ConvBlock,
@@ -19,8 +19,8 @@ from bnexp.config.schema import (
     Initialiser,
     Mlp,
     PoolBlock,
-    Setting,
 )
+from bnexp.config.schema import Setting
 from bnexp.data import Dataset
 from bnexp.errors import ConfigError
 from bnexp.nn.dropout import Dropout

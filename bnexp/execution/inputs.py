@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.config.kinds import make
-from bnexp.config.schema import Mlp, Setting
+from bnexp.config.network import Mlp
+from bnexp.config.schema import Setting
 from bnexp.data import Dataset
 from bnexp.errors import ConfigError
 from bnexp.nn.loss import Labels

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from bnexp.config.kinds import identity
 from bnexp.config.loading import Config, problems_error, schema_problems
 from bnexp.config.messages import Problem, dotted
+from bnexp.config.network import Cnn, Mlp
 from bnexp.config.rules import problems as broken_rules
-from bnexp.config.schema import Cnn, Mlp, Setting
+from bnexp.config.schema import Setting
 from bnexp.plan.axes import MAX_CELLS, Axis, Label, axes
 from bnexp.plan.points import raw_setting, whole
 

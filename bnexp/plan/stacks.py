@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bnexp.config.kinds import identity
-from bnexp.config.schema import Cnn, Setting
+from bnexp.config.network import Cnn
+from bnexp.config.schema import Setting
 from bnexp.plan.cells import Cell
 
 # A stack's activations of one batch should stay in a core's second-level cache; more than 8

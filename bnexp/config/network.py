@@ -1,0 +1,124 @@
+"""The schema of a network: its kind, its layers, and what stands between them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from bnexp.config.kinds import OneOf, Options, Strict, text
+from bnexp.nn import ACTIVATIONS, INITIALISERS, NORMALISERS
+
+MAX_LAYERS = 200
+MAX_WIDTH = 20_000
+MAX_SIDE = 64
+
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Activation = Annotated[Options, OneOf(ACTIVATIONS)]
+Initialiser = Annotated[Options, OneOf(INITIALISERS)]
+Normaliser = Annotated[Options | None, OneOf(NORMALISERS, or_none=True)]
+
+
+class Dropout(Strict):
+    """Dropout after each hidden activation."""
+
+    ratio: float = Field(description="the probability that a number is dropped", ge=0, lt=1)
+    scale: Literal["inverted", "evaluation"] = text(
+        "inverted",
+        "inverted: divide by 1 - ratio in training; evaluation: multiply by it then (the book)",
+    )
+
+
+class Network(Strict):
+    """What every network has, whatever its layers."""
+
+    activation: Activation = text("relu", "the hidden layers' activation")
+    norm: Normaliser = text("none", "normalisation of each hidden layer, or none")
+    norm_position: Literal["before", "after"] = text(
+        "before", "the norm's place: before the activation (the paper, the book) or after it"
+    )
+    bias: bool = text(
+        True, "whether hidden layers have a bias; a norm right after it takes it away again"
+    )
+    dropout: Dropout | None = text(None, "dropout after each hidden activation; default: none")
+    init: Initialiser = text("he", "how weights are drawn; biases start at 0")
+    layer_init: dict[str, Initialiser] = text(
+        {}, "another init for one layer: 1 is the first with weights, output the last layer"
+    )
+
+    def weighted(self) -> int:
+        """How many layers have weights, the output layer apart."""
+        raise NotImplementedError
+
+
+class Mlp(Network):
+    """Dense - [norm] - activation for each hidden width, then a dense layer for the classes."""
+
+    kind: Literal["mlp"] = text("mlp", "a multilayer perceptron")
+    hidden: tuple[Width, ...] = Field(
+        description="widths of the hidden layers", max_length=MAX_LAYERS, strict=False
+    )
+
+    def weighted(self) -> int:
+        return len(self.hidden)
+
+
+class ConvBlock(Strict):
+    """A convolution, then norm and activation."""
+
+    kind: Literal["conv"]
+    features: Width = Field(description="how many channels come out")
+    size: Side = text(3, "side of the window")
+    stride: Side = text(1, "how far the window moves")
+    padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = text(0, "zeros around the image")
+
+
+class PoolBlock(Strict):
+    """The largest or the mean of each window."""
+
+    kind: Literal["max_pool", "average_pool"]
+    size: Side = text(2, "side of the window")
+    stride: Side | None = text(None, "how far the window moves; default: its size")
+    padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = text(0, "the frame of the image")
+
+
+class GlobalPoolBlock(Strict):
+    """The mean of each channel."""
+
+    kind: Literal["global_average_pool"]
+
+
+class DenseBlock(Strict):
+    """A dense layer, then norm and activation."""
+
+    kind: Literal["dense"]
+    features: Width = Field(description="its width")
+
+
+Block = Annotated[ConvBlock | PoolBlock | GlobalPoolBlock | DenseBlock, Field(discriminator="kind")]
+
+
+class Cnn(Network):
+    """The blocks one after another, then a dense layer for the classes."""
+
+    kind: Literal["cnn"]
+    blocks: tuple[Block, ...] = Field(
+        description="the layers; a norm and the activation follow each with weights",
+        max_length=MAX_LAYERS,
+        min_length=1,
+        strict=False,
+    )
+
+    def weighted(self) -> int:
+        return sum(block.kind in ("conv", "dense") for block in self.blocks)
+
+
+def _model_kind(value: Any) -> Any:
+    kind = value.get("kind", "mlp") if isinstance(value, dict) else getattr(value, "kind", "mlp")
+    return kind if isinstance(kind, str) else None
+
+
+Model = Annotated[
+    Annotated[Mlp, Tag("mlp")] | Annotated[Cnn, Tag("cnn")], Discriminator(_model_kind)
+]
