@@ -18,7 +18,7 @@ from bnexp.config import Config
 from bnexp.config.figures import figure_options
 from bnexp.drawing import write_figures
 from bnexp.errors import BnexpError, ConfigError, NetworksFailed
-from bnexp.execution import Task
+from bnexp.execution import Record, Task
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.places import Local, Place
 from bnexp.files import read, remove
@@ -33,11 +33,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run tells how far it is; every part does nothing unless it is given."""
+    """Where a run tells how far it is; every part does nothing unless it is given.
 
-    planned: Callable[[int, int, int], None] = lambda networks, missing, steps: None
+    planned: all networks, the records of those that are not trained, and how many steps the others
+        will make. steps: how many were made so far. done: the records of a stack.
+    """
+
+    planned: Callable[[Sequence[Cell], Sequence[Record], int], None] = lambda cells, known, steps: (
+        None
+    )
     steps: Callable[[int], None] = lambda total: None
-    done: Callable[[int], None] = lambda networks: None
+    done: Callable[[Sequence[Record]], None] = lambda records: None
     waiting: Callable[[], None] = lambda: None
 
 
@@ -142,7 +148,7 @@ def _run(
         checkpoints.clear(list(records))
     made_before = _made_before(prepared, to_train, checkpoints)
     steps = sum(prepared.steps[cell.id] - made_before[cell.id] for cell in to_train)
-    progress.planned(len(cells), len(to_train), steps)
+    progress.planned(cells, list(records.values()), steps)
     workers = place.workers if to_train else 0  # a cluster is not asked for nothing
     stacks = stacks_by_step(to_train, made_before, max(workers, 1))
     tasks = [Task(stack.cells, prepared.data_dir, checkpoints) for stack in stacks]
@@ -152,7 +158,7 @@ def _run(
                 directory.save(made)
                 checkpoints.clear([record.cell for record in made if record.status != "failed"])
             records.update({record.cell: record for record in made})
-            progress.done(len(made))
+            progress.done(made)
     tables = results(prepared.config.experiment, prepared.plan, records)
     failed = {cell: record.error for cell, record in records.items() if record.status == "failed"}
     path = directory.path if directory else None

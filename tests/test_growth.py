@@ -19,6 +19,7 @@ from bnexp.store import RunDirectory
 from bnexp.store.cellfile import encode
 from bnexp.tables import csv_text, results
 from bnexp.tables.overview import overview
+from bnexp.tables.overviewlines import overview_lines
 
 METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 CLAIM = {
@@ -88,7 +89,7 @@ def work_of(part, config, out):
         "tabling": lambda: results(config.experiment, plan, records),
         "writing tables": lambda: csv_text(tables.metrics) + csv_text(tables.summary),
         "judging": lambda: judge(config.experiment.claims, planned(plan), tables),
-        "summing up": lambda: overview(tables),
+        "summing up": lambda: list(overview_lines(overview(tables))),
         "the whole": lambda: bnexp.run(config, out),
     }
     assert len(records) == len(plan.cells)

@@ -54,7 +54,7 @@ def test_what_was_not_changed_is_identical_and_nothing_is_written(run):
 def test_the_numbers_do_not_depend_on_the_workers(run):
     result = call(run(), "-j", 2)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout == "12 networks: 12 to train again\n12 networks: 12 identical\n"
+    assert result.stdout == "12 networks to train again\n12 networks: 12 identical\n"
 
 
 def test_a_changed_number_is_found_and_named(run):

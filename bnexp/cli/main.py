@@ -23,7 +23,8 @@ STOPPING = (
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bnexp")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """See, check and teach what batch normalization does.
 
     \b
@@ -32,6 +33,8 @@ def cli() -> None:
 
     Shell completion: eval "$(_BNEXP_COMPLETE=bash_source bnexp)" (or zsh_source, fish_source).
     """
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
 
 
 cli.add_command(training.run)

@@ -39,15 +39,15 @@ def verify(
     Example: bnexp verify results/quickstart --sample 8
     """
     from bnexp import comparison
-    from bnexp.cli.display import Again
+    from bnexp.cli.progress import Again
 
     try:
-        with Again(quiet=False) as bar:
+        with Again(quiet=False) as watch:
             found = comparison.verify(
-                directory, sample, jobs or cores(), data_dir, tolerance, bar.progress
+                directory, sample, jobs or cores(), data_dir, tolerance, watch.progress
             )
     except (KeyboardInterrupt, Interrupted):
-        click.echo(f"interrupted: {bar.said()}; nothing was written", err=True)
+        click.echo(f"interrupted: {watch.standing.said()}; nothing was written", err=True)
         ctx.exit(INTERRUPTED)
     click.echo("\n".join(comparison.verify_lines(found)))
     ctx.exit(found.exit_status)

@@ -73,7 +73,7 @@ def run(
     Example: bnexp run weight_scale --seeds 3 --set train.epochs=10 --out results/short
     """
     from bnexp import running
-    from bnexp.cli import display
+    from bnexp.cli import display, progress
 
     place = cluster(executor, scheduler, jobs, cell_timeout)
     config = _config(experiment, assignments, seeds)
@@ -82,14 +82,14 @@ def run(
         display.plan(config, out, data_dir)
         return
     try:
-        with display.Bar(quiet) as bar:
+        with progress.Watch(quiet) as watch:
             result = running.run(
                 config,
                 out,
                 jobs or cores(),
                 data_dir,
                 fresh,
-                bar.progress,
+                watch.progress,
                 checkpoint,
                 cell_timeout,
                 place,
@@ -98,7 +98,7 @@ def run(
         display.result(error.result, quiet)
         raise
     except (KeyboardInterrupt, Interrupted):
-        click.echo(bar.said(), err=True)
+        click.echo(watch.standing.said(), err=True)
         raise
     display.result(result, quiet)
 

@@ -137,16 +137,14 @@ def _numbers_only(config: Config) -> Config:
 def _train(
     prepared: Prepared, cells: Sequence[Cell], place: Place, progress: Progress
 ) -> dict[str, Record]:
-    progress.planned(
-        len(prepared.plan.cells), len(cells), sum(prepared.steps[cell.id] for cell in cells)
-    )
+    progress.planned(cells, [], sum(prepared.steps[cell.id] for cell in cells))
     stacks = make_stacks(cells, place.workers)
     tasks = [Task(stack.cells, prepared.data_dir) for stack in stacks]
     records: dict[str, Record] = {}
     with closing(place.records(tasks, progress.steps)) as batches:
         for made in batches:
             records.update({record.cell: record for record in made})
-            progress.done(len(made))
+            progress.done(made)
     return records
 
 

@@ -1,37 +1,68 @@
-"""The small table that a run ends with: final accuracies by scale and method."""
+"""The small table that a run ends with: final training accuracies over what was swept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import isfinite, nan
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bnexp.tables.results import Axis, Results, Value
+from bnexp.tables.results import Axis, Results, Value, moves_along
 
 MAX_ROWS = 40
-MAX_COLUMNS = 6
+BEST = 10
+
+Place = tuple[Value, ...]
 
 
-def overview(results: Results) -> str:
-    """Final training accuracies, mean over seeds: a row for each value of the first axis.
+@dataclass(frozen=True)
+class Entry:
+    """The networks of one field: final training accuracies that are numbers, how many diverged."""
 
-    A * marks entries with networks that diverged.
+    accuracies: tuple[float, ...] = ()
+    diverged: int = 0
+
+    @property
+    def mean(self) -> float:
+        return sum(self.accuracies) / len(self.accuracies) if self.accuracies else nan
+
+
+@dataclass(frozen=True)
+class Overview:
+    """entries[i][j] belongs to rows[i] and columns[j].
+
+    down, across: the keys whose values make the rows and the columns. left_out: how many rows there
+    would be beside these, which then are the best ones.
     """
-    rows, columns = _layout(results.axes)
-    if rows and len(rows.values) > MAX_ROWS:
-        return f"{len(results.summary['cell'])} networks: see summary.csv"
-    lines = [_cells(results, rows, columns, value) for value in (rows.values if rows else ("",))]
-    combinations = _combinations(results, columns)
-    names = [f"{_head(columns, c)}  " for c in combinations[:MAX_COLUMNS]]  # above the digits
-    head = [rows.key if rows else "", *names]
-    widths = [max(len(line[i]) for line in [head, *lines]) for i in range(len(head))]
-    table = "\n".join(
-        "  ".join(field.rjust(width) for field, width in zip(line, widths, strict=True))
-        for line in [head, *lines]
+
+    down: tuple[str, ...]
+    across: tuple[str, ...]
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    entries: tuple[tuple[Entry, ...], ...]
+    left_out: int = 0
+
+
+def overview(results: Results) -> Overview:
+    """A row for each value of the first axis that is a number, a column for the rest of a point.
+
+    Where that would be more than 40 rows: a row for each of the ten best points.
+    """
+    rows = _row_axes(results)
+    if rows and len(set(rows[0].values)) > MAX_ROWS:
+        return _best(results)
+    columns = [axis for axis in results.axes if axis not in rows]
+    fields = _fields(results, rows, columns)
+    places = list(dict.fromkeys(row for row, _ in fields))
+    heads = list(dict.fromkeys(column for _, column in fields))
+    return Overview(
+        tuple(axis.key for axis in rows),
+        tuple(axis.key for axis in columns),
+        tuple(map(_text, places)),
+        tuple(_text(head) if columns else "accuracy" for head in heads),
+        tuple(tuple(fields.get((row, head), Entry()) for head in heads) for row in places),
     )
-    more = len(combinations) - MAX_COLUMNS
-    return f"{table}\n... and {more} more columns: see summary.csv" if more > 0 else table
 
 
 def diverged(results: Results) -> Iterator[str]:
@@ -39,55 +70,59 @@ def diverged(results: Results) -> Iterator[str]:
     summary = results.summary
     keys = [axis.key for axis in results.axes]
     for i in np.flatnonzero(summary["status"] == "diverged"):
-        point = ", ".join(f"{key} = {_text(summary[key][i])}" for key in keys)
+        point = ", ".join(f"{key} = {short(summary[key][i])}" for key in keys)
         yield f"{point}, seed {summary['seed'][i]}: at step {summary['diverged_at_step'][i]}"
 
 
-def _layout(axes: Sequence[Axis]) -> tuple[Axis | None, list[Axis]]:
-    if not axes:
-        return None, []
-    rows = next((axis for axis in axes if axis.numeric), axes[0])
-    return rows, [axis for axis in axes if axis is not rows]
-
-
-def _combinations(results: Results, columns: Sequence[Axis]) -> list[tuple[Value, ...]]:
-    found = zip(*(results.summary[axis.key].tolist() for axis in columns), strict=True)
-    return list(dict.fromkeys(found)) if columns else [()]
-
-
-def _head(columns: Sequence[Axis], values: Sequence[Value]) -> str:
-    if not columns:
-        return "accuracy"
-    return ", ".join(_text(value) for value in values)
-
-
-def _cells(results: Results, rows: Axis | None, columns: Sequence[Axis], value: Value) -> list[str]:
-    row = np.ones(len(results.summary["cell"]), dtype=bool)
-    if rows:
-        row = results.summary[rows.key] == value
-    entries = [
-        _entry(results, row & _where(results, columns, c))
-        for c in _combinations(results, columns)[:MAX_COLUMNS]
-    ]
-    return [_text(value), *entries]
-
-
-def _where(results: Results, columns: Sequence[Axis], values: Sequence[Value]) -> NDArray[np.bool_]:
-    found = np.ones(len(results.summary["cell"]), dtype=bool)
-    for axis, value in zip(columns, values, strict=True):
-        found &= results.summary[axis.key] == value
-    return found
-
-
-def _entry(results: Results, where: NDArray[np.bool_]) -> str:
-    accuracy = results.summary["final_train_accuracy"][where]
-    accuracy = accuracy[np.isfinite(accuracy)]
-    if not len(accuracy):
-        return "-  "
-    stars = "*" if (results.summary["status"][where] == "diverged").any() else " "
-    spread = f" ({accuracy.min():.3f}-{accuracy.max():.3f})" if len(accuracy) > 1 else ""
-    return f"{accuracy.mean():.3f}{spread} {stars}"
-
-
-def _text(value: Value) -> str:
+def short(value: Value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _row_axes(results: Results) -> list[Axis]:
+    """The first axis of numbers, else the first, and behind it those that move along with it."""
+    axes = results.axes
+    if not axes:
+        return []
+    first = next((axis for axis in axes if axis.numeric), axes[0])
+    own = results.summary[first.key].tolist()
+    others = [axis for axis in axes if axis is not first]
+    columns = {axis: results.summary[axis.key].tolist() for axis in others}
+    return [first, *(a for a in others if moves_along(zip(own, columns[a], strict=True)))]
+
+
+def _best(results: Results) -> Overview:
+    fields = _fields(results, results.axes, [])
+    known = {place: entry for (place, _), entry in fields.items() if isfinite(entry.mean)}
+    ranked = sorted(known, key=lambda place: -known[place].mean)[:BEST]
+    return Overview(
+        tuple(axis.key for axis in results.axes),
+        (),
+        tuple(map(_text, ranked)),
+        ("accuracy",),
+        tuple((known[place],) for place in ranked),
+        len(fields) - len(ranked),
+    )
+
+
+def _fields(
+    results: Results, rows: Sequence[Axis], columns: Sequence[Axis]
+) -> dict[tuple[Place, Place], Entry]:
+    """What was found at each pair of a row's place and a column's, in the summary's order."""
+    summary = results.summary
+    found: dict[tuple[Place, Place], list[tuple[float, str]]] = {}
+    names = [*(axis.key for axis in (*rows, *columns)), "final_train_accuracy", "status"]
+    for *place, accuracy, status in zip(*(summary[n].tolist() for n in names), strict=True):
+        key = (tuple(place[: len(rows)]), tuple(place[len(rows) :]))
+        found.setdefault(key, []).append((accuracy, status))
+    return {key: _entry(values) for key, values in found.items()}
+
+
+def _entry(values: Sequence[tuple[float, str]]) -> Entry:
+    return Entry(
+        tuple(accuracy for accuracy, _ in values if isfinite(accuracy)),
+        sum(status == "diverged" for _, status in values),
+    )
+
+
+def _text(place: Place) -> str:
+    return ", ".join(map(short, place))

@@ -1,0 +1,140 @@
+"""What is said while networks train: a bar on a terminal, elsewhere a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from types import TracebackType
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from bnexp.execution import Record
+from bnexp.plan import Cell
+from bnexp.running import Progress
+from bnexp.tables.overview import short
+
+EVERY = 30.0  # seconds between two lines
+PLACE = 28  # letters of a point in the bar
+FORMAT = "{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}"
+
+
+@dataclass
+class Standing:
+    """How far a run is, and what has come of it: by test accuracy where test images are scored."""
+
+    points: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    networks: int = 0
+    done: int = 0
+    diverged: int = 0
+    failed: int = 0
+    best: float = -1.0
+    place: str = ""
+
+    def take(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self.diverged += record.status == "diverged"
+            self.failed += record.status == "failed"
+            accuracy = _final(record)
+            if accuracy > self.best:
+                values = self.points[record.cell].values()
+                self.best, self.place = accuracy, ", ".join(map(short, values))
+
+    def found(self) -> str:
+        """What has come of it so far, in a few words."""
+        counts = {"diverged": self.diverged, "failed": self.failed}
+        said = [f"{number} {what}" for what, number in counts.items() if number]
+        place = self.place if len(self.place) <= PLACE else f"{self.place[: PLACE - 3]}..."
+        best = f"best {self.best:.3f}{f' ({place})' if place else ''}"
+        return ", ".join([*said, *([best] if self.best >= 0 else [])])
+
+    def said(self) -> str:
+        return f"{self.done} of {self.networks} networks done, {self.networks - self.done} left"
+
+
+def _final(record: Record) -> float:
+    for name in ("test_accuracy", "train_accuracy"):
+        values = record.metrics.get(name, ())
+        if values and isfinite(values[-1]):
+            return values[-1]
+    return -1.0
+
+
+class Watch:
+    """Tells how a run is getting on; nothing with `quiet`, or where nobody looks for long."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._told = quiet or sys.stderr is None
+        self._bar: tqdm[Any] | None = None
+        self._made = self._steps_in_all = 0
+        self._started = self._last = time.monotonic()
+        self.standing = Standing()
+        self.progress = Progress(self._planned, self._steps, self._done, self._waiting)
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _planned(self, cells: Sequence[Cell], known: Sequence[Record], steps: int) -> None:
+        if not self._quiet:
+            click.echo(self._says(len(cells), len(known)))
+        self.standing = Standing({cell.id: cell.point for cell in cells}, len(cells) - len(known))
+        self.standing.take(known)
+        self._started = self._last = time.monotonic()
+        self._steps_in_all = steps
+        if not self._told and sys.stderr.isatty():
+            self._bar = tqdm(total=steps, bar_format=FORMAT, leave=False, dynamic_ncols=True)
+            self._show()
+
+    def _says(self, networks: int, known: int) -> str:
+        rest = f", {networks - known} to train" if networks > known else ""
+        return f"{networks} networks: {known} up to date{rest}"
+
+    def _steps(self, total: int) -> None:
+        made, self._made = total - self._made, total
+        if self._bar is not None:
+            self._bar.update(made)
+        elif not self._told and time.monotonic() - self._last >= EVERY:
+            self._last = time.monotonic()
+            click.echo(self._line(), err=True)
+
+    def _line(self) -> str:
+        elapsed = time.monotonic() - self._started
+        left = elapsed * (self._steps_in_all - self._made) / max(self._made, 1)
+        found = self.standing.found()
+        return f"{self.standing.said()} (about {tqdm.format_interval(left)}){found and ', '}{found}"
+
+    def _waiting(self) -> None:
+        click.echo("another bnexp is writing to this folder; waiting for it", err=True)
+
+    def _done(self, records: Sequence[Record]) -> None:
+        self.standing.done += len(records)
+        self.standing.take(records)
+        if self._bar is not None:
+            self._show()
+
+    def _show(self) -> None:
+        if self._bar is not None:
+            done, networks = self.standing.done, self.standing.networks
+            self._bar.set_description_str(f"{done}/{networks} networks", refresh=False)
+            self._bar.set_postfix_str(self.standing.found())
+
+
+class Again(Watch):
+    """The same where what is there is trained again."""
+
+    def _says(self, networks: int, known: int) -> str:
+        return f"{networks} networks to train again"

@@ -1,0 +1,135 @@
+"""What is said while a run goes on: a bar on a terminal, lines elsewhere, no colour unasked for."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from bnexp.cli import progress
+from bnexp.cli.main import cli
+from bnexp.execution.driver import failed
+from bnexp.execution.task import Record
+
+COLOUR = "\x1b["
+CLAIMS = """\
+claims:
+  - says: "Batch norm ends above the plain network"
+    measure: final_train_accuracy
+    where: {model.norm: batch}
+    above: {where: {model.norm: none}}
+"""
+
+
+def record(cell, train, test=None, status="ok"):
+    metrics = {"train_accuracy": (0.0, train), "test_accuracy": (0.0, test) if test else ()}
+    return Record(cell, "", status, None, (0, 1), (0, 1), metrics, 1.0)
+
+
+def cells(*names):
+    return [SimpleNamespace(id=name, point={"std": 0.0251234, "norm": name}) for name in names]
+
+
+def planned(known=(), names="abcd"):
+    watch = progress.Watch(quiet=True)
+    watch.progress.planned(cells(*names), known, 100)
+    return watch
+
+
+def test_the_best_is_of_all_networks_and_named_by_its_point():
+    watch = planned([record("a", 0.5)])
+    assert watch.standing.said() == "0 of 3 networks done, 3 left"
+    assert watch.standing.found() == "best 0.500 (0.02512, a)"
+    watch.progress.done([record("b", 0.4), record("c", 0.75, status="diverged")])
+    assert watch.standing.said() == "2 of 3 networks done, 1 left"
+    assert watch.standing.found() == "1 diverged, best 0.750 (0.02512, c)"
+    watch.progress.done([failed("d", "no reason")])
+    assert watch.standing.found() == "1 diverged, 1 failed, best 0.750 (0.02512, c)"
+
+
+def test_the_best_is_by_test_accuracy_where_there_is_one_and_never_nan():
+    watch = planned()
+    watch.progress.done([record("a", 0.9, 0.3), record("b", 0.5, 0.6)])
+    watch.progress.done([record("c", float("nan"))])
+    assert watch.standing.found() == "best 0.600 (0.02512, b)"
+
+
+def test_a_long_name_is_cut():
+    watch = planned(names=["x" * 99])
+    watch.progress.done([record("x" * 99, 1.0)])
+    assert watch.standing.found() == "best 1.000 (0.02512, xxxxxxxxxxxxxxxx...)"
+
+
+def test_without_a_terminal_a_line_now_and_then(monkeypatch, capsys):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    watch = progress.Watch(quiet=False)
+    watch.progress.planned(cells("a", "b"), [], 1000)
+    for clock[0], steps in ((10.0, 100), (29.0, 290), (31.0, 310), (45.0, 400), (61.0, 500)):
+        watch.progress.steps(steps)
+        if steps == 400:
+            watch.progress.done([record("a", 0.5)])
+    output = capsys.readouterr()
+    assert output.out == "2 networks: 0 up to date, 2 to train\n"
+    assert output.err.splitlines() == [
+        "0 of 2 networks done, 2 left (about 01:09)",
+        "1 of 2 networks done, 1 left (about 01:01), best 0.500 (0.02512, a)",
+    ]
+
+
+def on_a_terminal(*arguments, columns=80, **environment):
+    """What the program writes to a terminal, and its exit status."""
+    pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bnexp", *map(str, arguments)],
+        stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **environment},
+    )  # fmt: skip
+    os.close(theirs)
+    parts = []
+    try:
+        while part := os.read(ours, 65536):
+            parts.append(part)
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(ours)
+    return b"".join(parts).decode(), process.wait()
+
+
+@pytest.fixture
+def claimed(small):
+    small.write_text(small.read_text() + CLAIMS)
+    return small
+
+
+def test_a_terminal_sees_a_bar_that_goes_and_colours(claimed, tmp_path):
+    output, status = on_a_terminal("run", claimed, "-j", 1, "--out", tmp_path / "run")
+    frames = [line for line in output.split("\r") if "networks" in line and "left" in line]
+    assert status == 0
+    assert re.match(r"0/12 networks   0% \|.*\| \?? ?.*left", frames[0])
+    assert re.search(r"12/12 networks 100% \|.*\| 00:00 left, best [01]\.\d{3} \(", frames[-1])
+    assert max(map(len, frames)) <= 80
+    assert re.search(r"\x1b\[3[123]m(supported|refuted|undecided)\x1b\[0m", output)
+    assert output.rstrip().endswith("puts all of it on one page")
+
+
+def test_no_color_is_heard(claimed, tmp_path):
+    output, status = on_a_terminal("run", claimed, "-j", 1, "--out", tmp_path / "run", NO_COLOR="1")
+    assert status == 0
+    assert "claims (95 % intervals" in output
+    assert not re.search(r"\x1b\[\d*m", output)
+
+
+def test_a_pipe_gets_plain_text_in_80_columns(claimed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(cli, ["run", str(claimed), "-j", "1"])
+    assert COLOUR not in result.output
+    assert "\r" not in result.output
+    assert max(map(len, result.output.splitlines())) <= 80
+    assert result.stderr == ""
