@@ -20,6 +20,7 @@ from bnexp.drawing import write_figures
 from bnexp.errors import BnexpError, ConfigError, NetworksFailed
 from bnexp.execution import Record, Task
 from bnexp.execution.checkpoints import Checkpoints
+from bnexp.execution.lanes import leave_if_worker
 from bnexp.execution.places import Local, Place
 from bnexp.files import read, remove
 from bnexp.plan import Cell, stacks_by_step
@@ -117,6 +118,7 @@ def run(
     Raises ConfigError, DataError or StoreError, and NetworksFailed, which has the result, where
     some networks could not be trained.
     """
+    leave_if_worker()  # before it waits for the folder that this run is writing to
     if jobs < 1:
         raise ConfigError(f"jobs: not a number of workers, expected at least 1, got {jobs}")
     config = configuration.load_config(config) if isinstance(config, str) else config

@@ -174,7 +174,7 @@ def test_without_workers_the_run_ends_and_goes_on_later(loopback, small, tmp_pat
     file = loopback.with_workers(1)
     capfd.readouterr()
     kept = []
-    progress = Progress(done=lambda n: kept.append(n) or (len(kept) == 1 and loopback.kill(1)))
+    progress = Progress(done=lambda r: kept.append(len(r)) or (len(kept) == 1 and loopback.kill(1)))
     with pytest.raises(ClusterLost, match=r"no worker for 2 seconds; what is finished is kept"):
         bnexp.run(config, tmp_path / "there", place=Cluster(file, patience=2), progress=progress)
     assert capfd.readouterr() == ("", "")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +147,20 @@ def test_steps_are_counted(small, lanes):
     here = Here()
     records(config, 3, here)
     assert here.steps() == 12 * 12
+
+
+def test_a_script_without_a_main_guard_is_told_so_at_once(small, tmp_path):
+    script = tmp_path / "script.py"
+    run = f"bnexp.run({str(small)!r}, {str(tmp_path / 'out')!r}, jobs=2)"
+    script.write_text(f"import bnexp\nprint('read')\n{run}\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stdout.split().count("read") in (2, 3)  # here, and in one worker or both
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        "bnexp.errors.ConfigError: a script that asks for several jobs is read again by each worker"
+    )
+    guarded = f"import bnexp\nif __name__ == '__main__':\n    print({run}.trained)\n"
+    script.write_text(guarded)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("12\n", "")

@@ -11,17 +11,26 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from bnexp.errors import BnexpError
+from bnexp.errors import BnexpError, ConfigError
 
 RETRIES = 2
 # Read once, when a library is loaded: more threads than one would have several stacks fight for the
 # cores, and a product's last bits depend on their number.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+# Names a worker's parent to it; and how a worker ends that a script would have start all over.
+WORKER = "BNEXP_WORKER"
+UNGUARDED = 77
+ADVICE = (
+    "a script that asks for several jobs is read again by each worker, expected its call under "
+    '`if __name__ == "__main__":`, got one at the top; put it there, or use jobs=1'
+)
 
 _starting = threading.Lock()
 _reported: Callable[[int], object] = int  # what `report` calls; replaced where a task runs
@@ -86,7 +95,7 @@ class Lanes(Executor):
             1, mp_context=self._context, initializer=_start, initargs=(self._steps,)
         )
         self._all.append(pool)
-        with _environment(ONE_THREAD):
+        with _environment({**ONE_THREAD, WORKER: str(os.getpid())}):
             pool.submit(_ready)
         return pool
 
@@ -106,6 +115,8 @@ class Lanes(Executor):
                         "network of the stack; the worker was ended"
                     ) from None
                 except BrokenProcessPool:
+                    if any(process.exitcode == UNGUARDED for process in _processes(pool)):
+                        raise ConfigError(ADVICE) from None
                     with self._lock:
                         if self._closed:
                             raise
@@ -114,8 +125,7 @@ class Lanes(Executor):
             self._pools.put(pool)
         raise WorkerDied(
             f"a worker process died {RETRIES + 1} times at the same stack, expected an answer; it "
-            "may have run out of memory: try fewer workers (-j 1). A script that asks for several "
-            'jobs must do so under `if __name__ == "__main__":`'
+            "may have run out of memory: try fewer workers (-j 1)"
         )
 
 
@@ -148,9 +158,19 @@ class Here(Executor):
         self._on_step()
 
 
+def _processes(pool: ProcessPoolExecutor) -> list[BaseProcess]:
+    return list((pool._processes or {}).values())
+
+
 def _kill(pool: ProcessPoolExecutor) -> None:
-    for process in list((pool._processes or {}).values()):
+    for process in _processes(pool):
         process.kill()
+
+
+def leave_if_worker() -> None:
+    """End a worker process that a script, read again by it, would have train everything anew."""
+    if os.environ.get(WORKER) == str(os.getppid()):
+        os._exit(UNGUARDED)
 
 
 def report(networks: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bnexp.execution.driver import run_tasks
-from bnexp.execution.lanes import Here, Lanes
+from bnexp.execution.lanes import Here, Lanes, leave_if_worker
 from bnexp.execution.sending import check_workers
 from bnexp.execution.task import Record, Task
 
@@ -38,6 +38,7 @@ class Local:
     cell_timeout: float | None = None
 
     def records(self, tasks: Sequence[Task], on_steps: Callable[[int], None]) -> Made:
+        leave_if_worker()
         if not tasks:
             return
         if self.workers == 1 and self.cell_timeout is None:
