@@ -6,6 +6,8 @@ from figure_results import NORM, NORMS, W, figure, legend, lines, notes, results
 
 from bnexp.config.figures import figure_options
 from bnexp.errors import ConfigError
+from bnexp.figures.checks import Planned, refusal
+from bnexp.figures.recorded import Recorded
 from bnexp.figures.restriction import matches, restricted
 from bnexp.tables.results import Axis
 
@@ -88,3 +90,45 @@ def test_a_combination_that_does_not_occur_is_refused():
     data = results((Axis(W, (1.0, 0.1)), NORMS), points=points)
     with pytest.raises(ConfigError, match="where leaves no network"):
         figure(data, "heatmap", where={W: 1, NORM: "none"})
+
+
+def by_rank(point, seed, epoch, metric):
+    """Training accuracy 0.1, 0.3, 0.2 for W = 1, 0.1, 0.01; test accuracy the other way round."""
+    accuracy = {1.0: 0.1, 0.1: 0.3, 0.01: 0.2}[point[0]]
+    return 1 - accuracy if metric.startswith("test") else accuracy
+
+
+def titles(drawn):
+    return [axes.get_title() for axes in drawn.axes]
+
+
+@pytest.mark.parametrize(
+    ("tested", "wanted"), [(False, ["W = 0.1", "W = 0.01"]), (True, ["W = 1", "W = 0.01"])]
+)
+def test_the_best_values_best_first(tested, wanted):
+    data = results((Axis(W, (1.0, 0.1, 0.01)),), seeds=(0, 1), value=by_rank, tested=tested)
+    drawn = figure(data, "curves", panel_axis=W, best=2, metrics=("train_accuracy",))
+    assert titles(drawn) == wanted
+    assert notes(drawn)[-1] == "2 of 3 values of W; the best first"
+    line = max(drawn.axes[0].lines, key=lambda line: len(line.get_ydata()))
+    np.testing.assert_allclose(line.get_ydata(), 0.1 if tested else 0.3)
+
+
+def test_values_without_a_number_are_the_worst():
+    data = results(
+        (Axis(W, (1.0, 0.1, 0.01)),), value=by_rank, failed=lambda point, seed: point[0] == 0.1
+    )
+    assert titles(figure(data, "curves", panel_axis=W, best=2)) == ["W = 0.01", "W = 1"]
+
+
+def test_best_needs_the_axis_that_it_is_of():
+    with pytest.raises(ConfigError, match="best is of the values of panel_axis"):
+        figure(results((SCALES,)), "curves", best=3)
+
+
+def test_the_best_of_more_values_than_fit_on_a_page_can_be_planned():
+    many = Axis(W, tuple(float(i) for i in range(1, 101)))
+    swept = Planned((many,), {W: np.array(many.values, object)})
+    recorded = Recorded(tested=False, quantities=())
+    assert refusal(figure_options("curves", panel_axis=W, best=20), swept, recorded) is None
+    assert "at most 36" in refusal(figure_options("curves", panel_axis=W), swept, recorded)

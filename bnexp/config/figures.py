@@ -117,6 +117,11 @@ class Curves(Ruled):
     panel_axis: str | None = Field(
         None, description="a swept key whose values get panels of their own; default: none"
     )
+    best: Annotated[int, Field(ge=2, le=36)] | None = Field(
+        None,
+        description="draw only so many values of panel_axis: those with the best mean of the final "
+        "accuracies (on test images, if they are scored), the best first; default: all",
+    )
     smooth: bool = Field(
         False, description="smooth each network's curve as the book does: Kaiser window of 11"
     )

@@ -79,7 +79,7 @@ def _page(
     off = "loss" in whats and options.limits is None
     notes = (
         joined(_about(parts), seeds_note(shown, "line", "band"), _smoothed(options)),
-        where_note(results, shown),
+        joined(where_note(results, shown), "the best first" if options.best else ""),
         joined(diverged_note(shown, "loss" in whats, "accuracy" in whats), missing_note(shown)),
         joined(*zeros, above_note(_all(drawn, "loss").mean) if off else ""),
     )

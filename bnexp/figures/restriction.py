@@ -1,4 +1,4 @@
-"""The networks that a figure shows: its option `where`."""
+"""The networks that a figure shows: its options `where` and `best`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.config.figures import Drawn
+from bnexp.config.figures import Curves, Drawn
 from bnexp.errors import ConfigError
 from bnexp.figures.labels import symbol, value_label, value_text
+from bnexp.figures.ranking import best_values
 from bnexp.figures.selection import Swept, named
 from bnexp.tables.results import Axis, Table, Value
 
@@ -27,9 +28,17 @@ def restricted(options: Drawn, swept: Any) -> Any:
     Raises ConfigError if a key or a value is not swept, or if no network is left.
     """
     where: Where = getattr(options, "where", {})
-    if not where:
-        return swept
-    kept = kept_values(options.kind, swept, where)
+    if where:
+        swept = _only(options, swept, kept_values(options.kind, swept, where))
+    if isinstance(options, Curves) and options.best is not None:
+        if options.panel_axis is None:
+            raise ConfigError("figure curves: best is of the values of panel_axis. Name that too.")
+        best = best_values(options.kind, swept, options.panel_axis, options.best)
+        swept = _only(options, swept, {options.panel_axis: best})
+    return swept
+
+
+def _only(options: Drawn, swept: Any, kept: Mapping[str, Sequence[Value]]) -> Any:
     tables = {name: _rows(getattr(swept, name), kept) for name in TABLES if hasattr(swept, name)}
     before, after = (len(next(iter(t.values()))) for t in (swept.summary, tables["summary"]))
     if before and not after:
