@@ -1,7 +1,7 @@
 """From records to tidy tables."""
 
 from bnexp.tables.building import METRICS, results
-from bnexp.tables.csvtext import csv_text
+from bnexp.tables.csvtext import absent, csv_text
 from bnexp.tables.results import Axis, Results
 
-__all__ = ["METRICS", "Axis", "Results", "csv_text", "results"]
+__all__ = ["METRICS", "Axis", "Results", "absent", "csv_text", "results"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bnexp.tables.results import Table
 
@@ -20,20 +22,21 @@ def csv_text(table: Table) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table)
-    for values in zip(*(table[name].tolist() for name in table), strict=True):
-        row = dict(zip(table, values, strict=True))
-        writer.writerow(_field(name, row) for name in row)
+    writer.writerows(zip(*(_fields(name, table) for name in table), strict=True))
     return text.getvalue()
 
 
-def _field(name: str, row: Mapping[str, Any]) -> Any:
-    value = row[name]
-    if name == "diverged_at_step" and value < 0:
-        return ""
-    if not isinstance(value, float):
-        return value
-    if name == "value":  # a probe's: not a number is what it read
-        return repr(value)
+def absent(name: str, table: Table) -> NDArray[np.bool_]:
+    """Which rows of a column hold no value."""
+    column = table[name]
+    if name == "diverged_at_step":
+        return np.less(column, 0)
+    if name == "value" or column.dtype.kind != "f":  # a probe's: not a number is what it read
+        return np.zeros(len(column), bool)
     # An accuracy is always a number, even of a network that diverged.
-    measured = row.get(name.replace("_loss", "_accuracy"), value)
-    return "" if math.isnan(measured) else repr(value)
+    return np.isnan(table.get(name.replace("_loss", "_accuracy"), column))
+
+
+def _fields(name: str, table: Table) -> Iterator[Any]:
+    for value, no_value in zip(table[name].tolist(), absent(name, table).tolist(), strict=True):
+        yield "" if no_value else repr(value) if isinstance(value, float) else value
