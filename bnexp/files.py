@@ -56,8 +56,7 @@ system = System()
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write to a temporary file beside `path`, flush it to the disk, and move it into place."""
-    writer = f"{HOST}-{os.getpid()}-{threading.get_native_id()}"
-    temporary = path.with_name(f"{TEMPORARY}{writer}-{path.name}")
+    temporary = beside(path)
     try:
         system.make_folder(path.parent)
         try:
@@ -73,14 +72,28 @@ def write_whole(path: Path, content: bytes) -> None:
         raise storage_error("cannot write", path, error) from error
 
 
+def beside(path: Path) -> Path:
+    """The temporary path of this writer, in the same folder."""
+    writer = f"{HOST}-{os.getpid()}-{threading.get_native_id()}"
+    return path.with_name(f"{TEMPORARY}{writer}-{path.name}")
+
+
 def is_leftover(path: Path) -> bool:
     """Whether `path` is a half file of a process that is gone."""
-    name = re.match(rf"{re.escape(TEMPORARY)}(\w+)-(\d+)-", path.name)
     try:
-        if not name or not path.is_file():
-            return False
-        if name[1] == HOST and not _alive(int(name[2])):
-            return True
+        return path.is_file() and is_abandoned(path)
+    except OSError:  # gone meanwhile
+        return False
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether a temporary file or folder, by its name, is of a process that is gone."""
+    name = re.match(rf"{re.escape(TEMPORARY)}(\w+)-(\d+)-", path.name)
+    if not name:
+        return False
+    if name[1] == HOST and not _alive(int(name[2])):
+        return True
+    try:
         return time.time() - path.stat().st_mtime > FORGOTTEN  # its number may be another's by now
     except OSError:  # gone meanwhile
         return False
