@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bnexp.config import Config, load_config
     from bnexp.errors import BnexpError, ConfigError, DataError, NetworksFailed, StoreError
     from bnexp.execution.cluster import Cluster
+    from bnexp.exporting import export
     from bnexp.model import Model, fit
     from bnexp.modelfile import load_model, save_model
     from bnexp.running import Result, run
@@ -34,6 +35,7 @@ _HOMES = {
     "Config": "bnexp.config",
     "load_config": "bnexp.config",
     "Cluster": "bnexp.execution.cluster",
+    "export": "bnexp.exporting",
     "BnexpError": "bnexp.errors",
     "ConfigError": "bnexp.errors",
     "DataError": "bnexp.errors",
@@ -60,6 +62,7 @@ __all__ = [
     "StoreError",
     "Verification",
     "compare",
+    "export",
     "fit",
     "load_config",
     "load_model",

@@ -25,6 +25,7 @@ COMMANDS = [
     ("claims",),
     ("compare",),
     ("report",),
+    ("export",),
     ("verify",),
     ("data",),
     ("data", "fetch"),

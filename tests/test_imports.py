@@ -20,14 +20,14 @@ ORDER = (
     ("execution",),
     ("store", "tables"),
     ("opening",),
-    ("figures", "claims"),
+    ("figures", "claims", "exports"),
     ("preparing", "drawing", "asked"),
     ("model",),
     ("modelfile", "claiming"),
     ("running",),
     ("comparison",),
     ("report",),
-    ("reporting",),
+    ("reporting", "exporting"),
     ("cli",),
 )
 LEVEL = {name: i for i, names in enumerate(ORDER) for name in names}
@@ -61,7 +61,15 @@ def test_imports_point_one_way(path):
 
 
 @pytest.mark.parametrize(
-    ("library", "home"), [("click", "cli"), ("tqdm", "cli"), ("matplotlib", "figures")]
+    ("library", "home"),
+    [
+        ("click", "cli"),
+        ("tqdm", "cli"),
+        ("matplotlib", "figures"),
+        ("pyarrow", "exports"),
+        ("tensorboard", "exports"),
+        ("mlflow", "exports"),
+    ],
 )
 def test_a_library_has_one_home(library, home):
     users = {

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from bnexp import __version__
-from bnexp.cli import datasets, pages, repeating, training
+from bnexp.cli import datasets, exporting, pages, repeating, training
 from bnexp.cli.group import INTERRUPTED, Commands, Interrupted
 
 # A closed terminal, where there is such a thing, stops a run in order too.
@@ -98,6 +98,7 @@ def claims(ctx: click.Context, directory: Path) -> None:
 cli.add_command(repeating.compare)
 cli.add_command(repeating.verify)
 cli.add_command(pages.report)
+cli.add_command(exporting.export)
 cli.add_command(datasets.data)
 
 

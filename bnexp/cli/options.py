@@ -20,14 +20,14 @@ jobs_option = click.option(
 )
 
 
-def _named(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
+def named(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
     """A path; an empty one, as from a variable that is not set, would be the current folder."""
     if value is not None and not value.strip():
         raise click.BadParameter("expected a folder, got an empty name", ctx, parameter)
     return None if value is None else Path(value)
 
 
-out_option = click.option("--out", callback=_named, help="Run directory; default results/NAME.")
+out_option = click.option("--out", callback=named, help="Run directory; default results/NAME.")
 data_option = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),

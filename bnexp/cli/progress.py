@@ -74,7 +74,7 @@ class Watch:
         self._made = self._steps_in_all = 0
         self._started = self._last = time.monotonic()
         self.standing = Standing()
-        self.progress = Progress(self._planned, self._steps, self._done, self._waiting)
+        self.progress = Progress(self._planned, self._steps, self._done, waiting)
 
     def __enter__(self) -> Watch:
         return self
@@ -117,9 +117,6 @@ class Watch:
         found = self.standing.found()
         return f"{self.standing.said()} (about {tqdm.format_interval(left)}){found and ', '}{found}"
 
-    def _waiting(self) -> None:
-        click.echo("another bnexp is writing to this folder; waiting for it", err=True)
-
     def _done(self, records: Sequence[Record]) -> None:
         self.standing.done += len(records)
         self.standing.take(records)
@@ -131,6 +128,10 @@ class Watch:
             done, networks = self.standing.done, self.standing.networks
             self._bar.set_description_str(f"{done}/{networks} networks", refresh=False)
             self._bar.set_postfix_str(self.standing.found())
+
+
+def waiting() -> None:
+    click.echo("another bnexp is writing to this folder; waiting for it", err=True)
 
 
 class Again(Watch):

@@ -1,0 +1,64 @@
+"""Tables as Parquet files, with the config in their metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from bnexp.config.writing import resolved
+from bnexp.exports.folder import write_folder
+from bnexp.exports.libraries import require
+from bnexp.exports.run import Each, Exported, Run, counted
+from bnexp.tables import absent
+from bnexp.tables.results import Table
+
+
+def write(run: Run, place: str, each: Each) -> Exported:
+    """metrics.parquet, summary.parquet, and probes.parquet where there are probes.
+
+    Columns are those of the CSV files: integers, float64 and strings; a value is null where the
+    CSV's field is empty.
+    """
+    require("parquet", "pyarrow", "pyarrow.parquet")
+    named = {"metrics": run.tables.metrics, "summary": run.tables.summary}
+    if len(run.tables.probes["quantity"]):
+        named["probes"] = run.tables.probes
+    write_folder(place, _contents(named, _metadata(run)))
+    numbers = {name: len(table["cell"]) for name, table in named.items()}
+    rows = [f"{name}.parquet: {counted(number, 'row')}" for name, number in numbers.items()]
+    metrics = f"{Path(place, 'metrics.parquet')}"
+    lines = (f"{counted(len(run.networks))} in {place}", *(f"  {row}" for row in rows))
+    return Exported(Path(place), lines, f"pandas.read_parquet({metrics!r})")
+
+
+def _contents(named: dict[str, Table], metadata: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+    from pyarrow import parquet
+
+    for name, table in named.items():
+        buffer = BytesIO()
+        parquet.write_table(_arrow(table).replace_schema_metadata(metadata), buffer)
+        yield f"{name}.parquet", buffer.getvalue()
+
+
+def _arrow(table: Table) -> Any:
+    import pyarrow
+
+    return pyarrow.table({name: _column(name, table) for name in table})
+
+
+def _column(name: str, table: Table) -> Any:
+    import pyarrow
+
+    column, missing = table[name], absent(name, table)
+    if column.dtype.kind == "O":  # a swept key with numbers among texts too
+        texts = [repr(v) if isinstance(v, float) else str(v) for v in column.tolist()]
+        return pyarrow.array(texts, pyarrow.string())
+    return pyarrow.array(column, mask=missing, from_pandas=False)  # NaN is no null
+
+
+def _metadata(run: Run) -> dict[str, str]:
+    manifest = {"bnexp.manifest": json.dumps(run.manifest)} if run.manifest else {}
+    return {"bnexp.name": run.config.name, "bnexp.config": resolved(run.config), **manifest}
