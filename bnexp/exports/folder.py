@@ -25,7 +25,7 @@ def write_folder(place: str, contents: Iterable[tuple[str, bytes]]) -> None:
         target = Path(place).resolve()  # a link stays a link
         _check_ours(place, target)
         files.system.make_folder(target.parent)
-        sweep(target)
+        _sweep(target)
         made = files.beside(target)
         try:
             _fill(made, contents)
@@ -36,14 +36,11 @@ def write_folder(place: str, contents: Iterable[tuple[str, bytes]]) -> None:
         raise files.storage_error("cannot write", Path(place), error) from error
 
 
-def sweep(target: Path) -> None:
-    """Remove what exports to this path left behind when they were killed."""
+def _sweep(target: Path) -> None:
+    """Remove what exports to this folder left behind when they were killed."""
     for leftover in target.parent.glob(f"{files.TEMPORARY}*"):
-        if target.name in leftover.name and files.is_abandoned(leftover):
-            if leftover.is_dir():
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                leftover.unlink(missing_ok=True)
+        if leftover.name.endswith(f"-{target.name}") and files.is_abandoned(leftover):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _check_ours(place: str, target: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 from bnexp.config.writing import resolved
@@ -17,8 +18,8 @@ from bnexp.exports.run import Each, Exported, Network, Run, counted
 T = TypeVar("T")
 
 # The most that MLflow takes in one call.
-MAX_METRICS, MAX_PARAMS, MAX_RUNS = 1000, 100, 1000
-CELL, WHOLE = "bnexp.cell", "bnexp.sha256"
+MAX_METRICS, MAX_PARAMS, MAX_RUNS = 900, 100, 1000  # of metrics and parameters 1000 together
+CELL, DIGEST = "bnexp.cell", "bnexp.sha256"
 # MLflow reports to its makers as soon as it is imported, and asks a dead address for minutes.
 ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
@@ -86,29 +87,26 @@ class _Experiment:
         while True:
             page = self._client.search_runs([self._id], filtered, 1, MAX_RUNS, None, token)
             for one in page:
-                tags = one.data.tags
-                # One that is not whole was interrupted.
-                digest = tags.get(WHOLE, one.info.run_id)
-                found.setdefault(tags[CELL], {})[digest] = one.info.run_id
+                info, tags = one.info, one.data.tags
+                whole = info.status == "FINISHED"  # or else it was interrupted
+                digest = tags.get(DIGEST) if whole else None
+                found.setdefault(tags[CELL], {})[digest or info.run_id] = info.run_id
             token = page.token
             if not token:
                 return found
 
     def _log(self, network: Network, made: Content, digest: str) -> None:
-        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.entities import Metric, Param
 
         client, start = self._client, round(1000 * self._run.started)
-        tags = {CELL: network.cell.id}
+        tags = {CELL: network.cell.id, DIGEST: digest, **made.tags}
         run_id = client.create_run(self._id, start, tags, made.name).info.run_id
-        for params in _parts(list(made.params.items()), MAX_PARAMS):
-            client.log_batch(run_id, params=[Param(*one) for one in params])
-        for metrics in _parts(made.metrics, MAX_METRICS):
-            batch = [Metric(name, value, start, step) for name, value, step in metrics]
-            client.log_batch(run_id, metrics=batch)
+        params = _parts([Param(*one) for one in made.params.items()], MAX_PARAMS)
+        numbers = [Metric(name, value, start, step) for name, value, step in made.metrics]
+        for some, more in zip_longest(_parts(numbers, MAX_METRICS), params, fillvalue=()):
+            client.log_batch(run_id, some, more)
         client.log_text(run_id, self._config, "config.yaml")
         client.set_terminated(run_id, "FINISHED", start + round(1000 * network.record.seconds))
-        tags = {**made.tags, WHOLE: digest}  # last of all
-        client.log_batch(run_id, tags=[RunTag(*one) for one in tags.items()])
 
 
 def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

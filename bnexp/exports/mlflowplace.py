@@ -6,10 +6,10 @@ import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bnexp import files
 from bnexp.errors import StoreError
-from bnexp.exports.folder import sweep
 from bnexp.exports.libraries import environment
 
 _URI = re.compile(r"databricks|[a-zA-Z][a-zA-Z0-9+.-]+:.*", re.DOTALL)  # a drive has one letter
@@ -65,14 +65,11 @@ def _make(database: Path) -> None:
         return
     from mlflow import MlflowClient
 
-    sweep(database)
-    temporary = files.beside(database)
-    try:
+    with TemporaryDirectory() as folder:
+        made = Path(folder, DATABASE)
         with environment({"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool"}):  # closed when made
-            MlflowClient(_uri(temporary), registry_uri=_uri(temporary))
-        files.system.move(temporary, database)
-    finally:
-        temporary.unlink(missing_ok=True)
+            MlflowClient(_uri(made), registry_uri=_uri(made))
+        files.write_whole(database, made.read_bytes())
 
 
 def _uri(database: Path) -> str:
