@@ -14,7 +14,7 @@ from bnexp.errors import ConfigError
 MAX_EXTENDS = 16
 MAX_SHOWN = 80
 # What says something of one experiment, not of those that extend it.
-_OWN = ("title", "description", "seconds", "claims")
+OWN = ("title", "description", "seconds", "claims")
 # The keys whose value is a kind, `layer_init` apart, which has one for each layer.
 _KINDS: set[Path] = {
     ("model", "activation"),
@@ -46,9 +46,13 @@ def _read(path: FilePath, children: tuple[FilePath, ...]) -> Document:
     if len(chain) >= MAX_EXTENDS:
         raise ConfigError(f"{at}: extends: too long a chain, expected at most {MAX_EXTENDS} files")
     child = Document(without(document.value, "extends"), document.keys, document.values)
-    inherited = _read(parent, chain)
-    value = {key: inner for key, inner in inherited.value.items() if key not in _OWN}
-    return merge(Document(value, inherited.keys, inherited.values), child)
+    return merge(inherited(_read(parent, chain)), child)
+
+
+def inherited(parent: Document) -> Document:
+    """What an experiment takes over from the one that it extends."""
+    value = {key: inner for key, inner in parent.value.items() if key not in OWN}
+    return Document(value, parent.keys, parent.values)
 
 
 def _parent(name: str, path: FilePath, at: Position) -> FilePath:

@@ -132,7 +132,9 @@ class Percentiles(Chosen):
 
     kind: Literal["percentiles"]
     quantity: str = Field("percentile", description="what a probe read at several places")
-    layer: Layer | None = Field(None, description="default: the last that was recorded")
+    layer: Layer | None = Field(
+        None, description="the unit's layer; default: the last that was recorded"
+    )
     at: Numbers | None = Field(None, description="which percentiles; default: all recorded")
     limits: Limits | None = Field(None, description="[low, high] of the y axes")
 
@@ -163,7 +165,9 @@ class Landscape(Ruled):
 
     kind: Literal["landscape"]
     quantity: str = Field("loss_along", description="what a probe read at several places or one")
-    layer: Layer | None = Field(None, description="default: the first that was recorded")
+    layer: Layer | None = Field(
+        None, description="of the quantity; default: the first that was recorded"
+    )
     panel_axis: str | None = Field(
         None, description="the swept key of the panels; default: the first but model.norm"
     )

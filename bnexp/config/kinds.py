@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
@@ -24,6 +25,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from bnexp.config.ownclass import fingerprint
+from bnexp.config.words import line
 from bnexp.nn import Registry
 
 
@@ -77,7 +79,9 @@ class Options(Strict):
         resolved = handler.resolve_ref_schema(full)
         if set(resolved["required"]) > {"kind"}:
             return full
-        return {"anyOf": [{"const": resolved["properties"]["kind"]["const"]}, full]}
+        about = resolved.get("description")
+        about = {"description": line(about)} if about else {}
+        return {"anyOf": [{"const": resolved["properties"]["kind"]["const"], **about}, full]}
 
 
 def make(options: Options) -> Any:
@@ -145,9 +149,18 @@ def _options(cls: type, name: str) -> type[Options]:
         text = "a named set of conventions; the other keys are settable over it"
         fields["dialect"] = (names, Field(next(iter(_dialects(cls))), description=text))
     fields.update(_knobs(cls))
-    made: type[Options] = create_model(f"{cls.__name__}Options", __base__=Options, **fields)
+    home = cls.__module__.rpartition(".")[2]
+    made: type[Options] = create_model(
+        f"{home}_{name}", __base__=Options, __doc__=_docstring(cls), **fields
+    )
     made.target = cls
     return made
+
+
+def _docstring(cls: type) -> str | None:
+    """What the class says of itself, None where it only has what dataclass writes for it."""
+    text = cls.__doc__ or ""
+    return None if text.startswith(f"{cls.__name__}(") else inspect.cleandoc(text) or None
 
 
 class _Exactly:
@@ -181,7 +194,10 @@ def _knobs(cls: type) -> Iterator[tuple[str, Any]]:
         about = {"description": field.metadata.get("doc"), **field.metadata.get("bounds", {})}
         kind = _exact(hints[field.name])
         if _dialects(cls):  # what is not given is the dialect's
-            yield field.name, (kind | None, Field(None, **about))
+            presets = _dialects(cls).items()
+            values = [[name, preset.get(field.name, field.default)] for name, preset in presets]
+            extra: Any = {"dialects": values}  # pairs: pydantic sorts mappings
+            yield field.name, (kind | None, Field(None, **about, json_schema_extra=extra))
         elif field.default is dataclasses.MISSING:
             yield field.name, (kind, Field(**about, **_lax(kind)))
         else:

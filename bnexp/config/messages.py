@@ -46,6 +46,9 @@ def dotted(path: Path) -> str:
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", name) or "the experiment"
 
 
+# What an experiment may be called, in words.
+NAME = "letters, digits, '-', '_' and '.', a letter or digit first, at most 64"
+
 _BOUNDS = {
     "greater_than": "a number > {gt}",
     "greater_than_equal": "a number >= {ge}",
@@ -66,8 +69,7 @@ _BOUNDS = {
     "tuple_type": "a list",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
-    "string_pattern_mismatch": "letters, digits, '-', '_' and '.', a letter or digit first, at "
-    "most 64",
+    "string_pattern_mismatch": NAME,
     "too_many": "fewer",
 }
 

@@ -50,7 +50,7 @@ class Data(Strict):
 class Every(Strict):
     """Evaluate after every so many steps, from the first multiple on."""
 
-    every: Count
+    every: Count = Field(description="the number of steps from one time to the next")
 
 
 Points = Annotated[

@@ -44,11 +44,12 @@ _DARKNET = {"eps_placement": "outside", "stat_decay": 0.99, "ddof": 1, "running_
 
 @dataclass(frozen=True)
 class BatchNorm:
-    """Normalise each feature over the batch; (K, N, H), or images (K, N, H, W, C), N >= 2.
+    """Normalise each feature over the batch. Ioffe & Szegedy 2015.
 
-    A batch of one gives y = beta, as in the book (PyTorch refuses it). The state holds the running
-    averages of mean and variance as if they had started at 0, and `unseen` = stat_decay^t, the
-    share that their initial values still have after t updates. The defaults are the book's.
+    Inputs (K, N, H), or images (K, N, H, W, C), N >= 2. A batch of one gives y = beta, as in the
+    book (PyTorch refuses it). The state holds the running averages of mean and variance as if they
+    had started at 0, and `unseen` = stat_decay^t, the share that their initial values still have
+    after t updates. The defaults are the book's.
     """
 
     eps: float = knob(1e-6, doc="what keeps the division finite", ge=0)

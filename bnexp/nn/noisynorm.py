@@ -21,7 +21,7 @@ from bnexp.nn.registry import knob
 
 @dataclass(frozen=True)
 class NoisyBatchNorm:
-    """y = scale * BN(x) + shift in training, BN(x) at evaluation.
+    """Batch norm with noise behind it: y = scale * BN(x) + shift in training, BN(x) at evaluation.
 
     Each step and unit: mu ~ U(-mean, mean), sigma ~ U(1, deviation); each sample of it then
     shift ~ U(mu - jitter, mu + jitter), scale ~ N(sigma, jitter^2). The numbers follow from the

@@ -21,7 +21,10 @@ from bnexp.nn.registry import knob
 
 @dataclass(frozen=True)
 class WeightNorm:
-    """Not a layer of its own: it is put `around` the dense layer or the convolution."""
+    """Each unit's weights as a length times a direction. Salimans & Kingma 2016.
+
+    Not a layer of its own: it is put `around` the dense layer or the convolution.
+    """
 
     start: Literal["weights", "data"] = knob(
         "weights",

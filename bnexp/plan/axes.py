@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bnexp.config.keys import SWEPT
 from bnexp.config.loading import problems_error
 from bnexp.config.messages import Problem
 from bnexp.config.sweeping import Sweep
@@ -16,7 +17,6 @@ from bnexp.config.writing import flow
 from bnexp.config.yaml_text import Document, Path
 
 MAX_CELLS = 100_000
-_SWEPT = ("data", "model", "train")
 _SPACES: dict[str, Callable[..., Any]] = {
     "linspace": np.linspace,
     "logspace": np.logspace,
@@ -86,7 +86,7 @@ def _around(key: str) -> list[str]:
 
 
 def _axis(key: str, values: Any, path: Path, document: Document, zipped: bool = False) -> Axis:
-    if key.partition(".")[0] not in _SWEPT:
+    if key.partition(".")[0] not in SWEPT:
         text = f"not a key that can be swept, expected one under data, model or train, got {key!r}"
         raise problems_error([Problem(path, text, at_key=True)], document)
     if isinstance(values, tuple):

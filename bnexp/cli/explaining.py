@@ -1,0 +1,180 @@
+"""The command `explain`, and what it prints: a key in words, readable in 80 columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from textwrap import shorten, wrap
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from bnexp.config.keys import Shape
+    from bnexp.config.lookup import Topic
+
+WIDTH, COLUMN = 79, 18
+
+
+@click.command()
+@click.argument("key", required=False)
+def explain(key: str | None) -> None:
+    """Say what a config key means, its type, default and choices, and who uses it.
+
+    KEY is dotted, or the last part of it; KEY=KIND asks for one kind. Without KEY: the keys of an
+    experiment.
+
+    \b
+    Example: bnexp explain model.norm.eps
+             bnexp explain model.norm=batch
+             bnexp explain lr
+    """
+    click.echo("\n".join(overview() if key is None else answer(key)))
+
+
+def overview() -> Iterator[str]:
+    """The keys of an experiment, a line each."""
+    from bnexp.config.keys import catalogue
+
+    yield "The keys of an experiment; `bnexp explain KEY` says more of one."
+    yield ""
+    yield from _table((key.last, key.meaning) for key in catalogue())
+
+
+def answer(asked: str) -> Iterator[str]:
+    """The page of what is asked for, or a line for each thing that is called so."""
+    from bnexp.config import lookup
+
+    every = lookup.topics()
+    found = lookup.find(asked, every)
+    if len(found) == 1 or all(asked in topic.called for topic in found):
+        pages = ("\n".join(page(topic, every)) for topic in found)
+        yield "\n\n".join(pages)
+        return
+    yield from _wrapped(f"{asked}: {len(found)} are called so; `bnexp explain NAME` says more.", 0)
+    yield ""
+    yield from _table(((_spoken(topic), _line(topic)) for topic in found), 32)
+
+
+def page(topic: Topic, every: Iterable[Topic]) -> Iterator[str]:
+    """All about one of them."""
+    yield from _kind(topic, topic.shape) if topic.shape else _key(topic, every)
+    yield from ["", *_users(topic)]
+
+
+def _key(topic: Topic, every: Iterable[Topic]) -> Iterator[str]:
+    yield _spoken(topic)
+    for variant in topic.variants:
+        of = f"of {', '.join(variant.of)}: " if variant.of else ""
+        yield from _wrapped(f"{of}{variant.key.meaning}", 2)
+        yield from _wrapped(f"type: {variant.key.type}", 4, 6)
+        yield from _wrapped(f"default: {variant.key.default}", 4, 6)
+    inner = [other for other in every if other.inside == topic.name]
+    kinds = [
+        (other.name.rpartition("=")[2], _line(other))
+        for other in inner
+        if other.shape and not other.dialect
+    ]
+    keys = [(other.variants[0].key.last, _line(other)) for other in inner if not other.shape]
+    for head, rows in (("kinds", kinds), ("keys", keys)):
+        yield from ["", f"  {head}:", *_table(rows)] if rows else []
+    if kinds:
+        yield from ["", f"  `bnexp explain {_spoken(topic)}={kinds[0][0]}` says more of a kind"]
+    yield from _settable(topic)
+
+
+def _settable(topic: Topic) -> Iterator[str]:
+    """How a single value is set and swept."""
+    from bnexp.config.keys import SWEPT
+
+    mapping = all(variant.key.type.startswith("a mapping") for variant in topic.variants)
+    if mapping or topic.free or "[]" in topic.name or topic.name == "extends":
+        return
+    yield from ["", f"  --set {topic.name}=VALUE"]
+    if topic.inside.partition(".")[0] in SWEPT:
+        yield f"  sweep: {{{topic.name}: [VALUE, ...]}}"
+
+
+def _kind(topic: Topic, shape: Shape) -> Iterator[str]:
+    from bnexp.config.words import shown
+
+    kind = topic.called[0].rpartition(".")[2] if not topic.dialect else shape.label
+    alone = f", or {kind} alone" if shape.bare and not topic.dialect else ""
+    dialect = f", dialect: {topic.dialect}" if topic.dialect else ", ..." if shape.keys else ""
+    yield f"{topic.inside.replace('[]', '')}: {{kind: {kind}{dialect}}}{alone}"
+    for text in _items(shape.text):
+        yield from _wrapped(text, 2, 4 if _ITEM.match(text) else 2)
+    if topic.dialect:
+        preset = shape.dialects[topic.dialect].items()
+        yield from ["", "  it sets:", *_table((key, shown(value)) for key, value in preset)]
+    elif shape.keys:
+        rows = [(key.last, f"{key.meaning}; default: {key.default}") for key in shape.keys]
+        yield from ["", "  keys:", *_table(rows)]
+    if shape.dialects and not topic.dialect:
+        example = f"{topic.called[0]}.{next(iter(shape.dialects))}"
+        yield from ["", f"  `bnexp explain {example}` says what a dialect sets"]
+
+
+# A line of a docstring that says what the names at its beginning are.
+_ITEM = re.compile(r"[\w, ]+: ")
+
+
+def _items(text: str) -> Iterator[str]:
+    """A docstring's paragraphs, and in them the lines `name, name: what it is`."""
+    for paragraph in text.split("\n\n"):
+        item: list[str] = []
+        for line in paragraph.splitlines():
+            if item and _ITEM.match(line):
+                yield " ".join(item)
+                item = []
+            item.append(line)
+        yield " ".join(item)
+
+
+def _users(topic: Topic) -> Iterator[str]:
+    from bnexp.config import shipped, usage
+
+    users, number = usage.users(topic), len(shipped.names())
+    swept = [name for name, is_swept in users.items() if is_swept]
+    if len(users) == number:
+        yield f"used by all {number} shipped experiments" + ("; these sweep over it:" * bool(swept))
+        names = " ".join(swept)
+    else:
+        yield f"used by {len(users) or 'none'} of {number} shipped experiments" + (
+            ", * sweeps over it:" if swept else ":" if users else ""
+        )
+        names = " ".join(f"{name}{'*' * (name in swept)}" for name in users)
+    yield from _wrapped(names, 2)
+
+
+def _line(topic: Topic) -> str:
+    """What it is in a line or two, and whose key it is."""
+    if topic.shape:
+        dialect = f"dialect {topic.dialect} of {topic.shape.label}: " if topic.dialect else ""
+        return dialect + topic.shape.line
+    owners = dict.fromkeys(owner for variant in topic.variants for owner in variant.of)
+    of = f" ({', '.join(owners)})" if owners else ""
+    return shorten(topic.variants[0].key.meaning, 110, placeholder=" ...") + of
+
+
+def _spoken(topic: Topic) -> str:
+    """As the user would ask for it; a shell has its own idea of brackets."""
+    return topic.called[0] if topic.dialect else topic.name.replace("[]", "")
+
+
+def _table(rows: Iterable[tuple[str, str]], column: int = COLUMN) -> Iterator[str]:
+    for name, text in rows:
+        head = f"  {name}  "
+        if len(head) > column:
+            yield head.rstrip()
+            head = ""
+        for line in wrap(text, WIDTH - column) or [""]:
+            yield f"{head:<{column}}{line}".rstrip()
+            head = ""
+
+
+def _wrapped(text: str, first: int, rest: int | None = None) -> list[str]:
+    indent = " " * (first if rest is None else rest)
+    return wrap(
+        text, WIDTH, initial_indent=" " * first, subsequent_indent=indent, break_on_hyphens=False
+    )
