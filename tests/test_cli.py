@@ -173,7 +173,7 @@ def test_list_shows_every_shipped_experiment_with_its_source():
 
 
 def test_schema_is_json():
-    assert json.loads(call("schema").output)["title"] == "Experiment"
+    assert json.loads(call("schema").output)["title"] == "An experiment of bnexp"
 
 
 def test_data_info():

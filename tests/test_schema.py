@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import jsonschema
 import pytest
 import yaml
 
 from bnexp.config import json_schema, load_config, resolved, shipped
+from bnexp.config.keys import SWEPT, catalogue, every
 from bnexp.errors import ConfigError
+from bnexp.plan import make_plan
 
 BASE = {"name": "a", "model": {"hidden": [10]}, "train": {"epochs": 1, "batch_size": 10}}
 
 
-def refused(value):
-    """The places of the mistakes that the schema finds."""
+@cache
+def validator():
     schema = json_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(value)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def refused(value):
+    """The places of the mistakes that the schema finds."""
+    errors = validator().iter_errors(value)
     return sorted({".".join(map(str, error.absolute_path)) for error in errors})
 
 
@@ -46,6 +55,9 @@ FITTING = [
     {"train": {"optimizer": "sgd", "schedule": "cosine", "evaluate": {"every": 3}}},
     {"sweep": {"model.norm": ["batch", "none"], "model.init.std": {"logspace": [0, -4, 3]}}},
     {"figures": [{"kind": "panels"}]},
+    {"sweep": {"zip": {"train.optimizer.lr": [0.1, 1], "model.hidden": [[3], [4, 4]]}}},
+    {"sweep": {"train.clip_norm": [None, 1], "train.batch_size": {"linspace": [5, 10, 2]}}},
+    {"sweep": {"model.layer_init.1": ["he", {"kind": "normal", "std": 1}]}},
 ]
 
 
@@ -71,7 +83,48 @@ UNFIT = [
     ({"model": {"activation": "none"}}, "model"),
     ({"colour": "red"}, ""),
     ({"sweep": {"model.norm": None}}, "sweep.model.norm"),
+    ({"sweep": {"zip": {"model.norm": None}}}, "sweep.zip.model.norm"),
 ]
+
+# What is only found when the sweep is expanded.
+UNFIT_SWEEPS = [
+    {"model.norm": ["btach"]},
+    {"model.norm": {"linspace": [0, 1, 2]}},
+    {"model.init.std": [-1]},
+    {"model.init": ["normal"]},
+    {"train.optimizer.dialect": ["bok"]},
+    {"model.activation": [{"kind": "relu", "alpha": 1}]},
+]
+
+
+@pytest.mark.parametrize("sweep", UNFIT_SWEEPS)
+def test_swept_values_are_those_of_their_key(sweep, config_file):
+    (key,) = sweep
+    place = f"sweep.{key}"
+    assert place in refused(changed(sweep=sweep))
+    assert f"sweep.zip.{key}" in refused(changed(sweep={"zip": sweep}))
+    text = yaml.safe_dump(changed(sweep=sweep), sort_keys=False)
+    with pytest.raises(ConfigError):
+        make_plan(load_config(config_file(text)))
+
+
+def test_every_key_that_can_be_swept_is_offered():
+    offered = json_schema()["$defs"]["Axes"]["properties"]
+    dotted = {key.name.removesuffix("[]") for key in every(catalogue())}
+    dotted = {name.replace("LAYER", "output") for name in dotted if "[]." not in name}
+    assert set(offered) == {name for name in dotted if name.split(".")[0] in SWEPT}
+    assert len(offered) > 70
+
+
+def test_each_kind_is_offered_by_name_and_as_a_mapping_where_both_will_do():
+    definitions = json_schema()["$defs"]
+    batch, normal = definitions["batchnorm_batch"], definitions["initialisers_normal"]
+    assert batch["anyOf"][0]["const"] == "batch"
+    assert batch["anyOf"][1]["title"] == "batch"
+    assert normal["title"] == "normal"
+    assert "anyOf" not in normal  # its std is required
+    eps = batch["anyOf"][1]["properties"]["eps"]["description"]
+    assert eps.startswith("what keeps the division finite. Default: 1e-06; 1e-05 with cs231n")
 
 
 @pytest.mark.parametrize(("parts", "place"), UNFIT)

@@ -115,7 +115,7 @@ def schema() -> None:
 
     from bnexp.config import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    click.echo(json.dumps(json_schema(), indent=1))
 
 
 def _interrupted(signum: int, frame: object) -> None:

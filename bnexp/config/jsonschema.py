@@ -1,32 +1,109 @@
-"""The JSON Schema of an experiment's file, for editors."""
+"""The JSON Schema of an experiment's file, as editors want it: a text on whatever one points at."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bnexp.config import words
+from bnexp.config.keys import EXTENDS, LAYER, SWEPT, Key, catalogue, every, kinds_of
 from bnexp.config.schema import Experiment, refresh
+from bnexp.config.words import Schema
 
-_EXTENDS = {"type": "string", "description": "another experiment: values here win over its"}
+TITLE = "An experiment of bnexp"
+# The schema's file, and the line by which an editor finds it beside an experiment.
+FILE = "bnexp.schema.json"
+MODELINE = f"# yaml-language-server: $schema={FILE}\n"
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of an experiment's file; one that extends another may leave anything out."""
     refresh()
-    whole = Experiment.model_json_schema()
+    raw = Experiment.model_json_schema()
+    raw["properties"] = {"extends": EXTENDS, **raw["properties"]}
+    whole = _for_editors(raw)
     definitions = whole.pop("$defs")
     parts = {f"Part{name}": _part(inner) for name, inner in definitions.items()}
-    parts["PartSweep"] = _nullable_axes(parts["PartSweep"])
-    part = _part(whole)
-    strict = {key: whole[key] for key in ("required", "properties")}
+    axes = {"Axes": _axes(raw["$defs"])}
+    axes |= {name: _sweep(definitions["Sweep"], name) for name in ("Sweep", "PartSweep")}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **part,
-        "properties": {"extends": _EXTENDS, **part["properties"]},
+        **_part(whole),
+        "title": TITLE,
         "if": {"not": {"required": ["extends"]}},
-        "then": strict,
-        "$defs": definitions | parts,
+        "then": {key: whole[key] for key in ("required", "properties")},
+        "$defs": definitions | parts | axes,
     }
+
+
+def _axes(definitions: Schema) -> dict[str, Any]:
+    """Every dotted key that can be swept, with the values that it can take."""
+    swept: dict[str, list[Key]] = {}
+    for key in every(catalogue()):
+        name = key.name.replace(LAYER, "output")
+        if name.partition(".")[0] in SWEPT and "[]." not in name:
+            swept.setdefault(name.removesuffix("[]"), []).append(key)
+    return {"properties": {name: _axis(keys, definitions) for name, keys in swept.items()}}
+
+
+def _axis(keys: list[Key], definitions: Schema) -> dict[str, Any]:
+    """A list of what the key can be, and the ranges where that is a number; or null."""
+    texts = _once(words.described(key.meaning, key.default) for key in keys)
+    values = _once(_for_editors({**key.node, "description": ""}) for key in keys)
+    made = [{"type": "array", "minItems": 1, "items": {"anyOf": values}}, {"type": "null"}]
+    ways = [one for key in keys for one in words.alternatives(key.node, definitions)]
+    if any(one.get("type") in ("number", "integer") for one in ways):
+        ranges = definitions["Sweep"]["additionalProperties"]["anyOf"]
+        made += [one for one in ranges if "$ref" in one]
+    return {"description": "\n".join(texts), "anyOf": made}
+
+
+def _once(things: Iterable[Any]) -> list[Any]:
+    found: list[Any] = []
+    for thing in things:
+        found += [thing] if thing not in found else []
+    return found
+
+
+def _sweep(sweep: Schema, name: str) -> dict[str, Any]:
+    """With the dotted keys; in what extends, null takes an inherited axis away."""
+    values = sweep["additionalProperties"]
+    if name == "PartSweep":
+        values = {"anyOf": [*values["anyOf"], {"type": "null"}]}
+    axes = {"allOf": [{"$ref": "#/$defs/Axes"}], "additionalProperties": values}
+    return {**sweep, **axes, "properties": {"zip": {**sweep["properties"]["zip"], **axes}}}
+
+
+def _for_editors(node: Any) -> Any:
+    """The same schema: what a key means and its default as its text, no titles but the kinds'."""
+    if isinstance(node, list):
+        return [_for_editors(inner) for inner in node]
+    if not isinstance(node, Mapping):
+        return node
+    made = {
+        key: _for_editors(inner)
+        for key, inner in node.items()
+        if key not in ("properties", "title", "dialects", "$defs") and inner != ""
+    }
+    if "properties" in node:
+        made |= {"title": " or ".join(kinds)} if (kinds := kinds_of(node)) else {}
+        made["properties"] = {
+            k: _property(k, inner, node) for k, inner in node["properties"].items()
+        }
+    if "$defs" in node:
+        made["$defs"] = {name: _for_editors(inner) for name, inner in node["$defs"].items()}
+    return made
+
+
+def _property(name: str, node: Schema, around: Schema) -> dict[str, Any]:
+    made: dict[str, Any] = _for_editors(node)
+    if name == "kind" and kinds_of(around):
+        return {
+            **made,
+            "description": around.get("description", f"the kind: {kinds_of(around)[0]}"),
+        }
+    default = words.default(node, name in around.get("required", ()))
+    return {**made, "description": words.described(words.meaning(node), default)}
 
 
 def _part(node: Any) -> Any:
@@ -48,10 +125,3 @@ def _part(node: Any) -> Any:
 
 def _properties(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _part(inner) for name, inner in properties.items()}
-
-
-def _nullable_axes(sweep: Mapping[str, Any]) -> dict[str, Any]:
-    """null takes an inherited axis away."""
-    axis = {"anyOf": [sweep["additionalProperties"], {"type": "null"}]}
-    zipped = {**sweep["properties"]["zip"], "additionalProperties": axis}
-    return {**sweep, "additionalProperties": axis, "properties": {"zip": zipped}}

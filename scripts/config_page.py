@@ -1,0 +1,208 @@
+"""The page of all config keys, and the JSON Schema's text: both from the catalogue of keys."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from bnexp.config import document, json_schema, load_config, shipped
+from bnexp.config.keys import Key, Shape
+from bnexp.config.lookup import Topic, topics
+from bnexp.config.words import shown
+from bnexp.config.writing import block
+
+INTRO = """\
+# Config reference
+
+Written by `scripts/docs.py` from the schema that checks every file; `bnexp explain KEY` prints the
+same about one key, and which shipped experiments use it. `bnexp new NAME` writes a commented
+experiment to begin with. With the first line that the shipped ones have, and `bnexp.schema.json`
+beside the file, an editor that knows YAML schemas completes keys and checks values.
+
+An experiment is one YAML file of the keys below. Keys are written with dots, `train.optimizer.lr`
+for `lr` in `optimizer` in `train`; `[]` marks a list of mappings. Where a name is free the page has
+KEY, a swept key with its dots, or LAYER, a layer's number or `output`. `null` stands for not set.
+Where a key takes a *kind*, the kind's name alone will do if none of its own keys is required:
+"""
+# The one key of mappings with a single key each that has a section: how values are given.
+RANGES = "sweep.KEY"
+SWEEP = """\
+Every combination of the values is one network for each seed; keys under `zip` move together. A key
+under {swept} can be swept, and a value can be a whole mapping:"""
+EXTENDS = """\
+## `extends`
+
+A file that `extends` another, a shipped experiment or a path from where it stands, says only what
+is different. Mappings are merged key by key; a list, a single value, an axis of the sweep or a
+mapping of another `kind` takes the place of the old one, and `null` takes an axis away. What an
+experiment says of itself ({own}) is not inherited. `{name}` is:
+"""
+SET = """\
+## `--set`
+
+`bnexp run`, `check` and `bnexp.load_config` take single keys over those of the file, by the same
+rules and the same checks; the value is YAML. A key that is swept is refused: set its axis.
+"""
+# What `--set` is shown with; the generator loads it.
+ASSIGNED = (
+    "train.epochs=5",
+    "train.optimizer={kind: momentum, lr: 0.05}",
+    "random.seeds=[0, 1, 2]",
+    "sweep.model.init.std=[0.1, 0.01]",
+    "sweep.model.norm=null",
+)
+SHOWN = "quickstart"
+
+
+def schema() -> str:
+    """What `bnexp schema` prints."""
+    return json.dumps(json_schema(), indent=1) + "\n"
+
+
+def page() -> str:
+    every = {topic.name: topic for topic in topics() if topic.shape is None}
+    top = [topic for topic in every.values() if not topic.inside]
+    sections = [topic for topic in every.values() if _section_of(topic, every) == topic.name]
+    lines = [
+        INTRO,
+        *_yaml({"norm": "batch"}, {"norm": {"kind": "batch", "dialect": "keras"}}),
+        "## Contents\n",
+        *_contents(topic.name for topic in sections),
+        "",
+        "## The experiment\n",
+        *_table(top, every),
+        "",
+        *(line for topic in sections for line in _section(topic, every)),
+        *_extends(),
+        *_set(),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section_of(topic: Topic, every: dict[str, Topic]) -> str | None:
+    """The section that has the keys inside a key: that of the first which takes the same."""
+    own = [_signature(shape) for shape in _shapes(topic)]
+    same = (one.name for one in every.values() if own == [_signature(s) for s in _shapes(one)])
+    return next(same) if own else None
+
+
+def _shapes(topic: Topic) -> list[Shape]:
+    """The mappings that it can be, each once, where the key's type does not say it all."""
+    shapes = [shape for variant in topic.variants for shape in variant.key.shapes]
+    once = {_signature(shape): shape for shape in shapes}.values()
+    told = topic.name.startswith(RANGES)
+    return [shape for shape in once if len(shape.keys) > 1 or shape.kinds or told]
+
+
+def _signature(shape: Shape) -> str:
+    return json.dumps([shape.kinds, shape.text, [key.said() for key in shape.keys]])
+
+
+def _contents(sections: Iterable[str]) -> Iterator[str]:
+    for name in ["The experiment", *sections, "extends", "--set"]:
+        title = name if name == "The experiment" else f"`{name}`"
+        yield f"{'  ' * name.count('.')}- [{title}](#{_anchor(name)})"
+
+
+def _anchor(name: str) -> str:
+    """As GitHub makes it of a heading."""
+    return re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-")
+
+
+def _section(topic: Topic, every: dict[str, Topic]) -> Iterator[str]:
+    meanings = dict.fromkeys(variant.key.meaning for variant in topic.variants)
+    yield f"{'#' * (2 + topic.name.count('.'))} `{topic.name}`\n"
+    text = _cell("; ".join(meanings))
+    yield f"{text[:1].upper()}{text[1:].rstrip('.')}.\n"
+    if topic.name == "sweep":
+        yield from _sweep()
+    kinds = [shape for shape in _shapes(topic) if shape.kinds]
+    inner = [one for one in every.values() if one.inside == topic.name]
+    common = [one for one in inner if one.variants[0].common] if kinds else inner
+    if common:
+        yield from [*_table(common, every), ""]
+    for shape in kinds:
+        names = " or ".join(f"`{kind}`" for kind in shape.kinds)
+        yield f"**{names}**: {_cell(shape.line)}\n"
+        known = [one.name for one in common]
+        rows = [_row(key, (), every) for key in shape.keys if key.name not in known]
+        yield from [*_head(), *rows, ""] if rows else []
+        yield from _dialects(shape) if shape.dialects else []
+
+
+def _dialects(shape: Shape) -> Iterator[str]:
+    presets = shape.dialects
+    columns = list(next(iter(presets.values())))
+    varying = [c for c in columns if len({shown(p[c]) for p in presets.values()}) > 1]
+    same = [c for c in columns if c not in varying]
+    yield f"What the dialects of `{shape.label}` set, the first being the default:\n"
+    yield f"| dialect | {' | '.join(f'`{name}`' for name in varying)} |"
+    yield "|---" * (len(varying) + 1) + "|"
+    for dialect, preset in presets.items():
+        yield f"| `{dialect}` | {' | '.join(_cell(shown(preset[c])) for c in varying)} |"
+    first = next(iter(presets.values()))
+    yield ""
+    if same:
+        yield f"All of them have {', '.join(f'`{c}`: {shown(first[c])}' for c in same)}.\n"
+
+
+def _head() -> list[str]:
+    return ["| key | meaning | type | default |", "|---|---|---|---|"]
+
+
+def _table(rows: Iterable[Topic], every: dict[str, Topic]) -> Iterator[str]:
+    yield from _head()
+    for topic in rows:
+        yield from (_row(variant.key, variant.of, every) for variant in topic.variants)
+
+
+def _row(key: Key, of: Sequence[str], every: dict[str, Topic]) -> str:
+    """A key, with a link to the section of the keys inside it."""
+    inside = (topic for name, topic in every.items() if f"{name}.".startswith(f"{key.name}."))
+    sections = (found for topic in inside if (found := _section_of(topic, every)))
+    section = next(sections, None)
+    name = f"[`{key.last}`](#{_anchor(section)})" if section else f"`{key.last}`"
+    owners = f"({', '.join(f'`{name}`' for name in of)}) " if of else ""
+    return f"| {name} | {owners}{_cell(key.meaning)} | {_cell(key.type)} | {_cell(key.default)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")
+
+
+def _yaml(*mappings: dict[str, object]) -> Iterator[str]:
+    yield "```yaml"
+    yield "".join(map(block, mappings)).rstrip()
+    yield "```\n"
+
+
+def _sweep() -> Iterator[str]:
+    """Sweeps that are shipped: one by a range, one that moves keys together."""
+    from bnexp.config.keys import SWEPT
+
+    swept = " or ".join([", ".join(f"`{k}`" for k in SWEPT[:-1]), f"`{SWEPT[-1]}`"])
+    yield f"{SWEEP.format(swept=swept)}\n"
+    sweeps = [document.read(shipped.find(name)).value.get("sweep") for name in shipped.names()]
+    ranged = next(s for s in sweeps if s and "zip" not in s and _spaced(s))
+    zipped = next(s for s in sweeps if s and "zip" in s)
+    for one in (ranged, zipped):
+        yield from _yaml({"sweep": one})
+
+
+def _spaced(sweep: dict[str, object]) -> bool:
+    return any(isinstance(values, dict) for values in sweep.values())
+
+
+def _extends() -> Iterator[str]:
+    own = ", ".join(f"`{key}`" for key in document.OWN)
+    yield EXTENDS.format(own=own, name=SHOWN)
+    text = (shipped.folder() / f"{SHOWN}.yaml").read_text(encoding="utf-8")
+    yield f"```yaml\n{text.rstrip()}\n```\n"
+
+
+def _set() -> Iterator[str]:
+    load_config(SHOWN, assignments=ASSIGNED)
+    yield SET
+    lines = [f"bnexp run {SHOWN}", *(f'    --set "{assigned}"' for assigned in ASSIGNED)]
+    yield "```sh\n" + " \\\n".join(lines) + "\n```"

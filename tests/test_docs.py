@@ -1,0 +1,101 @@
+"""What is generated from the code is what the code says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from test_gallery import script
+
+from bnexp.cli.main import cli
+from bnexp.config import lookup, shipped
+from bnexp.config.keys import LAYER
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = ROOT / "configs" / "bnexp.schema.json"
+
+
+@pytest.fixture(scope="module")
+def docs():
+    return script("docs")
+
+
+def test_the_generated_files_are_current(docs):
+    for path, text in docs.written().items():
+        assert path.read_text() == text, f"{path.name}: run scripts/docs.py"
+
+
+def test_a_file_that_is_not_current_is_named_and_rewritten(docs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(docs, "ROOT", tmp_path)
+    monkeypatch.setattr(docs, "FILES", {tmp_path / "docs" / "a.md": lambda: "new\n"})
+    with pytest.raises(SystemExit) as ended:
+        docs.main(["--check"])
+    assert str(ended.value) == "not as the code says: docs/a.md; run scripts/docs.py"
+    docs.main([])
+    assert (tmp_path / "docs" / "a.md").read_text() == "new\n"
+    assert capsys.readouterr().out == "docs/a.md\n"
+    with pytest.raises(SystemExit) as ended:
+        docs.main(["--check"])
+    assert ended.value.code == 0
+
+
+def test_the_schema_is_what_the_command_prints():
+    assert CliRunner().invoke(cli, ["schema"]).output == SCHEMA.read_text()
+
+
+def test_every_shipped_experiment_names_the_schema_beside_it():
+    for name in shipped.names():
+        text = (shipped.folder() / f"{name}.yaml").read_text()
+        assert text.startswith(f"# yaml-language-server: $schema={SCHEMA.name}\n"), name
+
+
+def test_the_page_has_every_key_and_kind():
+    page = (ROOT / "docs" / "config.md").read_text()
+    for topic in lookup.topics():
+        last = topic.called[0].rpartition(".")[2]
+        said = (f"`{last}`", f"{{{last}: ")  # in a row of its own, or in the type of its mapping
+        assert last == LAYER or any(text in page for text in said), topic.name
+
+
+def test_the_links_of_the_page_lead_somewhere():
+    page = (ROOT / "docs" / "config.md").read_text()
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", page, flags=re.DOTALL), re.M)
+    anchors = {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}
+    assert len(anchors) == len(headings)
+    links = re.findall(r"\]\(#([^)]*)\)", page)
+    assert len(links) > 40
+    assert set(links) <= anchors
+
+
+def test_the_tables_of_the_page_are_whole():
+    page = (ROOT / "docs" / "config.md").read_text()
+    tables = re.findall(r"(?:^\|.*\n)+", page, re.M)
+    assert len(tables) > 40
+    for table in tables:
+        cells = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
+        assert len(cells) == 1, table
+
+
+def test_the_schema_says_something_of_all_that_an_editor_points_at():
+    schema = json.loads(SCHEMA.read_text())
+    described, silent = 0, []
+
+    def walk(node, path):
+        if isinstance(node, dict):
+            for name, inner in node.get("properties", {}).items():
+                described_here = bool(inner.get("description"))
+                silent.extend([] if described_here else [f"{path}/{name}"])
+                nonlocal described
+                described += described_here
+            for key, inner in node.items():
+                walk(inner, f"{path}/{key}")
+        elif isinstance(node, list):
+            for inner in node:
+                walk(inner, path)
+
+    walk(schema, "")
+    assert silent == []
+    assert described > 400
