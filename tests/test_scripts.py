@@ -56,6 +56,7 @@ def test_the_wheel_holds_the_experiments(checkout, tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     shipped = {f"bnexp/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
     assert shipped
+    shipped |= {"bnexp/configs/bnexp.schema.json", "bnexp/config/new.yaml"}
     assert shipped <= names
     assert "bnexp/py.typed" in names
     assert not any(name.startswith(("tests/", "scripts/", "results/")) for name in names)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from bnexp import __version__
-from bnexp.cli import datasets, explaining, exporting, pages, repeating, training
+from bnexp.cli import datasets, drafting, explaining, exporting, pages, repeating, training
 from bnexp.cli.group import INTERRUPTED, Commands, Interrupted
 
 # A closed terminal, where there is such a thing, stops a run in order too.
@@ -30,6 +30,7 @@ def cli(ctx: click.Context) -> None:
     \b
     bnexp run quickstart            train 32 networks, draw the figure
     bnexp list                      the experiments that come with bnexp
+    bnexp new my_scales             begin an experiment of your own
     bnexp explain train.optimizer   what a key of an experiment means
 
     Shell completion: eval "$(_BNEXP_COMPLETE=bash_source bnexp)" (or zsh_source, fish_source).
@@ -41,6 +42,7 @@ def cli(ctx: click.Context) -> None:
 cli.add_command(training.run)
 cli.add_command(training.check)
 cli.add_command(explaining.explain)
+cli.add_command(drafting.new)
 
 
 @cli.command("list")
