@@ -191,6 +191,10 @@ def test_data_info():
         (("run", "quickstart", "--set", "train.epochs=0"), 2, "expected a number >= 1, got 0"),
         (("run", "quickstart", "-j", "0"), 2, "Invalid value for '-j'"),
         (("run", "quickstart", "--colour"), 2, "No such option"),
+        (("--import", "no_such", "list"), 2, "--import no_such: no such module, expected the name"),
+        (("--import", "no_such.py", "list"), 2, "no_such.py in "),
+        (("--import", "no_such.py", "list"), 2, "; did you mean no_such?"),
+        (("--import", "../no_such", "list"), 2, "expected a module's name such as my_norms"),
         (("plot", "nowhere"), 2, "not a run directory"),
         (("data", "info", "mnits"), 3, "no data set is called 'mnits'. Did you mean mnist?"),
         (("data", "info", "./nowhere"), 3, "nowhere"),
@@ -210,6 +214,24 @@ def test_errors_are_one_message_with_a_status_and_no_traceback(
     assert expected in result.stderr
     assert "Traceback" not in result.output
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import no_such_library", "ModuleNotFoundError: No module named 'no_such_library'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("a b", "SyntaxError: invalid syntax"),
+    ],
+)
+def test_a_module_of_ones_own_that_fails(here, monkeypatch, text, expected):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (here / "failing_module.py").write_text(text)
+    result = call("--import", "failing_module", "list")
+    assert result.exit_code == 2
+    assert f"--import failing_module: the module raised {expected}" in result.stderr
+    assert "Traceback" not in result.output
 
 
 def test_a_mistake_of_the_program_is_one_message_too(here, small, monkeypatch):

@@ -18,7 +18,7 @@ from numeric_cases import (
     layer_start,
 )
 
-from bnexp.nn import BatchNorm, Dense, Dropout, Normal, SoftmaxCrossEntropy
+from bnexp.nn import BatchNorm, Dense, Dropout, Normal, SoftmaxCrossEntropy, gradient_errors
 
 LIMIT = 1e-7
 K = pytest.mark.parametrize("k", [1, 3])
@@ -44,6 +44,23 @@ def test_the_checker_sees_a_wrong_parameter_gradient():
     errors = layer_errors(ThousandthMore(), parameters, state, x, generator(1))
     assert errors["gamma"] == pytest.approx(1e-3, rel=1e-2)
     assert errors["beta"] == pytest.approx(1e-3, rel=1e-2)
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("shape", [(5,), (3, 2, 5)], ids=["rows", "images"])
+def test_the_checker_needs_a_layer_and_its_input_alone(shape, train):
+    x = generator().standard_normal((2, 8, *shape))
+    errors = gradient_errors(BatchNorm(), x, seed=3, train=train)
+    assert sorted(errors) == ["beta", "gamma", "x"]
+    assert max(errors.values()) < LIMIT
+    with pytest.raises(ValueError, match="expected x in float64, got float32"):
+        gradient_errors(BatchNorm(), x.astype(np.float32))
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_it_sees_wrong_ones_then_too(name):
+    x = generator().standard_normal((2, 30, 5))
+    assert gradient_errors(WRONG[name], x)["x"] > 5e-4
 
 
 @pytest.mark.parametrize("spatial", ["channel", "activation"])

@@ -12,6 +12,7 @@ import click
 from bnexp import __version__
 from bnexp.cli import datasets, drafting, explaining, exporting, pages, repeating, training
 from bnexp.cli.group import INTERRUPTED, Commands, Interrupted
+from bnexp.cli.options import import_option
 
 # A closed terminal, where there is such a thing, stops a run in order too.
 STOPPING = (
@@ -23,8 +24,9 @@ STOPPING = (
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bnexp")
+@import_option
 @click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli(ctx: click.Context, modules: tuple[str, ...]) -> None:
     """See, check and teach what batch normalization does.
 
     \b
@@ -37,6 +39,10 @@ def cli(ctx: click.Context) -> None:
     """
     if os.environ.get("NO_COLOR"):
         ctx.color = False
+    if modules:
+        from bnexp.cli import own
+
+        own.import_modules(modules)
 
 
 cli.add_command(training.run)

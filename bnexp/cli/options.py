@@ -44,6 +44,15 @@ scheduler_option = click.option(
 )
 
 
+import_option = click.option(
+    "--import",
+    "modules",
+    metavar="MODULE",
+    multiple=True,
+    help="Import your own classes from a module first, here or installed; repeatable.",
+)
+
+
 def seed_list(text: str) -> str:
     """`5` -> [0, 1, 2, 3, 4]; `0,1,7` -> [0, 1, 7]."""
     parts = [part.strip() for part in text.removesuffix(",").split(",")]

@@ -21,6 +21,7 @@ from bnexp.nn.batchnorm import BatchNorm
 from bnexp.nn.conv import Conv
 from bnexp.nn.dense import Dense
 from bnexp.nn.dropout import Dropout
+from bnexp.nn.gradients import gradient_errors
 from bnexp.nn.initialisers import INITIALISERS, Glorot, He, Normal, Xavier
 from bnexp.nn.layer import Array, Initialiser, Layer, Normaliser, Optimiser, Parameters, State
 from bnexp.nn.loss import SoftmaxCrossEntropy
@@ -70,6 +71,7 @@ __all__ = [
     "WeightNorm",
     "Xavier",
     "block",
+    "gradient_errors",
     "knob",
     "mlp",
     "stack",
