@@ -1,4 +1,15 @@
-"""Weight initialisers. The scale is an argument, because the scale is the experiment."""
+"""Weight initialisers. The scale is an argument, because the scale is the experiment.
+
+An initialiser is a frozen dataclass with one method, `draw(generator, shape, fan_in, fan_out)`. A
+weight array's columns are a layer's units: its shape is (fan_in, units), where fan_in counts the
+numbers that each unit sees, size * size * channels of a convolution; fan_out is units of a dense
+layer, size * size * units of a convolution. A docstring's `std = ` is what a test finds to be the
+standard deviation of the drawn weights.
+
+>>> w = He().draw(np.random.default_rng(0), (784, 100), fan_in=784, fan_out=100)
+>>> w.shape, f"{w.std():.4f}", f"{(2 / 784) ** 0.5:.4f}"
+((784, 100), '0.0505', '0.0505')
+"""
 
 from __future__ import annotations
 
@@ -27,7 +38,10 @@ def _uniform(limit: float, generator: Generator, shape: Shape) -> Array:
 
 @dataclass(frozen=True)
 class Normal:
-    """w ~ N(0, std^2), whatever the fans: the weight scale of the book's section 6.3.2."""
+    """w ~ N(0, std^2), whatever the fans.
+
+    The weight scale of the book's section 6.3.2.
+    """
 
     std: float = knob(doc="standard deviation of the weights", ge=0)
 
@@ -46,7 +60,10 @@ class Gained:
 
 @dataclass(frozen=True)
 class Xavier(Gained):
-    """w ~ N(0, gain^2 / fan_in): the book's Xavier; elsewhere LeCun normal (LeCun et al. 1998)."""
+    """w ~ N(0, std^2), std = gain / sqrt(fan_in).
+
+    The book's Xavier; elsewhere LeCun normal (LeCun et al. 1998).
+    """
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
         return _normal(self.gain * np.sqrt(1.0 / fan_in), generator, shape)
@@ -54,7 +71,10 @@ class Xavier(Gained):
 
 @dataclass(frozen=True)
 class Glorot(Gained):
-    """w ~ N(0, gain^2 2 / (fan_in + fan_out)). Glorot & Bengio 2010, equation 12."""
+    """w ~ N(0, std^2), std = gain * sqrt(2 / (fan_in + fan_out)).
+
+    Glorot & Bengio 2010, equation 12.
+    """
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
         return _normal(self.gain * np.sqrt(2.0 / (fan_in + fan_out)), generator, shape)
@@ -62,7 +82,10 @@ class Glorot(Gained):
 
 @dataclass(frozen=True)
 class LecunUniform(Gained):
-    """w ~ U(-a, a), a = gain sqrt(3 / fan_in): the variance of LeCun et al. 1998."""
+    """w ~ U(-a, a), a = sqrt(3) * std, std = gain / sqrt(fan_in).
+
+    The variance of LeCun et al. 1998.
+    """
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
         return _uniform(self.gain * np.sqrt(3.0 / fan_in), generator, shape)
@@ -70,7 +93,10 @@ class LecunUniform(Gained):
 
 @dataclass(frozen=True)
 class GlorotUniform(Gained):
-    """w ~ U(-a, a), a = gain sqrt(6 / (fan_in + fan_out)). Glorot & Bengio 2010, equation 16."""
+    """w ~ U(-a, a), a = sqrt(3) * std, std = gain * sqrt(2 / (fan_in + fan_out)).
+
+    Glorot & Bengio 2010, equation 16.
+    """
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
         return _uniform(self.gain * np.sqrt(6.0 / (fan_in + fan_out)), generator, shape)
@@ -91,7 +117,10 @@ class Rectified:
 
 @dataclass(frozen=True)
 class He(Rectified):
-    """w ~ N(0, 2 / ((1 + slope^2) fan)). He et al. 2015, equations 10, 14 and 15."""
+    """w ~ N(0, std^2), std = sqrt(2 / ((1 + slope^2) * fan)).
+
+    He et al. 2015, equations 10, 14 and 15; fan is fan_in or fan_out.
+    """
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
         return _normal(np.sqrt(self.variance(fan_in, fan_out)), generator, shape)
@@ -99,7 +128,10 @@ class He(Rectified):
 
 @dataclass(frozen=True)
 class HeUniform(Rectified):
-    """w ~ U(-a, a), a = sqrt(6 / ((1 + slope^2) fan)): He et al.'s variance."""
+    """w ~ U(-a, a), a = sqrt(3) * std, std = sqrt(2 / ((1 + slope^2) * fan)).
+
+    The variance of He et al. 2015; fan is fan_in or fan_out.
+    """
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
         return _uniform(np.sqrt(3.0 * self.variance(fan_in, fan_out)), generator, shape)
@@ -107,7 +139,7 @@ class HeUniform(Rectified):
 
 @dataclass(frozen=True)
 class Uniform:
-    """w ~ U(-limit, limit)."""
+    """w ~ U(-limit, limit), std = limit / sqrt(3)."""
 
     limit: float = knob(doc="the largest weight", ge=0)
 
@@ -117,7 +149,10 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Truncated:
-    """w ~ N(0, s^2) without what lies beyond 2 s; s is such that the standard deviation is std."""
+    """w ~ N(0, s^2) without what lies beyond 2 s; s = std / 0.8796 makes it a deviation of std.
+
+    The deviation after the cut, as Keras's variance scaling counts it.
+    """
 
     std: float = knob(doc="standard deviation of the weights", ge=0)
 
@@ -133,9 +168,10 @@ class Truncated:
 
 @dataclass(frozen=True)
 class Orthogonal:
-    """A random (semi-)orthogonal matrix times `gain`. Saxe et al. 2014.
+    """A random (semi-)orthogonal matrix times `gain`, std = gain / sqrt(max(fan_in, units)).
 
-    From the QR decomposition of a normal matrix, with the signs that make it uniformly distributed.
+    Saxe et al. 2014. From the QR decomposition of a normal matrix, with the signs that make it
+    uniformly distributed.
     """
 
     gain: float = knob(1.0, doc="factor; sqrt(2) suits relu, 5/3 tanh", gt=0)
@@ -150,10 +186,10 @@ class Orthogonal:
 
 @dataclass(frozen=True)
 class Lsuv:
-    """Orthogonal, then divided by the outputs' standard deviation. Mishkin & Matas 2016.
+    """Orthogonal, then divided by the outputs' standard deviation.
 
-    Layer by layer on the first training images, until the variance of the layer's outputs is within
-    `tolerance` of 1, or 10 times (layer-sequential unit variance).
+    Mishkin & Matas 2016. Layer by layer on the first training images, until the variance of the
+    layer's outputs is within `tolerance` of 1, or 10 times (layer-sequential unit variance).
     """
 
     tolerance: float = knob(0.1, doc="how far the outputs' variance may be from 1", gt=0)
@@ -176,7 +212,7 @@ class Lsuv:
 
 @dataclass(frozen=True)
 class Constant:
-    """All weights equal: nothing tells the units of a layer apart."""
+    """All weights equal, std = 0: nothing tells the units of a layer apart."""
 
     value: float = knob(doc="the value of every weight")
 
@@ -186,7 +222,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Zeros:
-    """All weights 0: with relu nothing but the output layer's bias ever moves."""
+    """All weights 0, std = 0: with relu nothing but the output layer's bias ever moves."""
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
         return np.zeros(shape)

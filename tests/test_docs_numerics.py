@@ -1,0 +1,224 @@
+"""docs/numerics.md: its tables are what the code says, its blocks what the code computes."""
+
+from __future__ import annotations
+
+import builtins
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numeric_cases import DIALECTS, layer_start
+from numpy.random import Generator, Philox, SeedSequence, default_rng
+
+import bnexp
+from bnexp.nn import NORMALISERS, Dense, Network, Normal, SoftmaxCrossEntropy
+from bnexp.training.streams import generator
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "numerics.md").read_text()
+N, H = 7, 3
+ORDER = ["layer", "group", "instance", "rms", "weight", "centre", "noisy_batch"]
+
+
+def section(heading: str) -> str:
+    """The text under a heading, up to the next one."""
+    found = re.findall(
+        rf"^##+ {re.escape(heading)}\n(.*?)(?=^##|\Z)", PAGE, re.DOTALL | re.MULTILINE
+    )
+    assert len(found) == 1, heading
+    return found[0]
+
+
+def block(heading: str) -> str:
+    """The one Python block under a heading."""
+    (code,) = re.findall(r"```python\n(.*?)```", section(heading), re.DOTALL)
+    return code
+
+
+def execute(code: str, **names):
+    """The names that the code binds, beside NumPy's and those given."""
+    functions = {name: getattr(np, name) for name in np.__all__ if not hasattr(builtins, name)}
+    bound = {**functions, **names}
+    exec(code, bound)
+    return bound
+
+
+def of_rows(**names):
+    """Names of the dialects' blocks: `mean` and `sum` go over the batch."""
+    return {
+        "N": N,
+        "mean": lambda a: a.mean(axis=0),
+        "sum": lambda a: a.sum(axis=0),
+        "average": lambda parts: np.mean(list(parts), axis=0),
+        **names,
+    }
+
+
+def same(ours, theirs):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-13)
+
+
+def test_the_tables_are_what_the_code_says(script):
+    for path, text in script("numerics_page").written().items():
+        assert path.read_text() == text, f"{path.name}: run scripts/numerics_page.py"
+
+
+def test_there_is_a_block_for_each_dialect_and_each_normaliser():
+    headings = re.findall(r"^### (\w+)\n", PAGE, re.MULTILINE)
+    assert headings[: len(DIALECTS)] == list(DIALECTS)
+    assert headings[len(DIALECTS) :] == ORDER
+    assert {*ORDER, "batch"} == NORMALISERS.builtin
+
+
+@pytest.mark.parametrize("std", [1.0, 1e-3])
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_dialect_is_its_block(name, std):
+    norm = DIALECTS[name]
+    random = np.random.default_rng(0)
+    x, dy, *batches = std * random.standard_normal((5, N, H)) + 0.1
+    (gamma, beta), state = random.standard_normal((2, H)), layer_start(norm, 1, (H,))[1]
+    parameters = {"gamma": gamma[None, None], "beta": beta[None, None]}
+    y, cache, after = norm.forward(parameters, state, x[None], train=True)
+    dx, gradients = norm.backward(parameters, cache, dy[None])
+    if norm.evaluation == "population":
+        given = ([part[None] for part in batches],)
+        (after,) = Network((norm,)).population_state((parameters,), (state,), *given)
+    evaluated, cache, _ = norm.forward(parameters, after, x[None], train=False)
+
+    made = execute(block(name), **of_rows(x=x, dy=dy, gamma=gamma, beta=beta, batches=batches))
+    common = execute(block("Batch norm: eight dialects"), **{**made, **of_rows()})
+    same(made["y"], y[0])
+    same(made["evaluated"], evaluated[0])
+    same(made["dx"], dx[0])
+    same(common["dgamma"], gradients["gamma"][0, 0])
+    same(common["dbeta"], gradients["beta"][0, 0])
+    if norm.evaluation == "running":
+        mean, var = norm.statistics(after)
+        same(made["running_mean"], mean[0, 0])
+        same(made["running_var"], var[0, 0])
+        by_root = made["evaluated"] - beta  # dx = gamma * dy over the root
+        same(norm.backward(parameters, cache, (x - mean[0])[None])[0][0], by_root)
+
+
+def images(kind, **names):
+    """A layer of this kind with random parameters, and what its block gives for the same images."""
+    norm, shape = NORMALISERS[kind](), (4, 5, 6)
+    parameters, state = layer_start(norm, 1, shape)
+    random = np.random.default_rng(1)
+    x, dy = random.standard_normal((2, 3, *shape)) + 0.5
+    own = {name: a[0, 0].reshape(-1) for name, a in parameters.items()}
+    own = {name: a.reshape(shape) if a.size > shape[-1] else a for name, a in own.items()}
+    sizes = dict(zip("NHWC", x.shape, strict=True))
+    made = execute(block(kind), x=x, dy=dy, **own, **sizes, **names)
+    return norm, parameters, state, made
+
+
+@pytest.mark.parametrize("kind", ["layer", "group", "instance", "rms", "centre"])
+def test_a_normaliser_is_its_block(kind):
+    norm, parameters, state, made = images(kind)
+    y, cache, _ = norm.forward(parameters, state, made["x"][None], train=True)
+    same(made["y"], y[0])
+    if "dx" in made:
+        same(made["dx"], norm.backward(parameters, cache, made["dy"][None])[0][0])
+
+
+def test_noise_is_its_block():
+    norm = NORMALISERS["noisy_batch"]()
+    parameters, state = layer_start(norm, 1, (4, 5, 6))
+    x = np.random.default_rng(2).standard_normal((3, 4, 5, 6))
+    state = {**state, "key": np.full((1, 1), 77, np.uint64), "steps": np.full((1, 1), 5, np.uint64)}
+    normalised = norm.norm.forward(parameters, state, x[None], train=True)[0][0]
+    names = {"Generator": Generator, "Philox": Philox, "key": 77, "steps": 5}
+    sizes = dict(zip("NHWC", x.shape, strict=True))
+    made = execute(block("noisy_batch"), normalised=normalised, **names, **sizes)
+    same(made["y"], norm.forward(parameters, state, x[None], train=True)[0][0])
+
+
+def test_weight_norm_is_its_block():
+    layer = NORMALISERS["weight"]().around(Dense(4, Normal(1.0)))
+    parameters, state = layer_start(layer, 1, (5,))
+    x, dy = np.random.default_rng(3).standard_normal((2, 6, 5))
+    dy = dy[:, :4]
+    y, cache, _ = layer.forward(parameters, state, x[None], train=True)
+    _, gradients = layer.backward(parameters, cache, dy[None])
+    own = {"direction": parameters["direction"][0], "length": parameters["length"][0, 0]}
+    made = execute(block("weight"), x=x, dy=dy, b=parameters["b"][0, 0], **own)
+    same(made["y"], y[0])
+    same(made["dlength"], gradients["length"][0, 0])
+    same(made["ddirection"], gradients["direction"][0])
+
+
+def test_the_loss_is_its_block():
+    random = np.random.default_rng(4)
+    logits, labels = 30 * random.standard_normal((6, 5)), random.integers(0, 5, 6)
+    made = execute(
+        block("Loss, accuracy, epochs"), logits=logits, labels=labels, N=6, classes=5, max=max
+    )
+    losses, probabilities = SoftmaxCrossEntropy().per_sample(logits[None], labels[None])
+    same(made["loss"], losses.mean())
+    same(made["probabilities"], probabilities[0])
+    same(made["dlogits"], SoftmaxCrossEntropy().gradient(probabilities, labels[None])[0])
+    assert made["accuracy"] == (logits.argmax(axis=1) == labels).mean()
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_streams_are_their_block(seed):
+    names = {"default_rng": default_rng, "SeedSequence": SeedSequence}
+    made = execute(block("Random streams"), seed=seed, images=100, **names)
+    parameters, _ = Network((Dense(100, Normal(0.1)),)).init(generator(seed, "weights"), (784,))
+    np.testing.assert_array_equal(made["W"], parameters[0]["W"])
+    shuffled = bnexp.training.streams.shuffle(generator(seed, "batches"), 100, 30)
+    order = np.concatenate([next(shuffled) for _ in range(4)])
+    np.testing.assert_array_equal(made["shuffled"], order)
+    key = generator(seed, "dropout").integers(2**63, dtype=np.uint64)
+    assert made["dropout"].integers(2**63, dtype=np.uint64) == key
+
+
+def test_the_gradient_check_is_its_block():
+    """Of one direction, so that there is one slope and one product."""
+    at, gradient = np.array([0.3, -0.2]), np.array([1.0, 2.0])
+    v = np.random.default_rng(5).standard_normal(2)
+    v /= np.linalg.norm(v)
+
+    def value(x):
+        return float(np.sin(x).sum())
+
+    code = block("The gradient check").replace("error =", "slopes = array([slope])\nerror =")
+    names = {"f": lambda t: value(at + t * v), "h": 1e-5, "norm": np.linalg.norm}
+    made = execute(code, products=np.array([gradient @ v]), **names)
+    assert made["slope"] == pytest.approx(np.cos(at) @ v, rel=1e-9)
+    off = abs(gradient @ v - np.cos(at) @ v) / abs(np.cos(at) @ v)
+    assert made["error"] == pytest.approx(off, rel=1e-6)
+
+
+def test_the_laws_are_their_block():
+    """The rates that the experiment claims, and the fixed points; theory for large batches."""
+    made = execute(block("Laws"))
+    claims = bnexp.load_config("gradient_growth").experiment.claims
+    for claim, rate in zip(claims, (1.788, 1.522, 1.480), strict=False):
+        grown = made["growth"](claim.where["train.batch_size"])
+        assert grown == pytest.approx(rate, abs=5e-4)
+        assert claim.within.of == pytest.approx(1 / grown, rel=5e-4)
+    assert made["growth"](10**6) == pytest.approx(made["limit"], rel=1e-5)
+    assert made["J"](-1 / 31) == pytest.approx(0.3023, abs=5e-5)
+    assert made["J"](-1 / 3) == pytest.approx(0.1695, abs=5e-5)
+    assert made["J"](1.0) == 1
+
+
+def test_what_an_initialiser_says_of_its_deviation_is_what_it_draws(script):
+    """`std = FORMULA` of each docstring, at fans that differ, and with options."""
+    page, random = script("numerics_page"), np.random.default_rng(6)
+    said = 0
+    for cls in bnexp.nn.INITIALISERS.values():
+        found = re.search(r"\bstd = ([^:]+?)(?:$|:|\.$)", page.documented(cls)[0].rstrip("."))
+        if found is None:
+            continue
+        said += 1
+        given = {"gain": 1.7, "slope": 0.5, "limit": 0.3, "value": 0.2, "fan": "out"}
+        options = {k: v for k, v in given.items() if k in cls.__dataclass_fields__}
+        w = cls(**options).draw(random, (600, 80), 600, 500)
+        names = {**options, "fan_in": 600, "fan_out": 500, "fan": 500, "units": 80, "max": max}
+        formula = found[1].replace("^", "**")
+        assert w.std() == pytest.approx(execute(f"std = {formula}", **names)["std"], rel=0.02), cls
+    assert said == 11
