@@ -1,0 +1,155 @@
+"""docs/extending.md is run as it stands there."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from bnexp.nn import ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS
+from bnexp.nn.schedules import SCHEDULES
+from bnexp.probes import PROBES
+
+PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text()
+DAMAGED = "dx -= dx.mean(axis=1, keepdims=True)"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+MODULE, CHECK, SCRIPT = blocks("python")
+EXPERIMENT, IMAGES = blocks("yaml")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """What the reader has saved."""
+    made = tmp_path_factory.mktemp("own")
+    (made / "my_norms.py").write_text(MODULE)
+    (made / "own_norm.yaml").write_text(EXPERIMENT)
+    (made / "own_norm_images.yaml").write_text(IMAGES)
+    return made
+
+
+def program(*words, cwd, status=0, **variables):
+    """The output of a program, or its errors where they are expected."""
+    made = subprocess.run(
+        [sys.executable, *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": "", **variables},
+    )
+    assert made.returncode == status, made.stderr
+    return made.stderr if status else made.stdout
+
+
+def commands() -> list[list[str]]:
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    return [shlex.split(line) for line in lines]
+
+
+def summary(folder: Path) -> list[dict[str, str]]:
+    with (folder / "summary.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_its_commands_work(folder):
+    """Through the installed command's module, which has no current folder on its path."""
+    start = ["-c", "import sys; sys.path.pop(0); from bnexp.cli import main; main()"]
+    assert len(commands()) == 5
+    for name, *words in commands():
+        assert name == "bnexp"
+        said = program(*start, *words, cwd=folder)
+        if "verify" in words:
+            assert "3 identical" in said
+    rows = summary(folder / "results" / "own_norm")
+    assert len(rows) == 4 * 3 * 3
+    assert {row["status"] for row in rows} == {"ok"}
+    accuracies = {
+        norm: [
+            float(row["final_train_accuracy"])
+            for row in rows
+            if (row["model.norm"], row["model.init"]) == (norm, "normal std=0.01")
+        ]
+        for norm in ("none", "batch", "l1_batch")
+    }
+    assert max(accuracies["none"]) < 0.15
+    assert min(accuracies["batch"] + accuracies["l1_batch"]) > 0.9
+    claims = json.loads((folder / "results" / "own_norm" / "claims.json").read_text())["claims"]
+    assert [claim["verdict"] for claim in claims] == ["supported"]
+    assert (folder / "results" / "own_norm" / "report.html").stat().st_size > 50_000
+    images = summary(folder / "results" / "own_norm_images")
+    assert {row["model.norm"] for row in images} == {"batch", "l1_batch"}
+    assert min(float(row["final_train_accuracy"]) for row in images) > 0.5
+
+
+def test_its_script_prints_what_is_said(folder):
+    (folder / "script.py").write_text(SCRIPT)
+    (expected,) = re.findall(r"prints `(4 .*?)`", PAGE, re.DOTALL)
+    assert program("script.py", cwd=folder).strip() == " ".join(expected.split())
+
+
+def test_its_gradient_check_prints_true_and_sees_a_mistake(folder, tmp_path):
+    (folder / "check.py").write_text(CHECK)
+    assert program("check.py", cwd=folder) == "True\n"
+    assert MODULE.count(DAMAGED) == 1
+    (tmp_path / "my_norms.py").write_text(MODULE.replace(DAMAGED, "pass"))
+    (tmp_path / "check.py").write_text(CHECK)
+    assert program("check.py", cwd=tmp_path) == "False\n"
+
+
+def test_it_is_right_for_images_and_evaluations_too(folder):
+    of_images = CHECK.replace("(2, 8, 5)", "(2, 4, 3, 3, 5)")
+    for code in (of_images, CHECK.replace("(), x)", "(), x, train=False)")):
+        assert code != CHECK
+        assert program("-c", code, cwd=folder) == "True\n"
+
+
+def test_its_message_is_what_is_said(folder):
+    (folder / "own_wrong.yaml").write_text(EXPERIMENT.replace("std: 1}", "std: -1}"))
+    words = ("-m", "bnexp", "--import", "my_norms", "check", "own_wrong.yaml")
+    (shown,) = blocks("text")
+    assert program(*words, cwd=folder, status=2) == shown.replace("own_norm", "own_wrong")
+
+
+def test_an_edited_class_is_trained_again_and_no_other(folder, tmp_path):
+    for name in ("own_norm.yaml", "my_norms.py"):
+        (tmp_path / name).write_text((folder / name).read_text())
+    run = ("-m", "bnexp", "--import", "my_norms", "run", "own_norm.yaml", "-j", "1", "--seeds", "1")
+    assert "0 up to date, 12 to train" in program(*run, cwd=tmp_path)
+    edited = MODULE.replace('"""y = gamma', '"""As it was: y = gamma')
+    (tmp_path / "my_norms.py").write_text(edited)
+    assert "8 up to date, 4 to train" in program(*run, cwd=tmp_path)
+
+
+def test_its_entry_points_are_found_without_import(folder, tmp_path):
+    groups = tomllib.loads(blocks("toml")[0])["project"]["entry-points"]
+    lines = [
+        f"[{group}]\n" + "\n".join(f"{name} = {place}" for name, place in points.items())
+        for group, points in groups.items()
+    ]
+    info = tmp_path / "my_norms-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-norms\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("\n".join(lines))
+    (tmp_path / "my_norms.py").write_text(MODULE)
+    words = ("-m", "bnexp", "check", str(folder / "own_norm.yaml"))
+    assert "36 networks" in program(*words, cwd=folder.parent, PYTHONPATH=str(tmp_path))
+    assert "unknown kind" in program(*words, cwd=folder.parent, status=2)
+
+
+def test_its_groups_are_the_registries():
+    named = set(re.findall(r"`bnexp\.(\w+)`(?:,| and|\.\s)", PAGE))
+    tables = (NORMALISERS, INITIALISERS, ACTIVATIONS, OPTIMISERS, SCHEDULES, PROBES)
+    assert named == {registry.noun for registry in tables}
