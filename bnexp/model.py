@@ -77,7 +77,11 @@ class Model:
         return classes
 
     def score(self, images: Any, labels: Any) -> dict[str, float]:
-        """Mean cross-entropy in nats and accuracy in [0, 1] on labelled images."""
+        """Mean cross-entropy in nats and accuracy in [0, 1], as {"loss": ..., "accuracy": ...}.
+
+        Images as `logits` takes them, labels (n,) whole numbers below `classes`. Raises ConfigError
+        for images of another size and for labels that do not belong to them.
+        """
         pixels = pixels_of(images, self.shape)
         made = self._images(pixels, labels_of(labels, len(pixels), self.classes))
         with _as_in_a_run():
@@ -106,7 +110,16 @@ def fit(
     """Train one network of an experiment and return it, its numbers those of `bnexp.run`.
 
     `point` names the values of swept keys as tables show them, `seed` one of the seeds; both may be
-    left out where there is only one. Raises ConfigError where they do not name one network.
+    left out where there is only one. Raises ConfigError where they do not name one network, and
+    DataError where the data set is missing or damaged.
+
+    >>> from bnexp.data import load
+    >>> few = {"data.name": "synthetic", "data.train": 200, "train.epochs": 2}
+    >>> config = load_config("quickstart", {**few, "sweep.model.init.std": [0.1]})
+    >>> model = fit(config, {"model.norm": "batch"})
+    >>> images = load("synthetic").test_images[:3]
+    >>> model.shape, model.logits(images).shape, model.predict(images).dtype.name
+    ((28, 28, 1), (3, 10), 'int64')
     """
     config = load_config(config) if isinstance(config, str) else config
     cell = _chosen(config, point or {}, seed)

@@ -1,4 +1,4 @@
-"""What is known of an experiment before anything is trained."""
+"""What is known of an experiment before anything is trained: its data, plan and lengths."""
 
 from __future__ import annotations
 

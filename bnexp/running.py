@@ -117,6 +117,12 @@ def run(
     than `cell_timeout` seconds has failed. `place` is another place to train in than this machine.
     Raises ConfigError, DataError or StoreError, and NetworksFailed, which has the result, where
     some networks could not be trained.
+
+    >>> few = {"data.name": "synthetic", "data.train": 200, "train.epochs": 2}
+    >>> config = configuration.load_config("quickstart", {**few, "sweep.model.init.std": [0.1]})
+    >>> result = run(config)
+    >>> result.trained, result.summary["model.norm"].tolist(), len(result.metrics["train_loss"])
+    (2, ['batch', 'none'], 4)
     """
     leave_if_worker()  # before it waits for the folder that this run is writing to
     if jobs < 1:

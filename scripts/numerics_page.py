@@ -144,8 +144,8 @@ def _gradient_error(norm: BatchNorm) -> float:
 def initialisers() -> str:
     rows = []
     for name, cls in _builtin(INITIALISERS):
-        given = {"std": 0.1, "limit": 0.1, "value": 0.1}
-        needed = {f.name: given[f.name] for f in dataclasses.fields(cls) if f.name in given}
+        required = [f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING]
+        needed = dict.fromkeys(required, 0.1)
         w = cls(**needed).draw(np.random.default_rng(0), (FAN_IN, UNITS), FAN_IN, UNITS)
         shown = ", ".join(f"{key} {value}" for key, value in needed.items()) or _options(cls)
         weights, _, source = documented(cls)

@@ -18,7 +18,8 @@ from bnexp.training.streams import generator
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "numerics.md").read_text()
 N, H = 7, 3
-ORDER = ["layer", "group", "instance", "rms", "weight", "centre", "noisy_batch"]
+HEADINGS = re.findall(r"^### (\w+)\n", PAGE, re.MULTILINE)
+OWN_TESTS = ("weight", "noisy_batch")
 
 
 def section(heading: str) -> str:
@@ -65,10 +66,8 @@ def test_the_tables_are_what_the_code_says(script):
 
 
 def test_there_is_a_block_for_each_dialect_and_each_normaliser():
-    headings = re.findall(r"^### (\w+)\n", PAGE, re.MULTILINE)
-    assert headings[: len(DIALECTS)] == list(DIALECTS)
-    assert headings[len(DIALECTS) :] == ORDER
-    assert {*ORDER, "batch"} == NORMALISERS.builtin
+    assert HEADINGS[: len(DIALECTS)] == list(DIALECTS)
+    assert {*HEADINGS[len(DIALECTS) :], "batch"} == NORMALISERS.builtin
 
 
 @pytest.mark.parametrize("std", [1.0, 1e-3])
@@ -114,7 +113,7 @@ def images(kind, **names):
     return norm, parameters, state, made
 
 
-@pytest.mark.parametrize("kind", ["layer", "group", "instance", "rms", "centre"])
+@pytest.mark.parametrize("kind", [k for k in HEADINGS[len(DIALECTS) :] if k not in OWN_TESTS])
 def test_a_normaliser_is_its_block(kind):
     norm, parameters, state, made = images(kind)
     y, cache, _ = norm.forward(parameters, state, made["x"][None], train=True)
@@ -215,10 +214,11 @@ def test_what_an_initialiser_says_of_its_deviation_is_what_it_draws(script):
         if found is None:
             continue
         said += 1
-        given = {"gain": 1.7, "slope": 0.5, "limit": 0.3, "value": 0.2, "fan": "out"}
-        options = {k: v for k, v in given.items() if k in cls.__dataclass_fields__}
+        given = {"gain": 1.7, "slope": 0.5, "fan": "out"}
+        fields = cls.__dataclass_fields__
+        options = {k: given.get(k, 0.3) for k in fields if k in given or k not in vars(cls)}
         w = cls(**options).draw(random, (600, 80), 600, 500)
         names = {**options, "fan_in": 600, "fan_out": 500, "fan": 500, "units": 80, "max": max}
         formula = found[1].replace("^", "**")
         assert w.std() == pytest.approx(execute(f"std = {formula}", **names)["std"], rel=0.02), cls
-    assert said == 11
+    assert said >= 11

@@ -1,4 +1,4 @@
-"""What commands print."""
+"""What commands print: plans, tables and verdicts, and the bar that a run shows."""
 
 from __future__ import annotations
 

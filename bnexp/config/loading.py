@@ -42,6 +42,10 @@ def load_config(
 
     `overrides` maps dotted keys to values; `assignments` are texts KEY=VALUE, the value in YAML.
     Raises ConfigError with every problem found, as `file:line:column: key: what, expected, got`.
+
+    >>> config = load_config("quickstart", {"train.epochs": 5}, ["train.optimizer.lr=0.1"])
+    >>> config.name, config.experiment.train.epochs, config.experiment.train.optimizer.lr
+    ('quickstart', 5, 0.1)
     """
     refresh()
     path = shipped.find(str(experiment))

@@ -38,6 +38,12 @@ def load(
     worker processes simply call `load` again.
 
     Raises DataError if the data are missing, damaged, or do not belong together.
+
+    >>> digits = load("synthetic")
+    >>> digits.train_images.shape, digits.train_images.dtype.name, digits.classes
+    ((2000, 28, 28, 1), 'uint8', 10)
+    >>> digits.sha256 == catalog.DATASETS["synthetic"].sha256
+    True
     """
     store = cache_folder(cache)
     if name == "mnist" and not download and not _at_hand(data_folder(data_dir), store):

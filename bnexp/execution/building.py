@@ -1,9 +1,9 @@
-"""From settings to networks."""
+"""From a setting to its network: the layers that the configuration describes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -26,6 +26,10 @@ from bnexp.errors import ConfigError
 from bnexp.nn.dropout import Dropout
 from bnexp.training.updating import Adjustments
 
+POOLS: Mapping[str, type[nn.MaxPool | nn.AveragePool]] = {
+    "max_pool": nn.MaxPool,
+    "average_pool": nn.AveragePool,
+}
 ZEROS: Options = TypeAdapter(Initialiser).validate_python("zeros")
 
 
@@ -89,8 +93,7 @@ def _weighted(
 def _pool(spec: PoolBlock | GlobalPoolBlock) -> nn.Layer:
     if isinstance(spec, GlobalPoolBlock):
         return nn.GlobalAveragePool()
-    pool = nn.MaxPool if spec.kind == "max_pool" else nn.AveragePool
-    return pool(spec.size, spec.stride or spec.size, spec.padding)
+    return POOLS[spec.kind](spec.size, spec.stride or spec.size, spec.padding)
 
 
 def adjustments(setting: Setting) -> Adjustments:

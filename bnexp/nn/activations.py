@@ -13,7 +13,13 @@ from bnexp.nn.registry import Registry, knob
 
 @dataclass(frozen=True)
 class Elementwise:
-    """What every activation shares: it keeps the shape, trains nothing and remembers its output."""
+    """What every activation shares: it keeps the shape, trains nothing and remembers its output.
+
+    x, y and dy are (K, N, H) or (K, N, H, W, C).
+
+    >>> Relu().forward({}, {}, np.array([[[-1.0, 0.0, 2.0]]]), train=True)[0].tolist()
+    [[[0.0, 0.0, 2.0]]]
+    """
 
     def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
         return shape, {}, {}

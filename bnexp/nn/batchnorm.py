@@ -50,6 +50,16 @@ class BatchNorm:
     book (PyTorch refuses it). The state holds the running averages of mean and variance as if they
     had started at 0, and `unseen` = stat_decay^t, the share that their initial values still have
     after t updates. The defaults are the book's.
+
+    >>> layer = BatchNorm(**BatchNorm.DIALECTS["pytorch"])
+    >>> _, parameters, state = layer.init(np.random.default_rng(0), (1,))
+    >>> x = np.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 4, 1)
+    >>> y, cache, state = layer.forward(parameters, state, x, train=True)
+    >>> y[0, :, 0].round(3).tolist()
+    [-1.342, -0.447, 0.447, 1.342]
+    >>> mean, var = layer.statistics(state)
+    >>> print(f"{mean.item():.4f} {var.item():.4f}")  # 0.1 * 2.5 and 0.9 * 1 + 0.1 * 5 / 3
+    0.2500 1.0667
     """
 
     eps: float = knob(1e-6, doc="what keeps the division finite", ge=0)

@@ -1,4 +1,4 @@
-"""The convolution."""
+"""The convolution: an affine map of each window of an image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ class Conv:
     """y = sum over a size x size window of x W, + b; images (K, N, H, W, C) to (K, N, OH, OW, H).
 
     W is a matrix (K, size * size * C, features), its rows in the order of `Window.slices`; b is
-    (K, 1, features). Fans count the window: fan_in = size^2 C, fan_out = size^2 features.
+    (K, 1, features). Fans count the window: fan_in = size^2 C, fan_out = size^2 features. `init`
+    takes (H, W, C), ValueError where the window does not fit.
+
+    >>> from bnexp.nn import He
+    >>> shape, parameters, _ = Conv(30, 5, He()).init(np.random.default_rng(0), (28, 28, 1))
+    >>> shape, parameters["W"].shape
+    ((24, 24, 30), (25, 30))
     """
 
     features: int

@@ -1,4 +1,4 @@
-"""The affine map."""
+"""The dense layer, an affine map, and what all affine layers share: sums, folding, fitting."""
 
 from __future__ import annotations
 
@@ -49,7 +49,18 @@ def fitted(layer: Any, parameters: Parameters, x: Array) -> Parameters:
 
 @dataclass(frozen=True)
 class Dense:
-    """y = x W + b, with W (K, D, H) and b (K, 1, H)."""
+    """y = x W + b: x (K or 1, N, D), W (K, D, H), b (K, 1, H), y (K, N, H), H = `features`.
+
+    `init` takes (D,), ValueError for images. Weights come from the initialiser, b starts at 0.
+
+    >>> from bnexp.nn import Normal, stack
+    >>> layer = Dense(3, Normal(0.1))
+    >>> networks = [layer.init(np.random.default_rng(seed), (5,))[1] for seed in (0, 1)]
+    >>> (parameters,) = stack([[network] for network in networks], "float32")
+    >>> y, cache, _ = layer.forward(parameters, {}, np.ones((1, 4, 5), "float32"), train=True)
+    >>> parameters["W"].shape, y.shape, y.dtype.name
+    ((2, 5, 3), (2, 4, 3), 'float32')
+    """
 
     features: int
     initialiser: Initialiser

@@ -1,4 +1,4 @@
-"""Dropout."""
+"""Dropout, its masks a function of a key and the step."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ class Dropout:
     The masks are a function of the state: a key for each network, uint64 (K, 1), which whoever
     starts the training sets, and the number of steps made. So a step is repeated exactly from a
     saved state, and no network's mask depends on its neighbours.
+
+    x is (K, N, H) or (K, N, H, W, C), K being the number of keys, or 1.
+
+    >>> layer = Dropout(0.5)
+    >>> state = {"key": np.array([[7], [8]], np.uint64), "steps": np.zeros((2, 1), np.uint64)}
+    >>> y, _, after = layer.forward({}, state, np.ones((2, 100, 10)), train=True)
+    >>> sorted(set(y.ravel().tolist())), after["steps"].ravel().tolist()
+    ([0.0, 2.0], [1, 1])
     """
 
     ratio: float

@@ -23,7 +23,16 @@ def batchnorm_forward(
     x: Array, gamma: Array, beta: Array, bn_param: Settings
 ) -> tuple[Array, Cache]:
     """Batch norm of x (N, D). `bn_param`: mode (train or test), eps, momentum (the fraction kept),
-    running_mean and running_var, which are written back. ValueError on any other mode."""
+    running_mean and running_var, which are written back. ValueError on any other mode.
+
+    >>> x, settings = np.array([[1.0], [3.0]]), {"mode": "train"}
+    >>> out, cache = batchnorm_forward(x, np.ones(1), np.zeros(1), settings)
+    >>> out.round(4).tolist(), settings["running_mean"].round(4).tolist()
+    ([[-1.0], [1.0]], [0.2])
+    >>> dx, dgamma, dbeta = batchnorm_backward(np.array([[1.0], [2.0]]), cache)
+    >>> dgamma.round(4).tolist(), dbeta.tolist()
+    ([1.0], [3.0])
+    """
     mode = bn_param["mode"]
     if mode not in ("train", "test"):
         raise ValueError(f'Invalid forward batchnorm mode "{mode}"')
@@ -57,7 +66,9 @@ def layernorm_forward(
     return _sample_forward(LayerNorm(eps=ln_param.get("eps", 1e-5)), x, gamma, beta)
 
 
-layernorm_backward = batchnorm_backward
+def layernorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
+    """dx (N, D), dgamma and dbeta of `layernorm_forward`."""
+    return batchnorm_backward(dout, cache)
 
 
 def spatial_batchnorm_forward(
@@ -79,7 +90,10 @@ def spatial_batchnorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array,
 def spatial_groupnorm_forward(
     x: Array, gamma: Array, beta: Array, G: int, gn_param: Settings
 ) -> tuple[Array, Cache]:
-    """Group norm of images (N, C, H, W) in G groups of channels. `gn_param`: eps."""
+    """Group norm of images (N, C, H, W) in G groups of channels. `gn_param`: eps.
+
+    ValueError where the channels do not split into G equal groups.
+    """
     layer = GroupNorm(eps=gn_param.get("eps", 1e-5), groups=G)
     layer.check((x.shape[2], x.shape[3], x.shape[1]))
     out, cache = _sample_forward(layer, x.transpose(0, 2, 3, 1), gamma, beta)

@@ -22,13 +22,21 @@ class Generator(Protocol):
 
 
 class Initialiser(Protocol):
-    """Draws one weight array in float64. Fans count the connections into and out of a unit."""
+    """Draws one weight array (fan_in, units) in float64.
+
+    Fans count the connections into and out of a unit.
+    """
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array: ...
 
 
 class Layer(Protocol):
-    """The protocol that the package's page states, for one network or a stack of them."""
+    """The protocol that the package's docstring states, for one network or a stack of them.
+
+    `init` makes one network's arrays; from then on they have the axis K in front: x, y and dy are
+    (K, N, H) or (K, N, H, W, C), and `backward` gives each parameter's gradient in its own shape.
+    ValueError from `init` says that the layer does not fit what comes before it.
+    """
 
     def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]: ...
 
@@ -55,14 +63,22 @@ class Affine(Layer, Protocol):
 
 @runtime_checkable
 class Normaliser(Layer, Protocol):
-    """A layer that can be written, at evaluation, as y = scale * x + shift."""
+    """A layer that can be written, at evaluation, as y = scale * x + shift.
+
+    x is (K, N, H) or (K, N, H, W, C), scale and shift are rows (K, 1, H) or (K, 1, C); None where
+    they depend on x.
+    """
 
     def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None: ...
 
 
 class Optimiser(Protocol):
-    """An update rule. The learning rate comes as (K, 1, 1), one a network: networks that differ
-    in nothing else are trained as one stack."""
+    """An update rule. It writes into the parameters and returns the new state.
+
+    Parameters and gradients are (K, ...) of equal shapes; the gradients may be written over. The
+    learning rate comes as (K, 1, 1), one a network: networks that differ in nothing else are
+    trained as one stack.
+    """
 
     def init(self, parameters: Parameters) -> State: ...
 

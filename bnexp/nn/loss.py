@@ -1,4 +1,4 @@
-"""The loss."""
+"""The loss: softmax and cross-entropy in one, and its gradient."""
 
 from __future__ import annotations
 
@@ -15,7 +15,15 @@ Labels = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class SoftmaxCrossEntropy:
-    """-log softmax(logits)[label] in nats, by log-sum-exp. Logits (K, N, C), labels (K or 1, N)."""
+    """-log softmax(logits)[label] in nats, by log-sum-exp. Logits (K, N, C), labels (K or 1, N).
+
+    >>> loss = SoftmaxCrossEntropy()
+    >>> losses, probabilities = loss.per_sample(np.zeros((1, 2, 10)), np.array([[3, 4]]))
+    >>> losses.round(4).tolist()  # ln 10
+    [[2.3026, 2.3026]]
+    >>> loss.gradient(probabilities, np.array([[3, 4]]))[0, 0, 2:5].round(2).tolist()
+    [0.05, -0.45, 0.05]
+    """
 
     def per_sample(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
         """Every sample's loss, (K, N), and the probabilities, (K, N, C)."""

@@ -1,4 +1,4 @@
-"""Layers in a row, and the networks built from them."""
+"""A network: layers one after another, forward, backward, evaluated, calibrated, folded."""
 
 from __future__ import annotations
 
@@ -27,14 +27,32 @@ from bnexp.nn.layer import (
 
 @dataclass(frozen=True)
 class Network:
-    """Layers applied one after another; parameters and states are tuples, one entry a layer."""
+    """Layers applied one after another; parameters and states are tuples, one entry a layer.
+
+    x is (K, N, D) or (K, N, H, W, C), K = 1 where all networks see the same; logits are (K, N, C).
+
+    >>> from bnexp.nn import BatchNorm, He, Relu, SoftmaxCrossEntropy
+    >>> network = mlp([20, 10], Relu(), BatchNorm(), [He(), He()])
+    >>> made = [network.init(np.random.default_rng(seed), (784,)) for seed in (0, 1, 2)]
+    >>> parameters, state = (stack(part, "float32") for part in zip(*made))
+    >>> x, labels = np.ones((1, 50, 784), "float32"), np.zeros((1, 50), int)
+    >>> logits, caches, state = network.forward(parameters, state, x, train=True)
+    >>> losses, probabilities = SoftmaxCrossEntropy().per_sample(logits, labels)
+    >>> gradient = SoftmaxCrossEntropy().gradient(probabilities, labels)
+    >>> gradients = network.backward(parameters, caches, gradient)
+    >>> logits.shape, gradients[0]["W"].shape, list(gradients[1])
+    ((3, 50, 10), (3, 784, 20), ['gamma', 'beta'])
+    """
 
     layers: tuple[Layer, ...]
 
     def init(
         self, generator: Generator, shape: Shape
     ) -> tuple[tuple[Parameters, ...], tuple[State, ...]]:
-        """One network's initial parameters and state, float64, without the stack axis."""
+        """One network's initial parameters and state, float64, without the stack axis.
+
+        `shape` is one sample's. ValueError where a layer does not fit what comes before it.
+        """
         made = []
         for layer in self.layers:
             shape, parameters, state = layer.init(generator, shape)
@@ -154,7 +172,10 @@ def block(
     norm_after_activation: bool = False,
     dropout: Layer | None = None,
 ) -> list[Layer]:
-    """What follows a dense layer or a convolution."""
+    """What follows a dense layer or a convolution: norm, activation, dropout; those given.
+
+    The order of Ioffe & Szegedy (section 3.2), or the norm behind the activation.
+    """
     pair = [activation, normaliser] if norm_after_activation else [normaliser, activation]
     return [layer for layer in (*pair, dropout) if layer is not None]
 
@@ -162,7 +183,15 @@ def block(
 def stack(
     networks: Sequence[Sequence[Mapping[str, Array]]], dtype: DTypeLike
 ) -> tuple[dict[str, Array], ...]:
-    """Parameters (or states) of K networks side by side: K x (D, H) -> (K, D, H) in `dtype`."""
+    """Parameters (or states) of K networks side by side: K x (D, H) -> (K, D, H) in `dtype`.
+
+    Each network's are a sequence with one mapping a layer, as `Network.init` returns them.
+
+    >>> networks = [[{"W": np.ones((5, 3))}], [{"W": np.zeros((5, 3))}]]
+    >>> (layer,) = stack(networks, "float32")
+    >>> layer["W"].shape, layer["W"].dtype.name
+    ((2, 5, 3), 'float32')
+    """
     return tuple(
         {name: _cast(np.stack([net[i][name] for net in networks]), dtype) for name in first}
         for i, first in enumerate(networks[0])

@@ -1,4 +1,4 @@
-"""The table of normalisers."""
+"""The table of normalisers: what `norm: {kind: ...}` may name."""
 
 from bnexp.nn.batchnorm import BatchNorm
 from bnexp.nn.centring import Centre

@@ -1,6 +1,16 @@
 """Update rules. They write into the parameters: the one place where arrays are changed in place.
 
 A rule gives, from a gradient g, its state and the learning rate, the step that w is moved by.
+Parameters and gradients are (K, ...) of equal shapes; the gradients are used up. The learning rate
+is an array (K, 1, 1); the option `lr` is where the configuration has it from.
+
+>>> w, g = {"W": np.ones((1, 1, 1))}, {"W": np.full((1, 1, 1), 2.0)}
+>>> rule = Momentum(momentum=0.5)
+>>> state = rule.init(w)
+>>> for step in range(2):
+...     state = rule.update(w, {"W": g["W"].copy()}, state, np.full((1, 1, 1), 0.1))
+>>> round(w["W"].item(), 4)  # 1 - 0.2, then 0.5 * 0.2 + 0.2 less
+0.5
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pooling, and images as rows."""
+"""Pooling: the largest or the mean of each window; and images as rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from bnexp.nn.windows import Window
 
 @dataclass(frozen=True)
 class Pool:
-    """What poolings share: a window, and no parameters."""
+    """What poolings share: a window, and no parameters; (K, N, H, W, C) -> (K, N, OH, OW, C).
+
+    `init` takes (H, W, C), ValueError where the window does not fit or lies in the padding alone.
+    """
 
     size: int = 2
     stride: int = 2
@@ -35,7 +38,12 @@ class Pool:
 
 @dataclass(frozen=True)
 class MaxPool(Pool):
-    """The largest of each window. Of equal ones the first, row by row, gets the gradient."""
+    """The largest of each window. Of equal ones the first, row by row, gets the gradient.
+
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4, 1)
+    >>> MaxPool(2).forward({}, {}, x, train=True)[0][0, 0, :, :, 0].tolist()
+    [[5.0, 7.0], [13.0, 15.0]]
+    """
 
     def forward(
         self, parameters: Parameters, state: State, x: Array, train: bool
@@ -67,7 +75,12 @@ class MaxPool(Pool):
 
 @dataclass(frozen=True)
 class AveragePool(Pool):
-    """The mean of each window, the frame's zeros included."""
+    """The mean of each window, the frame's zeros included.
+
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4, 1)
+    >>> AveragePool(2).forward({}, {}, x, train=True)[0][0, 0, :, :, 0].tolist()
+    [[2.5, 4.5], [10.5, 12.5]]
+    """
 
     def forward(
         self, parameters: Parameters, state: State, x: Array, train: bool

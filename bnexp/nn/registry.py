@@ -23,6 +23,13 @@ class Registry(Mapping[str, type]):
 
     `noun` is what one entry is called in messages; installed packages add entries of their own
     through the entry-point group `bnexp.<noun>`.
+
+    >>> from bnexp.nn import NORMALISERS
+    >>> NORMALISERS["layer"](eps=1e-3)
+    LayerNorm(eps=0.001, affine=True)
+    >>> NORMALISERS.register("layer")
+    Traceback (most recent call last):
+    ValueError: normaliser 'layer' is built in; choose another name
     """
 
     def __init__(self, noun: str, classes: dict[str, type]) -> None:
@@ -32,7 +39,10 @@ class Registry(Mapping[str, type]):
         self._discovered = False
 
     def register(self, name: str) -> Callable[[Class], Class]:
-        """Class decorator: make a frozen dataclass available as `kind: name`."""
+        """Class decorator: make a frozen dataclass available as `kind: name`.
+
+        ValueError where a built-in class has the name.
+        """
         if name in self.builtin or name == "none":
             raise ValueError(f"{self.noun} {name!r} is built in; choose another name")
 

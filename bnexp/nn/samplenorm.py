@@ -28,7 +28,11 @@ class Cache(NamedTuple):
 
 @dataclass(frozen=True)
 class SampleNorm:
-    """What these normalisers share; each says how a sample is split and what gamma is one of."""
+    """What these normalisers share; each says how a sample is split and what gamma is one of.
+
+    x, y and dy are (K, N, H) or (K, N, H, W, C); gamma and beta are rows (K, 1, number of gammas).
+    `init` raises ValueError for samples that cannot be split so.
+    """
 
     eps: float = knob(1e-5, doc="what keeps the division finite", ge=0)
     affine: bool = knob(True, doc="scale by gamma and shift by beta, both trained")
@@ -103,7 +107,13 @@ class SampleNorm:
 
 @dataclass(frozen=True)
 class LayerNorm(SampleNorm):
-    """Over all numbers of a sample, a gamma for each. Ba et al. 2016."""
+    """Over all numbers of a sample, a gamma for each. Ba et al. 2016.
+
+    >>> layer, x = LayerNorm(eps=0), np.array([[[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]])
+    >>> _, parameters, state = layer.init(np.random.default_rng(0), (3,))
+    >>> layer.forward(parameters, state, x, train=True)[0].round(3).tolist()
+    [[[-1.225, 0.0, 1.225], [-1.225, 0.0, 1.225]]]
+    """
 
 
 @dataclass(frozen=True)

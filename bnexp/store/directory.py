@@ -1,4 +1,4 @@
-"""One experiment's run directory."""
+"""One run directory: what is read from it and written into it, and its lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables as CSV text."""
+"""Tables as CSV text whose numbers read back as the same bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images as the networks see them."""
+"""Images as numbers: bytes to pixels in [0, 1], all at once or batch by batch."""
 
 from __future__ import annotations
 

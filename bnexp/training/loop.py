@@ -1,4 +1,4 @@
-"""The training loop."""
+"""The training loop: a stack from step to step, scored and probed at its points."""
 
 from __future__ import annotations
 

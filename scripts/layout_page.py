@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Write the layout and the direction of imports in docs/contributing.md from the code.
+
+scripts/layout_page.py            rewrite them
+scripts/layout_page.py --check    status 1 where they are not what the modules say
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from regions import ROOT, main, rewritten
+
+PAGE, PACKAGE, ORDER = ROOT / "docs" / "contributing.md", ROOT / "bnexp", "tests/test_imports.py"
+
+
+def order() -> Sequence[Sequence[str]]:
+    """The list of the test that checks it."""
+    for node in ast.parse((ROOT / ORDER).read_text()).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ORDER":
+            found: Sequence[Sequence[str]] = ast.literal_eval(node.value)
+            return found
+    sys.exit(f"{ORDER}: ORDER is not there")
+
+
+def says(path: Path) -> str:
+    """The first paragraph of a module's docstring, on one line."""
+    text = ast.get_docstring(ast.parse(path.read_text())) or sys.exit(f"{path}: no docstring")
+    return " ".join(text.split("\n\n")[0].split()).rstrip(":")
+
+
+def imports() -> str:
+    return "\n".join(["```text", *("  ".join(names) for names in order()), "```"])
+
+
+def layout() -> str:
+    """Each package with its modules, to be unfolded, in the order of imports; files at the end."""
+    names = [name for level in order() for name in level]
+    folders = [PACKAGE / name for name in names if (PACKAGE / name).is_dir()]
+    files = [PACKAGE / f"{name}.py" for name in names if not (PACKAGE / name).is_dir()]
+    parts = [_package(folder) for folder in folders]
+    beside = "<b>bnexp</b>: what stands beside the packages, and puts them together"
+    return "\n\n".join([*parts, _folded(beside, files)])
+
+
+def _package(folder: Path) -> str:
+    modules = sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
+    head = f"<b>bnexp/{folder.name}</b>: {says(folder / '__init__.py').replace('`', '')}"
+    return _folded(head, modules)
+
+
+def _folded(head: str, modules: Sequence[Path]) -> str:
+    lines = "\n".join(map(_line, modules))
+    return f"<details><summary>{head}</summary>\n\n{lines}\n\n</details>"
+
+
+def _line(path: Path) -> str:
+    return f"- `{path.name}`: {says(path)}"
+
+
+def written() -> dict[Path, str]:
+    """The page as it should be."""
+    regions = {"imports": imports(), "layout": layout()}
+    return {PAGE: rewritten(PAGE.read_text(), "layout_page.py", regions)}
+
+
+if __name__ == "__main__":
+    main(written(), "layout_page.py", sys.argv[1:])

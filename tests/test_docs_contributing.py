@@ -1,0 +1,58 @@
+"""docs/contributing.md: its lists are the code's, and what it sends a newcomer to is there."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "contributing.md").read_text()
+ADDITIONS = re.findall(
+    r"^\| (an? .+?|another .+?) \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE
+)
+
+
+def test_the_lists_are_what_the_modules_say(script):
+    for path, text in script("layout_page").written().items():
+        assert path.read_text() == text, f"{path.name}: run scripts/layout_page.py"
+
+
+def test_every_module_says_what_it_is_for(script):
+    """A sentence that is more than the module's name."""
+    for path in (ROOT / "bnexp").rglob("*.py"):
+        said = script("layout_page").says(path)
+        assert path.name == "__main__.py" or len(said) > 20, path
+
+
+@pytest.mark.parametrize(("what", "how", "where", "table"), ADDITIONS, ids=lambda text: text[:24])
+def test_a_place_to_add_to_is_there(what, how, where, table):
+    """Every path exists, and every name of a table is in the file that is named after it."""
+    for path in re.findall(r"`((?:bnexp|configs)/[\w/.]*)`", f"{how} {where} {table}"):
+        assert (ROOT / path).exists(), path
+    for names, path in re.findall(r"(`.+?) (?:in|of),? `(bnexp/[\w/]+\.py)`", table):
+        text = (ROOT / path).read_text()
+        for name in re.findall(r"`([\w.]+)`", names):
+            if "/" not in name and name != "cli.add_command":
+                assert re.search(rf"\b{name}\b", text), (name, path)
+
+
+def test_there_are_sixteen_kinds_of_addition():
+    assert len(ADDITIONS) == 16
+
+
+def test_its_markers_are_pytests():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    rows = re.findall(r"^\| `(\w+)` \| .+? \| (.+?) \|", PAGE, re.MULTILINE)
+    assert [marker for marker, _ in rows] == [text.split(":")[0] for text in settings["markers"]]
+    left_out = re.findall(r"not (\w+)", settings["addopts"])
+    assert [marker for marker, bare in rows if bare == "left out"] == left_out
+
+
+def test_its_scripts_are_there_and_can_be_run():
+    named = set(re.findall(r"scripts/(\w+\.(?:py|sh))", PAGE))
+    assert {"test.sh", "reproduce_all.py", "gallery.py", "numerics_page.py"} <= named
+    for name in named:
+        assert (ROOT / "scripts" / name).stat().st_mode & 0o100, name
