@@ -86,7 +86,7 @@ def test_every_initialiser_of_the_package_is_tested():
         (Uniform(0.3), lambda fan_in, fan_out: 0.3),
         (Truncated(0.05), lambda fan_in, fan_out: 2 * 0.05 / 0.87962566),
     ],
-    ids=repr,
+    ids=lambda value: None if callable(value) else repr(value),
 )
 @FANS
 def test_bounded_weights_reach_their_bounds(initialiser, limit, fans):

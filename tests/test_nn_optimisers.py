@@ -114,7 +114,9 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize(("optimiser", "loop"), RULES, ids=repr)
+@pytest.mark.parametrize(
+    ("optimiser", "loop"), RULES, ids=lambda value: None if callable(value) else repr(value)
+)
 def test_ten_steps_number_by_number(optimiser, loop):
     """Gradients of very different sizes, so that eps matters for some of them."""
     start, gradients = drawn(3, 2, 4), drawn(STEPS, 3, 2, 4, seed=1)
@@ -170,7 +172,9 @@ def test_a_parameter_that_has_no_gradient_stays():
         assert np.abs(made[[0, 2]] - start[[0, 2]]).min() > 1e-4
 
 
-@pytest.mark.parametrize(("optimiser", "loop"), RULES, ids=repr)
+@pytest.mark.parametrize(
+    ("optimiser", "loop"), RULES, ids=lambda value: None if callable(value) else repr(value)
+)
 def test_several_parameters_have_a_state_each(optimiser, loop):
     """Updated together they move as each alone."""
     starts = {"W": drawn(3, 2, 4), "b": drawn(3, 1, 4, seed=1)}

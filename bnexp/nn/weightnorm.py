@@ -14,8 +14,8 @@ import numpy as np
 
 from bnexp.nn.conv import Conv
 from bnexp.nn.dense import Dense, column_sums
-from bnexp.nn.initialisers import rounding
 from bnexp.nn.layer import Array, Generator, Parameters, Shape, State
+from bnexp.nn.orthogonal import rounding
 from bnexp.nn.registry import knob
 
 
