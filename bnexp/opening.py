@@ -1,30 +1,57 @@
-"""A run directory as it stands: its own config, its plan, and what has been trained."""
+"""A run directory as it stands: its own config, its plan, and the results that it has."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bnexp.config import Config, load_config
-from bnexp.errors import BnexpError, ConfigError
+from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.plan import Plan, make_plan
 from bnexp.store import RunDirectory
 from bnexp.store.directory import Found
 from bnexp.tables import Results, results
+from bnexp.tables.filling import filled
+
+# Reasons for which the tables answer for a cell; any other is a file that is not what it should be.
+ABSENT = ("not trained yet", "of format")
 
 
 @dataclass(frozen=True)
 class Opened:
-    """What `opened` found; `tables` are of the finished networks."""
+    """What `opened` found.
+
+    found: what the cells' files say. tables: of the networks with such a file, and of those that
+    the directory's CSV files answer for, as a reference's. unread: CSV files that would say more
+    and are not there. renamed: whether the CSV files' cells are not those of the config.yaml, as
+    after a change of bnexp or of the config.
+    """
 
     config: Config
     plan: Plan
     found: Found
     tables: Results
+    unread: tuple[str, ...] = ()
+    renamed: bool = False
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """The cells that are in no table, and why."""
+        there = set(self.tables.summary["cell"].tolist())
+        return {cell: why for cell, why in self.found.missing.items() if cell not in there}
+
+    @property
+    def damaged(self) -> Mapping[str, str]:
+        """The cells whose file is not what it should be, and what is wrong with it."""
+        return {cell: why for cell, why in self.found.missing.items() if not why.startswith(ABSENT)}
 
 
 def opened(directory: Path) -> Opened:
-    """Read a run directory; trains and writes nothing. ConfigError where it is none."""
+    """Read a run directory, or a reference without cells; trains and writes nothing.
+
+    ConfigError where it is none, StoreError where a table that is needed is damaged.
+    """
     path = directory / "config.yaml"
     if not path.is_file():
         raise ConfigError(
@@ -33,12 +60,32 @@ def opened(directory: Path) -> Opened:
     config = load_config(path)
     plan = make_plan(config)
     found = RunDirectory(directory).find(plan.cells, None)
-    return Opened(config, plan, found, results(config.experiment, plan, found.records))
+    made = Opened(config, plan, found, results(config.experiment, plan, found.records))
+    wanted = [cell for cell in made.found.missing if cell not in made.damaged]
+    if not wanted:
+        return made
+    more = filled(made.tables, plan, wanted, directory)
+    expected = ("summary.csv", *(() if config.experiment.probes is None else ("probes.csv",)))
+    unread = tuple(name for name in expected if name in more.absent)
+    return replace(made, tables=more.tables, unread=unread, renamed=more.renamed)
 
 
 def finished(directory: Path) -> Opened:
-    """As `opened`; BnexpError where no network is finished."""
+    """As `opened`; BnexpError where no network is finished or the tables are not the config's."""
     made = opened(directory)
-    if not made.found.records:
-        raise BnexpError(f"{directory}: no finished network, expected some; run the experiment")
+    if made.renamed:
+        raise StoreError(
+            f"{directory}: metrics.csv is of other cells than config.yaml's: made by another "
+            "bnexp, or of another config; run the experiment again"
+        )
+    if made.unread:
+        raise StoreError(
+            f"{directory}: no {' and no '.join(made.unread)}, expected with the metrics.csv of a "
+            "run without cells; run the experiment again"
+        )
+    if not len(made.tables.summary["cell"]):
+        lost = f", {len(made.damaged)} files in cells/ are damaged" if made.damaged else ""
+        raise BnexpError(
+            f"{directory}: no finished network, expected some{lost}; run the experiment"
+        )
     return made

@@ -45,9 +45,9 @@ def read_run(directory: Path) -> report.Run:
         tables=made.tables,
         verdicts=judge(made.config.experiment.claims, planned(made.plan), made.tables),
         missing=[
-            report.Missing(cell.point, cell.seed, made.found.missing[cell.id])
+            report.Missing(cell.point, cell.seed, made.missing[cell.id])
             for cell in made.plan.cells
-            if cell.id in made.found.missing
+            if cell.id in made.missing
         ],
         manifest=read_manifest(directory / "manifest.json") or {},
         parent=parent,

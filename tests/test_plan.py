@@ -270,6 +270,8 @@ def test_labels_are_short_and_tell_values_apart():
     )
     assert labels([[100], [50, 50]]) == ("[100]", "[50, 50]")
     assert labels([0.1, 1]) == (0.1, 1)
+    small = labels([{"kind": "batch", "eps": 1e-5}, {"kind": "batch", "eps": 0}])
+    assert small == ("batch eps=1e-05", "batch eps=0")
 
 
 def test_ids_stand_for_what_numbers_depend_on_and_nothing_else(small):

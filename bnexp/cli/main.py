@@ -81,8 +81,8 @@ def plot(directory: Path) -> None:
     """
     from bnexp import drawing
 
-    for path in drawing.replot(directory):
-        click.echo(str(path))
+    drawn = drawing.replot(directory)
+    click.echo("\n".join(map(str, drawn)) or f"{directory}: nothing to draw")
 
 
 @cli.command()

@@ -144,5 +144,5 @@ def _long(value: Any, others: Sequence[Any]) -> Label:
         return _short(value)
     mappings = [other for other in others if isinstance(other, Mapping)]
     apart = {k: v for k, v in value.items() if any(k not in o or o[k] != v for o in mappings)}
-    text = " ".join(f"{k}={flow(v)}" for k, v in apart.items())
+    text = " ".join(f"{k}={v if isinstance(v, float) else flow(v)}" for k, v in apart.items())
     return f"{_short(value)} {text}".strip()

@@ -69,10 +69,11 @@ def _summary_names() -> list[str]:
 
 
 def _columns(names: Sequence[str], rows: Sequence[Row]) -> Table:
-    return {name: _column(name, [row.get(name) for row in rows]) for name in names}
+    return {name: column(name, [row.get(name) for row in rows]) for name in names}
 
 
-def _column(name: str, values: list[Any]) -> np.ndarray[Any, Any]:
+def column(name: str, values: list[Any]) -> np.ndarray[Any, Any]:
+    """The values as the array that a table's column of that name is."""
     if name in ("seed", "epoch", "step", "diverged_at_step"):
         return np.array(values, dtype=np.int64)
     if name == "seconds" or name.endswith(METRICS):

@@ -1,0 +1,148 @@
+"""Run directories without cells: tables in their place, and what stays refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from comparison_cases import change, contents, reference
+from report_cases import PLAIN, SMALL, made
+
+import bnexp
+from bnexp import report
+from bnexp.claiming import judge_again
+from bnexp.claims import claims_text, judge, planned
+from bnexp.cli.main import cli
+from bnexp.errors import BnexpError, StoreError
+from bnexp.opening import finished, opened
+from bnexp.reporting import read_run
+from bnexp.tables import csv_text
+
+REFERENCES = sorted(
+    path.parent for path in Path(__file__).parents[1].glob("results/reference/*/config.yaml")
+)
+TABLES = ("metrics", "summary", "probes")
+PROBED = PLAIN.replace("claims:", "probes: {at: [0], read: [{kind: layers}]}\nclaims:")
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return shutil.copytree(made(PLAIN), tmp_path / "copy")
+
+
+def call(*words):
+    result = CliRunner().invoke(cli, [str(word) for word in words])
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("folder", REFERENCES, ids=lambda folder: folder.name)
+def test_a_reference_is_read_and_judged_to_the_very_bytes_that_it_has(folder):
+    found = finished(folder)
+    for name in TABLES:
+        path = folder / f"{name}.csv"
+        text = csv_text(getattr(found.tables, name))
+        assert text == path.read_text() if path.exists() else text.count("\n") == 1
+    verdicts = judge(found.config.experiment.claims, planned(found.plan), found.tables)
+    path = folder / "claims.json"
+    assert (claims_text(verdicts) if verdicts else "") == (path.read_text() if verdicts else "")
+    assert path.exists() == bool(verdicts)
+    assert (found.missing, found.unread, found.renamed) == ({}, (), False)
+
+
+@pytest.mark.parametrize("text", [SMALL, PROBED])
+def test_tables_stand_for_cells_in_all_that_reads_them(text, tmp_path):
+    made_by_run = made(text)
+    without = reference(made_by_run, tmp_path / "reference")
+    a, b = finished(made_by_run).tables, finished(without).tables
+    for name in TABLES:
+        first, second = getattr(a, name), getattr(b, name)
+        assert list(first) == list(second)
+        for column in first:
+            assert first[column].dtype == second[column].dtype
+            np.testing.assert_array_equal(first[column], second[column])
+    assert report.page(read_run(without)) == report.page(read_run(made_by_run))
+
+
+def test_drawing_and_judging_again_leave_a_reference_as_it_was(tmp_path):
+    folder = reference(made(SMALL), tmp_path / "reference")
+    for path in folder.glob("figures/*.svg"):
+        path.unlink()
+    before = {name: content for name, (content, _) in contents(folder).items()}
+    status, drawn, _ = call("plot", folder)
+    assert status == 0
+    assert len(drawn.splitlines()) == 4
+    assert [verdict.verdict for verdict in judge_again(folder)] == ["refuted"]
+    after = {name: content for name, (content, _) in contents(folder).items()}
+    assert before == {name: after[name] for name in before}
+    svgs = {f"figures/{Path(line).name}" for line in drawn.splitlines() if line.endswith("svg")}
+    assert set(after) - set(before) - {".lock"} == svgs
+
+
+def test_a_damaged_cell_is_not_replaced_by_its_rows(copy):
+    cell = sorted((copy / "cells").iterdir())[0]
+    cell.write_bytes(b"nonsense")
+    found = finished(copy)
+    assert found.missing == {cell.stem: "damaged"}
+    assert len(found.tables.summary["cell"]) == 11
+    for path in (copy / "cells").iterdir():
+        path.write_bytes(b"nonsense")
+    for command in ("plot", "claims", "report"):
+        status, _, error = call(command, copy)
+        assert status == 1
+        assert "no finished network, expected some, 12 files in cells/ are damaged" in error
+
+
+def test_a_cells_own_numbers_come_before_its_row(copy):
+    change(copy, 3, train_loss=lambda values: (*values[:2], 0.25))
+    (copy / "cells" / f"{opened(copy).plan.cells[5].id}.json").unlink()
+    found = finished(copy)
+    assert found.missing == {}
+    assert found.tables.summary["final_train_loss"][3] == 0.25
+    assert found.tables.summary["cell"].tolist() == [cell.id for cell in found.plan.cells]
+    whole = finished(made(PLAIN)).tables.metrics
+    rows = found.tables.metrics["cell"] == found.plan.cells[5].id
+    for name, column in found.tables.metrics.items():
+        np.testing.assert_array_equal(column[rows], whole[name][rows])
+
+
+def test_tables_of_another_config_are_refused(copy):
+    shutil.rmtree(copy / "cells")
+    config = copy / "config.yaml"
+    config.write_text(config.read_text().replace("lr: 0.1", "lr: 0.2"))
+    status, _, error = call("report", copy)
+    assert status == 4
+    assert "metrics.csv is of other cells than config.yaml's" in error
+    with pytest.raises(StoreError, match="run the experiment again"):
+        finished(copy)
+
+
+def test_rows_of_an_earlier_config_do_not_fill_an_interrupted_run(copy):
+    config, cells = copy / "config.yaml", opened(copy).plan.cells
+    text = config.read_text()
+    bnexp.run(bnexp.load_config(config, {"train.epochs": 2}), copy)
+    config.write_text(text)
+    paths = [copy / "cells" / f"{cell.id}.json" for cell in cells]
+    paths[0].unlink()
+    assert finished(copy).missing == {cells[0].id: "not trained yet"}
+    for path in paths[1:]:
+        path.unlink()
+    with pytest.raises(StoreError, match="of other cells"):
+        finished(copy)
+
+
+@pytest.mark.parametrize("name", ["summary.csv", "probes.csv"])
+def test_a_table_that_is_not_there_is_named(name, tmp_path):
+    folder = reference(made(PROBED), tmp_path / "reference")
+    (folder / name).unlink()
+    with pytest.raises(StoreError, match=f"no {name}, expected with the metrics.csv"):
+        finished(folder)
+
+
+def test_without_cells_and_tables_nothing_is_finished(tmp_path):
+    folder = reference(made(PLAIN), tmp_path / "reference")
+    (folder / "metrics.csv").unlink()
+    with pytest.raises(BnexpError, match="no finished network, expected some; run the experiment"):
+        finished(folder)
