@@ -8,7 +8,6 @@ from bnexp import report
 from bnexp.claims import judge, planned
 from bnexp.comparison.manifests import read_manifest
 from bnexp.config import Config, load_config, shipped
-from bnexp.config.yaml_text import read_file
 from bnexp.files import write_whole
 from bnexp.opening import finished
 from bnexp.store import RunDirectory
@@ -39,7 +38,8 @@ def _written(store: RunDirectory, name: str, text: str, out: Path | None) -> Pat
 def read_run(directory: Path) -> report.Run:
     """What a page says of a run directory; trains and writes nothing."""
     made = finished(directory)
-    parent, own = _family(made.config.name)
+    manifest = read_manifest(directory / "manifest.json") or {}
+    own = _shipped(made.config.name)
     return report.Run(
         config=made.config,
         tables=made.tables,
@@ -49,18 +49,12 @@ def read_run(directory: Path) -> report.Run:
             for cell in made.plan.cells
             if cell.id in made.missing
         ],
-        manifest=read_manifest(directory / "manifest.json") or {},
-        parent=parent,
+        manifest=manifest,
+        parent=_shipped(manifest.get("extends", own.document.extends if own else "")),
         shipped=own,
     )
 
 
-def _family(name: str) -> tuple[Config | None, Config | None]:
-    """The shipped experiment that the one of this name extends, and that one itself."""
-    if name not in shipped.names():
-        return None, None
-    own = shipped.find(name)
-    base = read_file(own).value.get("extends")
-    beside = own.parent / base if isinstance(base, str) else None
-    parent = beside if beside and beside.is_file() else base
-    return load_config(parent) if parent else None, load_config(own)
+def _shipped(name: object) -> Config | None:
+    """The shipped experiment of that name, None if there is none."""
+    return load_config(str(name)) if name in shipped.names() else None

@@ -205,7 +205,15 @@ def _write(
         name: {"sha256": images.sha256, "origin": images.origin.partition(" from ")[0].rstrip(",")}
         for name, images in prepared.data.items()
     }
-    facts = {"name": result.config.name, "command": manifest.command(), **run_facts, "data": data}
+    extends = result.config.document.extends
+    facts = {
+        "name": result.config.name,
+        **({"extends": extends} if extends else {}),
+        "command": manifest.command(),
+        **run_facts,
+        "data": data,
+        **({"failed": dict(result.failed)} if result.failed else {}),
+    }
     directory.check_there()
     tables = [
         directory.write("metrics.csv", csv_text(result.results.metrics)),

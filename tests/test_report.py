@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from dataclasses import replace
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from figure_results import NORMS, results
-from report_cases import LEAST, PLAIN, SMALL, STRUCTURES, Page, made, run, whole
+from report_cases import HOSTILE, LEAST, PLAIN, QUOTED, SMALL, STRUCTURES, Page, made, run, whole
 
 import bnexp
 from bnexp import report
 from bnexp.cli.main import cli
+from bnexp.execution.task import train_task
 from bnexp.reporting import read_run, write_report
 from bnexp.tables import METRICS
 from bnexp.tables.results import Axis
@@ -109,12 +111,57 @@ def test_missing_networks_are_named_and_listed(tmp_path):
     first.unlink()
     second.write_bytes(b"nonsense")
     page = Page(report.page(read_run(tmp_path / "run")))
-    assert "2 networks failed or missing" in page.text("summary")
+    assert "2 networks missing" in page.text("summary")
     lines = page.text("li")
     assert sum(line.endswith(": not trained yet") for line in lines) == 1
     assert sum(line.endswith(": damaged") for line in lines) == 1
     assert len(page.all("tr", **{"data-status": "missing"})) == 2
     assert len(page.rows) == 13
+
+
+def test_failed_networks_are_named_with_the_reason(tmp_path, monkeypatch):
+    def fails(task, on_step):
+        if task.cells[0].setting.model.norm is None:
+            raise MemoryError(f"out of {HOSTILE}")
+        return train_task(task, on_step)
+
+    text = PLAIN.replace(QUOTED, "words")
+    (tmp_path / "experiment.yaml").write_text(text)
+    with monkeypatch.context() as patch:
+        patch.setattr("bnexp.execution.driver.train_task", fails)
+        with pytest.raises(bnexp.NetworksFailed):
+            bnexp.run(str(tmp_path / "experiment.yaml"), tmp_path / "run")
+    page = Page(write_report(tmp_path / "run").read_text())
+    assert "6 networks failed: no result" in page.text("summary")
+    reason = f"failed: MemoryError: out of {HOSTILE}"
+    lines = [text for _, text in page.all("li")]
+    assert f"model.init.std = 0.2929, model.norm = none, seed 1: {reason}" in lines
+    head, *rows = page.rows
+    at = [name for name, _ in head].index("status")
+    assert [row[at][0] for row in rows].count(reason) == 6
+    assert len(page.all("tr", **{"data-status": "failed"})) == 6
+    for line in page.data["views"][0]["lines"]:
+        seeds = [page.data["points"][point]["seeds"] for point in line["points"]]
+        assert seeds == [[] if "without" in line["label"] else [0, 1]] * 3
+    (verdict,) = read_run(tmp_path / "run").verdicts
+    assert {point.missing for point in verdict.points} == {2}
+    bnexp.run(str(tmp_path / "experiment.yaml"), tmp_path / "run")
+    page = Page(write_report(tmp_path / "run").read_text())
+    assert not any("failed" in text for text in page.text("summary"))
+
+
+def test_a_run_of_which_all_failed_has_a_page(tmp_path, monkeypatch):
+    def fails(task, on_step):
+        raise OSError("no more files")
+
+    (tmp_path / "experiment.yaml").write_text(LEAST)
+    monkeypatch.setattr("bnexp.execution.driver.train_task", fails)
+    with pytest.raises(bnexp.NetworksFailed):
+        bnexp.run(str(tmp_path / "experiment.yaml"), tmp_path / "run")
+    page = Page(write_report(tmp_path / "run").read_text())
+    assert page.text("li") == ["the one point, seed 0: failed: OSError: no more files"]
+    result = CliRunner().invoke(cli, ["plot", str(tmp_path / "run")])
+    assert (result.exit_code, result.output) == (0, f"{tmp_path / 'run'}: nothing to draw\n")
 
 
 def test_one_network_without_sweep_claims_and_test_images():
@@ -145,7 +192,7 @@ def test_a_run_that_was_never_scored_has_a_page():
     page = Page(
         report.page(replace(run(PLAIN), tables=replace(tables, metrics=empty, summary=failed)))
     )
-    assert "2 networks failed or missing" in page.text("summary")
+    assert "2 networks failed: no result" in page.text("summary")
     assert "Explore" not in page.text("h2")
     assert len(page.rows) == 3
 
@@ -161,6 +208,39 @@ def test_the_setting_says_what_differs_from_the_parent():
     assert ["train.epochs", "20", "7"] in rows[3:]
     assert ["random.seeds", "[0]", "[0, 1, 2, 3, 4]"] in rows
     assert not any(row[0].startswith(("claims", "title")) for row in rows)
+
+
+def test_a_users_experiment_is_compared_with_the_shipped_one_that_it_extends(tmp_path):
+    (tmp_path / "own.yaml").write_text(
+        "name: own\nextends: quickstart\ndata: {name: synthetic, train: 100, test: 0}\n"
+        "model: {hidden: [5]}\nsweep: {model.init.std: [0.1]}\n"
+    )
+    (tmp_path / "further.yaml").write_text("name: further\nextends: own.yaml\nfigures: []\n")
+    config = bnexp.load_config(tmp_path / "further.yaml", {"train.epochs": 2})
+    bnexp.run(config, tmp_path / "run")
+    assert read_run(tmp_path / "run").parent == bnexp.load_config("quickstart")
+    page = Page(report.page(read_run(tmp_path / "run")))
+    assert "Differences from quickstart, which it extends" in page.text("h3")
+    rows = page.cells("setting")
+    assert rows[0] == ["key", "quickstart", "further"]
+    assert ["train.epochs", "20", "2"] in rows
+    assert ["model.hidden", "[100, 100, 100, 100, 100]", "[5]"] in rows
+    for strange in (3, ["quickstart"], "../quickstart", None):
+        change_manifest(tmp_path / "run", extends=strange)
+        assert read_run(tmp_path / "run").parent is None
+
+
+def change_manifest(directory, **entries):
+    path = directory / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
+
+
+@pytest.mark.parametrize("strange", [3, ["a"], {"a": [1]}, "none"])
+def test_a_strange_manifest_is_no_mistake_of_the_page(strange, tmp_path):
+    shutil.copytree(made(LEAST), tmp_path / "run")
+    change_manifest(tmp_path / "run", failed=strange, command=strange, environment=strange)
+    page = Page(report.page(read_run(tmp_path / "run")))
+    assert not any("failed" in text for text in page.text("summary"))
 
 
 def test_the_command_writes_the_page_and_says_where(tmp_path):

@@ -77,6 +77,13 @@ def data_of(manifest: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def failures(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The cells that failed when the run was made, and why."""
+    failed = manifest.get("failed")
+    entries = failed.items() if isinstance(failed, Mapping) else ()
+    return {str(cell): str(reason) for cell, reason in entries}
+
+
 def _flat(key: str, value: Any) -> Iterator[tuple[str, str]]:
     if key == "blas":
         yield key, _libraries(value)

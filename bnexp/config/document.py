@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -45,14 +46,15 @@ def _read(path: FilePath, children: tuple[FilePath, ...]) -> Document:
         raise ConfigError(f"{at}: extends: goes in a circle, expected another file, got {name!r}")
     if len(chain) >= MAX_EXTENDS:
         raise ConfigError(f"{at}: extends: too long a chain, expected at most {MAX_EXTENDS} files")
-    child = Document(without(document.value, "extends"), document.keys, document.values)
+    nearest = parent.stem if parent.resolve().parent == shipped.folder() else ""
+    child = Document(without(document.value, "extends"), document.keys, document.values, nearest)
     return merge(inherited(_read(parent, chain)), child)
 
 
 def inherited(parent: Document) -> Document:
     """What an experiment takes over from the one that it extends."""
     value = {key: inner for key, inner in parent.value.items() if key not in OWN}
-    return Document(value, parent.keys, parent.values)
+    return replace(parent, value=value)
 
 
 def _parent(name: str, path: FilePath, at: Position) -> FilePath:
@@ -92,7 +94,7 @@ def merge(base: Document, child: Document) -> Document:
             merged[key] = value if before is None else walk(before, value, inner)
         return {k: v for k, v in merged.items() if not (_is_axis((*path, k)) and v is None)}
 
-    return Document(walk(base.value, child.value, ()), keys, values)
+    return Document(walk(base.value, child.value, ()), keys, values, child.extends or base.extends)
 
 
 def opened(path: Path, value: Any) -> Any:

@@ -29,11 +29,15 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Document:
-    """A plain value, and where each of its keys and values stands; the root's path is ()."""
+    """A plain value, and where each of its keys and values stands; the root's path is ().
+
+    extends: the nearest shipped experiment that it is made from, empty where there is none.
+    """
 
     value: Any
     keys: Mapping[Path, Position]
     values: Mapping[Path, Position]
+    extends: str = ""
 
 
 def read_file(path: pathlib.Path) -> Document:

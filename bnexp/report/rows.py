@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bnexp.claims import PointVerdict, Verdict
+from bnexp.comparison.manifests import failures
 from bnexp.figures.labels import METRICS, value_text
 from bnexp.report.run import Run
 from bnexp.tables.results import Value
@@ -43,8 +44,9 @@ def networks(run: Run) -> Networks:
     summary = run.tables.summary
     keys = [axis.key for axis in run.tables.axes]
     names = [name for name in summary if name in (*keys, "seed") or _says_something(summary[name])]
-    columns = [summary[name].tolist() for name in names]
     states = summary["status"].tolist()
+    told = {**summary, "status": np.array(_told(run), object)}
+    columns = [told[name].tolist() for name in names]
     rows = [
         (state, tuple(_field(n, value, state) for n, value in zip(names, row, strict=True)))
         for state, row in zip(states, zip(*columns, strict=True), strict=True)
@@ -112,11 +114,25 @@ def _equations(values: Any) -> str:
     return text or "the one point"
 
 
-def troubles(run: Run) -> Iterator[str]:
-    """A line for each network that failed or is missing."""
-    summary = run.tables.summary
+def failed(run: Run) -> Iterator[str]:
+    """A line for each network that failed, with the reason if the run knows it."""
+    summary, told = run.tables.summary, _told(run)
     for i in np.flatnonzero(summary["status"] == "failed"):
         point = {axis.key: summary[axis.key][i] for axis in run.tables.axes}
-        yield f"{_equations(point)}, seed {summary['seed'][i]}: failed"
+        yield f"{_equations(point)}, seed {summary['seed'][i]}: {told[i]}"
+
+
+def missing(run: Run) -> Iterator[str]:
+    """A line for each network that has no result."""
     for gone in run.missing:
         yield f"{_equations(gone.point)}, seed {gone.seed}: {gone.reason}"
+
+
+def _told(run: Run) -> list[str]:
+    """Each network's status; why it failed, if the manifest says so."""
+    why = failures(run.manifest)
+    rows = zip(run.tables.summary["cell"], run.tables.summary["status"], strict=True)
+    return [
+        f"failed: {why[cell]}" if status == "failed" and cell in why else status
+        for cell, status in rows
+    ]
