@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import atexit
 import json
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
+from unittest import mock
+
+import numpy as np
+import pytest
 
 import bnexp
 from bnexp import report
+from bnexp.execution.task import train_task
 from bnexp.reporting import read_run
 
 # Everything that could end an element, an attribute or a string of JavaScript.
@@ -58,13 +64,35 @@ sweep:
 """
 
 
-@cache
-def made(text: str) -> Path:
-    """The run directory of an experiment, trained once; not to be changed."""
+def folder_of(text: str) -> Path:
+    """A folder of its own with this experiment.yaml."""
     folder = Path(mkdtemp(prefix="report"))
     atexit.register(rmtree, folder, ignore_errors=True)
     (folder / "experiment.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+@cache
+def made(text: str) -> Path:
+    """The run directory of an experiment, trained once; not to be changed."""
+    folder = folder_of(text)
     bnexp.run(str(folder / "experiment.yaml"), out=folder / "run")
+    return folder / "run"
+
+
+@cache
+def made_with_failures() -> Path:
+    """A run directory whose networks without a norm have failed; not to be changed."""
+
+    def fails(task, on_step):
+        if task.cells[0].setting.model.norm is None:
+            raise MemoryError(f"out of {HOSTILE}")
+        return train_task(task, on_step)
+
+    folder = folder_of(PLAIN.replace(QUOTED, "words"))
+    patched = mock.patch("bnexp.execution.driver.train_task", fails)
+    with patched, pytest.raises(bnexp.NetworksFailed):
+        bnexp.run(str(folder / "experiment.yaml"), out=folder / "run")
     return folder / "run"
 
 
@@ -77,6 +105,19 @@ def run(text: str):
 def whole() -> str:
     """The small run's page with its figures."""
     return report.page(run(SMALL))
+
+
+def hostile_labels() -> report.Run:
+    """The plain run with a norm's label and a manifest that are hostile too."""
+    tables = run(PLAIN).tables
+    renamed = {
+        name: {**table, "model.norm": np.where(norm == "batch", HOSTILE, norm)}
+        for name, table in (("metrics", tables.metrics), ("summary", tables.summary))
+        for norm in [table["model.norm"].astype(object)]
+    }
+    axes = (tables.axes[0], replace(tables.axes[1], values=(HOSTILE, "none")))
+    manifest = {"command": ["bnexp", HOSTILE], "environment": {HOSTILE: HOSTILE}}
+    return replace(run(PLAIN), tables=replace(tables, axes=axes, **renamed), manifest=manifest)
 
 
 class Page(HTMLParser):

@@ -7,11 +7,10 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_cases import HOSTILE, PLAIN, Page, run, whole
+from report_cases import HOSTILE, Page, hostile_labels, whole
 
 from bnexp import report
 from bnexp.report.embedding import embedded
@@ -39,16 +38,7 @@ def test_the_experiments_text_is_shown_as_text(page):
 
 
 def test_hostile_labels_and_manifests_stay_text():
-    tables = run(PLAIN).tables
-    renamed = {
-        name: {**table, "model.norm": np.where(norm == "batch", HOSTILE, norm)}
-        for name, table in (("metrics", tables.metrics), ("summary", tables.summary))
-        for norm in [table["model.norm"].astype(object)]
-    }
-    axes = (tables.axes[0], replace(tables.axes[1], values=(HOSTILE, "none")))
-    manifest = {"command": ["bnexp", HOSTILE], "environment": {HOSTILE: HOSTILE}}
-    changed = replace(run(PLAIN), tables=replace(tables, axes=axes, **renamed), manifest=manifest)
-    text = report.page(changed)
+    text = report.page(hostile_labels())
     assert len(Page(text).all("script")) == 2
     assert Page(text).all("img") == []
     lines = Page(text).data["views"][0]["lines"]

@@ -48,7 +48,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   filter();
 }
 
-/* On paper nothing can be opened. */
+/* On paper nothing can be opened, and nothing is left out (which the style sees to). */
 let closed = [];
 addEventListener("beforeprint", () => {
   closed = [...document.querySelectorAll("details:not([open])")];
