@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bnexp.exporting import export
     from bnexp.model import Model, fit
     from bnexp.modelfile import load_model, save_model
+    from bnexp.reporting import write_report
     from bnexp.running import Result, run
 
 __version__ = "0.1.0"
@@ -45,6 +46,7 @@ _HOMES = {
     "fit": "bnexp.model",
     "load_model": "bnexp.modelfile",
     "save_model": "bnexp.modelfile",
+    "write_report": "bnexp.reporting",
     "Result": "bnexp.running",
     "run": "bnexp.running",
 }
@@ -70,6 +72,7 @@ __all__ = [
     "run",
     "save_model",
     "verify",
+    "write_report",
 ]
 
 

@@ -43,6 +43,15 @@ class Model:
     state: tuple[nn.State, ...]
     offset: NDArray[np.float64] | None = None
 
+    def __repr__(self) -> str:
+        norm = self.setting.model.norm
+        numbers = sum(array.size for layer in self.parameters for array in layer.values())
+        return (
+            f"Model({self.setting.model.kind}, norm {norm.kind if norm else 'none'}, "
+            f"seed {self.seed}: images {self.shape} to {self.classes} classes, "
+            f"{numbers:,} parameters)"
+        )
+
     @property
     def network(self) -> nn.Network:
         return blank(self.setting, self.classes)

@@ -13,11 +13,14 @@ from bnexp.opening import finished
 from bnexp.store import RunDirectory
 
 
-def write_report(directory: Path, out: Path | None = None) -> Path:
-    """Write the page of a run directory, report.html in it unless `out` says otherwise."""
-    store = RunDirectory(directory)
-    text = report.page(read_run(directory))
-    return _written(store, "report.html", text, out)
+def write_report(directory: str | Path, out: str | Path | None = None) -> Path:
+    """Write the page of a run directory, report.html in it unless `out` says otherwise.
+
+    Returns where it is. Raises ConfigError, StoreError or BnexpError where there is nothing to say.
+    """
+    store = RunDirectory(Path(directory))
+    text = report.page(read_run(store.path))
+    return _written(store, "report.html", text, None if out is None else Path(out))
 
 
 def write_sides(first: Path, second: Path, out: Path | None = None) -> Path:

@@ -25,6 +25,7 @@ from bnexp.execution.places import Local, Place
 from bnexp.files import read, remove
 from bnexp.plan import Cell, stacks_by_step
 from bnexp.preparing import Prepared, find, prepare
+from bnexp.showing import columns_html, columns_text, counts, result_html
 from bnexp.store import RunDirectory, manifest
 from bnexp.tables import Results, csv_text, results
 
@@ -83,9 +84,22 @@ class Result:
 
         return figures.draw(figure_options(kind, **options), self.results)
 
+    def __repr__(self) -> str:
+        place = f" in {self.directory}" if self.directory else ""
+        return f"Result({self.config.name}: {counts(self.results, self.claims)}{place})"
+
+    def _repr_html_(self) -> str:
+        return result_html(self.results, self.claims, self.failed, self.directory)
+
 
 class Columns(dict[str, Any]):
     """A table as column name -> array."""
+
+    def __repr__(self) -> str:
+        return columns_text(self)
+
+    def _repr_html_(self) -> str:
+        return columns_html(self)
 
     def to_pandas(self) -> Any:
         """The table as a pandas DataFrame; needs the extra `pandas`."""

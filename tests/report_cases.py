@@ -173,6 +173,17 @@ class Page(HTMLParser):
         return rows
 
     @property
+    def table(self):
+        """The rows of all tables, as texts."""
+        rows: list[list[str]] = []
+        for tag, _, text in self.elements:
+            if tag == "tr":
+                rows.append([])
+            elif tag in ("td", "th"):
+                rows[-1].append("".join(text))
+        return rows
+
+    @property
     def data(self):
         """What the explorer is given."""
         ((_, text),) = self.all("script", type="application/json")

@@ -23,7 +23,7 @@ ORDER = (
     ("figures", "claims", "exports"),
     ("preparing", "drawing", "asked"),
     ("model",),
-    ("modelfile", "claiming"),
+    ("modelfile", "claiming", "showing"),
     ("running",),
     ("comparison",),
     ("report",),

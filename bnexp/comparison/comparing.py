@@ -35,6 +35,14 @@ class Comparison:
     finals: tuple[Final, ...]
     damaged: tuple[tuple[str, ...], tuple[str, ...]]
 
+    def __repr__(self) -> str:
+        said = "all numbers identical" if self.paired else "nothing to compare"
+        if any(metric.largest for metric in self.metrics):
+            names = ", ".join(self.beyond)
+            said = f"beyond {self.tolerance:g}: {names}" if names else f"within {self.tolerance:g}"
+        a, b = self.directories
+        return f"Comparison({a} against {b}: {self.paired} paired, {said})"
+
     @property
     def beyond(self) -> tuple[str, ...]:
         """The quantities with a deviation beyond the tolerance."""

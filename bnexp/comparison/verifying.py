@@ -60,6 +60,10 @@ class Verification:
     unread: tuple[str, ...]
     renamed: bool
 
+    def __repr__(self) -> str:
+        counted = ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items())
+        return f"Verification({self.directory}: {counted})"
+
     @property
     def counts(self) -> dict[str, int]:
         """How many networks have each outcome, those that none has left out."""

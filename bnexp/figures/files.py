@@ -17,6 +17,13 @@ METADATA: dict[str, dict[str, None]] = {
 }
 
 
+class Shown(Figure):
+    """A figure that a notebook shows, whether it has loaded pyplot or not."""
+
+    def _repr_png_(self) -> bytes:
+        return render(self, "png")
+
+
 def save_with(
     write: Callable[[Path, bytes], None], figure: Figure, folder: Path, stem: str
 ) -> list[Path]:

@@ -14,6 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
+from bnexp.figures.files import Shown
+
 WIDTH, WIDER = 7.2, 1.0  # a page's text width; and what each column past the fourth adds
 LEFT, RIGHT, TOP, BOTTOM, EDGE = 0.72, 0.16, 0.12, 0.45, 0.06
 COLUMN_GAP, ROW_GAP = 0.13, 0.13
@@ -88,7 +90,7 @@ class Page:
 
 def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
     """The figure with its header and legend, and the empty panels with their titles."""
-    figure = Figure(figsize=(page.width, 1))
+    figure = Shown(figsize=(page.width, 1))
     FigureCanvasAgg(figure)
     titles = [_fold(title, page.panel_width, DIGIT) for title in page.titles]
     heads = [_head(page, titles, row) for row in range(page.rows)]
