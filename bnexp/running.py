@@ -85,7 +85,7 @@ class Result:
         return figures.draw(figure_options(kind, **options), self.results)
 
     def __repr__(self) -> str:
-        place = f" in {self.directory}" if self.directory else ""
+        place = f"; {self.directory}" if self.directory else ""
         return f"Result({self.config.name}: {counts(self.results, self.claims)}{place})"
 
     def _repr_html_(self) -> str:

@@ -1,6 +1,8 @@
 """Where data lies: which folder is chosen, and what happens where there is none."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +77,20 @@ def test_without_a_home_mnist_says_what_to_set(homeless, call):
 def test_the_home_of_an_unknown_user(call):
     with pytest.raises(DataError, match=r"^~no-such-user/x: .*Write the folder's full path"):
         call("~no-such-user/x")
+
+
+def test_a_notebook_without_widgets_is_not_warned():
+    """What tqdm says on the import of pooch is about a bar that is never shown."""
+    code = (
+        "import sys, warnings\n"
+        "from bnexp.data.places import cache_folder\n"
+        "class Warner:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'tqdm.auto': warnings.warn('IProgress not found')\n"
+        "sys.meta_path.insert(0, Warner())\n"
+        "print(cache_folder().name, 'tqdm.auto' in sys.modules)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "BNEXP_CACHE_DIR"}
+    words = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("bnexp True\n", "")

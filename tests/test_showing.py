@@ -24,9 +24,10 @@ def result():
 
 
 def test_a_result_in_one_line(result):
-    said = f"12 networks, 2 diverged, claims: 1 refuted in {made(SMALL)}"
+    said = f"12 networks, 2 diverged, claims: 1 refuted; {made(SMALL)}"
     assert repr(result) == f"Result(small: {said})"
     least = bnexp.run(str(folder_of(LEAST) / "experiment.yaml"))
+    assert repr(least.config) == "Config(least)"
     assert repr(least) == "Result(least: 1 network)"
 
 
@@ -123,4 +124,5 @@ def test_ipython_shows_all_of_it(result):
     assert "<table>" in shown["text/html"]
     assert shown["text/plain"].startswith("12 rows")
     shown, _ = formatters.DisplayFormatter().format(result.figure("scale"))
+    assert shown["text/plain"].startswith("<Figure size")
     assert shown["image/png"][:8] == b"\x89PNG\r\n\x1a\n"

@@ -28,6 +28,9 @@ class Config:
     experiment: Experiment
     document: Document
 
+    def __repr__(self) -> str:
+        return f"Config({self.name})"
+
     @property
     def name(self) -> str:
         return self.experiment.name

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bnexp.data.catalog import MIRRORS, MNIST_FILES, WAYS_TO_GET_DATA, IdxFile
 from bnexp.data.network import answering
-from bnexp.data.places import mnist_folder
+from bnexp.data.places import imported_pooch, mnist_folder
 from bnexp.errors import DataError
 
 CHUNK = 1 << 16
@@ -80,8 +80,7 @@ def _download(file: IdxFile, folder: Path, mirrors: Sequence[str], timeout: floa
 
 
 def _retrieve(url: str, file: IdxFile, folder: Path, timeout: float) -> None:
-    import pooch  # takes a while to import, and most calls have no need of it
-
+    pooch = imported_pooch()
     # A server that packs on the fly would change the bytes, and with them the hash.
     headers = {"Accept-Encoding": "identity"}
     get = pooch.HTTPDownloader(timeout=timeout, chunk_size=CHUNK, headers=headers)

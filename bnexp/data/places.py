@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
+from typing import Any
 
 from bnexp.data.catalog import WAYS_TO_GET_DATA
 from bnexp.errors import DataError
@@ -46,10 +48,19 @@ def expand(path: str | Path) -> Path:
         raise DataError(f"{path}: {error}. Write the folder's full path instead.") from error
 
 
-def _system_cache() -> Path | None:
-    import pooch  # takes a while to import, and most calls have no need of it
+def imported_pooch() -> Any:
+    """The library, imported late: it takes a while, and most calls have no need of it.
 
+    In a notebook without widgets it would warn of a progress bar that we never show.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pooch
+    return pooch
+
+
+def _system_cache() -> Path | None:
     try:
-        return Path(pooch.os_cache("bnexp")).expanduser()
+        return Path(imported_pooch().os_cache("bnexp")).expanduser()
     except RuntimeError:  # neither HOME nor an entry in the table of users
         return None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
-from matplotlib.figure import Figure
+from matplotlib import figure as plain
 
 from bnexp.figures.style import house_style
 
@@ -17,7 +17,7 @@ METADATA: dict[str, dict[str, None]] = {
 }
 
 
-class Shown(Figure):
+class Figure(plain.Figure):
     """A figure that a notebook shows, whether it has loaded pyplot or not."""
 
     def _repr_png_(self) -> bytes:
@@ -25,7 +25,7 @@ class Shown(Figure):
 
 
 def save_with(
-    write: Callable[[Path, bytes], None], figure: Figure, folder: Path, stem: str
+    write: Callable[[Path, bytes], None], figure: plain.Figure, folder: Path, stem: str
 ) -> list[Path]:
     """Render all formats, then write all: a figure that cannot be drawn leaves no file."""
     files = {folder / f"{stem}.{kind}": render(figure, kind) for kind in METADATA}
@@ -34,7 +34,7 @@ def save_with(
     return list(files)
 
 
-def render(figure: Figure, kind: str) -> bytes:
+def render(figure: plain.Figure, kind: str) -> bytes:
     """The figure as a file of this kind, png or svg."""
     buffer = BytesIO()
     with house_style():

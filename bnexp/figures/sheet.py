@@ -11,10 +11,9 @@ from unicodedata import east_asian_width
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
-from bnexp.figures.files import Shown
+from bnexp.figures.files import Figure
 
 WIDTH, WIDER = 7.2, 1.0  # a page's text width; and what each column past the fourth adds
 LEFT, RIGHT, TOP, BOTTOM, EDGE = 0.72, 0.16, 0.12, 0.45, 0.06
@@ -90,7 +89,7 @@ class Page:
 
 def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
     """The figure with its header and legend, and the empty panels with their titles."""
-    figure = Shown(figsize=(page.width, 1))
+    figure = Figure(figsize=(page.width, 1))
     FigureCanvasAgg(figure)
     titles = [_fold(title, page.panel_width, DIGIT) for title in page.titles]
     heads = [_head(page, titles, row) for row in range(page.rows)]
