@@ -48,6 +48,17 @@ def test_the_demo_sets_up_trains_and_draws(checkout):
     assert (figures / "panels.png").stat().st_size > 50_000
     again = run("scripts/demo.sh", cwd=checkout)
     assert "32 networks: 32 up to date" in again
+    # What pip installed, not the checkout's: -I leaves the working directory out.
+    program = checkout / ".venv" / "bin" / "bnexp"
+    assert run(program, "report", "results/quickstart", cwd=checkout) == (
+        "results/quickstart/report.html\n"
+    )
+    page = (checkout / "results" / "quickstart" / "report.html").read_text()
+    assert page.count("<svg") == 2
+    assert 'id="slider"' in page
+    code = "import bnexp; r = bnexp.run('quickstart', 'results/quickstart'); print(r._repr_html_())"
+    shown = run(program.with_name("python"), "-I", "-c", code, cwd=checkout)
+    assert shown.count("<tr>") == 17
 
 
 def test_the_wheel_holds_the_experiments(checkout, tmp_path):
@@ -59,4 +70,8 @@ def test_the_wheel_holds_the_experiments(checkout, tmp_path):
     shipped |= {"bnexp/configs/bnexp.schema.json", "bnexp/config/new.yaml"}
     assert shipped <= names
     assert "bnexp/py.typed" in names
+    pages = [*(ROOT / "bnexp" / "report" / "templates").iterdir()]
+    pages += (ROOT / "bnexp" / "showing").glob("*.html")
+    assert len(pages) >= 10
+    assert {str(page.relative_to(ROOT)) for page in pages} <= names
     assert not any(name.startswith(("tests/", "scripts/", "results/")) for name in names)
