@@ -20,7 +20,7 @@ def write_claims(verdicts: Sequence[Verdict], directory: RunDirectory) -> list[P
 
 
 def judge_again(directory: Path) -> tuple[Verdict, ...]:
-    """The verdicts of a run directory, from its own config and cells; writes its claims.json."""
+    """The verdicts of a run directory, from its own config and results; writes its claims.json."""
     made, store = finished(directory), RunDirectory(directory)
     verdicts = judge(made.config.experiment.claims, planned(made.plan), made.tables)
     with store.writing():

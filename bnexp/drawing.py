@@ -41,7 +41,7 @@ def _remove_others(folder: Path, written: list[Path]) -> None:
 
 
 def replot(directory: Path) -> list[Path]:
-    """Draw a run directory's figures again, from its own config and cells."""
+    """Draw a run directory's figures again, from its own config and results."""
     made, store = finished(directory), RunDirectory(directory)
     with store.writing():
         return write_figures(made.tables, made.config, store)

@@ -12,9 +12,9 @@ from bnexp.plan import Plan, make_plan
 from bnexp.store import RunDirectory
 from bnexp.store.directory import Found
 from bnexp.tables import Results, results
-from bnexp.tables.filling import filled
+from bnexp.tables.filling import filled, with_failed
 
-# Reasons for which the tables answer for a cell; any other is a file that is not what it should be.
+# Reasons for which a cell has no file to read; any other is a file that is not what it should be.
 ABSENT = ("not trained yet", "of format")
 
 
@@ -22,10 +22,10 @@ ABSENT = ("not trained yet", "of format")
 class Opened:
     """What `opened` found.
 
-    found: what the cells' files say. tables: of the networks with such a file, and of those that
-    the directory's CSV files answer for, as a reference's. unread: CSV files that would say more
-    and are not there. renamed: whether the CSV files' cells are not those of the config.yaml, as
-    after a change of bnexp or of the config.
+    found: what the cells' files say. tables: of the networks with such a file and of those that
+    failed; or, where no network has one, as in a reference, of the CSV files. unread: CSV files
+    that would say more and are not there. renamed: whether the CSV files' cells are not those of
+    the config.yaml, as after a change of bnexp or of the config.
     """
 
     config: Config
@@ -61,10 +61,11 @@ def opened(directory: Path) -> Opened:
     plan = make_plan(config)
     found = RunDirectory(directory).find(plan.cells, None)
     made = Opened(config, plan, found, results(config.experiment, plan, found.records))
-    wanted = [cell for cell in made.found.missing if cell not in made.damaged]
-    if not wanted:
-        return made
-    more = filled(made.tables, plan, wanted, directory)
+    if found.records or made.damaged:  # of a run, not a reference
+        absent = [cell for cell in found.missing if cell not in made.damaged]
+        tables = with_failed(made.tables, plan, absent, directory) if absent else made.tables
+        return replace(made, tables=tables)
+    more = filled(made.tables, plan, directory)
     expected = ("summary.csv", *(() if config.experiment.probes is None else ("probes.csv",)))
     unread = tuple(name for name in expected if name in more.absent)
     return replace(made, tables=more.tables, unread=unread, renamed=more.renamed)

@@ -1,4 +1,4 @@
-"""A run directory's report.html, from its own config, cells and manifest."""
+"""A run directory's report.html, from its own config, results and manifest."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from comparison_cases import change, contents, reference
-from report_cases import PLAIN, SMALL, made
+from report_cases import PLAIN, SMALL, made, made_with_failures
 
 import bnexp
 from bnexp import report
@@ -95,17 +95,25 @@ def test_a_damaged_cell_is_not_replaced_by_its_rows(copy):
         assert "no finished network, expected some, 12 files in cells/ are damaged" in error
 
 
-def test_a_cells_own_numbers_come_before_its_row(copy):
+def test_where_there_are_cells_no_row_stands_for_one(copy):
     change(copy, 3, train_loss=lambda values: (*values[:2], 0.25))
-    (copy / "cells" / f"{opened(copy).plan.cells[5].id}.json").unlink()
+    gone = opened(copy).plan.cells[5].id
+    (copy / "cells" / f"{gone}.json").unlink()
     found = finished(copy)
-    assert found.missing == {}
+    assert found.missing == {gone: "not trained yet"}
     assert found.tables.summary["final_train_loss"][3] == 0.25
-    assert found.tables.summary["cell"].tolist() == [cell.id for cell in found.plan.cells]
-    whole = finished(made(PLAIN)).tables.metrics
-    rows = found.tables.metrics["cell"] == found.plan.cells[5].id
-    for name, column in found.tables.metrics.items():
-        np.testing.assert_array_equal(column[rows], whole[name][rows])
+    assert gone not in found.tables.metrics["cell"]
+
+
+def test_networks_that_failed_are_those_of_the_summary(tmp_path):
+    run = finished(made_with_failures())
+    plain = {cell.id for cell in run.plan.cells if cell.setting.model.norm is None}
+    assert run.found.missing.keys() == plain
+    assert (run.missing, len(run.tables.metrics["cell"])) == ({}, 18)
+    text = (made_with_failures() / "summary.csv").read_text()
+    assert csv_text(run.tables.summary) == text
+    without = reference(made_with_failures(), tmp_path / "reference")
+    assert csv_text(finished(without).tables.summary) == text
 
 
 def test_tables_of_another_config_are_refused(copy):

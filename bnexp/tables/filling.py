@@ -1,4 +1,4 @@
-"""A run directory's CSV files, in the place of networks that have no file of their own."""
+"""A run directory's CSV files, in the place of cells."""
 
 from __future__ import annotations
 
@@ -30,30 +30,48 @@ class Filled:
     renamed: bool = False
 
 
-def filled(own: Results, plan: Plan, wanted: Collection[str], directory: Path) -> Filled:
-    """With the rows of the cells that are `wanted`, in the plan's order.
+def filled(own: Results, plan: Plan, directory: Path) -> Filled:
+    """With the rows of the plan's networks, none of which has a file; found by cell.
 
-    Where there are results already, the files can be of an earlier config: then a row counts only
-    if its cell is the network's. StoreError where a file is damaged.
+    Where the files know none of the plan's cells, they are found by swept values and seed.
+    StoreError where a file is damaged.
     """
     files = {name: read(directory / f"{name}.csv") for name, read in READERS.items()}
     if files["metrics"] is None:
         return Filled(own)
     there = {cell for table in files.values() if table for cell in table["cell"].tolist()}
-    renamed = not len(own.summary["cell"]) and there.isdisjoint(wanted)
-    places = {_key(cell, renamed): i for i, cell in enumerate(plan.cells) if cell.id in wanted}
-    keys = [axis.key for axis in plan.axes]
-    names = [*keys, "seed"] if renamed else ["cell"]
-    rows = {name: _places(table, names, places) for name, table in files.items()}
+    renamed = there.isdisjoint(cell.id for cell in plan.cells)
+    wanted = {_key(cell, renamed): i for i, cell in enumerate(plan.cells)}
+    names = [*_swept(plan), "seed"] if renamed else ["cell"]
+    rows = {name: _places(table, names, wanted) for name, table in files.items()}
     if not any((row >= 0).any() for row in rows.values()):
         return Filled(own)
     metrics, summary, probes = (
-        _joined(table, files[name], rows[name], plan.cells, keys)
+        _joined(table, files[name], rows[name], plan)
         for name, table in zip(READERS, (own.metrics, own.summary, own.probes), strict=True)
     )
     absent = tuple(f"{name}.csv" for name, table in files.items() if table is None)
     made = replace(own, metrics=metrics, summary=summary, probes=probes)
     return Filled(made, absent, renamed)
+
+
+def with_failed(own: Results, plan: Plan, wanted: Collection[str], directory: Path) -> Results:
+    """With the rows of summary.csv for those of the `wanted` cells that failed: they have no file.
+
+    StoreError where it is damaged.
+    """
+    summary = read_summary(directory / "summary.csv")
+    if summary is None:
+        return own
+    rows = zip(summary["cell"].tolist(), summary["status"].tolist(), strict=True)
+    failed = {cell for cell, status in rows if status == "failed"}.intersection(wanted)
+    places = {_key(cell, False): i for i, cell in enumerate(plan.cells) if cell.id in failed}
+    made = _joined(own.summary, summary, _places(summary, ["cell"], places), plan)
+    return replace(own, summary=made)
+
+
+def _swept(plan: Plan) -> list[str]:
+    return [axis.key for axis in plan.axes]
 
 
 def _key(cell: Cell, by_values: bool) -> Hashable:
@@ -70,25 +88,19 @@ def _places(
     return np.array([places.get(row, -1) for row in rows], np.int64)
 
 
-def _joined(
-    own: Table,
-    read: Table | None,
-    places: NDArray[np.int64],
-    cells: Sequence[Cell],
-    keys: Sequence[str],
-) -> Table:
-    """Both tables' rows; cell, seed and swept values are the plan's, exactly."""
+def _joined(own: Table, read: Table | None, places: NDArray[np.int64], plan: Plan) -> Table:
+    """Both tables' rows in the plan's order; cell, seed and swept values are its own, exactly."""
     if read is None or not (places >= 0).any():
         return own
-    order = {cell.id: i for i, cell in enumerate(cells)}
+    order = {cell.id: i for i, cell in enumerate(plan.cells)}
     before = np.array([order[cell] for cell in own["cell"].tolist()], np.int64)
     at = np.concatenate([before, places[places >= 0]])
     sort = np.argsort(at, kind="stable")
-    of = [cells[i] for i in at[sort].tolist()]
+    of = [plan.cells[i] for i in at[sort].tolist()]
     made: dict[str, Any] = {
         "cell": column("cell", [cell.id for cell in of]),
         "seed": column("seed", [cell.seed for cell in of]),
-        **{key: column(key, [cell.point[key] for cell in of]) for key in keys},
+        **{key: column(key, [cell.point[key] for cell in of]) for key in _swept(plan)},
     }
     for name in own:
         if name not in made:
