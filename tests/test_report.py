@@ -145,6 +145,7 @@ def test_failed_networks_are_named_with_the_reason(tmp_path):
         assert seeds == [[] if "without" in line["label"] else [0, 1]] * 3
     (verdict,) = read_run(tmp_path / "run").verdicts
     assert {point.missing for point in verdict.points} == {2}
+    assert page.text("span", **{"class": "numbers"}) == ["n = 0, 3 points"]
     bnexp.run(str(made_with_failures().parent / "experiment.yaml"), tmp_path / "run")
     page = Page(write_report(tmp_path / "run").read_text())
     assert not any("failed" in text for text in page.text("summary"))

@@ -142,6 +142,7 @@ def test_points_whose_networks_failed_are_empty_and_the_others_there(opened):
     press(page, "#slider", "HOME")
     for _ in range(3):
         assert [row[3] for row in reading(page)] == ["2", "0"]
+        assert reading(page)[1][1] == "no result"
         press(page, "#slider", "ARROW_RIGHT")
     press(page, ".status", "failed")
     assert find(page, ".count").text == "6 of 12"

@@ -103,7 +103,8 @@ function explore(data) {
       const i = point.x.indexOf(every[cursor]);
       const values = numbers.seeds.map((one) => one[i]);
       const mean = numbers.mean ? numbers.mean[i] : values[0];
-      const main = each.checked ? point.seeds.map((seed, s) => `${seed}: ${text(values[s])}`).join(", ") : text(mean);
+      const several = each.checked ? point.seeds.map((seed, s) => `${seed}: ${text(values[s])}`).join(", ") : text(mean);
+      const main = numbers.seeds.length ? several : "no result";
       const interval = numbers.low && numbers.low[i] !== null ? `${text(numbers.low[i])} to ${text(numbers.high[i])}` : "";
       const lost = point.diverged.length ? `${point.diverged.length} (step ${point.diverged.map((one) => one[1]).join(", ")})` : "0";
       const made = row(body, "td", [line.label || "all networks", main, interval, String(values.filter((one) => typeof one === "number").length), lost]);
