@@ -49,7 +49,7 @@ def small(words: list[str]) -> list[str]:
 def test_its_commands_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shown = [words[1:] for words in commands() if words[0] == "bnexp"]
-    assert len(shown) == 12
+    assert len(shown) == 14
     for words in shown:
         result = CliRunner().invoke(cli, small(words))
         assert result.exit_code == (words[0] == "compare"), result.output  # they differ

@@ -43,7 +43,10 @@ def test_a_result_in_a_notebook(result):
     np.testing.assert_allclose(shown, means, atol=5e-4)
     stars = [["*" in field for field in row[1:]] for row in rows]
     assert stars == [[False, True], [False, False], [False, False]]
-    assert "mean and range over 2 seeds; * diverged" in page.text("caption")[0]
+    assert (
+        "mean (lowest-highest) of 2 seeds; columns: model.norm; * diverged"
+        in page.text("caption")[0]
+    )
     assert page.text("li") == [f"refuted (expected: supported): {' '.join(HOSTILE.split())}"]
     assert str(made(SMALL)) in page.text("code")
     assert len(result._repr_html_()) < 4000

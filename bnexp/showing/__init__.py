@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from bnexp.claims import Verdict
 from bnexp.claims.verdict import Word
-from bnexp.tables.overview import grid
+from bnexp.tables.overview import overview
+from bnexp.tables.overviewlines import spread
 from bnexp.tables.results import Results, Table
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def result_html(
         results=results,
         facts=counts(results, claims),
         directory=directory,
-        grid=grid(results),
+        table=overview(results),
+        spread=spread,
         several=len(results.seeds) > 1,
         seeds=_number(len(results.seeds), "seed"),
         stars="diverged" in results.summary["status"],

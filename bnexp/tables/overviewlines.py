@@ -16,9 +16,9 @@ def overview_lines(table: Overview, width: int = 80) -> Iterator[str]:
     With several networks in a field it says their mean, and from lowest to highest if that fits.
     """
     several = max((len(e.accuracies) for row in table.entries for e in row), default=0)
-    said, blocks = "mean (lowest-highest)", _blocks(table, _spread, width)
+    said, blocks = "mean (lowest-highest)", _blocks(table, spread, width)
     if len(blocks) > 1:
-        said, blocks = "mean", _blocks(table, _mean, width)
+        said, blocks = "mean", _blocks(table, mean_alone, width)
     yield f"final training accuracy{f', {said} of {several} seeds' if several > 1 else ''}"
     if any(entry.diverged for row in table.entries for entry in row):
         yield "* diverged: the loss is no longer finite"
@@ -31,13 +31,14 @@ def overview_lines(table: Overview, width: int = 80) -> Iterator[str]:
         yield f"the {len(table.rows)} best; {table.left_out} more in summary.csv"
 
 
-def _mean(entry: Entry) -> str:
+def mean_alone(entry: Entry) -> str:
     return f"{entry.mean:.3f}" if entry.accuracies else "-"
 
 
-def _spread(entry: Entry) -> str:
+def spread(entry: Entry) -> str:
+    """The mean, and behind it from lowest to highest where there are several networks."""
     if len(entry.accuracies) < 2:
-        return _mean(entry)
+        return mean_alone(entry)
     return f"{entry.mean:.3f} ({min(entry.accuracies):.3f}-{max(entry.accuracies):.3f})"
 
 
