@@ -568,7 +568,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "sweeps a bad option": (
         added("sweep: {model.norm: [none, {kind: batch, stat_decay: 2.0}]}"),
-        "5:28: sweep.model.norm[1]: not a valid value, expected a number <= 1, got 2.0",
+        "5:54: sweep.model.norm[1].stat_decay: not a valid value, expected a number <= 1, got 2.0",
     ),
     "sweeps parts that overlap": (
         added("sweep: {model.norm: [batch], model.norm.eps: [0.1]}"),

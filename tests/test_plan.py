@@ -348,3 +348,20 @@ def test_the_bytecode_of_a_class_is_the_same_in_every_process():
         for seed in ("1", "2", "3")
     }
     assert found == {fingerprint(typed(1))}
+
+
+def test_all_wrong_values_of_a_sweep_are_named_at_once(config_file):
+    path = config_file(
+        "name: wrong\ndata: {name: synthetic}\nmodel: {hidden: [4]}\n"
+        "train: {epochs: 1, batch_size: 8}\n"
+        "sweep:\n"
+        "  model.init: [he, {kind: normal, std: -1}]\n"
+        "  model.norm: [{kind: batch, epss: 1}, none, {kind: batch, eps: x}]\n"
+    )
+    with pytest.raises(bnexp.ConfigError) as caught:
+        make_plan(bnexp.load_config(path))
+    assert [line.partition("yaml:")[2][:40] for line in str(caught.value).splitlines()] == [
+        "6:40: sweep.model.init[1].std: not a valid"[:40],
+        "7:30: sweep.model.norm[0].epss: unknown key"[:40],
+        "7:65: sweep.model.norm[2].eps: not a valid"[:40],
+    ]

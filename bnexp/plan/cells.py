@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,7 +70,7 @@ def make_plan(config: Config) -> Plan:
     if total > MAX_CELLS:
         text = f"too many networks, expected at most {MAX_CELLS:,}, got {total:,}"
         raise problems_error([Problem(("sweep",), text)], config.document)
-    settings = [(point, _setting(config, point)) for point in _points(groups)]
+    settings = _settings(config, list(_points(groups)))
     _check_book(config, settings)
     cells = (
         _cell(config, point, setting, seed, sizes) for point, setting in settings for seed in seeds
@@ -84,17 +84,27 @@ def _points(groups: Sequence[Sequence[Axis]]) -> Iterator[_Point]:
         yield _Point(index, tuple(chosen))
 
 
-def _setting(config: Config, point: _Point) -> Setting:
-    """The setting at one point of the sweep, validated like a file's."""
+def _settings(config: Config, points: Sequence[_Point]) -> list[tuple[_Point, Setting]]:
+    """The setting at each point, validated like a file's; all that is wrong is said at once."""
+    made: list[tuple[_Point, Setting]] = []
+    wrong: dict[Problem, None] = {}
+    for point in points:
+        setting, found = _setting(config, point)
+        wrong |= dict.fromkeys(_at_axis(problem, point) for problem in found)
+        if setting is not None:
+            made.append((point, setting))
+    if wrong:
+        raise problems_error(wrong, config.document)
+    return made
+
+
+def _setting(config: Config, point: _Point) -> tuple[Setting | None, Iterable[Problem]]:
     raw = raw_setting(config, point.chosen)
     try:
         setting = Setting.model_validate(raw)
-        found = broken_rules(setting, config.experiment.random.stream)
     except ValidationError as error:
-        found = schema_problems(error, raw)
-    if found:
-        raise problems_error([_at_axis(p, point) for p in found], config.document)
-    return setting
+        return None, schema_problems(error, raw)
+    return setting, broken_rules(setting, config.experiment.random.stream)
 
 
 def _at_axis(problem: Problem, point: _Point) -> Problem:
@@ -102,8 +112,10 @@ def _at_axis(problem: Problem, point: _Point) -> Problem:
     name = dotted(problem.path)
     for axis, i in reversed(point.chosen):
         if name == axis.key or name.startswith((f"{axis.key}.", f"{axis.key}[")):
-            unknown = problem.at_key and name == axis.key
-            return Problem((*axis.path, *(() if unknown else (i,))), problem.text, unknown)
+            within = problem.path[len(axis.key.split(".")) :]
+            unknown = problem.at_key and not within  # the swept key itself
+            at = axis.path if unknown else (*axis.path, i, *within)
+            return Problem(at, problem.text, problem.at_key)
     for axis, i in reversed(point.chosen):  # what a swept key stands in can lack something else
         if axis.key.rpartition(".")[0] == name:
             return Problem((*axis.path, i), problem.text)
