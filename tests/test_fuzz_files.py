@@ -16,7 +16,7 @@ from test_fuzz_config import examples
 import bnexp
 from bnexp import npz
 from bnexp.comparison.comparelines import compare_lines
-from bnexp.comparison.lines import verify_lines
+from bnexp.comparison.verifylines import verify_lines
 from bnexp.data.idxset import parse_set
 from bnexp.errors import DataError, StoreError
 from bnexp.execution.checkpoints import FORMAT as CHECKPOINT

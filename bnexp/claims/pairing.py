@@ -11,6 +11,7 @@ from bnexp.claims.sweep import Point, Swept, Unfit, place
 from bnexp.config.claims import MONOTONE, Claim, Other
 from bnexp.config.yaml_text import Path
 from bnexp.tables.results import Axis, Value, moves_along
+from bnexp.wording import equations
 
 
 @dataclass(frozen=True)
@@ -101,5 +102,4 @@ def _along(other: Axis, axis: Axis, swept: Swept) -> bool:
 
 def shown(point: Point) -> str:
     """A point for messages: model.norm = batch, model.init.std = 0.01."""
-    texts = (f"{k} = {v:.4g}" if isinstance(v, float) else f"{k} = {v}" for k, v in point.items())
-    return ", ".join(texts) or "the whole experiment"
+    return equations(point) or "the whole experiment"

@@ -11,6 +11,7 @@ from bnexp.config.messages import choice
 from bnexp.config.writing import flow
 from bnexp.config.yaml_text import Path
 from bnexp.tables.results import Axis, Value
+from bnexp.wording import short
 
 # How exactly a number must be typed to mean an axis's value: 0.0251 is 0.025118864315095794.
 TYPED = 0.005
@@ -113,6 +114,6 @@ def _text(one: Scalar) -> str:
 
 
 def _shown(axis: Axis) -> str:
-    labels = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in axis.values]
+    labels = [short(value) for value in axis.values]
     more = len(labels) - MAX_SHOWN
     return ", ".join(labels[:MAX_SHOWN]) + (f" and {more} more" if more > 0 else "")

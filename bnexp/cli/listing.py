@@ -9,6 +9,7 @@ from typing import Any
 
 from bnexp.config import document, shipped
 from bnexp.config.writing import block
+from bnexp.wording import counted
 
 WIDTH, COLUMN = 79, 26
 
@@ -35,7 +36,7 @@ def _entry(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     kinds = [str(figure.get("kind")) for figure in values.get("figures") or []]
     facts = [cost(values), ", ".join(dict.fromkeys(kinds)) or "panels, scale"]
     claims = len(values.get("claims") or [])
-    facts += [f"{claims} claim{'s' * (claims != 1)}"] if claims else []
+    facts += [counted(claims, "claim")] if claims else []
     title = wrap(str(values.get("title", "")), WIDTH - COLUMN) or [""]
     lines = [*title, "; ".join(fact for fact in facts if fact)]
     head = f"  {name}  "

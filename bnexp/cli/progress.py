@@ -16,7 +16,7 @@ from tqdm import tqdm
 from bnexp.execution import Record
 from bnexp.plan import Cell
 from bnexp.running import Progress
-from bnexp.tables.overview import short
+from bnexp.wording import cut, short
 
 EVERY = 30.0  # seconds between two lines
 PLACE = 28  # letters of a point in the bar
@@ -48,8 +48,8 @@ class Standing:
         """What has come of it so far, in a few words."""
         counts = {"diverged": self.diverged, "failed": self.failed}
         said = [f"{number} {what}" for what, number in counts.items() if number]
-        place = self.place if len(self.place) <= PLACE else f"{self.place[: PLACE - 3]}..."
-        best = f"best {self.best:.3f}{f' ({place})' if place else ''}"
+        place = f" ({cut(self.place, PLACE)})" if self.place else ""
+        best = f"best {self.best:.3f}{place}"
         return ", ".join([*said, *([best] if self.best >= 0 else [])])
 
     def said(self) -> str:

@@ -2,7 +2,7 @@
 
 from bnexp.comparison.comparelines import compare_lines
 from bnexp.comparison.comparing import Comparison, compare
-from bnexp.comparison.lines import verify_lines
 from bnexp.comparison.verifying import Verification, verify
+from bnexp.comparison.verifylines import verify_lines
 
 __all__ = ["Comparison", "Verification", "compare", "compare_lines", "verify", "verify_lines"]

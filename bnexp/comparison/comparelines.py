@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from bnexp.comparison.comparing import Comparison
-from bnexp.comparison.lines import MAX_ROWS, WIDTH, more, table, text
+from bnexp.comparison.lines import MAX_ROWS, WIDTH, more, table
 from bnexp.comparison.manifests import Difference
 from bnexp.comparison.matching import shown
 from bnexp.comparison.metrics import ACCURACIES, Final, Metric
+from bnexp.wording import counted, cut, short
 
 BEFORE = 12  # letters that are shown before the first one that differs
 MAX_KEYS = 5
@@ -36,7 +37,7 @@ def _differences(name: str, found: Sequence[Difference]) -> Iterator[str]:
     if not found:
         yield f"{name}: the same"
         return
-    yield f"{name}: {len(found)} difference{'s' * (len(found) != 1)}"
+    yield f"{name}: {counted(len(found), 'difference')}"
     for one in found:
         first, second = _both(one, WIDTH - 7)
         yield f"  {one.key}"
@@ -56,7 +57,7 @@ def _both(one: Difference, width: int) -> tuple[str, str]:
 
 def _window(side: str, start: int, width: int) -> str:
     side = f"...{side[start:]}" if start else side
-    return side if len(side) <= width else f"{side[: width - 3]}..."
+    return cut(side, width)
 
 
 def _networks(found: Comparison) -> Iterator[str]:
@@ -116,7 +117,7 @@ def _finals(found: Comparison) -> Iterator[str]:
 
 def _final(row: Final, names: Sequence[str]) -> list[str]:
     ends = [side for name in names for side in row.accuracies[name]]
-    value = "all" if row.value is None else text(row.value)
+    value = "all" if row.value is None else short(row.value)
     return [value, *("-" if math.isnan(end) else f"{end:.4f}" for end in ends)]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bnexp.comparison.networks import Key, Numbers
 from bnexp.comparison.stored import Stored
 from bnexp.errors import ConfigError
+from bnexp.wording import equations
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,5 @@ def _ambiguous(run: Stored, other: Stored, keys: Sequence[str], key: Key) -> Con
 
 def shown(keys: Sequence[str], key: Key) -> str:
     """A network for messages: model.norm = batch, model.init.std = 0.01, seed 0."""
-    named = zip(keys, key, strict=False)
-    texts = [f"{k} = {v:.4g}" if isinstance(v, float) else f"{k} = {v}" for k, v in named]
-    return ", ".join([*texts, f"seed {key[-1]}"])
+    point = equations(dict(zip(keys, key, strict=False)))
+    return f"{point}, seed {key[-1]}" if point else f"seed {key[-1]}"

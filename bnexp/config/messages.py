@@ -11,6 +11,7 @@ from typing import Any
 from bnexp.config.writing import flow
 from bnexp.config.yaml_scalar import Position
 from bnexp.config.yaml_text import Document, Path
+from bnexp.wording import cut
 
 
 @dataclass(frozen=True)
@@ -140,5 +141,4 @@ def shown(value: Any) -> str:
         return f"a list of {len(value)}"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return cut(repr(value), 60)

@@ -13,7 +13,8 @@ from bnexp.errors import StoreError
 from bnexp.exports.libraries import environment, quiet, require
 from bnexp.exports.mlflowplace import Store, store
 from bnexp.exports.mlflowrun import Content, content
-from bnexp.exports.run import Each, Exported, Network, Run, counted
+from bnexp.exports.run import Each, Exported, Network, Run
+from bnexp.wording import counted
 
 T = TypeVar("T")
 
@@ -41,9 +42,9 @@ def write(run: Run, place: str, each: Each) -> Exported:
         except (MlflowException, SQLAlchemyError, ImportError) as error:
             reason = str(error).partition("\n")[0]
             raise StoreError(f"{place}: MLflow could not write, {reason}") from error
-    lines = [f"{counted(len(run.networks))} in {place}, experiment {run.config.name}"]
+    lines = [f"{run.size} in {place}, experiment {run.config.name}"]
     lines += [f"  {len(run.networks) - written} of them were there"] * (written < len(run.networks))
-    lines += [f"  besides {counted(others)} of other settings"] * bool(others)
+    lines += [f"  besides {counted(others, 'network')} of other settings"] * bool(others)
     return Exported(target.place, tuple(lines), target.look)
 
 

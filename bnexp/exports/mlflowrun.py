@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from bnexp.config.writing import flow, plain
 from bnexp.exports.run import Network
+from bnexp.wording import cut
 
 # MLflow's limits, the name's that of its databases.
 MAX_PARAM, MAX_NAME = 6000, 250
@@ -30,13 +31,13 @@ def content(network: Network) -> Content:
         for name, values in record.metrics.items()
         for step, value in zip(record.steps, values, strict=True)
     ]
-    return Content(_cut(network.name, MAX_NAME), _params(network), metrics, _tags(network))
+    return Content(cut(network.name, MAX_NAME), _params(network), metrics, _tags(network))
 
 
 def _params(network: Network) -> dict[str, str]:
     norm = {"model.norm": "none"} if network.cell.setting.model.norm is None else {}
     values = {**norm, **dict(_flat("", plain(network.cell.setting))), **network.point}
-    return {key: _cut(_text(value), MAX_PARAM) for key, value in values.items()}
+    return {key: cut(_text(value), MAX_PARAM) for key, value in values.items()}
 
 
 def _tags(network: Network) -> dict[str, str]:
@@ -65,7 +66,3 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return repr(value) if isinstance(value, float) else flow(value)
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 3]}..."

@@ -11,9 +11,10 @@ from typing import Any
 from bnexp.config.writing import resolved
 from bnexp.exports.folder import write_folder
 from bnexp.exports.libraries import require
-from bnexp.exports.run import Each, Exported, Run, counted
+from bnexp.exports.run import Each, Exported, Run
 from bnexp.tables import absent
 from bnexp.tables.results import Table
+from bnexp.wording import counted
 
 
 def write(run: Run, place: str, each: Each) -> Exported:
@@ -30,7 +31,7 @@ def write(run: Run, place: str, each: Each) -> Exported:
     numbers = {name: len(table["cell"]) for name, table in named.items()}
     rows = [f"{name}.parquet: {counted(number, 'row')}" for name, number in numbers.items()]
     metrics = f"{Path(place, 'metrics.parquet')}"
-    lines = (f"{counted(len(run.networks))} in {place}", *(f"  {row}" for row in rows))
+    lines = (f"{run.size} in {place}", *(f"  {row}" for row in rows))
     return Exported(Path(place), lines, f"pandas.read_parquet({metrics!r})")
 
 

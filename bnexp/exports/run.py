@@ -13,6 +13,7 @@ from bnexp.execution import Record
 from bnexp.opening import Opened
 from bnexp.plan import Cell
 from bnexp.tables import Results
+from bnexp.wording import counted
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Run:
     manifest: Mapping[str, Any]
 
     @property
+    def size(self) -> str:
+        """'32 networks'."""
+        return counted(len(self.networks), "network")
+
+    @property
     def started(self) -> float:
         """Seconds since 1970, the same at every export; 0 where the manifest does not say."""
         try:
@@ -70,8 +76,3 @@ def run_of(made: Opened, manifest: Mapping[str, Any] | None) -> Run:
     records = made.found.records
     networks = [Network(cell, records[cell.id]) for cell in made.plan.cells if cell.id in records]
     return Run(made.config, tuple(networks), made.tables, manifest or {})
-
-
-def counted(number: int, what: str = "network") -> str:
-    """`1 network`, `2 networks`."""
-    return f"{number} {what}{'s' * (number != 1)}"

@@ -13,7 +13,7 @@ from typing import Any
 from bnexp.config.writing import resolved
 from bnexp.exports.folder import write_folder
 from bnexp.exports.libraries import quiet, require
-from bnexp.exports.run import Each, Exported, Network, Run, counted
+from bnexp.exports.run import Each, Exported, Network, Run
 
 MAX_NAME = 120
 TAGS = {
@@ -35,7 +35,7 @@ def write(run: Run, place: str, each: Each) -> Exported:
         write_folder(place, _contents(run, each))
     return Exported(
         Path(place),
-        (f"{counted(len(run.networks))} in {place}", "  one run each; the HPARAMS tab filters"),
+        (f"{run.size} in {place}", "  one run each; the HPARAMS tab filters"),
         f"tensorboard --logdir {shlex.quote(place)}",
     )
 

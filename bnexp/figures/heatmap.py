@@ -15,13 +15,14 @@ from bnexp.config.figures import Heatmap
 from bnexp.figures.choices import Grid, heatmap_choice
 from bnexp.figures.colours import BAR_ROOM, Colours, colour_bar, diverging, sequential
 from bnexp.figures.heat_cells import Map, difference, maps, ordered
-from bnexp.figures.labels import METRICS, axis_name, digits, plural, symbol, value_text
+from bnexp.figures.labels import METRICS, axis_name, digits, symbol
 from bnexp.figures.marks import cross
 from bnexp.figures.notes import diverged_note, joined, missing_note
 from bnexp.figures.recorded import found_records
 from bnexp.figures.restriction import restricted, where_note
 from bnexp.figures.sheet import NOTE_LETTER, Page, build
 from bnexp.tables.results import Axis, Results
+from bnexp.wording import counted, short
 
 MOST_WRITTEN = 12  # rows and columns of cells with numbers
 SMALLEST_TYPE, LARGEST_TYPE = 5.5, 8.5
@@ -79,7 +80,7 @@ def _page(
 
 def _seeds(results: Results) -> str:
     seeds = len(results.seeds)
-    return "1 seed" if seeds == 1 else f"mean of {plural(seeds, 'seed')}"
+    return "1 seed" if seeds == 1 else f"mean of {counted(seeds, 'seed')}"
 
 
 def _value_name(value: str) -> str:
@@ -107,7 +108,7 @@ def _longest(axis: Axis) -> int:
 
 
 def _tick_texts(axis: Axis) -> list[str]:
-    texts = [value_text(value, digits(axis.values)) for value in ordered(axis)]
+    texts = [short(value, digits(axis.values)) for value in ordered(axis)]
     return [text.replace(" dialect=", " ") for text in texts]
 
 
@@ -161,7 +162,7 @@ def _write(axes: Axes, cells: Map, colours: Colours, size: tuple[float, float]) 
 
 def _number(value: float, signed: bool) -> str:
     """Two decimals; large losses with two digits."""
-    text = f"{value:.2f}" if abs(value) < 10 else value_text(float(value), 2)
+    text = f"{value:.2f}" if abs(value) < 10 else short(float(value), 2)
     if not signed or float(text) == 0:
         return text.replace("-0.00", "0.00")
     return f"+{text}" if value > 0 else text

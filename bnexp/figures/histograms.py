@@ -13,7 +13,7 @@ from bnexp.config.figures import Histograms
 from bnexp.errors import ConfigError
 from bnexp.figures.choices import histograms_choice
 from bnexp.figures.interval import Band, Floats, band, pooled
-from bnexp.figures.labels import PLACES, plural, quantity_label
+from bnexp.figures.labels import PLACES, quantity_label
 from bnexp.figures.lines import write_no_data
 from bnexp.figures.notes import diverged_note, joined, missing_note, seeds_note
 from bnexp.figures.ranges import bins_axis, free_axis, free_limits
@@ -24,6 +24,7 @@ from bnexp.figures.selection import Selection, pairs, rows_where
 from bnexp.figures.sheet import Page, build
 from bnexp.figures.style import Look, looks
 from bnexp.tables.results import Results, Table, Value
+from bnexp.wording import counted
 
 MOST_LAYERS = 12
 LOWEST = 1e-300  # where bars begin that have no bottom on a logarithmic axis
@@ -118,7 +119,7 @@ def _cut_note(options: Histograms, flat: Sequence[Bins]) -> str:
     """How many bars the given limits cut off; empty if none."""
     top = options.limits[1] if options.limits else np.inf
     count = int((_all(flat).mean > top).sum())
-    return f"{plural(count, 'bar')} higher than the axis" if count else ""
+    return f"{counted(count, 'bar')} higher than the axis" if count else ""
 
 
 def _outside_note(flat: Sequence[Bins]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bnexp.tables.results import Axis, Results, Value
+from bnexp.wording import short
 
 SYMBOLS = {"model.init.std": "W"}
 AXIS_NAMES = {"model.init.std": "weight initialization scale (std)"}
@@ -59,7 +60,7 @@ def quantity_label(quantity: str) -> str:
 def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:
     """'with batch norm', 'W = 0.0251', 'lr = 0.1'; `keys`: all those to be told apart."""
     named = VALUE_NAMES.get((axis.key, value)) or _batch_norm_name(axis.key, value)
-    return named or f"{symbol(axis.key, keys)} = {value_text(value, digits(axis.values))}"
+    return named or f"{symbol(axis.key, keys)} = {short(value, digits(axis.values))}"
 
 
 def _batch_norm_name(key: str, value: Value) -> str:
@@ -83,29 +84,19 @@ def axis_name(key: str) -> str:
     return AXIS_NAMES.get(key, key)
 
 
-def value_text(value: Value, significant: int = DIGITS) -> str:
-    """Text and whole numbers as they are, other numbers with so many significant digits."""
-    if not isinstance(value, float):
-        return str(value)
-    text = f"{value:.{significant}g}"
-    return f"{value:.0f}" if "e+" in text and abs(value) < 1e6 else text
+def value_text(value: Value) -> str:
+    """Shorter than elsewhere: room is dear on a figure."""
+    return short(value, DIGITS)
 
 
 def digits(values: Sequence[Value]) -> int:
     """How many significant digits keep the values apart: 3, or more if need be."""
     distinct = set(values)
     counts = range(DIGITS, 17)
-    return next(
-        (n for n in counts if len({value_text(v, n) for v in distinct}) == len(distinct)), 17
-    )
+    return next((n for n in counts if len({short(v, n) for v in distinct}) == len(distinct)), 17)
 
 
 def written(results: Results) -> str:
     """All of a figure's text that the experiment chose, for its letters."""
     names = [text for axis in results.axes for text in (axis.key, *map(str, axis.values))]
     return "".join([results.title or results.name, *names])
-
-
-def plural(count: int, noun: str) -> str:
-    """'1 seed', '5 seeds'."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

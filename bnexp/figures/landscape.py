@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from bnexp.config.figures import Landscape
 from bnexp.figures.choices import landscape_choice
 from bnexp.figures.interval import Band, Floats, band, pooled
-from bnexp.figures.labels import plural, quantity_label
+from bnexp.figures.labels import quantity_label
 from bnexp.figures.lines import band_alpha, draw_band, legend_lines, line, write_no_data
 from bnexp.figures.notes import diverged_note, joined, missing_note, seeds_note, zero_note
 from bnexp.figures.panel_rows import Pair, panel_values
@@ -35,6 +35,7 @@ from bnexp.figures.series import by_seed
 from bnexp.figures.sheet import Page, build
 from bnexp.figures.style import Look, looks
 from bnexp.tables.results import Results, Table
+from bnexp.wording import counted
 
 ALPHA, FAINT = 0.3, 0.12  # of two bands, of more
 
@@ -128,7 +129,7 @@ def _about(results: Results, table: Table, quantity: str) -> str:
     places = len(chosen_places("landscape", table, None))
     what = "step sizes" if quantity.endswith("_along") else "places"
     seeds = len(results.seeds)
-    ends = "1 seed" if seeds == 1 else f"mean of each over {plural(seeds, 'seed')}"
+    ends = "1 seed" if seeds == 1 else f"mean of each over {counted(seeds, 'seed')}"
     return f"band: from the smallest to the largest of {places} {what}; {ends}"
 
 

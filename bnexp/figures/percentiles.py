@@ -15,7 +15,7 @@ from bnexp.config.figures import Percentiles
 from bnexp.errors import ConfigError
 from bnexp.figures.choices import percentiles_choice
 from bnexp.figures.interval import Band, Floats, band, pooled
-from bnexp.figures.labels import plural, quantity_label, value_text
+from bnexp.figures.labels import quantity_label, value_text
 from bnexp.figures.lines import line, write_no_data
 from bnexp.figures.notes import diverged_note, joined, missing_note
 from bnexp.figures.ranges import FAR, free_axis, free_limits, time_axis
@@ -27,6 +27,7 @@ from bnexp.figures.series import by_seed
 from bnexp.figures.sheet import Page, build
 from bnexp.figures.style import COLOURS, Look, looks
 from bnexp.tables.results import Results, Table
+from bnexp.wording import counted
 
 MOST = 7  # as many colours as there are
 ORDER = (1, 6, 0, 2, 3, 4, 5)  # the middle of three is black
@@ -115,7 +116,7 @@ def _page(
 
 def _seeds(results: Results) -> str:
     seeds = len(results.seeds)
-    return "1 seed" if seeds == 1 else f"thick: mean of {plural(seeds, 'seed')}, thin: each seed"
+    return "1 seed" if seeds == 1 else f"thick: mean of {counted(seeds, 'seed')}, thin: each seed"
 
 
 def _legend(places: Sequence[float]) -> list[Line2D]:

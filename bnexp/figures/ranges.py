@@ -19,8 +19,9 @@ from matplotlib.ticker import (
 )
 
 from bnexp.figures.interval import Band, Floats
-from bnexp.figures.labels import digits, value_text
+from bnexp.figures.labels import digits
 from bnexp.tables.results import Value
+from bnexp.wording import short
 
 ROOM = 0.04  # of an accuracy axis, so that lines at 0 and 1 show
 WIDE = 100.0  # a loss that spans more than this factor gets a logarithmic axis
@@ -104,7 +105,7 @@ def number_axis(axes: Axes, values: Sequence[Value]) -> None:
         axes.set_xlim(low - room, high + room)
         axes.xaxis.set_major_formatter(FuncFormatter(plain))
     if shown and _have_room(numbers):
-        axes.set_xticks(numbers, [value_text(value, digits(values)) for value in shown])
+        axes.set_xticks(numbers, [short(value, digits(values)) for value in shown])
         axes.xaxis.set_minor_locator(NullLocator())
 
 

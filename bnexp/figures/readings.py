@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from bnexp.errors import ConfigError
 from bnexp.figures.interval import Floats
-from bnexp.figures.labels import plural, value_text
+from bnexp.figures.labels import value_text
 from bnexp.figures.series import Source
 from bnexp.tables.results import Results, Table
+from bnexp.wording import counted
 
 RANGES = {"dead": (0.0, 1.0), "similarity": (-1.0, 1.0), "shift_cosine": (-1.0, 1.0)}
 COUNTS, NUMBERS = ("seed", "step", "layer"), ("at", "value")
@@ -99,7 +100,7 @@ def step_note(table: Table) -> str:
 
 def not_finite_note(table: Table) -> str:
     count = int((~np.isfinite(table["value"])).sum())
-    return f"{plural(count, 'number')} not finite left out" if count else ""
+    return f"{counted(count, 'number')} not finite left out" if count else ""
 
 
 def with_epochs(kind: str, table: Table, metrics: Table) -> Table:

@@ -12,7 +12,6 @@ from markupsafe import Markup
 from bnexp import figures
 from bnexp.config.writing import resolved
 from bnexp.figures.files import render
-from bnexp.figures.labels import plural
 from bnexp.report import rows, settings
 from bnexp.report.embedding import embedded, policy
 from bnexp.report.explorer import explorer
@@ -20,6 +19,7 @@ from bnexp.report.pairs import both_points, paired_claims
 from bnexp.report.run import Run
 from bnexp.report.svg import inline
 from bnexp.tables.overview import diverged
+from bnexp.wording import counted
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("plot.js", "explorer.js", "tables.js")
@@ -98,5 +98,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"embedded": embedded, "number": rows.number, "place": rows.place}
-    made.globals["plural"] = plural
+    made.globals["counted"] = counted
     return made

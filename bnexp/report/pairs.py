@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite, nan
 
 from bnexp.claims import Verdict
+from bnexp.report.rows import point_text
 from bnexp.report.run import Run
 from bnexp.tables.interval import t_interval
 from bnexp.tables.results import Value
@@ -47,8 +48,7 @@ def both_points(first: Run, second: Run) -> tuple[Pair, ...]:
 
 def _pair(key: tuple[str, Place], first: Final, second: Final) -> Pair:
     which, place = key
-    text = ", ".join(f"{k} = {v:.4g}" if isinstance(v, float) else f"{k} = {v}" for k, v in place)
-    return Pair(text or "the one point", which, first, second, second.mean - first.mean)
+    return Pair(point_text(dict(place)), which, first, second, second.mean - first.mean)
 
 
 def _finals(run: Run) -> Mapping[tuple[str, Place], Final]:

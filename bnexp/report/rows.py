@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,13 @@ import numpy as np
 
 from bnexp.claims import PointVerdict, Verdict
 from bnexp.comparison.manifests import failures
-from bnexp.figures.labels import METRICS, value_text
+from bnexp.figures.labels import METRICS
 from bnexp.report.run import Run
 from bnexp.tables.results import Value
+from bnexp.wording import equations, short
 
 SHORT = 8
 HEADS = {"cell": "network", "diverged_at_step": "diverged at step"}
-NUMBERS = 4
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def number(value: Value) -> str:
     """A number with four digits, anything else as it is; nothing for what is not a number."""
     if isinstance(value, float) and math.isnan(value):
         return ""
-    return value_text(value, NUMBERS)
+    return short(value)
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,12 @@ def place(point: PointVerdict | None) -> str:
     """'model.init.std = 0.1, model.norm = batch', and with what it is compared."""
     if point is None:
         return ""
-    return _equations(point.point) + (f" against {_equations(point.than)}" if point.than else "")
+    return point_text(point.point) + (f" against {point_text(point.than)}" if point.than else "")
 
 
-def _equations(values: Any) -> str:
-    text = ", ".join(f"{key} = {number(value)}" for key, value in values.items())
-    return text or "the one point"
+def point_text(values: Mapping[str, Value]) -> str:
+    """A point of the sweep in words."""
+    return equations(values) or "the one point"
 
 
 def failed(run: Run) -> Iterator[str]:
@@ -119,13 +119,13 @@ def failed(run: Run) -> Iterator[str]:
     summary, told = run.tables.summary, _told(run)
     for i in np.flatnonzero(summary["status"] == "failed"):
         point = {axis.key: summary[axis.key][i] for axis in run.tables.axes}
-        yield f"{_equations(point)}, seed {summary['seed'][i]}: {told[i]}"
+        yield f"{point_text(point)}, seed {summary['seed'][i]}: {told[i]}"
 
 
 def missing(run: Run) -> Iterator[str]:
     """A line for each network that has no result."""
     for gone in run.missing:
-        yield f"{_equations(gone.point)}, seed {gone.seed}: {gone.reason}"
+        yield f"{point_text(gone.point)}, seed {gone.seed}: {gone.reason}"
 
 
 def _told(run: Run) -> list[str]:

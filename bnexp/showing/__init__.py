@@ -13,6 +13,7 @@ from bnexp.claims.verdict import Word
 from bnexp.tables.overview import overview
 from bnexp.tables.overviewlines import spread
 from bnexp.tables.results import Results, Table
+from bnexp.wording import counted, short
 
 if TYPE_CHECKING:
     import jinja2
@@ -26,7 +27,7 @@ def counts(results: Results, claims: Sequence[Verdict]) -> str:
     """'32 networks, 1 diverged, claims: 2 supported, 1 refuted'."""
     states = Counter(results.summary["status"].tolist())
     words = Counter(claim.verdict for claim in claims)
-    made = [_number(states.total(), "network")]
+    made = [counted(states.total(), "network")]
     made += [f"{states[state]} {state}" for state in ("diverged", "failed") if states[state]]
     judged = [f"{words[word]} {word}" for word in WORDS if words[word]]
     return ", ".join([*made, *([f"claims: {', '.join(judged)}"] if judged else [])])
@@ -47,7 +48,7 @@ def result_html(
         table=overview(results),
         spread=spread,
         several=len(results.seeds) > 1,
-        seeds=_number(len(results.seeds), "seed"),
+        seeds=counted(len(results.seeds), "seed"),
         stars="diverged" in results.summary["status"],
         claims=claims,
         failed=Counter(failed.values()).items(),
@@ -56,7 +57,7 @@ def result_html(
 
 def columns_html(table: Table) -> str:
     """The first rows, and how many there are."""
-    rows = [[_field(value) for value in row] for row in _rows(table)]
+    rows = [[short(value) for value in row] for row in _rows(table)]
     return _html("columns.html", names=list(table), rows=rows, count=_count(table))
 
 
@@ -66,7 +67,7 @@ def columns_text(table: Table) -> str:
     rows = list(_rows(table))
     more = ", ..." if _length(table) > len(rows) else ""
     lines = [
-        f"  {name:<{width}}  {', '.join(_field(row[i]) for row in rows)}{more}"
+        f"  {name:<{width}}  {', '.join(short(row[i]) for row in rows)}{more}"
         for i, name in enumerate(table)
     ]
     return "\n".join([_count(table), *lines])
@@ -76,20 +77,12 @@ def _rows(table: Table) -> Iterator[tuple[Any, ...]]:
     return zip(*(table[name][:MAX_ROWS].tolist() for name in table), strict=True)
 
 
-def _field(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
 def _length(table: Table) -> int:
     return len(next(iter(table.values()), ()))
 
 
 def _count(table: Table) -> str:
-    return f"{_number(_length(table), 'row')} x {_number(len(table), 'column')}"
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{counted(_length(table), 'row')} x {counted(len(table), 'column')}"
 
 
 def _html(template: str, **values: Any) -> str:

@@ -9,6 +9,7 @@ from math import isfinite, nan
 import numpy as np
 
 from bnexp.tables.results import Axis, Results, Value, moves_along
+from bnexp.wording import equations, short
 
 MAX_ROWS = 40
 BEST = 10
@@ -70,12 +71,8 @@ def diverged(results: Results) -> Iterator[str]:
     summary = results.summary
     keys = [axis.key for axis in results.axes]
     for i in np.flatnonzero(summary["status"] == "diverged"):
-        point = ", ".join(f"{key} = {short(summary[key][i])}" for key in keys)
+        point = equations({key: summary[key][i] for key in keys})
         yield f"{point}, seed {summary['seed'][i]}: at step {summary['diverged_at_step'][i]}"
-
-
-def short(value: Value) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _row_axes(results: Results) -> list[Axis]:
