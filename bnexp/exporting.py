@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
-from bnexp.comparison.manifests import read_manifest
 from bnexp.errors import ConfigError
 from bnexp.exports import EXPORTS, writer
 from bnexp.exports.run import Each, Exported, run_of
@@ -38,8 +37,9 @@ def exported(
     if to not in EXPORTS:
         raise ConfigError(f"no such export, expected one of {', '.join(EXPORTS)}, got {to!r}")
     made = finished(directory)
-    run = run_of(made, read_manifest(directory / "manifest.json"))
+    store = RunDirectory(directory)
+    run = run_of(made, store.manifest())
     place = str(directory / "export" / to) if out is None else out
-    own = RunDirectory(directory).writing(waiting) if out is None else nullcontext()
+    own = store.writing(waiting) if out is None else nullcontext()
     with own:
         return writer(to)(run, place, each)

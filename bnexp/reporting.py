@@ -6,7 +6,6 @@ from pathlib import Path
 
 from bnexp import report
 from bnexp.claims import judge, planned
-from bnexp.comparison.manifests import read_manifest
 from bnexp.config import Config, load_config, shipped
 from bnexp.files import write_whole
 from bnexp.opening import finished
@@ -41,7 +40,7 @@ def _written(store: RunDirectory, name: str, text: str, out: Path | None) -> Pat
 def read_run(directory: Path) -> report.Run:
     """What a page says of a run directory; trains and writes nothing."""
     made = finished(directory)
-    manifest = read_manifest(directory / "manifest.json") or {}
+    manifest = RunDirectory(directory).manifest() or {}
     own = _shipped(made.config.name)
     return report.Run(
         config=made.config,

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "bnexp"
 # A package may import from those before it, and from itself.
 ORDER = (
     ("errors",),
-    ("files", "npz", "wording"),
+    ("files", "jsonvalues", "npz", "templates", "wording"),
     ("nn", "data"),
     ("probes",),
     ("config",),

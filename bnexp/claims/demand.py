@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, isnan, nan
 
-from bnexp.claims.verdict import Word
-from bnexp.config.claims import Claim
+from bnexp.config.claims import Claim, Word
 from bnexp.tables.interval import Interval
 
 

@@ -11,8 +11,8 @@ from bnexp.claims.pairing import pairs, shown
 from bnexp.claims.points import point_verdict
 from bnexp.claims.samples import samples
 from bnexp.claims.sweep import Swept, Unfit
-from bnexp.claims.verdict import PointVerdict, Verdict, Word, overall
-from bnexp.config.claims import Claim
+from bnexp.claims.verdict import PointVerdict, Verdict, overall
+from bnexp.config.claims import Claim, Word
 from bnexp.config.writing import plain
 from bnexp.tables.results import Results
 

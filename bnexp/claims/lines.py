@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from bnexp.claims.verdict import Verdict
+from bnexp.config.claims import WORDS
 
 WIDTH = 80
 INDENT = "  "
-COLUMN = len("undecided") + 2
+COLUMN = max(map(len, WORDS)) + 2
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
@@ -20,7 +21,7 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
         yield ""
         yield from _claim(verdict)
     words = Counter(verdict.verdict for verdict in verdicts)
-    counted = [f"{words[word]} {word}" for word in ("supported", "refuted", "undecided")]
+    counted = [f"{words[word]} {word}" for word in WORDS]
     yield ""
     yield ", ".join(counted)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bnexp.claims.sweep import Unfit
 from bnexp.claims.timing import evaluations, read_steps
 from bnexp.config.measures import Measure, OfMetric, OfQuantity
-from bnexp.tables.results import Results, Table
+from bnexp.tables.results import Results, Table, rows
 
 Floats = NDArray[np.float64]
 
@@ -25,8 +25,8 @@ def measured(measure: Measure, results: Results, cells: Collection[str]) -> dict
         return _quantities(measure, results.probes, cells)
     metric = as_metric(measure)
     return {
-        cell: _metric(metric, {name: column[rows] for name, column in results.metrics.items()})
-        for cell, rows in _rows(results.metrics["cell"], cells).items()
+        cell: _metric(metric, rows(results.metrics, own))
+        for cell, own in _rows(results.metrics["cell"], cells).items()
     }
 
 
@@ -40,11 +40,11 @@ def as_metric(measure: str | OfMetric) -> OfMetric:
 
 def _rows(column: NDArray[np.object_], cells: Collection[str]) -> dict[str, list[int]]:
     """The rows of each of these cells."""
-    rows: dict[str, list[int]] = {cell: [] for cell in cells}
+    every: dict[str, list[int]] = {cell: [] for cell in cells}
     for i, cell in enumerate(column.tolist()):
-        if cell in rows:
-            rows[cell].append(i)
-    return {cell: found for cell, found in rows.items() if found}
+        if cell in every:
+            every[cell].append(i)
+    return {cell: found for cell, found in every.items() if found}
 
 
 def _metric(measure: OfMetric, table: Table) -> float:
@@ -73,14 +73,14 @@ def _quantities(measure: OfQuantity, table: Table, cells: Collection[str]) -> di
         raise Unfit(("quantity",), f"{measure.quantity}: not recorded")
     columns = {name: table[name][here] for name in ("cell", "step", "layer", "at", "value")}
     return {
-        cell: _quantity(measure, {name: column[rows] for name, column in columns.items()})
-        for cell, rows in _rows(columns["cell"], cells).items()
+        cell: _quantity(measure, rows(columns, own))
+        for cell, own in _rows(columns["cell"], cells).items()
     }
 
 
 def _quantity(measure: OfQuantity, table: Table) -> float:
     steps = read_steps(measure, sorted(set(table["step"].tolist())))
-    table = _where(table, np.isin(table["step"], steps) & _place(measure, table["at"]))
+    table = rows(table, np.isin(table["step"], steps) & _place(measure, table["at"]))
     if measure.growth is None:
         return float(np.mean(_of_layer(measure.layer or 0, table)))
     first, last = measure.growth
@@ -113,10 +113,6 @@ def _place(measure: OfQuantity, places: Floats) -> NDArray[np.bool_]:
 def _listed(places: list[float]) -> str:
     texts = [f"{place:g}" for place in places]
     return ", ".join(texts if len(texts) <= 12 else [*texts[:10], "...", texts[-1]])
-
-
-def _where(table: Table, mask: NDArray[np.bool_]) -> Table:
-    return {name: column[mask] for name, column in table.items()}
 
 
 def growth(values: Mapping[int, float]) -> float:

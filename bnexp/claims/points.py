@@ -8,8 +8,8 @@ import numpy as np
 
 from bnexp.claims.demand import Demand, demand
 from bnexp.claims.samples import Sample
-from bnexp.claims.verdict import PointVerdict, Word
-from bnexp.config.claims import Claim
+from bnexp.claims.verdict import PointVerdict
+from bnexp.config.claims import Claim, Word
 from bnexp.tables.interval import Interval, t_interval
 
 NO_INTERVAL = Interval(nan, nan, nan)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bnexp.claims.sweep import Point, Swept, Unfit
 from bnexp.config.claims import Chosen, Range, Scalar
 from bnexp.config.messages import choice
-from bnexp.config.writing import flow
+from bnexp.config.writing import bare, flow
 from bnexp.config.yaml_text import Path
 from bnexp.tables.results import Axis, Value
 from bnexp.wording import short
@@ -75,7 +75,7 @@ def _end(number: float, axis: Axis) -> float:
 
 def _meant(one: Scalar, axis: Axis, path: Path) -> Value:
     number = isinstance(one, int | float) and not isinstance(one, bool)
-    near = _typed(float(one), axis) if number else _named(_text(one), axis)
+    near = _typed(float(one), axis) if number else _named(bare(one), axis)
     if len(near) == 1:
         return near[0]
     if near:
@@ -107,10 +107,6 @@ def _named(text: str, axis: Axis) -> list[Value]:
 def _first_found(candidates: Sequence[Value], *tests: Callable[[Value], bool]) -> list[Value]:
     found = ([value for value in candidates if test(value)] for test in tests)
     return next((some for some in found if some), [])
-
-
-def _text(one: Scalar) -> str:
-    return one if isinstance(one, str) else flow(one)
 
 
 def _shown(axis: Axis) -> str:

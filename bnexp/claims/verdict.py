@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isnan
-from typing import Any, Literal
+from typing import Any
 
 from bnexp.claims.sweep import Point
-
-Word = Literal["supported", "refuted", "undecided"]
+from bnexp.config.claims import Word
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from math import isfinite, isnan
 from typing import Any
 
 from bnexp.claims.verdict import PointVerdict, Verdict
+from bnexp.jsonvalues import plain
 from bnexp.tables.interval import LEVEL
 
 FORMAT = 1
@@ -36,17 +36,9 @@ def _claim(verdict: Verdict) -> Mapping[str, Any]:
 def _point(point: PointVerdict) -> Mapping[str, Any]:
     """Without what is not there: another side, a reason."""
     shown = {key: value for key, value in _fields(point).items() if value is not None}
-    numbers = {key: _value(getattr(point, key)) for key in ("estimate", "low", "high", "margin")}
+    numbers = {key: plain(getattr(point, key)) for key in ("estimate", "low", "high", "margin")}
     return {**{key: value for key, value in shown.items() if value != ""}, **numbers}
 
 
 def _fields(part: Verdict | PointVerdict) -> dict[str, Any]:
-    return {field.name: _value(getattr(part, field.name)) for field in fields(part)}
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, float) and not isfinite(value):
-        return None if isnan(value) else str(value)
-    if isinstance(value, Mapping):
-        return {key: _value(inner) for key, inner in value.items()}
-    return [_value(inner) for inner in value] if isinstance(value, list) else value
+    return {field.name: plain(getattr(part, field.name)) for field in fields(part)}

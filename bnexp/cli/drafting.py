@@ -22,11 +22,9 @@ def new(name: str, experiment: str | None) -> None:
     Example: bnexp new my_scales
              bnexp new my_scales --from weight_scale
     """
-    import json
-
     from bnexp import files
-    from bnexp.config import drafting, json_schema
-    from bnexp.config.jsonschema import FILE
+    from bnexp.config import drafting
+    from bnexp.config.jsonschema import FILE, schema_text
     from bnexp.errors import ConfigError
 
     path = drafting.path_of(name)
@@ -34,7 +32,7 @@ def new(name: str, experiment: str | None) -> None:
         raise ConfigError(f"{path}: there already, expected a new name; remove it, or take another")
     text = drafting.copy(path.stem, experiment) if experiment else drafting.lesson(path.stem)
     schema = path.with_name(FILE)
-    current = (json.dumps(json_schema(), indent=1) + "\n").encode()
+    current = schema_text().encode()
     if files.read(schema) != current:
         files.write_whole(schema, current)
         click.echo(f"{schema}: written, by which editors complete and check {path.name}")

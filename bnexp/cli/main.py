@@ -119,11 +119,9 @@ def schema() -> None:
     \b
     Example: bnexp schema > bnexp.schema.json
     """
-    import json
+    from bnexp.config.jsonschema import schema_text
 
-    from bnexp.config import json_schema
-
-    click.echo(json.dumps(json_schema(), indent=1))
+    click.echo(schema_text(), nl=False)
 
 
 def _interrupted(signum: int, frame: object) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
 from bnexp.comparison.comparing import Comparison
+from bnexp.comparison.differences import Difference
 from bnexp.comparison.lines import MAX_ROWS, WIDTH, more, table
-from bnexp.comparison.manifests import Difference
 from bnexp.comparison.matching import shown
 from bnexp.comparison.metrics import ACCURACIES, Final, Metric
 from bnexp.wording import counted, cut, short

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnexp.comparison.differences import Difference, differences
 from bnexp.comparison.judging import check_tolerance
-from bnexp.comparison.manifests import Difference, differences
 from bnexp.comparison.matching import matched
 from bnexp.comparison.metrics import Final, Metric, finals, metrics
 from bnexp.comparison.networks import Key

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
-from bnexp.comparison.manifests import Difference, differences
+from bnexp.comparison.differences import Difference, differences
 from bnexp.config import Config
-from bnexp.config.writing import flow, plain
+from bnexp.config.writing import bare, flat, said
 
 
 def config_differences(first: Config, second: Config) -> tuple[Difference, ...]:
     """The dotted keys whose values differ, every default written out."""
-    return differences(dict(_keys(first)), dict(_keys(second)))
+    return differences(_keys(first), _keys(second))
 
 
-def _keys(config: Config) -> Iterator[tuple[str, str]]:
-    values = plain(config.experiment)
-    if config.experiment.model.norm is None:
-        values["model"]["norm"] = "none"
-    yield from _flat("", values)
+def _keys(config: Config) -> dict[str, str]:
+    return {key: bare(value) for key, value in flat(said(config.experiment), _is_axis)}
 
 
-def _flat(key: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Mappings key by key, but an axis of the sweep as one value."""
-    if isinstance(value, Mapping) and (not key.startswith("sweep.") or key == "sweep.zip"):
-        for name, inner in value.items():
-            yield from _flat(f"{key}.{name}" if key else str(name), inner)
-    else:
-        yield key, value if isinstance(value, str) else flow(value)
+def _is_axis(key: str) -> bool:
+    """An axis of the sweep is one value."""
+    return key.startswith("sweep.") and key != "sweep.zip"

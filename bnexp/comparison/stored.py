@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnexp.comparison.manifests import facts, read_manifest
 from bnexp.comparison.networks import Key, Numbers, key_of, networks
 from bnexp.config import Config
 from bnexp.errors import StoreError
 from bnexp.opening import opened
 from bnexp.plan import Plan
+from bnexp.store import RunDirectory
 from bnexp.store.directory import Found
+from bnexp.store.facts import facts
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def stored(path: Path) -> Stored:
 
 def _facts(path: Path, plan: Plan, found: Found) -> dict[str, str] | None:
     """The manifest's, with the data that the cells themselves say they were trained on."""
-    manifest = read_manifest(path / "manifest.json")
+    manifest = RunDirectory(path).manifest()
     if manifest is None and not found.records:
         return None
     made = facts(manifest or {})

@@ -11,8 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from bnexp.comparison.deviations import Deviation
+from bnexp.comparison.differences import Difference, causes
 from bnexp.comparison.judging import check_tolerance, judged
-from bnexp.comparison.manifests import Difference, causes, facts
 from bnexp.comparison.networks import key_of, networks
 from bnexp.comparison.stored import Stored, stored
 from bnexp.config import Config
@@ -22,6 +22,7 @@ from bnexp.execution.places import Local, Place
 from bnexp.plan import Cell, make_stacks
 from bnexp.preparing import Prepared, prepare
 from bnexp.running import Progress
+from bnexp.store.facts import facts
 from bnexp.store.manifest import environment
 from bnexp.tables import results
 

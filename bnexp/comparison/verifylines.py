@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
+from bnexp.comparison.differences import CAUSES, Difference
 from bnexp.comparison.lines import MAX_ROWS, WIDTH, more, table
-from bnexp.comparison.manifests import CAUSES, Difference
 from bnexp.comparison.verifying import Verification, Verified
 from bnexp.wording import counted, cut, short
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -23,6 +23,8 @@ RELATIONS = (
 MONOTONE = ("non_decreasing", "non_increasing")
 TOLERANT = (*MONOTONE, "equals")
 
+Word = Literal["supported", "refuted", "undecided"]
+WORDS: tuple[Word, ...] = get_args(Word)
 Scalar = bool | int | float | str
 Axis = Annotated[str, Field(min_length=1)]
 
@@ -95,7 +97,7 @@ class Claim(Strict):
     in_at_least: Annotated[int, Field(ge=1)] | None = Field(
         None, description="at how many of the points the relation must hold; default: at all"
     )
-    expect: Literal["supported", "refuted", "undecided"] = Field(
+    expect: Word = Field(
         "supported", description="the verdict that was found when this was written"
     )
     absent: Literal["error", "undecided"] = Field(

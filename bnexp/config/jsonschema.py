@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -34,6 +35,11 @@ def json_schema() -> dict[str, Any]:
         "then": {key: whole[key] for key in ("required", "properties")},
         "$defs": definitions | parts | axes,
     }
+
+
+def schema_text() -> str:
+    """The schema as its file has it."""
+    return json.dumps(json_schema(), indent=1) + "\n"
 
 
 def _axes(definitions: Schema) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -74,13 +74,34 @@ def plain(value: Any) -> Any:
     return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
+def said(part: BaseModel) -> dict[str, Any]:
+    """An experiment, or one network's setting, as `plain`, and that there is no norm."""
+    values: dict[str, Any] = plain(part)
+    values["model"].setdefault("norm", "none")
+    return values
+
+
+def flat(
+    mapping: Mapping[str, Any], whole: Callable[[str], bool] = lambda key: False, around: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """The values within by their dotted keys; a mapping of a key that is `whole` is one value."""
+    for name, value in mapping.items():
+        key = f"{around}.{name}" if around else str(name)
+        if isinstance(value, Mapping) and not whole(key):
+            yield from flat(value, whole, key)
+        else:
+            yield key, value
+
+
+def bare(value: Any) -> str:
+    """A text as it is, any other value as `flow` writes it."""
+    return value if isinstance(value, str) else flow(value)
+
+
 def resolved(config: Config) -> str:
     """The whole experiment as one text that extends nothing and says every default."""
-    experiment = config.experiment
-    values = plain(experiment)
+    values = said(config.experiment)
     values.pop("seconds", None)  # of the shipped experiment, not of this run
-    if experiment.model.norm is None:
-        values["model"]["norm"] = "none"
     order = sorted(values, key=lambda key: key in ("data", "model", "train", "random", "sweep"))
     order.sort(key=lambda key: (key == "claims", key == "figures"))
     return block({key: values[key] for key in order})

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from bnexp.config.writing import flow, plain
+from bnexp.config.writing import bare, flat, said
 from bnexp.exports.run import Network
 from bnexp.wording import cut
 
@@ -35,8 +34,7 @@ def content(network: Network) -> Content:
 
 
 def _params(network: Network) -> dict[str, str]:
-    norm = {"model.norm": "none"} if network.cell.setting.model.norm is None else {}
-    values = {**norm, **dict(_flat("", plain(network.cell.setting))), **network.point}
+    values = {**dict(flat(said(network.cell.setting))), **network.point}
     return {key: cut(_text(value), MAX_PARAM) for key, value in values.items()}
 
 
@@ -53,16 +51,5 @@ def _tags(network: Network) -> dict[str, str]:
     }
 
 
-def _flat(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """A mapping's values by their dotted keys."""
-    if not isinstance(value, Mapping):
-        yield key, value
-        return
-    for name, inner in value.items():
-        yield from _flat(f"{key}.{name}" if key else name, inner)
-
-
 def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return repr(value) if isinstance(value, float) else flow(value)
+    return repr(value) if isinstance(value, float) else bare(value)

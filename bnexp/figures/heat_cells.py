@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bnexp.figures.choices import NORM, Grid
 from bnexp.figures.interval import Floats, band
-from bnexp.figures.selection import Selection, pairs, rows_where
+from bnexp.figures.selection import Selection, networks_of, pairs, rows_where
 from bnexp.tables.results import Axis, Results, Table, Value
 
 Counts = NDArray[np.int64]
@@ -57,10 +57,10 @@ def _order(selection: Selection) -> list[int]:
 
 
 def _map(results: Results, grid: Grid, value: str, number: int) -> Map:
-    rows = _line(results, grid, number)
-    gone = rows["status"] == "diverged"
+    networks = _line(results, grid, number)
+    gone = networks["status"] == "diverged"
     diverged = [
-        [int((gone & rows_where(rows, place)).sum()) for place in row] for row in _places(grid)
+        [int((gone & rows_where(networks, place)).sum()) for place in row] for row in _places(grid)
     ]
     values = _mean(_by_cell(results, grid, value, number))
     return Map(grid.selection.labels[number], values, np.array(diverged))
@@ -68,20 +68,18 @@ def _map(results: Results, grid: Grid, value: str, number: int) -> Map:
 
 def _by_cell(results: Results, grid: Grid, value: str, number: int) -> Floats:
     """(seeds, rows, columns); NaN where there is no finite value."""
-    rows = _line(results, grid, number)
+    networks = _line(results, grid, number)
     values = np.full((len(results.seeds), *_shape(grid)), np.nan)
     for i, places in enumerate(_places(grid)):
         for j, place in enumerate(places):
-            here = rows_where(rows, place)
-            at = [results.seeds.index(seed) for seed in rows["seed"][here].tolist()]
-            values[at, i, j] = rows[value][here]
+            here = rows_where(networks, place)
+            at = [results.seeds.index(seed) for seed in networks["seed"][here].tolist()]
+            values[at, i, j] = networks[value][here]
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def _line(results: Results, grid: Grid, number: int) -> Table:
-    wanted = pairs(grid.selection.line_axes, grid.selection.lines[number])
-    mask = rows_where(results.summary, wanted) & (results.summary["status"] != "failed")
-    return {name: column[mask] for name, column in results.summary.items()}
+    return networks_of(results, pairs(grid.selection.line_axes, grid.selection.lines[number]))
 
 
 def _places(grid: Grid) -> list[list[list[tuple[str, Value]]]]:

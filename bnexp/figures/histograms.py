@@ -23,7 +23,7 @@ from bnexp.figures.restriction import restricted, where_note
 from bnexp.figures.selection import Selection, pairs, rows_where
 from bnexp.figures.sheet import Page, build
 from bnexp.figures.style import Look, looks
-from bnexp.tables.results import Results, Table, Value
+from bnexp.tables.results import Results, Table, Value, rows
 from bnexp.wording import counted
 
 MOST_LAYERS = 12
@@ -72,8 +72,7 @@ def _layers(options: Histograms, table: Table) -> tuple[int, ...]:
 def _row(
     selection: Selection, line: tuple[Value, ...], table: Table, layers: Sequence[int]
 ) -> list[Bins]:
-    mask = rows_where(table, pairs(selection.line_axes, line))
-    own = {name: column[mask] for name, column in table.items()}
+    own = rows(table, rows_where(table, pairs(selection.line_axes, line)))
     return [_bins(own, layer) for layer in layers]
 
 

@@ -34,7 +34,7 @@ from bnexp.figures.selection import Selection, pairs
 from bnexp.figures.series import by_seed
 from bnexp.figures.sheet import Page, build
 from bnexp.figures.style import Look, looks
-from bnexp.tables.results import Results, Table
+from bnexp.tables.results import Results, Table, rows
 from bnexp.wording import counted
 
 ALPHA, FAINT = 0.3, 0.12  # of two bands, of more
@@ -61,7 +61,7 @@ def landscape(options: Landscape, results: Results) -> Figure:
     selection = landscape_choice(options, shown, found_records(results))
     table = readings(shown, options.quantity)
     layer = chosen_layers("landscape", table, options.layer)[:1]
-    own = {name: column[np.isin(table["layer"], layer)] for name, column in table.items()}
+    own = rows(table, np.isin(table["layer"], layer))
     places = panel_values(shown, selection)
     panels = [_ranges(selection, here, own) for _, here in places]
     page = _page(options, results, shown, own, [title for title, _ in places], panels)

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bnexp.errors import ConfigError
 from bnexp.figures.interval import Floats
 from bnexp.figures.labels import value_text
 from bnexp.figures.series import Source
-from bnexp.tables.results import Results, Table
+from bnexp.tables.results import Results, Table, rows
 from bnexp.wording import counted
 
 RANGES = {"dead": (0.0, 1.0), "similarity": (-1.0, 1.0), "shift_cosine": (-1.0, 1.0)}
@@ -27,10 +26,6 @@ def readings(results: Results, quantity: str) -> Table:
         kinds |= dict.fromkeys(COUNTS, int) | dict.fromkeys(NUMBERS, float)
         return {name: np.empty(0, kind) for name, kind in kinds.items()}
     return rows(results.probes, results.probes["quantity"] == quantity)
-
-
-def rows(table: Table, mask: NDArray[np.bool_]) -> Table:
-    return {name: column[mask] for name, column in table.items()}
 
 
 def chosen_layers(kind: str, table: Table, wanted: Any) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from bnexp.errors import ConfigError
 from bnexp.figures.labels import symbol, value_label, value_text
 from bnexp.figures.ranking import best_values
 from bnexp.figures.selection import Swept, named
-from bnexp.tables.results import Axis, Table, Value
+from bnexp.tables.results import Axis, Table, Value, rows
 
 TOLERANCE = 0.005  # a value is written with three digits, and 0.158 means 0.15849
 TABLES = ("metrics", "summary", "probes")
@@ -100,7 +100,7 @@ def _rows(table: Table, kept: Mapping[str, Sequence[Value]]) -> Table:
     mask = np.ones(len(next(iter(table.values()))), dtype=bool)
     for key, values in kept.items():
         mask &= _among(table[key], values)
-    return {name: column[mask] for name, column in table.items()}
+    return rows(table, mask)
 
 
 def _among(column: NDArray[Any], values: Sequence[Value]) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.figures.interval import Band, Floats, band
-from bnexp.figures.selection import Selection, pairs, rows_where
+from bnexp.figures.selection import Selection, networks_of, pairs
 from bnexp.figures.series import ceiling
 from bnexp.tables.results import Axis, Results, Table
 
@@ -35,14 +35,9 @@ def scale_points(
 ) -> tuple[Points, ...]:
     """A line for each line of the selection."""
     return tuple(
-        _points(_networks(results, pairs(selection.line_axes, line)), axis.key, metric)
+        _points(networks_of(results, pairs(selection.line_axes, line)), axis.key, metric)
         for line in selection.lines
     )
-
-
-def _networks(results: Results, wanted: list[tuple[str, float | int | str]]) -> Table:
-    mask = rows_where(results.summary, wanted) & (results.summary["status"] != "failed")
-    return {name: column[mask] for name, column in results.summary.items()}
 
 
 def _points(networks: Table, key: str, metric: str) -> Points:

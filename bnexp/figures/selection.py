@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bnexp.errors import ConfigError
 from bnexp.figures.labels import value_label
-from bnexp.tables.results import Axis, Table, Value, moves_along
+from bnexp.tables.results import Axis, Results, Table, Value, moves_along, rows
 
 MAX_PANELS = 36
 MAX_LINES = 12
@@ -78,6 +78,12 @@ def rows_where(table: Table, wanted: Iterable[tuple[str, Value]]) -> NDArray[np.
     for key, value in wanted:
         mask &= table[key] == value
     return mask
+
+
+def networks_of(results: Results, wanted: Iterable[tuple[str, Value]]) -> Table:
+    """The rows of the summary with these values, those of failed networks left out."""
+    summary = results.summary
+    return rows(summary, rows_where(summary, wanted) & (summary["status"] != "failed"))
 
 
 def pairs(axes: Sequence[Axis], values: Sequence[Value]) -> list[tuple[str, Value]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
 from collections.abc import Iterable
 from typing import Any
 
 from markupsafe import Markup
+
+from bnexp.jsonvalues import plain
 
 # What could end the element, or a line of JavaScript, is written as JSON writes any letter.
 _ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
@@ -19,17 +20,6 @@ def embedded(data: Any) -> Markup:
     """Data as JSON that no page can mistake for markup; NaN is null, infinities are texts."""
     text = json.dumps(plain(data), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.translate(_ESCAPES))
-
-
-def plain(value: Any) -> Any:
-    """The value without NumPy's types and without numbers that JSON does not have."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def policy(styles: Iterable[str], scripts: Iterable[str]) -> str:

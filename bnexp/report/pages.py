@@ -19,6 +19,7 @@ from bnexp.report.pairs import both_points, paired_claims
 from bnexp.report.run import Run
 from bnexp.report.svg import inline
 from bnexp.tables.overview import diverged
+from bnexp.templates import templates
 from bnexp.wording import counted
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -90,13 +91,7 @@ def _whole(template: str, **values: Any) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES, encoding="utf-8"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    made = templates(TEMPLATES)
     made.filters |= {"embedded": embedded, "number": rows.number, "place": rows.place}
     made.globals["counted"] = counted
     return made

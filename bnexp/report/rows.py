@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from bnexp.claims import PointVerdict, Verdict
-from bnexp.comparison.manifests import failures
 from bnexp.figures.labels import METRICS
 from bnexp.report.run import Run
+from bnexp.store.facts import failures
 from bnexp.tables.results import Value
 from bnexp.wording import equations, short
 

@@ -6,10 +6,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bnexp.comparison import manifests
-from bnexp.comparison.manifests import Difference, facts
+from bnexp.comparison.differences import Difference
+from bnexp.comparison.differences import differences as differing
 from bnexp.comparison.settings import config_differences
 from bnexp.config import Config
+from bnexp.store.facts import facts
 
 # What describes an experiment or draws it; a difference there changes no number.
 WORDS = ("name", "title", "description", "source", "seconds", "claims", "figures", "extends")
@@ -38,4 +39,4 @@ def command(manifest: Mapping[str, Any]) -> str:
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Sequence[Difference]:
     """What two runs were made with that is not the same."""
-    return manifests.differences(facts(first), facts(second))
+    return differing(facts(first), facts(second))

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bnexp.claims import Verdict
-from bnexp.claims.verdict import Word
+from bnexp.config.claims import WORDS
 from bnexp.tables.overview import overview
 from bnexp.tables.overviewlines import spread
 from bnexp.tables.results import Results, Table
+from bnexp.templates import templates
 from bnexp.wording import counted, short
-
-if TYPE_CHECKING:
-    import jinja2
 
 FOLDER = Path(__file__).parent
 MAX_ROWS = 5
-WORDS: tuple[Word, ...] = ("supported", "refuted", "undecided")
 
 
 def counts(results: Results, claims: Sequence[Verdict]) -> str:
@@ -86,17 +82,4 @@ def _count(table: Table) -> str:
 
 
 def _html(template: str, **values: Any) -> str:
-    return _environment().get_template(template).render(**values)
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER, encoding="utf-8"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return templates(FOLDER).get_template(template).render(**values)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -17,6 +18,7 @@ from bnexp.execution import Record
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.plan import Cell
 from bnexp.store.cellfile import Damaged, decode, encode
+from bnexp.store.facts import read_manifest
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,10 @@ class RunDirectory:
         path = self.path / name
         files.write_whole(path, content.encode() if isinstance(content, str) else content)
         return path
+
+    def manifest(self) -> Mapping[str, Any] | None:
+        """What the run was made with, None where nothing says so; StoreError where damaged."""
+        return read_manifest(self.path / "manifest.json")
 
     @contextmanager
     def writing(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """From records to tidy tables."""
 
-from bnexp.tables.building import METRICS, results
+from bnexp.tables.building import results
+from bnexp.tables.columns import METRICS
 from bnexp.tables.csvtext import absent, csv_text
 from bnexp.tables.results import Axis, Results
 

@@ -10,10 +10,9 @@ import numpy as np
 from bnexp.config import Experiment
 from bnexp.execution import Record
 from bnexp.plan import Cell, Plan
+from bnexp.tables.columns import EVALUATION, FIRST, NETWORK, column
 from bnexp.tables.probing import probe_table
 from bnexp.tables.results import Axis, Results, Table
-
-METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 Row = dict[str, Any]
 
@@ -29,11 +28,11 @@ def results(experiment: Experiment, plan: Plan, records: Mapping[str, Record]) -
         axes=tuple(Axis(axis.key, axis.labels) for axis in plan.axes),
         seeds=experiment.random.seeds,
         metrics=_columns(
-            ["cell", "seed", *keys, "epoch", "step", *METRICS],
+            [*FIRST, *keys, *EVALUATION],
             [row for cell, record in pairs for row in _evaluations(cell, record)],
         ),
         summary=_columns(
-            ["cell", "seed", *keys, "status", "diverged_at_step", *_summary_names(), "seconds"],
+            [*FIRST, *keys, *NETWORK],
             [_summary(cell, record) for cell, record in pairs],
         ),
         probes=probe_table(pairs, keys),
@@ -64,20 +63,5 @@ def _best(metric: str) -> Callable[[Sequence[float]], float]:
     return lambda values: float(choose(np.array(values)))
 
 
-def _summary_names() -> list[str]:
-    return [f"{which}_{name}" for which in ("final", "best") for name in METRICS]
-
-
 def _columns(names: Sequence[str], rows: Sequence[Row]) -> Table:
     return {name: column(name, [row.get(name) for row in rows]) for name in names}
-
-
-def column(name: str, values: list[Any]) -> np.ndarray[Any, Any]:
-    """The values as the array that a table's column of that name is."""
-    if name in ("seed", "epoch", "step", "diverged_at_step"):
-        return np.array(values, dtype=np.int64)
-    if name == "seconds" or name.endswith(METRICS):
-        return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-    if values and all(isinstance(value, int | float) for value in values):
-        return np.array(values)
-    return np.array(values, dtype=object)

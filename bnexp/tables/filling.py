@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.plan import Cell, Plan
-from bnexp.tables.building import column
+from bnexp.tables.columns import column
 from bnexp.tables.reading import read_metrics, read_probes, read_summary
 from bnexp.tables.results import Results, Table
 

@@ -21,7 +21,16 @@ from numpy.typing import NDArray
 
 from bnexp import files
 from bnexp.errors import StoreError
-from bnexp.tables.building import METRICS
+from bnexp.tables.columns import (
+    EVALUATION,
+    FIRST,
+    FLOATS,
+    INTEGERS,
+    NETWORK,
+    READING,
+    TEXTS,
+    column,
+)
 from bnexp.tables.results import Table, Value
 
 MAX_BYTES = 200_000_000
@@ -29,35 +38,22 @@ MAX_LINE = 1_000_000
 MAX_COLUMNS = 1000
 MAX_SHOWN = 40
 
-FIRST = ("cell", "seed")
-# The columns after the swept keys.
-METRICS_COLUMNS = ("epoch", "step", *METRICS)
-SUMMARY_COLUMNS = (
-    "status",
-    "diverged_at_step",
-    *(f"{which}_{name}" for which in ("final", "best") for name in METRICS),
-    "seconds",
-)
-PROBES_COLUMNS = ("step", "layer", "quantity", "at", "value")
-
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
-_INTEGERS = ("seed", "epoch", "step", "layer", "diverged_at_step")
-_TEXTS = ("cell", "status", "quantity")
 
 
 def read_metrics(path: Path) -> Table | None:
     """metrics.csv as columns, None if there is no such file; StoreError where it is damaged."""
-    return _read(path, METRICS_COLUMNS)
+    return _read(path, EVALUATION)
 
 
 def read_summary(path: Path) -> Table | None:
     """summary.csv likewise."""
-    return _read(path, SUMMARY_COLUMNS)
+    return _read(path, NETWORK)
 
 
 def read_probes(path: Path) -> Table | None:
     """probes.csv likewise."""
-    return _read(path, PROBES_COLUMNS)
+    return _read(path, READING)
 
 
 def label(text: str) -> Value:
@@ -148,9 +144,9 @@ class _Column:
         self.name = name
         self._parse: Callable[[str], Any]
         self._values: Any
-        if name in _INTEGERS:
+        if name in INTEGERS:
             self._parse, self._values = _integer(name), array("q")
-        elif name in ("seconds", "at", "value") or name.endswith(METRICS):
+        elif name in FLOATS:
             self._parse, self._values = _float(name), array("d")
         else:  # few different texts, each kept once
             self._parse, self._values = lru_cache(None)(_text(name)), []
@@ -165,8 +161,7 @@ class _Column:
         values = self._values
         if isinstance(values, array):
             return np.array(values, np.int64 if values.typecode == "q" else np.float64)
-        numbers = values and all(isinstance(value, int | float) for value in values)
-        return np.array(values, None if numbers else object)
+        return column(self.name, values)
 
 
 def _integer(name: str) -> Callable[[str], int]:
@@ -181,7 +176,7 @@ def _float(name: str) -> Callable[[str], float]:
 def _text(name: str) -> Callable[[str], Value]:
     if name == "status":
         return _status
-    return str if name in _TEXTS else label
+    return str if name in TEXTS else label
 
 
 def _whole(text: str) -> int:

@@ -28,6 +28,11 @@ class Axis:
         )
 
 
+def rows(table: Table, chosen: Any) -> Table:
+    """The rows that a mask, or a list of their numbers, chooses."""
+    return {name: column[chosen] for name, column in table.items()}
+
+
 def moves_along(pairs: Iterable[tuple[Value, Value]]) -> bool:
     """Of (value of one axis, value of another): the other varies, but not while the one stays."""
     together = set(pairs)
