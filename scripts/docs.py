@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Write what is generated from the code: pages under docs/ and the JSON Schema for editors.
+"""Write all that is generated from the code and from the references' results.
 
-scripts/docs.py            rewrite all
-scripts/docs.py --check    status 1 where a file is not what the code says
+scripts/docs.py            rewrite it: pages, parts of pages, and the JSON Schema for editors
+scripts/docs.py --check    status 1 where a file is not as it should be
 """
 
 from __future__ import annotations
@@ -11,21 +11,29 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+from pages import config, contributing, gallery, numerics
+from pages.markdown import ROOT, rewritten
 
-import config_page
+from bnexp.config.jsonschema import schema_text
 
-ROOT = Path(__file__).resolve().parents[1]
 # Each file and the function that makes its text.
-FILES = {
-    ROOT / "docs" / "config.md": config_page.page,
-    ROOT / "configs" / "bnexp.schema.json": config_page.schema,
+WHOLE = {
+    ROOT / "docs" / "config.md": config.page,
+    ROOT / "configs" / "bnexp.schema.json": schema_text,
+    ROOT / "results" / "reference" / "README.md": gallery.page,
+}
+# Each page and the function that makes the parts between its marks.
+PARTS = {
+    ROOT / "README.md": gallery.parts,
+    ROOT / "docs" / "contributing.md": contributing.parts,
+    ROOT / "docs" / "numerics.md": numerics.parts,
 }
 
 
 def written() -> dict[Path, str]:
     """The files as they should be."""
-    return {path: make() for path, make in FILES.items()}
+    parts = {path: rewritten(_read(path), make()) for path, make in PARTS.items()}
+    return {path: make() for path, make in WHOLE.items()} | parts
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -34,7 +42,6 @@ def main(arguments: Sequence[str]) -> None:
         names = ", ".join(str(path.relative_to(ROOT)) for path in wrong)
         sys.exit(f"not as the code says: {names}; run scripts/docs.py" if wrong else 0)
     for path, text in wrong.items():
-        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
         print(path.relative_to(ROOT))
 

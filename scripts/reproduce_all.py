@@ -19,6 +19,7 @@ from pathlib import Path
 
 import bnexp
 from bnexp.config import shipped
+from bnexp.config.claims import WORDS
 
 REFERENCE = Path(__file__).resolve().parents[1] / "results" / "reference"
 # What a reference keeps of a run directory: no cells, and of the figures the PNG alone.
@@ -84,8 +85,7 @@ def differences(name: str, before: Mapping[str, str], after: Mapping[str, str]) 
 
 
 def counted(made: Mapping[str, str]) -> str:
-    words = ("supported", "refuted", "undecided")
-    numbers = [(list(made.values()).count(word), word) for word in words]
+    numbers = [(list(made.values()).count(word), word) for word in WORDS]
     return ", ".join(f"{number} {word}" for number, word in numbers if number) or "no claims"
 
 

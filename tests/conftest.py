@@ -76,11 +76,12 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     browser.quit()
 
 
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+@pytest.fixture(scope="session")
+def script() -> Iterator[Callable[[str], ModuleType]]:
     """Imports a module of scripts/, which is no part of the package, by name."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "scripts")
-    return importlib.import_module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parents[1] / "scripts")
+        yield importlib.import_module
 
 
 @pytest.fixture

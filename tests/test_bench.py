@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -24,15 +24,9 @@ ROWS = [*SWEEP_ROWS, *CONV_ROWS]
 
 
 @pytest.fixture(scope="module")
-def peers() -> Any:
-    """The benchmark's modules, which are no part of the package."""
-
-    def load(name: str) -> ModuleType:
-        return importlib.import_module(f"peers.{name}")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(SCRIPTS)
-        yield load
+def peers(script: Callable[[str], ModuleType]) -> Callable[[str], ModuleType]:
+    """The benchmark's modules by name."""
+    return lambda name: script(f"peers.{name}")
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,19 +13,6 @@ from bnexp.config import shipped
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results" / "reference"
 NAMES = shipped.names()
-
-
-def script(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_gallery_is_what_the_references_say():
-    for path, text in script("gallery").written().items():
-        assert path.read_text() == text, f"{path.name}: run scripts/gallery.py"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -65,7 +50,7 @@ def test_every_experiment_says_what_it_is():
         assert experiment.seconds, name
 
 
-def test_reproducing_says_which_verdicts_changed(small, tmp_path, monkeypatch, capsys):
+def test_reproducing_says_which_verdicts_changed(small, script, tmp_path, monkeypatch, capsys):
     reproduce = script("reproduce_all")
     text = small.read_text() + (
         'claims:\n  - {says: "it learns", measure: final_train_accuracy, at_least: -9}\n'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pty
 import signal
@@ -276,15 +275,8 @@ def test_two_runs_without_locks_end_with_the_same_tables(start, small, tmp_path,
     assert bnexp.run(bnexp.load_config(small), out).trained == 0
 
 
-@pytest.fixture(scope="module")
-def soak():
-    spec = importlib.util.spec_from_file_location("soak", ROOT / "scripts" / "soak.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_soak_tells_results_apart(soak, small, tmp_path):
+def test_the_soak_tells_results_apart(script, small, tmp_path):
+    soak = script("soak")
     config = bnexp.load_config(small)
     for name in ("one", "two"):
         bnexp.run(config, tmp_path / name)

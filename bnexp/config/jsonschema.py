@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bnexp.config import words
-from bnexp.config.keys import EXTENDS, LAYER, SWEPT, Key, catalogue, every, kinds_of
+from bnexp.config.keys import EXTENDS, LAYER, SWEPT, Key, catalogue, every
 from bnexp.config.schema import Experiment, refresh
-from bnexp.config.words import Schema
+from bnexp.config.words import Schema, kinds_of
 
 TITLE = "An experiment of bnexp"
 # The schema's file, and the line by which an editor finds it beside an experiment.

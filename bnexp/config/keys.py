@@ -12,6 +12,7 @@ from bnexp.config.words import Schema
 
 # What stands for any name in a mapping whose names are free; KEY is dotted, a swept key.
 LAYER, KEY = "LAYER", "KEY"
+FREE = {LAYER: r"(\d+|output)", KEY: "[^=]+"}
 # Under which keys one can be swept.
 SWEPT = ("data", "model", "train")
 EXTENDS: Schema = {
@@ -105,7 +106,7 @@ def _keys(node: Schema, around: str, definitions: Schema) -> tuple[Key, ...]:
     return tuple(
         _key(inner, f"{around}{name}", name in required, definitions)
         for name, inner in node.get("properties", {}).items()
-        if name != "kind" or not kinds_of(node)
+        if name != "kind" or not words.kinds_of(node)
     )
 
 
@@ -136,7 +137,7 @@ def _shapes(node: Schema, name: str, definitions: Schema) -> Iterator[Shape]:
 
 
 def _shape(node: Schema, name: str, bare: set[str], definitions: Schema) -> Shape:
-    kinds, required = kinds_of(node), [*node.get("required", ()), ""]
+    kinds, required = words.kinds_of(node), [*node.get("required", ()), ""]
     keys = _keys(node, f"{name}.", definitions)
     if isinstance(values := node.get("additionalProperties"), Mapping):
         free = LAYER if name.endswith("layer_init") else KEY
@@ -148,9 +149,3 @@ def _shape(node: Schema, name: str, bare: set[str], definitions: Schema) -> Shap
 def _free(node: Schema, name: str, around: Schema, definitions: Schema) -> Key:
     made = _key(node, name, False, definitions)
     return Key(name, words.meaning(around), made.type, "not set", node, made.shapes)
-
-
-def kinds_of(node: Schema) -> tuple[str, ...]:
-    """The names that choose this mapping by its key `kind`."""
-    kind = node.get("properties", {}).get("kind", {})
-    return (kind["const"],) if "const" in kind else tuple(kind.get("enum", ()))

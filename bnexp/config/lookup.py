@@ -7,12 +7,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bnexp.config.keys import KEY, LAYER, Key, Shape, catalogue
+from bnexp.config.keys import FREE, Key, Shape, catalogue
 from bnexp.config.messages import choice
 from bnexp.config.words import listed
 from bnexp.errors import ConfigError
-
-_FREE = {LAYER: r"(\d+|output)", KEY: ".+"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Topic:
     @property
     def free(self) -> bool:
         """Whether a part of its name stands for any."""
-        return any(part in _FREE for part in self.called[0].split("."))
+        return any(part in FREE for part in self.called[0].split("."))
 
     def answers(self, asked: str) -> bool:
         return asked in self.called or (
@@ -64,7 +62,7 @@ class Topic:
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    return re.compile(r"\.".join(_FREE.get(p, re.escape(p)) for p in name.split(".")))
+    return re.compile(r"\.".join(FREE.get(p, re.escape(p)) for p in name.split(".")))
 
 
 def topics() -> list[Topic]:

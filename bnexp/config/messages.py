@@ -77,7 +77,7 @@ _BOUNDS = {
 
 def problem(error: Mapping[str, Any], path: Path, names: list[str]) -> Problem:
     """One of pydantic's errors in our words. `names` are the keys allowed where it happened."""
-    got = _in_full(error["input"]) if error["type"] == "either" else shown(error["input"])
+    got = _in_full(error["input"]) if error["type"] == "either" else briefly(error["input"])
     context = error.get("ctx", {})
     if error["type"] == "missing":
         return Problem(path, "required key is missing, expected a value, got nothing; add it")
@@ -128,13 +128,14 @@ def _inside(data: Any, part: int | str) -> bool:
 
 
 def _in_full(value: Any) -> str:
-    """As `shown`, but a short mapping or list as it is written: the mistake is inside."""
+    """As `briefly`, but a short mapping or list as it is written: the mistake is inside."""
     structure = isinstance(value, Mapping | list | tuple) and value
     text = flow(value) if structure else ""
-    return text if 0 < len(text) <= 60 else shown(value)
+    return text if 0 < len(text) <= 60 else briefly(value)
 
 
-def shown(value: Any) -> str:
+def briefly(value: Any) -> str:
+    """What was got: a single value as it is, a structure by its size."""
     if isinstance(value, Mapping):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list | tuple):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bnexp.config.words import Schema, alternatives, kinds_of
 from bnexp.config.yaml_text import Path
-
-Schema = Mapping[str, Any]
 
 
 def allowed(schema: Schema, data: Any, path: Path) -> list[str]:
@@ -30,16 +29,10 @@ def _step(node: Schema, part: int | str) -> Iterator[Schema]:
 
 
 def _objects(schema: Schema, nodes: list[Schema], data: Any) -> Iterator[Schema]:
-    """The alternatives behind references and unions that `data`, by its kind, can be."""
+    """The alternatives that `data`, by its kind, can be."""
     kind = data.get("kind") if isinstance(data, Mapping) else None
     for node in nodes:
-        if "$ref" in node:
-            yield from _objects(schema, [schema["$defs"][node["$ref"].split("/")[-1]]], data)
-        elif unions := [*node.get("anyOf", []), *node.get("oneOf", [])]:
-            yield from _objects(schema, unions, data)
-        elif kind is None or _const(node) in (None, kind):
-            yield node
-
-
-def _const(node: Schema) -> Any:
-    return node.get("properties", {}).get("kind", {}).get("const")
+        for one in alternatives(node, schema.get("$defs", {})):
+            kinds = kinds_of(one)
+            if kind is None or not kinds or kind in kinds:
+                yield one

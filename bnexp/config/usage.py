@@ -10,7 +10,7 @@ import yaml
 
 from bnexp.config import shipped
 from bnexp.config.document import inherited, merge, without
-from bnexp.config.keys import KEY, LAYER
+from bnexp.config.keys import FREE
 from bnexp.config.lookup import Topic
 from bnexp.config.yaml_text import Document
 
@@ -32,7 +32,9 @@ def users(topic: Topic) -> dict[str, bool]:
 
 def _pattern(topic: Topic) -> re.Pattern[str]:
     name = re.escape(topic.name.replace("[]", ""))
-    return re.compile(name.replace(LAYER, r"(\d+|output)").replace(KEY, "[^=]+"))
+    for free, pattern in FREE.items():
+        name = name.replace(free, pattern)
+    return re.compile(name)
 
 
 def _document(name: str, read: dict[str, Document]) -> Document:

@@ -24,6 +24,12 @@ def alternatives(node: Schema, definitions: Schema) -> Iterator[Schema]:
         yield node
 
 
+def kinds_of(node: Schema) -> tuple[str, ...]:
+    """The names that choose this mapping by its key `kind`."""
+    kind = node.get("properties", {}).get("kind", {})
+    return (kind["const"],) if "const" in kind else tuple(kind.get("enum", ()))
+
+
 def type_of(node: Schema, definitions: Schema) -> str:
     """`a number >= 0 and < 1`, `before or after`, ...; null, which is not set, is left out."""
     parts, names, kinds = [], [], False

@@ -1,4 +1,4 @@
-"""Parts of a Markdown page that a script writes: what stands between two marks of a name."""
+"""Markdown: tables, and the parts of a page that stand between two marks of a name."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
+REFERENCE = ROOT / "results" / "reference"
 
 
-def rewritten(text: str, script: str, regions: Mapping[str, str]) -> str:
-    """The page with every region replaced; SystemExit where one has not its two marks."""
-    for name, made in regions.items():
-        begin, end = f"<!-- {name}: written by scripts/{script} -->", f"<!-- end of {name} -->"
+def rewritten(text: str, parts: Mapping[str, str]) -> str:
+    """The page with its parts replaced; SystemExit where one has not its two marks."""
+    for name, made in parts.items():
+        begin, end = f"<!-- {name}: written by scripts/docs.py -->", f"<!-- end of {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
             sys.exit(f"{name}: expected one {begin} and one {end}")
         head, _, rest = text.partition(begin)
@@ -28,13 +29,3 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     shown = [" | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
     rule = "|".join("-" * (width + 2) for width in widths)
     return "\n".join([f"| {shown[0]} |", f"|{rule}|", *(f"| {line} |" for line in shown[1:])])
-
-
-def main(pages: Mapping[Path, str], script: str, arguments: Sequence[str]) -> None:
-    """Write the pages; with --check only say, by status 1, which are not as they should be."""
-    wrong = [path for path, text in pages.items() if path.read_text() != text]
-    if "--check" in arguments:
-        names = ", ".join(str(path.relative_to(ROOT)) for path in wrong)
-        sys.exit(f"not as the code says: {names}; run scripts/{script}" if wrong else 0)
-    for path in wrong:
-        path.write_text(pages[path])

@@ -1,9 +1,4 @@
-#!/usr/bin/env python3
-"""Write the tables of docs/numerics.md from the code, and from the references' claims.
-
-scripts/numerics_page.py            rewrite them
-scripts/numerics_page.py --check    status 1 where they are not what the code says
-"""
+"""The tables of docs/numerics.md, from the code and from the references' claims."""
 
 from __future__ import annotations
 
@@ -11,20 +6,17 @@ import dataclasses
 import inspect
 import json
 import re
-import sys
 import textwrap
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from regions import ROOT, main, rewritten, table
 
 from bnexp.nn import ACTIVATIONS, INITIALISERS, OPTIMISERS, BatchNorm, Network, gradient_errors
 from bnexp.nn.schedules import SCHEDULES
 from bnexp.tables.interval import t_quantile
+from pages.markdown import REFERENCE, table
 
-PAGE, REFERENCE = ROOT / "docs" / "numerics.md", ROOT / "results" / "reference"
 DIALECTS = {name: BatchNorm(**knobs) for name, knobs in BatchNorm.DIALECTS.items()}
 # The experiments that compare what theory gives with what networks do.
 LAWS = (
@@ -36,7 +28,6 @@ LAWS = (
 )
 FAN_IN, UNITS = 784, 100
 GLUE = "\u00a0"
-Tables = Mapping[str, str]
 
 
 def knobs() -> str:
@@ -209,7 +200,8 @@ def _link(name: str) -> str:
     return f"[`{name}`](../results/reference/{name})"
 
 
-def tables() -> Tables:
+def parts() -> dict[str, str]:
+    """The page's parts by name."""
     return {
         "knobs": knobs(),
         "meanings": meanings(),
@@ -221,12 +213,3 @@ def tables() -> Tables:
         "quantiles": quantiles(),
         "laws": laws(),
     }
-
-
-def written() -> dict[Path, str]:
-    """The page as it should be."""
-    return {PAGE: rewritten(PAGE.read_text(), "numerics_page.py", tables())}
-
-
-if __name__ == "__main__":
-    main(written(), "numerics_page.py", sys.argv[1:])

@@ -1,9 +1,4 @@
-#!/usr/bin/env python3
-"""Write the layout and the direction of imports in docs/contributing.md from the code.
-
-scripts/layout_page.py            rewrite them
-scripts/layout_page.py --check    status 1 where they are not what the modules say
-"""
+"""The lists of docs/contributing.md: the direction of imports, and what each module is for."""
 
 from __future__ import annotations
 
@@ -12,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from regions import ROOT, main, rewritten
+from pages.markdown import ROOT
 
-PAGE, PACKAGE, ORDER = ROOT / "docs" / "contributing.md", ROOT / "bnexp", "tests/test_imports.py"
+PACKAGE, ORDER = ROOT / "bnexp", "tests/test_imports.py"
 
 
 def order() -> Sequence[Sequence[str]]:
@@ -61,11 +56,6 @@ def _line(path: Path) -> str:
     return f"- `{path.name}`: {says(path)}"
 
 
-def written() -> dict[Path, str]:
-    """The page as it should be."""
-    regions = {"imports": imports(), "layout": layout()}
-    return {PAGE: rewritten(PAGE.read_text(), "layout_page.py", regions)}
-
-
-if __name__ == "__main__":
-    main(written(), "layout_page.py", sys.argv[1:])
+def parts() -> dict[str, str]:
+    """The page's parts by name."""
+    return {"imports": imports(), "layout": layout()}

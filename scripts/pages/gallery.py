@@ -1,29 +1,17 @@
-#!/usr/bin/env python3
-"""Write the README's gallery and the page of all claims from results/reference/.
-
-scripts/gallery.py            rewrite both
-scripts/gallery.py --check    status 1 where they are not what the references say
-"""
+"""The README's gallery, and the page of all claims, from results/reference/."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from bnexp.cli.listing import origin
 from bnexp.config import document
+from bnexp.config.claims import WORDS
+from pages.markdown import REFERENCE
 
-ROOT = Path(__file__).resolve().parents[1]
-REFERENCE, README, PAGE = (
-    ROOT / "results" / "reference",
-    ROOT / "README.md",
-    ROOT / "results" / "reference" / "README.md",
-)
-BEGIN, END = "<!-- gallery: written by scripts/gallery.py -->", "<!-- end of the gallery -->"
 # The figures that the README shows: experiment, figure, and what is to be seen.
 FIGURES = (
     ("ioffe_figure1", "curves", "The paper's figure 1(a) on MNIST"),
@@ -31,7 +19,6 @@ FIGURES = (
     ("landscape", "landscape", "The loss along the gradient at four learning rates"),
     ("gradient_growth", "depth", "Gradients explode through batch norm as theory says"),
 )
-WORDS = ("supported", "refuted", "undecided")
 
 
 @cache
@@ -46,8 +33,9 @@ def experiments() -> list[tuple[str, Mapping[str, Any], Sequence[Mapping[str, An
     return sorted(found, key=lambda one: (origin(str(one[1].get("source", ""))), one[0]))
 
 
-def readme_section() -> str:
-    return "\n".join([BEGIN, "", *_figures(), *_table(), "", *_total(), "", END])
+def parts() -> dict[str, str]:
+    """The README's parts by name."""
+    return {"gallery": "\n".join([*_figures(), *_table(), "", *_total()])}
 
 
 def _figures() -> Iterator[str]:
@@ -84,10 +72,11 @@ def _total() -> Iterator[str]:
 
 
 def page() -> str:
+    """Every claim with its verdict."""
     lines = [
         "# What holds on MNIST, and what does not",
         "",
-        "Written by `scripts/gallery.py` from the references in this folder, which",
+        "Written by `scripts/docs.py` from the references in this folder, which",
         "`scripts/reproduce_all.py` makes. Each estimate is a mean over seeds with its 95 %",
         "t-interval at the point that decides; intervals are not corrected for their number.",
     ]
@@ -104,28 +93,3 @@ def _claim(claim: Mapping[str, Any]) -> str:
 
 def _count(claims: Sequence[Mapping[str, Any]], word: str) -> int:
     return sum(claim["verdict"] == word for claim in claims)
-
-
-def written() -> dict[Path, str]:
-    """The files as they should be."""
-    text = README.read_text()
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return {README: head + readme_section() + tail, PAGE: page()}
-
-
-def main(arguments: Sequence[str]) -> None:
-    wrong = [path for path, text in written().items() if _read(path) != text]
-    if "--check" in arguments:
-        names = ", ".join(str(path.relative_to(ROOT)) for path in wrong)
-        sys.exit(f"not as the references say: {names}; run scripts/gallery.py" if wrong else 0)
-    for path, text in written().items():
-        path.write_text(text)
-
-
-def _read(path: Path) -> str:
-    return path.read_text() if path.is_file() else ""
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -1,4 +1,4 @@
-"""The page of all config keys, and the JSON Schema's text: both from the catalogue of keys."""
+"""docs/config.md: all keys of an experiment, from their catalogue."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from bnexp.config import document, json_schema, load_config, shipped
-from bnexp.config.keys import Key, Shape
+from bnexp.config import document, load_config, shipped
+from bnexp.config.keys import SWEPT, Key, Shape
 from bnexp.config.lookup import Topic, topics
-from bnexp.config.words import shown
+from bnexp.config.words import listed, shown
 from bnexp.config.writing import block
 
 INTRO = """\
@@ -53,11 +53,6 @@ ASSIGNED = (
     "sweep.model.norm=null",
 )
 SHOWN = "quickstart"
-
-
-def schema() -> str:
-    """What `bnexp schema` prints."""
-    return json.dumps(json_schema(), indent=1) + "\n"
 
 
 def page() -> str:
@@ -179,9 +174,7 @@ def _yaml(*mappings: dict[str, object]) -> Iterator[str]:
 
 def _sweep() -> Iterator[str]:
     """Sweeps that are shipped: one by a range, one that moves keys together."""
-    from bnexp.config.keys import SWEPT
-
-    swept = " or ".join([", ".join(f"`{k}`" for k in SWEPT[:-1]), f"`{SWEPT[-1]}`"])
+    swept = listed([f"`{key}`" for key in SWEPT], "or")
     yield f"{SWEEP.format(swept=swept)}\n"
     sweeps = [document.read(shipped.find(name)).value.get("sweep") for name in shipped.names()]
     ranged = next(s for s in sweeps if s and "zip" not in s and _spaced(s))
