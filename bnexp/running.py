@@ -54,8 +54,8 @@ class Result:
     """What `run` returns: tables as columns, figures on demand.
 
     `metrics` has a row for each evaluation, `summary` one for each network, `probes` one for each
-    number that a probe read; `trained` is how many
-    networks were trained now, the others were up to date; `failed` maps cells to errors.
+    number that a probe read; `trained` is how many networks were trained now, the others were up to
+    date; `failed` maps cells to errors.
     """
 
     results: Results
@@ -181,18 +181,25 @@ def _run(
                 checkpoints.clear([record.cell for record in made if record.status != "failed"])
             records.update({record.cell: record for record in made})
             progress.done(made)
-    tables = results(prepared.config.experiment, prepared.plan, records)
-    failed = {cell: record.error for cell, record in records.items() if record.status == "failed"}
-    path = directory.path if directory else None
-    verdicts = judge(prepared.config.experiment.claims, planned(prepared.plan), tables)
-    result = Result(tables, prepared.config, len(to_train), path, failed, verdicts)
+    result = _result(prepared, records, len(to_train), directory)
     if directory:
         times = {"started": started.isoformat(), "seconds": time.perf_counter() - clock}
         facts = {**times, "jobs": workers, "trained": len(to_train)}
         result = _write(result, prepared, directory, facts)
-    if failed:
-        raise NetworksFailed(_failures(failed), result)
+    if result.failed:
+        raise NetworksFailed(_failures(result.failed), result)
     return result
+
+
+def _result(
+    prepared: Prepared, records: Mapping[str, Record], trained: int, directory: RunDirectory | None
+) -> Result:
+    experiment, plan = prepared.config.experiment, prepared.plan
+    tables = results(experiment, plan, records)
+    failed = {cell: record.error for cell, record in records.items() if record.status == "failed"}
+    path = directory.path if directory else None
+    verdicts = judge(experiment.claims, planned(plan), tables)
+    return Result(tables, prepared.config, trained, path, failed, verdicts)
 
 
 def _failures(failed: Mapping[str, str]) -> str:

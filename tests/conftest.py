@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from model_cases import CNN, ONE, SHORT
+from threadpoolctl import threadpool_limits
 
 import bnexp
 
@@ -43,6 +44,20 @@ CHROMIUM = (
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> object:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BNEXP_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty cache, and no folder of real images."""
+    monkeypatch.setenv("BNEXP_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("BNEXP_DATA_DIR", raising=False)
+
+
+@pytest.fixture
+def one_blas_thread() -> Iterator[None]:
+    """As in a run: a product's last bits depend on their number."""
+    with threadpool_limits(1, "blas"):
         yield
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import pytest
-from threadpoolctl import threadpool_limits
 
 import bnexp
 from bnexp.execution.checkpoints import Checkpoints
@@ -13,6 +12,8 @@ from bnexp.execution.places import Local
 from bnexp.execution.task import Task, dataset, train_task
 from bnexp.plan import make_plan
 from bnexp.running import Progress
+
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
 
 NEVER = 1e9
 FOUR = {
@@ -74,12 +75,6 @@ CASES = {
     "own rates": {"sweep.model.init.std": None, "sweep.train.optimizer.lr": [0.5, 0.01]},
     "diverged": {"sweep.model.init.std": [1e25, 0.05], **evaluated("running")},
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_blas_thread():
-    with threadpool_limits(1, "blas"):
-        yield
 
 
 class Stopped(Exception):

@@ -10,11 +10,7 @@ from test_data_idx import NAMES, complaint, write_folder
 from bnexp.data import load, verify
 from bnexp.errors import DataError
 
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("BNEXP_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.delenv("BNEXP_DATA_DIR", raising=False)
+pytestmark = pytest.mark.usefixtures("own_places")
 
 
 @pytest.fixture

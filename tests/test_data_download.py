@@ -19,9 +19,7 @@ CLOSED = "http://127.0.0.1:9/mnist/"
 
 
 @pytest.fixture(autouse=True)
-def _own_places(tmp_path, monkeypatch):
-    monkeypatch.setenv("BNEXP_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.delenv("BNEXP_DATA_DIR", raising=False)
+def _no_proxy(own_places, monkeypatch):
     for variable in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(variable, "127.0.0.1")
 

@@ -13,6 +13,8 @@ import pytest
 from bnexp.data import load
 from bnexp.errors import DataError
 
+pytestmark = pytest.mark.usefixtures("own_places")
+
 REAL = os.environ.get("BNEXP_DATA_DIR")
 NAMES = {
     "train_images": "train-images-idx3-ubyte",
@@ -20,12 +22,6 @@ NAMES = {
     "test_images": "t10k-images-idx3-ubyte",
     "test_labels": "t10k-labels-idx1-ubyte",
 }
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("BNEXP_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.delenv("BNEXP_DATA_DIR", raising=False)
 
 
 def idx_bytes(array):

@@ -7,7 +7,6 @@ import hashlib
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from threadpoolctl import threadpool_limits
 
 import bnexp
 from bnexp.cli.main import cli
@@ -18,6 +17,8 @@ from bnexp.data.gaussian import normal_values
 from bnexp.execution.inputs import inputs
 from bnexp.plan import make_plan
 from bnexp.training import Images, images
+
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
 
 TEXT = """\
 name: pixels
@@ -30,12 +31,6 @@ CNN = {
     "blocks": [{"kind": "conv", "features": 3, "size": 3}, {"kind": "max_pool", "size": 2}],
 }
 ALL = slice(None)
-
-
-@pytest.fixture(autouse=True)
-def _one_blas_thread():
-    with threadpool_limits(1, "blas"):
-        yield
 
 
 @pytest.fixture

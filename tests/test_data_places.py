@@ -11,13 +11,9 @@ from bnexp.data import DATASETS, data_folder, fetch, load, verify
 from bnexp.data.places import cache_folder, expand, mnist_folder
 from bnexp.errors import DataError
 
+pytestmark = pytest.mark.usefixtures("own_places")
+
 NO_CACHE = r"MNIST: expected a home folder .* got none .* Set BNEXP_CACHE_DIR to a folder"
-
-
-@pytest.fixture(autouse=True)
-def _own_places(tmp_path, monkeypatch):
-    monkeypatch.setenv("BNEXP_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.delenv("BNEXP_DATA_DIR", raising=False)
 
 
 @pytest.fixture

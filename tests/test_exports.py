@@ -171,10 +171,7 @@ def test_the_environment_and_the_loggers_are_as_before(monkeypatch):
 def test_only_the_run_directorys_own_export_waits_for_it(tmp_path, monkeypatch):
     held = []
 
-    class Directory:
-        def __init__(self, path):
-            self.path = path
-
+    class Directory(exporting.RunDirectory):
         def writing(self, waiting):
             held.append(self.path)
             return environment({})

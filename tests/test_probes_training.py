@@ -6,13 +6,14 @@ import csv
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
 import bnexp
 from bnexp.data import load
 from bnexp.execution import Task, train_task
 from bnexp.execution.task import train_cells
 from bnexp.plan import make_plan, make_stacks
+
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
 
 ALL = [
     {
@@ -55,12 +56,6 @@ BOOK = {
     "model.hidden": [12, 12],
     "train.batch_size": 50,
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_blas_thread():
-    with threadpool_limits(1, "blas"):
-        yield
 
 
 def everything(config):

@@ -8,22 +8,17 @@ from itertools import product
 import numpy as np
 import pytest
 from numeric_cases import ACTIVATIONS, DIALECTS, bits, images, one, small_mlp, stacked
-from threadpoolctl import threadpool_limits
 
 from bnexp.nn import SGD, BatchNorm, Momentum, Normal, mlp
 from bnexp.training import train
+
+pytestmark = pytest.mark.usefixtures("one_blas_thread")
 
 MOST, STEPS, BATCH = 9, 6, 10
 OPTIMISERS = {"sgd": SGD(), "momentum": Momentum()}
 NORMS = {"none": None, "book": DIALECTS["book"], "paper": DIALECTS["paper"]}
 RATES = np.linspace(0.02, 0.5, MOST)[:, None, None]
 IMAGES = {dtype: images(n=30, dtype=dtype) for dtype in ("float32", "float64")}
-
-
-@pytest.fixture(autouse=True)
-def _one_blas_thread():
-    with threadpool_limits(1, "blas"):
-        yield
 
 
 def index_arrays(k, shared):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.claims.sweep import Unfit
-from bnexp.claims.timing import evaluations, read_steps
+from bnexp.claims.timing import abridged, evaluations, read_steps
 from bnexp.config.measures import Measure, OfMetric, OfQuantity
 from bnexp.tables.results import Results, Table, rows
 
@@ -101,18 +101,15 @@ def _place(measure: OfQuantity, places: Floats) -> NDArray[np.bool_]:
     several = sorted(set(places[~np.isnan(places)].tolist()))
     if measure.at is None:
         if len(several) > 1:
-            raise Unfit((), f"no place in it, expected at: one of {_listed(several)}, got none")
+            raise Unfit(
+                (), f"no place in it, expected at: one of {abridged(several, 12, 10)}, got none"
+            )
         return np.ones(len(places), dtype=bool)
     found = np.isclose(places, measure.at, rtol=1e-6, atol=1e-12)
     if not found.any():
-        expected = f"one of {_listed(several)}" if several else "no at, it is one number"
+        expected = f"one of {abridged(several, 12, 10)}" if several else "no at, it is one number"
         raise Unfit(("at",), f"no such place, expected {expected}, got {measure.at:g}")
     return found
-
-
-def _listed(places: list[float]) -> str:
-    texts = [f"{place:g}" for place in places]
-    return ", ".join(texts if len(texts) <= 12 else [*texts[:10], "...", texts[-1]])
 
 
 def growth(values: Mapping[int, float]) -> float:

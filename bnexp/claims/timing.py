@@ -48,10 +48,11 @@ def _exactly(
         if value == wanted:
             return i
     near = min(there, key=lambda value: abs(value - wanted))
-    text = f"not a {word} that is {done}, expected one of {_listed(there)}, got {wanted:g}"
+    text = f"not a {word} that is {done}, expected one of {abridged(there, 6, 3)}, got {wanted:g}"
     raise Unfit(path, f"{text}; the nearest is {near:g}")
 
 
-def _listed(there: Sequence[float]) -> str:
-    texts = [f"{value:g}" for value in dict.fromkeys(there)]
-    return ", ".join(texts if len(texts) <= 6 else [*texts[:3], "...", texts[-1]])
+def abridged(numbers: Sequence[float], most: int, first: int) -> str:
+    """Up to `most` of them, of more the first ones and the last."""
+    texts = [f"{number:g}" for number in dict.fromkeys(numbers)]
+    return ", ".join(texts if len(texts) <= most else [*texts[:first], "...", texts[-1]])

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bnexp.cli.text import WIDTH, beside
+
 if TYPE_CHECKING:
     from bnexp.config.keys import Shape
     from bnexp.config.lookup import Topic
 
-WIDTH, COLUMN = 79, 18
+COLUMN = 18
 
 
 @click.command()
@@ -29,10 +31,10 @@ def explain(key: str | None) -> None:
              bnexp explain model.norm=batch
              bnexp explain lr
     """
-    click.echo("\n".join(overview() if key is None else answer(key)))
+    click.echo("\n".join(top() if key is None else answer(key)))
 
 
-def overview() -> Iterator[str]:
+def top() -> Iterator[str]:
     """The keys of an experiment, a line each."""
     from bnexp.config.keys import catalogue
 
@@ -164,13 +166,7 @@ def _spoken(topic: Topic) -> str:
 
 def _table(rows: Iterable[tuple[str, str]], column: int = COLUMN) -> Iterator[str]:
     for name, text in rows:
-        head = f"  {name}  "
-        if len(head) > column:
-            yield head.rstrip()
-            head = ""
-        for line in wrap(text, WIDTH - column) or [""]:
-            yield f"{head:<{column}}{line}".rstrip()
-            head = ""
+        yield from beside(name, wrap(text, WIDTH - column) or [""], column)
 
 
 def _wrapped(text: str, first: int, rest: int | None = None) -> list[str]:

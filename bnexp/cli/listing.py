@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping
 from textwrap import indent, wrap
 from typing import Any
 
+from bnexp.cli.text import WIDTH, beside
 from bnexp.config import document, shipped
 from bnexp.config.writing import block
 from bnexp.wording import counted
 
-WIDTH, COLUMN = 79, 26
+COLUMN = 26
 
 
-def catalogue() -> Iterator[str]:
+def by_source() -> Iterator[str]:
     """A line for each experiment under the source that it is from."""
     groups: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for name in shipped.names():
@@ -38,14 +39,7 @@ def _entry(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     claims = len(values.get("claims") or [])
     facts += [counted(claims, "claim")] if claims else []
     title = wrap(str(values.get("title", "")), WIDTH - COLUMN) or [""]
-    lines = [*title, "; ".join(fact for fact in facts if fact)]
-    head = f"  {name}  "
-    if len(head) > COLUMN:
-        yield head.rstrip()
-        head = ""
-    for line in lines:
-        yield f"{head:<{COLUMN}}{line}"
-        head = ""
+    yield from beside(name, [*title, "; ".join(fact for fact in facts if fact)], COLUMN)
 
 
 def cost(values: Mapping[str, Any]) -> str:

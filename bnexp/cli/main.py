@@ -64,7 +64,7 @@ def list_experiments(experiment: str | None, verbose: bool) -> None:
     from bnexp.config import shipped
 
     if experiment is None and not verbose:
-        lines = listing.catalogue()
+        lines = listing.by_source()
     else:
         names = shipped.names() if experiment is None else [experiment]
         lines = (line for name in names for line in (*listing.description(name), ""))

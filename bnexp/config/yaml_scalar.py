@@ -29,7 +29,7 @@ def refusal(at: Position, what: str, expected: str, got: str, advice: str) -> Co
     return ConfigError(f"{at}: {what}, expected {expected}, got {got}, {advice}")
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:40] + "...")
 
 
@@ -53,7 +53,7 @@ def scalar(event: yaml.ScalarEvent, at: Position) -> Any:
     """Text, number, truth value or null; ConfigError where readers of YAML would disagree."""
     if bad := re.search(r"[\0\uD800-\uDFFF]", event.value):
         advice = "write the character itself, or leave it out"
-        raise refusal(at, "escape of no character", "text", shown(bad[0]), advice)
+        raise refusal(at, "escape of no character", "text", quoted(bad[0]), advice)
     return _plain(event.value, at) if event.style is None else event.value
 
 
@@ -78,6 +78,6 @@ def _integer(text: str, at: Position) -> int:
 def _unambiguous(text: str, at: Position) -> str:
     for pattern, form in _AMBIGUOUS.items():
         if re.fullmatch(pattern, text):
-            got, advice = shown(text), f"write {form} (or quote it: {shown(text)})"
+            got, advice = quoted(text), f"write {form} (or quote it: {quoted(text)})"
             raise refusal(at, "ambiguous text", form, got, advice)
     return text

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from yaml.reader import ReaderError
 
-from bnexp.config.yaml_scalar import Position, refusal, scalar, shown
+from bnexp.config.yaml_scalar import Position, quoted, refusal, scalar
 from bnexp.errors import ConfigError
 
 MAX_BYTES = 256 * 1024
@@ -113,7 +113,7 @@ class _Loader(yaml.SafeLoader):
             raise self._error(what, "at most 0010FFFF", advice) from None
 
     def _error(self, what: str, expected: str, advice: str) -> ConfigError:
-        got = shown(re.split(r"[\s\0\",\]}]", self.prefix(41))[0])
+        got = quoted(re.split(r"[\s\0\",\]}]", self.prefix(41))[0])
         return refusal(_position(self.get_mark(), self.source), what, expected, got, advice)
 
 
@@ -124,7 +124,7 @@ def _events(text: str, source: str) -> Iterator[Any]:
         while loader.check_event():
             yield loader.get_event()  # type: ignore[no-untyped-call]
     except ReaderError as error:
-        at, got = _end_of(text[: error.position], source), shown(text[error.position])
+        at, got = _end_of(text[: error.position], source), quoted(text[error.position])
         raise refusal(at, "control character", "printable text", got, "remove it") from None
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, source) from None
@@ -203,7 +203,7 @@ class _Builder:
         at = _position(event.start_mark, self.source)
         key = _key_text(event, at)
         if first := self.keys.get((*path, key)):
-            what, got = f"duplicate key {shown(key)}", f"it first at {first} and again here"
+            what, got = f"duplicate key {quoted(key)}", f"it first at {first} and again here"
             raise refusal(at, what, "each key once", got, "remove one")
         self.keys[(*path, key)] = at
         return key
@@ -218,5 +218,5 @@ def _check_last(event: Any, source: str) -> None:
 def _key_text(event: Any, at: Position) -> str:
     if isinstance(event, yaml.ScalarEvent) and type(scalar(event, at)) in (str, int):
         return event.value
-    got = shown(event.value) if isinstance(event, yaml.ScalarEvent) else "a list or mapping"
+    got = quoted(event.value) if isinstance(event, yaml.ScalarEvent) else "a list or mapping"
     raise refusal(at, "key is not text", "a name", got, "write a name, or quote it")

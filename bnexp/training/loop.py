@@ -132,20 +132,13 @@ def train(
     a snapshot; `start` is one to go on from, with the same bits as without a stop. The given
     parameters are left as they are. Numbers that stop being finite are a result, never a warning.
     """
-    if start is None:
-        copies = _copied(parameters)
-        moments = tuple(optimiser.init(p) for p in copies)
-        start = Snapshot(-1, copies, tuple(state), moments, {}, np.full(len(lr), -1), ())
+    start = start or _untrained(optimiser, lr, parameters, state)
     stack = _Stack(
         network, optimiser, adjustments, lr,
         _copied(start.parameters), start.state, list(_copied(start.moments)),
     )  # fmt: skip
     sets = {"train": scored or train_set, **({"test": test_set} if test_set else {})}
-    course = _Course(
-        {name: list(values.T) for name, values in start.metrics.items()},
-        start.diverged_at.copy(),
-        list(start.readings),
-    )
+    course = _Course.until(start)
     evaluated, last, drawn = set(points), points[-1], Peekable(batches)
     for _ in range(start.step):
         drawn.take()
@@ -162,14 +155,17 @@ def train(
             if step > 0:
                 on_step(lambda step=step: course.snapshot(step, stack))  # type: ignore[misc]
     end = course.snapshot(last, stack)
-    return History(
-        np.array(points),
-        dict(end.metrics),
-        end.diverged_at,
-        end.readings,
-        end.parameters,
-        end.state,
-    )
+    numbers = np.array(points), dict(end.metrics), end.diverged_at, end.readings
+    return History(*numbers, end.parameters, end.state)
+
+
+def _untrained(
+    optimiser: Optimiser, lr: Array, parameters: Sequence[Parameters], state: Sequence[State]
+) -> Snapshot:
+    """Before anything is scored: the step before step 0."""
+    copies = _copied(parameters)
+    moments = tuple(optimiser.init(p) for p in copies)
+    return Snapshot(-1, copies, tuple(state), moments, {}, np.full(len(lr), -1), ())
 
 
 @dataclass
@@ -179,6 +175,14 @@ class _Course:
     metrics: dict[str, list[NDArray[np.float64]]]
     diverged_at: NDArray[np.int64]
     readings: list[tuple[int, tuple[Reading, ...]]]
+
+    @classmethod
+    def until(cls, start: Snapshot) -> _Course:
+        return cls(
+            {name: list(values.T) for name, values in start.metrics.items()},
+            start.diverged_at.copy(),
+            list(start.readings),
+        )
 
     def judge(self, step: int, losses: Array) -> None:
         """Note which networks' losses are not finite for the first time."""
