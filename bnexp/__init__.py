@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from bnexp.model import Model, fit
     from bnexp.modelfile import load_model, save_model
     from bnexp.reporting import write_report
-    from bnexp.running import Result, run
+    from bnexp.result import Result
+    from bnexp.running import run
 
 __version__ = "0.1.0"
 
@@ -47,7 +48,7 @@ _HOMES = {
     "load_model": "bnexp.modelfile",
     "save_model": "bnexp.modelfile",
     "write_report": "bnexp.reporting",
-    "Result": "bnexp.running",
+    "Result": "bnexp.result",
     "run": "bnexp.running",
 }
 

@@ -9,15 +9,14 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bnexp import config as configuration
 from bnexp.claiming import write_claims
-from bnexp.claims import Verdict, judge, planned
+from bnexp.claims import judge, planned
 from bnexp.config import Config
-from bnexp.config.figures import figure_options
 from bnexp.drawing import write_figures
-from bnexp.errors import BnexpError, ConfigError, NetworksFailed
+from bnexp.errors import ConfigError, NetworksFailed
 from bnexp.execution import Record, Task
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.lanes import leave_if_worker
@@ -25,12 +24,9 @@ from bnexp.execution.places import Local, Place
 from bnexp.files import read, remove
 from bnexp.plan import Cell, stacks_by_step
 from bnexp.preparing import Prepared, find, prepare
-from bnexp.showing import columns_html, columns_text, counts, result_html
+from bnexp.result import Result
 from bnexp.store import RunDirectory, manifest
-from bnexp.tables import Results, csv_text, results
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from bnexp.tables import csv_text, results
 
 
 @dataclass(frozen=True)
@@ -47,67 +43,6 @@ class Progress:
     steps: Callable[[int], None] = lambda total: None
     done: Callable[[Sequence[Record]], None] = lambda records: None
     waiting: Callable[[], None] = lambda: None
-
-
-@dataclass(frozen=True)
-class Result:
-    """What `run` returns: tables as columns, figures on demand.
-
-    `metrics` has a row for each evaluation, `summary` one for each network, `probes` one for each
-    number that a probe read; `trained` is how many networks were trained now, the others were up to
-    date; `failed` maps cells to errors.
-    """
-
-    results: Results
-    config: Config
-    trained: int
-    directory: Path | None
-    failed: Mapping[str, str]
-    claims: tuple[Verdict, ...] = ()
-    files: tuple[Path, ...] = ()
-
-    @property
-    def metrics(self) -> Columns:
-        return Columns(self.results.metrics)
-
-    @property
-    def summary(self) -> Columns:
-        return Columns(self.results.summary)
-
-    @property
-    def probes(self) -> Columns:
-        return Columns(self.results.probes)
-
-    def figure(self, kind: str = "panels", **options: Any) -> Figure:
-        """Draw a figure kind with its options and return it; nothing is shown or saved."""
-        from bnexp import figures
-
-        return figures.draw(figure_options(kind, **options), self.results)
-
-    def __repr__(self) -> str:
-        place = f"; {self.directory}" if self.directory else ""
-        return f"Result({self.config.name}: {counts(self.results, self.claims)}{place})"
-
-    def _repr_html_(self) -> str:
-        return result_html(self.results, self.claims, self.failed, self.directory)
-
-
-class Columns(dict[str, Any]):
-    """A table as column name -> array."""
-
-    def __repr__(self) -> str:
-        return columns_text(self)
-
-    def _repr_html_(self) -> str:
-        return columns_html(self)
-
-    def to_pandas(self) -> Any:
-        """The table as a pandas DataFrame; needs the extra `pandas`."""
-        try:
-            import pandas
-        except ModuleNotFoundError:
-            raise BnexpError("to_pandas: needs pandas; pip install 'bnexp[pandas]'") from None
-        return pandas.DataFrame(dict(self))
 
 
 def run(

@@ -14,7 +14,7 @@ from report_cases import HOSTILE, LEAST, SMALL, Page, folder_of, made, made_with
 
 import bnexp
 from bnexp.opening import opened
-from bnexp.running import Columns, Result
+from bnexp.result import Columns, Result
 
 
 @pytest.fixture(scope="module")

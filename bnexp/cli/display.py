@@ -16,7 +16,7 @@ from bnexp.config import Config
 from bnexp.errors import DataError
 from bnexp.plan import make_plan, make_stacks
 from bnexp.preparing import missing, prepare
-from bnexp.running import Result
+from bnexp.result import Result
 from bnexp.store import RunDirectory
 from bnexp.tables.overview import diverged, overview
 from bnexp.tables.overviewlines import overview_lines
