@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -118,7 +119,8 @@ def remove(path: Path) -> None:
 
 def storage_error(what: str, path: Path, error: OSError | ValueError) -> StoreError:
     reason = getattr(error, "strerror", None) or str(error)
-    advice = "; make room, or give another place" if "write" in what else ""
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    advice = f"; {'make room, or ' * full}give another place" if "write" in what else ""
     return StoreError(f"{path}: {what}, {reason}{advice}")
 
 

@@ -54,9 +54,10 @@ def opened(directory: Path) -> Opened:
     """
     path = directory / "config.yaml"
     if not path.is_file():
-        raise ConfigError(
-            f"{directory}: not a run directory, expected a config.yaml in it; `bnexp run` makes one"
-        )
+        beside = Path("results", directory.name)
+        known = directory.name and (beside / "config.yaml").is_file()
+        hint = f"did you mean {beside}?" if known else "`bnexp run` makes one"
+        raise ConfigError(f"{directory}: not a run directory, expected a config.yaml in it; {hint}")
     config = load_config(path)
     plan = make_plan(config)
     found = RunDirectory(directory).find(plan.cells, None)

@@ -33,13 +33,12 @@ from bnexp.tables import csv_text, results
 class Progress:
     """Where a run tells how far it is; every part does nothing unless it is given.
 
-    planned: all networks, the records of those that are not trained, and how many steps the others
-        will make. steps: how many were made so far. done: the records of a stack.
+    planned: all networks, the records of those that are not trained, how many steps the others will
+        make, and how many networks of other settings the run directory holds. steps: how many were
+        made so far. done: the records of a stack.
     """
 
-    planned: Callable[[Sequence[Cell], Sequence[Record], int], None] = lambda cells, known, steps: (
-        None
-    )
+    planned: Callable[[Sequence[Cell], Sequence[Record], int, int], None] = lambda *about: None
     steps: Callable[[int], None] = lambda total: None
     done: Callable[[Sequence[Record]], None] = lambda records: None
     waiting: Callable[[], None] = lambda: None
@@ -105,7 +104,8 @@ def _run(
         checkpoints.clear(list(records))
     made_before = _made_before(prepared, to_train, checkpoints)
     steps = sum(prepared.steps[cell.id] - made_before[cell.id] for cell in to_train)
-    progress.planned(cells, list(records.values()), steps)
+    others = directory.others(cells) if directory else 0
+    progress.planned(cells, list(records.values()), steps, others)
     workers = place.workers if to_train else 0  # a cluster is not asked for nothing
     stacks = stacks_by_step(to_train, made_before, max(workers, 1))
     tasks = [Task(stack.cells, prepared.data_dir, checkpoints) for stack in stacks]

@@ -177,7 +177,7 @@ def half(small, tmp_path):
 def planned(config, out, **options):
     """The result of a run, and how many steps it was to make."""
     steps = []
-    progress = Progress(planned=lambda cells, known, number: steps.append(number))
+    progress = Progress(planned=lambda cells, known, number, others: steps.append(number))
     return bnexp.run(config, out, progress=progress, **options), steps[0]
 
 

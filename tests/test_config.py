@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bnexp
 from bnexp.config import json_schema, load_config, resolved, shipped
 from bnexp.config.sizes import weights
 from bnexp.config.writing import block, flow
@@ -402,3 +403,42 @@ def test_json_schema_names_every_key_with_its_meaning():
     assert {"name", "extends", "model", "train", "sweep"} <= schema["properties"].keys()
     train = schema["$defs"]["Train"]["properties"]
     assert all(key.get("description") for key in train.values())
+
+
+def test_an_experiment_that_extends_another_is_named_after_its_file(config_file):
+    own = config_file("extends: quickstart\ntrain: {epochs: 1}\n", "mine.yaml")
+    assert bnexp.load_config(own).name == "mine"
+    above = config_file("name: parent\nextends: quickstart\n", "parent.yaml")
+    assert bnexp.load_config(above).name == "parent"
+    config_file("extends: parent.yaml\n", "child.yaml")
+    assert bnexp.load_config(above.parent / "child.yaml").name == "child"
+    odd = config_file("extends: quickstart\n", "my scales.yaml")
+    with pytest.raises(bnexp.ConfigError, match=r"scales\.yaml:1:10: name: .* got 'my scales'"):
+        bnexp.load_config(odd)
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("random: {seeds: 3}", "expected a list, got 3; write [3]"),
+        ("seeds: [1]", "got 'seeds'; did you mean 'random.seeds'?"),
+        ("train: {lr: 1}", "got 'lr'; did you mean 'train.optimizer.lr'?"),
+        ("train: {dropout: 1}", "got 'dropout'; did you mean 'model.dropout'?"),
+        ("train: {batch: 3}", "got 'batch'; did you mean 'batch_size'?"),
+        ("model: {activation: ReLU}", "got 'ReLU'; did you mean 'relu'?"),
+        ("model: {norm: {kind: batch, dialect: torch}}", "got 'torch'; did you mean 'pytorch'?"),
+        ("model: {dropout: 1.5}", "expected a mapping, got 1.5; write {ratio: 0.5}, or none"),
+        ("model: {hidden: 100}", "expected a list, got 100; write [100]"),
+        ("figures: [panels]", "expected a mapping, got 'panels'; write {kind: panels}"),
+        ("train: {l2: '1e-2'}", "expected a number, got '1e-2'; leave out the quotes"),
+        ("train:{epochs: 2}", "got 'train:{epochs'; put a space behind ':'"),
+        (
+            "claims: [{says: a, measure: test_accuracy, where: {}, at_least: 1}]",
+            "got 'test_accuracy'; did you mean 'final_test_accuracy'?",
+        ),
+    ],
+)
+def test_beginners_mistakes_are_answered_with_what_to_write(config_file, text, end):
+    with pytest.raises(bnexp.ConfigError) as caught:
+        bnexp.load_config(config_file(f"extends: quickstart\n{text}\n"))
+    assert str(caught.value).splitlines()[0].endswith(end)

@@ -37,48 +37,51 @@ def cells(*names):
 
 def planned(known=(), names="abcd"):
     watch = progress.Watch(quiet=True)
-    watch.progress.planned(cells(*names), known, 100)
+    watch.progress.planned(cells(*names), known, 100, 0)
     return watch
 
 
 def test_the_best_is_of_all_networks_and_named_by_its_point():
     watch = planned([record("a", 0.5)])
     assert watch.standing.said() == "0 of 3 networks done, 3 left"
-    assert watch.standing.found() == "best 0.500 (0.02512, a)"
+    assert watch.standing.found() == "best train 0.500 (0.02512, a)"
     watch.progress.done([record("b", 0.4), record("c", 0.75, status="diverged")])
     assert watch.standing.said() == "2 of 3 networks done, 1 left"
-    assert watch.standing.found() == "1 diverged, best 0.750 (0.02512, c)"
+    assert watch.standing.found() == "1 diverged, best train 0.750 (0.02512, c)"
     watch.progress.done([failed("d", "no reason")])
-    assert watch.standing.found() == "1 diverged, 1 failed, best 0.750 (0.02512, c)"
+    assert watch.standing.found() == "1 diverged, 1 failed, best train 0.750 (0.02512, c)"
 
 
 def test_the_best_is_by_test_accuracy_where_there_is_one_and_never_nan():
     watch = planned()
     watch.progress.done([record("a", 0.9, 0.3), record("b", 0.5, 0.6)])
     watch.progress.done([record("c", float("nan"))])
-    assert watch.standing.found() == "best 0.600 (0.02512, b)"
+    assert watch.standing.found() == "best test 0.600 (0.02512, b)"
 
 
 def test_a_long_name_is_cut():
     watch = planned(names=["x" * 99])
     watch.progress.done([record("x" * 99, 1.0)])
-    assert watch.standing.found() == "best 1.000 (0.02512, xxxxxxxxxxxxxxxx...)"
+    assert watch.standing.found() == "best train 1.000 (0.02512, xxxxxxxxxxxx...)"
 
 
 def test_without_a_terminal_a_line_now_and_then(monkeypatch, capsys):
     clock = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
     watch = progress.Watch(quiet=False)
-    watch.progress.planned(cells("a", "b"), [], 1000)
+    watch.progress.planned(cells("a", "b"), [], 1000, 3)
     for clock[0], steps in ((10.0, 100), (29.0, 290), (31.0, 310), (45.0, 400), (61.0, 500)):
         watch.progress.steps(steps)
         if steps == 400:
             watch.progress.done([record("a", 0.5)])
     output = capsys.readouterr()
-    assert output.out == "2 networks: 0 up to date, 2 to train\n"
+    assert output.out == (
+        "2 networks: 0 up to date, 2 to train\n"
+        "3 networks of other settings stay in its cells/; tables and figures are of these only\n"
+    )
     assert output.err.splitlines() == [
         "0 of 2 networks done, 2 left (about 01:09)",
-        "1 of 2 networks done, 1 left (about 01:01), best 0.500 (0.02512, a)",
+        "1 of 2 networks done, 1 left (about 01:01), best train 0.500 (0.02512, a)",
     ]
 
 
@@ -113,7 +116,9 @@ def test_a_terminal_sees_a_bar_that_goes_and_colours(claimed, tmp_path):
     frames = [line for line in output.split("\r") if "networks" in line and "left" in line]
     assert status == 0
     assert re.match(r"0/12 networks   0% \|.*\| \?? ?.*left", frames[0])
-    assert re.search(r"12/12 networks 100% \|.*\| 00:00 left, best [01]\.\d{3} \(", frames[-1])
+    assert re.search(
+        r"12/12 networks 100% \|.*\| 00:00 left, best (test|train) [01]\.\d{3} \(", frames[-1]
+    )
     assert max(map(len, frames)) <= 80
     assert re.search(r"\x1b\[3[123]m(supported|refuted|undecided)\x1b\[0m", output)
     assert output.rstrip().endswith("puts all of it on one page")

@@ -90,7 +90,7 @@ def test_the_slider_shows_the_stored_values(page):
         assert value["exact"] in output or value["label"].endswith(value["exact"])
         points = [data["points"][line["points"][number]] for line in data["views"][0]["lines"]]
         means = [point["values"]["train_accuracy"]["mean"][-1] for point in points]
-        assert [float(row[1]) for row in reading(page)] == means
+        assert [float(row[1]) for row in reading(page)] == pytest.approx(means, rel=1e-5)
         drawn = page.execute_script(CURVES)
         heights = [float(path.split()[-1]) for path in drawn]
         frame = page.execute_script(

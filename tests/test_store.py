@@ -234,3 +234,13 @@ def test_a_second_run_waits_for_the_first_and_takes_its_results(small, tmp_path)
 def test_plotting_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(ConfigError, match="not a run directory"):
         bnexp.drawing.replot(tmp_path)
+
+
+def test_networks_of_other_settings_are_kept_and_counted(small, tmp_path):
+    told = []
+    progress = Progress(planned=lambda cells, known, steps, others: told.append(others))
+    for epochs in (1, 2, 1):
+        config = bnexp.load_config(small, {"train.epochs": epochs})
+        bnexp.run(config, tmp_path / "out", progress=progress)
+    assert told == [0, 12, 12]
+    assert len(list((tmp_path / "out" / "cells").glob("*.json"))) == 24

@@ -30,8 +30,9 @@ def _claim(verdict: Verdict) -> Iterator[str]:
     said = _wrapped(verdict.says)
     yield f"{INDENT}{verdict.verdict:<{COLUMN}}{said[0]}"
     rest = [*said[1:], *_wrapped(verdict.reason)]
-    rest += [f"expected: {verdict.expected}"] if verdict.surprising else []
-    yield from (f"{INDENT}{'':<{COLUMN}}{line}" for line in rest)
+    known = "as the experiment expects" if verdict.expected != "supported" else ""
+    rest += [f"expected: {verdict.expected}" if verdict.surprising else known]
+    yield from (f"{INDENT}{'':<{COLUMN}}{line}" for line in rest if line)
 
 
 def _wrapped(text: str) -> list[str]:

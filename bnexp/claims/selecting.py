@@ -51,6 +51,8 @@ def _of_axis(chosen: Chosen, axis: Axis, path: Path) -> tuple[Value, ...]:
         return _in_range(chosen, axis, path)
     if not isinstance(chosen, tuple):
         return (_meant(chosen, axis, path),)
+    if (whole := flow(list(chosen))) in axis.values:  # of an axis whose values are lists
+        return (whole,)
     return tuple(_meant(one, axis, (*path, i)) for i, one in enumerate(chosen))
 
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import wrap
 
 import click
 
 from bnexp.claims import Verdict, verdict_lines
+from bnexp.cli.progress import kept
 from bnexp.config import Config
 from bnexp.errors import DataError
-from bnexp.plan import make_plan, make_stacks
+from bnexp.plan import Plan, make_plan, make_stacks
 from bnexp.preparing import missing, prepare
 from bnexp.result import Result
 from bnexp.store import RunDirectory
 from bnexp.tables.overview import diverged, overview
 from bnexp.tables.overviewlines import overview_lines
+from bnexp.wording import counted, short
 
 MAX_DIVERGED = 20
 COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
@@ -57,28 +59,34 @@ def verdicts(found: Sequence[Verdict]) -> None:
 
 
 def plan(config: Config, out: Path, data_dir: Path | None) -> None:
-    """Cells, stacks, and what is done already and why not."""
-    made = make_plan(config)
-    cells, stacks = made.cells, make_stacks(made.cells)
-    click.echo(f"{config.name}: valid")
-    for axis in made.axes:
-        click.echo(f"  {axis.key}: {len(axis.values)} values")
-    click.echo(f"  seeds: {', '.join(map(str, config.experiment.random.seeds))}")
-    if config.experiment.claims:
-        click.echo(f"  claims: {len(config.experiment.claims)}")
-    sizes = Counter(len(stack.cells) for stack in stacks)
-    shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
-    click.echo(f"{len(cells)} networks in {len(stacks)} stacks ({shapes})")
+    """Axes with their values, networks, and what is done already and why not."""
+    made, store = make_plan(config), RunDirectory(out)
     try:
         prepared = prepare(config, data_dir, download=False)
+        reasons = Counter(missing(prepared, store).values())
+        effort = f"{sum(prepared.steps.values()):,} steps in all"
     except DataError as error:
-        click.echo(f"data: not at hand. {error}")
-        found = RunDirectory(out).find(cells, None)
-        reasons = Counter(found.missing.values())
-    else:
-        click.echo(f"{sum(prepared.steps.values()):,} steps in all")
-        reasons = Counter(missing(prepared, RunDirectory(out)).values())
-    done = len(cells) - reasons.total()
+        reasons = Counter(store.find(made.cells, None).missing.values())
+        effort = f"data: not at hand. {error}"
+    click.echo("\n".join([*_sweep(config, made), effort]))
+    done = len(made.cells) - reasons.total()
     click.echo(f"{out}: {done} up to date, {reasons.total()} to train")
     for reason, number in reasons.items():
         click.echo(f"  {number} {reason}")
+    if others := store.others(made.cells):
+        click.echo(f"  {kept(others)}")
+
+
+def _sweep(config: Config, made: Plan) -> Iterator[str]:
+    yield f"{config.name}: valid"
+    for axis in made.axes:
+        values = f"{counted(len(axis.labels), 'value')}: {', '.join(map(short, axis.labels))}"
+        yield from wrap(f"{axis.key}: {values}", 80, initial_indent="  ", subsequent_indent="    ")
+    seeds = ", ".join(map(str, config.experiment.random.seeds))
+    yield from wrap(f"seeds: {seeds}", 80, initial_indent="  ", subsequent_indent="    ")
+    if config.experiment.claims:
+        yield f"  claims: {len(config.experiment.claims)}"
+    stacks = make_stacks(made.cells)
+    sizes = Counter(len(stack.cells) for stack in stacks)
+    shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
+    yield f"{counted(len(made.cells), 'network')} in {counted(len(stacks), 'stack')} ({shapes})"

@@ -60,7 +60,8 @@ def seed_list(text: str) -> str:
     several = "," in text
     if not short or not (several or 1 <= int(parts[0]) <= 1000):
         raise click.BadParameter(
-            f"expected a number of seeds (1 to 1000) or a list such as 0,1,2, got {text!r}",
+            "expected a number of seeds (1 to 1000), a list such as 0,1,2, or for one seed alone "
+            f"its number and a comma, got {text!r}",
             param_hint="--seeds",
         )
     return f"[{', '.join(parts)}]" if several else str(list(range(int(parts[0]))))

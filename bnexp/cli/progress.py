@@ -16,10 +16,10 @@ from tqdm import tqdm
 from bnexp.execution import Record
 from bnexp.plan import Cell
 from bnexp.running import Progress
-from bnexp.wording import cut, short
+from bnexp.wording import counted, cut, short
 
 EVERY = 30.0  # seconds between two lines
-PLACE = 28  # letters of a point in the bar
+PLACE = 24  # letters of a point in the bar
 FORMAT = "{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}"
 
 
@@ -34,13 +34,15 @@ class Standing:
     failed: int = 0
     best: float = -1.0
     place: str = ""
+    which: str = "test"  # or train, where no test images are scored
 
     def take(self, records: Sequence[Record]) -> None:
         for record in records:
             self.diverged += record.status == "diverged"
             self.failed += record.status == "failed"
-            accuracy = _final(record)
+            accuracy, which = _final(record)
             if accuracy > self.best:
+                self.which = which
                 values = self.points[record.cell].values()
                 self.best, self.place = accuracy, ", ".join(map(short, values))
 
@@ -49,19 +51,19 @@ class Standing:
         counts = {"diverged": self.diverged, "failed": self.failed}
         said = [f"{number} {what}" for what, number in counts.items() if number]
         place = f" ({cut(self.place, PLACE)})" if self.place else ""
-        best = f"best {self.best:.3f}{place}"
+        best = f"best {self.which} {self.best:.3f}{place}"
         return ", ".join([*said, *([best] if self.best >= 0 else [])])
 
     def said(self) -> str:
         return f"{self.done} of {self.networks} networks done, {self.networks - self.done} left"
 
 
-def _final(record: Record) -> float:
-    for name in ("test_accuracy", "train_accuracy"):
-        values = record.metrics.get(name, ())
+def _final(record: Record) -> tuple[float, str]:
+    for which in ("test", "train"):
+        values = record.metrics.get(f"{which}_accuracy", ())
         if values and isfinite(values[-1]):
-            return values[-1]
-    return -1.0
+            return values[-1], which
+    return -1.0, "train"
 
 
 class Watch:
@@ -88,15 +90,25 @@ class Watch:
         if self._bar is not None:
             self._bar.close()
 
-    def _planned(self, cells: Sequence[Cell], known: Sequence[Record], steps: int) -> None:
+    def _planned(
+        self, cells: Sequence[Cell], known: Sequence[Record], steps: int, others: int
+    ) -> None:
         if not self._quiet:
             click.echo(self._says(len(cells), len(known)))
+        if others and not self._quiet:
+            click.echo(f"{kept(others)}; tables and figures are of these only")
         self.standing = Standing({cell.id: cell.point for cell in cells}, len(cells) - len(known))
         self.standing.take(known)
         self._started = self._last = time.monotonic()
         self._steps_in_all = steps
         if not self._told and sys.stderr.isatty():
-            self._bar = tqdm(total=steps, bar_format=FORMAT, leave=False, dynamic_ncols=True)
+            self._bar = tqdm(
+                desc=self._networks(),
+                total=steps,
+                bar_format=FORMAT,
+                leave=False,
+                dynamic_ncols=True,
+            )
             self._show()
 
     def _says(self, networks: int, known: int) -> str:
@@ -123,11 +135,18 @@ class Watch:
         if self._bar is not None:
             self._show()
 
+    def _networks(self) -> str:
+        return f"{self.standing.done}/{self.standing.networks} networks"
+
     def _show(self) -> None:
         if self._bar is not None:
-            done, networks = self.standing.done, self.standing.networks
-            self._bar.set_description_str(f"{done}/{networks} networks", refresh=False)
+            self._bar.set_description_str(self._networks(), refresh=False)
             self._bar.set_postfix_str(self.standing.found())
+
+
+def kept(others: int) -> str:
+    """That a run directory has results of other settings, too."""
+    return f"{counted(others, 'network')} of other settings stay in its cells/"
 
 
 def waiting() -> None:

@@ -142,7 +142,7 @@ def _numbers_only(config: Config) -> Config:
 def _train(
     prepared: Prepared, cells: Sequence[Cell], place: Place, progress: Progress
 ) -> dict[str, Record]:
-    progress.planned(cells, [], sum(prepared.steps[cell.id] for cell in cells))
+    progress.planned(cells, [], sum(prepared.steps[cell.id] for cell in cells), 0)
     stacks = make_stacks(cells, place.workers)
     tasks = [Task(stack.cells, prepared.data_dir) for stack in stacks]
     records: dict[str, Record] = {}

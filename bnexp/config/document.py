@@ -47,7 +47,9 @@ def _read(path: FilePath, children: tuple[FilePath, ...]) -> Document:
     if len(chain) >= MAX_EXTENDS:
         raise ConfigError(f"{at}: extends: too long a chain, expected at most {MAX_EXTENDS} files")
     nearest = parent.stem if parent.resolve().parent == shipped.folder() else ""
-    child = Document(without(document.value, "extends"), document.keys, document.values, nearest)
+    own = {"name": path.stem, **without(document.value, "extends")}  # not its parent's folder
+    values = {("name",): at, **document.values}
+    child = Document(own, document.keys, values, nearest)
     return merge(inherited(_read(parent, chain)), child)
 
 

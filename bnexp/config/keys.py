@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,3 +150,17 @@ def _shape(node: Schema, name: str, bare: set[str], definitions: Schema) -> Shap
 def _free(node: Schema, name: str, around: Schema, definitions: Schema) -> Key:
     made = _key(node, name, False, definitions)
     return Key(name, words.meaning(around), made.type, "not set", node, made.shapes)
+
+
+def elsewhere(name: str) -> list[str]:
+    """The dotted keys, if there are no more than two, whose last part is `name`."""
+    every = {key.name for key in _all(catalogue()) if key.last == name}
+    found = sorted(key for key in every if not re.search(r"[A-Z\[]", key))
+    return found if len(found) <= 2 else []
+
+
+def _all(keys: Iterable[Key]) -> Iterator[Key]:
+    for key in keys:
+        yield key
+        for shape in key.shapes:
+            yield from _all(shape.keys)

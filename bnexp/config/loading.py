@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from bnexp.config import claimrules, messages, names, rules, shipped
 from bnexp.config.document import override, read
+from bnexp.config.keys import elsewhere
 from bnexp.config.messages import Problem
 from bnexp.config.schema import Experiment, refresh
 from bnexp.config.writing import flow
@@ -90,10 +91,10 @@ def schema_problems(error: ValidationError, data: Any) -> list[Problem]:
     problems = []
     for entry in entries:
         path = messages.real_path(entry["loc"], data, entry["type"])
-        extra = entry["type"] == "extra_forbidden"
-        problems.append(
-            messages.problem(entry, path, names.allowed(schema, data, path[:-1]) if extra else [])
-        )
+        near: tuple[list[str], ...] = ()
+        if entry["type"] == "extra_forbidden":
+            near = names.allowed(schema, data, path[:-1]), elsewhere(str(path[-1]))
+        problems.append(messages.problem(entry, path, *near))
     return problems
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,19 +75,52 @@ _BOUNDS = {
 }
 
 
-def problem(error: Mapping[str, Any], path: Path, names: list[str]) -> Problem:
-    """One of pydantic's errors in our words. `names` are the keys allowed where it happened."""
+def problem(
+    error: Mapping[str, Any], path: Path, names: Sequence[str] = (), elsewhere: Sequence[str] = ()
+) -> Problem:
+    """One of pydantic's errors in our words.
+
+    For an unknown key `names` are those that are allowed there, and `elsewhere` are the dotted keys
+    that end in it.
+    """
     got = _in_full(error["input"]) if error["type"] == "either" else briefly(error["input"])
     context = error.get("ctx", {})
     if error["type"] == "missing":
         return Problem(path, "required key is missing, expected a value, got nothing; add it")
     if error["type"] == "extra_forbidden":
-        return Problem(path, f"unknown key, expected {choice(str(path[-1]), names)}", at_key=True)
+        text = f"unknown key, expected {choice(str(path[-1]), names, elsewhere)}"
+        return Problem(path, text, at_key=True)
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return _kind(path, context, error["input"], got)
     numbers = {name: f"{v:g}" if isinstance(v, float) else v for name, v in context.items()}
     expected = _BOUNDS.get(error["type"], error["msg"]).format(**numbers)
-    return Problem(path, f"not a valid value, expected {expected}, got {got}")
+    hint = _remedy(error["type"], error["input"], path, expected)
+    return Problem(path, f"not a valid value, expected {expected}, got {got}{hint}")
+
+
+def _remedy(kind: str, value: Any, path: Path, expected: str) -> str:
+    """What to write instead, where that is plain."""
+    if kind in ("literal_error", "either") and isinstance(value, str):
+        near = nearest(value, re.findall(r"\w{3,}", expected))
+        return f"; did you mean {near!r}?" if near else ""
+    single = isinstance(value, int | float | str) and not isinstance(value, bool)
+    if kind == "tuple_type" and single:
+        return f"; write [{flow(value)}]"
+    if kind in ("int_type", "float_type") and isinstance(value, str) and _is_number(value):
+        return "; leave out the quotes"
+    if kind.startswith("model") and path and isinstance(value, str) and path[0] == "figures":
+        return f"; write {{kind: {flow(value)}}}"
+    if kind.startswith("model") and path and single and path[-1] == "dropout":
+        return "; write {ratio: 0.5}, or none"
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _kind(path: Path, context: Mapping[str, Any], value: Any, got: str) -> Problem:
@@ -99,12 +132,26 @@ def _kind(path: Path, context: Mapping[str, Any], value: Any, got: str) -> Probl
     return Problem(inner, f"unknown kind, expected {choice(context['tag'], kinds)}")
 
 
-def choice(got: str, names: list[str]) -> str:
-    """The allowed names, what came instead, and the nearest of them."""
-    near = difflib.get_close_matches(got, names, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+def choice(got: str, names: Sequence[str], meant: Sequence[str] = ()) -> str:
+    """The allowed names, what came instead, and what was meant: by default the nearest name."""
+    near = nearest(got, names)
+    meant = meant or ([near] if near else [])
+    hint = f"; did you mean {' or '.join(map(repr, meant))}?" if meant else ""
+    hint = "; put a space behind ':'" if ":" in got else hint
     allowed = ", ".join(names) if len(names) > 1 else names[0] if names else "no key here"
     return f"{'one of ' if len(names) > 1 else ''}{allowed}, got {got!r}{hint}"
+
+
+def nearest(got: str, names: Sequence[str]) -> str | None:
+    """The name that was meant, by all signs: but for capitals, or for letters, or as a part."""
+    lower = {name.lower(): name for name in reversed(names)}
+    if got.lower() in lower:
+        return lower[got.lower()]
+    near = difflib.get_close_matches(got.lower(), list(lower), 1)
+    ending = [name for name in lower if name.endswith(f"_{got.lower()}")]
+    part = [name for name in lower if len(got) > 2 and got.lower() in name]
+    found = ending[-1:] or near or (part if len(part) == 1 else [])
+    return lower[found[0]] if found else None
 
 
 def real_path(location: tuple[int | str, ...], data: Any, kind: str) -> Path:

@@ -133,7 +133,8 @@ class Experiment(Setting):
     """One experiment: a setting, what is swept over, and what is drawn."""
 
     name: str = Field(
-        description="of the experiment and of its run directory",
+        description="of the experiment and of its run directory; with extends, the file's own "
+        "name if it is left out",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
     )
     title: str = text("", "one line for lists and figures", max_length=300)

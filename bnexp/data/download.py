@@ -60,8 +60,9 @@ def _reached(mirrors: Sequence[str], seconds: float, folder: Path) -> list[str]:
     reached = answering(mirrors, seconds)
     if not reached:
         raise DataError(
-            f"MNIST is missing or damaged in {folder} and cannot be downloaded: no answer within "
-            f"{seconds:g} s from {' or '.join(mirrors)}.\n{WAYS_TO_GET_DATA}"
+            f"MNIST is missing or damaged in {folder} and cannot be downloaded: no "
+            f"network, or no answer within {seconds:g} s from\n{' or '.join(mirrors)}.\n"
+            f"{WAYS_TO_GET_DATA}"
         )
     return reached
 

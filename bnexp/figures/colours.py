@@ -17,7 +17,6 @@ from bnexp.figures.sheet import RIGHT, Page
 
 BAR_ROOM = 0.62  # inches below the panels
 BAR_BOTTOM, BAR_HEIGHT, BAR_GAP = 0.45, 0.1, 0.35
-DARK = 0.5  # a colour of less brightness gets white letters
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,11 @@ class Colours:
     norm: Normalize
 
     def ink(self, value: float) -> str:
-        """White on dark colours, black on others."""
-        red, green, blue, _ = self.map(self.norm(value))
-        return "white" if 0.3 * red + 0.59 * green + 0.11 * blue < DARK else "black"
+        """White or black, by the contrast with the colour behind it (WCAG 2)."""
+        behind = np.array(self.map(self.norm(value))[:3])
+        linear = np.where(behind <= 0.04045, behind / 12.92, ((behind + 0.055) / 1.055) ** 2.4)
+        light = float(linear @ (0.2126, 0.7152, 0.0722)) + 0.05
+        return "white" if 1.05 / light > light / 0.05 else "black"
 
 
 def sequential(values: Floats, loss: bool, limits: tuple[float, float] | None) -> Colours:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.config.figures import Curves, Drawn
+from bnexp.config.writing import flow
 from bnexp.errors import ConfigError
 from bnexp.figures.labels import symbol, value_label, value_text
 from bnexp.figures.ranking import best_values
@@ -77,6 +78,8 @@ def matches(value: Value, wanted: Any) -> bool:
 
 def _kept(kind: str, axis: Axis, wanted: Any) -> list[Value]:
     several: Sequence[Any] = wanted if isinstance(wanted, tuple) else (wanted,)
+    if (whole := flow(list(several))) in axis.values:  # the values are lists themselves
+        return [whole]
     missing = [one for one in several if not any(matches(value, one) for value in axis.values)]
     if missing:
         known = ", ".join(value_text(value) for value in axis.values)

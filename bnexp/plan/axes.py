@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bnexp.config.keys import SWEPT
+from bnexp.config.keys import SWEPT, elsewhere
 from bnexp.config.loading import problems_error
 from bnexp.config.messages import Problem
 from bnexp.config.sweeping import Sweep
@@ -87,7 +87,10 @@ def _around(key: str) -> list[str]:
 
 def _axis(key: str, values: Any, path: Path, document: Document, zipped: bool = False) -> Axis:
     if key.partition(".")[0] not in SWEPT:
-        text = f"not a key that can be swept, expected one under data, model or train, got {key!r}"
+        near = [name for name in elsewhere(key) if name.partition(".")[0] in SWEPT]
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        text = "not a key that can be swept, expected one under data, model or train, got "
+        text += f"{key!r}{hint}"
         raise problems_error([Problem(path, text, at_key=True)], document)
     if isinstance(values, tuple):
         names = labels(values)
@@ -102,9 +105,9 @@ def _axis(key: str, values: Any, path: Path, document: Document, zipped: bool = 
     with np.errstate(all="ignore"):
         try:
             made = _made(name, (start, stop, number), key)
-        except (ValueError, OverflowError) as error:
+        except (ValueError, OverflowError):
             ends = "the smaller end first" if name in _RANDOM else "ends on one side of 0"
-            text = f"no such range, expected {ends}, got {error}"
+            text = f"no such range, expected {ends}, got {flow([start, stop, number])}"
             raise problems_error([Problem(path, text)], document) from None
     numbers = tuple(float(value) for value in made)
     return Axis(key, numbers, numbers, path, spaced=True)

@@ -72,10 +72,13 @@ def make_plan(config: Config) -> Plan:
         raise problems_error([Problem(("sweep",), text)], config.document)
     settings = _settings(config, list(_points(groups)))
     _check_book(config, settings)
-    cells = (
-        _cell(config, point, setting, seed, sizes) for point, setting in settings for seed in seeds
-    )
-    return Plan(tuple(itertools.chain(*groups)), _distinct(tuple(cells), config))
+    cells = [
+        (point, _cell(config, point, setting, seed, sizes))
+        for point, setting in settings
+        for seed in seeds
+    ]
+    _refuse_twice(cells, config)
+    return Plan(tuple(itertools.chain(*groups)), tuple(cell for _, cell in cells))
 
 
 def _points(groups: Sequence[Sequence[Axis]]) -> Iterator[_Point]:
@@ -176,12 +179,13 @@ def _id(setting: Setting, seed: int, place: Place | None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def _distinct(cells: tuple[Cell, ...], config: Config) -> tuple[Cell, ...]:
-    """Cells as they are; ConfigError if two of them are the same network."""
-    seen: dict[str, Cell] = {}
-    for cell in cells:
-        if cell.id in seen:
-            text = f"the same network twice, expected different values, got {dict(cell.point)}"
-            raise problems_error([Problem(("sweep",), text)], config.document)
-        seen[cell.id] = cell
-    return cells
+def _refuse_twice(cells: Iterable[tuple[_Point, Cell]], config: Config) -> None:
+    """ConfigError, at the value that gives nothing new, if two cells are the same network."""
+    seen: dict[str, _Point] = {}
+    for point, cell in cells:
+        first = seen.setdefault(cell.id, point)
+        for (axis, i), (_, before) in zip(point.chosen, first.chosen, strict=True):
+            if i != before:
+                text = f"the same network as value {before} of it, expected another, got "
+                text += repr(axis.labels[i])
+                raise problems_error([Problem((*axis.path, i), text)], config.document)

@@ -52,6 +52,14 @@ class RunDirectory:
             if record.status != "failed":
                 files.write_whole(self._cell(record.cell), encode(record))
 
+    def others(self, cells: Iterable[Cell]) -> int:
+        """How many networks of other settings are kept here: of an earlier config, as a rule."""
+        own = {cell.id for cell in cells}
+        try:
+            return sum(path.stem not in own for path in (self.path / "cells").glob("*.json"))
+        except OSError:
+            return 0
+
     def check_there(self) -> None:
         """StoreError where the directory was taken away after its config.yaml was written."""
         if not (self.path / "config.yaml").exists():

@@ -93,7 +93,7 @@ function explore(data) {
     draw();
   }
 
-  /* The exact values at the cursor, as a table. */
+  /* The values at the cursor as a table: each seed's exactly, means and intervals to six digits. */
   function read() {
     const table = document.createElement("table");
     const caption = `${chosen().label} at ${data.time} ${every[cursor]}`;
@@ -103,14 +103,18 @@ function explore(data) {
       const i = point.x.indexOf(every[cursor]);
       const values = numbers.seeds.map((one) => one[i]);
       const mean = numbers.mean ? numbers.mean[i] : values[0];
-      const several = each.checked ? point.seeds.map((seed, s) => `${seed}: ${text(values[s])}`).join(", ") : text(mean);
+      const several = each.checked ? point.seeds.map((seed, s) => `${seed}: ${text(values[s])}`).join(", ") : numbers.mean ? rounded(mean) : text(mean);
       const main = numbers.seeds.length ? several : "no result";
-      const interval = numbers.low && numbers.low[i] !== null ? `${text(numbers.low[i])} to ${text(numbers.high[i])}` : "";
+      const interval = numbers.low && numbers.low[i] !== null ? `${rounded(numbers.low[i])} to ${rounded(numbers.high[i])}` : "";
       const lost = point.diverged.length ? `${point.diverged.length} (step ${point.diverged.map((one) => one[1]).join(", ")})` : "0";
       const made = row(body, "td", [line.label || "all networks", main, interval, String(values.filter((one) => typeof one === "number").length), lost]);
       made.cells[0].prepend(swatch(line), " ");
     }
     get("reading").replaceChildren(table);
+  }
+
+  function rounded(value) {
+    return typeof value === "number" ? String(Number(value.toPrecision(6))) : text(value);
   }
 
   function text(value) {
