@@ -127,6 +127,16 @@ def test_tables_of_another_config_are_refused(copy):
         finished(copy)
 
 
+def test_rows_of_networks_that_are_not_in_the_plan_are_left_out(copy):
+    shutil.rmtree(copy / "cells")
+    config = copy / "config.yaml"
+    config.write_text(config.read_text().replace("seeds: [0, 1]", "seeds: [0]"))
+    found = finished(copy)
+    assert (found.missing, found.renamed) == ({}, False)
+    assert found.tables.summary["seed"].tolist() == [0] * 6
+    assert set(found.tables.metrics["cell"]) == {cell.id for cell in found.plan.cells}
+
+
 def test_rows_of_an_earlier_config_do_not_fill_an_interrupted_run(copy):
     config, cells = copy / "config.yaml", opened(copy).plan.cells
     text = config.read_text()

@@ -45,7 +45,7 @@ def test_the_best_is_of_all_networks_and_named_by_its_point():
     watch = planned([record("a", 0.5)])
     assert watch.standing.said() == "0 of 3 networks done, 3 left"
     assert watch.standing.found() == "best train 0.500 (0.02512, a)"
-    watch.progress.done([record("b", 0.4), record("c", 0.75, status="diverged")])
+    watch.progress.done([record("c", 0.75, status="diverged"), record("b", 0.4)])
     assert watch.standing.said() == "2 of 3 networks done, 1 left"
     assert watch.standing.found() == "1 diverged, best train 0.750 (0.02512, c)"
     watch.progress.done([failed("d", "no reason")])

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 from types import TracebackType
 from typing import Any
 
@@ -59,9 +58,9 @@ class Standing:
 
 
 def _final(record: Record) -> tuple[float, str]:
+    """The final accuracy, NaN as it is: nothing is less than that; -1 without any."""
     for which in ("test", "train"):
-        values = record.metrics.get(f"{which}_accuracy", ())
-        if values and isfinite(values[-1]):
+        if values := record.metrics.get(f"{which}_accuracy"):
             return values[-1], which
     return -1.0, "train"
 
