@@ -14,7 +14,6 @@ from bnexp.tables.results import Axis
 
 SCALES = Axis(W, (0.1, 0.025118864315095794))
 METHODS = Axis(NORM, ("batch", "none"))
-SEEDS = (0, 1, 2)
 
 
 def claim(**parts):

@@ -12,7 +12,7 @@ from comparison_cases import cells, change, contents, manifest, reference
 import bnexp
 from bnexp.cli.main import cli
 from bnexp.comparison import compare_lines
-from bnexp.errors import ConfigError
+from bnexp.errors import ConfigError, StoreError
 
 PROBES = {"read": [{"kind": "layers", "quantities": ["dead"]}]}
 
@@ -167,6 +167,21 @@ def test_another_environment_and_other_data_are_shown(two):
     shutil.rmtree(b / "cells")
     assert bnexp.compare(a, b).environment is None
     assert "a manifest.json is missing, not compared" in said(bnexp.compare(a, b))
+
+
+def test_libraries_in_another_order_are_the_same(two):
+    a, b = two()
+    libraries = [{"internal_api": "openblas", "version": v} for v in ("0.3.1", "0.3.2")]
+    manifest(a, blas=libraries)
+    manifest(b, blas=libraries[::-1])
+    assert bnexp.compare(a, b).environment == ()
+
+
+def test_a_manifest_that_is_too_large_is_not_read(two, monkeypatch):
+    a, b = two()
+    monkeypatch.setattr("bnexp.store.facts.MAX_BYTES", 100)
+    with pytest.raises(StoreError, match=r"manifest\.json: damaged, expected a manifest"):
+        bnexp.compare(a, b)
 
 
 def test_networks_that_only_one_has(run):

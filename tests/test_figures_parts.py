@@ -27,8 +27,8 @@ def test_t_quantiles(freedom, expected):
 
 
 def test_t_quantiles_in_closed_form():
-    assert t_quantile(1, 0.99) == pytest.approx(np.tan(np.pi * 0.495), rel=1e-12)
-    assert t_quantile(2, 0.9) == pytest.approx(0.9 * np.sqrt(2 / (1 - 0.81)), rel=1e-12)
+    assert t_quantile(1) == pytest.approx(np.tan(np.pi * 0.475), rel=1e-12)
+    assert t_quantile(2) == pytest.approx(0.95 * np.sqrt(2 / (1 - 0.9025)), rel=1e-12)
 
 
 def test_the_band_leaves_out_what_is_not_finite():

@@ -36,12 +36,12 @@ def t_interval(values: Sequence[float]) -> Interval:
 
 
 @cache
-def t_quantile(freedom: int, level: float = LEVEL) -> float:
-    """The t with P(|T| <= t) = `level` for Student's T with `freedom` >= 1 degrees of freedom."""
+def t_quantile(freedom: int) -> float:
+    """The t with P(|T| <= t) = LEVEL for Student's T with `freedom` >= 1 degrees of freedom."""
     low, high = 0.0, pi / 2
     for _ in range(60):
         middle = (low + high) / 2
-        below = _probability(middle, freedom) < level
+        below = _probability(middle, freedom) < LEVEL
         low, high = (middle, high) if below else (low, middle)
     return sqrt(freedom) * tan(low)
 
