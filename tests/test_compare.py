@@ -12,6 +12,7 @@ from comparison_cases import cells, change, contents, manifest, reference
 import bnexp
 from bnexp.cli.main import cli
 from bnexp.comparison import compare_lines
+from bnexp.comparison.settings import config_differences
 from bnexp.errors import ConfigError, StoreError
 
 PROBES = {"read": [{"kind": "layers", "quantities": ["dead"]}]}
@@ -167,6 +168,19 @@ def test_another_environment_and_other_data_are_shown(two):
     shutil.rmtree(b / "cells")
     assert bnexp.compare(a, b).environment is None
     assert "a manifest.json is missing, not compared" in said(bnexp.compare(a, b))
+
+
+def test_an_axis_of_the_sweep_is_one_difference():
+    sides = [
+        bnexp.load_config("quickstart", {"sweep.model.init.std": {"logspace": [0, low, 4]}})
+        for low in (-2, -3)
+    ]
+    (found,) = config_differences(*sides)
+    assert found.key == "sweep.model.init.std"
+    assert (found.first, found.second) == (
+        "{logspace: [0.0, -2.0, 4]}",
+        "{logspace: [0.0, -3.0, 4]}",
+    )
 
 
 def test_libraries_in_another_order_are_the_same(two):

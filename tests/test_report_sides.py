@@ -45,6 +45,13 @@ def test_each_point_has_both_means_and_their_difference():
     assert pair.difference == pytest.approx(means[1] - means[0])
 
 
+def test_points_are_the_same_whatever_the_order_of_the_axes():
+    scales, norms = SMALL.partition("sweep:\n")[2].splitlines(keepends=True)[:2]
+    turned = both_points(run(SMALL), run(SMALL.replace(scales + norms, norms + scales)))
+    assert len(turned) == 12
+    assert all((p.first.n, p.second.n, p.difference) == (2, 2, 0) for p in turned)
+
+
 def test_runs_with_nothing_in_common_have_a_page():
     page = Page(report.sides(run(LEAST), run(SMALL)))
     pairs = both_points(run(LEAST), run(SMALL))
