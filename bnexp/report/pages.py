@@ -55,7 +55,7 @@ def sides(first: Run, second: Run) -> str:
         title=" | ".join(run.tables.title for run in both),
         both=both,
         changed=settings.changes(first.config, second.config),
-        surroundings=settings.differences(first.manifest, second.manifest),
+        surroundings=settings.surroundings(first.manifest, second.manifest),
         claims=paired_claims(first, second),
         points=both_points(first, second),
     )

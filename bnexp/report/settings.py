@@ -6,8 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bnexp.comparison.differences import Difference
-from bnexp.comparison.differences import differences as differing
+from bnexp.comparison.differences import Difference, differences
 from bnexp.comparison.settings import config_differences
 from bnexp.config import Config
 from bnexp.store.facts import facts
@@ -37,6 +36,6 @@ def command(manifest: Mapping[str, Any]) -> str:
     return shlex.join(map(str, words)) if isinstance(words, list) else ""
 
 
-def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> Sequence[Difference]:
+def surroundings(first: Mapping[str, Any], second: Mapping[str, Any]) -> Sequence[Difference]:
     """What two runs were made with that is not the same."""
-    return differing(facts(first), facts(second))
+    return differences(facts(first), facts(second))
