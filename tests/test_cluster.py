@@ -275,8 +275,8 @@ def test_the_command_trains_there_and_says_nothing_else(loopback, small, tmp_pat
     assert tables(tmp_path / "there") == tables(tmp_path / "here")
 
 
-def test_the_readmes_loopback_cluster_works(small, tmp_path):
-    text = (Path(__file__).parents[1] / "README.md").read_text()
+def test_the_documented_loopback_cluster_works(small, tmp_path):
+    text = (Path(__file__).parents[1] / "docs" / "clusters.md").read_text()
     lines = re.search(r"```text\n(dask scheduler .*\n.*\n.*\n)```", text)[1].splitlines()
     scheduler, worker, run = (line.removesuffix(" &").split() for line in lines)
     run[2] = str(small)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,33 @@ def test_the_schema_says_something_of_all_that_an_editor_points_at():
     walk(schema, "")
     assert silent == []
     assert described > 400
+
+
+# The test that runs the commands and programs of a page; what is fenced as text is run by none.
+RUN_BY = {
+    "README.md": "test_readme",
+    "docs/config.md": "test_docs",
+    "docs/contributing.md": "test_docs_contributing",
+    "docs/extending.md": "test_docs_extending",
+    "docs/numerics.md": "test_docs_numerics",
+    "docs/python.md": "test_docs_python",
+}
+
+
+def test_every_block_of_a_page_is_run_by_a_test():
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    fenced = {path: set(re.findall(r"^```(\w*)\n", path.read_text(), re.M)) for path in pages}
+    run = {str(p.relative_to(ROOT)) for p, languages in fenced.items() if languages - {"text", ""}}
+    assert run == set(RUN_BY)
+    for page, test in RUN_BY.items():
+        assert Path(page).name in (ROOT / "tests" / f"{test}.py").read_text()
+
+
+def test_the_commands_of_the_page_are_accepted():
+    page = (ROOT / "docs" / "config.md").read_text()
+    (text,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    name, *words = shlex.split(text.replace("\\\n", " "))
+    assert name == "bnexp"
+    result = CliRunner().invoke(cli, ["check", *words[1:], "--set", "data.name=synthetic"])
+    assert result.exit_code == 0, result.output
+    assert "6 networks" in result.output

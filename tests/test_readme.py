@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 import bnexp
 from bnexp.cli.main import cli
-from bnexp.nn import INITIALISERS
+from bnexp.figures.kinds import KINDS
+from bnexp.nn import INITIALISERS, NORMALISERS, BatchNorm
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -50,6 +51,7 @@ def test_its_commands_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shown = [words[1:] for words in commands() if words[0] == "bnexp"]
     assert len(shown) == 14
+    assert {words[0] for words in shown} | {"new", "data"} == set(cli.commands)
     for words in shown:
         result = CliRunner().invoke(cli, small(words))
         assert result.exit_code == (words[0] == "compare"), result.output  # they differ
@@ -59,16 +61,17 @@ def test_its_commands_work(tmp_path, monkeypatch):
 
 def test_its_experiment_is_as_large_as_it_says(tmp_path):
     path = tmp_path / "my_scales.yaml"
-    (text,) = blocks("yaml")
-    path.write_text(text)
+    text, claims = blocks("yaml")
+    path.write_text(text + claims)
     assert yaml.safe_load(text)["name"] == "my_scales"
-    cells = bnexp.plan.make_plan(bnexp.load_config(path)).cells
-    assert len(cells) == 7 * 3 * 3
+    config = bnexp.load_config(path)
+    assert len(bnexp.plan.make_plan(config).cells) == 7 * 3 * 3
+    assert [claim.in_at_least for claim in config.experiment.claims] == [6]
 
 
 def test_its_message_is_what_is_said(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (text,) = blocks("yaml")
+    text, _ = blocks("yaml")
     Path("my_scales.yaml").write_text(text.replace("{epochs:", "{epoch:"))
     with pytest.raises(bnexp.ConfigError) as caught:
         bnexp.load_config("my_scales.yaml")
@@ -78,28 +81,62 @@ def test_its_message_is_what_is_said(tmp_path, monkeypatch):
     assert str(caught.value).endswith(end)
 
 
-def test_its_python_runs(tmp_path, monkeypatch):
-    first, model, second, third = blocks("python")
+def test_its_python_runs(tmp_path):
+    (text,) = blocks("python")
     short = '"train.epochs": 5, "data.name": "synthetic", "sweep.model.init.std": [0.0464]'
     script = tmp_path / "script.py"
-    model = model.replace('"mnist-5k"', '"synthetic"')
-    script.write_text(first.replace('"train.epochs": 5', short) + model + second)
+    script.write_text(text.replace('"train.epochs": 5', short))
     command = [sys.executable, script]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert result.stderr == ""
-    accuracy, asked, is_small = result.stdout.splitlines()
-    assert asked.endswith("(3, 10)")
-    assert (tmp_path / "digits.npz").stat().st_size > 300_000
-    assert 0.1 < float(accuracy) <= 1
-    assert is_small == "True"
-    monkeypatch.setattr(INITIALISERS, "_classes", dict(INITIALISERS))
-    names = {"bnexp": bnexp}
-    exec(third, names)
-    assert names["config"].experiment.model.init.width == 0.1
+    assert 0.1 < float(result.stdout) <= 1
+    assert [path.name for path in tmp_path.iterdir()] == ["script.py"], "nothing kept on disk"
+
+
+def test_its_table_of_files_is_what_a_run_leaves(small, tmp_path):
+    experiment = small.read_text() + (
+        "probes: {read: [layers]}\n"
+        "claims:\n  - {says: it learns, measure: final_train_accuracy, at_least: 0}\n"
+    )
+    small.write_text(experiment)
+    bnexp.run(bnexp.load_config(small), tmp_path / "out")
+    table = README.partition("| file | content |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"^\| `([\w.]+)/?` ", table, re.MULTILINE))
+    assert {path.name for path in (tmp_path / "out").iterdir()} - {".lock"} == named
+
+
+@pytest.mark.parametrize(
+    ("key", "kinds"),
+    [
+        ("model.norm", NORMALISERS.builtin),
+        ("dialect", BatchNorm.DIALECTS),
+        ("figures", KINDS),
+    ],
+)
+def test_its_table_of_choices_has_them_all(key, kinds):
+    (row,) = re.findall(rf"^\| `{key}`[^|]*\| (.*) \|$", README, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", row)) == set(kinds)
+
+
+def test_its_table_of_initial_weights_has_them_all():
+    (row,) = re.findall(r"^\| `model.init` \| (.*) \|$", README, re.MULTILINE)
+    kinds = {kind.removesuffix("_uniform") for kind in INITIALISERS.builtin}
+    assert set(re.findall(r"`(\w+)`", row)) == kinds
 
 
 def test_its_figures_are_there():
     paths = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", README)
-    assert len(paths) == 5
+    assert len(paths) == 6
     for path in paths:
         assert (ROOT / path).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.browser
+def test_its_picture_of_the_report_can_be_drawn_again(script, chromium, tmp_path):
+    screenshot = script("screenshot")
+    size = chromium.get_window_size()
+    made = screenshot.picture(chromium, tmp_path)
+    chromium.set_window_size(size["width"], size["height"])  # other tests use it too
+    assert made.startswith(b"\x89PNG")
+    assert abs(len(made) - len(screenshot.PICTURE.read_bytes())) < 20_000
+    assert screenshot.PICTURE.stat().st_size < 150_000
