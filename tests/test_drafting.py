@@ -57,7 +57,10 @@ def test_it_teaches_each_key_that_it_shows(tmp_path):
     new("my")
     text = (tmp_path / "my.yaml").read_text()
     assert "  # widths of the hidden layers\n  hidden: [50, 50, 50]\n" in text
-    assert "# one network for each seed\nrandom: {seeds: [0, 1, 2]}\n" in text
+    assert (
+        "# the seeds; each combination is trained with each of them\nrandom: {seeds: [0, 1, 2]}\n"
+        in text
+    )
     assert "#:" not in text
     shown = set(parse(text, "my.yaml").value)
     assert shown >= {"data", "model", "train", "random", "sweep", "figures", "claims"}

@@ -75,7 +75,11 @@ def test_every_kind_of_every_registry_is_there_with_its_options():
         ("model.bias", "true or false", "true"),
         ("data.train", "all or a whole number >= 1", "all"),
         ("train.clip_norm", "a number > 0", "not set"),
-        ("figures[].against", "step or epoch", "epoch for metrics scored once an epoch, else step"),
+        (
+            "figures[].against",
+            "step or epoch",
+            "epoch for metrics scored once per epoch, else step",
+        ),
         ("sweep.KEY.linspace", "[a number, a number, a whole number >= 1]", "required"),
         ("model.norm.ddof", "0 or 1", "0; 1 with darknet and darknet_fixed"),
     ],
@@ -163,7 +167,7 @@ def test_without_a_key_it_lists_the_top_ones():
 def test_a_page_says_meaning_type_default_and_who_uses_it():
     assert explained("model.layer_init.1.std").splitlines() == [
         "model.layer_init.LAYER.std",
-        "  of normal, truncated: standard deviation of the weights",
+        "  of normal, truncated: the standard deviation of the weights",
         "    type: a number >= 0",
         "    default: required",
         "",
@@ -178,7 +182,7 @@ def test_a_page_of_a_mapping_has_kinds_and_keys():
         assert f"\n  {kind} " in page
     assert "  --set model.norm=VALUE\n  sweep: {model.norm: [VALUE, ...]}" in page
     assert "of batch" not in page
-    assert "\n  eps             what keeps the division finite (batch, layer," in page
+    assert "\n  eps             added to keep the division finite (batch, layer," in page
     assert "--set" not in explained("train")
     assert "  --set random.seeds=VALUE\n\nused" in explained("seeds")
     assert "  --set train.evaluate=VALUE\n  sweep:" in explained("evaluate")
@@ -188,7 +192,8 @@ def test_a_page_of_a_mapping_has_kinds_and_keys():
 def test_a_page_of_a_kind_and_of_a_dialect():
     page = explained("model.norm=batch")
     assert page.startswith("model.norm: {kind: batch, ...}, or batch alone\n")
-    assert "default: 0.9; 0.99 with keras, tensorflow, darknet and" in page
+    assert "default: 0.9; 0.99 with keras, tensorflow, darknet and" in " ".join(page.split())
+    assert ">>>" not in page, "examples are for Python"
     page = explained("keras")
     assert page.startswith("model.norm: {kind: batch, dialect: keras}\n")
     assert "  eps             0.001\n" in page
@@ -196,7 +201,9 @@ def test_a_page_of_a_kind_and_of_a_dialect():
 
 
 def test_several_of_one_name_are_listed():
-    assert explained("eps").startswith("eps: 2 are called so; `bnexp explain NAME` says more.")
+    assert explained("eps").startswith(
+        "eps: 2 keys or kinds have this name; `bnexp explain NAME` says more."
+    )
     both = explained("probes.read.percentiles")
     assert "{kind: percentiles, ...}" in both
     assert "default: [15, 50, 85]" in both

@@ -124,7 +124,7 @@ def test_each_kind_is_offered_by_name_and_as_a_mapping_where_both_will_do():
     assert normal["title"] == "normal"
     assert "anyOf" not in normal  # its std is required
     eps = batch["anyOf"][1]["properties"]["eps"]["description"]
-    assert eps.startswith("what keeps the division finite. Default: 1e-06; 1e-05 with cs231n")
+    assert eps.startswith("added to keep the division finite. Default: 1e-06; 1e-05 with cs231n")
 
 
 @pytest.mark.parametrize(("parts", "place"), UNFIT)

@@ -20,7 +20,7 @@ def data() -> None:
 
 @data.command()
 def fetch() -> None:
-    """Download MNIST (11 MB) into the cache, its SHA-256 checked.
+    """Download MNIST (11 MB) into the cache and check its SHA-256.
 
     \b
     Example: bnexp data fetch
@@ -53,9 +53,9 @@ def verify(data_dir: Path | None) -> None:
 @click.argument("name", default="mnist")
 @data_option
 def info(name: str, data_dir: Path | None) -> None:
-    """Say where a data set comes from, its sizes and its classes.
+    """Describe a data set: origin, sizes and classes.
 
-    NAME is mnist, mnist-5k, synthetic or a folder of IDX files.
+    NAME is mnist, mnist-5k, synthetic, gaussian or a folder of IDX files.
 
     \b
     Example: bnexp data info mnist-5k

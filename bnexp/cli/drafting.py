@@ -10,13 +10,14 @@ import click
 @click.command()
 @click.argument("name")
 @click.option(
-    "--from", "experiment", metavar="EXPERIMENT", help="Copy a shipped experiment, or a file."
+    "--from", "experiment", metavar="EXPERIMENT", help="Copy this shipped experiment or file."
 )
 def new(name: str, experiment: str | None) -> None:
-    """Write NAME.yaml, an experiment to begin with, each of its keys explained.
+    """Write NAME.yaml, a commented experiment to start from.
 
-    It runs as it is, in seconds. Beside it goes bnexp.schema.json, by which an editor completes and
-    checks what you write. With --from: a copy of that experiment, all of it in one file.
+    It runs as it is, in seconds. The file bnexp.schema.json is written next to it, with which
+    editors complete keys and check values. With --from, NAME.yaml is a copy of that experiment,
+    complete in one file.
 
     \b
     Example: bnexp new my_scales
@@ -35,7 +36,7 @@ def new(name: str, experiment: str | None) -> None:
     current = schema_text().encode()
     if files.read(schema) != current:
         files.write_whole(schema, current)
-        click.echo(f"{schema}: written, by which editors complete and check {path.name}")
+        click.echo(f"{schema}: written; with it editors complete and check {path.name}")
     files.write_whole(path, text.encode())
     click.echo(f"{path}: written; what to do next:")
     click.echo(f"  bnexp check {path}\n  bnexp run {path}\n  bnexp explain KEY")

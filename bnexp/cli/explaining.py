@@ -21,10 +21,10 @@ COLUMN = 18
 @click.command()
 @click.argument("key", required=False)
 def explain(key: str | None) -> None:
-    """Say what a config key means, its type, default and choices, and who uses it.
+    """Say what a config key means and which experiments use it.
 
-    KEY is dotted, or the last part of it; KEY=KIND asks for one kind. Without KEY: the keys of an
-    experiment.
+    KEY is a dotted key or its last part; KEY=KIND is one kind of it. Without KEY, the keys of an
+    experiment are listed.
 
     \b
     Example: bnexp explain model.norm.eps
@@ -38,7 +38,7 @@ def top() -> Iterator[str]:
     """The keys of an experiment, a line each."""
     from bnexp.config.keys import catalogue
 
-    yield "The keys of an experiment; `bnexp explain KEY` says more of one."
+    yield "The keys of an experiment; `bnexp explain KEY` says more about one."
     yield ""
     yield from _table((key.last, key.meaning) for key in catalogue())
 
@@ -53,7 +53,9 @@ def answer(asked: str) -> Iterator[str]:
         pages = ("\n".join(page(topic, every)) for topic in found)
         yield "\n\n".join(pages)
         return
-    yield from _wrapped(f"{asked}: {len(found)} are called so; `bnexp explain NAME` says more.", 0)
+    yield from _wrapped(
+        f"{asked}: {len(found)} keys or kinds have this name; `bnexp explain NAME` says more.", 0
+    )
     yield ""
     yield from _table(((_spoken(topic), _line(topic)) for topic in found), 32)
 
@@ -81,7 +83,7 @@ def _key(topic: Topic, every: Iterable[Topic]) -> Iterator[str]:
     for head, rows in (("kinds", kinds), ("keys", keys)):
         yield from ["", f"  {head}:", *_table(rows)] if rows else []
     if kinds:
-        yield from ["", f"  `bnexp explain {_spoken(topic)}={kinds[0][0]}` says more of a kind"]
+        yield from ["", f"  `bnexp explain {_spoken(topic)}={kinds[0][0]}` says more about a kind"]
     yield from _settable(topic)
 
 

@@ -21,7 +21,7 @@ SOON = 2.0  # seconds without a bar
     "--out",
     callback=lambda *given: given[-1] if named(*given) else None,
     metavar="PATH",
-    help="A folder, for mlflow also a tracking URI; default: DIR/export/FORMAT.",
+    help="A folder or, for mlflow, a tracking URI; default: DIR/export/FORMAT.",
 )
 def export(directory: Path, to: str, out: str | None) -> None:
     """Write a run directory's numbers for other programs.
@@ -31,8 +31,8 @@ def export(directory: Path, to: str, out: str | None) -> None:
     tensorboard  learning curves, and the sweep under HPARAMS
     mlflow       an experiment with a run for each network
 
-    Each needs its library: pip install 'bnexp[parquet]', and so on. Exporting again replaces what
-    the last export wrote, and nothing else.
+    Each format needs a library: pip install 'bnexp[parquet]', and so on. Exporting again replaces
+    what the last export wrote, and nothing else.
 
     \b
     Example: bnexp export results/quickstart --to parquet

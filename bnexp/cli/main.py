@@ -30,10 +30,10 @@ def cli(ctx: click.Context, modules: tuple[str, ...]) -> None:
     """See, check and teach what batch normalization does.
 
     \b
-    bnexp run quickstart            train 32 networks, draw the figure
-    bnexp list                      the experiments that come with bnexp
-    bnexp new my_scales             begin an experiment of your own
-    bnexp explain train.optimizer   what a key of an experiment means
+    bnexp run quickstart            train 32 networks and draw the figure
+    bnexp list                      list the experiments that come with bnexp
+    bnexp new my_scales             start an experiment of your own
+    bnexp explain train.optimizer   say what a config key means
 
     Shell completion: eval "$(_BNEXP_COMPLETE=bash_source bnexp)" (or zsh_source, fish_source).
     """
@@ -53,9 +53,9 @@ cli.add_command(drafting.new)
 
 @cli.command("list")
 @click.argument("experiment", required=False)
-@click.option("--verbose", is_flag=True, help="The question, the set-up and the claims.")
+@click.option("--verbose", is_flag=True, help="Show the question, the settings and the claims.")
 def list_experiments(experiment: str | None, verbose: bool) -> None:
-    """List the experiments that come with bnexp by their source, or describe one.
+    """List the shipped experiments by source, or describe one.
 
     \b
     Example: bnexp list --verbose book_weight_scale
@@ -74,7 +74,7 @@ def list_experiments(experiment: str | None, verbose: bool) -> None:
 @cli.command()
 @click.argument("directory", type=click.Path(path_type=Path))
 def plot(directory: Path) -> None:
-    """Draw the figures of a run directory again.
+    """Draw a run directory's figures again.
 
     \b
     Example: bnexp plot results/quickstart
@@ -89,7 +89,9 @@ def plot(directory: Path) -> None:
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.pass_context
 def claims(ctx: click.Context, directory: Path) -> None:
-    """Judge the claims of a run directory again; exit status 1 if one is refuted.
+    """Judge a run directory's claims again.
+
+    Exit status 1 if one is refuted.
 
     \b
     Example: bnexp claims results/weight_scale

@@ -13,10 +13,10 @@ set_option = click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a config key; repeatable."
 )
 seeds_option = click.option(
-    "--seeds", metavar="N|LIST", help="5: seeds 0 to 4; 0,1,7: these; 3,: this one."
+    "--seeds", metavar="N|LIST", help="5: seeds 0 to 4; 0,1,7: these three; 3,: only 3."
 )
 jobs_option = click.option(
-    "-j", "--jobs", type=click.IntRange(1, 256), help="Worker processes; default: cores."
+    "-j", "--jobs", type=click.IntRange(1, 256), help="Worker processes; default: one per core."
 )
 
 
@@ -27,17 +27,17 @@ def named(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
     return None if value is None else Path(value)
 
 
-out_option = click.option("--out", callback=named, help="Run directory; default results/NAME.")
+out_option = click.option("--out", callback=named, help="Run directory; default: results/NAME.")
 data_option = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="Folder of MNIST's IDX files; default BNEXP_DATA_DIR, else a download.",
+    help="Folder of the MNIST files; default: BNEXP_DATA_DIR, else a download.",
 )
 executor_option = click.option(
     "--executor",
     type=click.Choice(["local", "dask"]),
     default="local",
-    help="Train on this machine, the default, or on a dask cluster.",
+    help="Train on this machine (default) or on a dask cluster.",
 )
 scheduler_option = click.option(
     "--scheduler", metavar="ADDRESS|FILE", help="The cluster's scheduler, with --executor dask."
@@ -49,7 +49,7 @@ import_option = click.option(
     "modules",
     metavar="MODULE",
     multiple=True,
-    help="Import your own classes from a module first, here or installed; repeatable.",
+    help="First import a module with your own classes, from this folder or installed; repeatable.",
 )
 
 

@@ -17,9 +17,9 @@ import click
     help="Where the page goes; default: DIR/report.html, or DIR/report-OTHER.html.",
 )
 def report(directory: Path, other: Path | None, out: Path | None) -> None:
-    """Write a run directory's figures, claims and numbers as one HTML file.
+    """Write figures, claims and numbers as one HTML file.
 
-    The file works offline. With OTHER, another run directory, it sets the two side by side.
+    The file works offline. With OTHER, a second run directory, it shows the two side by side.
 
     \b
     Example: bnexp report results/quickstart

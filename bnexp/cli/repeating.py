@@ -12,14 +12,14 @@ from bnexp.cli.options import cores, data_option, jobs_option
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--sample", type=click.IntRange(1), metavar="N", help="Train N of the networks only.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Train only N of the networks.")
 @jobs_option
 @data_option
 @click.option(
     "--tolerance",
     type=click.FloatRange(0),
     default=1e-6,
-    help="Allowed deviation, relative above 1; default: 1e-6.",
+    help="Allowed deviation, relative for numbers above 1; default: 1e-6.",
 )
 @click.pass_context
 def verify(
@@ -30,10 +30,10 @@ def verify(
     data_dir: Path | None,
     tolerance: float,
 ) -> None:
-    """Train a run directory's networks again and compare every number; writes nothing.
+    """Train networks again and compare every number.
 
-    Exit status 1 if one differs or fails, 4 if a stored one is damaged. A folder without cells,
-    such as a reference, is compared by its tables.
+    Nothing is written. Exit status 1 if a network differs or fails, 4 if a stored one is damaged. A
+    folder without cells, such as a reference, is compared by its tables.
 
     \b
     Example: bnexp verify results/quickstart --sample 8
@@ -60,14 +60,14 @@ def verify(
     "--tolerance",
     type=click.FloatRange(0),
     default=0.0,
-    help="Allowed deviation, relative above 1; default: 0.",
+    help="Allowed deviation, relative for numbers above 1; default: 0.",
 )
 @click.pass_context
 def compare(ctx: click.Context, first: Path, second: Path, tolerance: float) -> None:
-    """Compare two run directories: config, environment, data and every number.
+    """Compare two run directories: settings and numbers.
 
-    Exit status 1 if a number deviates beyond the tolerance, or if no network is in both. Networks
-    are paired by their swept values and seed.
+    Compares config, environment, data and every number; networks are paired by their swept values
+    and seed. Exit status 1 if a number deviates beyond the tolerance, or if no network is in both.
 
     \b
     Example: bnexp compare results/quickstart results/faster

@@ -31,20 +31,20 @@ from bnexp.errors import NetworksFailed
 @jobs_option
 @out_option
 @data_option
-@click.option("--dry-run", is_flag=True, help="Say what would be trained; write nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be trained; write nothing.")
 @click.option("--fresh", is_flag=True, help="Train everything again.")
 @click.option(
     "--cell-timeout",
     type=click.FloatRange(0, min_open=True),
     metavar="SECONDS",
-    help="End a worker that takes longer for a network; default: never.",
+    help="Stop a worker that takes longer than this for one network; default: never.",
 )
 @click.option(
     "--checkpoint",
     type=click.FloatRange(0, min_open=True),
     default=60.0,
     metavar="SECONDS",
-    help="How often a long training leaves where it stands; default: 60.",
+    help="Time between checkpoints of a network; default: 60.",
 )
 @executor_option
 @scheduler_option
@@ -116,7 +116,9 @@ def check(
     out: Path | None,
     data_dir: Path | None,
 ) -> None:
-    """Validate an experiment and print its plan; trains and writes nothing.
+    """Validate an experiment and print what would be trained.
+
+    Nothing is trained or written.
 
     \b
     Example: bnexp check my_experiment.yaml

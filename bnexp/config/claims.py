@@ -44,21 +44,26 @@ Where = dict[str, Chosen]
 
 
 class Within(Strict):
-    """A number and how far from it is still meant."""
+    """A number and the tolerance around it."""
 
     of: float = Field(description="the number")
-    by: float | None = Field(None, description="how far in its own unit", ge=0)
-    relative: float | None = Field(None, description="how far as a fraction of it", ge=0)
+    by: float | None = Field(None, description="the tolerance, in the number's own unit", ge=0)
+    relative: float | None = Field(
+        None, description="the tolerance, as a fraction of the number", ge=0
+    )
 
 
 class Other(Strict):
     """What a measure is compared with: another selection, another measure, or both."""
 
     where: Where = Field(
-        {}, description="swept key -> value or values that replace the claim's; the rest is alike"
+        {},
+        description="swept key -> value or values that replace the claim's; all others stay",
     )
-    measure: Measure | None = Field(None, description="of the other side; default: the claim's")
-    by: float = Field(0.0, description="the margin that has to be exceeded")
+    measure: Measure | None = Field(
+        None, description="the measure of the other side; default: the claim's"
+    )
+    by: float = Field(0.0, description="the margin that must be exceeded")
     times: float = Field(1.0, description="a factor on the other side", gt=0)
 
 
@@ -77,10 +82,10 @@ class Claim(Strict):
     at_most: float | None = Field(None, description="the measure is at most this")
     within: Within | None = Field(None, description="the measure is near a number")
     above: Other | None = Field(
-        None, description="measure - times * other > by, seed by seed, in the mean"
+        None, description="measure - times * other > by, in the mean of the differences by seed"
     )
     below: Other | None = Field(
-        None, description="times * other - measure > by, seed by seed, in the mean"
+        None, description="times * other - measure > by, in the mean of the differences by seed"
     )
     non_decreasing: Axis | None = Field(
         None, description="a swept key: along it the measure never falls by more than tolerance"
@@ -92,18 +97,20 @@ class Claim(Strict):
         None, description="the measure of each point in the sweep's order, of every seed"
     )
     tolerance: float | None = Field(
-        None, description="of equals, non_decreasing and non_increasing; default: 0", ge=0
+        None,
+        description="the tolerance of equals, non_decreasing and non_increasing; default: 0",
+        ge=0,
     )
     in_at_least: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="at how many of the points the relation must hold; default: at all"
+        None, description="at how many points the relation must hold; default: all"
     )
     expect: Word = Field(
-        "supported", description="the verdict that was found when this was written"
+        "supported", description="the verdict that is expected"
     )
     absent: Literal["error", "undecided"] = Field(
         "error",
-        description="what follows where the experiment cannot decide it, because the sweep lacks "
-        "the selection, say; with --set or --seeds it is always undecided",
+        description="what happens if the experiment cannot decide it, for instance because the "
+        "sweep lacks the selection; with --set or --seeds it is always undecided",
     )
 
     @property

@@ -48,9 +48,9 @@ Places = Annotated[float | Numbers, Either("a number, or a list of numbers")]
 Span = Annotated[tuple[Layer, Layer], Field(strict=False)]
 When = Annotated[Step | Literal["first", "last"], Either("a step, first or last")]
 
-LAYERS = "[first, last] layer that is drawn; default: all"
-WHEN = "the step that is drawn, or first or last: of those recorded by each network"
-LOG = "whether the y axis is logarithmic; default: where the numbers are far apart"
+LAYERS = "[first, last] layer to draw; default: all"
+WHEN = "the step to draw; first or last: of those recorded for each network"
+LOG = "whether the y axis is logarithmic; default: if the numbers span decades"
 
 
 class Drawn(Strict):
@@ -60,7 +60,7 @@ class Drawn(Strict):
 
 
 class Panels(Drawn):
-    """One panel for each value of an axis, a line for each method: the book's 4 x 4 figure."""
+    """One panel for each value of an axis, one line for each method: the book's 4 x 4 figure."""
 
     kind: Literal["panels"]
     axis: str | None = Field(None, description="the swept key of the panels; default: the first")
@@ -81,7 +81,7 @@ class Chosen(Drawn):
     """A figure of some of the networks."""
 
     where: dict[str, Wanted] = Field(
-        {}, description="swept key -> the value or values that are drawn; numbers to 0.5 %"
+        {}, description="swept key -> the value or values to draw; numbers match to 0.5 %"
     )
 
 
@@ -93,37 +93,41 @@ class Ruled(Chosen):
 
 
 class Curves(Ruled):
-    """Metrics or what a probe read, against step or epoch: a line for each combination."""
+    """Metrics, or a recorded quantity, against step or epoch: one line for each combination."""
 
     kind: Literal["curves"]
     metrics: Annotated[tuple[Drawable, ...], Field(strict=False, min_length=1)] | None = Field(
         None,
-        description="what is drawn, a panel each; gap: training minus test accuracy. "
+        description="what is drawn, one panel each; gap: training minus test accuracy. "
         "Default: the accuracies",
     )
-    quantity: str | None = Field(None, description="what a probe read, instead of metrics")
+    quantity: str | None = Field(
+        None, description="a quantity that a probe recorded, instead of metrics"
+    )
     layer: Layers | None = Field(
-        None, description="of the quantity, a panel each; default: all that were recorded"
+        None,
+        description="the layers of the quantity, one panel each; default: all that were recorded",
     )
     at: Places | None = Field(
-        None, description="places within the quantity, a panel each; default: all"
+        None, description="the places within the quantity, one panel each; default: all"
     )
     against: Literal["step", "epoch"] | None = Field(
-        None, description="x axis; default: epoch for metrics scored once an epoch, else step"
+        None, description="the x axis; default: epoch for metrics scored once per epoch, else step"
     )
     together: bool = Field(
-        False, description="training and test images in one panel, told apart by markers"
+        False, description="draw training and test images in one panel, told apart by markers"
     )
     panel_axis: str | None = Field(
-        None, description="a swept key whose values get panels of their own; default: none"
+        None, description="a swept key with one panel per value; default: none"
     )
     best: Annotated[int, Field(ge=2, le=36)] | None = Field(
         None,
-        description="draw only so many values of panel_axis: those with the best mean of the final "
-        "accuracies (on test images, if they are scored), the best first; default: all",
+        description="how many values of panel_axis to draw: those with the best mean final "
+        "accuracy (on test images, if they are scored), the best first; default: all",
     )
     smooth: bool = Field(
-        False, description="smooth each network's curve as the book does: Kaiser window of 11"
+        False,
+        description="smooth each network's curve as the book does, with a Kaiser window of 11",
     )
 
 
@@ -131,7 +135,7 @@ class Percentiles(Chosen):
     """Percentiles of one unit's activation input over training: Ioffe & Szegedy, figure 1."""
 
     kind: Literal["percentiles"]
-    quantity: str = Field("percentile", description="what a probe read at several places")
+    quantity: str = Field("percentile", description="a quantity recorded at several places")
     layer: Layer | None = Field(
         None, description="the unit's layer; default: the last that was recorded"
     )
@@ -140,20 +144,20 @@ class Percentiles(Chosen):
 
 
 class Histograms(Ruled):
-    """How a layer's numbers are distributed: a column a layer, as in the book's section 6.2."""
+    """The distribution of each layer's numbers, one column per layer: the book's section 6.2."""
 
     kind: Literal["histograms"]
-    quantity: str = Field("activation_density", description="shares in bins that a probe read")
+    quantity: str = Field("activation_density", description="the recorded shares of the bins")
     layers: Span | None = Field(None, description=LAYERS)
     step: When = Field("first", description=WHEN)
 
 
 class Heatmap(Chosen):
-    """One number of each network as colour over two swept keys, a map for each method."""
+    """One number of each network as a colour over two swept keys, one map for each method."""
 
     kind: Literal["heatmap"]
     x: str | None = Field(
-        None, description="the swept key of the columns; default: the first but model.norm"
+        None, description="the swept key of the columns; default: the first except model.norm"
     )
     y: str | None = Field(None, description="the swept key of the rows; default: the next")
     value: Column = Field("final_train_accuracy", description="a column of the summary")
@@ -164,25 +168,29 @@ class Landscape(Ruled):
     """How far a quantity varies along the gradient, over training: Santurkar et al., figure 4."""
 
     kind: Literal["landscape"]
-    quantity: str = Field("loss_along", description="what a probe read at several places or one")
+    quantity: str = Field("loss_along", description="a quantity recorded at one or several places")
     layer: Layer | None = Field(
-        None, description="of the quantity; default: the first that was recorded"
+        None, description="the layer of the quantity; default: the first that was recorded"
     )
     panel_axis: str | None = Field(
-        None, description="the swept key of the panels; default: the first but model.norm"
+        None, description="the swept key of the panels; default: the first except model.norm"
     )
 
 
 class Law(Strict):
-    """What theory says: a rate of growth a layer, or the values themselves."""
+    """What theory says: a rate of growth per layer, or the values themselves."""
 
-    label: str = Field(description="in the legend", min_length=1, max_length=80)
+    label: str = Field(description="its name in the legend", min_length=1, max_length=80)
     rate: float | None = Field(
-        None, description="the factor from one layer to the next, from where it is anchored", gt=0
+        None,
+        description="the factor from one layer to the next, starting at the measured line",
+        gt=0,
     )
-    values: Numbers | None = Field(None, description="one for each drawn layer")
+    values: Numbers | None = Field(
+        None, description="the values themselves, one for each layer drawn"
+    )
     where: dict[str, Wanted] = Field(
-        {}, description="the line that a rate starts from: swept key -> value; default: the first"
+        {}, description="the line at which a rate starts: swept key -> value; default: the first"
     )
 
 
@@ -190,17 +198,18 @@ class Depth(Ruled):
     """A quantity of each layer against the layer's number: a line for each combination."""
 
     kind: Literal["depth"]
-    quantity: str = Field(description="what a probe read of each layer")
+    quantity: str = Field(description="a quantity recorded for each layer")
     step: When = Field("first", description=WHEN)
     layers: Span | None = Field(None, description=LAYERS)
     panel_axis: str | None = Field(
-        None, description="a swept key whose values get panels of their own; default: none"
+        None, description="a swept key with one panel per value; default: none"
     )
     law: tuple[Law, ...] = Field(
-        (), description="lines of theory, thin and black", strict=False, max_length=4
+        (), description="lines of theory, drawn thin and black", strict=False, max_length=4
     )
     backwards: bool = Field(
-        False, description="laws start at the last layer and grow towards the first: gradients"
+        False,
+        description="laws start at the last layer and grow towards the first, as gradients do",
     )
 
 

@@ -146,7 +146,7 @@ def _options(cls: type, name: str) -> type[Options]:
     fields: dict[str, Any] = {"kind": (Literal[name], ...)}
     if _dialects(cls):
         names = Literal[tuple(_dialects(cls))]  # type: ignore[valid-type]
-        text = "a named set of conventions; the other keys are settable over it"
+        text = "a named set of conventions; the other keys override it"
         fields["dialect"] = (names, Field(next(iter(_dialects(cls))), description=text))
     fields.update(_knobs(cls))
     home = cls.__module__.rpartition(".")[2]
@@ -158,9 +158,13 @@ def _options(cls: type, name: str) -> type[Options]:
 
 
 def _docstring(cls: type) -> str | None:
-    """What the class says of itself, None where it only has what dataclass writes for it."""
+    """What the class says of itself but for its examples, None where dataclass wrote it."""
     text = cls.__doc__ or ""
-    return None if text.startswith(f"{cls.__name__}(") else inspect.cleandoc(text) or None
+    return (
+        None
+        if text.startswith(f"{cls.__name__}(")
+        else inspect.cleandoc(text).partition("\n\n>>> ")[0] or None
+    )
 
 
 class _Exactly:

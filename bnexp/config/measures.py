@@ -24,7 +24,7 @@ class AtEpoch(Strict):
 
 
 class MeanOfLast(Strict):
-    mean_of_last: Annotated[int, Field(ge=1)] = Field(description="so many evaluations")
+    mean_of_last: Annotated[int, Field(ge=1)] = Field(description="how many evaluations")
 
 
 When = Annotated[
@@ -69,7 +69,7 @@ class OfQuantity(Strict):
         "least-squares slope of log(value) against the layer",
     )
     at: float | None = Field(
-        None, description="where within the quantity: a bin, a percentile, a step size"
+        None, description="the place within the quantity: a bin, a percentile, a step size"
     )
     step: WhenRead = Field("final", description="after which step it was read")
 

@@ -26,7 +26,7 @@ class Dropout(Strict):
     ratio: float = Field(description="the probability that a number is dropped", ge=0, lt=1)
     scale: Literal["inverted", "evaluation"] = text(
         "inverted",
-        "inverted: divide by 1 - ratio in training; evaluation: multiply by it then (the book)",
+        "divide by 1 - ratio in training (inverted) or multiply by it at evaluation (the book)",
     )
 
 
@@ -34,17 +34,18 @@ class Network(Strict):
     """What every network has, whatever its layers."""
 
     activation: Activation = text("relu", "the hidden layers' activation")
-    norm: Normaliser = text("none", "normalisation of each hidden layer, or none")
+    norm: Normaliser = text("none", "the normalization of each hidden layer, or none")
     norm_position: Literal["before", "after"] = text(
-        "before", "the norm's place: before the activation (the paper, the book) or after it"
+        "before",
+        "before: the norm precedes the activation (the paper, the book); after: it follows it",
     )
     bias: bool = text(
-        True, "whether hidden layers have a bias; a norm right after it takes it away again"
+        True, "whether hidden layers have a bias; a norm that centres right after it cancels it"
     )
     dropout: Dropout | None = text(None, "dropout after each hidden activation; default: none")
     init: Initialiser = text("he", "how weights are drawn; biases start at 0")
     layer_init: dict[str, Initialiser] = text(
-        {}, "another init for one layer: 1 is the first with weights, output the last layer"
+        {}, "a different init for single layers: 1 is the first with weights, output the last"
     )
 
     def weighted(self) -> int:
@@ -68,19 +69,23 @@ class ConvBlock(Strict):
     """A convolution, then norm and activation."""
 
     kind: Literal["conv"]
-    features: Width = Field(description="how many channels come out")
-    size: Side = text(3, "side of the window")
+    features: Width = Field(description="the number of output channels")
+    size: Side = text(3, "the side of the window")
     stride: Side = text(1, "how far the window moves")
-    padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = text(0, "zeros around the image")
+    padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = text(
+        0, "the width of the frame of zeros around the image"
+    )
 
 
 class PoolBlock(Strict):
     """The largest or the mean of each window."""
 
     kind: Literal["max_pool", "average_pool"]
-    size: Side = text(2, "side of the window")
+    size: Side = text(2, "the side of the window")
     stride: Side | None = text(None, "how far the window moves; default: its size")
-    padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = text(0, "the frame of the image")
+    padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = text(
+        0, "the width of the frame around the image, which counts as no pixel"
+    )
 
 
 class GlobalPoolBlock(Strict):
@@ -100,11 +105,11 @@ Block = Annotated[ConvBlock | PoolBlock | GlobalPoolBlock | DenseBlock, Field(di
 
 
 class Cnn(Network):
-    """The blocks one after another, then a dense layer for the classes."""
+    """The blocks in order, then a dense layer for the classes."""
 
     kind: Literal["cnn"]
     blocks: tuple[Block, ...] = Field(
-        description="the layers; a norm and the activation follow each with weights",
+        description="the layers; each one with weights is followed by a norm and the activation",
         max_length=MAX_LAYERS,
         min_length=1,
         strict=False,

@@ -35,15 +35,17 @@ SomeOrNone = Annotated[
 class Data(Strict):
     """Which images."""
 
-    name: str = text("mnist", "mnist, mnist-5k, synthetic, or a folder of IDX files", min_length=1)
+    name: str = text(
+        "mnist", "mnist, mnist-5k, synthetic, gaussian, or a folder of IDX files", min_length=1
+    )
     pixels: Literal["grey", "binary", "centred"] = text(
         "grey",
-        "grey: byte / 255; binary: 0 below 128, else 1; centred: grey less the mean of the "
+        "grey: byte / 255; binary: 0 below 128, else 1; centred: grey minus the mean of the "
         "training images that are used",
     )
-    train: OneOrMore = text("all", "how many training images, from the first")
+    train: OneOrMore = text("all", "how many training images are used, from the first")
     test: SomeOrNone = text(
-        0, "how many test images are scored, from the first; 0 leaves the test columns empty"
+        0, "how many test images are scored, from the first; with 0 the test columns are empty"
     )
 
 
@@ -65,24 +67,32 @@ Points = Annotated[
 class Train(Strict):
     """How the networks are trained and when they are scored."""
 
-    epochs: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = text(None, "passes over the data")
-    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = text(None, "updates, not epochs")
-    batch_size: Count = Field(description="images a step")
+    epochs: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = text(
+        None, "length of the training in passes over the data"
+    )
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = text(
+        None, "length of the training in updates, instead of epochs"
+    )
+    batch_size: Count = Field(description="images per step")
     sampling: Literal["with_replacement", "shuffle"] = text(
-        "shuffle", "how a batch is drawn; shuffle: each epoch a new permutation of the data"
+        "shuffle", "how batches are drawn; shuffle: a new permutation of the data in each epoch"
     )
     optimizer: Optimiser = text("sgd", "the update rule and its learning rate")
-    schedule: Schedule = text("constant", "the learning rate's course over the steps")
+    schedule: Schedule = text("constant", "how the learning rate changes over the steps")
     l2: float = text(
-        0.0, "adds l2 / 2 * sum(W^2) to the loss that is minimised, weights only (the book)", ge=0
+        0.0, "adds l2 / 2 * sum(W^2) to the loss that is minimized, weights only (the book)", ge=0
     )
     weight_decay: float = text(
-        0.0, "takes learning rate * weight_decay * W from each weight, apart from the loss", ge=0
+        0.0,
+        "subtracts learning rate * weight_decay * W from each weight, apart from the loss",
+        ge=0,
     )
     clip_norm: float | None = text(
-        None, "the largest norm of a network's gradient; a longer one is scaled down", gt=0
+        None, "the largest norm of a network's gradient; a larger one is scaled down to it", gt=0
     )
-    precision: Literal["float32", "float64"] = text("float32", "of all arithmetic in training")
+    precision: Literal["float32", "float64"] = text(
+        "float32", "the precision of all arithmetic in training"
+    )
     evaluate: Points = text(
         None,
         "after which steps the networks are scored; with E steps an epoch, epoch: E, 2E, ...; "
@@ -97,11 +107,11 @@ class Probes(Strict):
 
     at: Points = text(
         None,
-        "after which steps they read, 0 being before the first update; as train.evaluate. "
+        "the steps after which they record, as in train.evaluate; 0: before the first update. "
         "Default: where the networks are scored",
     )
     read: tuple[Probe, ...] = Field(
-        description="the probes; they see the batch of the coming step",
+        description="the probes; they are given the batch of the next step",
         strict=False,
         min_length=1,
     )
@@ -116,7 +126,11 @@ class Random(Strict):
         "networks of that seed; book: numpy.random.seed(seed) and the draws in the book's order",
     )
     seeds: tuple[Seed, ...] = text(
-        (0,), "one network for each seed", strict=False, min_length=1, max_length=MAX_SEEDS
+        (0,),
+        "the seeds; each combination is trained with each of them",
+        strict=False,
+        min_length=1,
+        max_length=MAX_SEEDS,
     )
 
 
@@ -133,21 +147,21 @@ class Experiment(Setting):
     """One experiment: a setting, what is swept over, and what is drawn."""
 
     name: str = Field(
-        description="of the experiment and of its run directory; with extends, the file's own "
-        "name if it is left out",
+        description="the name of the experiment and of its run directory; default where the file "
+        "extends another: the file's own name",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
     )
-    title: str = text("", "one line for lists and figures", max_length=300)
+    title: str = text("", "one line, for lists and figures", max_length=300)
     source: str = text("", "where the experiment is published", max_length=500)
-    description: str = text("", "the question, and what to look at", max_length=4000)
+    description: str = text("", "the question it asks, and what to look at", max_length=4000)
     seconds: float | None = text(None, "about how long a run takes on two cores", gt=0)
     random: Random = text({}, "seeds and the random stream")
-    sweep: Sweep = text({}, "dotted key -> values: one network for each combination")
+    sweep: Sweep = text({}, "dotted key -> values; each combination and seed is one network")
     figures: tuple[Figure, ...] | None = text(
         None, "what is drawn; default: panels, and scale where a number is swept", strict=False
     )
     claims: tuple[Claim, ...] | None = text(
-        None, "what is said of it; a run ends with a verdict on each", strict=False
+        None, "sentences to check; a run ends with a verdict on each", strict=False
     )
 
 

@@ -97,7 +97,7 @@ class LeakyRelu(Elementwise):
 class Elu(Elementwise):
     """y = x where x > 0, alpha * (exp(x) - 1) elsewhere. Clevert et al. 2016."""
 
-    alpha: float = knob(1.0, doc="-alpha is the limit for x -> -inf", gt=0)
+    alpha: float = knob(1.0, doc="the limit for x -> -inf is -alpha", gt=0)
 
     def value(self, x: Array) -> Array:
         y: Array = np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))

@@ -1,4 +1,4 @@
-"""Batch normalisation (Ioffe & Szegedy 2015), each convention that programs differ in a knob.
+"""Batch normalization (Ioffe & Szegedy 2015), with a knob for each convention that varies.
 
     mu    = mean of x over the batch
     var   = sum (x - mu)^2 / (N - ddof)
@@ -44,7 +44,7 @@ _DARKNET = {"eps_placement": "outside", "stat_decay": 0.99, "ddof": 1, "running_
 
 @dataclass(frozen=True)
 class BatchNorm:
-    """Normalise each feature over the batch. Ioffe & Szegedy 2015.
+    """Normalize each feature over the batch. Ioffe & Szegedy 2015.
 
     Inputs (K, N, H), or images (K, N, H, W, C), N >= 2. A batch of one gives y = beta, as in the
     book (PyTorch refuses it). The state holds the running averages of mean and variance as if they
@@ -62,33 +62,35 @@ class BatchNorm:
     0.2500 1.0667
     """
 
-    eps: float = knob(1e-6, doc="what keeps the division finite", ge=0)
+    eps: float = knob(1e-6, doc="added to keep the division finite", ge=0)
     eps_placement: Literal["inside", "outside"] = knob(
         "inside", doc="inside: sqrt(var + eps); outside: sqrt(var) + eps"
     )
     stat_decay: float = knob(
-        0.9, doc="the fraction of a running statistic kept at each update", ge=0, le=1
+        0.9, doc="the fraction of a running statistic that is kept at each update", ge=0, le=1
     )
-    ddof: Literal[0, 1] = knob(0, doc="normalise with the variance over N - ddof")
-    running_ddof: Literal[0, 1] = knob(0, doc="average the variance over N - running_ddof")
+    ddof: Literal[0, 1] = knob(0, doc="the variance that normalizes has the denominator N - ddof")
+    running_ddof: Literal[0, 1] = knob(
+        0, doc="the variance that is averaged has the denominator N - running_ddof"
+    )
     running_var: float = knob(0.0, doc="the running variance before the first update", ge=0)
     evaluation: Literal["running", "debiased", "population", "batch"] = knob(
         "running",
-        doc="statistics at evaluation. running: the running averages; debiased: these without "
-        "their initial values; population: the average over training batches of the fixed "
-        "network, variance m/(m-1) (Algorithm 2); batch: those of the evaluated set itself",
+        doc="the statistics at evaluation. running: the running averages; debiased: these without "
+        "their initial values; population: averages over training batches of the fixed network, "
+        "variances times m/(m-1) (Algorithm 2); batch: those of the evaluated images themselves",
     )
     affine: bool = knob(True, doc="scale by gamma and shift by beta, both trained")
     spatial: Literal["channel", "activation"] = knob(
         "channel",
-        doc="of images. channel: statistics over N, H and W, a gamma for each channel; activation: "
-        "over N alone, a gamma for each number of an image",
+        doc="for images. channel: statistics over N, H and W, one gamma per channel; activation: "
+        "statistics over N alone, one gamma per number of an image",
     )
     gradient: Literal["exact", "darknet"] = knob(
         "exact",
-        doc="darknet: as its CPU code has it, 1e-5 inside the root and N for N - ddof whatever the "
-        "forward pass did; off by 3 to 5 % at N = 8 and by more where variances are small. Of "
-        "batch statistics only: where an evaluation's are constants, the gradient is exact",
+        doc="darknet: as in its CPU code, 1e-5 inside the root and N for N - ddof whatever the "
+        "forward pass does; off by 3 to 5 % at N = 8, by more where variances are small. This "
+        "concerns batch statistics; where they are constants, the gradient is exact",
     )
 
     DIALECTS: ClassVar[dict[str, dict[str, Any]]] = {

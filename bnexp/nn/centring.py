@@ -1,4 +1,4 @@
-"""Mean subtraction alone, with the gradient that knows of it or without.
+"""Mean subtraction alone, with a gradient that takes it into account or ignores it.
 
     y = x - E[x]
 
@@ -21,10 +21,10 @@ from bnexp.nn.registry import knob
 
 @dataclass(frozen=True)
 class Centre:
-    """Subtract each unit's (each channel's) mean over the batch; at evaluation the running mean."""
+    """Subtract the mean of each unit or channel over the batch; at evaluation the running mean."""
 
     gradient: Literal["exact", "ignored"] = knob(
-        "exact", doc="ignored: as if the mean did not depend on the parameters"
+        "exact", doc="ignored: computed as if the mean did not depend on the parameters"
     )
     stat_decay: float = knob(0.9, doc="the fraction of the running mean that is kept", ge=0, lt=1)
 

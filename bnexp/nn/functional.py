@@ -1,4 +1,4 @@
-"""Normalisation as functions, with the names, dictionaries and caches of CS231n's assignment 2.
+"""Normalization as functions, with the names, dictionaries and caches of CS231n's assignment 2.
 
 Thin: each call goes through the layers of this package. Images are (N, C, H, W) here, as in the
 course; gamma and beta are (D,) or (C,), for group norm (1, C, 1, 1) too, and their gradients have

@@ -33,12 +33,12 @@ def _uniform(limit: float, generator: Generator, shape: Shape) -> Array:
 
 @dataclass(frozen=True)
 class Normal:
-    """w ~ N(0, std^2), whatever the fans.
+    """w ~ N(0, std^2), whatever the fan-in and the fan-out.
 
     The weight scale of the book's section 6.3.2.
     """
 
-    std: float = knob(doc="standard deviation of the weights", ge=0)
+    std: float = knob(doc="the standard deviation of the weights", ge=0)
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
         return _normal(self.std, generator, shape)
@@ -49,7 +49,7 @@ class Gained:
     """A standard deviation that the fans give, times `gain`."""
 
     gain: float = knob(
-        1.0, doc="factor of the weights: 1 for sigmoid, sqrt(2) relu, 5/3 tanh", gt=0
+        1.0, doc="a factor on the weights: 1 for sigmoid, sqrt(2) for relu, 5/3 for tanh", gt=0
     )
 
 
@@ -101,9 +101,13 @@ class GlorotUniform(Gained):
 class Rectified:
     """He et al.'s variance, 2 / ((1 + slope^2) fan), for a relu with a slope below 0."""
 
-    slope: float = knob(0.0, doc="of a leaky relu below 0; sqrt(5) gives U(+-1/sqrt(fan_in))", ge=0)
+    slope: float = knob(
+        0.0,
+        doc="the slope of a leaky relu below 0; sqrt(5) makes he_uniform U(+-1/sqrt(fan_in))",
+        ge=0,
+    )
     fan: Literal["in", "out"] = knob(
-        "in", doc="in keeps the variance of activations from layer to layer, out of gradients"
+        "in", doc="in: keep the variance of activations from layer to layer; out: that of gradients"
     )
 
     def variance(self, fan_in: int, fan_out: int) -> float:
@@ -144,12 +148,12 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Truncated:
-    """w ~ N(0, s^2) without what lies beyond 2 s; s = std / 0.8796 makes it a deviation of std.
+    """w ~ N(0, s^2), redrawn beyond 2 s; s = std / 0.8796, so that the deviation is std.
 
     The deviation after the cut, as Keras's variance scaling counts it.
     """
 
-    std: float = knob(doc="standard deviation of the weights", ge=0)
+    std: float = knob(doc="the standard deviation of the weights", ge=0)
 
     # The standard deviation of a standard normal that is cut at -2 and 2.
     CUT_STD: ClassVar[float] = 0.8796256610342398
@@ -163,7 +167,7 @@ class Truncated:
 
 @dataclass(frozen=True)
 class Constant:
-    """All weights equal, std = 0: nothing tells the units of a layer apart."""
+    """All weights equal, std = 0: all units of a layer stay the same."""
 
     value: float = knob(doc="the value of every weight")
 
@@ -173,7 +177,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Zeros:
-    """All weights 0, std = 0: with relu nothing but the output layer's bias ever moves."""
+    """All weights 0, std = 0: with relu only the output layer's bias is ever trained."""
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
         return np.zeros(shape)

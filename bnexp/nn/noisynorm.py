@@ -21,7 +21,7 @@ from bnexp.nn.registry import knob
 
 @dataclass(frozen=True)
 class NoisyBatchNorm:
-    """Batch norm with noise behind it: y = scale * BN(x) + shift in training, BN(x) at evaluation.
+    """Batch norm followed by noise: y = scale * BN(x) + shift in training, BN(x) at evaluation.
 
     Each step and unit: mu ~ U(-mean, mean), sigma ~ U(1, deviation); each sample of it then
     shift ~ U(mu - jitter, mu + jitter), scale ~ N(sigma, jitter^2). The numbers follow from the
@@ -29,9 +29,11 @@ class NoisyBatchNorm:
     """
 
     mean: float = knob(0.5, doc="the largest mean that the noise gives a unit", ge=0)
-    deviation: float = knob(1.25, doc="the largest factor that it scales a unit with", ge=1)
-    jitter: float = knob(0.1, doc="how far single samples are from their unit's noise", ge=0)
-    eps: float = knob(1e-5, doc="of the batch norm", ge=0)
+    deviation: float = knob(1.25, doc="the largest factor by which it scales a unit", ge=1)
+    jitter: float = knob(
+        0.1, doc="how far the noise of single samples is from that of their unit", ge=0
+    )
+    eps: float = knob(1e-5, doc="epsilon of the batch norm", ge=0)
     stat_decay: float = knob(
         0.9, doc="the fraction of a running statistic that is kept", ge=0, lt=1
     )

@@ -32,7 +32,7 @@ def _zeros(parameters: Parameters, *names: str) -> State:
 
 
 def _rate() -> Any:
-    return knob(0.01, doc="learning rate", gt=0)
+    return knob(0.01, doc="the learning rate", gt=0)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Nesterov:
 
     lr: float = _rate()
     momentum: float = knob(0.9, doc="the fraction of the last update that is kept", ge=0, lt=1)
-    velocity: Literal["old", "new"] = knob("old", doc="which v stands in Bengio's formula")
+    velocity: Literal["old", "new"] = knob("old", doc="which v is used in Bengio's formula")
 
     DIALECTS: ClassVar[dict[str, dict[str, Any]]] = {"standard": {}, "book": {"velocity": "new"}}
 
@@ -115,7 +115,7 @@ class AdaGrad:
     """h <- h + g^2;  w <- w - lr * g / (sqrt(h) + eps). Duchi et al. 2011."""
 
     lr: float = _rate()
-    eps: float = knob(1e-7, doc="what keeps the division finite", ge=0)
+    eps: float = knob(1e-7, doc="added to keep the division finite", ge=0)
 
     def init(self, parameters: Parameters) -> State:
         return _zeros(parameters, "h")
@@ -136,7 +136,7 @@ class RMSprop:
 
     lr: float = _rate()
     decay: float = knob(0.99, doc="the fraction of h that is kept", ge=0, lt=1)
-    eps: float = knob(1e-7, doc="what keeps the division finite", ge=0)
+    eps: float = knob(1e-7, doc="added to keep the division finite", ge=0)
 
     def init(self, parameters: Parameters) -> State:
         return _zeros(parameters, "h")
@@ -160,11 +160,17 @@ class Adam:
     lr * sqrt(1 - beta2^t) / (1 - beta1^t), where eps is not corrected: dialect book.
     """
 
-    lr: float = knob(0.001, doc="learning rate", gt=0)
-    beta1: float = knob(0.9, doc="the fraction of the average gradient that is kept", ge=0, lt=1)
-    beta2: float = knob(0.999, doc="the fraction of the average square that is kept", ge=0, lt=1)
-    eps: float = knob(1e-8, doc="what keeps the division finite", ge=0)
-    correction: Literal["moments", "rate"] = knob("moments", doc="what is corrected for the start")
+    lr: float = knob(0.001, doc="the learning rate", gt=0)
+    beta1: float = knob(
+        0.9, doc="the fraction of the running average of gradients that is kept", ge=0, lt=1
+    )
+    beta2: float = knob(
+        0.999, doc="the fraction of the running average of squares that is kept", ge=0, lt=1
+    )
+    eps: float = knob(1e-8, doc="added to keep the division finite", ge=0)
+    correction: Literal["moments", "rate"] = knob(
+        "moments", doc="where the initial bias is corrected: in m and v, or in the rate"
+    )
 
     DIALECTS: ClassVar[dict[str, dict[str, Any]]] = {
         "standard": {},

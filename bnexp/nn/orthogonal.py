@@ -25,7 +25,7 @@ class Orthogonal:
     uniformly distributed.
     """
 
-    gain: float = knob(1.0, doc="factor; sqrt(2) suits relu, 5/3 tanh", gt=0)
+    gain: float = knob(1.0, doc="a factor on the weights: sqrt(2) for relu, 5/3 for tanh", gt=0)
 
     def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
         rows, columns = shape
@@ -43,7 +43,7 @@ class Lsuv:
     layer's outputs is within `tolerance` of 1, or 10 times (layer-sequential unit variance).
     """
 
-    tolerance: float = knob(0.1, doc="how far the outputs' variance may be from 1", gt=0)
+    tolerance: float = knob(0.1, doc="how far the variance of the outputs may be from 1", gt=0)
 
     MOST: ClassVar[int] = 10
 

@@ -1,4 +1,4 @@
-"""Normalisers that look at one sample at a time: layer, group, instance and RMS normalisation.
+"""Normalizers that look at one sample at a time: layer, group, instance and RMS normalization.
 
     y = gamma * (x - mu) / sqrt(var + eps) + beta
 
@@ -34,7 +34,7 @@ class SampleNorm:
     `init` raises ValueError for samples that cannot be split so.
     """
 
-    eps: float = knob(1e-5, doc="what keeps the division finite", ge=0)
+    eps: float = knob(1e-5, doc="added to keep the division finite", ge=0)
     affine: bool = knob(True, doc="scale by gamma and shift by beta, both trained")
 
     centred = True
@@ -107,7 +107,7 @@ class SampleNorm:
 
 @dataclass(frozen=True)
 class LayerNorm(SampleNorm):
-    """Over all numbers of a sample, a gamma for each. Ba et al. 2016.
+    """Normalize over all numbers of a sample, with one gamma for each. Ba et al. 2016.
 
     >>> layer, x = LayerNorm(eps=0), np.array([[[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]])
     >>> _, parameters, state = layer.init(np.random.default_rng(0), (3,))
@@ -147,9 +147,9 @@ class ChannelGroups(SampleNorm):
 
 @dataclass(frozen=True)
 class GroupNorm(ChannelGroups):
-    """Over the places and the channels of each group, a gamma a channel. Wu & He 2018."""
+    """Normalize over the pixels and channels of each group; one gamma per channel. Wu & He 2018."""
 
-    groups: int = knob(2, doc="into how many groups the channels are split", ge=1)
+    groups: int = knob(2, doc="the number of groups into which the channels are split", ge=1)
 
     def check(self, shape: Shape) -> None:
         if shape[-1] % self.groups:
@@ -163,7 +163,7 @@ class GroupNorm(ChannelGroups):
 
 @dataclass(frozen=True)
 class InstanceNorm(ChannelGroups):
-    """Over the places of each channel of an image. Ulyanov et al. 2016."""
+    """Normalize over the pixels of each channel of an image. Ulyanov et al. 2016."""
 
     affine: bool = knob(False, doc="scale by gamma and shift by beta, both trained")
 

@@ -12,7 +12,7 @@ from bnexp.nn.registry import Registry, knob
 class Schedule:
     """The factor at step t = 1, 2, ... of `steps`; the first `warmup` steps rise to it linearly."""
 
-    warmup: int = knob(0, doc="steps over which the rate rises linearly from 0", ge=0)
+    warmup: int = knob(0, doc="the number of steps over which the rate rises linearly from 0", ge=0)
 
     def factor(self, step: int, steps: int) -> float:
         return min(1.0, step / (self.warmup + 1)) * self.after_warmup(step, steps)
@@ -23,14 +23,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The learning rate as it is."""
+    """The learning rate does not change."""
 
 
 @dataclass(frozen=True)
 class StepDecay(Schedule):
-    """gamma^floor((t - 1) / every)."""
+    """The factor gamma^floor((t - 1) / every)."""
 
-    every: int = knob(1000, doc="steps after which the rate falls", ge=1)
+    every: int = knob(1000, doc="how many steps there are between two falls of the rate", ge=1)
     gamma: float = knob(0.1, doc="the factor by which it falls", gt=0, le=1)
 
     def after_warmup(self, step: int, steps: int) -> float:
@@ -39,7 +39,7 @@ class StepDecay(Schedule):
 
 @dataclass(frozen=True)
 class Cosine(Schedule):
-    """end + (1 - end) * (1 + cos(pi * (t - 1) / steps)) / 2. Loshchilov & Hutter 2017."""
+    """The factor end + (1 - end) * (1 + cos(pi (t - 1) / steps)) / 2. Loshchilov & Hutter 2017."""
 
     end: float = knob(0.0, doc="the factor after the last step", ge=0, le=1)
 

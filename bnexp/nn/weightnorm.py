@@ -1,4 +1,4 @@
-"""Weight normalisation: a layer's weights as a length times a direction. Salimans & Kingma 2016.
+"""Weight normalization: a layer's weights as a length times a direction. Salimans & Kingma 2016.
 
 w = g v / ||v||                 (equation 2), for each unit: a column of W
 dL/dg = <dL/dw, v> / ||v||      (equation 3)
@@ -28,8 +28,8 @@ class WeightNorm:
 
     start: Literal["weights", "data"] = knob(
         "weights",
-        doc="weights: begin with the drawn weights; data: with lengths and biases that give the "
-        "first images' outputs mean 0 and variance 1 (section 3)",
+        doc="weights: start with the drawn weights; data: start with lengths and biases that give "
+        "the outputs for the first images mean 0 and variance 1 (section 3)",
     )
 
     def around(self, layer: Dense | Conv) -> WeightNormed:

@@ -15,16 +15,16 @@ from bnexp.probes.moment import Moment, Reading, Site, of
 
 @dataclass(frozen=True)
 class Histogram:
-    """The share of all of a layer's numbers in each of `bins` equal bins from `low` to `high`.
+    """The share of each layer's numbers in each of `bins` equal bins from `low` to `high`.
 
     Numbers outside are in no bin: the shares then add up to less than 1.
     """
 
-    low: float = knob(0.0, doc="left end of the first bin")
-    high: float = knob(1.0, doc="right end of the last bin")
-    bins: int = knob(30, doc="how many", ge=1, le=1000)
+    low: float = knob(0.0, doc="the left end of the first bin")
+    high: float = knob(1.0, doc="the right end of the last bin")
+    bins: int = knob(30, doc="the number of bins", ge=1, le=1000)
     of: Literal["activation", "preactivation"] = knob(
-        "activation", doc="what the activation makes, or what it is given"
+        "activation", doc="activation: its output; preactivation: its input"
     )
 
     def read(self, moment: Moment) -> Sequence[Reading]:
@@ -43,14 +43,14 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Percentiles over the batch of what one unit's activation is given.
+    """Percentiles over the batch of one unit's preactivation.
 
     Ioffe & Szegedy, figure 1 (b, c): the 15th, 50th and 85th of a unit of the last hidden layer.
     """
 
-    layer: int = knob(doc="which layer with weights, from 1", ge=1)
-    unit: int = knob(0, doc="which of its units, from 0", ge=0)
-    percentiles: tuple[float, ...] = knob((15.0, 50.0, 85.0), doc="which, from 0 to 100")
+    layer: int = knob(doc="the number of the layer with weights, from 1", ge=1)
+    unit: int = knob(0, doc="the number of its unit, from 0", ge=0)
+    percentiles: tuple[float, ...] = knob((15.0, 50.0, 85.0), doc="the percentiles, from 0 to 100")
 
     def read(self, moment: Moment) -> Sequence[Reading]:
         site = moment.sites[self.layer - 1]

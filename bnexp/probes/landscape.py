@@ -15,7 +15,7 @@ from bnexp.probes.moment import Moment, Numbers, Pass, Reading, each, norm, of
 
 @dataclass(frozen=True)
 class Landscape:
-    """The loss L and its gradient g at theta - eta g(theta), all parameters along, one batch.
+    """The loss L and its gradient g at theta - eta g(theta), theta being all parameters; one batch.
 
     loss_along, relative_loss_along: L there, and over L(theta); at = the step's factor.
     gradient_change_along: |g(theta) - g(theta - eta g)|, the paper's gradient predictiveness.
@@ -23,9 +23,11 @@ class Landscape:
     smoothness: the largest change over |eta g|, the paper's effective beta-smoothness.
     """
 
-    steps: tuple[float, ...] = knob((0.5, 1.0, 2.0, 4.0), doc="eta, in units of `unit`")
+    steps: tuple[float, ...] = knob(
+        (0.5, 1.0, 2.0, 4.0), doc="the values of eta, in units of `unit`"
+    )
     unit: Literal["learning_rate", "one"] = knob(
-        "learning_rate", doc="learning_rate: eta is a multiple of it; one: eta as it stands"
+        "learning_rate", doc="learning_rate: multiples of it; one: eta itself"
     )
 
     def read(self, moment: Moment) -> Sequence[Reading]:

@@ -21,22 +21,22 @@ Quantity = Literal[
 
 @dataclass(frozen=True)
 class Layers:
-    """Numbers about each layer with weights, over the coming batch in training mode.
+    """Statistics of each layer with weights, on the batch of the next step, in training mode.
 
-    preactivation_mean, preactivation_std: of what the activation is given, over images and units.
-    mean_ratio: |mean over the batch| / std over the batch of it, mean over units.
-    activation_mean, activation_std, activation_square: of what it makes; the last the mean square.
+    preactivation_mean, preactivation_std: of the activation's input, over images and units.
+    mean_ratio: its |mean over the batch| / std over the batch, averaged over units.
+    activation_mean, activation_std, activation_square: of its output; the last is the mean square.
     dead: share of units whose activation is the same for every image.
     similarity: mean cosine between the activations of two different images.
     rank: participation ratio of the activations' singular values, (sum s^2)^2 / sum s^4.
     signal_square: mean square of the loss's gradient with respect to the activations.
     gradient_norm, weight_norm, bias_norm: Euclidean, of the weights' gradient, weights and biases.
-    update_ratio: norm of the weights' change in the coming step over their norm.
+    update_ratio: norm of the change of the weights in the next step over their norm.
     """
 
     quantities: tuple[Quantity, ...] = knob(
         ("activation_mean", "activation_std", "gradient_norm", "weight_norm", "update_ratio"),
-        doc="which numbers",
+        doc="which statistics",
     )
 
     def read(self, moment: Moment) -> Sequence[Reading]:

@@ -13,7 +13,7 @@ from bnexp.probes.moment import Moment, Pass, Reading, Site, norm, of
 
 @dataclass(frozen=True)
 class CovariateShift:
-    """How much the update of the layers before it changes a layer's gradient, on one batch.
+    """How much a layer's gradient changes when the layers before it are updated; one batch.
 
     G = dL/dW_i at W^t; G' = dL/dW_i where the layers before i are already those of step t + 1.
 
