@@ -18,7 +18,7 @@ FREE = {LAYER: r"(\d+|output)", KEY: "[^=]+"}
 SWEPT = ("data", "model", "train")
 EXTENDS: Schema = {
     "type": "string",
-    "description": "another experiment, shipped or a file: values here win over its. default: none",
+    "description": "a shipped experiment or a file; values here take precedence. default: none",
 }
 
 

@@ -40,7 +40,7 @@ class Network(Strict):
         "before: the norm precedes the activation (the paper, the book); after: it follows it",
     )
     bias: bool = text(
-        True, "whether hidden layers have a bias; a norm that centres right after it cancels it"
+        True, "whether hidden layers have a bias; batch norm right after it cancels it"
     )
     dropout: Dropout | None = text(None, "dropout after each hidden activation; default: none")
     init: Initialiser = text("he", "how weights are drawn; biases start at 0")

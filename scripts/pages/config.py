@@ -15,34 +15,36 @@ from bnexp.config.writing import block
 INTRO = """\
 # Config reference
 
-Written by `scripts/docs.py` from the schema that checks every file; `bnexp explain KEY` prints the
-same about one key, and which shipped experiments use it. `bnexp new NAME` writes a commented
-experiment to begin with. With the first line that the shipped ones have, and `bnexp.schema.json`
-beside the file, an editor that knows YAML schemas completes keys and checks values.
+This page is written by `scripts/docs.py` from the schema that checks every experiment. To see
+one key with the shipped experiments that use it, type `bnexp explain KEY`. `bnexp new NAME` writes
+a commented experiment to start from; its first line and the file `bnexp.schema.json` next to it let
+an editor that knows YAML schemas complete keys and check values.
 
-An experiment is one YAML file of the keys below. Keys are written with dots, `train.optimizer.lr`
-for `lr` in `optimizer` in `train`; `[]` marks a list of mappings. Where a name is free the page has
-KEY, a swept key with its dots, or LAYER, a layer's number or `output`. `null` stands for not set.
-Where a key takes a *kind*, the kind's name alone will do if none of its own keys is required:
+An experiment is one YAML file with the keys below. Nested keys are written with dots:
+`train.optimizer.lr` is `lr` in `optimizer` in `train`, and `[]` marks a list of mappings. KEY
+stands for a swept key with its dots, LAYER for the number of a layer or `output`. `null` means not
+set. Where a key takes a *kind*, its name alone is enough unless one of the kind's own keys is
+required:
 """
 # The one key of mappings with a single key each that has a section: how values are given.
 RANGES = "sweep.KEY"
 SWEEP = """\
-Every combination of the values is one network for each seed; keys under `zip` move together. A key
+Every combination of values is trained once for each seed; keys under `zip` change together. Any key
 under {swept} can be swept, and a value can be a whole mapping:"""
 EXTENDS = """\
 ## `extends`
 
-A file that `extends` another, a shipped experiment or a path from where it stands, says only what
-is different. Mappings are merged key by key; a list, a single value, an axis of the sweep or a
-mapping of another `kind` takes the place of the old one, and `null` takes an axis away. What an
-experiment says of itself ({own}) is not inherited. `{name}` is:
+A file that `extends` another one, a shipped experiment or a path relative to the file, contains
+only what is different. Mappings are merged key by key; a list, a single value, an axis of the sweep
+or a mapping of a different `kind` replaces the inherited one, and `null` removes an axis. What
+describes an experiment ({own}) is not inherited. This is `{name}`:
 """
 SET = """\
 ## `--set`
 
-`bnexp run`, `check` and `bnexp.load_config` take single keys over those of the file, by the same
-rules and the same checks; the value is YAML. A key that is swept is refused: set its axis.
+`bnexp run`, `bnexp check` and `bnexp.load_config` can override single keys of a file, with the same
+rules and the same checks; the value is YAML. A key that is swept cannot be set; set its axis
+instead.
 """
 # What `--set` is shown with; the generator loads it.
 ASSIGNED = (
