@@ -15,9 +15,9 @@ from pages.markdown import REFERENCE
 # The figures that the README shows: experiment, figure, and what is to be seen.
 FIGURES = (
     ("ioffe_figure1", "curves", "The paper's figure 1(a) on MNIST"),
-    ("dialects", "heatmap", "Six dialects of batch norm at eight weight scales"),
+    ("dialects", "heatmap", "Batch norm in five dialects, and with slower averages"),
     ("landscape", "landscape", "The loss along the gradient at four learning rates"),
-    ("gradient_growth", "depth", "Gradients explode through batch norm as theory says"),
+    ("gradient_growth", "depth", "Gradients explode through batch norm, as theory predicts"),
 )
 
 
@@ -65,9 +65,9 @@ def _total() -> Iterator[str]:
     every = [claim for _, _, claims in experiments() for claim in claims]
     counts = ", ".join(f"{_count(every, word)} {word}" for word in WORDS if _count(every, word))
     yield (
-        f"{len(experiments())} experiments, {len(every)} claims: {counts}. Every claim with its "
-        "numbers stands in [results/reference](results/reference/README.md); "
-        "`scripts/reproduce_all.py` runs them all again and says which verdicts changed."
+        f"{len(experiments())} experiments, {len(every)} claims: {counts}. "
+        "[results/reference](results/reference/README.md) has every claim with its numbers; "
+        "`scripts/reproduce_all.py` runs all experiments again and reports changed verdicts."
     )
 
 
@@ -76,9 +76,11 @@ def page() -> str:
     lines = [
         "# What holds on MNIST, and what does not",
         "",
-        "Written by `scripts/docs.py` from the references in this folder, which",
-        "`scripts/reproduce_all.py` makes. Each estimate is a mean over seeds with its 95 %",
-        "t-interval at the point that decides; intervals are not corrected for their number.",
+        "Every claim of the shipped experiments, with its verdict. This page is written by",
+        "`scripts/gallery.py` from the references in this folder, which `scripts/reproduce_all.py`",
+        "makes. Each estimate is a mean over n seeds with its 95 % t-interval, at the point that",
+        "decides the verdict; intervals are not corrected for their number.",
+        "[Intervals and verdicts](../../docs/numerics.md#intervals-and-verdicts) has the rules.",
     ]
     for name, values, claims in experiments():
         lines += ["", f"## [`{name}`]({name}): {values['title']}", "", str(values["source"]), ""]
