@@ -37,7 +37,7 @@ def layout() -> str:
     folders = [PACKAGE / name for name in names if (PACKAGE / name).is_dir()]
     files = [PACKAGE / f"{name}.py" for name in names if not (PACKAGE / name).is_dir()]
     parts = [_package(folder) for folder in folders]
-    beside = "<b>bnexp</b>: what stands beside the packages, and puts them together"
+    beside = "<b>bnexp</b>: modules outside the packages, which put them together"
     return "\n\n".join([*parts, _folded(beside, files)])
 
 
