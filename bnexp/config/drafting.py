@@ -45,9 +45,9 @@ def lesson(name: str) -> str:
     """A small experiment that runs in seconds, each key with its meaning from the catalogue."""
     by_name = {topic.called[0]: topic for topic in topics()}
     commands = {
-        f"bnexp check {name}.yaml": "says what would be trained",
+        f"bnexp check {name}.yaml": "prints what would be trained",
         f"bnexp run {name}.yaml": "trains it, draws the figures, judges the claims",
-        "bnexp explain KEY": "says more of a key than the comments here",
+        "bnexp explain KEY": "says more about a key than the comments here",
     }
     column = max(map(len, commands)) + 4
     head = [f"# {command:<{column}}{text}" for command, text in commands.items()]

@@ -95,7 +95,7 @@ class Train(Strict):
     )
     evaluate: Points = text(
         None,
-        "after which steps the networks are scored; with E steps an epoch, epoch: E, 2E, ...; "
+        "after which steps the networks are scored; with E steps per epoch, epoch: E, 2E, ...; "
         "book: 1, E+1, 2E+1, ...; cs231n: 1, E, 2E, ...; {every: n}; or a list of steps. "
         "Training stops at the last of them. Default: book with the book's stream, else epoch",
     )

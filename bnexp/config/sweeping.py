@@ -17,7 +17,7 @@ class Linspace(Strict):
 
 
 class Logspace(Strict):
-    logspace: Ends = Field(description="[start, stop, number], the ends as powers of ten")
+    logspace: Ends = Field(description="[start, stop, number], start and stop as powers of ten")
 
 
 class Geomspace(Strict):
@@ -25,11 +25,13 @@ class Geomspace(Strict):
 
 
 class Uniform(Strict):
-    uniform: Ends = Field(description="[low, high, number], drawn at random, always the same")
+    uniform: Ends = Field(description="[low, high, number], random values, the same in every run")
 
 
 class Loguniform(Strict):
-    loguniform: Ends = Field(description="[low, high, number], random powers of ten between them")
+    loguniform: Ends = Field(
+        description="[low, high, number], 10 to random powers between low and high"
+    )
 
 
 Values = Annotated[
@@ -47,7 +49,7 @@ Values = Annotated[
 
 
 class Sweep(Strict):
-    """Dotted keys and their values: the product of all; those under `zip` move together."""
+    """Dotted keys and their values: every combination is a point; `zip` ties keys together."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Values]
