@@ -104,9 +104,7 @@ class Claim(Strict):
     in_at_least: Annotated[int, Field(ge=1)] | None = Field(
         None, description="at how many points the relation must hold; default: all"
     )
-    expect: Word = Field(
-        "supported", description="the verdict that is expected"
-    )
+    expect: Word = Field("supported", description="the verdict that is expected")
     absent: Literal["error", "undecided"] = Field(
         "error",
         description="what happens if the experiment cannot decide it, for instance because the "

@@ -77,7 +77,7 @@ def page() -> str:
         "# What holds on MNIST, and what does not",
         "",
         "Every claim of the shipped experiments, with its verdict. This page is written by",
-        "`scripts/gallery.py` from the references in this folder, which `scripts/reproduce_all.py`",
+        "`scripts/docs.py` from the references in this folder, which `scripts/reproduce_all.py`",
         "makes. Each estimate is a mean over n seeds with its 95 % t-interval, at the point that",
         "decides the verdict; intervals are not corrected for their number.",
         "[Intervals and verdicts](../../docs/numerics.md#intervals-and-verdicts) has the rules.",
