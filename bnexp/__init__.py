@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bnexp.model import Model, fit
     from bnexp.modelfile import load_model, save_model
     from bnexp.reporting import write_report
-    from bnexp.result import Result
+    from bnexp.result import Result, load_run
     from bnexp.running import run
 
 __version__ = "0.1.0"
@@ -49,6 +49,7 @@ _HOMES = {
     "save_model": "bnexp.modelfile",
     "write_report": "bnexp.reporting",
     "Result": "bnexp.result",
+    "load_run": "bnexp.result",
     "run": "bnexp.running",
 }
 
@@ -69,12 +70,17 @@ __all__ = [
     "fit",
     "load_config",
     "load_model",
+    "load_run",
     "nn",
     "run",
     "save_model",
     "verify",
     "write_report",
 ]
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
 
 
 def __getattr__(name: str) -> object:

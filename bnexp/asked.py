@@ -12,8 +12,11 @@ from bnexp.errors import ConfigError
 from bnexp.nn.loss import Labels
 
 
-def pixels_of(images: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Images as (n, *shape), bytes or real numbers; ConfigError for anything else."""
+def pixels_of(images: Any, shape: tuple[int, ...], any_number: bool = False) -> NDArray[Any]:
+    """Images as (n, *shape), bytes or pixels in [0, 1]; ConfigError for anything else.
+
+    With `any_number` pixels are any real numbers.
+    """
     pixels, size = _array("images", images), math.prod(shape)
     if pixels.ndim < 2 or math.prod(pixels.shape[1:]) != size:
         raise ConfigError(
@@ -22,6 +25,11 @@ def pixels_of(images: Any, shape: tuple[int, ...]) -> NDArray[Any]:
         )
     pixels = pixels.reshape(len(pixels), *shape)
     if not np.issubdtype(pixels.dtype, np.integer):
+        if pixels.size and not any_number and not (pixels.min() >= 0 and pixels.max() <= 1):
+            raise ConfigError(
+                "images: expected pixels in [0, 1], or whole numbers from 0 to 255, got "
+                f"{pixels.min():g} to {pixels.max():g}; divide bytes by 255"
+            )
         return pixels
     if pixels.size and (pixels.min() < 0 or pixels.max() > 255):
         raise ConfigError(

@@ -62,7 +62,7 @@ class Model:
         Whole numbers are bytes from 0 to 255, other numbers pixels in [0, 1]. Raises ConfigError
         for images of another size.
         """
-        given = pixels_of(images, self.shape)
+        given = pixels_of(images, self.shape, self.setting.data.name == "gaussian")
         if not len(given):
             return np.zeros((0, self.classes), self.setting.train.precision)
         pixels = self._images(given, np.zeros(len(given), np.int64))
@@ -91,7 +91,7 @@ class Model:
         Images as `logits` takes them, labels (n,) whole numbers below `classes`. Raises ConfigError
         for images of another size and for labels that do not belong to them.
         """
-        pixels = pixels_of(images, self.shape)
+        pixels = pixels_of(images, self.shape, self.setting.data.name == "gaussian")
         made = self._images(pixels, labels_of(labels, len(pixels), self.classes))
         with _as_in_a_run():
             scores = evaluate(self.network, self.parameters, self.state, made)

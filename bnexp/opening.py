@@ -58,7 +58,7 @@ def opened(directory: Path) -> Opened:
         known = directory.name and (beside / "config.yaml").is_file()
         hint = f"did you mean {beside}?" if known else "`bnexp run` makes one"
         raise ConfigError(f"{directory}: not a run directory, expected a config.yaml in it; {hint}")
-    config = load_config(path)
+    config = _config(path)
     plan = make_plan(config)
     found = RunDirectory(directory).find(plan.cells, None)
     made = Opened(config, plan, found, results(config.experiment, plan, found.records))
@@ -70,6 +70,17 @@ def opened(directory: Path) -> Opened:
     expected = ("summary.csv", *(() if config.experiment.probes is None else ("probes.csv",)))
     unread = tuple(name for name in expected if name in more.absent)
     return replace(made, tables=more.tables, unread=unread, renamed=more.renamed)
+
+
+def _config(path: Path) -> Config:
+    try:
+        return load_config(path)
+    except ConfigError as error:
+        if "unknown kind" not in str(error):
+            raise
+        raise ConfigError(
+            f"{error}\nif that is a class of your own: bnexp --import MODULE COMMAND ..."
+        ) from None
 
 
 def finished(directory: Path) -> Opened:

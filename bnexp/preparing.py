@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bnexp import claims, figures
 from bnexp.claims import Times
 from bnexp.config import Config
+from bnexp.config.document import OVERRIDES
 from bnexp.config.loading import problems_error
 from bnexp.config.messages import Problem
 from bnexp.data import Dataset
@@ -30,12 +31,13 @@ class Prepared:
     data_dir: Path | None
     data: Mapping[str, Dataset]
     steps: Mapping[str, int]
+    left_out: tuple[str, ...] = ()  # figures that do not fit what was overridden, and why
 
 
 def prepare(config: Config, data_dir: Path | None = None, download: bool = True) -> Prepared:
     """Expand the sweep and load the data; raises before anything is written or trained."""
     plan = make_plan(config)
-    check_figures(config, plan)
+    config, left_out = fitting_figures(config, plan)
     check_claims(config, plan)
     data_dir = data_folder(data_dir)
     names = dict.fromkeys(cell.setting.data.name for cell in plan.cells)
@@ -51,17 +53,35 @@ def prepare(config: Config, data_dir: Path | None = None, download: bool = True)
         planned = Times(course.per_epoch, course.points, course.probes)
         times |= {cell.id: planned for cell in stack.cells}
     check_claims(config, plan, times)
-    return Prepared(config, plan, data_dir, data, steps)
+    return Prepared(config, plan, data_dir, data, steps, left_out)
 
 
-def check_figures(config: Config, plan: Plan) -> None:
-    """ConfigError where a figure that the experiment asks for could not be drawn."""
+def fitting_figures(config: Config, plan: Plan) -> tuple[Config, tuple[str, ...]]:
+    """The config with the figures that can be drawn, and what is said of the others.
+
+    Only an override can leave a figure out: it may have taken away what an inherited figure shows.
+    ConfigError for any other figure that could not be drawn.
+    """
     has_test = any(cell.setting.data.test != 0 for cell in plan.cells)
     wanted = config.experiment.figures or ()
-    refusals = [figures.check(options, plan, has_test) for options in wanted]
-    problems = [Problem(("figures", i), text) for i, text in enumerate(refusals) if text]
-    if problems:
+    refusals = {
+        i: text
+        for i, options in enumerate(wanted)
+        if (text := figures.check(options, plan, has_test))
+    }
+    if not refusals:
+        return config, ()
+    if not config.overridden or _given_from_outside(config):
+        problems = [Problem(("figures", i), text) for i, text in refusals.items()]
         raise problems_error(problems, config.document)
+    left = tuple(options for i, options in enumerate(wanted) if i not in refusals)
+    experiment = config.experiment.model_copy(update={"figures": left or None})
+    return replace(config, experiment=experiment), tuple(refusals.values())
+
+
+def _given_from_outside(config: Config) -> bool:
+    at = config.document.values.get(("figures",))
+    return at is not None and at.source.startswith(OVERRIDES)
 
 
 def check_claims(config: Config, plan: Plan, times: Mapping[str, Times] | None = None) -> None:

@@ -12,11 +12,16 @@ from bnexp.opening import finished
 from bnexp.store import RunDirectory
 
 
-def write_report(directory: str | Path, out: str | Path | None = None) -> Path:
+def write_report(
+    directory: str | Path, out: str | Path | None = None, other: str | Path | None = None
+) -> Path:
     """Write the page of a run directory, report.html in it unless `out` says otherwise.
 
-    Returns where it is. Raises ConfigError, StoreError or BnexpError where there is nothing to say.
+    With `other`, another run directory, the page sets the two side by side. Returns where it is.
+    Raises ConfigError, StoreError or BnexpError where there is nothing to say.
     """
+    if other is not None:
+        return write_sides(Path(directory), Path(other), None if out is None else Path(out))
     store = RunDirectory(Path(directory))
     text = report.page(read_run(store.path))
     return _written(store, "report.html", text, None if out is None else Path(out))

@@ -7,24 +7,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnexp.claims import Verdict
+from bnexp.claims import Verdict, judge, planned
 from bnexp.config import Config
 from bnexp.config.figures import figure_options
 from bnexp.errors import BnexpError
+from bnexp.opening import finished
 from bnexp.showing import columns_html, columns_text, counts, result_html
-from bnexp.tables import Results
+from bnexp.store import RunDirectory
+from bnexp.tables import Results, absent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value
 class Result:
     """What `run` returns: tables as columns, figures on demand.
 
     `metrics` has a row for each evaluation, `summary` one for each network, `probes` one for each
     number that a probe read; `trained` is how many networks were trained now, the others were up to
-    date; `failed` maps cells to errors.
+    date; `failed` maps cells to errors; `left_out` says which figures no longer fit what was
+    overridden.
     """
 
     results: Results
@@ -34,6 +37,7 @@ class Result:
     failed: Mapping[str, str]
     claims: tuple[Verdict, ...] = ()
     files: tuple[Path, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> Columns:
@@ -61,6 +65,18 @@ class Result:
         return result_html(self.results, self.claims, self.failed, self.directory)
 
 
+def load_run(directory: str | Path) -> Result:
+    """The result of a run directory, or of a reference such as results/reference/dialects.
+
+    Nothing is trained or written. Raises ConfigError where it is none, StoreError where a table
+    that is needed is damaged, BnexpError where no network is finished.
+    """
+    made = finished(Path(directory))
+    verdicts = judge(made.config.experiment.claims, planned(made.plan), made.tables)
+    failed = RunDirectory(Path(directory)).manifest() or {}
+    return Result(made.tables, made.config, 0, Path(directory), failed.get("failed", {}), verdicts)
+
+
 class Columns(dict[str, Any]):
     """A table as column name -> array."""
 
@@ -71,9 +87,13 @@ class Columns(dict[str, Any]):
         return columns_html(self)
 
     def to_pandas(self) -> Any:
-        """The table as a pandas DataFrame; needs the extra `pandas`."""
+        """The table as a pandas DataFrame, NaN where the CSV is empty; needs the extra `pandas`."""
         try:
             import pandas
         except ModuleNotFoundError:
             raise BnexpError("to_pandas: needs pandas; pip install 'bnexp[pandas]'") from None
-        return pandas.DataFrame(dict(self))
+        frame = pandas.DataFrame(dict(self))
+        for name in frame:
+            if (empty := absent(name, self)).any():
+                frame[name] = frame[name].mask(empty)
+        return frame

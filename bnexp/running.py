@@ -45,7 +45,7 @@ class Progress:
 
 
 def run(
-    config: Config | str,
+    config: Config | str | Path,
     out: str | Path | None = None,
     jobs: int = 1,
     data_dir: str | Path | None = None,
@@ -73,14 +73,28 @@ def run(
     (2, ['batch', 'none'], 4)
     """
     leave_if_worker()  # before it waits for the folder that this run is writing to
-    if jobs < 1:
-        raise ConfigError(f"jobs: not a number of workers, expected at least 1, got {jobs}")
-    config = configuration.load_config(config) if isinstance(config, str) else config
+    config = _checked(config, out, jobs, checkpoint)
     prepared = prepare(config, Path(data_dir) if data_dir is not None else None)
     directory = RunDirectory(Path(out)) if out is not None else None
     place, progress = place or Local(jobs, cell_timeout), progress or Progress()
     with directory.writing(progress.waiting) if directory else nullcontext():
         return _run(prepared, directory, place, fresh, progress, checkpoint)
+
+
+def _checked(config: Any, out: Any, jobs: Any, checkpoint: Any) -> Config:
+    """The config, loaded where it is a name or a path; ConfigError for what cannot be meant."""
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
+        raise ConfigError(f"jobs: not a number of workers, expected at least 1, got {jobs!r}")
+    if isinstance(checkpoint, str) or not checkpoint > 0:
+        raise ConfigError(f"checkpoint: expected a number of seconds > 0, got {checkpoint!r}")
+    if not (out is None or isinstance(out, Path) or (isinstance(out, str) and out.strip())):
+        raise ConfigError(f"out: expected a folder, or None to keep nothing, got {out!r}")
+    if isinstance(config, str | Path):
+        return configuration.load_config(config)
+    if not isinstance(config, Config):
+        kind = type(config).__name__
+        raise ConfigError(f"config: expected a Config, a shipped name or a path, got a {kind}")
+    return config
 
 
 def _run(
@@ -134,7 +148,9 @@ def _result(
     failed = {cell: record.error for cell, record in records.items() if record.status == "failed"}
     path = directory.path if directory else None
     verdicts = judge(experiment.claims, planned(plan), tables)
-    return Result(tables, prepared.config, trained, path, failed, verdicts)
+    return Result(
+        tables, prepared.config, trained, path, failed, verdicts, left_out=prepared.left_out
+    )
 
 
 def _failures(failed: Mapping[str, str]) -> str:

@@ -249,7 +249,7 @@ def test_a_directory_that_vanishes_while_a_run_waits_for_it(small, tmp_path):
         assert waits.wait(30)
         shutil.rmtree(out)
         thread.join(60)
-    missed = f"{out}: cannot write, No such file or directory; make room, or give another place"
+    missed = f"{out}: cannot write, No such file or directory; give another place"
     assert ends[0] in (12, missed)
 
 

@@ -81,10 +81,17 @@ def test_the_symbol_of_a_key():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("batch", "with batch norm"), ("none", "without normalization"), ("layer", "norm = layer")],
+    [
+        ("batch", "with batch norm"),
+        ("none", "without normalization"),
+        ("layer", "with layer norm"),
+        ("group groups=2", "with group norm (groups=2)"),
+        ("batch dialect=keras", "with batch norm (keras)"),
+        ("l1_batch", "norm = l1_batch"),
+    ],
 )
 def test_the_names_of_normalisations(value, text):
-    assert value_label(Axis(NORM, ("batch", "none", "layer")), value, [NORM]) == text
+    assert value_label(Axis(NORM, ("batch", value)), value, [NORM]) == text
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import bnexp
 from bnexp.cli.main import cli
 from bnexp.config import shipped
 from bnexp.plan import axes, cells, make_plan
-from bnexp.preparing import check_claims, check_figures
+from bnexp.preparing import check_claims, fitting_figures
 
 SECONDS = 5
 SHIPPED = [path.read_text() for path in sorted(shipped.folder().glob("*.yaml"))]
@@ -127,7 +127,7 @@ def experiment_or_error(text):
         config = bnexp.load_config(path)
         plan = make_plan(config)
         number = len(plan.cells)
-        check_figures(config, plan)
+        fitting_figures(config, plan)
         check_claims(config, plan)
     except bnexp.BnexpError as error:
         number, said = 0, str(error)

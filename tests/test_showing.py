@@ -47,7 +47,9 @@ def test_a_result_in_a_notebook(result):
         "mean (lowest-highest) of 2 seeds; columns: model.norm; * diverged"
         in page.text("caption")[0]
     )
-    assert page.text("li") == [f"refuted (expected: supported): {' '.join(HOSTILE.split())}"]
+    (claim,) = page.text("li")
+    assert claim.startswith(f"refuted (expected: supported): {' '.join(HOSTILE.split())}")
+    assert "n = 2 at model.init.std = 0.2929" in claim
     assert str(made(SMALL)) in page.text("code")
     assert len(result._repr_html_()) < 4000
     colours = [a["style"] for _, a, _ in page.elements if "style" in a]

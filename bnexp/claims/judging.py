@@ -59,9 +59,18 @@ def _summary(claim: Claim, verdict: Verdict) -> str:
     parts += [f"{point.infinite} infinite"] if 0 < point.infinite < point.n else []
     parts += [f"{point.left_out} without a number"] if point.left_out else []
     where = f" at {shown(point.point)}" if point.point else ""
-    return "; ".join([", ".join(parts) + where, *([point.reason] if point.reason else [])]) + (
-        f"; {_held(verdict)}" if len(verdict.points) > 1 else ""
-    )
+    said = [", ".join(parts) + where + _wanted(claim), point.reason]
+    said += [_held(verdict)] if len(verdict.points) > 1 else []
+    return "; ".join(text for text in said if text)
+
+
+def _wanted(claim: Claim) -> str:
+    """What a law gives, and how near it is to be; the other relations are in the sentence."""
+    if claim.within is None:
+        return ""
+    of, by, relative = claim.within.of, claim.within.by, claim.within.relative
+    near = f"{by:g}" if relative is None else f"{100 * relative:g} %"
+    return f", wanted {of:g} +- {near}"
 
 
 def _held(verdict: Verdict) -> str:

@@ -19,7 +19,7 @@ from bnexp.plan import Plan, make_plan, make_stacks
 from bnexp.preparing import missing, prepare
 from bnexp.result import Result
 from bnexp.store import RunDirectory
-from bnexp.tables.overview import diverged, overview
+from bnexp.tables.overview import diverged, overview, trained
 from bnexp.tables.overviewlines import overview_lines
 from bnexp.wording import counted, short
 
@@ -35,14 +35,18 @@ def result(made: Result, quiet: bool) -> None:
     click.echo("")
     for text in wrap(made.results.title, 80):
         click.echo(text)
-    for line in overview_lines(overview(made.results)):
-        click.echo(line)
+    if trained(made.results):
+        click.echo("\n".join(overview_lines(overview(made.results))))
+    else:
+        click.echo("no network was scored after an update: see probes.csv and the figures")
     lines = list(diverged(made.results))
     if lines:
         click.echo(f"\n{len(lines)} diverged:")
         more = [f"... and {len(lines) - MAX_DIVERGED} more"] if len(lines) > MAX_DIVERGED else []
         click.echo("\n".join(f"  {line}" for line in [*lines[:MAX_DIVERGED], *more]))
     verdicts(made.claims)
+    for text in made.left_out:
+        click.echo(f"\nleft out: {text}")
     click.echo(f"\n{made.directory}:")
     for path in made.files:
         click.echo(f"  {path}")

@@ -133,4 +133,8 @@ def _last(found: Comparison) -> str:
     if found.beyond:
         return f"beyond the tolerance of {found.tolerance:g}: {', '.join(found.beyond)}"
     apart = any(one.largest for one in found.metrics)
-    return f"within the tolerance of {found.tolerance:g}" if apart else "all numbers are identical"
+    if apart:
+        return f"within the tolerance of {found.tolerance:g}"
+    if found.all_paired:
+        return "all numbers are identical"
+    return "the numbers that both have are identical; one has more of them than the other"

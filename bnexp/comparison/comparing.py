@@ -36,7 +36,8 @@ class Comparison:
     damaged: tuple[tuple[str, ...], tuple[str, ...]]
 
     def __repr__(self) -> str:
-        said = "all numbers identical" if self.paired else "nothing to compare"
+        same = "all numbers identical" if self.all_paired else "what both have is identical"
+        said = same if self.paired else "nothing to compare"
         if any(metric.largest for metric in self.metrics):
             names = ", ".join(self.beyond)
             said = f"beyond {self.tolerance:g}: {names}" if names else f"within {self.tolerance:g}"
@@ -51,6 +52,12 @@ class Comparison:
             for metric in self.metrics
             if metric.largest and metric.largest.size > self.tolerance
         )
+
+    @property
+    def all_paired(self) -> bool:
+        """Whether neither run has a network or a number that the other lacks."""
+        alone = any(metric.only_first or metric.only_second for metric in self.metrics)
+        return not (alone or self.only_first or self.only_second)
 
     @property
     def exit_status(self) -> int:

@@ -14,6 +14,7 @@ from bnexp.errors import ConfigError
 
 MAX_EXTENDS = 16
 MAX_SHOWN = 80
+OVERRIDES = ("--set", "override")  # how the places of values from outside begin
 # What says something of one experiment, not of those that extend it.
 OWN = ("title", "description", "seconds", "claims")
 # The keys whose value is a kind, `layer_init` apart, which has one for each layer.

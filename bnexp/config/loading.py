@@ -24,10 +24,14 @@ MAX_PROBLEMS = 20
 
 @dataclass(frozen=True)
 class Config:
-    """A validated experiment, its plain values, and where in which text each of them stands."""
+    """A validated experiment, its plain values, and where in which text each of them stands.
+
+    overridden: whether some values were set from outside, so that figures may not fit any more.
+    """
 
     experiment: Experiment
     document: Document
+    overridden: bool = False
 
     def __repr__(self) -> str:
         return f"Config({self.name})"
@@ -67,7 +71,8 @@ def _lenient(config: Config) -> Config:
     """What was overridden can lack what a claim is about, which is no mistake of the text then."""
     claims = config.experiment.claims
     undecided = claims and tuple(c.model_copy(update={"absent": "undecided"}) for c in claims)
-    return Config(config.experiment.model_copy(update={"claims": undecided}), config.document)
+    experiment = config.experiment.model_copy(update={"claims": undecided})
+    return Config(experiment, config.document, overridden=True)
 
 
 def validate(document: Document) -> Config:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
 from typing import Protocol
 
 from bnexp.errors import BnexpError
@@ -42,7 +44,12 @@ def run_tasks(
 
 
 def _work(task: Task) -> list[Record]:
-    return train_task(task, report)
+    try:
+        return train_task(task, report)
+    except Exception as error:  # a worker's traceback does not come back with its error
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        error.add_note(f"{Path(frame.filename).name}:{frame.lineno}, in {frame.name}")
+        raise
 
 
 def _outcome(future: Future[list[Record]], task: Task) -> list[Record]:
@@ -55,7 +62,9 @@ def _outcome(future: Future[list[Record]], task: Task) -> list[Record]:
     except Exception as error:
         if isinstance(error, BnexpError) and error.exit_status != 1:
             raise
-        return [failed(cell.id, f"{type(error).__name__}: {error}") for cell in task.cells]
+        where = "".join(f" ({note})" for note in getattr(error, "__notes__", ())[:1])
+        text = f"{type(error).__name__}: {error}{where}"
+        return [failed(cell.id, text) for cell in task.cells]
 
 
 def failed(cell: str, error: str) -> Record:

@@ -9,9 +9,15 @@ from bnexp.wording import short
 
 SYMBOLS = {"model.init.std": "W"}
 AXIS_NAMES = {"model.init.std": "weight initialization scale (std)"}
-VALUE_NAMES: dict[tuple[str, Value], str] = {
-    ("model.norm", "batch"): "with batch norm",
-    ("model.norm", "none"): "without normalization",
+NORMS = {
+    "batch": "batch norm",
+    "layer": "layer norm",
+    "group": "group norm",
+    "instance": "instance norm",
+    "rms": "RMS norm",
+    "weight": "weight norm",
+    "centre": "mean-only batch norm",
+    "noisy_batch": "noisy batch norm",
 }
 METRICS = {
     "train_accuracy": "training accuracy",
@@ -59,15 +65,16 @@ def quantity_label(quantity: str) -> str:
 
 def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:
     """'with batch norm', 'W = 0.0251', 'lr = 0.1'; `keys`: all those to be told apart."""
-    named = VALUE_NAMES.get((axis.key, value)) or _batch_norm_name(axis.key, value)
+    named = _norm_name(str(value)) if axis.key == "model.norm" else ""
     return named or f"{symbol(axis.key, keys)} = {short(value, digits(axis.values))}"
 
 
-def _batch_norm_name(key: str, value: Value) -> str:
-    """'batch dialect=keras' is 'with batch norm (keras)'; empty if it is something else."""
-    kind, _, apart = str(value).partition(" ")
-    name = apart.removeprefix("dialect=")
-    return f"with batch norm ({name})" if (key, kind) == ("model.norm", "batch") else ""
+def _norm_name(value: str) -> str:
+    """'batch dialect=keras' is 'with batch norm (keras)'; empty if it is a user's own kind."""
+    kind, _, apart = value.partition(" ")
+    if kind not in NORMS:
+        return "without normalization" if value == "none" else ""
+    return f"with {NORMS[kind]}" + (f" ({apart.removeprefix('dialect=')})" if apart else "")
 
 
 def symbol(key: str, keys: Iterable[str]) -> str:

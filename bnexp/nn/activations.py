@@ -154,4 +154,5 @@ ACTIVATIONS = Registry(
         "gelu": Gelu,
         "identity": Identity,
     },
+    methods=("init", "forward", "backward"),
 )

@@ -49,7 +49,7 @@ class BatchNorm:
     Inputs (K, N, H), or images (K, N, H, W, C), N >= 2. A batch of one gives y = beta, as in the
     book (PyTorch refuses it). The state holds the running averages of mean and variance as if they
     had started at 0, and `unseen` = stat_decay^t, the share that their initial values still have
-    after t updates. The defaults are the book's.
+    after t updates. The defaults are the book's, but for images: channels, not activations.
 
     >>> layer = BatchNorm(**BatchNorm.DIALECTS["pytorch"])
     >>> _, parameters, state = layer.init(np.random.default_rng(0), (1,))
@@ -173,6 +173,11 @@ class BatchNorm:
         of C channels, or as N rows of H * W * C activations."""
         if x.ndim == 3:
             return x
+        if x.ndim != 5:
+            raise ValueError(
+                f"batch norm: expected x of (K, N, H) or (K, N, H, W, C), got {x.shape}; "
+                "for one network K is 1: x[np.newaxis]"
+            )
         rows = -1 if self.spatial == "channel" else x.shape[1]
         return x.reshape(len(x), rows, x.shape[-1] if self.spatial == "channel" else -1)
 

@@ -201,4 +201,5 @@ INITIALISERS = Registry(
         "constant": Constant,
         "zeros": Zeros,
     },
+    methods=("draw",),
 )

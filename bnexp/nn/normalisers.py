@@ -19,4 +19,5 @@ NORMALISERS = Registry(
         "centre": Centre,
         "noisy_batch": NoisyBatchNorm,
     },
+    methods=("init", "forward", "backward"),
 )

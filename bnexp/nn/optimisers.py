@@ -204,4 +204,5 @@ OPTIMISERS = Registry(
         "rmsprop": RMSprop,
         "adam": Adam,
     },
+    methods=("init", "update"),
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, field, is_dataclass
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
@@ -14,15 +14,18 @@ def knob(default: Any = MISSING, *, doc: str, **bounds: float) -> Any:
     """A hyper-parameter's field: its default, its meaning, and its bounds (`gt`, `ge`, `lt`, `le`).
 
     The configuration reads all three: a registered class needs nothing else to be used from YAML.
+    TypeError for another bound.
     """
+    if unknown := set(bounds) - {"gt", "ge", "lt", "le"}:
+        raise TypeError(f"knob: expected bounds gt, ge, lt or le, got {', '.join(sorted(unknown))}")
     return field(default=default, metadata={"doc": doc, "bounds": bounds})
 
 
 class Registry(Mapping[str, type]):
     """Names that a configuration may use as `kind`, in the order of the literature.
 
-    `noun` is what one entry is called in messages; installed packages add entries of their own
-    through the entry-point group `bnexp.<noun>`.
+    `noun` is what one entry is called in messages, `methods` are those that it must have. Installed
+    packages add entries of their own through the entry-point group `bnexp.<noun>`.
 
     >>> from bnexp.nn import NORMALISERS
     >>> NORMALISERS["layer"](eps=1e-3)
@@ -32,8 +35,8 @@ class Registry(Mapping[str, type]):
     ValueError: normaliser 'layer' is built in; choose another name
     """
 
-    def __init__(self, noun: str, classes: dict[str, type]) -> None:
-        self.noun = noun
+    def __init__(self, noun: str, classes: dict[str, type], methods: Sequence[str] = ()) -> None:
+        self.noun, self.methods = noun, tuple(methods)
         self.builtin = frozenset(classes)
         self._classes = dict(classes)
         self._discovered = False
@@ -41,16 +44,31 @@ class Registry(Mapping[str, type]):
     def register(self, name: str) -> Callable[[Class], Class]:
         """Class decorator: make a frozen dataclass available as `kind: name`.
 
-        ValueError where a built-in class has the name.
+        ValueError where a built-in class has the name, TypeError for a class that is no dataclass
+        or lacks a method.
         """
         if name in self.builtin or name == "none":
             raise ValueError(f"{self.noun} {name!r} is built in; choose another name")
 
         def add(cls: Class) -> Class:
+            self._check(name, cls)
             self._classes[name] = cls
             return cls
 
         return add
+
+    def _check(self, name: str, cls: type) -> None:
+        if not is_dataclass(cls):
+            raise TypeError(
+                f"{self.noun} {name!r}: expected a dataclass, got {cls.__name__}; put "
+                "@dataclass(frozen=True) under the line that registers it"
+            )
+        missing = [method for method in self.methods if not callable(getattr(cls, method, None))]
+        if missing:
+            raise TypeError(
+                f"{self.noun} {name!r}: expected the methods {', '.join(self.methods)}, got "
+                f"{cls.__name__} without {', '.join(missing)}"
+            )
 
     def __getitem__(self, name: str) -> type:
         return self._all()[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def sides(first: Run, second: Run) -> str:
         "sides.html",
         title=" | ".join(run.tables.title for run in both),
         both=both,
+        drawn=list(zip_longest(_figures(first, "a-"), _figures(second, "b-"))),
         changed=settings.changes(first.config, second.config),
         surroundings=settings.surroundings(first.manifest, second.manifest),
         claims=paired_claims(first, second),
@@ -61,8 +63,8 @@ def sides(first: Run, second: Run) -> str:
     )
 
 
-def _figures(run: Run) -> list[tuple[str, Markup]]:
-    """Kind and drawing of each figure that the experiment asks for."""
+def _figures(run: Run, prefix: str = "") -> list[tuple[str, Markup]]:
+    """Kind and drawing of each figure that the experiment asks for; `prefix` is of the ids."""
     if not len(run.tables.metrics["cell"]):
         return []
     wanted = figures.wanted(run.config.experiment.figures, run.tables)
@@ -70,7 +72,7 @@ def _figures(run: Run) -> list[tuple[str, Markup]]:
     for i, options in enumerate(wanted, 1):
         text = render(figures.draw(options, run.tables), "svg").decode()
         # Letters are drawn as paths: nothing of the experiment's text is in it.
-        drawn.append((options.kind, Markup(inline(text, f"figure{i}-"))))
+        drawn.append((options.kind, Markup(inline(text, f"{prefix}figure{i}-"))))
     return drawn
 
 

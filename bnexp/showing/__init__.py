@@ -9,7 +9,7 @@ from typing import Any
 
 from bnexp.claims import Verdict
 from bnexp.config.claims import WORDS
-from bnexp.tables.overview import overview
+from bnexp.tables.overview import overview, trained
 from bnexp.tables.overviewlines import spread
 from bnexp.tables.results import Results, Table
 from bnexp.templates import templates
@@ -41,7 +41,7 @@ def result_html(
         results=results,
         facts=counts(results, claims),
         directory=directory,
-        table=overview(results),
+        table=overview(results) if trained(results) else None,
         spread=spread,
         several=len(results.seeds) > 1,
         seeds=counted(len(results.seeds), "seed"),

@@ -45,6 +45,11 @@ class Overview:
     left_out: int = 0
 
 
+def trained(results: Results) -> bool:
+    """Whether any network was scored after an update; probes alone need none."""
+    return bool((results.metrics["step"] > 0).any()) if "step" in results.metrics else False
+
+
 def overview(results: Results) -> Overview:
     """A row for each value of the first axis that is a number, a column for the rest of a point.
 

@@ -186,8 +186,15 @@ def laws() -> str:
         for claim in json.loads((REFERENCE / name / "claims.json").read_text())["claims"]:
             wanted = claim["claim"].get("within")
             if wanted is not None:
-                rows.append([claim["says"], f"{wanted['of']:g}", *_measured(claim), _link(name)])
-    return table(["law", "theory", "measured, 95 %", "verdict", "experiment"], rows)
+                theory = f"{wanted['of']:g} +- {_near(wanted)}"
+                rows.append([claim["says"], theory, *_measured(claim), _link(name)])
+    head = ["law", "theory, and how near it is judged", "measured, 95 %", "verdict", "experiment"]
+    return table(head, rows)
+
+
+def _near(wanted: Mapping[str, Any]) -> str:
+    relative = wanted.get("relative")
+    return f"{wanted['by']:g}" if relative is None else f"{100 * relative:g} %"
 
 
 def _measured(claim: Mapping[str, Any]) -> tuple[str, str]:
