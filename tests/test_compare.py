@@ -107,14 +107,14 @@ def test_final_accuracies_side_by_side_where_they_differ(two):
     change(b, 4, train_accuracy=lambda v: (*v[:2], v[2] + 0.125))
     found = bnexp.compare(a, b)
     (row,) = found.finals
-    assert row.value == 0.3
-    mean = before[4:8].mean()
-    assert row.accuracies["train_accuracy"] == pytest.approx((mean, mean + 0.125 / 4))
+    assert row.point == (0.3, "batch")
+    mean = before[4:6].mean()
+    assert row.accuracies["train_accuracy"] == pytest.approx((mean, mean + 0.125 / 2))
     assert all(map(math.isnan, row.accuracies["test_accuracy"]))
     assert measured(found, "train_accuracy").final == pytest.approx(0.125 / 12)
     lines = said(found).splitlines()
-    head = lines.index("model.init.std  train A  train B")
-    assert lines[head + 1].split() == ["0.3", f"{mean:.4f}", f"{mean + 0.125 / 4:.4f}"]
+    head = lines.index("model.init.std, model.norm  train A  train B")
+    assert lines[head + 1].split() == ["0.3,", "batch", f"{mean:.4f}", f"{mean + 0.125 / 2:.4f}"]
 
 
 def test_nan_is_nan_and_a_number_is_not(two):
@@ -253,7 +253,7 @@ def test_an_experiment_without_a_sweep(run):
     a, b = run("a", **sweep), run("b", **sweep, train__optimizer__lr=0.2)
     found = bnexp.compare(a, b)
     assert (found.keys, found.paired) == ((), 2)
-    assert [row.value for row in found.finals] == [None]
+    assert [row.point for row in found.finals] == [()]
     assert "networks paired by seed:" in said(found)
 
 

@@ -240,10 +240,16 @@ class Triangular:
 
     width: float = knob(0.1, doc="the largest weight", gt=0)
 
+    def draw(self, generator, shape, fan_in, fan_out):
+        return self.width * generator.uniform(-1, 1, size=shape)
+
 
 @dataclass(frozen=True)
 class Wordless:
     size: int = 3
+
+    def draw(self, generator, shape, fan_in, fan_out):
+        return generator.uniform(size=shape)
 
 
 def test_a_users_own_class_is_explained(monkeypatch):
@@ -261,3 +267,9 @@ def test_a_users_own_class_is_explained(monkeypatch):
 def test_after_that_it_is_forgotten():
     with pytest.raises(bnexp.ConfigError, match="unknown key"):
         lookup.find("triangular")
+
+
+def test_an_experiments_name_leads_to_its_description():
+    result = CliRunner().invoke(cli, ["explain", "dialects"])
+    assert result.exit_code == 2
+    assert result.stderr.endswith("that is an experiment: `bnexp list --verbose dialects`\n")

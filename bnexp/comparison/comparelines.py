@@ -108,17 +108,17 @@ def _finals(found: Comparison) -> Iterator[str]:
         if not all(math.isnan(side) for row in found.finals for side in row.accuracies[name])
     ]
     sides = [f"{name.removesuffix('_accuracy')} {side}" for name in names for side in "AB"]
-    yield from ["", "final accuracies where they differ, means over paired networks"]
-    head = [found.keys[0] if found.keys else "", *sides]
+    yield from ["", "final accuracies where they differ, means over seeds"]
+    head = [", ".join(found.keys), *sides]
     rows = [_final(row, names) for row in found.finals[:MAX_ROWS]]
     yield from table([head, *rows], right=set(range(len(head))))
-    yield from more(len(found.finals) - MAX_ROWS, "values")
+    yield from more(len(found.finals) - MAX_ROWS, "points")
 
 
 def _final(row: Final, names: Sequence[str]) -> list[str]:
     ends = [side for name in names for side in row.accuracies[name]]
-    value = "all" if row.value is None else short(row.value)
-    return [value, *("-" if math.isnan(end) else f"{end:.4f}" for end in ends)]
+    point = ", ".join(map(short, row.point)) or "all"
+    return [point, *("-" if math.isnan(end) else f"{end:.4f}" for end in ends)]
 
 
 def _wrapped(line: str, indent: str) -> list[str]:

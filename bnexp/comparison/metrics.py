@@ -38,9 +38,9 @@ class Metric:
 
 @dataclass(frozen=True)
 class Final:
-    """Mean final accuracies, A's and B's, of the networks at one value of the first common axis."""
+    """Final accuracies, A's and B's, at one point of the common axes, means over its seeds."""
 
-    value: Value | None
+    point: tuple[Value, ...]
     accuracies: Mapping[str, tuple[float, float]]
 
 
@@ -54,14 +54,14 @@ def metrics(both: Matched) -> Iterator[Metric]:
 
 
 def finals(both: Matched) -> Iterator[Final]:
-    """A row for each value of the first axis where some network ends with another accuracy."""
-    groups: dict[Value | None, list[Key]] = {}
+    """A row for each point where some network ends with another accuracy."""
+    groups: dict[tuple[Value, ...], list[Key]] = {}
     for key in both.both:
-        groups.setdefault(key[0] if both.keys else None, []).append(key)
+        groups.setdefault(key[:-1], []).append(key)
     ends = {name: _ends(both, name) for name in ACCURACIES}
-    for value, keys in groups.items():
+    for point, keys in groups.items():
         if any(not identical(*ends[name][key]).all() for name in ACCURACIES for key in keys):
-            yield Final(value, {name: _means(ends[name], keys) for name in ACCURACIES})
+            yield Final(point, {name: _means(ends[name], keys) for name in ACCURACIES})
 
 
 def _sides(both: Matched, name: str) -> dict[Key, tuple[Series, Series]]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from bnexp.config import shipped
 from bnexp.config.keys import FREE, Key, Shape, catalogue
 from bnexp.config.messages import choice
 from bnexp.config.words import listed
@@ -166,6 +167,8 @@ def _expected(every: list[Topic], name: str) -> str:
     lasts = {topic.called[0].rpartition(".")[2]: topic.called[0] for topic in longest_first}
     near = [lasts[one] for one in difflib.get_close_matches(last, list(lasts), 3, 0.7)]
     hint = f"did you mean {listed([repr(one) for one in near], 'or')}?" if near else ""
+    if name in shipped.names():
+        hint = f"that is an experiment: `bnexp list --verbose {name}`"
     top = ", ".join(topic.called[0] for topic in every if not topic.inside)
     return f"one of {top}, or one inside them, got {name!r}; {hint or '`bnexp explain` lists them'}"
 
