@@ -280,3 +280,20 @@ def test_wrong_arguments(run, tmp_path):
     result = call(a, made)
     assert result.exit_code == 4
     assert "metrics.csv:1: damaged, expected the columns" in result.stderr
+
+
+def test_the_same_setting_is_paired_whatever_it_is_called(run):
+    a = run("a", sweep__model__norm=["batch", "none"])
+    other = ["none", {"kind": "batch", "dialect": "keras"}, {"kind": "batch", "dialect": "book"}]
+    found = bnexp.compare(a, run("b", sweep__model__norm=other))
+    assert (found.paired, found.beyond) == (12, ())
+    assert found.only_first == ()
+    assert {key[1] for key in found.only_second} == {"batch dialect=keras"}
+
+
+def test_values_of_one_name_are_paired_whatever_they_mean(run):
+    a = run("a", sweep__model__norm=["layer", "none"])
+    b = run("b", sweep__model__norm=[{"kind": "layer", "eps": 0.1}, "none"])
+    found = bnexp.compare(a, b)
+    assert found.paired == 12
+    assert "train_loss" in found.beyond

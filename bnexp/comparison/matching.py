@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from typing import Any
 
 from bnexp.comparison.networks import Key, Numbers
 from bnexp.comparison.stored import Stored
+from bnexp.config.kinds import identity
 from bnexp.errors import ConfigError
 from bnexp.wording import equations
 
 
 @dataclass(frozen=True)
 class Matched:
-    """Networks of both runs by the swept keys that both have and the seed, in the first's order."""
+    """Networks of both runs by the swept keys that both have and the seed, in the first's order.
+
+    A network is named by the first run where the two call the same value differently.
+    """
 
     keys: tuple[str, ...]
     both: dict[Key, tuple[Numbers, Numbers]]
@@ -25,12 +32,42 @@ def matched(first: Stored, second: Stored) -> Matched:
     """ConfigError where several networks of one run have the same place among the common keys."""
     keys = tuple(key for key in first.keys if key in second.keys)
     ours, theirs = _by(first, second, keys), _by(second, first, keys)
+    theirs = _renamed(theirs, ours, _meanings(second, keys), _meanings(first, keys))
     return Matched(
         keys,
         {key: (ours[key], theirs[key]) for key in ours if key in theirs},
         tuple(key for key in ours if key not in theirs),
         tuple(key for key in theirs if key not in ours),
     )
+
+
+def _meanings(run: Stored, keys: Sequence[str]) -> dict[Key, str]:
+    """What each network's swept values come to, dialects written out: equal for equal settings."""
+    found = {}
+    for cell in run.plan.cells:
+        setting = identity(cell.setting)
+        values = [reduce(_inside, key.split("."), setting) for key in keys]
+        place = (*(cell.point[key] for key in keys), cell.seed)
+        found[place] = json.dumps([*values, cell.seed], sort_keys=True)
+    return found
+
+
+def _inside(value: Any, part: str) -> Any:
+    return value.get(part) if isinstance(value, Mapping) else None
+
+
+def _renamed(
+    theirs: Mapping[Key, Numbers],
+    ours: Mapping[Key, Numbers],
+    meant: Mapping[Key, str],
+    known: Mapping[Key, str],
+) -> dict[Key, Numbers]:
+    """Their networks by our name for the same values, where we have none of their own name."""
+    free = {known[key]: key for key in ours if key not in theirs and key in known}
+    return {
+        key if key in ours else free.get(meant.get(key, ""), key): numbers
+        for key, numbers in theirs.items()
+    }
 
 
 def _by(run: Stored, other: Stored, keys: Sequence[str]) -> dict[Key, Numbers]:
