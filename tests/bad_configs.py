@@ -652,9 +652,9 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         added("figures: [{metric: train_loss}]"),
         "5:11: figures[0]: no kind given, expected a name or {kind: NAME, ...}, got a mapping",
     ),
-    "figure as a name": (
-        added("figures: [panels]"),
-        "5:11: figures[0]: not a valid value, expected a mapping, got 'panels'",
+    "figure as a number": (
+        added("figures: [3]"),
+        "5:11: figures[0]: not a valid value, expected a mapping, got 3",
     ),
     "figure of an axis not swept": (
         added(SWEEP + "figures: [{kind: panels, axis: model.init.std}]"),

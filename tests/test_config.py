@@ -429,7 +429,7 @@ def test_an_experiment_that_extends_another_is_named_after_its_file(config_file)
         ("model: {norm: {kind: batch, dialect: torch}}", "got 'torch'; did you mean 'pytorch'?"),
         ("model: {dropout: 1.5}", "expected a mapping, got 1.5; write {ratio: 0.5}, or none"),
         ("model: {hidden: 100}", "expected a list, got 100; write [100]"),
-        ("figures: [panels]", "expected a mapping, got 'panels'; write {kind: panels}"),
+        ("figures: [pannels]", "got 'pannels'; did you mean 'panels'?"),
         ("train: {l2: '1e-2'}", "expected a number, got '1e-2'; leave out the quotes"),
         ("train:{epochs: 2}", "got 'train:{epochs'; put a space behind ':'"),
         (

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from bnexp.config.byname import ByName
 from bnexp.config.kinds import Either, Strict
 from bnexp.config.messages import Problem, dotted, problem, real_path
 from bnexp.config.names import allowed
@@ -214,7 +215,7 @@ class Depth(Ruled):
 
 
 FigureOptions = Panels | Scale | Curves | Percentiles | Histograms | Heatmap | Landscape | Depth
-Figure = Annotated[FigureOptions, Field(discriminator="kind")]
+Figure = Annotated[Annotated[FigureOptions, Field(discriminator="kind")], ByName()]
 
 
 _NAMED: TypeAdapter[dict[str, Figure]] = TypeAdapter(dict[str, Figure])

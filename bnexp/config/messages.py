@@ -108,8 +108,6 @@ def _remedy(kind: str, value: Any, path: Path, expected: str) -> str:
         return f"; write [{flow(value)}]"
     if kind in ("int_type", "float_type") and isinstance(value, str) and _is_number(value):
         return "; leave out the quotes"
-    if kind.startswith("model") and path and isinstance(value, str) and path[0] == "figures":
-        return f"; write {{kind: {flow(value)}}}"
     if kind.startswith("model") and path and single and path[-1] == "dropout":
         return "; write {ratio: 0.5}, or none"
     return ""
