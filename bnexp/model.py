@@ -17,6 +17,7 @@ from bnexp.asked import labels_of, pixels_of
 from bnexp.config import Config, load_config
 from bnexp.config.network import Mlp
 from bnexp.config.schema import Setting
+from bnexp.config.writing import flow
 from bnexp.data.gaussian import normal_values
 from bnexp.data.places import data_folder
 from bnexp.errors import ConfigError
@@ -188,7 +189,12 @@ def _chosen(config: Config, point: Mapping[str, Any], seed: int | None) -> Cell:
 
 
 def _same(label: Any, value: Any) -> bool:
-    """Equal, a number also where only its first digits were written: within 0.5 %."""
+    """Equal, a number also where only its first digits were written: within 0.5 %.
+
+    What a table shows as text may be given as it stands in a file: a list, a truth value, none.
+    """
+    if not isinstance(value, int | float | str) or isinstance(value, bool):
+        value = "none" if value is None else flow(value)
     if isinstance(label, float) and isinstance(value, int | float):
         return bool(np.isclose(label, value, rtol=5e-3, atol=0))
     return bool(label == value)

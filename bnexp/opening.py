@@ -54,9 +54,9 @@ def opened(directory: Path) -> Opened:
     """
     path = directory / "config.yaml"
     if not path.is_file():
-        beside = Path("results", directory.name)
-        known = directory.name and (beside / "config.yaml").is_file()
-        hint = f"did you mean {beside}?" if known else "`bnexp run` makes one"
+        places = [Path(folder, directory.name) for folder in ("results", "results/reference")]
+        known = [place for place in places if (place / "config.yaml").is_file()]
+        hint = f"did you mean {known[0]}?" if known else "`bnexp run` makes one"
         raise ConfigError(f"{directory}: not a run directory, expected a config.yaml in it; {hint}")
     config = _config(path)
     plan = make_plan(config)

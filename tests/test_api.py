@@ -184,3 +184,11 @@ def test_a_shorter_run_is_not_called_identical(small, tmp_path):
     assert output.splitlines()[-1] == (
         "the numbers that both have are identical; one has more of them than the other"
     )
+
+
+def test_fit_takes_values_as_a_file_has_them(small):
+    sweep = {"sweep.model.init.std": None, "sweep.model.hidden": [[8], [4, 4]]}
+    config = bnexp.load_config(small, sweep)
+    model = bnexp.fit(config, {"model.hidden": [4, 4], "model.norm": None}, seed=0)
+    assert model.setting.model.hidden == (4, 4)
+    assert model.setting.model.norm is None

@@ -420,15 +420,19 @@ def test_an_experiment_that_extends_another_is_named_after_its_file(config_file)
 @pytest.mark.parametrize(
     ("text", "end"),
     [
-        ("random: {seeds: 3}", "expected a list, got 3; write [3]"),
+        ("random: {seeds: 3}", "got 3; [0, 1, 2] are three seeds, [3] is seed 3 alone"),
         ("seeds: [1]", "got 'seeds'; did you mean 'random.seeds'?"),
         ("train: {lr: 1}", "got 'lr'; did you mean 'train.optimizer.lr'?"),
         ("train: {dropout: 1}", "got 'dropout'; did you mean 'model.dropout'?"),
+        (
+            "train: {optimizer: {kind: sgd, nesterov: 1}}",
+            "expected one of kind, lr, got 'nesterov'",
+        ),
         ("train: {batch: 3}", "got 'batch'; did you mean 'batch_size'?"),
         ("model: {activation: ReLU}", "got 'ReLU'; did you mean 'relu'?"),
         ("model: {norm: {kind: batch, dialect: torch}}", "got 'torch'; did you mean 'pytorch'?"),
         ("model: {dropout: 1.5}", "expected a mapping, got 1.5; write {ratio: 0.5}, or none"),
-        ("model: {hidden: 100}", "expected a list, got 100; write [100]"),
+        ("model: {hidden: 100}", "expected a list, got 100; a list of one is [100]"),
         ("figures: [pannels]", "got 'pannels'; did you mean 'panels'?"),
         ("train: {l2: '1e-2'}", "expected a number, got '1e-2'; leave out the quotes"),
         ("train:{epochs: 2}", "got 'train:{epochs'; put a space behind ':'"),

@@ -229,9 +229,7 @@ def test_options_of_a_bare_or_default_kind_are_swept(small, optimizer):
 
 def test_options_without_a_kind_are_shown_at_their_axis(small):
     text = errors(small, "sweep.model.norm=null", "sweep.model.norm.eps=[1.0, 2.0]")
-    assert text.startswith(
-        "--set sweep.model.norm.eps:1:23: sweep.model.norm.eps[0]: no kind given"
-    )
+    assert text.startswith("--set sweep.model.norm.eps:1:1: sweep.model.norm.eps: no kind given")
 
 
 def test_equal_numbers_have_equal_ids(small):
@@ -381,3 +379,16 @@ def test_beginners_sweeps_are_answered_with_what_to_write(small, sweep, end):
     with pytest.raises(bnexp.ConfigError) as caught:
         make_plan(bnexp.load_config(small, assignments=[f"sweep={sweep}"]))
     assert str(caught.value).endswith(end)
+
+
+def test_an_option_is_swept_of_a_kind_that_the_file_names(config_file):
+    path = config_file(
+        "name: x\ndata: {name: synthetic}\nmodel: {hidden: [4]}\n"
+        "train: {epochs: 1, batch_size: 8}\nsweep: {model.init.std: [0.1, 1]}\n"
+    )
+    with pytest.raises(bnexp.ConfigError) as caught:
+        make_plan(bnexp.load_config(path))
+    assert str(caught.value).endswith(
+        "yaml:5:9: sweep.model.init.std: no kind given that has std, expected model.init: "
+        "{kind: NAME, ...} in the file"
+    )

@@ -47,6 +47,7 @@ def dotted(path: Path) -> str:
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", name) or "the experiment"
 
 
+NO_KIND = "no kind given"
 # What an experiment may be called, in words.
 NAME = "letters, digits, '-', '_' and '.', a letter or digit first, at most 64"
 
@@ -88,7 +89,8 @@ def problem(
     if error["type"] == "missing":
         return Problem(path, "required key is missing, expected a value, got nothing; add it")
     if error["type"] == "extra_forbidden":
-        text = f"unknown key, expected {choice(str(path[-1]), names, elsewhere)}"
+        others = [name for name in elsewhere if name != dotted(path)]
+        text = f"unknown key, expected {choice(str(path[-1]), names, others)}"
         return Problem(path, text, at_key=True)
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return _kind(path, context, error["input"], got)
@@ -105,7 +107,9 @@ def _remedy(kind: str, value: Any, path: Path, expected: str) -> str:
         return f"; did you mean {near!r}?" if near else ""
     single = isinstance(value, int | float | str) and not isinstance(value, bool)
     if kind == "tuple_type" and single:
-        return f"; write [{flow(value)}]"
+        if path[-1] == "seeds":
+            return "; [0, 1, 2] are three seeds, [3] is seed 3 alone"
+        return f"; a list of one is [{flow(value)}]"
     if kind in ("int_type", "float_type") and isinstance(value, str) and _is_number(value):
         return "; leave out the quotes"
     if kind.startswith("model") and path and single and path[-1] == "dropout":
@@ -125,7 +129,7 @@ def _kind(path: Path, context: Mapping[str, Any], value: Any, got: str) -> Probl
     kinds = re.findall(r"'([^']+)'", context.get("expected_tags", ""))
     kinds += ["none"] if path[-1] == "norm" else []
     if "tag" not in context:
-        return Problem(path, f"no kind given, expected a name or {{kind: NAME, ...}}, got {got}")
+        return Problem(path, f"{NO_KIND}, expected a name or {{kind: NAME, ...}}, got {got}")
     inner = (*path, "kind") if isinstance(value, Mapping) else path
     return Problem(inner, f"unknown kind, expected {choice(context['tag'], kinds)}")
 

@@ -49,7 +49,7 @@ class BatchNorm:
     Inputs (K, N, H), or images (K, N, H, W, C), N >= 2. A batch of one gives y = beta, as in the
     book (PyTorch refuses it). The state holds the running averages of mean and variance as if they
     had started at 0, and `unseen` = stat_decay^t, the share that their initial values still have
-    after t updates. The defaults are the book's, but for images: channels, not activations.
+    after t updates. BatchNorm() has the book's values, but for spatial: that is channel.
 
     >>> layer = BatchNorm(**BatchNorm.DIALECTS["pytorch"])
     >>> _, parameters, state = layer.init(np.random.default_rng(0), (1,))

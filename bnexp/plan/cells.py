@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from bnexp.config.kinds import identity
 from bnexp.config.loading import Config, problems_error, schema_problems
-from bnexp.config.messages import Problem, dotted
+from bnexp.config.messages import NO_KIND, Problem, dotted
 from bnexp.config.network import Cnn, Mlp
 from bnexp.config.rules import problems as broken_rules
 from bnexp.config.schema import Setting
@@ -121,6 +121,12 @@ def _at_axis(problem: Problem, point: _Point) -> Problem:
             return Problem(at, problem.text, problem.at_key)
     for axis, i in reversed(point.chosen):  # what a swept key stands in can lack something else
         if axis.key.rpartition(".")[0] == name:
+            if problem.text.startswith(NO_KIND):  # the mapping is the sweep's own
+                last = axis.key.rpartition(".")[2]
+                text = (
+                    f"{NO_KIND} that has {last}, expected {name}: {{kind: NAME, ...}} in the file"
+                )
+                return Problem(axis.path, text, at_key=True)
             return Problem((*axis.path, i), problem.text)
     return problem
 

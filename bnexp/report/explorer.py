@@ -36,8 +36,13 @@ def explorer(results: Results) -> Mapping[str, Any] | None:
         "time": time,
         "metrics": [_metric(results, name) for name in metrics],
         "points": [_point(results, place, metrics, time) for place in places],
-        "views": [_view(results, axis, places) for axis in results.axes or (None,)],
+        "views": [_view(results, axis, places) for axis in _axes(results)],
     }
+
+
+def _axes(results: Results) -> list[Axis | None]:
+    """What a slider can go over, axes of numbers first."""
+    return [*sorted(results.axes, key=lambda axis: not axis.numeric)] or [None]
 
 
 def _metric(results: Results, name: str) -> Mapping[str, Any]:

@@ -69,7 +69,8 @@ def _final(values: list[tuple[float, str]]) -> Final:
     if not finite:
         return Final()
     lost = sum(status == "diverged" for _, status in values)
-    return Final(*t_interval(finite), len(finite), lost)
+    mean, low, high = t_interval(finite)
+    return Final(mean, max(low, 0.0), min(high, 1.0), len(finite), lost)  # accuracies
 
 
 def paired_claims(
