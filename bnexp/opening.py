@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bnexp.config import Config, load_config
+from bnexp.config.messages import UNKNOWN_KIND
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.plan import Plan, make_plan
 from bnexp.store import RunDirectory
@@ -76,7 +77,7 @@ def _config(path: Path) -> Config:
     try:
         return load_config(path)
     except ConfigError as error:
-        if "unknown kind" not in str(error):
+        if UNKNOWN_KIND not in str(error):
             raise
         raise ConfigError(
             f"{error}\nif that is a class of your own: bnexp --import MODULE COMMAND ..."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bnexp import report
-from bnexp.claims import judge, planned
+from bnexp.claims import verdicts
 from bnexp.config import Config, load_config, shipped
 from bnexp.files import write_whole
 from bnexp.opening import finished
@@ -50,7 +50,7 @@ def read_run(directory: Path) -> report.Run:
     return report.Run(
         config=made.config,
         tables=made.tables,
-        verdicts=judge(made.config.experiment.claims, planned(made.plan), made.tables),
+        verdicts=verdicts(made.config, made.plan, made.tables),
         missing=[
             report.Missing(cell.point, cell.seed, made.missing[cell.id])
             for cell in made.plan.cells

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnexp.claims import Verdict, judge, planned
+from bnexp.claims import Verdict, verdicts
 from bnexp.config import Config
 from bnexp.config.figures import figure_options
 from bnexp.errors import BnexpError
@@ -72,9 +72,9 @@ def load_run(directory: str | Path) -> Result:
     that is needed is damaged, BnexpError where no network is finished.
     """
     made = finished(Path(directory))
-    verdicts = judge(made.config.experiment.claims, planned(made.plan), made.tables)
-    failed = RunDirectory(Path(directory)).manifest() or {}
-    return Result(made.tables, made.config, 0, Path(directory), failed.get("failed", {}), verdicts)
+    judged = verdicts(made.config, made.plan, made.tables)
+    manifest = RunDirectory(Path(directory)).manifest() or {}
+    return Result(made.tables, made.config, 0, Path(directory), manifest.get("failed", {}), judged)
 
 
 class Columns(dict[str, Any]):

@@ -13,7 +13,7 @@ from typing import Any
 
 from bnexp import config as configuration
 from bnexp.claiming import write_claims
-from bnexp.claims import judge, planned
+from bnexp.claims import verdicts
 from bnexp.config import Config
 from bnexp.drawing import write_figures
 from bnexp.errors import ConfigError, NetworksFailed
@@ -147,9 +147,9 @@ def _result(
     tables = results(experiment, plan, records)
     failed = {cell: record.error for cell, record in records.items() if record.status == "failed"}
     path = directory.path if directory else None
-    verdicts = judge(experiment.claims, planned(plan), tables)
+    judged = verdicts(prepared.config, plan, tables)
     return Result(
-        tables, prepared.config, trained, path, failed, verdicts, left_out=prepared.left_out
+        tables, prepared.config, trained, path, failed, judged, left_out=prepared.left_out
     )
 
 

@@ -92,6 +92,20 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
+def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Any]:
+    """Runs an experiment's text, in a file of this name, and returns its config and directory."""
+
+    def make(text: str, name: str) -> tuple[bnexp.Config, Path]:
+        folder = tmp_path_factory.mktemp("made")
+        (folder / name).write_text(text)
+        config = bnexp.load_config(folder / name)
+        bnexp.run(config, folder / "out")
+        return config, folder / "out"
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def script() -> Iterator[Callable[[str], ModuleType]]:
     """Imports a module of scripts/, which is no part of the package, by name."""
     with pytest.MonkeyPatch.context() as patch:

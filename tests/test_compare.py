@@ -297,3 +297,14 @@ def test_values_of_one_name_are_paired_whatever_they_mean(run):
     found = bnexp.compare(a, b)
     assert found.paired == 12
     assert "train_loss" in found.beyond
+
+
+def test_two_networks_that_could_be_the_same_one_are_both_kept(run):
+    kinds = [{"kind": "batch", "dialect": name} for name in ("book", "keras")]
+    a = run("a", sweep__model__norm=kinds)
+    zipped = {
+        "model.norm": ["batch", {"kind": "batch", "affine": True}],
+        "model.activation": ["relu", "tanh"],
+    }
+    found = bnexp.compare(a, run("b", sweep__model__norm=None, sweep__zip=zipped))
+    assert (found.paired, len(found.only_first), len(found.only_second)) == (6, 6, 6)

@@ -92,13 +92,9 @@ def _here(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(run_of):
     """An experiment and its finished directory."""
-    folder = tmp_path_factory.mktemp("made")
-    (folder / "small.yaml").write_text(SMALL)
-    config = bnexp.load_config(folder / "small.yaml")
-    bnexp.run(config, folder / "out")
-    return config, folder / "out"
+    return run_of(SMALL, "small.yaml")
 
 
 @pytest.fixture

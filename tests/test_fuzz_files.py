@@ -42,13 +42,9 @@ PATHS = {role: Path(role) for role in ROLES}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(run_of):
     """A finished run of two networks."""
-    folder = tmp_path_factory.mktemp("made")
-    (folder / "tiny.yaml").write_text(TINY)
-    config = bnexp.load_config(folder / "tiny.yaml")
-    bnexp.run(config, folder / "out")
-    return config, folder / "out"
+    return run_of(TINY, "tiny.yaml")
 
 
 def idx(shape, content):

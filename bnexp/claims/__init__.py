@@ -7,7 +7,7 @@ about, the likelier it is that the interval of one of them misses its mean.
 """
 
 from bnexp.claims.checks import Times, problems
-from bnexp.claims.judging import judge
+from bnexp.claims.judging import judge, verdicts
 from bnexp.claims.lines import verdict_lines
 from bnexp.claims.sweep import Swept, planned
 from bnexp.claims.verdict import PointVerdict, Verdict
@@ -23,4 +23,5 @@ __all__ = [
     "planned",
     "problems",
     "verdict_lines",
+    "verdicts",
 ]

@@ -10,11 +10,18 @@ import numpy as np
 from bnexp.claims.pairing import pairs, shown
 from bnexp.claims.points import point_verdict
 from bnexp.claims.samples import samples
-from bnexp.claims.sweep import Swept, Unfit
+from bnexp.claims.sweep import Swept, Unfit, planned
 from bnexp.claims.verdict import PointVerdict, Verdict, overall
+from bnexp.config import Config
 from bnexp.config.claims import Claim, Word
 from bnexp.config.writing import plain
+from bnexp.plan import Plan
 from bnexp.tables.results import Results
+
+
+def verdicts(config: Config, plan: Plan, tables: Results) -> tuple[Verdict, ...]:
+    """The verdicts on an experiment's claims, from its plan and its tables."""
+    return judge(config.experiment.claims, planned(plan), tables)
 
 
 def judge(claims: Sequence[Claim] | None, swept: Swept, results: Results) -> tuple[Verdict, ...]:

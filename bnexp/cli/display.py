@@ -1,4 +1,4 @@
-"""What commands print: plans, tables and verdicts, and the bar that a run shows."""
+"""What commands print: plans, tables and verdicts."""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ def matched(first: Stored, second: Stored) -> Matched:
     """ConfigError where several networks of one run have the same place among the common keys."""
     keys = tuple(key for key in first.keys if key in second.keys)
     ours, theirs = _by(first, second, keys), _by(second, first, keys)
-    theirs = _renamed(theirs, ours, _meanings(second, keys), _meanings(first, keys))
+    if theirs.keys() - ours.keys() and ours.keys() - theirs.keys():
+        theirs = _renamed(theirs, ours, _meanings(second, keys), _meanings(first, keys))
     return Matched(
         keys,
         {key: (ours[key], theirs[key]) for key in ours if key in theirs},
@@ -65,7 +66,7 @@ def _renamed(
     """Their networks by our name for the same values, where we have none of their own name."""
     free = {known[key]: key for key in ours if key not in theirs and key in known}
     return {
-        key if key in ours else free.get(meant.get(key, ""), key): numbers
+        key if key in ours else free.pop(meant.get(key, ""), key): numbers
         for key, numbers in theirs.items()
     }
 

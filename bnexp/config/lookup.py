@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from bnexp.config import shipped
 from bnexp.config.keys import FREE, Key, Shape, catalogue
-from bnexp.config.messages import choice
+from bnexp.config.messages import UNKNOWN_KIND, choice
 from bnexp.config.words import listed
 from bnexp.errors import ConfigError
 
@@ -147,7 +147,7 @@ def _refuse_kind(found: list[Topic], value: str, asked: str) -> None:
     """An unknown kind of the one key that is asked about."""
     kinds = [kind for topic in found for kind in inner_kinds(topic)]
     if kinds and len(found) == 1 and value not in (*kinds, "none"):
-        raise ConfigError(f"{asked}: unknown kind, expected {choice(value, kinds)}")
+        raise ConfigError(f"{asked}: {UNKNOWN_KIND}, expected {choice(value, kinds)}")
 
 
 def inner_kinds(topic: Topic) -> list[str]:

@@ -47,7 +47,7 @@ def dotted(path: Path) -> str:
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", name) or "the experiment"
 
 
-NO_KIND = "no kind given"
+NO_KIND, UNKNOWN_KIND = "no kind given", "unknown kind"
 # What an experiment may be called, in words.
 NAME = "letters, digits, '-', '_' and '.', a letter or digit first, at most 64"
 
@@ -131,7 +131,7 @@ def _kind(path: Path, context: Mapping[str, Any], value: Any, got: str) -> Probl
     if "tag" not in context:
         return Problem(path, f"{NO_KIND}, expected a name or {{kind: NAME, ...}}, got {got}")
     inner = (*path, "kind") if isinstance(value, Mapping) else path
-    return Problem(inner, f"unknown kind, expected {choice(context['tag'], kinds)}")
+    return Problem(inner, f"{UNKNOWN_KIND}, expected {choice(context['tag'], kinds)}")
 
 
 def choice(got: str, names: Sequence[str], meant: Sequence[str] = ()) -> str:

@@ -70,7 +70,7 @@ def make_plan(config: Config) -> Plan:
     if total > MAX_CELLS:
         text = f"too many networks, expected at most {MAX_CELLS:,}, got {total:,}"
         raise problems_error([Problem(("sweep",), text)], config.document)
-    settings = _settings(config, list(_points(groups)))
+    settings = _settings(config, _points(groups))
     _check_book(config, settings)
     cells = [
         (point, _cell(config, point, setting, seed, sizes))
@@ -87,7 +87,7 @@ def _points(groups: Sequence[Sequence[Axis]]) -> Iterator[_Point]:
         yield _Point(index, tuple(chosen))
 
 
-def _settings(config: Config, points: Sequence[_Point]) -> list[tuple[_Point, Setting]]:
+def _settings(config: Config, points: Iterable[_Point]) -> list[tuple[_Point, Setting]]:
     """The setting at each point, validated like a file's; all that is wrong is said at once."""
     made: list[tuple[_Point, Setting]] = []
     wrong: dict[Problem, None] = {}
