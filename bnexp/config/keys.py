@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -154,13 +154,6 @@ def _free(node: Schema, name: str, around: Schema, definitions: Schema) -> Key:
 
 def elsewhere(name: str) -> list[str]:
     """The dotted keys, if there are no more than two, whose last part is `name`."""
-    every = {key.name for key in _all(catalogue()) if key.last == name}
-    found = sorted(key for key in every if not re.search(r"[A-Z\[]", key))
+    named = {key.name for key in every(catalogue()) if key.last == name}
+    found = sorted(key for key in named if not re.search(r"[A-Z\[]", key))
     return found if len(found) <= 2 else []
-
-
-def _all(keys: Iterable[Key]) -> Iterator[Key]:
-    for key in keys:
-        yield key
-        for shape in key.shapes:
-            yield from _all(shape.keys)
