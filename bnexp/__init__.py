@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from bnexp.comparison import Comparison, Verification, compare, verify
     from bnexp.config import Config, load_config
     from bnexp.errors import BnexpError, ConfigError, DataError, NetworksFailed, StoreError
-    from bnexp.execution.cluster import Cluster
-    from bnexp.exporting import export
-    from bnexp.model import Model, fit
-    from bnexp.modelfile import load_model, save_model
-    from bnexp.reporting import write_report
+    from bnexp.execution.dask import Cluster
+    from bnexp.exports.base import export
+    from bnexp.model import Model, fit, load_model, save_model
+    from bnexp.report.html import write_report
     from bnexp.result import Result, load_run
     from bnexp.running import run
 
@@ -36,8 +35,8 @@ _HOMES = {
     "verify": "bnexp.comparison",
     "Config": "bnexp.config",
     "load_config": "bnexp.config",
-    "Cluster": "bnexp.execution.cluster",
-    "export": "bnexp.exporting",
+    "Cluster": "bnexp.execution.dask",
+    "export": "bnexp.exports.base",
     "BnexpError": "bnexp.errors",
     "ConfigError": "bnexp.errors",
     "DataError": "bnexp.errors",
@@ -45,9 +44,9 @@ _HOMES = {
     "StoreError": "bnexp.errors",
     "Model": "bnexp.model",
     "fit": "bnexp.model",
-    "load_model": "bnexp.modelfile",
-    "save_model": "bnexp.modelfile",
-    "write_report": "bnexp.reporting",
+    "load_model": "bnexp.model",
+    "save_model": "bnexp.model",
+    "write_report": "bnexp.report.html",
     "Result": "bnexp.result",
     "load_run": "bnexp.result",
     "run": "bnexp.running",

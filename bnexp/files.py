@@ -3,15 +3,90 @@
 from __future__ import annotations
 
 import errno
+import io
+import json
 import os
 import re
+import shutil
 import socket
 import threading
 import time
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from bnexp.errors import StoreError
+import numpy as np
+from numpy.typing import NDArray
+
+from bnexp.errors import BnexpError, StoreError
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def encode(kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """The file's content. `kind` names the header's entry, and so what the file is."""
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **{kind: np.array(json.dumps(header))}, **arrays)
+    return content.getvalue()
+
+
+def decode(kind: str, version: int, content: bytes, path: Path) -> tuple[dict[str, Any], Arrays]:
+    """Header and arrays; StoreError where the content is not whole, or of another kind or format.
+
+    Its size in memory is that of the content: packed entries are refused.
+    """
+    try:
+        arrays = _arrays(content)
+        header = _header(kind, arrays.pop(kind, None), path)
+        if header["format"] != version:
+            raise StoreError(
+                f"{path}: of format {header['format']}, this bnexp reads {version}; make it again, "
+                "or use the bnexp that wrote it"
+            )
+    except BnexpError:
+        raise
+    except Exception as error:  # zipfile, numpy, its tokenizer and json raise of many kinds
+        raise StoreError(f"{path}: damaged, expected a whole {kind} file: {error}") from None
+    return header, arrays
+
+
+def named(**parts: Sequence[Mapping[str, NDArray[Any]]]) -> Arrays:
+    """Arrays of layers under one flat name each: `parameters/3/gamma`."""
+    return {
+        f"{part}/{i}/{name}": array
+        for part, layers in parts.items()
+        for i, own in enumerate(layers)
+        for name, array in own.items()
+    }
+
+
+def _arrays(content: bytes) -> Arrays:
+    """The arrays by name. Each is read whole, which is what compares its checksum."""
+    arrays = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        entries = file.infolist()
+        packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+        if packed or sum(entry.file_size for entry in entries) > len(content):
+            raise ValueError("larger unpacked than packed")
+        for entry in entries:
+            raw = io.BytesIO(file.read(entry))
+            array = np.lib.format.read_array(raw, allow_pickle=False)
+            if raw.read(1):
+                raise ValueError(f"{entry.filename}: longer than its shape")
+            arrays[entry.filename.removesuffix(".npy")] = array
+    return arrays
+
+
+def _header(kind: str, text: NDArray[Any] | None, path: Path) -> dict[str, Any]:
+    if text is None:
+        raise StoreError(f"{path}: of another kind, expected a {kind} file that bnexp wrote")
+    header = json.loads(str(text))
+    if type(header) is not dict:
+        raise ValueError("its header is no mapping")
+    return header
+
 
 TEMPORARY = ".bnexp-tmp-"
 HOST = re.sub(r"\W", "_", socket.gethostname()) or "host"
@@ -144,3 +219,86 @@ def _ended(pid: int) -> bool:
     except OSError:
         return False
     return state[:1] in (["Z"], ["X"])
+
+
+# The names of the files that we wrote: a folder that holds others is not ours to replace.
+LISTED = ".bnexp-export"
+FOREIGN = (".DS_Store",)  # left by a desktop that only looked
+
+
+def write_folder(place: str, contents: Iterable[tuple[str, bytes]]) -> None:
+    """Write files, by their path within the folder, beside `place`, and move them there together.
+
+    StoreError where `place` holds anything that an export did not write, or cannot be written.
+    """
+    try:
+        target = Path(place).resolve()  # a link stays a link
+        _check_ours(place, target)
+        system.make_folder(target.parent)
+        _sweep(target)
+        made = beside(target)
+        try:
+            _fill(made, contents)
+            _swap(made, target)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a NUL
+        raise storage_error("cannot write", Path(place), error) from error
+
+
+def _sweep(target: Path) -> None:
+    """Remove what exports to this folder left behind when they were killed."""
+    for leftover in target.parent.glob(f"{TEMPORARY}*"):
+        if leftover.name.endswith(f"-{target.name}") and is_abandoned(leftover):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _check_ours(place: str, target: Path) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise StoreError(f"{place}: a file, expected a folder to export to")
+    listed = read(target / LISTED)
+    ours = {LISTED, *FOREIGN, *(listed or b"").decode(errors="replace").splitlines()}
+    other = next((path for path in _files(target) if path not in ours), None)
+    if other is not None:
+        raise StoreError(
+            f"{place}: expected a new folder or an earlier export, got one with {other!r}, which "
+            "no export wrote; give another folder, or move that away"
+        )
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for path, folders, names in os.walk(folder):
+        links = [name for name in folders if Path(path, name).is_symlink()]
+        for name in sorted(names + links):
+            yield Path(path, name).relative_to(folder).as_posix()
+
+
+def _fill(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
+    names = []
+    for name, content in contents:
+        _write(folder / name, content)
+        names.append(name)
+    _write(folder / LISTED, "".join(f"{name}\n" for name in names).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    system.make_folder(path.parent)
+    system.write(path, content)
+    system.sync(path)
+
+
+def _swap(made: Path, target: Path) -> None:
+    """Move the new folder into place; the old one goes back if that fails."""
+    old = beside(target.with_name(f"old-{target.name}"))
+    with suppress(FileNotFoundError):
+        system.move(target, old)
+    try:
+        system.move(made, target)
+    except BaseException:
+        if old.exists():
+            system.move(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+    system.sync_folder(target.parent)

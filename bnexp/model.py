@@ -2,31 +2,88 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field, ValidationError
 from threadpoolctl import threadpool_limits
 
-from bnexp import nn
-from bnexp.asked import labels_of, pixels_of
+from bnexp import files, nn
 from bnexp.config import Config, load_config
-from bnexp.config.network import Mlp
-from bnexp.config.schema import Setting
-from bnexp.config.writing import flow
-from bnexp.data.gaussian import normal_values
-from bnexp.data.places import data_folder
-from bnexp.errors import ConfigError
-from bnexp.execution.building import blank, check_shapes
+from bnexp.config.architecture import Mlp
+from bnexp.config.experiment import Count, Seed, Setting, refresh
+from bnexp.config.messages import dotted
+from bnexp.config.options import Strict
+from bnexp.config.rules import MAX_WEIGHTS, problems
+from bnexp.config.yaml import flow, plain
+from bnexp.data.generated import normal_values
+from bnexp.data.mnist import data_folder
+from bnexp.errors import BnexpError, ConfigError, StoreError
+from bnexp.execution.build import blank, check_shapes
 from bnexp.execution.task import dataset, train_cells
+from bnexp.files import read, write_whole
 from bnexp.nn.loss import Labels
-from bnexp.plan import Cell, make_plan
+from bnexp.sweep import Cell, make_plan
 from bnexp.training import Images, evaluate, logits_of
-from bnexp.training.evaluation import evaluation_state
+from bnexp.training.evaluate import evaluation_state
+
+
+def pixels_of(images: Any, shape: tuple[int, ...], any_number: bool = False) -> NDArray[Any]:
+    """Images as (n, *shape), bytes or pixels in [0, 1]; ConfigError for anything else.
+
+    With `any_number` pixels are any real numbers.
+    """
+    pixels, size = _array("images", images), math.prod(shape)
+    if pixels.ndim < 2 or math.prod(pixels.shape[1:]) != size:
+        raise ConfigError(
+            f"images: expected {size} pixels each, (n, {', '.join(map(str, shape))}), "
+            f"got {pixels.shape}"
+        )
+    pixels = pixels.reshape(len(pixels), *shape)
+    if not np.issubdtype(pixels.dtype, np.integer):
+        if pixels.size and not any_number and not (pixels.min() >= 0 and pixels.max() <= 1):
+            raise ConfigError(
+                "images: expected pixels in [0, 1], or whole numbers from 0 to 255, got "
+                f"{pixels.min():g} to {pixels.max():g}; divide bytes by 255"
+            )
+        return pixels
+    if pixels.size and (pixels.min() < 0 or pixels.max() > 255):
+        raise ConfigError(
+            f"images: expected whole numbers from 0 to 255, got {pixels.min()} to {pixels.max()}"
+        )
+    return pixels.astype(np.uint8)
+
+
+def labels_of(labels: Any, number: int, classes: int) -> Labels:
+    """Labels of `number` images; ConfigError where they are not whole numbers below `classes`."""
+    made = _array("labels", labels)
+    if made.shape != (number,) or not number:
+        raise ConfigError(
+            f"labels: expected one for each of {number} images, and at least one image, "
+            f"got {made.shape}"
+        )
+    whole = np.issubdtype(made.dtype, np.integer)
+    if not whole or made.min() < 0 or made.max() >= classes:
+        got = f"{made.min()} to {made.max()}" if whole else made.dtype
+        raise ConfigError(f"labels: expected whole numbers from 0 to {classes - 1}, got {got}")
+    return made.astype(np.int64)
+
+
+def _array(name: str, given: Any) -> NDArray[Any]:
+    """As an array; ConfigError where it is none of real numbers."""
+    try:
+        made = np.asarray(given)
+    except ValueError as error:
+        raise ConfigError(f"{name}: expected an array, {error}") from None
+    if made.dtype.kind not in "biuf":
+        raise ConfigError(f"{name}: expected real numbers, got {made.dtype}")
+    return made
 
 
 @dataclass(frozen=True)
@@ -54,7 +111,7 @@ class Model:
         )
 
     @property
-    def network(self) -> nn.Network:
+    def network(self) -> nn.Sequential:
         return blank(self.setting, self.classes)
 
     def logits(self, images: Any) -> NDArray[np.floating]:
@@ -198,3 +255,126 @@ def _same(label: Any, value: Any) -> bool:
     if isinstance(label, float) and isinstance(value, int | float):
         return bool(np.isclose(label, value, rtol=5e-3, atol=0))
     return bool(label == value)
+
+
+FORMAT = 1
+KIND = "bnexp_network"
+MOST_CLASSES = 256  # labels are bytes
+
+T = TypeVar("T", bound=BaseModel)
+
+
+def save_model(model: Model, path: str | Path) -> Path:
+    """Write the network to `path`, whole or not at all; StoreError where that fails."""
+    about = {
+        "format": FORMAT,
+        "setting": plain(model.setting),
+        "seed": model.seed,
+        "shape": model.shape,
+        "classes": model.classes,
+    }
+    arrays = files.named(parameters=model.parameters, state=model.state)
+    arrays |= {} if model.offset is None else {"offset": model.offset}
+    write_whole(Path(path), files.encode(KIND, about, arrays))
+    return Path(path)
+
+
+def load_model(path: str | Path) -> Model:
+    """The network that `save_model` wrote.
+
+    Raises StoreError where the file cannot be read, is damaged, of another format, or where its
+    arrays do not fit its setting; ConfigError where the setting is none that this bnexp knows.
+    """
+    path = Path(path)
+    content = read(path)
+    if content is None:
+        raise StoreError(f"{path}: no such file, expected one that save_model wrote")
+    header, arrays = files.decode(KIND, FORMAT, content, path)
+    try:
+        return _filled(header, arrays, path)
+    except BnexpError:
+        raise
+    except Exception as error:  # a layer's init may raise of many kinds
+        raise StoreError(f"{path}: damaged, expected what save_model wrote: {error}") from None
+
+
+class About(Strict):
+    """What the header says but for the setting."""
+
+    seed: Seed
+    shape: Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=3)]
+    classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)]
+
+
+def _filled(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], path: Path) -> Model:
+    """The network that the header describes, its numbers those of the file."""
+    refresh()
+    about = dict(header)
+    del about["format"]
+    setting = _valid(Setting, about.pop("setting"), f"{path}: setting")
+    facts = _valid(About, about, str(path))
+    if broken := problems(setting, "independent"):
+        raise ConfigError(f"{path}: setting: {dotted(broken[0].path)}: {broken[0].text}")
+    given = dict(arrays)
+    rows = (math.prod(facts.shape),) if isinstance(setting.model, Mlp) else facts.shape
+    precision, made = np.dtype(setting.train.precision), []
+    shape = rows
+    for i, layer in enumerate(blank(setting, facts.classes).layers):
+        if math.prod(shape) > MAX_WEIGHTS:
+            raise ValueError("too large")
+        shape, *parts = layer.init(np.random.default_rng(0), shape)
+        made.append(
+            tuple(
+                {
+                    name: _taken(given, f"{part}/{i}/{name}", array, precision, path)
+                    for name, array in own.items()
+                }
+                for part, own in zip(("parameters", "state"), parts, strict=True)
+            )
+        )
+    offset = _offset(setting, given, rows, path)
+    if given:
+        raise StoreError(f"{path}: {min(given)}: not expected")
+    parameters, state = (tuple(part) for part in zip(*made, strict=True))
+    return Model(setting, facts.seed, facts.shape, facts.classes, parameters, state, offset)
+
+
+def _offset(
+    setting: Setting, given: dict[str, NDArray[Any]], shape: tuple[int, ...], path: Path
+) -> NDArray[np.float64] | None:
+    if setting.data.pixels != "centred":
+        return None
+    array = given.pop("offset", None)
+    if array is None or (array.shape, array.dtype) != (shape, np.dtype(np.float64)):
+        raise StoreError(f"{path}: offset: missing or of another shape, expected {shape} float64")
+    return array
+
+
+def _valid(schema: type[T], values: Any, place: str) -> T:
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        key = ".".join(map(str, wrong["loc"]))
+        raise ConfigError(f"{place}: {key}: {wrong['msg']}") from None
+
+
+def _taken(
+    given: dict[str, NDArray[Any]],
+    name: str,
+    start: NDArray[Any],
+    precision: np.dtype[Any],
+    path: Path,
+) -> NDArray[Any]:
+    """The file's array of that name, of the shape and the type that training gives it."""
+    array = given.pop(name, None)
+    if array is None:
+        raise StoreError(f"{path}: {name}: missing")
+    dtype = precision if np.issubdtype(start.dtype, np.floating) else start.dtype
+    shape = (1, *start.shape)
+    if (array.shape, array.dtype) != (shape, dtype):
+        raise StoreError(
+            f"{path}: {name}: does not fit, expected {shape} {dtype}, "
+            f"got {array.shape} {array.dtype}"
+        )
+    return array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,22 +12,166 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bnexp import claims, figures
 from bnexp import config as configuration
-from bnexp.claiming import write_claims
-from bnexp.claims import verdicts
+from bnexp.claims import Times, Verdict, claims_text, verdicts
 from bnexp.config import Config
-from bnexp.drawing import write_figures
+from bnexp.config.document import OVERRIDES
+from bnexp.config.load import problems_error
+from bnexp.config.messages import Problem
+from bnexp.data import Dataset
+from bnexp.data.mnist import data_folder
 from bnexp.errors import ConfigError, NetworksFailed
 from bnexp.execution import Record, Task
+from bnexp.execution.build import check_shapes
 from bnexp.execution.checkpoints import Checkpoints
-from bnexp.execution.lanes import leave_if_worker
-from bnexp.execution.places import Local, Place
-from bnexp.files import read, remove
-from bnexp.plan import Cell, stacks_by_step
-from bnexp.preparing import Prepared, find, prepare
+from bnexp.execution.processes import Local, Place, leave_if_worker
+from bnexp.execution.task import dataset
+from bnexp.files import read, remove, write_whole
 from bnexp.result import Result
-from bnexp.store import RunDirectory, manifest
-from bnexp.tables import csv_text, results
+from bnexp.runs import RunDirectory, manifest
+from bnexp.runs.csv import csv_text
+from bnexp.runs.data import finished
+from bnexp.runs.tables import Results, results
+from bnexp.sweep import Cell, Plan, make_plan, make_stacks, stacks_by_step
+from bnexp.training.schedule import schedule
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An experiment with its data at hand: everything that is known before training."""
+
+    config: Config
+    plan: Plan
+    data_dir: Path | None
+    data: Mapping[str, Dataset]
+    steps: Mapping[str, int]
+    left_out: tuple[str, ...] = ()  # figures that do not fit what was overridden, and why
+
+
+def prepare(config: Config, data_dir: Path | None = None, download: bool = True) -> Prepared:
+    """Expand the sweep and load the data; raises before anything is written or trained."""
+    plan = make_plan(config)
+    config, left_out = fitting_figures(config, plan)
+    check_claims(config, plan)
+    data_dir = data_folder(data_dir)
+    names = dict.fromkeys(cell.setting.data.name for cell in plan.cells)
+    data = {name: dataset(name, data_dir, download) for name in names}
+    steps: dict[str, int] = {}
+    times: dict[str, Times] = {}
+    for stack in make_stacks(plan.cells, size=len(plan.cells)):  # one for each structure
+        first = stack.cells[0]
+        images = data[first.setting.data.name]
+        check_shapes(first.setting, images)
+        course = schedule(first, len(images.train_labels))
+        steps |= {cell.id: course.points[-1] for cell in stack.cells}
+        planned = Times(course.per_epoch, course.points, course.probes)
+        times |= {cell.id: planned for cell in stack.cells}
+    check_claims(config, plan, times)
+    return Prepared(config, plan, data_dir, data, steps, left_out)
+
+
+def fitting_figures(config: Config, plan: Plan) -> tuple[Config, tuple[str, ...]]:
+    """The config with the figures that can be drawn, and what is said of the others.
+
+    Only an override can leave a figure out: it may have taken away what an inherited figure shows.
+    ConfigError for any other figure that could not be drawn.
+    """
+    has_test = any(cell.setting.data.test != 0 for cell in plan.cells)
+    wanted = config.experiment.figures or ()
+    refusals = {
+        i: text
+        for i, options in enumerate(wanted)
+        if (text := figures.check(options, plan, has_test))
+    }
+    if not refusals:
+        return config, ()
+    if not config.overridden or _given_from_outside(config):
+        problems = [Problem(("figures", i), text) for i, text in refusals.items()]
+        raise problems_error(problems, config.document)
+    left = tuple(options for i, options in enumerate(wanted) if i not in refusals)
+    experiment = config.experiment.model_copy(update={"figures": left or None})
+    return replace(config, experiment=experiment), tuple(refusals.values())
+
+
+def _given_from_outside(config: Config) -> bool:
+    at = config.document.values.get(("figures",))
+    return at is not None and at.source.startswith(OVERRIDES)
+
+
+def check_claims(config: Config, plan: Plan, times: Mapping[str, Times] | None = None) -> None:
+    """ConfigError where a claim could not be judged; `times` are known once the data are."""
+    problems = claims.problems(config.experiment.claims, plan, times)
+    if problems:
+        raise problems_error(problems, config.document)
+
+
+def missing(prepared: Prepared, directory: RunDirectory) -> dict[str, str]:
+    """Which cells a run would train, and why: by cell id, in the sweep's order."""
+    return find(prepared, directory)[1]
+
+
+def find(prepared: Prepared, directory: RunDirectory) -> tuple[dict[str, Record], dict[str, str]]:
+    records: dict[str, Record] = {}
+    reasons: dict[str, str] = {}
+    for name, images in prepared.data.items():
+        cells = [cell for cell in prepared.plan.cells if cell.setting.data.name == name]
+        found = directory.find(cells, images.sha256)
+        records |= found.records
+        reasons |= found.missing
+    return records, reasons
+
+
+def write_figures(tables: Results, config: Config, directory: RunDirectory) -> list[Path]:
+    """Draw what the experiment asks for into the run directory, as PNG and SVG."""
+    from bnexp import figures
+
+    if not len(tables.metrics["cell"]):
+        return []
+    wanted = figures.wanted(config.experiment.figures, tables)
+    kinds = [options.kind for options in wanted]
+    written: list[Path] = []
+    for i, options in enumerate(wanted):
+        number = kinds[:i].count(options.kind)
+        stem = f"{options.kind}{number + 1 if number else ''}"
+        folder = directory.path / "figures"
+        written += figures.save(figures.draw(options, tables), folder, stem, write_whole)
+    _remove_others(directory.path / "figures", written)
+    return written
+
+
+def _remove_others(folder: Path, written: list[Path]) -> None:
+    """Figures that an earlier configuration asked for would be taken for this one's."""
+    from bnexp.figures.spec import KINDS
+
+    for path in folder.glob("*"):
+        ours = re.fullmatch(rf"({'|'.join(KINDS)})\d*\.(png|svg)", path.name)
+        if ours and path not in written:
+            remove(path)
+
+
+def replot(directory: Path) -> list[Path]:
+    """Draw a run directory's figures again, from its own config and results."""
+    made, store = finished(directory), RunDirectory(directory)
+    with store.writing():
+        return write_figures(made.tables, made.config, store)
+
+
+def write_claims(judged: Sequence[Verdict], directory: RunDirectory) -> list[Path]:
+    """Write claims.json; where nothing is claimed none is left, as it would be another's."""
+    if judged:
+        return [directory.write("claims.json", claims_text(judged))]
+    remove(directory.path / "claims.json")
+    return []
+
+
+def judge_again(directory: Path) -> tuple[Verdict, ...]:
+    """The verdicts of a run directory, from its own config and results; writes its claims.json."""
+    made, store = finished(directory), RunDirectory(directory)
+    judged = verdicts(made.config, made.plan, made.tables)
+    with store.writing():
+        write_claims(judged, store)
+    return judged
 
 
 @dataclass(frozen=True)

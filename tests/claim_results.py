@@ -10,7 +10,7 @@ from figure_results import NORM, W, results
 
 from bnexp.claims import Swept, judge
 from bnexp.config.claims import Claim
-from bnexp.tables.results import Axis
+from bnexp.runs.tables import Axis
 
 SCALES = Axis(W, (0.1, 0.025118864315095794))
 METHODS = Axis(NORM, ("batch", "none"))

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import bnexp
-from bnexp.plan import make_plan
-from bnexp.store.cellfile import decode, encode
+from bnexp.runs.directory import decode, encode
+from bnexp.sweep import make_plan
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:

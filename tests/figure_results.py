@@ -9,7 +9,7 @@ import numpy as np
 
 from bnexp.config.figures import Panels, Scale, figure_options
 from bnexp.figures import draw
-from bnexp.tables.results import Axis, Results
+from bnexp.runs.tables import Axis, Results
 
 W = "model.init.std"
 NORM = "model.norm"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bnexp.nn.gradients import layer_errors, relative_error
+from bnexp.nn.gradcheck import layer_errors, relative_error
 
 __all__ = ["layer_errors", "network_errors", "relative_error"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bnexp import nn
-from bnexp.nn import BatchNorm, Network, Normal, mlp, stack
+from bnexp.nn import BatchNorm, Normal, Sequential, mlp, stack
 from bnexp.nn.activations import Elu, LeakyRelu
 from bnexp.training import Images
 
@@ -68,7 +68,7 @@ def stacked(network, k, shape, dtype=np.float64, seed=0):
 
 def layer_start(layer, k, shape, dtype=np.float64, seed=0):
     """As `stacked`, of one layer, with every parameter random."""
-    parameters, state = stacked(Network((layer,)), k, shape, dtype, seed)
+    parameters, state = stacked(Sequential((layer,)), k, shape, dtype, seed)
     random = np.random.default_rng((seed, 99))
     drawn = {n: random.standard_normal(w.shape).astype(dtype) for n, w in parameters[0].items()}
     return drawn, state[0]

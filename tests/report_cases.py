@@ -18,7 +18,7 @@ import pytest
 import bnexp
 from bnexp import report
 from bnexp.execution.task import train_task
-from bnexp.reporting import read_run
+from bnexp.report.html import read_run
 
 # Everything that could end an element, an attribute or a string of JavaScript.
 HOSTILE = (
@@ -90,7 +90,7 @@ def made_with_failures() -> Path:
         return train_task(task, on_step)
 
     folder = folder_of(PLAIN.replace(QUOTED, "words"))
-    patched = mock.patch("bnexp.execution.driver.train_task", fails)
+    patched = mock.patch("bnexp.execution.processes.train_task", fails)
     with patched, pytest.raises(bnexp.NetworksFailed):
         bnexp.run(str(folder / "experiment.yaml"), out=folder / "run")
     return folder / "run"
@@ -107,7 +107,7 @@ def whole() -> str:
     return report.page(run(SMALL))
 
 
-def hostile_labels() -> report.Run:
+def hostile_labels() -> report.ReportData:
     """The plain run with a norm's label and a manifest that are hostile too."""
     tables = run(PLAIN).tables
     renamed = {

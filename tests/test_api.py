@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import bnexp
 from bnexp import nn
 from bnexp.cli.main import cli
-from bnexp.nn import INITIALISERS, NORMALISERS, knob
+from bnexp.nn import INITIALIZERS, NORMALIZERS, option
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results" / "reference"
@@ -126,29 +126,29 @@ def test_where_nothing_is_trained_there_is_no_table_of_accuracies(small, tmp_pat
 def test_a_wrong_class_of_ones_own_is_refused_where_it_is_registered():
     with pytest.raises(TypeError, match=r"initialiser 'mine': expected a dataclass, got Mine; put"):
 
-        @INITIALISERS.register("mine")
+        @INITIALIZERS.register("mine")
         class Mine:
             def draw(self, generator, shape, fan_in, fan_out):
                 return generator.uniform(size=shape)
 
     with pytest.raises(TypeError, match="init, forward, backward, got Half without init, backward"):
 
-        @NORMALISERS.register("half")
+        @NORMALIZERS.register("half")
         @dataclass(frozen=True)
         class Half:
             def forward(self, parameters, state, x, train):
                 return x * 0.5, None, state
 
-    assert "mine" not in INITIALISERS
-    assert "half" not in NORMALISERS
+    assert "mine" not in INITIALIZERS
+    assert "half" not in NORMALIZERS
     with pytest.raises(TypeError, match="expected bounds gt, ge, lt or le, got min"):
-        knob(0.1, doc="a width", min=0)
+        option(0.1, doc="a width", min=0)
 
 
 def test_a_mistake_in_a_class_of_ones_own_is_told_with_its_line(small, monkeypatch):
-    monkeypatch.setattr(INITIALISERS, "_classes", dict(INITIALISERS))
+    monkeypatch.setattr(INITIALIZERS, "_classes", dict(INITIALIZERS))
 
-    @INITIALISERS.register("broken")
+    @INITIALIZERS.register("broken")
     @dataclass(frozen=True)
     class Broken:
         def draw(self, generator, shape, fan_in, fan_out):

@@ -8,7 +8,7 @@ import pytest
 from bad_configs import CASES, GOOD
 
 import bnexp
-from bnexp.preparing import prepare
+from bnexp.running import prepare
 
 # What only the layers themselves can tell has no place in the text.
 NOWHERE = "model: layers do not fit"

@@ -10,13 +10,12 @@ import pytest
 import bnexp
 from bnexp import nn
 from bnexp.errors import ConfigError
-from bnexp.execution import building
-from bnexp.execution.inputs import Inputs, inputs
-from bnexp.execution.schedule import schedule
-from bnexp.execution.starting import draw
+from bnexp.execution import build
+from bnexp.execution.build import Inputs, draw, inputs
 from bnexp.execution.task import dataset
-from bnexp.plan import make_plan
+from bnexp.sweep import make_plan
 from bnexp.training import Images, train
+from bnexp.training.schedule import schedule
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def test_blank_pixels_are_left_out_and_change_no_result(small, framed, norm):
     )
     cells = make_plan(config).cells
     plan = schedule(cells[0], 200)
-    networks = [building.network(cell.setting, 10) for cell in cells]
+    networks = [build.network(cell.setting, 10) for cell in cells]
     sets = inputs(cells[0].setting, framed, np.dtype(np.float64))
     assert len(sets.used) == 22 * 22
     assert sets.train.shape == (22 * 22,)

@@ -8,10 +8,10 @@ import pytest
 
 import bnexp
 from bnexp.execution.checkpoints import Checkpoints
-from bnexp.execution.places import Local
+from bnexp.execution.processes import Local
 from bnexp.execution.task import Task, dataset, train_task
-from bnexp.plan import make_plan
 from bnexp.running import Progress
+from bnexp.sweep import make_plan
 
 pytestmark = pytest.mark.usefixtures("one_blas_thread")
 
@@ -235,7 +235,7 @@ def test_a_failed_network_keeps_its_checkpoint(half):
     class Broken(Local):
         def records(self, tasks, on_steps):
             for task in tasks:
-                yield [bnexp.execution.driver.failed(cell.id, "broken") for cell in task.cells]
+                yield [bnexp.execution.processes.failed(cell.id, "broken") for cell in task.cells]
 
     with pytest.raises(bnexp.NetworksFailed, match="12 x broken"):
         bnexp.run(config, out, place=Broken())

@@ -8,7 +8,7 @@ import yaml
 
 from bnexp.config import json_schema, load_config, resolved
 from bnexp.errors import ConfigError
-from bnexp.preparing import prepare
+from bnexp.running import prepare
 
 HEAD = """\
 name: claimed

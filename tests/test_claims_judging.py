@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bnexp.claims import claims_text, judge, verdict_lines
-from bnexp.claims.verdict import overall
-from bnexp.figures.interval import band
-from bnexp.tables.interval import t_interval
-from bnexp.tables.results import Axis
+from bnexp.claims.judge import overall
+from bnexp.runs.stats import band, t_interval
+from bnexp.runs.tables import Axis
 
 # 0.5, 0.6, 0.7: mean 0.6, s = 0.1, t = 4.302653 with 2 degrees of freedom (a table's value).
 HALF = 4.302653 * 0.1 / sqrt(3)

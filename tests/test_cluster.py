@@ -20,9 +20,9 @@ import bnexp
 from bnexp import Cluster
 from bnexp.cli.main import cli
 from bnexp.errors import ConfigError
-from bnexp.execution import remote
-from bnexp.execution.crew import ClusterLost
-from bnexp.nn import INITIALISERS
+from bnexp.execution import dask
+from bnexp.execution.dask import ClusterLost
+from bnexp.nn import INITIALIZERS
 from bnexp.running import Progress
 
 distributed = pytest.importorskip("distributed")
@@ -195,7 +195,7 @@ def test_data_travel_once_to_each_worker(loopback, small, tmp_path, monkeypatch)
     run = distributed.Client.run
 
     def counted(client, function, *args, **options):
-        if function is remote.keep:
+        if function is dask.keep:
             sent.extend(options["workers"])
         return run(client, function, *args, **options)
 
@@ -214,7 +214,7 @@ def own(loopback, monkeypatch):
     path = loopback.modules / f"{name}.py"
     path.write_text(OWN)
     monkeypatch.syspath_prepend(str(loopback.modules))
-    monkeypatch.setattr(INITIALISERS, "_classes", dict(INITIALISERS))
+    monkeypatch.setattr(INITIALIZERS, "_classes", dict(INITIALIZERS))
     importlib.import_module(name)
     yield path
     sys.modules.pop(name)
@@ -243,20 +243,20 @@ def test_a_stack_that_fails_there_leaves_the_others(loopback, own, small, capfd)
 
 def test_a_class_that_is_another_one_there_is_refused(loopback, own, small, monkeypatch):
     file = loopback.with_workers(1)
-    monkeypatch.setattr(remote, "fingerprint", lambda cls: "mine")
+    monkeypatch.setattr(dask, "fingerprint", lambda cls: "mine")
     with pytest.raises(ConfigError, match=r"another class own_\w+\.Uneven than here, expected mi"):
         bnexp.run(own_config(small), place=Cluster(file))
 
 
 def test_a_class_that_no_module_has_is_refused(loopback, own, small, monkeypatch):
-    monkeypatch.setattr(INITIALISERS["uneven"], "__module__", "__main__")
+    monkeypatch.setattr(INITIALIZERS["uneven"], "__module__", "__main__")
     with pytest.raises(ConfigError, match="uneven: defined in a script, in a notebook or at a pro"):
         bnexp.run(own_config(small), place=Cluster(loopback.with_workers(1)))
 
 
 def test_other_numerics_there_are_refused(loopback, small, monkeypatch):
     file = loopback.with_workers(1)
-    monkeypatch.setattr(remote, "NUMERICS", 99)
+    monkeypatch.setattr(dask, "NUMERICS", 99)
     text = r"the scheduler: another numerics than here, expected 99, got \d+; install the same"
     with pytest.raises(ConfigError, match=text):
         bnexp.run(bnexp.load_config(small), place=Cluster(file))
@@ -315,7 +315,7 @@ def test_a_run_that_is_ended_leaves_no_task(loopback, small, tmp_path, number):
 
 
 def test_a_scheduler_that_is_not_there_is_named(small, monkeypatch, capfd):
-    monkeypatch.setattr("bnexp.execution.cluster.CONNECT", 1.0)
+    monkeypatch.setattr("bnexp.execution.dask.CONNECT", 1.0)
     started = time.monotonic()
     with pytest.raises(
         ConfigError, match=r"^127\.0\.0\.1:9: no dask scheduler answered within 1 sec"
@@ -326,7 +326,7 @@ def test_a_scheduler_that_is_not_there_is_named(small, monkeypatch, capfd):
 
 
 def test_a_scheduler_that_is_lost_ends_the_run(small, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr("bnexp.execution.cluster.CONNECT", 1.0)
+    monkeypatch.setattr("bnexp.execution.dask.CONNECT", 1.0)
     config = bnexp.load_config(small, {**LONG, "train.epochs": 2000})
     (tmp_path / "cluster").mkdir()
     with Loopback(tmp_path / "cluster") as made:

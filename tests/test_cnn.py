@@ -7,8 +7,8 @@ import pytest
 
 import bnexp
 from bnexp import nn
-from bnexp.execution import building
-from bnexp.plan import make_plan
+from bnexp.execution import build
+from bnexp.sweep import make_plan
 
 CNN = """\
 name: cnn
@@ -32,7 +32,7 @@ def cnn(config_file):
 
 def layers(path, changes=()):
     setting = make_plan(bnexp.load_config(path, dict(changes))).cells[0].setting
-    return building.network(setting, 10).layers
+    return build.network(setting, 10).layers
 
 
 def test_blocks_become_layers_in_the_order_of_the_book(cnn):
@@ -61,7 +61,7 @@ def test_norm_position_bias_and_single_layers_initialiser(cnn):
 
 def test_the_books_convnet_has_the_books_shapes():
     setting = make_plan(bnexp.load_config("book_convnet")).cells[1].setting
-    parameters, _ = building.network(setting, 10).init(np.random.default_rng(0), (28, 28, 1))
+    parameters, _ = build.network(setting, 10).init(np.random.default_rng(0), (28, 28, 1))
     shapes = [p["W"].shape for p in parameters if "W" in p]
     assert shapes == [(25, 30), (4320, 100), (100, 10)]
 
@@ -91,7 +91,7 @@ def test_stacked_is_alone_for_every_norm(cnn, norm):
     cells = make_plan(bnexp.load_config(cnn, changes)).cells
     made = []
     for size in (1, 3):
-        stacks = bnexp.plan.make_stacks(cells, size=size)
+        stacks = bnexp.sweep.make_stacks(cells, size=size)
         assert len(stacks) == 3 // size
         records = [
             r for s in stacks for r in bnexp.execution.train_task(bnexp.execution.Task(s.cells))

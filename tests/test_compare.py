@@ -12,7 +12,7 @@ from comparison_cases import cells, change, contents, manifest, reference
 import bnexp
 from bnexp.cli.main import cli
 from bnexp.comparison import compare_lines
-from bnexp.comparison.settings import config_differences
+from bnexp.comparison.differences import config_differences
 from bnexp.errors import ConfigError, StoreError
 
 PROBES = {"read": [{"kind": "layers", "quantities": ["dead"]}]}
@@ -193,7 +193,7 @@ def test_libraries_in_another_order_are_the_same(two):
 
 def test_a_manifest_that_is_too_large_is_not_read(two, monkeypatch):
     a, b = two()
-    monkeypatch.setattr("bnexp.store.facts.MAX_BYTES", 100)
+    monkeypatch.setattr("bnexp.runs.manifest.MAX_BYTES", 100)
     with pytest.raises(StoreError, match=r"manifest\.json: damaged, expected a manifest"):
         bnexp.compare(a, b)
 

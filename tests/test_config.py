@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 
 import bnexp
 from bnexp.config import json_schema, load_config, resolved, shipped
-from bnexp.config.sizes import weights
-from bnexp.config.writing import block, flow
-from bnexp.config.yaml_text import parse, parse_value
+from bnexp.config.architecture import weights
+from bnexp.config.yaml import block, flow, parse, parse_value
 from bnexp.errors import ConfigError
 
 GOOD = """\

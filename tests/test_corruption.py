@@ -16,15 +16,15 @@ from click.testing import CliRunner
 from threadpoolctl import threadpool_limits
 
 import bnexp
-from bnexp import npz
+from bnexp import files
 from bnexp.cli.main import cli
 from bnexp.errors import StoreError
 from bnexp.execution import checkpoints as module
 from bnexp.execution.checkpoints import KIND, Checkpoints
 from bnexp.execution.task import Task, dataset, train_task
-from bnexp.plan import make_plan
-from bnexp.store import RunDirectory
-from bnexp.store.cellfile import FORMAT
+from bnexp.runs import RunDirectory
+from bnexp.runs.directory import FORMAT
+from bnexp.sweep import make_plan
 
 SMALL = """\
 name: small
@@ -266,7 +266,7 @@ def test_a_checkpoint_that_says_something_else_is_not_used(stopped, made, change
     """Whole files that no version of this program would have written."""
     config, out, cells = stopped
     path, step = first_checkpoint(out, cells)
-    header, arrays = npz.decode(KIND, module.FORMAT, path.read_bytes(), path)
+    header, arrays = files.decode(KIND, module.FORMAT, path.read_bytes(), path)
     wrong = {"format": module.FORMAT + 1, "cell": "c0ffee", "layers": 1, "counts": [1]}
     if change in wrong:
         header[change] = wrong[change]
@@ -274,7 +274,7 @@ def test_a_checkpoint_that_says_something_else_is_not_used(stopped, made, change
         del header["step"]
     else:
         del arrays["diverged_at"]
-    path.write_bytes(npz.encode(KIND, header, arrays))
+    path.write_bytes(files.encode(KIND, header, arrays))
     assert step() == 0
     assert bnexp.run(config, out).trained == 4
     assert tables(out) == tables(made[1])
@@ -285,7 +285,7 @@ def test_a_checkpoint_of_another_format_says_what_to_do(stopped):
     path, _ = first_checkpoint(out, cells)
     message = f"of format {module.FORMAT}, this bnexp reads 99; make it again, or use the bnexp"
     with pytest.raises(StoreError, match=message):
-        npz.decode(KIND, 99, path.read_bytes(), path)
+        files.decode(KIND, 99, path.read_bytes(), path)
 
 
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")

@@ -9,9 +9,9 @@ import time
 import numpy as np
 import pytest
 
+from bnexp.data.arrays import Content
 from bnexp.data.cache import cached, entry_key
 from bnexp.data.catalog import ROLES
-from bnexp.data.dataset import Content
 
 KEY = entry_key([b"source"])
 

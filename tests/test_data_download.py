@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from bnexp.data import catalog, fetch, load, loading, verify
+from bnexp.data import catalog, datasets, fetch, load, verify
 from bnexp.data.catalog import MNIST_FILES, IdxFile
 from bnexp.errors import DataError
 
@@ -182,16 +182,16 @@ def test_servers_that_accept_and_say_nothing(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         monkeypatch.setattr(catalog, "MIRRORS", [url, url])
-        monkeypatch.setattr(loading, "PATIENCE", 0.5)
+        monkeypatch.setattr(datasets, "PATIENCE", 0.5)
         assert_refused_within(1.5 + 0.5)  # one look, two mirrors, and half a second to spare
 
 
 def test_the_default_patience_keeps_below_five_seconds():
-    assert 3 * loading.PATIENCE < 5
+    assert 3 * datasets.PATIENCE < 5
 
 
 def test_a_proxy_is_asked_instead_of_the_mirror(monkeypatch):
-    from bnexp.data.network import answering
+    from bnexp.data.mnist import answering
 
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         address = f"http://127.0.0.1:{proxy.getsockname()[1]}"

@@ -237,7 +237,7 @@ def test_a_gzip_bomb_is_refused_before_it_unfolds(folder):
 
 
 def test_mnist_with_training_and_test_files_swapped_is_recognised(folder, monkeypatch):
-    from bnexp.data import catalog, idxset
+    from bnexp.data import catalog, idx
 
     files = []
     other = {"train": "test", "test": "train"}
@@ -245,7 +245,7 @@ def test_mnist_with_training_and_test_files_swapped_is_recognised(folder, monkey
         part, kind = file.role.split("_")
         content = sha256((folder / NAMES[f"{other[part]}_{kind}"]).read_bytes()).hexdigest()
         files.append(catalog.IdxFile(file.role, file.name, file.gzip_sha256, content))
-    monkeypatch.setattr(idxset, "MNIST_FILES", tuple(files))
+    monkeypatch.setattr(idx, "MNIST_FILES", tuple(files))
     message = complaint(folder)
     assert "the training and test files are swapped" in message
     assert "expected MNIST's train images, got its test images. Rename the files." in message

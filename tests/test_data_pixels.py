@@ -11,11 +11,11 @@ from click.testing import CliRunner
 import bnexp
 from bnexp.cli.main import cli
 from bnexp.data import DATASETS, load
+from bnexp.data.arrays import idx_header
 from bnexp.data.catalog import MNIST_FILES
-from bnexp.data.dataset import idx_header
-from bnexp.data.gaussian import normal_values
-from bnexp.execution.inputs import inputs
-from bnexp.plan import make_plan
+from bnexp.data.generated import normal_values
+from bnexp.execution.build import inputs
+from bnexp.sweep import make_plan
 from bnexp.training import Images, images
 
 pytestmark = pytest.mark.usefixtures("one_blas_thread")

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from bnexp.cli.main import cli
-from bnexp.config import lookup, shipped
-from bnexp.config.keys import LAYER
+from bnexp.config import reference, shipped
+from bnexp.config.reference import LAYER
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "configs" / "bnexp.schema.json"
@@ -64,7 +64,7 @@ def test_every_shipped_experiment_names_the_schema_beside_it():
 
 def test_the_page_has_every_key_and_kind():
     page = (ROOT / "docs" / "config.md").read_text()
-    for topic in lookup.topics():
+    for topic in reference.topics():
         last = topic.called[0].rpartition(".")[2]
         said = (f"`{last}`", f"{{{last}: ")  # in a row of its own, or in the type of its mapping
         assert last == LAYER or any(text in page for text in said), topic.name

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from bnexp.nn import ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS
-from bnexp.nn.schedules import SCHEDULES
+from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS
+from bnexp.nn.optimizers import SCHEDULES
 from bnexp.probes import PROBES
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text()
@@ -151,5 +151,5 @@ def test_its_entry_points_are_found_without_import(folder, tmp_path):
 
 def test_its_groups_are_the_registries():
     named = set(re.findall(r"`bnexp\.(\w+)`(?:,| and|\.\s)", PAGE))
-    tables = (NORMALISERS, INITIALISERS, ACTIVATIONS, OPTIMISERS, SCHEDULES, PROBES)
+    tables = (NORMALIZERS, INITIALIZERS, ACTIVATIONS, OPTIMIZERS, SCHEDULES, PROBES)
     assert named == {registry.noun for registry in tables}

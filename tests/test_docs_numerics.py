@@ -12,8 +12,8 @@ from numeric_cases import DIALECTS, layer_start
 from numpy.random import Generator, Philox, SeedSequence, default_rng
 
 import bnexp
-from bnexp.nn import NORMALISERS, Dense, Network, Normal, SoftmaxCrossEntropy
-from bnexp.training.streams import generator
+from bnexp.nn import NORMALIZERS, Dense, Normal, Sequential, SoftmaxCrossEntropy
+from bnexp.training.random import generator
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "numerics.md").read_text()
@@ -62,7 +62,7 @@ def same(ours, theirs):
 
 def test_there_is_a_block_for_each_dialect_and_each_normaliser():
     assert HEADINGS[: len(DIALECTS)] == list(DIALECTS)
-    assert {*HEADINGS[len(DIALECTS) :], "batch"} == NORMALISERS.builtin
+    assert {*HEADINGS[len(DIALECTS) :], "batch"} == NORMALIZERS.builtin
 
 
 @pytest.mark.parametrize("std", [1.0, 1e-3])
@@ -77,7 +77,7 @@ def test_a_dialect_is_its_block(name, std):
     dx, gradients = norm.backward(parameters, cache, dy[None])
     if norm.evaluation == "population":
         given = ([part[None] for part in batches],)
-        (after,) = Network((norm,)).population_state((parameters,), (state,), *given)
+        (after,) = Sequential((norm,)).population_state((parameters,), (state,), *given)
     evaluated, cache, _ = norm.forward(parameters, after, x[None], train=False)
 
     made = execute(block(name), **of_rows(x=x, dy=dy, gamma=gamma, beta=beta, batches=batches))
@@ -97,7 +97,7 @@ def test_a_dialect_is_its_block(name, std):
 
 def images(kind, **names):
     """A layer of this kind with random parameters, and what its block gives for the same images."""
-    norm, shape = NORMALISERS[kind](), (4, 5, 6)
+    norm, shape = NORMALIZERS[kind](), (4, 5, 6)
     parameters, state = layer_start(norm, 1, shape)
     random = np.random.default_rng(1)
     x, dy = random.standard_normal((2, 3, *shape)) + 0.5
@@ -118,7 +118,7 @@ def test_a_normaliser_is_its_block(kind):
 
 
 def test_noise_is_its_block():
-    norm = NORMALISERS["noisy_batch"]()
+    norm = NORMALIZERS["noisy_batch"]()
     parameters, state = layer_start(norm, 1, (4, 5, 6))
     x = np.random.default_rng(2).standard_normal((3, 4, 5, 6))
     state = {**state, "key": np.full((1, 1), 77, np.uint64), "steps": np.full((1, 1), 5, np.uint64)}
@@ -130,7 +130,7 @@ def test_noise_is_its_block():
 
 
 def test_weight_norm_is_its_block():
-    layer = NORMALISERS["weight"]().around(Dense(4, Normal(1.0)))
+    layer = NORMALIZERS["weight"]().around(Dense(4, Normal(1.0)))
     parameters, state = layer_start(layer, 1, (5,))
     x, dy = np.random.default_rng(3).standard_normal((2, 6, 5))
     dy = dy[:, :4]
@@ -160,9 +160,9 @@ def test_the_loss_is_its_block():
 def test_streams_are_their_block(seed):
     names = {"default_rng": default_rng, "SeedSequence": SeedSequence}
     made = execute(block("Random streams"), seed=seed, images=100, **names)
-    parameters, _ = Network((Dense(100, Normal(0.1)),)).init(generator(seed, "weights"), (784,))
+    parameters, _ = Sequential((Dense(100, Normal(0.1)),)).init(generator(seed, "weights"), (784,))
     np.testing.assert_array_equal(made["W"], parameters[0]["W"])
-    shuffled = bnexp.training.streams.shuffle(generator(seed, "batches"), 100, 30)
+    shuffled = bnexp.training.random.shuffle(generator(seed, "batches"), 100, 30)
     order = np.concatenate([next(shuffled) for _ in range(4)])
     np.testing.assert_array_equal(made["shuffled"], order)
     key = generator(seed, "dropout").integers(2**63, dtype=np.uint64)

@@ -30,7 +30,7 @@ SHAPE = re.compile(r"\((?:[KNn]\b[^()]*|n,|fan_in, units)\)")
 ARRAYS = {"x", "dy", "dout", "images", "labels", "logits", "probabilities", "parameters"}
 # Public names that are no class and no function: tables and types.
 PLAIN = {"nn", "ACTIVATIONS", "INITIALISERS", "NORMALISERS", "OPTIMISERS", "Array", "Parameters"}
-PLAIN |= {"State", "DATASETS"}
+PLAIN |= {"State", "DATASETS", "INITIALIZERS", "NORMALIZERS", "OPTIMIZERS"}
 
 
 def module(name: str) -> Any:
@@ -61,7 +61,7 @@ def test_what_is_used_first_has_an_example():
         bnexp.nn.LayerNorm,
         bnexp.nn.Dense,
         bnexp.nn.Conv,
-        bnexp.nn.Network,
+        bnexp.nn.Sequential,
         bnexp.nn.stack,
         bnexp.nn.gradient_errors,
         bnexp.nn.SoftmaxCrossEntropy,

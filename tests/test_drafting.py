@@ -12,10 +12,10 @@ from click.testing import CliRunner
 import bnexp
 from bnexp import files
 from bnexp.cli.main import cli
-from bnexp.config import document, drafting, json_schema, shipped
-from bnexp.config.yaml_text import parse
+from bnexp.config import document, json_schema, shipped, template
+from bnexp.config.yaml import parse
 from bnexp.errors import StoreError
-from bnexp.plan import make_plan
+from bnexp.sweep import make_plan
 
 MODELINE = "# yaml-language-server: $schema=bnexp.schema.json\n"
 TINY = {
@@ -130,7 +130,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", shipped.names())
 def test_a_copy_is_the_experiment_under_another_name(name):
-    made, text = drafting.copy("mine", name), (shipped.folder() / f"{name}.yaml").read_text()
+    made, text = template.copy("mine", name), (shipped.folder() / f"{name}.yaml").read_text()
     values = document.read(shipped.find(name)).value
     assert made.startswith(MODELINE)
     assert parse(made, "mine.yaml").value == {**values, "name": "mine"}

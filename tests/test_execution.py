@@ -14,14 +14,13 @@ import pytest
 
 import bnexp
 from bnexp.execution import Task, train_task
-from bnexp.execution.driver import run_tasks
-from bnexp.execution.lanes import Here, Lanes, WorkerDied
-from bnexp.plan import make_plan, make_stacks
+from bnexp.execution.processes import Here, WorkerDied, WorkerProcesses, run_tasks
+from bnexp.sweep import make_plan, make_stacks
 
 
 @pytest.fixture(scope="module")
 def lanes():
-    with Lanes(2) as made:
+    with WorkerProcesses(2) as made:
         yield made
 
 
@@ -89,7 +88,7 @@ def die() -> None:
 
 
 def test_a_worker_that_dies_costs_its_own_task_a_retry(tmp_path):
-    with Lanes(2) as made:
+    with WorkerProcesses(2) as made:
         other = made.submit(os.getpid)
         answer = made.submit(die_once, str(tmp_path / "flag"))
         assert answer.result(60) == "alive"
@@ -98,21 +97,21 @@ def test_a_worker_that_dies_costs_its_own_task_a_retry(tmp_path):
 
 
 def test_a_task_that_kills_its_worker_each_time_is_given_up():
-    with Lanes(1) as made:
+    with WorkerProcesses(1) as made:
         with pytest.raises(WorkerDied, match="died 3 times at the same stack"):
             made.submit(die).result(60)
         assert made.submit(os.getpid).result(60) != os.getpid()
 
 
 def test_a_stack_that_fails_does_not_take_the_others_with_it(small, tmp_path, monkeypatch):
-    from bnexp.execution import driver
+    from bnexp.execution import processes
 
     def fails(task, on_step):
         if task.cells[0].setting.model.norm is None:
             raise MemoryError("out of memory")
         return train_task(task, on_step)
 
-    monkeypatch.setattr(driver, "train_task", fails)
+    monkeypatch.setattr(processes, "train_task", fails)
     with pytest.raises(bnexp.NetworksFailed, match="6 networks failed, the others are kept") as e:
         bnexp.run(bnexp.load_config(small), tmp_path / "out")
     result = e.value.result

@@ -9,17 +9,17 @@ from click.testing import CliRunner
 
 import bnexp
 from bnexp.cli.main import cli
-from bnexp.config import document, lookup, shipped, usage
-from bnexp.config.keys import catalogue, every
-from bnexp.nn import ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS, BatchNorm, knob
-from bnexp.nn.schedules import SCHEDULES
+from bnexp.config import document, reference, shipped
+from bnexp.config.reference import catalogue, every
+from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, BatchNorm, option
+from bnexp.nn.optimizers import SCHEDULES
 from bnexp.probes import PROBES
 
 REGISTRIES = {
     "model.activation": ACTIVATIONS,
-    "model.norm": NORMALISERS,
-    "model.init": INITIALISERS,
-    "train.optimizer": OPTIMISERS,
+    "model.norm": NORMALIZERS,
+    "model.init": INITIALIZERS,
+    "train.optimizer": OPTIMIZERS,
     "train.schedule": SCHEDULES,
     "probes.read[]": PROBES,
 }
@@ -38,7 +38,7 @@ def refused(asked):
 
 
 def topics():
-    return {topic.name: topic for topic in lookup.topics()}
+    return {topic.name: topic for topic in reference.topics()}
 
 
 def one(name):
@@ -134,7 +134,7 @@ def test_dialects_are_the_presets():
     ],
 )
 def test_a_key_is_found_by_what_users_call_it(asked, found):
-    assert [topic.name for topic in lookup.find(asked)] == found
+    assert [topic.name for topic in reference.find(asked)] == found
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_page_says_meaning_type_default_and_who_uses_it():
 
 def test_a_page_of_a_mapping_has_kinds_and_keys():
     page = explained("model.norm")
-    for kind in NORMALISERS:
+    for kind in NORMALIZERS:
         assert f"\n  {kind} " in page
     assert "  --set model.norm=VALUE\n  sweep: {model.norm: [VALUE, ...]}" in page
     assert "of batch" not in page
@@ -210,7 +210,7 @@ def test_several_of_one_name_are_listed():
 
 
 def test_all_pages_fit_80_columns():
-    for topic in lookup.topics()[::25]:
+    for topic in reference.topics()[::25]:
         page = explained(topic.called[0]).splitlines()
         assert max(map(len, page)) < 80, topic.name
 
@@ -218,9 +218,9 @@ def test_all_pages_fit_80_columns():
 def test_who_uses_a_key_is_what_the_loader_reads():
     read = {}
     for name in shipped.names():
-        values = usage._document(name, read).value
+        values = reference._document(name, read).value
         assert values == document.read(shipped.folder() / f"{name}.yaml").value
-    users = usage.users(lookup.find("train.optimizer.lr")[0])
+    users = reference.users(reference.find("train.optimizer.lr")[0])
     for name in shipped.names():
         swept = "lr" in str(read[name].value.get("sweep"))
         said = "lr" in str(read[name].value["train"].get("optimizer"))
@@ -228,17 +228,20 @@ def test_who_uses_a_key_is_what_the_loader_reads():
 
 
 def test_uses_of_kinds_are_those_said_and_inherited():
-    users = usage.users(lookup.find("model.norm=batch")[0])
+    users = reference.users(reference.find("model.norm=batch")[0])
     assert users["quickstart"]  # by book_weight_scale, which it extends
     assert "variance_propagation" not in users
-    assert usage.users(lookup.find("keras")[0]) == {"dialects": True, "dialects_population": True}
+    assert reference.users(reference.find("keras")[0]) == {
+        "dialects": True,
+        "dialects_population": True,
+    }
 
 
 @dataclass(frozen=True)
 class Triangular:
     """Weights between -width and width, small ones likelier."""
 
-    width: float = knob(0.1, doc="the largest weight", gt=0)
+    width: float = option(0.1, doc="the largest weight", gt=0)
 
     def draw(self, generator, shape, fan_in, fan_out):
         return self.width * generator.uniform(-1, 1, size=shape)
@@ -253,9 +256,9 @@ class Wordless:
 
 
 def test_a_users_own_class_is_explained(monkeypatch):
-    monkeypatch.setattr(INITIALISERS, "_classes", dict(INITIALISERS))
-    INITIALISERS.register("triangular")(Triangular)
-    INITIALISERS.register("wordless")(Wordless)
+    monkeypatch.setattr(INITIALIZERS, "_classes", dict(INITIALIZERS))
+    INITIALIZERS.register("triangular")(Triangular)
+    INITIALIZERS.register("wordless")(Wordless)
     page = explained("model.init.width")
     assert "of triangular: the largest weight\n    type: a number > 0\n    default: 0.1" in page
     assert "used by none of" in page
@@ -266,7 +269,7 @@ def test_a_users_own_class_is_explained(monkeypatch):
 
 def test_after_that_it_is_forgotten():
     with pytest.raises(bnexp.ConfigError, match="unknown key"):
-        lookup.find("triangular")
+        reference.find("triangular")
 
 
 def test_an_experiments_name_leads_to_its_description():

@@ -9,13 +9,12 @@ from click.testing import CliRunner
 from report_cases import LEAST, made
 
 import bnexp
-from bnexp import exporting, files
+from bnexp import files
 from bnexp.cli.main import cli
 from bnexp.errors import BnexpError, ConfigError, StoreError
-from bnexp.exports import EXPORTS
-from bnexp.exports.folder import LISTED, write_folder
-from bnexp.exports.libraries import environment, quiet
-from bnexp.files import HOST, TEMPORARY, System
+from bnexp.exports import EXPORTS, base
+from bnexp.exports.base import environment, quiet
+from bnexp.files import HOST, LISTED, TEMPORARY, System, write_folder
 
 
 def contents(folder):
@@ -171,14 +170,14 @@ def test_the_environment_and_the_loggers_are_as_before(monkeypatch):
 def test_only_the_run_directorys_own_export_waits_for_it(tmp_path, monkeypatch):
     held = []
 
-    class Directory(exporting.RunDirectory):
+    class Directory(base.RunDirectory):
         def writing(self, waiting):
             held.append(self.path)
             return environment({})
 
-    monkeypatch.setattr(exporting, "RunDirectory", Directory)
-    monkeypatch.setattr(exporting, "writer", lambda to: lambda run, place, each: place)
+    monkeypatch.setattr(base, "RunDirectory", Directory)
+    monkeypatch.setattr(base, "writer", lambda to: lambda run, place, each: place)
     place = str(made(LEAST) / "export" / "parquet")
-    assert exporting.exported(made(LEAST), "parquet") == place
-    assert exporting.exported(made(LEAST), "parquet", "elsewhere") == "elsewhere"
+    assert base.exported(made(LEAST), "parquet") == place
+    assert base.exported(made(LEAST), "parquet", "elsewhere") == "elsewhere"
     assert held == [made(LEAST)]

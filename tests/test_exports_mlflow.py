@@ -17,11 +17,9 @@ import bnexp
 from bnexp.cli.main import cli
 from bnexp.errors import StoreError
 from bnexp.exports import mlflow as exported
-from bnexp.exports.libraries import environment, quiet, require
-from bnexp.exports.mlflowplace import store
-from bnexp.exports.mlflowrun import MAX_NAME, MAX_PARAM, content
-from bnexp.exports.run import Network, run_of
-from bnexp.opening import finished
+from bnexp.exports.base import ExportedNetwork, environment, quiet, require, run_of
+from bnexp.exports.mlflow import MAX_NAME, MAX_PARAM, content, store
+from bnexp.runs.data import finished
 
 for library in ("mlflow", "sqlalchemy", "alembic"):
     with environment(exported.ENVIRONMENT), quiet():
@@ -144,7 +142,7 @@ def test_long_histories_and_infinities(tmp_path, monkeypatch):
     steps = tuple(range(10))
     losses = (math.inf, -math.inf, math.nan, *(0.1 * i for i in range(7)))
     record = replace(first.record, steps=steps, epochs=steps, metrics={"train_loss": losses})
-    run = replace(run, networks=(Network(first.cell, record), *others[:4]))
+    run = replace(run, networks=(ExportedNetwork(first.cell, record), *others[:4]))
     made_here = exported.write(run, str(tmp_path), iter)
     assert made_here.lines == (f"5 networks in {tmp_path}, experiment small",)
     assert "  5 of them were there" in exported.write(run, str(tmp_path), iter).lines
@@ -162,7 +160,7 @@ def test_texts_are_as_long_as_mlflow_takes_them():
     opened = finished(made(PLAIN))
     cell = opened.plan.cells[0]
     cell = replace(cell, point={"data.name": "x" * 10_000})
-    made_here = content(Network(cell, opened.found.records[cell.id]))
+    made_here = content(ExportedNetwork(cell, opened.found.records[cell.id]))
     assert len(made_here.name) == MAX_NAME
     assert len(made_here.params["data.name"]) == MAX_PARAM
     assert made_here.params["data.name"].endswith("x...")

@@ -15,8 +15,9 @@ from report_cases import LEAST, PLAIN, STRUCTURES, made
 
 import bnexp
 from bnexp.cli.main import cli
-from bnexp.opening import finished
-from bnexp.tables import Results, csv_text
+from bnexp.runs.csv import csv_text
+from bnexp.runs.data import finished
+from bnexp.runs.tables import Results
 
 parquet = pytest.importorskip("pyarrow.parquet")
 

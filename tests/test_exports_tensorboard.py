@@ -14,10 +14,10 @@ from report_cases import LEAST, PLAIN, STRUCTURES, made
 
 import bnexp
 from bnexp.cli.main import cli
-from bnexp.exports.run import Network, Run
+from bnexp.exports.base import ExportedNetwork, ExportedRun
 from bnexp.exports.tensorboard import MAX_NAME, names
-from bnexp.opening import finished
-from bnexp.plan import Cell
+from bnexp.runs.data import finished
+from bnexp.sweep import Cell
 
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 plugin = pytest.importorskip("tensorboard.plugins.hparams.plugin_data_pb2")
@@ -123,7 +123,7 @@ def test_exporting_again_replaces(tmp_path):
 
 
 def network(number, point):
-    return Network(Cell(f"{number:020x}", None, 0, point, None), None)
+    return ExportedNetwork(Cell(f"{number:020x}", None, 0, point, None), None)
 
 
 def test_folders_have_safe_names_each_only_once():
@@ -142,9 +142,9 @@ def test_a_run_without_a_manifest_has_no_time(tmp_path):
     run = tmp_path / "run"
     shutil.copytree(made(LEAST), run)
     started = finished(run).config, (), finished(run).tables
-    assert Run(*started, {"started": "2026-01-02T03:04:05+00:00"}).started == 1767323045
-    assert Run(*started, {"started": "2026-01-02T03:04:05"}).started == 1767323045
-    assert [Run(*started, facts).started for facts in ({}, {"started": "soon"})] == [0, 0]
+    assert ExportedRun(*started, {"started": "2026-01-02T03:04:05+00:00"}).started == 1767323045
+    assert ExportedRun(*started, {"started": "2026-01-02T03:04:05"}).started == 1767323045
+    assert [ExportedRun(*started, facts).started for facts in ({}, {"started": "soon"})] == [0, 0]
     (run / "manifest.json").unlink()
     out = bnexp.export(run, "tensorboard")
     assert {event.wall_time for event in read(out / "seed=0").Scalars("train/loss")} == {0}

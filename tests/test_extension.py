@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 import bnexp
-from bnexp.nn import ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS, Registry, knob
+from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, Registry, option
 
 
 @dataclass(frozen=True)
 class Triangular:
     """Weights between -width and width, small ones likelier."""
 
-    width: float = knob(0.1, doc="the largest weight", gt=0)
+    width: float = option(0.1, doc="the largest weight", gt=0)
 
     def draw(self, generator, shape, fan_in, fan_out):
         return self.width * (generator.uniform(size=shape) - generator.uniform(size=shape))
@@ -41,10 +41,10 @@ class Halve:
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch):
     """Registers the classes above, for one test."""
-    for registry in (ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS):
+    for registry in (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS):
         monkeypatch.setattr(registry, "_classes", dict(registry))
-    INITIALISERS.register("triangular")(Triangular)
-    NORMALISERS.register("halve")(Halve)
+    INITIALIZERS.register("triangular")(Triangular)
+    NORMALIZERS.register("halve")(Halve)
 
 
 OWN = {
@@ -86,23 +86,23 @@ def test_a_class_registered_late_is_taken_up(small):
 
 
 def test_an_edited_class_is_another_network(small, monkeypatch):
-    ids = {cell.id for cell in bnexp.plan.make_plan(bnexp.load_config(small, OWN)).cells}
+    ids = {cell.id for cell in bnexp.sweep.make_plan(bnexp.load_config(small, OWN)).cells}
     monkeypatch.setattr("inspect.getsource", lambda cls: "class Triangular: pass  # edited")
-    assert not ids & {c.id for c in bnexp.plan.make_plan(bnexp.load_config(small, OWN)).cells}
+    assert not ids & {c.id for c in bnexp.sweep.make_plan(bnexp.load_config(small, OWN)).cells}
 
 
 def test_built_in_names_are_taken():
-    for registry in (ACTIVATIONS, INITIALISERS, NORMALISERS, OPTIMISERS):
+    for registry in (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS):
         with pytest.raises(ValueError, match="is built in; choose another name"):
             registry.register(next(iter(registry.builtin)))
     with pytest.raises(ValueError, match="is built in"):
-        NORMALISERS.register("none")
+        NORMALIZERS.register("none")
 
 
 def test_installed_packages_add_entries(monkeypatch):
     point = EntryPoint("mine", "tests_no_such:Mine", "bnexp.thing")
     monkeypatch.setattr(EntryPoint, "load", lambda self: Halve)
-    monkeypatch.setattr("bnexp.nn.registry.entry_points", lambda group: [point])
+    monkeypatch.setattr("bnexp.registry.entry_points", lambda group: [point])
     registry = Registry("thing", {"builtin": Triangular})
     assert dict(registry) == {"builtin": Triangular, "mine": Halve}
 

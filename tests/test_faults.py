@@ -14,8 +14,8 @@ import bnexp
 from bnexp import files
 from bnexp.errors import StoreError
 from bnexp.files import TEMPORARY, System
-from bnexp.plan import make_plan
-from bnexp.store import manifest
+from bnexp.runs import manifest
+from bnexp.sweep import make_plan
 
 EXPERIMENT = """\
 name: faults
@@ -134,7 +134,7 @@ def half_files(out):
 def whole_cells(out, config):
     """Whether every cell file that is there under its name is whole."""
     cells = make_plan(config).cells
-    missing = bnexp.store.RunDirectory(out).find(cells, None).missing
+    missing = bnexp.runs.RunDirectory(out).find(cells, None).missing
     return set(missing.values()) <= {"not trained yet"}
 
 

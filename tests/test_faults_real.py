@@ -20,7 +20,7 @@ from bnexp.cli.main import cli
 from bnexp.errors import StoreError
 from bnexp.files import HOST, System
 from bnexp.running import Progress
-from bnexp.store import RunDirectory
+from bnexp.runs import RunDirectory
 
 resource = pytest.importorskip("resource")
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0

@@ -10,10 +10,10 @@ from bnexp import run
 from bnexp.config import load_config
 from bnexp.config.figures import Panels, Scale, figure_options
 from bnexp.errors import ConfigError
-from bnexp.figures import check, draw, recorded
-from bnexp.figures.recorded import planned_records
-from bnexp.plan import make_plan
-from bnexp.tables.results import Axis
+from bnexp.figures import check, draw, series
+from bnexp.figures.series import planned_records
+from bnexp.runs.tables import Axis
+from bnexp.sweep import make_plan
 
 HEAD = (
     "name: x",
@@ -141,7 +141,7 @@ def test_what_probes_are_said_to_record_is_what_they_record(tmp_path):
 
 
 def test_probes_of_other_packages_are_not_refused(tmp_path, monkeypatch):
-    monkeypatch.delitem(recorded.QUANTITIES, "landscape")
+    monkeypatch.delitem(series.QUANTITIES, "landscape")
     made = plan(tmp_path, SCALES, probes=PROBES)
     assert check(of("curves", quantity="anything"), made, has_test=False) is None
 
@@ -152,7 +152,7 @@ def test_a_test_metric_is_allowed_with_test_images(tmp_path):
 
 
 def test_check_does_without_matplotlib():
-    code = "import sys, bnexp.figures.checks; print('matplotlib' in sys.modules)"
+    code = "import sys, bnexp.figures.spec; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

@@ -19,8 +19,8 @@ from figure_results import (
 )
 
 from bnexp.errors import ConfigError
-from bnexp.figures.smoothing import smoothed
-from bnexp.tables.results import Axis
+from bnexp.figures.series import smoothed
+from bnexp.runs.tables import Axis
 
 FEW = Axis(W, (1.0, 0.01))
 SEED_NOTE = "line: mean of 3 seeds, band: 95 % t-interval of the mean"

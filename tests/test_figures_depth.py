@@ -17,7 +17,7 @@ from figure_results import (
 )
 
 from bnexp.errors import ConfigError
-from bnexp.tables.results import Axis
+from bnexp.runs.tables import Axis
 
 INITS = Axis("model.init", ("he", "xavier"))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from figure_results import NORMS, W, crosses, curves, panels, results, words
 
-from bnexp.tables.results import Axis
+from bnexp.runs.tables import Axis
 
 FEW = Axis(W, (1.0, 0.01))
 

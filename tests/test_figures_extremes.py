@@ -8,9 +8,9 @@ from figure_results import EVERY, NORMS, W, crosses, everything, panels, results
 
 from bnexp.config.figures import Scale
 from bnexp.figures import draw
-from bnexp.figures.interval import band
 from bnexp.figures.marks import CROSS_HEIGHT
-from bnexp.tables.results import Axis
+from bnexp.runs.stats import band
+from bnexp.runs.tables import Axis
 
 FEW = Axis(W, (1.0, 0.01))
 OF_LOSSES = [kind for kind in EVERY if "loss" in repr(kind) or kind.kind == "scale"]

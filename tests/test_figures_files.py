@@ -13,7 +13,7 @@ from bnexp.config.figures import Panels, Scale
 from bnexp.errors import StoreError
 from bnexp.figures import draw, save
 from bnexp.files import write_whole
-from bnexp.tables.results import Axis
+from bnexp.runs.tables import Axis
 
 HERE = Path(__file__).parent
 
@@ -128,17 +128,15 @@ def test_matplotlib_is_imported_only_to_draw():
     code = """
 import sys
 from bnexp.figures import default_figures, draw, save
-import bnexp.tables.results
+import bnexp.runs.tables
 print("matplotlib" in sys.modules)
-import bnexp.figures.defaults
+import bnexp.figures.spec
 print("matplotlib" in sys.modules)
-import bnexp.figures.kinds
-print("matplotlib" in sys.modules)
-for kind in bnexp.figures.kinds.KINDS:
-    bnexp.figures.kinds.drawing(kind)
+for kind in bnexp.figures.spec.KINDS:
+    bnexp.figures.spec.drawing(kind)
 print("matplotlib" in sys.modules, "matplotlib.pyplot" in sys.modules)
 """
-    assert run(code).split("\n")[:4] == ["False", "False", "False", "True False"]
+    assert run(code).split("\n")[:3] == ["False", "False", "True False"]
 
 
 def test_many_seeds_do_not_need_scipy():

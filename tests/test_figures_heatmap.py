@@ -19,7 +19,7 @@ from figure_results import (
 )
 
 from bnexp.errors import ConfigError
-from bnexp.tables.results import Axis
+from bnexp.runs.tables import Axis
 
 SCALES = Axis(W, (1.0, 0.1, 0.01))
 RATES = Axis("train.optimizer.lr", (0.1, 0.5))

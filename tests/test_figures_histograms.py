@@ -5,7 +5,7 @@ import pytest
 from figure_results import NORMS, W, figure, notes, results, titles, without_rows, words
 
 from bnexp.errors import ConfigError
-from bnexp.tables.results import Axis
+from bnexp.runs.tables import Axis
 
 FEW = Axis(W, (1.0, 0.01))
 LEFTS = (0.0, 0.25, 0.5, 0.75)

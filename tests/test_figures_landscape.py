@@ -17,7 +17,7 @@ from figure_results import (
 )
 
 from bnexp.errors import ConfigError
-from bnexp.tables.results import Axis
+from bnexp.runs.tables import Axis
 
 RATES = Axis("train.optimizer.lr", (0.1, 0.5))
 STEPS = (0, 10, 20)

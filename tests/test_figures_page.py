@@ -5,7 +5,7 @@ import pytest
 from figure_results import NORMS, W, panels, results, words
 
 from bnexp.errors import ConfigError
-from bnexp.tables.results import Axis
+from bnexp.runs.tables import Axis
 
 SCALES = Axis(W, tuple(np.logspace(0, -4, 16).tolist()))
 FEW = Axis(W, (1.0, 0.01))

@@ -8,11 +8,10 @@ from hypothesis import strategies as st
 
 from bnexp.errors import ConfigError
 from bnexp.figures import default_figures, draw
-from bnexp.figures.interval import band
 from bnexp.figures.labels import symbol, value_label, value_text
-from bnexp.figures.selection import panel_axis
-from bnexp.tables.interval import t_quantile
-from bnexp.tables.results import Axis
+from bnexp.figures.select import panel_axis
+from bnexp.runs.stats import band, t_quantile
+from bnexp.runs.tables import Axis
 
 # Two-sided 95 %, as printed in tables of Student's t distribution.
 QUANTILES = {

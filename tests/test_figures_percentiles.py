@@ -16,7 +16,7 @@ from figure_results import (
 )
 
 from bnexp.errors import ConfigError
-from bnexp.tables.results import Axis
+from bnexp.runs.tables import Axis
 
 PLACES = (15.0, 50.0, 85.0)
 

@@ -9,7 +9,7 @@ from figure_results import NORM, NORMS, W, results
 from bnexp.config.figures import Scale
 from bnexp.errors import ConfigError
 from bnexp.figures import draw
-from bnexp.tables.results import Axis
+from bnexp.runs.tables import Axis
 
 SCALES = Axis(W, (1.0, 0.1, 0.01, 0.001))
 

@@ -6,10 +6,10 @@ from figure_results import NORM, NORMS, W, figure, legend, lines, notes, results
 
 from bnexp.config.figures import figure_options
 from bnexp.errors import ConfigError
-from bnexp.figures.checks import Planned, refusal
-from bnexp.figures.recorded import Recorded
-from bnexp.figures.restriction import matches, restricted
-from bnexp.tables.results import Axis
+from bnexp.figures.select import matches, restricted
+from bnexp.figures.series import Recorded
+from bnexp.figures.spec import Planned, refusal
+from bnexp.runs.tables import Axis
 
 SCALES = Axis(W, tuple(np.logspace(0, -4, 16).tolist()))
 RATES = Axis("train.optimizer.lr", (0.1, 0.01))

@@ -14,18 +14,17 @@ from hypothesis import strategies as st
 from test_fuzz_config import examples
 
 import bnexp
-from bnexp import npz
-from bnexp.comparison.comparelines import compare_lines
-from bnexp.comparison.verifylines import verify_lines
-from bnexp.data.idxset import parse_set
+from bnexp import files
+from bnexp.comparison.text import compare_lines, verify_lines
+from bnexp.data.idx import parse_set
 from bnexp.errors import DataError, StoreError
 from bnexp.execution.checkpoints import FORMAT as CHECKPOINT
 from bnexp.execution.checkpoints import KIND, Checkpoints
 from bnexp.execution.task import Task, dataset, train_task
-from bnexp.modelfile import KIND as NETWORK
-from bnexp.plan import make_plan
-from bnexp.store.cellfile import FORMAT, Damaged, decode
-from bnexp.tables.reading import read_metrics, read_probes, read_summary
+from bnexp.model import KIND as NETWORK
+from bnexp.runs.csv import read_metrics, read_probes, read_summary
+from bnexp.runs.directory import FORMAT, Damaged, decode
+from bnexp.sweep import make_plan
 
 TINY = """\
 name: tiny
@@ -110,12 +109,12 @@ def test_networks(number, made, tmp_path):
     model = bnexp.fit(made[0], {"model.init": "he"})
     path = bnexp.save_model(model, tmp_path / "net.npz")
     whole = path.read_bytes()
-    header, arrays = npz.decode(NETWORK, 1, whole, path)
+    header, arrays = files.decode(NETWORK, 1, whole, path)
 
     def check(given):
         damage, change = given
         forged = change(header)
-        for content in (damage(whole), npz.encode(NETWORK, forged, arrays)):
+        for content in (damage(whole), files.encode(NETWORK, forged, arrays)):
             path.write_bytes(content)
             with little_memory(400):
                 found = read_or_refused(lambda: bnexp.load_model(path))
@@ -131,13 +130,13 @@ def test_checkpoints(number, made, tmp_path):
     train_task(Task((cell,), None, folder))
     path = folder.path(cell.id)
     whole = path.read_bytes()
-    header, arrays = npz.decode(KIND, CHECKPOINT, whole, path)
+    header, arrays = files.decode(KIND, CHECKPOINT, whole, path)
 
     def check(given):
         damage, change = given
         forged = change({name: header[name] for name in header if name not in ("step", "layers")})
         forged = {**header, **forged} if isinstance(forged, dict) else forged
-        for content in (damage(whole), npz.encode(KIND, forged, arrays)):
+        for content in (damage(whole), files.encode(KIND, forged, arrays)):
             path.write_bytes(content)
             with little_memory(4):
                 snapshot = folder.load([cell], sha256)
@@ -152,8 +151,8 @@ def test_a_checkpoint_of_no_such_step_or_layers(name, value, made, tmp_path):
     folder = Checkpoints(tmp_path, 0.0)
     train_task(Task((cell,), None, folder))
     path = folder.path(cell.id)
-    header, arrays = npz.decode(KIND, CHECKPOINT, path.read_bytes(), path)
-    path.write_bytes(npz.encode(KIND, {**header, name: value}, arrays))
+    header, arrays = files.decode(KIND, CHECKPOINT, path.read_bytes(), path)
+    path.write_bytes(files.encode(KIND, {**header, name: value}, arrays))
     with little_memory(4):
         assert folder.load([cell], sha256) is None
 

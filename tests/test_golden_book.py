@@ -11,10 +11,10 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import bnexp
-from bnexp.data.places import DATA_VARIABLE
+from bnexp.data.mnist import DATA_VARIABLE
 from bnexp.execution import Task
 from bnexp.execution.task import train_task
-from bnexp.plan import make_plan, make_stacks
+from bnexp.sweep import make_plan, make_stacks
 
 SCALES = np.logspace(0, -4, 16)
 GOLDEN = json.loads((Path(__file__).parent / "golden/book_weight_scale.json").read_text())

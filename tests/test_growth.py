@@ -13,13 +13,13 @@ from bnexp import files
 from bnexp.claims import judge, planned
 from bnexp.execution import Record
 from bnexp.files import System
-from bnexp.plan import make_plan, stacks_by_step
-from bnexp.preparing import find, prepare
-from bnexp.store import RunDirectory
-from bnexp.store.cellfile import encode
-from bnexp.tables import csv_text, results
-from bnexp.tables.overview import overview
-from bnexp.tables.overviewlines import overview_lines
+from bnexp.running import find, prepare
+from bnexp.runs import RunDirectory
+from bnexp.runs.csv import csv_text
+from bnexp.runs.directory import encode
+from bnexp.runs.summary import overview, overview_lines
+from bnexp.runs.tables import results
+from bnexp.sweep import make_plan, stacks_by_step
 
 METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 CLAIM = {
@@ -146,7 +146,7 @@ def test_a_network_is_one_file_whatever_happened(sized, tmp_path, monkeypatch):
 
 def test_each_point_of_the_sweep_is_validated_once(sized, monkeypatch):
     """Seeds are no reason to look at a setting again."""
-    from bnexp.config.schema import Setting
+    from bnexp.config.experiment import Setting
 
     seen = Counter()
     validate = Setting.model_validate

@@ -7,7 +7,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from bnexp.cli.listing import cost, origin
+from bnexp.cli.explore import cost, origin
 from bnexp.cli.main import cli
 from bnexp.config import shipped
 

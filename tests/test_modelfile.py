@@ -17,7 +17,7 @@ from numeric_cases import bits
 
 import bnexp
 from bnexp.data import load
-from bnexp.nn import INITIALISERS
+from bnexp.nn import INITIALIZERS
 
 TESTS = load("synthetic")
 
@@ -55,8 +55,8 @@ class Halves:
 
 def test_an_own_class_must_be_there_again(tmp_path, fit, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(INITIALISERS, "_classes", dict(INITIALISERS))
-        INITIALISERS.register("halves")(Halves)
+        patch.setattr(INITIALIZERS, "_classes", dict(INITIALIZERS))
+        INITIALIZERS.register("halves")(Halves)
         model = fit(model__init="halves")
         path = bnexp.save_model(model, tmp_path / "own.npz")
         assert same(bnexp.load_model(path), model)

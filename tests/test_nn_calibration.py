@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 
 import bnexp
-from bnexp.execution import Task, building, train_task
-from bnexp.execution.inputs import inputs
-from bnexp.execution.schedule import schedule
-from bnexp.execution.starting import draw
+from bnexp.execution import Task, build, train_task
+from bnexp.execution.build import draw, inputs
 from bnexp.execution.task import dataset
 from bnexp.nn import Conv, Dense, WeightNorm
-from bnexp.nn.initialisers import Lsuv, Zeros
+from bnexp.nn.initializers import Lsuv, Zeros
 from bnexp.nn.weightnorm import WeightNormed
-from bnexp.plan import make_plan
+from bnexp.sweep import make_plan
+from bnexp.training.schedule import schedule
 
 CNN = """\
 name: cnn
@@ -56,7 +55,7 @@ def calibrated(load):
         cell = make_plan(load(*model)).cells[0]
         dtype = np.dtype(np.float64)
         sets = inputs(cell.setting, dataset("synthetic", None), dtype)
-        net = building.network(cell.setting, 10)
+        net = build.network(cell.setting, 10)
         start = draw([cell], [net], schedule(cell, 200), sets, dtype)
         x, outputs = sets.calibration(), []
         for layer, p, s in zip(net.layers, start.whole(start.parameters), start.state, strict=True):
@@ -219,6 +218,6 @@ def test_blank_pixels_are_left_out_where_that_changes_no_number(
     np.testing.assert_allclose(sets.calibration()[0], rows / 255, rtol=1e-7)
     monkeypatch.setattr("bnexp.execution.task.dataset", lambda *args: framed)
     made = train_task(Task(cells))[0].metrics
-    monkeypatch.setattr("bnexp.execution.inputs.is_small", lambda *args: False)
+    monkeypatch.setattr("bnexp.execution.build.is_small", lambda *args: False)
     for name, values in train_task(Task(cells))[0].metrics.items():
         np.testing.assert_allclose(made[name], values, rtol=1e-9 if left_out else 0)

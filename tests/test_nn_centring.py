@@ -8,8 +8,8 @@ from gradcheck import layer_errors
 from numeric_cases import Case, bits, float_types, layer_start
 
 import bnexp
-from bnexp.nn import NORMALISERS, SGD, Dense, Network, Normal, Relu, SoftmaxCrossEntropy
-from bnexp.nn.centring import Centre
+from bnexp.nn import NORMALIZERS, SGD, Dense, Normal, Relu, Sequential, SoftmaxCrossEntropy
+from bnexp.nn.normalizers import Centre
 
 ROWS, IMAGES = (5,), (3, 4, 5)
 SHAPES = pytest.mark.parametrize("shape", [ROWS, IMAGES], ids=["rows", "images"])
@@ -89,7 +89,7 @@ class Whitened:
 
     def __init__(self, gradient):
         layers = (Dense(6, Normal(0.5)), Centre(gradient), Relu(), Dense(3, Normal(0.5)))
-        self.network = Network(layers)
+        self.network = Sequential(layers)
         parameters, state = self.network.init(np.random.default_rng(0), (4,))
         self.parameters = [{n: a[None].copy() for n, a in p.items()} for p in parameters]
         self.state = [{n: a[None] for n, a in s.items()} for s in state]
@@ -139,7 +139,7 @@ def test_the_exact_gradient_leaves_the_bias_alone():
 
 
 def test_it_folds_into_the_layer_before_it():
-    network = Network((Dense(6, Normal(0.5)), Centre(), Relu(), Dense(3, Normal(0.5))))
+    network = Sequential((Dense(6, Normal(0.5)), Centre(), Relu(), Dense(3, Normal(0.5))))
     parameters, state = network.init(np.random.default_rng(0), (4,))
     parameters = [{n: a[None] for n, a in p.items()} for p in parameters]
     state = [{n: a[None] for n, a in s.items()} for s in state]
@@ -152,7 +152,7 @@ def test_it_folds_into_the_layer_before_it():
 
 
 def test_it_is_trained_from_yaml_and_only_ignoring_moves_the_biases(small):
-    assert NORMALISERS["centre"] is Centre
+    assert NORMALIZERS["centre"] is Centre
     config = bnexp.load_config(
         small,
         {

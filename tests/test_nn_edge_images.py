@@ -17,15 +17,15 @@ from bnexp.nn import (
     Flatten,
     GlobalAveragePool,
     MaxPool,
-    Network,
     Normal,
     Relu,
+    Sequential,
     SoftmaxCrossEntropy,
 )
-from bnexp.nn.conv import Conv
+from bnexp.nn.linear import Conv
 from bnexp.training import Images, train
-from bnexp.training.evaluation import evaluation_state
-from bnexp.training.streams import generator, shuffle
+from bnexp.training.evaluate import evaluation_state
+from bnexp.training.random import generator, shuffle
 
 COUNTED = np.arange(25.0).reshape(1, 1, 5, 5, 1)
 
@@ -54,7 +54,7 @@ def dead(norm_after, k=2):
     """A network whose convolution is below 0 for every image, and a step with it."""
     norm = BatchNorm(spatial="channel")
     after = (Relu(), norm) if norm_after else (Relu(),)
-    network = Network(
+    network = Sequential(
         (Conv(4, 3, Normal(0.5)), *after, MaxPool(), Flatten(), Dense(3, Normal(0.5)))
     )
     parameters, state = stacked(network, k, (6, 6, 2))
@@ -116,7 +116,7 @@ def colours(n, channels, dtype):
     return Images(pixels, labels, dtype)
 
 
-NETWORK = Network(
+NETWORK = Sequential(
     (
         *(Conv(6, 3, Normal(0.3), padding=1, bias=False), BatchNorm(spatial="channel"), Relu()),
         *(MaxPool(2, 2, 1), Conv(8, 2, Normal(0.3)), Relu()),
@@ -152,7 +152,7 @@ def test_images_of_one_and_of_three_channels_are_learnt(channels, dtype):
 def test_population_statistics_of_images():
     """Algorithm 2 with m = N H W: means, and m/(m-1) times the variances, over whole batches."""
     norm = BatchNorm(evaluation="population", spatial="channel")
-    network = Network(
+    network = Sequential(
         (Conv(4, 3, Normal(0.3), 2), norm, Relu(), GlobalAveragePool(), Dense(3, Normal(0.3)))
     )
     set_ = colours(25, 3, np.float64)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numeric_cases import ACTIVATIONS, DIALECTS, NORMS, one, small_mlp, stacked
 
-from bnexp.nn import BatchNorm, Dense, Network, Normal, Relu, SoftmaxCrossEntropy
+from bnexp.nn import BatchNorm, Dense, Normal, Relu, Sequential, SoftmaxCrossEntropy
 
 INVARIANT = BatchNorm(eps=0.0)
 LABELS = np.random.default_rng(8).integers(0, 4, (2, 20))
@@ -117,7 +117,7 @@ def test_folding_gives_the_evaluated_network(name, bias, evaluation):
 
 
 def test_folding_leaves_what_does_not_follow_a_dense_layer():
-    network = Network((BatchNorm(), Relu(), Dense(3, Normal(1.0)), Relu(), BatchNorm()))
+    network = Sequential((BatchNorm(), Relu(), Dense(3, Normal(1.0)), Relu(), BatchNorm()))
     parameters, state = trained_state(network, 2)
     folded, merged, states = network.folded(parameters, state)
     assert [type(layer) for layer in folded.layers] == [type(layer) for layer in network.layers]
@@ -140,7 +140,7 @@ def test_backward_skips_nothing_but_the_networks_input(first):
     """The first layer's parameters get their gradients, whatever layer it is."""
     dense = (Dense(6, Normal(1.0)),)
     layers = {"dense": (), "norm": (BatchNorm(),), "activation": (Relu(),)}[first]
-    network = Network((*layers, *dense, Relu(), Dense(4, Normal(1.0))))
+    network = Sequential((*layers, *dense, Relu(), Dense(4, Normal(1.0))))
     parameters, state = stacked(network, 2, (6,))
     _, made = gradients(network, parameters, state)
     assert [sorted(g) for g in made] == [sorted(p) for p in parameters]

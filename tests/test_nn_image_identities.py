@@ -18,12 +18,12 @@ from bnexp.nn import (
     InstanceNorm,
     LayerNorm,
     MaxPool,
-    Network,
     Normal,
     Relu,
+    Sequential,
     SoftmaxCrossEntropy,
 )
-from bnexp.nn.conv import Conv
+from bnexp.nn.linear import Conv
 
 INVARIANT = BatchNorm(eps=0.0)
 FILTERS = (0, 4)  # the convolutions' places in a network
@@ -39,7 +39,7 @@ def cnn(norm, bias=False):
         *(Conv(6, 2, Normal(0.5), bias=bias), norm, Relu()),
         *(Flatten(), Dense(4, Normal(0.5))),
     )
-    return Network(layers)
+    return Sequential(layers)
 
 
 def gradients(network, parameters, state):

@@ -10,7 +10,7 @@ from gradcheck import layer_errors
 from numeric_cases import layer_start
 
 from bnexp.nn import Normal
-from bnexp.nn.conv import Conv
+from bnexp.nn.linear import Conv
 from bnexp.nn.pooling import AveragePool, Flatten, GlobalAveragePool, MaxPool
 
 LIMIT = 1e-7

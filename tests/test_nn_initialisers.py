@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bnexp.nn import INITIALISERS, Dense, Glorot, He, Normal, Relu, Xavier, mlp
-from bnexp.nn.conv import Conv
-from bnexp.nn.initialisers import (
+from bnexp.nn import INITIALIZERS, Dense, Glorot, He, Normal, Relu, Xavier, mlp
+from bnexp.nn.initializers import (
     Constant,
     GlorotUniform,
     HeUniform,
@@ -18,6 +17,7 @@ from bnexp.nn.initialisers import (
     Uniform,
     Zeros,
 )
+from bnexp.nn.linear import Conv
 
 NORMAL, FLAT = 3.0, 1.8  # kurtosis of a normal and of a uniform distribution
 DISTRIBUTIONS = {  # variance for the fans, kurtosis
@@ -72,8 +72,8 @@ def test_distributions_of_a_convolution(initialiser):
 
 def test_every_initialiser_of_the_package_is_tested():
     tested = {type(initialiser) for initialiser in DISTRIBUTIONS} | OTHERS
-    assert {INITIALISERS[name] for name in INITIALISERS.builtin} == tested
-    assert INITIALISERS["lecun"] is INITIALISERS["xavier"]  # one thing, two names
+    assert {INITIALIZERS[name] for name in INITIALIZERS.builtin} == tested
+    assert INITIALIZERS["lecun"] is INITIALIZERS["xavier"]  # one thing, two names
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from bnexp.nn import (
     Dropout,
     GroupNorm,
     LayerNorm,
-    Network,
     Normal,
     RMSNorm,
+    Sequential,
     SoftmaxCrossEntropy,
     Tanh,
     block,
@@ -65,7 +65,7 @@ def two_blocks(activation, norm, after=False, dropout=None, bias=True):
         for width in (9, 6)
         for part in (Dense(width, Normal(0.7), bias), *block(activation, norm, after, dropout))
     ]
-    return Network((*layers, Dense(4, Normal(0.7), bias=False)))
+    return Sequential((*layers, Dense(4, Normal(0.7), bias=False)))
 
 
 @K

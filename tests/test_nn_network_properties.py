@@ -10,16 +10,16 @@ from numeric_cases import arrays, bits, float_types, one, stacked
 from threadpoolctl import threadpool_limits
 
 from bnexp import nn
-from bnexp.nn import BatchNorm, Dense, Dropout, Network, Normal, Relu, SoftmaxCrossEntropy, mlp
-from bnexp.nn.conv import Conv
+from bnexp.nn import BatchNorm, Dense, Dropout, Normal, Relu, Sequential, SoftmaxCrossEntropy, mlp
+from bnexp.nn.linear import Conv
+from bnexp.nn.normalizers import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from bnexp.nn.optimizers import Constant, Cosine, StepDecay
 from bnexp.nn.pooling import AveragePool, Flatten, GlobalAveragePool, MaxPool
-from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
-from bnexp.nn.schedules import Constant, Cosine, StepDecay
-from bnexp.training.updating import Adjustments, update
+from bnexp.training.update import Adjustments, update
 
 SIZES = st.integers(1, 9)
 DTYPES = st.sampled_from(["float32", "float64"])
-OPTIMISERS = st.sampled_from(sorted(nn.OPTIMISERS.builtin)).map(lambda name: nn.OPTIMISERS[name]())
+OPTIMISERS = st.sampled_from(sorted(nn.OPTIMIZERS.builtin)).map(lambda name: nn.OPTIMIZERS[name]())
 quick = settings(max_examples=100, deadline=None)
 
 
@@ -52,7 +52,7 @@ def test_dead_units_pass_no_gradient(k, n, width, dtype, normalised):
 
 @quick
 @given(
-    st.sampled_from(sorted(nn.OPTIMISERS.builtin)).map(lambda name: nn.OPTIMISERS[name]()),
+    st.sampled_from(sorted(nn.OPTIMIZERS.builtin)).map(lambda name: nn.OPTIMIZERS[name]()),
     SIZES,
     st.tuples(SIZES, SIZES),
     DTYPES,
@@ -107,7 +107,7 @@ def cnns(draw):
         2 * draw(st.integers(1, 3)), size, Normal(0.5), stride, padding, draw(st.booleans())
     )
     rows = draw(st.sampled_from([Flatten(), GlobalAveragePool()]))
-    return Network((conv, *after, draw(POOLS), rows, Dense(3, Normal(0.5))))
+    return Sequential((conv, *after, draw(POOLS), rows, Dense(3, Normal(0.5))))
 
 
 ADJUSTMENTS = st.builds(

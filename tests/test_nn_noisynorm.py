@@ -9,8 +9,8 @@ from numeric_cases import Case, bits, float_types, layer_start
 
 import bnexp
 from bnexp.errors import ConfigError
-from bnexp.nn import NORMALISERS, BatchNorm, Dense, Network, Normal, Relu
-from bnexp.nn.noisynorm import NoisyBatchNorm
+from bnexp.nn import NORMALIZERS, BatchNorm, Dense, Normal, Relu, Sequential
+from bnexp.nn.normalizers import NoisyBatchNorm
 
 ROWS, IMAGES = (5,), (3, 4, 5)
 SHAPES = pytest.mark.parametrize("shape", [ROWS, IMAGES], ids=["rows", "images"])
@@ -144,7 +144,7 @@ def test_stacked_is_alone(shape, dtype):
 
 def test_it_folds_into_the_layer_before_it():
     layers = (Dense(6, Normal(0.5)), NoisyBatchNorm(), Relu(), Dense(3, Normal(0.5)))
-    network = Network(layers)
+    network = Sequential(layers)
     parameters, state = network.init(np.random.default_rng(0), (4,))
     parameters = [{n: a[None] for n, a in p.items()} for p in parameters]
     state = [{n: a[None] for n, a in s.items()} for s in state]
@@ -157,7 +157,7 @@ def test_it_folds_into_the_layer_before_it():
 
 
 def test_it_is_trained_from_yaml_from_the_same_weights_with_its_own_numbers(small):
-    assert NORMALISERS["noisy_batch"] is NoisyBatchNorm
+    assert NORMALIZERS["noisy_batch"] is NoisyBatchNorm
     quiet = {"kind": "noisy_batch", "mean": 0, "deviation": 1, "jitter": 0}
     batch_norm = {"kind": "batch", "eps": 1e-5}
     config = bnexp.load_config(

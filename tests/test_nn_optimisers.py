@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bnexp.nn import OPTIMISERS, SGD, Momentum
-from bnexp.nn.optimisers import AdaGrad, Adam, Nesterov, RMSprop
+from bnexp.nn import OPTIMIZERS, SGD, Momentum
+from bnexp.nn.optimizers import AdaGrad, Adam, Nesterov, RMSprop
 
 STEPS = 10
 RATES = np.array([0.1, 0.5, 2.0])[:, None, None]
@@ -139,7 +139,7 @@ def test_momentum_unrolled(keep):
 
 
 def test_every_optimiser_and_dialect_of_the_package_is_tested():
-    assert {OPTIMISERS[name] for name in OPTIMISERS.builtin} == {type(rule) for rule, _ in RULES}
+    assert {OPTIMIZERS[name] for name in OPTIMIZERS.builtin} == {type(rule) for rule, _ in RULES}
     tested = [rule for rule, _ in RULES]
     for kind in (Nesterov, Adam):
         assert all(kind(**knobs) in tested for knobs in kind.DIALECTS.values())

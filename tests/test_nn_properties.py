@@ -21,9 +21,9 @@ from threadpoolctl import threadpool_limits
 
 from bnexp import nn
 from bnexp.nn import BatchNorm, Dense, Normal, Relu, SoftmaxCrossEntropy, mlp
-from bnexp.nn.conv import Conv
+from bnexp.nn.linear import Conv
+from bnexp.nn.normalizers import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from bnexp.nn.pooling import AveragePool, Flatten, GlobalAveragePool, MaxPool
-from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from bnexp.nn.weightnorm import WeightNorm
 
 SIZES = st.integers(1, 9)

@@ -7,7 +7,7 @@ import pytest
 from gradcheck import layer_errors
 from numeric_cases import layer_start
 
-from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from bnexp.nn.normalizers import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 
 LIMIT = 1e-7
 ROWS, IMAGES = (6,), (4, 5, 6)

@@ -14,18 +14,17 @@ from bnexp.nn import (
     BatchNorm,
     Dense,
     Dropout,
-    Network,
     Normal,
     Relu,
+    Sequential,
     SoftmaxCrossEntropy,
     Tanh,
     block,
 )
 from bnexp.nn.activations import Gelu
-from bnexp.nn.conv import Conv
-from bnexp.nn.dense import folded
+from bnexp.nn.linear import Conv, folded
+from bnexp.nn.normalizers import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from bnexp.nn.pooling import AveragePool, Flatten, GlobalAveragePool, MaxPool
-from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 
 LIMIT = 1e-7
 SHAPE = (3, 4, 2)
@@ -128,7 +127,7 @@ def cnn(norm, pool=None, activation=None, rows=None):
         rows or Flatten(),
         Dense(3, Normal(0.5)),
     )
-    return Network(layers)
+    return Sequential(layers)
 
 
 def labelled(k, n=6):
@@ -146,7 +145,7 @@ def two_convolutions(norm, after, stride=1):
             *block(Tanh(), norm, after, Dropout(0.3)),
         )
     ]
-    return Network((*layers, AveragePool(2, 2, 1), Flatten(), Dense(3, Normal(0.5))))
+    return Sequential((*layers, AveragePool(2, 2, 1), Flatten(), Dense(3, Normal(0.5))))
 
 
 CNNS = {
@@ -212,7 +211,7 @@ def test_folding_batch_norm_into_a_convolution(name, bias, evaluation):
     """Conv and evaluated batch norm are one convolution with a bias."""
     norm = replace(NORMS[name], evaluation=evaluation, spatial="channel")
     conv = Conv(4, 3, Normal(0.5), stride=2, padding=1, bias=bias)
-    network = Network((conv, norm))
+    network = Sequential((conv, norm))
     parameters, state = stacked(network, 2, (5, 6, 2))
     parameters = [{n: w + 0.3 * np.cos(w) for n, w in p.items()} for p in parameters]
     for x in batches(3, shape=(5, 6, 2)):

@@ -9,7 +9,7 @@ import pytest
 from numeric_cases import DIALECTS, NORMS, images, layer_start, small_mlp, stacked
 
 from bnexp.nn import BatchNorm
-from bnexp.training.evaluation import POPULATION_BATCHES, evaluation_state
+from bnexp.training.evaluate import POPULATION_BATCHES, evaluation_state
 
 
 def batches(number, k=2, n=6, features=3, seed=0):

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from numeric_cases import stacked
 
-from bnexp.nn import SGD, BatchNorm, Dense, Flatten, MaxPool, Momentum, Network, Normal, Relu
-from bnexp.nn.conv import Conv
-from bnexp.nn.optimisers import Adam, Nesterov, RMSprop
-from bnexp.nn.schedules import Constant, Cosine, StepDecay
+from bnexp.nn import SGD, BatchNorm, Dense, Flatten, MaxPool, Momentum, Normal, Relu, Sequential
+from bnexp.nn.linear import Conv
+from bnexp.nn.optimizers import Adam, Constant, Cosine, Nesterov, RMSprop, StepDecay
 from bnexp.training import Images, train
-from bnexp.training.updating import Adjustments, clip, update
+from bnexp.training.update import Adjustments, clip, update
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -142,7 +141,7 @@ def test_ten_clipped_steps():
 
 
 NORM = BatchNorm(**BatchNorm.DIALECTS["pytorch"])
-NETWORK = Network(
+NETWORK = Sequential(
     (
         *(Conv(5, 3, Normal(0.3), padding=1, bias=False), NORM, Relu(), MaxPool(3, 2, 1)),
         *(Conv(6, 2, Normal(0.3), stride=2, bias=False), NORM, Relu()),

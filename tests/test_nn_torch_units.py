@@ -20,17 +20,11 @@ from bnexp.nn import (
     Xavier,
 )
 from bnexp.nn.activations import Elu, Gelu, Identity, LeakyRelu
-from bnexp.nn.conv import Conv
-from bnexp.nn.initialisers import (
-    GlorotUniform,
-    HeUniform,
-    Orthogonal,
-    Truncated,
-    Uniform,
-)
-from bnexp.nn.optimisers import AdaGrad, Adam, Nesterov, RMSprop
+from bnexp.nn.initializers import GlorotUniform, HeUniform, Orthogonal, Truncated, Uniform
+from bnexp.nn.linear import Conv
+from bnexp.nn.normalizers import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from bnexp.nn.optimizers import AdaGrad, Adam, Nesterov, RMSprop
 from bnexp.nn.pooling import AveragePool, Flatten, GlobalAveragePool, MaxPool
-from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 torch.set_num_threads(1)  # small tensors: threads would only wait for each other

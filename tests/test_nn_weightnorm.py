@@ -12,14 +12,14 @@ from bnexp.nn import (
     Conv,
     Dense,
     Flatten,
-    Network,
     Normal,
+    Sequential,
     SoftmaxCrossEntropy,
     Tanh,
     WeightNorm,
 )
 from bnexp.training import train
-from bnexp.training.updating import Adjustments, update
+from bnexp.training.update import Adjustments, update
 
 LIMIT = 1e-7
 
@@ -96,7 +96,7 @@ def test_gradients_of_networks(kind, bias, k):
     else:
         first, shape = (normed(Conv(3, 3, Normal(0.5), bias=bias)), Flatten()), (4, 5, 2)
     inner = normed(Dense(5, Normal(0.7), bias))
-    network = Network((*first, Tanh(), inner, Tanh(), Dense(4, Normal(0.7))))
+    network = Sequential((*first, Tanh(), inner, Tanh(), Dense(4, Normal(0.7))))
     parameters, state = stacked(network, k, shape)
     random = np.random.default_rng(k)
     x, labels = random.standard_normal((k, 9, *shape)), random.integers(0, 4, (k, 9))
@@ -130,8 +130,8 @@ def test_the_length_of_a_direction_changes_nothing(name):
 def test_a_start_from_the_drawn_weights(name):
     """The same draws as the plain layer's, and its outputs."""
     layer, shape = CASES[name]
-    parameters, state = stacked(Network((layer,)), 2, shape)
-    plain, _ = stacked(Network((layer.layer,)), 2, shape)
+    parameters, state = stacked(Sequential((layer,)), 2, shape)
+    plain, _ = stacked(Sequential((layer.layer,)), 2, shape)
     assert not layer.calibrates
     np.testing.assert_array_equal(parameters[0]["direction"], plain[0]["W"])
     x = np.random.default_rng(0).standard_normal((2, 5, *shape))
@@ -172,7 +172,7 @@ def test_l2_acts_on_the_lengths():
 
 def test_plain_descent_only_lengthens_the_directions():
     """As dv is orthogonal to v, each step's square is added to that of the length."""
-    network = Network((normed(Dense(8, Normal(0.4))), Tanh(), Dense(4, Normal(0.4))))
+    network = Sequential((normed(Dense(8, Normal(0.4))), Tanh(), Dense(4, Normal(0.4))))
     set_ = images()
     parameters, state = stacked(network, 2, (16,))
     batches = iter(np.random.default_rng(1).integers(0, 40, (5, 2, 12)))

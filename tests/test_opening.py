@@ -13,13 +13,13 @@ from report_cases import PLAIN, SMALL, made, made_with_failures
 
 import bnexp
 from bnexp import report
-from bnexp.claiming import judge_again
 from bnexp.claims import claims_text, judge, planned
 from bnexp.cli.main import cli
 from bnexp.errors import BnexpError, StoreError
-from bnexp.opening import finished, opened
-from bnexp.reporting import read_run
-from bnexp.tables import csv_text
+from bnexp.report.html import read_run
+from bnexp.running import judge_again
+from bnexp.runs.csv import csv_text
+from bnexp.runs.data import finished, opened
 
 REFERENCES = sorted(
     path.parent for path in Path(__file__).parents[1].glob("results/reference/*/config.yaml")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bnexp.tables.overview import Entry, overview
-from bnexp.tables.overviewlines import overview_lines
-from bnexp.tables.results import Axis, Results
+from bnexp.runs.summary import Entry, overview, overview_lines
+from bnexp.runs.tables import Axis, Results
 
 
 def found(axes, rows):

@@ -12,11 +12,11 @@ import pytest
 
 import bnexp
 from bnexp.config import load_config, resolved
-from bnexp.config.ownclass import fingerprint
+from bnexp.config.options import fingerprint
 from bnexp.errors import ConfigError
-from bnexp.plan import make_plan, make_stacks
-from bnexp.plan.axes import labels
-from bnexp.plan.stacks import structure
+from bnexp.sweep import make_plan, make_stacks
+from bnexp.sweep.points import labels
+from bnexp.sweep.stacks import structure
 
 
 def plan_of(path, *assignments):
@@ -91,7 +91,7 @@ def test_random_values_are_the_same_each_time_and_other_ones_for_each_key(small)
     powers = drawn(small, "loguniform: [0.1, 0.9, 3]")
     np.testing.assert_allclose(np.log10(powers), std, rtol=1e-12)
     code = (
-        "from bnexp.config import load_config; from bnexp.plan import make_plan; import sys;"
+        "from bnexp.config import load_config; from bnexp.sweep import make_plan; import sys;"
         "config = load_config(sys.argv[1], assignments=sys.argv[2:]);"
         "print(*dict.fromkeys(c.point['model.init.std'] for c in make_plan(config).cells))"
     )

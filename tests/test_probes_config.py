@@ -13,10 +13,10 @@ from bnexp.config import load_config, resolved
 from bnexp.errors import ConfigError
 from bnexp.execution import Record
 from bnexp.execution.task import Probed
-from bnexp.nn import knob
-from bnexp.plan import make_plan
+from bnexp.nn import option
 from bnexp.probes import PROBES, Reading
-from bnexp.store.cellfile import Damaged, decode, encode
+from bnexp.runs.directory import Damaged, decode, encode
+from bnexp.sweep import make_plan
 
 TEXT = """\
 name: probed
@@ -212,7 +212,7 @@ def test_a_record_with_readings_comes_back_exactly():
 class Largest:
     """The largest weight of each layer, times a factor."""
 
-    factor: float = knob(1.0, doc="what it is multiplied by", gt=0)
+    factor: float = option(1.0, doc="what it is multiplied by", gt=0)
 
     def read(self, moment):
         found = [np.abs(moment.parameters[s.weights]["W"]).max((1, 2)) for s in moment.sites]

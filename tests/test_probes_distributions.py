@@ -7,7 +7,7 @@ import pytest
 from test_probes_moment import convolutional, moment_of, rows
 
 from bnexp.nn import BatchNorm, Dropout, Sigmoid, block
-from bnexp.nn.network import Dense, Network
+from bnexp.nn.sequential import Dense, Sequential
 from bnexp.probes.distributions import Histogram, Percentiles
 
 
@@ -49,7 +49,7 @@ def test_the_ends_belong_to_the_first_and_the_last_bin():
 
 def test_a_sigmoids_numbers_are_all_between_0_and_1():
     layers = [Dense(30, rows().layers[0].initialiser), *block(Sigmoid(), BatchNorm())]
-    moment = moment_of(Network((*layers, rows().layers[-1])))
+    moment = moment_of(Sequential((*layers, rows().layers[-1])))
     (reading,) = Histogram().read(moment)
     assert reading.values.shape == (1, 1, 30)
     assert reading.values.sum() == pytest.approx(1, abs=1e-12)

@@ -18,20 +18,19 @@ from bnexp.nn import (
     Flatten,
     MaxPool,
     Momentum,
-    Network,
     Normal,
     Relu,
+    Sequential,
     SoftmaxCrossEntropy,
     block,
 )
-from bnexp.nn.noisynorm import NoisyBatchNorm
-from bnexp.nn.optimisers import Adam
-from bnexp.nn.schedules import Constant, Cosine, StepDecay
+from bnexp.nn.normalizers import NoisyBatchNorm
+from bnexp.nn.optimizers import Adam, Constant, Cosine, StepDecay
 from bnexp.nn.weightnorm import WeightNorm
 from bnexp.probes import Moment, sites
 from bnexp.training import train
-from bnexp.training.probing import Probing
-from bnexp.training.updating import Adjustments
+from bnexp.training.loop import Probing
+from bnexp.training.update import Adjustments
 
 
 def rows(norm=None, after=False, dropout=None, around=None, widths=(7, 6, 4)):
@@ -40,12 +39,12 @@ def rows(norm=None, after=False, dropout=None, around=None, widths=(7, 6, 4)):
     for width in widths[:-1]:
         dense = Dense(width, Normal(0.6))
         layers += [around(dense) if around else dense, *block(Relu(), norm, after, dropout)]
-    return Network((*layers, Dense(widths[-1], Normal(0.6))))
+    return Sequential((*layers, Dense(widths[-1], Normal(0.6))))
 
 
 def convolutional(norm=None):
     first = [Conv(3, 3, Normal(0.5)), *block(Relu(), norm), MaxPool(2), Flatten()]
-    return Network((*first, Dense(5, Normal(0.6)), *block(Relu(), norm), Dense(4, Normal(0.6))))
+    return Sequential((*first, Dense(5, Normal(0.6)), *block(Relu(), norm), Dense(4, Normal(0.6))))
 
 
 def moment_of(network, k=1, shape=(5,), n=12, rate=0.1, dtype="float64"):

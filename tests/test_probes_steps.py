@@ -11,14 +11,13 @@ from test_probes_layers import textbook
 from test_probes_moment import moment_of, rows
 
 from bnexp.nn import SGD, BatchNorm, Momentum, SoftmaxCrossEntropy
-from bnexp.nn.optimisers import Adam
-from bnexp.nn.schedules import StepDecay
+from bnexp.nn.optimizers import Adam, StepDecay
 from bnexp.nn.weightnorm import WeightNorm
 from bnexp.probes.landscape import Landscape
-from bnexp.probes.shift import CovariateShift
+from bnexp.probes.layers import CovariateShift
 from bnexp.training import train
-from bnexp.training.probing import Probing
-from bnexp.training.updating import Adjustments
+from bnexp.training.loop import Probing
+from bnexp.training.update import Adjustments
 
 EPS = 1e-3
 

@@ -11,7 +11,7 @@ import bnexp
 from bnexp.data import load
 from bnexp.execution import Task, train_task
 from bnexp.execution.task import train_cells
-from bnexp.plan import make_plan, make_stacks
+from bnexp.sweep import make_plan, make_stacks
 
 pytestmark = pytest.mark.usefixtures("one_blas_thread")
 

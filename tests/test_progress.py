@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from bnexp.cli import progress
 from bnexp.cli.main import cli
-from bnexp.execution.driver import failed
+from bnexp.execution.processes import failed
 from bnexp.execution.task import Record
 
 COLOUR = "\x1b["

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 import bnexp
 from bnexp.cli.main import cli
-from bnexp.figures.kinds import KINDS
-from bnexp.nn import INITIALISERS, NORMALISERS, BatchNorm
+from bnexp.figures.spec import KINDS
+from bnexp.nn import INITIALIZERS, NORMALIZERS, BatchNorm
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -65,7 +65,7 @@ def test_its_experiment_is_as_large_as_it_says(tmp_path):
     path.write_text(text + claims)
     assert yaml.safe_load(text)["name"] == "my_scales"
     config = bnexp.load_config(path)
-    assert len(bnexp.plan.make_plan(config).cells) == 7 * 3 * 3
+    assert len(bnexp.sweep.make_plan(config).cells) == 7 * 3 * 3
     assert [claim.in_at_least for claim in config.experiment.claims] == [6]
 
 
@@ -108,7 +108,7 @@ def test_its_table_of_files_is_what_a_run_leaves(small, tmp_path):
 @pytest.mark.parametrize(
     ("key", "kinds"),
     [
-        ("model.norm", NORMALISERS.builtin),
+        ("model.norm", NORMALIZERS.builtin),
         ("dialect", BatchNorm.DIALECTS),
         ("figures", KINDS),
     ],
@@ -120,7 +120,7 @@ def test_its_table_of_choices_has_them_all(key, kinds):
 
 def test_its_table_of_initial_weights_has_them_all():
     (row,) = re.findall(r"^\| `model.init` \| (.*) \|$", README, re.MULTILINE)
-    kinds = {kind.removesuffix("_uniform") for kind in INITIALISERS.builtin}
+    kinds = {kind.removesuffix("_uniform") for kind in INITIALIZERS.builtin}
     assert set(re.findall(r"`(\w+)`", row)) == kinds
 
 

@@ -27,9 +27,8 @@ from report_cases import (
 import bnexp
 from bnexp import report
 from bnexp.cli.main import cli
-from bnexp.reporting import read_run, write_report
-from bnexp.tables import METRICS
-from bnexp.tables.results import Axis
+from bnexp.report.html import read_run, write_report
+from bnexp.runs.tables import METRICS, Axis
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +72,7 @@ def test_a_page_of_32_networks_is_small():
     value = np.random.default_rng(0).random((20,)).tolist()
     tables = results((scales, NORMS), times=times, value=lambda p, s, epoch, m: value[int(epoch)])
     config = bnexp.load_config("book_weight_scale")
-    text = report.page(report.Run(config, tables, (), (), {}))
+    text = report.page(report.ReportData(config, tables, (), (), {}))
     assert len(Page(text).data["points"]) == 32
     assert len(text.encode()) < 500_000
 
@@ -157,7 +156,7 @@ def test_a_run_of_which_all_failed_has_a_page(tmp_path, monkeypatch):
         raise OSError("no more files")
 
     (tmp_path / "experiment.yaml").write_text(LEAST)
-    monkeypatch.setattr("bnexp.execution.driver.train_task", fails)
+    monkeypatch.setattr("bnexp.execution.processes.train_task", fails)
     with pytest.raises(bnexp.NetworksFailed):
         bnexp.run(str(tmp_path / "experiment.yaml"), tmp_path / "run")
     page = Page(write_report(tmp_path / "run").read_text())

@@ -7,7 +7,7 @@ from browsing import CURVES, column, find, finds, headings, press, reading, text
 from report_cases import HOSTILE, SMALL, Page, hostile_labels, made, made_with_failures, run, whole
 
 from bnexp import report
-from bnexp.reporting import write_report
+from bnexp.report.html import write_report
 
 pytestmark = pytest.mark.browser
 FOCUSED = (

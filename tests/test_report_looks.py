@@ -10,7 +10,7 @@ from browsing import find, finds, press
 from report_cases import SMALL, made, made_with_failures, run
 
 from bnexp import report
-from bnexp.reporting import write_report
+from bnexp.report.html import write_report
 
 pytestmark = pytest.mark.browser
 OPEN = "for (const one of document.querySelectorAll('details')) one.open = true"

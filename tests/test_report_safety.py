@@ -13,8 +13,7 @@ import pytest
 from report_cases import HOSTILE, Page, hostile_labels, whole
 
 from bnexp import report
-from bnexp.report.embedding import embedded
-from bnexp.report.svg import inline
+from bnexp.report.html import embedded, inline
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from report_cases import HOSTILE, LEAST, SMALL, Page, made, run
 
 from bnexp import report
 from bnexp.cli.main import cli
-from bnexp.report.pairs import both_points
+from bnexp.report.sections import both_points
 
 FASTER = SMALL.replace("lr: 0.1", "lr: 0.2").replace("seeds: [0, 1]", "seeds: [0, 1, 2]")
 

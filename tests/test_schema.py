@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from bnexp.config import json_schema, load_config, resolved, shipped
-from bnexp.config.keys import SWEPT, catalogue, every
+from bnexp.config.reference import SWEPT, catalogue, every
 from bnexp.errors import ConfigError
-from bnexp.plan import make_plan
+from bnexp.sweep import make_plan
 
 BASE = {"name": "a", "model": {"hidden": [10]}, "train": {"epochs": 1, "batch_size": 10}}
 
@@ -118,7 +118,7 @@ def test_every_key_that_can_be_swept_is_offered():
 
 def test_each_kind_is_offered_by_name_and_as_a_mapping_where_both_will_do():
     definitions = json_schema()["$defs"]
-    batch, normal = definitions["batchnorm_batch"], definitions["initialisers_normal"]
+    batch, normal = definitions["batchnorm_batch"], definitions["initializers_normal"]
     assert batch["anyOf"][0]["const"] == "batch"
     assert batch["anyOf"][1]["title"] == "batch"
     assert normal["title"] == "normal"

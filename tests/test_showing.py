@@ -13,8 +13,8 @@ from comparison_cases import change
 from report_cases import HOSTILE, LEAST, SMALL, Page, folder_of, made, made_with_failures
 
 import bnexp
-from bnexp.opening import opened
 from bnexp.result import Columns, Result
+from bnexp.runs.data import opened
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from bnexp.errors import ConfigError, StoreError
 from bnexp.execution import Record
 from bnexp.files import HOST, write_whole
 from bnexp.running import Progress
-from bnexp.store import RunDirectory
-from bnexp.store.cellfile import FORMAT, Damaged, decode, encode
+from bnexp.runs import RunDirectory
+from bnexp.runs.directory import FORMAT, Damaged, decode, encode
 
 RECORD = Record(
     cell="c0ffee",
@@ -105,7 +105,7 @@ def test_fresh_trains_everything_again(small, tmp_path):
 def test_other_data_are_not_up_to_date(small, tmp_path):
     config, out = bnexp.load_config(small), tmp_path / "out"
     bnexp.run(config, out)
-    cells = bnexp.plan.make_plan(config).cells
+    cells = bnexp.sweep.make_plan(config).cells
     found = RunDirectory(out).find(cells, "0" * 64)
     assert not found.records
     assert set(found.missing.values()) == {"trained on other data"}
@@ -233,7 +233,7 @@ def test_a_second_run_waits_for_the_first_and_takes_its_results(small, tmp_path)
 
 def test_plotting_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(ConfigError, match="not a run directory"):
-        bnexp.drawing.replot(tmp_path)
+        bnexp.running.replot(tmp_path)
 
 
 def test_networks_of_other_settings_are_kept_and_counted(small, tmp_path):

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 import bnexp
 from bnexp.errors import StoreError
-from bnexp.tables import METRICS, csv_text, reading
-from bnexp.tables.reading import label, read_metrics, read_probes, read_summary
+from bnexp.runs import csv
+from bnexp.runs.csv import csv_text, label, read_metrics, read_probes, read_summary
+from bnexp.runs.tables import METRICS
 
 HEAD = "cell,seed,model.norm,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy\n"
 ROW = "c0ffee,0,none,0,1,2.5,0.125,,\n"
@@ -196,7 +197,7 @@ def test_a_status_and_a_probes_value_are_checked(small, tmp_path):
 def test_a_table_that_is_too_large_and_what_is_no_file_are_refused(tmp_path, monkeypatch):
     path = tmp_path / "metrics.csv"
     path.write_text(HEAD + ROW)
-    monkeypatch.setattr(reading, "MAX_BYTES", 50)
+    monkeypatch.setattr(csv, "MAX_BYTES", 50)
     with pytest.raises(StoreError, match="too large to read, expected at most 0 MB"):
         read_metrics(path)
     with pytest.raises(StoreError, match="not a file, expected a table"):

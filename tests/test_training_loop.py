@@ -7,20 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numeric_cases import (
-    ACTIVATIONS,
-    NORMS,
-    arrays,
-    bits,
-    images,
-    one,
-    small_mlp,
-    stacked,
-)
+from numeric_cases import ACTIVATIONS, NORMS, arrays, bits, images, one, small_mlp, stacked
 
-from bnexp.nn import SGD, BatchNorm, Momentum, Network
+from bnexp.nn import SGD, BatchNorm, Momentum, Sequential
 from bnexp.training import evaluate, train
-from bnexp.training.streams import generator, shuffle, together
+from bnexp.training.random import generator, shuffle, together
 
 RATES = np.array([0.05, 0.2, 0.5])[:, None, None]
 
@@ -180,7 +171,7 @@ class Watched:
 def test_float_types_survive_a_run(dtype, optimiser, name, activation):
     seen = []
     plain = small_mlp(NORMS.get(name), activation)
-    network = Network(tuple(Watched(layer, seen) for layer in plain.layers))
+    network = Sequential(tuple(Watched(layer, seen) for layer in plain.layers))
     history = run(network, (0, 2), optimiser=optimiser, dtype=dtype, batch_size=10)
     seen += arrays((history.parameters, history.state))
     assert len(seen) > 50

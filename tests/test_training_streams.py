@@ -11,8 +11,7 @@ from numeric_cases import small_mlp
 from bnexp.nn import BatchNorm, Normal, Relu, mlp
 from bnexp.training import Images
 from bnexp.training.images import KEPT_BYTES
-from bnexp.training.points import points, steps_per_epoch
-from bnexp.training.streams import (
+from bnexp.training.random import (
     ROLES,
     BookRound,
     book,
@@ -21,6 +20,7 @@ from bnexp.training.streams import (
     together,
     with_replacement,
 )
+from bnexp.training.schedule import points, steps_per_epoch
 
 
 def test_a_seed_and_a_role_give_one_stream():

@@ -9,8 +9,8 @@ import pytest
 
 import bnexp
 from bnexp import nn
-from bnexp.nn.schedules import SCHEDULES, Constant, Cosine, StepDecay
-from bnexp.training.updating import Adjustments, clip, update
+from bnexp.nn.optimizers import SCHEDULES, Constant, Cosine, StepDecay
+from bnexp.training.update import Adjustments, clip, update
 
 K = 3
 LR = np.array([0.1, 0.2, 0.4])[:, None, None]
@@ -118,7 +118,7 @@ ALL = {
 def test_stacked_is_alone_with_every_adjustment_and_optimiser(small, optimizer):
     changes = {**ALL, "train.optimizer": optimizer, "sweep.model.init.std": [0.3, 0.01]}
     config = bnexp.load_config(small, changes)
-    tasks = [bnexp.plan.make_stacks(bnexp.plan.make_plan(config).cells, size=s) for s in (1, 4)]
+    tasks = [bnexp.sweep.make_stacks(bnexp.sweep.make_plan(config).cells, size=s) for s in (1, 4)]
     made = []
     for stacks in tasks:
         records = [

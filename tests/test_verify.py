@@ -13,10 +13,10 @@ from comparison_cases import cells, change, contents, manifest, reference
 import bnexp
 from bnexp.cli.main import cli
 from bnexp.comparison import verify_lines
-from bnexp.comparison.verifying import sampled
+from bnexp.comparison.verification import sampled
 from bnexp.errors import ConfigError, DataError, StoreError
 from bnexp.execution import task
-from bnexp.plan import make_plan
+from bnexp.sweep import make_plan
 
 PROBES = {"probes": {"at": [0, 4], "read": [{"kind": "layers", "quantities": ["dead"]}]}}
 
@@ -117,13 +117,13 @@ def test_other_evaluation_steps_are_a_difference(run):
 
 
 def _record(path):
-    from bnexp.store.cellfile import decode
+    from bnexp.runs.directory import decode
 
     return vars(decode(path.read_bytes(), path.stem))
 
 
 def _write(path, record):
-    from bnexp.store.cellfile import encode
+    from bnexp.runs.directory import encode
 
     path.write_bytes(encode(record))
 
@@ -238,8 +238,8 @@ def test_another_environment_is_guessed_to_be_the_cause(run, tmp_path):
 
 def test_cells_with_other_ids_are_found_by_their_values(run, tmp_path, monkeypatch):
     out = run()
-    monkeypatch.setattr("bnexp.plan.cells.NUMERICS", -1)
-    monkeypatch.setattr("bnexp.store.manifest.NUMERICS", -1)
+    monkeypatch.setattr("bnexp.sweep.networks.NUMERICS", -1)
+    monkeypatch.setattr("bnexp.runs.manifest.NUMERICS", -1)
     found = bnexp.verify(out)
     assert found.counts == {"identical": 12}
     assert (found.renamed, found.causes[0].key) == (True, "bnexp's numerics")

@@ -12,12 +12,12 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bnexp.config.yaml_scalar import Position
-from bnexp.config.yaml_text import (
+from bnexp.config.yaml import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_NODES,
     Document,
+    Position,
     parse,
     parse_value,
     read_file,

@@ -6,12 +6,10 @@ undecided. The intervals are not corrected for the number of points: the more po
 about, the likelier it is that the interval of one of them misses its mean.
 """
 
-from bnexp.claims.checks import Times, problems
-from bnexp.claims.judging import judge, verdicts
-from bnexp.claims.lines import verdict_lines
-from bnexp.claims.sweep import Swept, planned
-from bnexp.claims.verdict import PointVerdict, Verdict
-from bnexp.claims.writing import claims_text
+from bnexp.claims.check import Times, problems
+from bnexp.claims.judge import PointVerdict, Verdict, judge, verdicts
+from bnexp.claims.select import Swept, planned
+from bnexp.claims.text import claims_text, verdict_lines
 
 __all__ = [
     "PointVerdict",

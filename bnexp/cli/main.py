@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from bnexp import __version__
-from bnexp.cli import datasets, drafting, explaining, exporting, pages, repeating, training
+from bnexp.cli import data, explore, results, run
+from bnexp.cli.arguments import import_option
 from bnexp.cli.group import INTERRUPTED, Commands, Interrupted
-from bnexp.cli.options import import_option
 
 # A closed terminal, where there is such a thing, stops a run in order too.
 STOPPING = (
@@ -40,15 +40,15 @@ def cli(ctx: click.Context, modules: tuple[str, ...]) -> None:
     if os.environ.get("NO_COLOR"):
         ctx.color = False
     if modules:
-        from bnexp.cli import own
+        from bnexp.cli import arguments
 
-        own.import_modules(modules)
+        arguments.import_modules(modules)
 
 
-cli.add_command(training.run)
-cli.add_command(training.check)
-cli.add_command(explaining.explain)
-cli.add_command(drafting.new)
+cli.add_command(run.run)
+cli.add_command(run.check)
+cli.add_command(explore.explain)
+cli.add_command(explore.new)
 
 
 @cli.command("list")
@@ -60,14 +60,14 @@ def list_experiments(experiment: str | None, verbose: bool) -> None:
     \b
     Example: bnexp list --verbose book_weight_scale
     """
-    from bnexp.cli import listing
+    from bnexp.cli import explore
     from bnexp.config import shipped
 
     if experiment is None and not verbose:
-        lines = listing.by_source()
+        lines = explore.by_source()
     else:
         names = shipped.names() if experiment is None else [experiment]
-        lines = (line for name in names for line in (*listing.description(name), ""))
+        lines = (line for name in names for line in (*explore.description(name), ""))
     click.echo("\n".join(lines).rstrip())
 
 
@@ -79,9 +79,9 @@ def plot(directory: Path) -> None:
     \b
     Example: bnexp plot results/quickstart
     """
-    from bnexp import drawing
+    from bnexp import running
 
-    drawn = drawing.replot(directory)
+    drawn = running.replot(directory)
     click.echo("\n".join(map(str, drawn)) or f"{directory}: nothing to draw")
 
 
@@ -96,22 +96,22 @@ def claims(ctx: click.Context, directory: Path) -> None:
     \b
     Example: bnexp claims results/weight_scale
     """
-    from bnexp import claiming
-    from bnexp.cli import display
+    from bnexp import running
+    from bnexp.cli.output import print_verdicts
 
-    found = claiming.judge_again(directory)
+    found = running.judge_again(directory)
     if not found:
         click.echo(f"{directory}: nothing is claimed")
-    display.verdicts(found)
+    print_verdicts(found)
     if any(verdict.verdict == "refuted" for verdict in found):
         ctx.exit(1)
 
 
-cli.add_command(repeating.compare)
-cli.add_command(repeating.verify)
-cli.add_command(pages.report)
-cli.add_command(exporting.export)
-cli.add_command(datasets.data)
+cli.add_command(results.compare)
+cli.add_command(results.verify)
+cli.add_command(results.report)
+cli.add_command(results.export)
+cli.add_command(data.data)
 
 
 @cli.command()

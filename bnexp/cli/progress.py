@@ -13,9 +13,9 @@ import click
 from tqdm import tqdm
 
 from bnexp.execution import Record
-from bnexp.plan import Cell
 from bnexp.running import Progress
-from bnexp.wording import counted, cut, short
+from bnexp.sweep import Cell
+from bnexp.text import counted, cut, short
 
 EVERY = 30.0  # seconds between two lines
 PLACE = 24  # letters of a point in the bar

@@ -7,8 +7,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from bnexp.config import shipped
-from bnexp.config.yaml_scalar import Position
-from bnexp.config.yaml_text import Document, Path, parse_value, read_file
+from bnexp.config.yaml import Document, Path, Position, parse_value, read_file
 from bnexp.data.catalog import is_folder
 from bnexp.errors import ConfigError
 

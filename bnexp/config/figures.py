@@ -10,10 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from bnexp.config.byname import ByName
-from bnexp.config.kinds import Either, Strict
+from bnexp.config.descriptions import allowed
 from bnexp.config.messages import Problem, dotted, problem, real_path
-from bnexp.config.names import allowed
+from bnexp.config.options import ByName, Either, Strict
 from bnexp.errors import ConfigError
 
 Metric = Literal["train_accuracy", "train_loss", "test_accuracy", "test_loss"]

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bnexp.config import words
-from bnexp.config.keys import EXTENDS, LAYER, SWEPT, Key, catalogue, every
-from bnexp.config.schema import Experiment, refresh
-from bnexp.config.words import Schema, kinds_of
+from bnexp.config import descriptions
+from bnexp.config.descriptions import Schema, kinds_of
+from bnexp.config.experiment import Experiment, refresh
+from bnexp.config.reference import EXTENDS, LAYER, SWEPT, Key, catalogue, every
 
 TITLE = "An experiment of bnexp"
 # The schema's file, and the line by which an editor finds it beside an experiment.
@@ -54,10 +54,10 @@ def _axes(definitions: Schema) -> dict[str, Any]:
 
 def _axis(keys: list[Key], definitions: Schema) -> dict[str, Any]:
     """A list of what the key can be, and the ranges where that is a number; or null."""
-    texts = _once(words.described(key.meaning, key.default) for key in keys)
+    texts = _once(descriptions.described(key.meaning, key.default) for key in keys)
     values = _once(_for_editors({**key.node, "description": ""}) for key in keys)
     made = [{"type": "array", "minItems": 1, "items": {"anyOf": values}}, {"type": "null"}]
-    ways = [one for key in keys for one in words.alternatives(key.node, definitions)]
+    ways = [one for key in keys for one in descriptions.alternatives(key.node, definitions)]
     if any(one.get("type") in ("number", "integer") for one in ways):
         ranges = definitions["Sweep"]["additionalProperties"]["anyOf"]
         made += [one for one in ranges if "$ref" in one]
@@ -108,8 +108,8 @@ def _property(name: str, node: Schema, around: Schema) -> dict[str, Any]:
             **made,
             "description": around.get("description", f"the kind: {kinds_of(around)[0]}"),
         }
-    default = words.default(node, name in around.get("required", ()))
-    return {**made, "description": words.described(words.meaning(node), default)}
+    default = descriptions.default(node, name in around.get("required", ()))
+    return {**made, "description": descriptions.described(descriptions.meaning(node), default)}
 
 
 def _part(node: Any) -> Any:

@@ -8,10 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bnexp.config.writing import flow
-from bnexp.config.yaml_scalar import Position
-from bnexp.config.yaml_text import Document, Path
-from bnexp.wording import cut
+from bnexp.config.yaml import Document, Path, Position, flow
+from bnexp.text import cut
 
 
 @dataclass(frozen=True)

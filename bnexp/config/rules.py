@@ -3,14 +3,135 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from bnexp.config.kinds import Options
+from bnexp.config.architecture import SIDE, ConvBlock, DenseBlock, Mlp, weights
+from bnexp.config.claims import RELATIONS, TOLERANT, Claim, Measure, OfQuantity, Range, Where
+from bnexp.config.experiment import MAX_STEPS, Setting
 from bnexp.config.messages import Problem, choice
-from bnexp.config.proberules import probe_problems
-from bnexp.config.schema import MAX_STEPS, Setting
-from bnexp.config.sizes import SIDE, weights
-from bnexp.config.yaml_text import Path
+from bnexp.config.options import Options
+from bnexp.config.yaml import Path
 from bnexp.data.catalog import DATASETS, is_folder
+
+
+def probe_problems(setting: Setting) -> Iterator[Problem]:
+    """Probes of a layer that is not there, or at steps that are not reached."""
+    probes, layers = setting.probes, setting.model.weighted() + 1
+    if probes is None:
+        return
+    for i, probe in enumerate(probes.read):
+        layer = getattr(probe, "layer", 1)
+        if layer > layers:
+            text = f"no such layer, expected at most {layers}, the output layer, got {layer}"
+            yield Problem(("probes", "read", i, "layer"), text)
+        yield from _probe_options(i, probe, setting)
+    names = [(p.kind, getattr(p, "of", None), getattr(p, "layer", None)) for p in probes.read]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            text = f"a probe twice, expected each once, got {name[0]!r} again"
+            yield Problem(("probes", "read", i), f"{text}: its numbers would have one name")
+    if isinstance(probes.at, tuple) and list(probes.at) != sorted(set(probes.at)):
+        yield Problem(("probes", "at"), "not in order, expected ascending steps, each once")
+
+
+def _probe_options(i: int, probe: Any, setting: Setting) -> Iterator[Problem]:
+    """Bins, percentiles and units that there are."""
+    path: Path = ("probes", "read", i)
+    if probe.kind == "histogram" and not probe.low < probe.high:
+        text = f"not above low, expected a number > {probe.low:g}, got {probe.high:g}"
+        yield Problem((*path, "high"), text)
+    if probe.kind == "percentiles":
+        for j, value in enumerate(probe.percentiles):
+            if not 0 <= value <= 100:
+                text = f"not a percentile, expected a number from 0 to 100, got {value:g}"
+                yield Problem((*path, "percentiles", j), text)
+        width = dict(enumerate(_widths(setting), 1)).get(probe.layer, probe.unit + 1)
+        if probe.unit >= width:
+            text = f"no such unit, expected at most {width - 1}, got {probe.unit}"
+            yield Problem((*path, "unit"), text)
+
+
+def _widths(setting: Setting) -> Sequence[int]:
+    """How many units each layer with weights has, the output layer apart."""
+    model = setting.model
+    if isinstance(model, Mlp):
+        return model.hidden
+    blocks = model.blocks
+    return [block.features for block in blocks if isinstance(block, ConvBlock | DenseBlock)]
+
+
+def broken(claims: Sequence[Claim] | None) -> list[Problem]:
+    """What must hold between the keys of one claim, and does not."""
+    return [
+        Problem(("claims", i, *problem.path), problem.text)
+        for i, claim in enumerate(claims or ())
+        for rule in (_one_relation, _options, _ranges, _distances, _layers)
+        for problem in rule(claim)
+    ]
+
+
+def _one_relation(claim: Claim) -> Iterator[Problem]:
+    given = [name for name in RELATIONS if getattr(claim, name) is not None]
+    if len(given) != 1:
+        got = " and ".join(given) or "none"
+        text = f"no single relation, expected exactly one of {', '.join(RELATIONS)}, got {got}"
+        yield Problem((), text)
+
+
+def _options(claim: Claim) -> Iterator[Problem]:
+    """Keys that go with some relations only."""
+    given = [name for name in RELATIONS if getattr(claim, name) is not None]
+    fits = bool({*given} & {*TOLERANT})
+    if given and claim.tolerance is not None and not fits:
+        text = f"no use here, expected it beside one of {', '.join(TOLERANT)}, got {given[0]}"
+        yield Problem(("tolerance",), text)
+    if given and claim.in_at_least is not None and fits:
+        text = f"no use here, expected a relation of single points, got {given[0]}, which is of all"
+        yield Problem(("in_at_least",), text)
+
+
+def _ranges(claim: Claim) -> Iterator[Problem]:
+    sides: dict[Path, Where] = {(): claim.where}
+    sides |= {(name,): o.where for name in ("above", "below") if (o := getattr(claim, name))}
+    for side, where in sides.items():
+        for key, chosen in where.items():
+            if isinstance(chosen, Range) and (text := _range(chosen)):
+                yield Problem((*side, "where", key), text)
+
+
+def _range(chosen: Range) -> str | None:
+    low, high = chosen.at_least, chosen.at_most
+    if low is None and high is None:
+        return "no range, expected at_least, at_most or both, got neither"
+    if low is not None and high is not None and low > high:
+        return f"an empty range, expected at_least <= at_most, got {low:g} and {high:g}"
+    return None
+
+
+def _distances(claim: Claim) -> Iterator[Problem]:
+    within = claim.within
+    if within and (within.by is None) == (within.relative is None):
+        got = "neither" if within.by is None else "both"
+        yield Problem(("within",), f"no single distance, expected either by or relative, got {got}")
+
+
+def _layers(claim: Claim) -> Iterator[Problem]:
+    sides: dict[Path, Measure | None] = {("measure",): claim.measure}
+    sides |= {
+        (name, "measure"): o.measure for name in ("above", "below") if (o := getattr(claim, name))
+    }
+    for side, measure in sides.items():
+        if not isinstance(measure, OfQuantity) or measure.growth is None:
+            continue
+        first, last = measure.growth
+        if measure.layer is not None:
+            yield Problem(side, "no single layer, expected either layer or growth, got both")
+        if not 1 <= first < last:
+            text = (
+                f"no growth, expected [first, last] with 1 <= first < last, got [{first}, {last}]"
+            )
+            yield Problem((*side, "growth"), text)
+
 
 # The initialisers that are a number times randn, which is all that the book's stream can replay.
 RANDN = ("normal", "xavier", "glorot", "he", "lecun")

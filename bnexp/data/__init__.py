@@ -9,24 +9,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bnexp.data.arrays import Dataset
     from bnexp.data.catalog import DATASETS, DatasetFacts, is_folder
-    from bnexp.data.checks import FileCheck, info, verify
-    from bnexp.data.dataset import Dataset
-    from bnexp.data.download import fetch
-    from bnexp.data.loading import load
-    from bnexp.data.places import data_folder
+    from bnexp.data.datasets import FileCheck, info, load, verify
+    from bnexp.data.mnist import data_folder, fetch
 
 _HOMES = {
     "DATASETS": "catalog",
     "DatasetFacts": "catalog",
     "is_folder": "catalog",
-    "FileCheck": "checks",
-    "info": "checks",
-    "verify": "checks",
-    "Dataset": "dataset",
-    "fetch": "download",
-    "load": "loading",
-    "data_folder": "places",
+    "FileCheck": "datasets",
+    "info": "datasets",
+    "verify": "datasets",
+    "Dataset": "arrays",
+    "fetch": "mnist",
+    "load": "datasets",
+    "data_folder": "mnist",
 }
 
 __all__ = [

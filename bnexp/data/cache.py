@@ -18,8 +18,8 @@ from uuid import uuid4
 
 import numpy as np
 
+from bnexp.data.arrays import Bytes, Content
 from bnexp.data.catalog import ROLES
-from bnexp.data.dataset import Bytes, Content
 
 FORMAT = "bnexp arrays 1"
 DIGESTS = "digests.json"

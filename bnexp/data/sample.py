@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bnexp.data.arrays import Bytes
 from bnexp.data.catalog import DATASETS, SAMPLE_FILE
-from bnexp.data.dataset import Bytes
-from bnexp.data.rawrandom import random_orders
-from bnexp.data.unpack import is_file, open_bytes, read_up_to
+from bnexp.data.generated import random_orders
+from bnexp.data.idx import is_file, open_bytes, read_up_to
 from bnexp.errors import DataError
 
 LIMIT = 1 << 26  # bytes of unpacked text; the real file has 9 MB

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from bnexp import npz
+from bnexp import files
 from bnexp.errors import StoreError
 from bnexp.files import read, remove, write_whole
-from bnexp.plan import Cell
 from bnexp.probes import Reading
+from bnexp.sweep import Cell
 from bnexp.training import Snapshot
 
 FORMAT = 1
@@ -82,7 +82,7 @@ class Checkpoints:
         if content is None:
             return None
         try:
-            header, arrays = npz.decode(KIND, FORMAT, content, path)
+            header, arrays = files.decode(KIND, FORMAT, content, path)
         except StoreError:
             return None
         if (header.get("cell"), header.get("data_sha256")) != (cell.id, data_sha256):
@@ -147,9 +147,9 @@ def _side_by_side(readings: Sequence[Reading]) -> Reading:
 
 
 def _encoded(about: Mapping[str, Any], snapshot: Snapshot) -> bytes:
-    arrays: npz.Arrays = {f"metrics/{n}": values for n, values in snapshot.metrics.items()}
+    arrays: files.Arrays = {f"metrics/{n}": values for n, values in snapshot.metrics.items()}
     arrays["diverged_at"] = snapshot.diverged_at
-    arrays |= npz.named(
+    arrays |= files.named(
         parameters=snapshot.parameters, state=snapshot.state, moments=snapshot.moments
     )
     readings = []
@@ -159,10 +159,10 @@ def _encoded(about: Mapping[str, Any], snapshot: Snapshot) -> bytes:
             arrays[f"readings/{i}/{j}"] = reading.values
     counts = [len(read_then) for _, read_then in snapshot.readings]
     header = {"step": snapshot.step, "layers": len(snapshot.parameters), "counts": counts}
-    return npz.encode(KIND, {**about, **header, "readings": readings}, arrays)
+    return files.encode(KIND, {**about, **header, "readings": readings}, arrays)
 
 
-def _decoded(header: Mapping[str, Any], arrays: npz.Arrays) -> Snapshot:
+def _decoded(header: Mapping[str, Any], arrays: files.Arrays) -> Snapshot:
     step, layers = header["step"], header["layers"]
     if type(step) is not int or step < 0 or not 0 <= layers <= MAX_LAYERS:
         raise ValueError("no such step, or too many layers")

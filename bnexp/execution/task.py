@@ -12,18 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp import data, nn
-from bnexp.config.kinds import make
-from bnexp.config.schema import Setting
+from bnexp.config.experiment import Setting
+from bnexp.config.options import make
 from bnexp.data import Dataset
-from bnexp.execution.building import adjustments, network
+from bnexp.execution.build import adjustments, draw, inputs, network
 from bnexp.execution.checkpoints import Checkpoints
-from bnexp.execution.inputs import inputs
-from bnexp.execution.schedule import Schedule, schedule
-from bnexp.execution.starting import draw
-from bnexp.plan import Cell
 from bnexp.probes import Reading
+from bnexp.sweep import Cell
 from bnexp.training import History, Images, Snapshot, train
-from bnexp.training.probing import Probing
+from bnexp.training.loop import Probing
+from bnexp.training.schedule import Schedule, schedule
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ def train_task(task: Task, on_step: Callable[[int], None] = lambda networks: Non
 class Trained:
     """A stack after training; `whole` makes its parameters those for images with every pixel."""
 
-    network: nn.Network
+    network: nn.Sequential
     history: History
     per_epoch: int
     images: Images

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bnexp.exports.run import Format
+    from bnexp.exports.base import Format
 
 # Modules by name: the command line lists the formats without importing any.
 EXPORTS = {

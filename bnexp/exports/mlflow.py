@@ -4,17 +4,143 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
+import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, TypeVar
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple, TypeVar
 
-from bnexp.config.writing import resolved
+from bnexp import files
+from bnexp.config.yaml import bare, flat, resolved, said
 from bnexp.errors import StoreError
-from bnexp.exports.libraries import environment, quiet, require
-from bnexp.exports.mlflowplace import Store, store
-from bnexp.exports.mlflowrun import Content, content
-from bnexp.exports.run import Each, Exported, Network, Run
-from bnexp.wording import counted
+from bnexp.exports.base import (
+    Each,
+    Exported,
+    ExportedNetwork,
+    ExportedRun,
+    environment,
+    quiet,
+    require,
+)
+from bnexp.text import counted, cut
+
+_URI = re.compile(r"databricks|[a-zA-Z][a-zA-Z0-9+.-]+:.*", re.DOTALL)  # a drive has one letter
+
+
+DATABASE = "mlflow.db"
+
+
+@dataclass(frozen=True)
+class Store:
+    """`place` is a folder, or the URI that was given; `artifacts` is where a new experiment keeps
+    files, None for the server's choice."""
+
+    place: Path | str
+    uri: str
+    artifacts: str | None
+    look: str
+
+
+def store(place: str) -> Store:
+    """The store at a folder, which is made, or at a tracking URI."""
+    if _URI.fullmatch(place):
+        served = place.startswith("http")
+        look = place if served else _command(place)
+        return Store(place, place, None, look)
+    folder = Path(place)
+    try:
+        _check(place, folder)
+        files.system.make_folder(folder)
+        whole = folder.resolve()
+        _make(whole / DATABASE)
+    except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a NUL
+        raise files.storage_error("cannot write", folder, error) from error
+    look = _command(_uri(folder / DATABASE))
+    return Store(folder, _uri(whole / DATABASE), (whole / "artifacts").as_uri(), look)
+
+
+def _check(place: str, folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise StoreError(
+            f"{place}: a file, expected a folder, or a tracking URI such as sqlite:///mlflow.db"
+        )
+    if any(mark in str(folder.resolve()) for mark in "?#%"):
+        raise StoreError(
+            f"{place}: expected a folder without ?, # and % in its whole path, which MLflow reads "
+            f"as a URI's, got {str(folder.resolve())!r}; give another folder"
+        )
+
+
+def _make(database: Path) -> None:
+    """Make an empty database elsewhere first: MLflow cannot go on with one that is half made."""
+    if database.exists():
+        return
+    from mlflow import MlflowClient
+
+    with TemporaryDirectory() as folder:
+        made = Path(folder, DATABASE)
+        with environment({"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool"}):  # closed when made
+            MlflowClient(_uri(made), registry_uri=_uri(made))
+        files.write_whole(database, made.read_bytes())
+
+
+def _uri(database: Path) -> str:
+    return f"sqlite:///{database.as_posix()}"
+
+
+def _command(uri: str) -> str:
+    return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+
+
+# MLflow's limits, the name's that of its databases.
+MAX_PARAM, MAX_NAME = 6000, 250
+
+
+class Content(NamedTuple):
+    """`metrics` are of (name, value, step)."""
+
+    name: str
+    params: dict[str, str]
+    metrics: list[tuple[str, float, int]]
+    tags: dict[str, str]
+
+
+def content(network: ExportedNetwork) -> Content:
+    """The swept values, seed and whole setting as parameters, each evaluation as metrics."""
+    record = network.record
+    metrics = [
+        (name, value, step)
+        for name, values in record.metrics.items()
+        for step, value in zip(record.steps, values, strict=True)
+    ]
+    return Content(cut(network.name, MAX_NAME), _params(network), metrics, _tags(network))
+
+
+def _params(network: ExportedNetwork) -> dict[str, str]:
+    values = {**dict(flat(said(network.cell.setting))), **network.point}
+    return {key: cut(_text(value), MAX_PARAM) for key, value in values.items()}
+
+
+def _tags(network: ExportedNetwork) -> dict[str, str]:
+    record = network.record
+    at = record.diverged_at_step
+    infinite = [name for name, values in record.metrics.items() if any(map(math.isinf, values))]
+    return {
+        "bnexp.status": record.status,
+        "bnexp.data_sha256": record.data_sha256,
+        **({} if at is None else {"bnexp.diverged_at_step": str(at)}),
+        # MLflow's databases hold the largest float in place of an infinity.
+        **({"bnexp.infinite": ", ".join(infinite)} if infinite else {}),
+    }
+
+
+def _text(value: Any) -> str:
+    return repr(value) if isinstance(value, float) else bare(value)
+
 
 T = TypeVar("T")
 
@@ -25,7 +151,7 @@ CELL, DIGEST = "bnexp.cell", "bnexp.sha256"
 ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 
-def write(run: Run, place: str, each: Each) -> Exported:
+def write(run: ExportedRun, place: str, each: Each) -> Exported:
     """An experiment of the config's name, with a run for each network.
 
     `place` is a folder, for a database and its artifacts, or a tracking URI. A run is known by its
@@ -51,7 +177,7 @@ def write(run: Run, place: str, each: Each) -> Exported:
 class _Experiment:
     """The experiment of the run's name in a store; made if it is not there."""
 
-    def __init__(self, run: Run, target: Store) -> None:
+    def __init__(self, run: ExportedRun, target: Store) -> None:
         from mlflow import MlflowClient
 
         self._run, self._config = run, resolved(run.config)
@@ -96,7 +222,7 @@ class _Experiment:
             if not token:
                 return found
 
-    def _log(self, network: Network, made: Content, digest: str) -> None:
+    def _log(self, network: ExportedNetwork, made: Content, digest: str) -> None:
         from mlflow.entities import Metric, Param
 
         client, start = self._client, round(1000 * self._run.started)

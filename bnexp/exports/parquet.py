@@ -8,16 +8,15 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from bnexp.config.writing import resolved
-from bnexp.exports.folder import write_folder
-from bnexp.exports.libraries import require
-from bnexp.exports.run import Each, Exported, Run
-from bnexp.tables import absent
-from bnexp.tables.results import Table
-from bnexp.wording import counted
+from bnexp.config.yaml import resolved
+from bnexp.exports.base import Each, Exported, ExportedRun, require
+from bnexp.files import write_folder
+from bnexp.runs.csv import absent
+from bnexp.runs.tables import Table
+from bnexp.text import counted
 
 
-def write(run: Run, place: str, each: Each) -> Exported:
+def write(run: ExportedRun, place: str, each: Each) -> Exported:
     """metrics.parquet, summary.parquet, and probes.parquet where there are probes.
 
     Columns are those of the CSV files: integers, float64 and strings; a value is null where the
@@ -60,6 +59,6 @@ def _column(name: str, table: Table) -> Any:
     return pyarrow.array(column, mask=missing, from_pandas=False)  # NaN is no null
 
 
-def _metadata(run: Run) -> dict[str, str]:
+def _metadata(run: ExportedRun) -> dict[str, str]:
     manifest = {"bnexp.manifest": json.dumps(run.manifest)} if run.manifest else {}
     return {"bnexp.name": run.config.name, "bnexp.config": resolved(run.config), **manifest}

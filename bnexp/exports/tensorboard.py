@@ -10,10 +10,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from bnexp.config.writing import resolved
-from bnexp.exports.folder import write_folder
-from bnexp.exports.libraries import quiet, require
-from bnexp.exports.run import Each, Exported, Network, Run
+from bnexp.config.yaml import resolved
+from bnexp.exports.base import Each, Exported, ExportedNetwork, ExportedRun, quiet, require
+from bnexp.files import write_folder
 
 MAX_NAME = 120
 TAGS = {
@@ -24,7 +23,7 @@ TAGS = {
 }
 
 
-def write(run: Run, place: str, each: Each) -> Exported:
+def write(run: ExportedRun, place: str, each: Each) -> Exported:
     """Every evaluation as a scalar, and the swept values as hyper-parameters.
 
     Scalars are the nearest float32: float64 tensors can be written, but TensorBoard's server does
@@ -40,7 +39,7 @@ def write(run: Run, place: str, each: Each) -> Exported:
     )
 
 
-def _contents(run: Run, each: Each) -> Iterator[tuple[str, bytes]]:
+def _contents(run: ExportedRun, each: Each) -> Iterator[tuple[str, bytes]]:
     folders = names(run.networks)
     yield "config.yaml", resolved(run.config).encode()
     for network in each(run.networks):
@@ -49,7 +48,7 @@ def _contents(run: Run, each: Each) -> Iterator[tuple[str, bytes]]:
         yield f"{folders[network.cell.id]}/{name}", _file(network, run.started)
 
 
-def names(networks: Sequence[Network]) -> dict[str, str]:
+def names(networks: Sequence[ExportedNetwork]) -> dict[str, str]:
     """A folder's name for each cell: safe on every file system, and each only once."""
     short = {network.cell.id: _safe(network.name) for network in networks}
     shared = Counter(name.casefold() for name in short.values())
@@ -65,7 +64,7 @@ def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9.,=+-]+", "_", name.replace(", ", ","))
 
 
-def _file(network: Network, time: float) -> bytes:
+def _file(network: ExportedNetwork, time: float) -> bytes:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.summary.writer.record_writer import RecordWriter
 
@@ -79,7 +78,7 @@ def _file(network: Network, time: float) -> bytes:
     return buffer.getvalue()
 
 
-def _events(network: Network, time: float) -> Iterator[Any]:
+def _events(network: ExportedNetwork, time: float) -> Iterator[Any]:
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -95,7 +94,7 @@ def _events(network: Network, time: float) -> Iterator[Any]:
     yield Event(wall_time=time, summary=Summary(value=[end]))
 
 
-def _hyperparameters(network: Network, time: float) -> tuple[Any, Any]:
+def _hyperparameters(network: ExportedNetwork, time: float) -> tuple[Any, Any]:
     """The HParams plugin's two summaries around a run."""
     from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bnexp.config.figures import Drawn, FigureOptions
-    from bnexp.plan import Plan
-    from bnexp.tables.results import Results
+    from bnexp.runs.tables import Results
+    from bnexp.sweep import Plan
 
 __all__ = ["check", "default_figures", "draw", "save", "wanted"]
 
@@ -26,8 +26,8 @@ def check(options: Drawn, plan: Plan, has_test: bool) -> str | None:
     more panels or lines than can be told apart, a quantity that no probe reads, or a metric of test
     images though none are scored, as `has_test` says.
     """
-    from bnexp.figures.checks import planned, refusal
-    from bnexp.figures.recorded import planned_records
+    from bnexp.figures.series import planned_records
+    from bnexp.figures.spec import planned, refusal
 
     return refusal(options, planned(plan), planned_records(plan, has_test))
 
@@ -38,10 +38,9 @@ def draw(options: Drawn, results: Results) -> Figure:
     Raises ConfigError if the options name an axis, a metric or a quantity that the results do not
     have, or if there are more panels or lines than can be told apart.
     """
-    from bnexp.figures.fonts import families
-    from bnexp.figures.kinds import drawing
     from bnexp.figures.labels import written
-    from bnexp.figures.style import house_style
+    from bnexp.figures.spec import drawing
+    from bnexp.figures.style import families, house_style
 
     with house_style(families(written(results))):
         return drawing(options.kind)(options, results)
@@ -54,14 +53,14 @@ def save(
 
     The same figure gives the same bytes. Nothing is written if it cannot be rendered.
     """
-    from bnexp.figures.files import save_with
+    from bnexp.figures.page import save_with
 
     return save_with(write, figure, folder, stem)
 
 
 def default_figures(results: Results) -> tuple[FigureOptions, ...]:
     """The figures of an experiment that asks for none: panels, and scale if a number is swept."""
-    from bnexp.figures.defaults import defaults
+    from bnexp.figures.spec import defaults
 
     return defaults(results)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Any
 
@@ -11,21 +12,118 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bnexp.config.figures import Depth
-from bnexp.figures.choices import depth_choice
-from bnexp.figures.interval import Band, pooled
+from bnexp.config.figures import Depth, Law
+from bnexp.errors import ConfigError
+from bnexp.figures.axes import free_axis, free_limits, layer_axis, wanted_log
 from bnexp.figures.labels import quantity_label
-from bnexp.figures.layer_lines import LawLine, LayerLine, law_lines, layer_lines
-from bnexp.figures.lines import band_alpha, draw_band, legend_lines, line, write_no_data
-from bnexp.figures.notes import diverged_note, joined, missing_note, seeds_note, zero_note
-from bnexp.figures.ranges import free_axis, free_limits, layer_axis, wanted_log
-from bnexp.figures.readings import at_step, layers_between, not_finite_note, readings, step_note
-from bnexp.figures.recorded import found_records
-from bnexp.figures.restriction import restricted, where_note
-from bnexp.figures.selection import Selection
-from bnexp.figures.sheet import Page, build
+from bnexp.figures.marks import (
+    band_alpha,
+    diverged_note,
+    draw_band,
+    joined,
+    legend_lines,
+    line,
+    missing_note,
+    seeds_note,
+    write_no_data,
+    zero_note,
+)
+from bnexp.figures.page import Page, build
+from bnexp.figures.select import Selection, matches, pairs, restricted, rows_where, where_note
+from bnexp.figures.series import (
+    Pair,
+    at_step,
+    found_records,
+    layers_between,
+    not_finite_note,
+    panel_values,
+    readings,
+    step_note,
+    value_range,
+)
+from bnexp.figures.spec import depth_choice
 from bnexp.figures.style import looks
-from bnexp.tables.results import Results, Table
+from bnexp.runs.stats import Band, Floats, band, pooled
+from bnexp.runs.tables import Results, Table
+
+
+@dataclass(frozen=True)
+class LayerLine:
+    """One combination: where it stands in the sweep, and at each layer the band over seeds."""
+
+    at: tuple[Pair, ...]
+    x: Floats
+    band: Band
+
+
+@dataclass(frozen=True)
+class LawLine:
+    label: str
+    number: int
+    x: Floats
+    y: Floats
+
+
+def layer_lines(
+    results: Results, selection: Selection, table: Table, layers: Sequence[int]
+) -> list[tuple[str, list[LayerLine]]]:
+    """For each panel its title and its lines."""
+    return [
+        (
+            title,
+            [
+                _line(table, here + pairs(selection.line_axes, line), layers)
+                for line in selection.lines
+            ],
+        )
+        for title, here in panel_values(results, selection)
+    ]
+
+
+def law_lines(options: Depth, lines: Sequence[LayerLine], layers: Sequence[int]) -> list[LawLine]:
+    """The laws of a panel; one that starts from a line which is not in it is left out."""
+    made = (_law(options, number, law, lines, layers) for number, law in enumerate(options.law))
+    return [line for line in made if line is not None]
+
+
+def _line(table: Table, wanted: list[Pair], layers: Sequence[int]) -> LayerLine:
+    mask = rows_where(table, wanted) & np.isin(table["layer"], layers)
+    x, column = np.unique(table["layer"][mask].astype(np.float64), return_inverse=True)
+    seeds, row = np.unique(table["seed"][mask], return_inverse=True)
+    values = np.full((len(seeds), len(x)), np.nan)
+    values[row, column] = table["value"][mask]
+    floor, ceiling = value_range(table)
+    return LayerLine(tuple(wanted), x, band(values, ceiling, floor))
+
+
+def _law(
+    options: Depth, number: int, law: Law, lines: Sequence[LayerLine], layers: Sequence[int]
+) -> LawLine | None:
+    x = np.array(layers, dtype=np.float64)
+    if law.values is not None:
+        if len(law.values) != len(layers):
+            raise ConfigError(
+                f"figure depth: law[{number}] ({law.label}): {len(law.values)} values for "
+                f"{len(layers)} layers. Give one for each layer that is drawn."
+            )
+        return LawLine(law.label, number, x, np.array(law.values))
+    line = next((line for line in lines if _is_wanted(line, law)), None)
+    finite = np.isfinite(line.band.mean) if line else np.zeros(0, dtype=bool)
+    if line is None or law.rate is None or not finite.any():
+        return None
+    end = np.flatnonzero(finite)[-1 if options.backwards else 0]
+    steps = line.x[end] - x if options.backwards else x - line.x[end]
+    return LawLine(law.label, number, x, line.band.mean[end] * law.rate**steps)
+
+
+def _is_wanted(line: LayerLine, law: Law) -> bool:
+    own = dict(line.at)
+    several = {key: v if isinstance(v, tuple) else (v,) for key, v in law.where.items()}
+    return all(
+        key in own and any(matches(own[key], one) for one in wanted)
+        for key, wanted in several.items()
+    )
+
 
 LAW_DASHES = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (10, 3)))
 

@@ -3,26 +3,172 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
 
 from bnexp.config.figures import Heatmap
-from bnexp.figures.choices import Grid, heatmap_choice
-from bnexp.figures.colours import BAR_ROOM, Colours, colour_bar, diverging, sequential
-from bnexp.figures.heat_cells import Map, difference, maps, ordered
+from bnexp.figures.axes import LOSS_TOP, log_ticks, loss_limits, plain, wants_log
 from bnexp.figures.labels import METRICS, axis_name, digits, symbol
-from bnexp.figures.marks import cross
-from bnexp.figures.notes import diverged_note, joined, missing_note
-from bnexp.figures.recorded import found_records
-from bnexp.figures.restriction import restricted, where_note
-from bnexp.figures.sheet import NOTE_LETTER, Page, build
-from bnexp.tables.results import Axis, Results
-from bnexp.wording import counted, short
+from bnexp.figures.marks import cross, diverged_note, joined, missing_note
+from bnexp.figures.page import NOTE_LETTER, RIGHT, Page, build
+from bnexp.figures.select import Selection, networks_of, pairs, restricted, rows_where, where_note
+from bnexp.figures.series import found_records
+from bnexp.figures.spec import NORM, Grid, heatmap_choice
+from bnexp.runs.stats import Band, Floats, band
+from bnexp.runs.tables import Axis, Results, Table, Value
+from bnexp.text import counted, short
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Map:
+    """The mean over seeds (rows, columns), and how many networks diverged there."""
+
+    title: str
+    values: Floats
+    diverged: Counts
+    signed: bool = False
+
+
+def maps(results: Results, grid: Grid, value: str) -> list[Map]:
+    """A map for each line, batch norm's first."""
+    return [_map(results, grid, value, number) for number in _order(grid.selection)]
+
+
+def difference(results: Results, grid: Grid, value: str) -> Map | None:
+    """The first map minus the second, seed by seed, if there are exactly two."""
+    if len(grid.selection.lines) != 2:
+        return None
+    order = _order(grid.selection)
+    a, b = (_by_cell(results, grid, value, number) for number in order)
+    labels = " minus ".join(grid.selection.labels[number] for number in order)
+    counts = np.zeros(a.shape[1:], dtype=np.int64)
+    return Map(labels, _mean(a - b), counts, signed=True)
+
+
+def ordered(axis: Axis) -> list[Value]:
+    """Numbers from small to large, others as they are swept."""
+    values = list(dict.fromkeys(axis.values))
+    return sorted(values) if axis.numeric else values
+
+
+def _order(selection: Selection) -> list[int]:
+    keys = [axis.key for axis in selection.line_axes]
+    numbers = list(range(len(selection.lines)))
+    if NORM not in keys:
+        return numbers
+    at = keys.index(NORM)
+    return sorted(numbers, key=lambda n: not str(selection.lines[n][at]).startswith("batch"))
+
+
+def _map(results: Results, grid: Grid, value: str, number: int) -> Map:
+    networks = _line(results, grid, number)
+    gone = networks["status"] == "diverged"
+    diverged = [
+        [int((gone & rows_where(networks, place)).sum()) for place in row] for row in _places(grid)
+    ]
+    values = _mean(_by_cell(results, grid, value, number))
+    return Map(grid.selection.labels[number], values, np.array(diverged))
+
+
+def _by_cell(results: Results, grid: Grid, value: str, number: int) -> Floats:
+    """(seeds, rows, columns); NaN where there is no finite value."""
+    networks = _line(results, grid, number)
+    values = np.full((len(results.seeds), *_shape(grid)), np.nan)
+    for i, places in enumerate(_places(grid)):
+        for j, place in enumerate(places):
+            here = rows_where(networks, place)
+            at = [results.seeds.index(seed) for seed in networks["seed"][here].tolist()]
+            values[at, i, j] = networks[value][here]
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _line(results: Results, grid: Grid, number: int) -> Table:
+    return networks_of(results, pairs(grid.selection.line_axes, grid.selection.lines[number]))
+
+
+def _places(grid: Grid) -> list[list[list[tuple[str, Value]]]]:
+    return [[[(grid.x.key, x), (grid.y.key, y)] for x in ordered(grid.x)] for y in ordered(grid.y)]
+
+
+def _shape(grid: Grid) -> tuple[int, int]:
+    return len(ordered(grid.y)), len(ordered(grid.x))
+
+
+def _mean(values: Floats) -> Floats:
+    flat = values.reshape(len(values), -1)
+    return band(flat, floor=-np.inf).mean.reshape(values.shape[1:])
+
+
+BAR_ROOM = 0.62  # inches below the panels
+BAR_BOTTOM, BAR_HEIGHT, BAR_GAP = 0.45, 0.1, 0.35
+
+
+@dataclass(frozen=True)
+class Colours:
+    """From numbers to colours."""
+
+    map: Colormap
+    norm: Normalize
+
+    def ink(self, value: float) -> str:
+        """White or black, by the contrast with the colour behind it (WCAG 2)."""
+        behind = np.array(self.map(self.norm(value))[:3])
+        linear = np.where(behind <= 0.04045, behind / 12.92, ((behind + 0.055) / 1.055) ** 2.4)
+        light = float(linear @ (0.2126, 0.7152, 0.0722)) + 0.05
+        return "white" if 1.05 / light > light / 0.05 else "black"
+
+
+def sequential(values: Floats, loss: bool, limits: tuple[float, float] | None) -> Colours:
+    """Bright is good: accuracies from 0 to 1, losses over what the values span."""
+    colour = colormaps["viridis_r" if loss else "viridis"]
+    if not loss:
+        return Colours(colour, Normalize(*(limits or (0.0, 1.0)), clip=True))
+    flat = values[np.isfinite(values)]
+    log = wants_log(flat) and (limits is None or limits[0] > 0)
+    low, high = limits or loss_limits(Band(flat, flat, flat), log, headroom=0.0)
+    return Colours(colour, (LogNorm if log else Normalize)(low, high, clip=True))
+
+
+def diverging(values: Floats) -> Colours:
+    """Blue above 0 and red below, white at 0."""
+    finite = np.abs(values[np.isfinite(values)])
+    reach = min(float(finite.max(initial=0.0)), LOSS_TOP) or 1.0
+    return Colours(colormaps["RdBu"], Normalize(-reach, reach, clip=True))
+
+
+def _legend_height(figure: Figure) -> float:
+    heights = [legend.get_window_extent().height for legend in figure.legends]
+    return float(sum(heights)) / figure.dpi
+
+
+def colour_bar(figure: Figure, page: Page, colours: Colours, name: str, at: int, of: int) -> None:
+    """The bar number `at` of `of` side by side, at the bottom of the page's room below panels."""
+    width, height = figure.get_size_inches()
+    free = (page.width - page.left - RIGHT - BAR_GAP * (of - 1)) / of
+    left, bottom = page.left + at * (free + BAR_GAP), _legend_height(figure) + BAR_BOTTOM
+    box = (left / width, bottom / height, free / width, BAR_HEIGHT / height)
+    axes = figure.add_axes(box, label="_bar")
+    bar = figure.colorbar(ScalarMappable(colours.norm, colours.map), axes, orientation="horizontal")
+    bar.set_label(name)
+    bar.outline.set_linewidth(0.6)
+    if isinstance(colours.norm, LogNorm):
+        log_ticks(axes.xaxis, (float(colours.norm.vmin or 1), float(colours.norm.vmax or 1)))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(FuncFormatter(plain))
+
 
 MOST_WRITTEN = 12  # rows and columns of cells with numbers
 SMALLEST_TYPE, LARGEST_TYPE = 5.5, 8.5

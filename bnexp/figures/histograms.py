@@ -11,20 +11,17 @@ from matplotlib.figure import Figure
 
 from bnexp.config.figures import Histograms
 from bnexp.errors import ConfigError
-from bnexp.figures.choices import histograms_choice
-from bnexp.figures.interval import Band, Floats, band, pooled
+from bnexp.figures.axes import bins_axis, free_axis, free_limits
 from bnexp.figures.labels import PLACES, quantity_label
-from bnexp.figures.lines import write_no_data
-from bnexp.figures.notes import diverged_note, joined, missing_note, seeds_note
-from bnexp.figures.ranges import bins_axis, free_axis, free_limits
-from bnexp.figures.readings import at_step, layers_between, readings, step_note
-from bnexp.figures.recorded import found_records
-from bnexp.figures.restriction import restricted, where_note
-from bnexp.figures.selection import Selection, pairs, rows_where
-from bnexp.figures.sheet import Page, build
+from bnexp.figures.marks import diverged_note, joined, missing_note, seeds_note, write_no_data
+from bnexp.figures.page import Page, build
+from bnexp.figures.select import Selection, pairs, restricted, rows_where, where_note
+from bnexp.figures.series import at_step, found_records, layers_between, readings, step_note
+from bnexp.figures.spec import histograms_choice
 from bnexp.figures.style import Look, looks
-from bnexp.tables.results import Results, Table, Value, rows
-from bnexp.wording import counted
+from bnexp.runs.stats import Band, Floats, band, pooled
+from bnexp.runs.tables import Results, Table, Value, rows
+from bnexp.text import counted
 
 MOST_LAYERS = 12
 LOWEST = 1e-300  # where bars begin that have no bottom on a logarithmic axis

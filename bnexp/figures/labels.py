@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bnexp.tables.results import Axis, Results, Value
-from bnexp.wording import short
+from bnexp.runs.tables import Axis, Results, Value
+from bnexp.text import short
 
 SYMBOLS = {"model.init.std": "W"}
 AXIS_NAMES = {"model.init.std": "weight initialization scale (std)"}

@@ -14,28 +14,38 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from bnexp.config.figures import Landscape
-from bnexp.figures.choices import landscape_choice
-from bnexp.figures.interval import Band, Floats, band, pooled
+from bnexp.figures.axes import free_axis, free_limits, time_axis, wanted_log
 from bnexp.figures.labels import quantity_label
-from bnexp.figures.lines import band_alpha, draw_band, legend_lines, line, write_no_data
-from bnexp.figures.notes import diverged_note, joined, missing_note, seeds_note, zero_note
-from bnexp.figures.panel_rows import Pair, panel_values
-from bnexp.figures.ranges import free_axis, free_limits, time_axis, wanted_log
-from bnexp.figures.readings import (
+from bnexp.figures.marks import (
+    band_alpha,
+    diverged_note,
+    draw_band,
+    joined,
+    legend_lines,
+    line,
+    missing_note,
+    seeds_note,
+    write_no_data,
+    zero_note,
+)
+from bnexp.figures.page import Page, build
+from bnexp.figures.select import Selection, pairs, restricted, where_note
+from bnexp.figures.series import (
+    Pair,
     at_place,
+    by_seed,
     chosen_layers,
     chosen_places,
+    found_records,
     not_finite_note,
+    panel_values,
     readings,
 )
-from bnexp.figures.recorded import found_records
-from bnexp.figures.restriction import restricted, where_note
-from bnexp.figures.selection import Selection, pairs
-from bnexp.figures.series import by_seed
-from bnexp.figures.sheet import Page, build
+from bnexp.figures.spec import landscape_choice
 from bnexp.figures.style import Look, looks
-from bnexp.tables.results import Results, Table, rows
-from bnexp.wording import counted
+from bnexp.runs.stats import Band, Floats, band, pooled
+from bnexp.runs.tables import Results, Table, rows
+from bnexp.text import counted
 
 ALPHA, FAINT = 0.3, 0.12  # of two bands, of more
 

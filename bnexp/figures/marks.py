@@ -4,15 +4,115 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from bnexp.figures.interval import Floats
+from bnexp.figures.axes import LOSS_TOP, above_top, not_on_log
+from bnexp.figures.select import Selection, combinations
 from bnexp.figures.series import Curve
-from bnexp.figures.style import Look
+from bnexp.figures.style import Look, looks
+from bnexp.runs.stats import Band, Floats
+from bnexp.runs.tables import Results
+from bnexp.text import counted
+
+
+def line(x: Any, y: Any, look: Look, label: str, marker: str, every: int = 1) -> Line2D:
+    """A line not yet on any axes, with a marker on `every` so many of its points."""
+    return Line2D(
+        x,
+        y,
+        color=look.colour,
+        linestyle=look.dash,
+        marker=marker,
+        markevery=every,
+        label=label or "_",  # a lone line has no name, and an underscore keeps it nameless
+        zorder=3,
+    )
+
+
+def draw_band(axes: Axes, x: Floats, shown: Band, look: Look, alpha: float) -> None:
+    """Shade the interval; a single point has no width to shade and gets a bar."""
+    if not np.isfinite(shown.low).any():
+        return
+    if x.size == 1:
+        axes.vlines(x, shown.low, shown.high, color=look.colour, linewidth=1)
+    else:
+        axes.fill_between(x, shown.low, shown.high, color=look.colour, alpha=alpha, linewidth=0)
+
+
+def band_alpha(lines: int) -> float:
+    """How strongly bands show: the more there are, the less."""
+    return 0.22 if lines <= 2 else 0.12 if lines <= 6 else 0.06
+
+
+def write_no_data(axes: Axes) -> None:
+    """What an empty panel says."""
+    axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", va="center")
+
+
+def legend_lines(selection: Selection, markers: bool) -> list[Line2D]:
+    """An entry for each line; none if there is nothing to tell apart."""
+    if not selection.line_axes:
+        return []
+    return [
+        line([], [], look, label, look.marker if markers else "")
+        for look, label in zip(looks(selection), selection.labels, strict=True)
+    ]
+
+
+def seeds_note(results: Results, line: str, spread: str) -> str:
+    """'1 seed', or what line and spread mean over several."""
+    if len(results.seeds) == 1:
+        return "1 seed"
+    seeds = counted(len(results.seeds), "seed")
+    return f"{line}: mean of {seeds}, {spread}: 95 % t-interval of the mean"
+
+
+def diverged_note(results: Results, loss: bool, accuracy: bool, marked: bool = True) -> str:
+    """How many networks diverged, and what became of their numbers; empty if none did."""
+    count = _count(results, "diverged")
+    if not count:
+        return ""
+    treated = [
+        "accuracies kept" if accuracy else "",
+        "non-finite losses left out" if loss else "",
+    ]
+    total = counted(len(results.summary["status"]), "network")
+    end = f": {', '.join(filter(None, treated))}" if any(treated) else ""
+    return f"{count} of {total} diverged{' (x)' if marked else ''}{end}"
+
+
+def missing_note(results: Results) -> str:
+    """How many networks failed or were not trained; empty if none is missing."""
+    points = combinations(results.summary, [axis.key for axis in results.axes])
+    present = len(results.summary["status"]) - _count(results, "failed")
+    missing = len(points) * len(results.seeds) - present
+    return f"{counted(missing, 'network')} missing" if missing > 0 else ""
+
+
+def above_note(losses: Floats) -> str:
+    """How many drawn losses are beyond the end of the axis; empty if none is."""
+    count = above_top(losses)
+    return f"{counted(count, 'point')} above a loss of {LOSS_TOP:g} off the axis" if count else ""
+
+
+def zero_note(values: Floats, log: bool) -> str:
+    """How many drawn numbers have no place on a logarithmic axis; empty if all have."""
+    count = not_on_log(values) if log else 0
+    return f"{counted(count, 'point')} at 0 or below not on the logarithmic axis" if count else ""
+
+
+def joined(*parts: str) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _count(results: Results, status: str) -> int:
+    return int(np.sum(results.summary["status"] == status))
+
 
 CROSS = {"marker": "x", "markersize": 6.0, "markeredgewidth": 1.7}
 CROSS_HEIGHT = 0.95  # of the panel, where there is no curve to stand on

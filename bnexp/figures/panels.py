@@ -10,20 +10,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnexp.config.figures import Panels
-from bnexp.figures.choices import panels_choice
-from bnexp.figures.interval import Band, pooled
+from bnexp.figures.axes import accuracy_axis, loss_axis, loss_limits, time_axis, wants_log
 from bnexp.figures.labels import METRICS
-from bnexp.figures.lines import draw_band, legend_lines, line, write_no_data
-from bnexp.figures.marks import mark_divergence
-from bnexp.figures.notes import above_note, diverged_note, joined, missing_note, seeds_note
-from bnexp.figures.panel_rows import Row, panel_rows
-from bnexp.figures.ranges import accuracy_axis, loss_axis, loss_limits, time_axis, wants_log
-from bnexp.figures.recorded import found_records
-from bnexp.figures.selection import Selection
-from bnexp.figures.series import time_column
-from bnexp.figures.sheet import Page, build
+from bnexp.figures.marks import (
+    above_note,
+    diverged_note,
+    draw_band,
+    joined,
+    legend_lines,
+    line,
+    mark_divergence,
+    missing_note,
+    seeds_note,
+    write_no_data,
+)
+from bnexp.figures.page import Page, build
+from bnexp.figures.select import Selection
+from bnexp.figures.series import Row, found_records, panel_rows, time_column
+from bnexp.figures.spec import panels_choice
 from bnexp.figures.style import looks
-from bnexp.tables.results import Results
+from bnexp.runs.stats import Band, pooled
+from bnexp.runs.tables import Results
 
 TIME_LABELS = {"epoch": "epochs", "step": "step"}
 ASPECT = 0.62

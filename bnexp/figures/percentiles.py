@@ -13,21 +13,25 @@ from matplotlib.lines import Line2D
 
 from bnexp.config.figures import Percentiles
 from bnexp.errors import ConfigError
-from bnexp.figures.choices import percentiles_choice
-from bnexp.figures.interval import Band, Floats, band, pooled
+from bnexp.figures.axes import FAR, free_axis, free_limits, time_axis
 from bnexp.figures.labels import quantity_label, value_text
-from bnexp.figures.lines import line, write_no_data
-from bnexp.figures.notes import diverged_note, joined, missing_note
-from bnexp.figures.ranges import FAR, free_axis, free_limits, time_axis
-from bnexp.figures.readings import at_place, chosen_layers, chosen_places, not_finite_note, readings
-from bnexp.figures.recorded import found_records
-from bnexp.figures.restriction import restricted, where_note
-from bnexp.figures.selection import Selection, columns_of_last, pairs
-from bnexp.figures.series import by_seed
-from bnexp.figures.sheet import Page, build
+from bnexp.figures.marks import diverged_note, joined, line, missing_note, write_no_data
+from bnexp.figures.page import Page, build
+from bnexp.figures.select import Selection, columns_of_last, pairs, restricted, where_note
+from bnexp.figures.series import (
+    at_place,
+    by_seed,
+    chosen_layers,
+    chosen_places,
+    found_records,
+    not_finite_note,
+    readings,
+)
+from bnexp.figures.spec import percentiles_choice
 from bnexp.figures.style import COLOURS, Look, looks
-from bnexp.tables.results import Results, Table
-from bnexp.wording import counted
+from bnexp.runs.stats import Band, Floats, band, pooled
+from bnexp.runs.tables import Results, Table
+from bnexp.text import counted
 
 MOST = 7  # as many colours as there are
 ORDER = (1, 6, 0, 2, 3, 4, 5)  # the middle of three is black

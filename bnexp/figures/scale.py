@@ -3,26 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from bnexp.config.figures import Scale
-from bnexp.figures.choices import scale_choice
-from bnexp.figures.interval import Band, pooled
+from bnexp.figures.axes import accuracy_axis, loss_axis, loss_limits, number_axis, wants_log
 from bnexp.figures.labels import axis_name
-from bnexp.figures.lines import legend_lines, line
-from bnexp.figures.marks import cross, top_crosses
-from bnexp.figures.notes import above_note, diverged_note, joined, missing_note, seeds_note
-from bnexp.figures.ranges import accuracy_axis, loss_axis, loss_limits, number_axis, wants_log
-from bnexp.figures.recorded import found_records
-from bnexp.figures.scale_points import Points, scale_metrics, scale_points
-from bnexp.figures.selection import Selection, scale_axis
-from bnexp.figures.sheet import Page, build
+from bnexp.figures.marks import (
+    above_note,
+    cross,
+    diverged_note,
+    joined,
+    legend_lines,
+    line,
+    missing_note,
+    seeds_note,
+    top_crosses,
+)
+from bnexp.figures.page import Page, build
+from bnexp.figures.select import Selection, networks_of, pairs, scale_axis
+from bnexp.figures.series import ceiling, found_records
+from bnexp.figures.spec import scale_choice
 from bnexp.figures.style import looks
-from bnexp.tables.results import Axis, Results
+from bnexp.runs.stats import Band, Floats, band, pooled
+from bnexp.runs.tables import Axis, Results, Table
+
+
+@dataclass(frozen=True)
+class Points:
+    """One line: at each `x` the band over seeds, and how many networks have no finite value."""
+
+    x: Floats
+    band: Band
+    networks: NDArray[np.int64]
+    lost: NDArray[np.int64]
+
+
+def scale_metrics(results: Results, accuracy: str) -> tuple[str, ...]:
+    """The summary's columns that are drawn, row by row: accuracies, then losses."""
+    tested = np.isfinite(results.summary["final_test_accuracy"]).any()
+    sets = ("train", "test") if tested else ("train",)
+    return (*(f"{accuracy}_{part}_accuracy" for part in sets), *(f"final_{p}_loss" for p in sets))
+
+
+def scale_points(
+    results: Results, selection: Selection, axis: Axis, metric: str
+) -> tuple[Points, ...]:
+    """A line for each line of the selection."""
+    return tuple(
+        _points(networks_of(results, pairs(selection.line_axes, line)), axis.key, metric)
+        for line in selection.lines
+    )
+
+
+def _points(networks: Table, key: str, metric: str) -> Points:
+    x, at = np.unique(networks[key].astype(np.float64), return_inverse=True)
+    seeds, row = np.unique(networks["seed"], return_inverse=True)
+    values = np.full((len(seeds), len(x)), np.nan)
+    values[row, at] = networks[metric]
+    lost = np.bincount(at[~np.isfinite(networks[metric].astype(np.float64))], minlength=len(x))
+    return Points(x, band(values, ceiling(metric)), np.bincount(at, minlength=len(x)), lost)
+
 
 CROSS_ROOM = 0.13  # of a loss panel's height, for each line's crosses
 SET_TITLES = {"train": "training images", "test": "test images"}

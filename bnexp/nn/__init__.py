@@ -18,26 +18,32 @@ on its neighbours, not in the last bit.
 
 from bnexp.nn.activations import ACTIVATIONS, Relu, Sigmoid, Tanh
 from bnexp.nn.batchnorm import BatchNorm
-from bnexp.nn.conv import Conv
-from bnexp.nn.dense import Dense
 from bnexp.nn.dropout import Dropout
-from bnexp.nn.gradients import gradient_errors
-from bnexp.nn.initialisers import INITIALISERS, Glorot, He, Normal, Xavier
-from bnexp.nn.layer import Array, Initialiser, Layer, Normaliser, Optimiser, Parameters, State
+from bnexp.nn.gradcheck import gradient_errors
+from bnexp.nn.initializers import INITIALIZERS, Glorot, He, Normal, Xavier
+from bnexp.nn.linear import Conv, Dense
 from bnexp.nn.loss import SoftmaxCrossEntropy
-from bnexp.nn.network import Network, block, mlp, stack
-from bnexp.nn.normalisers import NORMALISERS
-from bnexp.nn.optimisers import OPTIMISERS, SGD, Momentum
+from bnexp.nn.normalizers import NORMALIZERS, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from bnexp.nn.optimizers import OPTIMIZERS, SGD, Momentum
 from bnexp.nn.pooling import AveragePool, Flatten, GlobalAveragePool, MaxPool
-from bnexp.nn.registry import Registry, knob
-from bnexp.nn.samplenorm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
+from bnexp.nn.protocols import Array, Initializer, Layer, Normalizer, Optimizer, Parameters, State
+from bnexp.nn.sequential import Sequential, block, mlp, stack
 from bnexp.nn.weightnorm import WeightNorm
+from bnexp.registry import Registry, option
+
+# Names of version 0.1.
+INITIALISERS, NORMALISERS, OPTIMISERS = INITIALIZERS, NORMALIZERS, OPTIMIZERS
+Initialiser, Normaliser, Optimiser = Initializer, Normalizer, Optimizer
+Network, knob = Sequential, option
 
 __all__ = [
     "ACTIVATIONS",
     "INITIALISERS",
+    "INITIALIZERS",
     "NORMALISERS",
+    "NORMALIZERS",
     "OPTIMISERS",
+    "OPTIMIZERS",
     "SGD",
     "Array",
     "AveragePool",
@@ -51,6 +57,7 @@ __all__ = [
     "GroupNorm",
     "He",
     "Initialiser",
+    "Initializer",
     "InstanceNorm",
     "Layer",
     "LayerNorm",
@@ -59,11 +66,14 @@ __all__ = [
     "Network",
     "Normal",
     "Normaliser",
+    "Normalizer",
     "Optimiser",
+    "Optimizer",
     "Parameters",
     "RMSNorm",
     "Registry",
     "Relu",
+    "Sequential",
     "Sigmoid",
     "SoftmaxCrossEntropy",
     "State",
@@ -74,5 +84,6 @@ __all__ = [
     "gradient_errors",
     "knob",
     "mlp",
+    "option",
     "stack",
 ]

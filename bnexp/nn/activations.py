@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnexp.nn.layer import Array, Generator, Parameters, Shape, State
-from bnexp.nn.registry import Registry, knob
+from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
+from bnexp.registry import Registry, option
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Relu(Elementwise):
 class LeakyRelu(Elementwise):
     """y = x where x > 0, negative_slope * x elsewhere."""
 
-    negative_slope: float = knob(0.01, doc="the slope for x <= 0", ge=0, lt=1)
+    negative_slope: float = option(0.01, doc="the slope for x <= 0", ge=0, lt=1)
 
     def value(self, x: Array) -> Array:
         y: Array = np.maximum(x, self.negative_slope * x)
@@ -97,7 +97,7 @@ class LeakyRelu(Elementwise):
 class Elu(Elementwise):
     """y = x where x > 0, alpha * (exp(x) - 1) elsewhere. Clevert et al. 2016."""
 
-    alpha: float = knob(1.0, doc="the limit for x -> -inf is -alpha", gt=0)
+    alpha: float = option(1.0, doc="the limit for x -> -inf is -alpha", gt=0)
 
     def value(self, x: Array) -> Array:
         y: Array = np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))

@@ -15,13 +15,12 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from bnexp.nn.dense import column_sums
-from bnexp.nn.layer import Array, Generator, Parameters, Shape, State
-from bnexp.nn.registry import knob
-from bnexp.nn.rowwise import rowwise
+from bnexp.nn.linear import column_sums, rowwise
+from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
+from bnexp.registry import option
 
 
-class Cache(NamedTuple):
+class BatchNormCache(NamedTuple):
     """What backward needs: x - mu (K, N, H), and rows (K, 1, H)."""
 
     centred: Array
@@ -62,31 +61,31 @@ class BatchNorm:
     0.2500 1.0667
     """
 
-    eps: float = knob(1e-6, doc="added to keep the division finite", ge=0)
-    eps_placement: Literal["inside", "outside"] = knob(
+    eps: float = option(1e-6, doc="added to keep the division finite", ge=0)
+    eps_placement: Literal["inside", "outside"] = option(
         "inside", doc="inside: sqrt(var + eps); outside: sqrt(var) + eps"
     )
-    stat_decay: float = knob(
+    stat_decay: float = option(
         0.9, doc="the fraction of a running statistic that is kept at each update", ge=0, le=1
     )
-    ddof: Literal[0, 1] = knob(0, doc="the variance that normalizes has the denominator N - ddof")
-    running_ddof: Literal[0, 1] = knob(
+    ddof: Literal[0, 1] = option(0, doc="the variance that normalizes has the denominator N - ddof")
+    running_ddof: Literal[0, 1] = option(
         0, doc="the variance that is averaged has the denominator N - running_ddof"
     )
-    running_var: float = knob(0.0, doc="the running variance before the first update", ge=0)
-    evaluation: Literal["running", "debiased", "population", "batch"] = knob(
+    running_var: float = option(0.0, doc="the running variance before the first update", ge=0)
+    evaluation: Literal["running", "debiased", "population", "batch"] = option(
         "running",
         doc="the statistics at evaluation. running: the running averages; debiased: these without "
         "their initial values; population: averages over training batches of the fixed network, "
         "variances times m/(m-1) (Algorithm 2); batch: those of the evaluated images themselves",
     )
-    affine: bool = knob(True, doc="scale by gamma and shift by beta, both trained")
-    spatial: Literal["channel", "activation"] = knob(
+    affine: bool = option(True, doc="scale by gamma and shift by beta, both trained")
+    spatial: Literal["channel", "activation"] = option(
         "channel",
         doc="for images. channel: statistics over N, H and W, one gamma per channel; activation: "
         "statistics over N alone, one gamma per number of an image",
     )
-    gradient: Literal["exact", "darknet"] = knob(
+    gradient: Literal["exact", "darknet"] = option(
         "exact",
         doc="darknet: as in its CPU code, 1e-5 inside the root and N for N - ddof whatever the "
         "forward pass does; off by 3 to 5 % at N = 8, by more where variances are small. This "
@@ -112,7 +111,7 @@ class BatchNorm:
 
     def forward(
         self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, Cache | Evaluated, State]:
+    ) -> tuple[Array, BatchNormCache | Evaluated, State]:
         rows = self._rows(x)
         if train or self.evaluation == "batch":
             y, cache, seen = self._normalised(parameters, state, rows)
@@ -122,7 +121,7 @@ class BatchNorm:
 
     def _normalised(
         self, parameters: Parameters, state: State, x: Array
-    ) -> tuple[Array, Cache, State]:
+    ) -> tuple[Array, BatchNormCache, State]:
         mean = column_sums(x)
         mean /= x.shape[-2]
         centred = rowwise(np.subtract, x, mean)
@@ -134,10 +133,10 @@ class BatchNorm:
         if self.affine:
             rowwise(np.add, y, parameters["beta"], out=y)
         state = self._averaged(state, mean, squares / self._count(x, self.running_ddof))
-        return y, Cache(centred, var, inverse, scale), state
+        return y, BatchNormCache(centred, var, inverse, scale), state
 
     def backward(
-        self, parameters: Parameters, cache: Cache | Evaluated, dy: Array
+        self, parameters: Parameters, cache: BatchNormCache | Evaluated, dy: Array
     ) -> tuple[Array, dict[str, Array]]:
         """With r = 1 / sqrt(var + eps) and c = x - mu, sums and means over the batch:
 
@@ -182,7 +181,7 @@ class BatchNorm:
         return x.reshape(len(x), rows, x.shape[-1] if self.spatial == "channel" else -1)
 
     @staticmethod
-    def _as_darknet(cache: Cache, gamma: Array | float) -> Cache:
+    def _as_darknet(cache: BatchNormCache, gamma: Array | float) -> BatchNormCache:
         """darknet's backward has an epsilon of its own, 1e-5 inside the root."""
         inverse = np.reciprocal(np.sqrt(cache.var + 1e-5))
         return cache._replace(inverse=inverse, scale=gamma * inverse)
@@ -217,7 +216,7 @@ class BatchNorm:
         root: Array = np.sqrt(var) + self.eps if outside else np.sqrt(var + self.eps)
         return np.reciprocal(root)
 
-    def _times_slope(self, along: Array, cache: Cache) -> Array:
+    def _times_slope(self, along: Array, cache: BatchNormCache) -> Array:
         """One factor after another: the slope alone overflows where the deviations are tiny."""
         once = along * cache.inverse
         if self.eps_placement == "inside" or self.gradient == "darknet":

@@ -10,7 +10,7 @@ from numpy.random import Generator as RandomGenerator
 from numpy.random import Philox
 from numpy.typing import NDArray
 
-from bnexp.nn.layer import Array, Generator, Parameters, Shape, State
+from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
 
 
 @dataclass(frozen=True)

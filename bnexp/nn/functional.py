@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from bnexp.nn.batchnorm import BatchNorm
-from bnexp.nn.layer import Array, State
-from bnexp.nn.samplenorm import GroupNorm, LayerNorm
+from bnexp.nn.normalizers import GroupNorm, LayerNorm
+from bnexp.nn.protocols import Array, State
 
 Cache = tuple[Any, ...]
 Settings = dict[str, Any]

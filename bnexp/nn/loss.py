@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.nn.layer import Array
+from bnexp.nn.protocols import Array
 
 Labels = NDArray[np.integer[Any]]
 

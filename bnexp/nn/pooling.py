@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bnexp.nn.layer import Array, Generator, Parameters, Shape, State
+from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
 from bnexp.nn.windows import Window
 
 

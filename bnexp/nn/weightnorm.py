@@ -12,11 +12,10 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from bnexp.nn.conv import Conv
-from bnexp.nn.dense import Dense, column_sums
-from bnexp.nn.layer import Array, Generator, Parameters, Shape, State
-from bnexp.nn.orthogonal import rounding
-from bnexp.nn.registry import knob
+from bnexp.nn.initializers import rounding
+from bnexp.nn.linear import Conv, Dense, column_sums
+from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
+from bnexp.registry import option
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class WeightNorm:
     Not a layer of its own: it is put `around` the dense layer or the convolution.
     """
 
-    start: Literal["weights", "data"] = knob(
+    start: Literal["weights", "data"] = option(
         "weights",
         doc="weights: start with the drawn weights; data: start with lengths and biases that give "
         "the outputs for the first images mean 0 and variance 1 (section 3)",
@@ -36,7 +35,7 @@ class WeightNorm:
         return WeightNormed(layer, self.start)
 
 
-class Cache(NamedTuple):
+class WeightNormCache(NamedTuple):
     """The layer's own cache, its weights, the directions v and 1 / ||v||."""
 
     inner: Any
@@ -68,18 +67,20 @@ class WeightNormed:
 
     def forward(
         self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, Cache, State]:
+    ) -> tuple[Array, WeightNormCache, State]:
         effective, inverse = self._effective(parameters)
         y, cache, state = self.layer.forward(effective, state, x, train)
-        return y, Cache(cache, effective, parameters["direction"], inverse), state
+        return y, WeightNormCache(cache, effective, parameters["direction"], inverse), state
 
     def backward(
-        self, parameters: Parameters, cache: Cache, dy: Array
+        self, parameters: Parameters, cache: WeightNormCache, dy: Array
     ) -> tuple[Array, dict[str, Array]]:
         dx, gradients = self.layer.backward(cache.effective, cache.inner, dy)
         return dx, self._own(parameters, cache, gradients)
 
-    def gradients(self, parameters: Parameters, cache: Cache, dy: Array) -> dict[str, Array]:
+    def gradients(
+        self, parameters: Parameters, cache: WeightNormCache, dy: Array
+    ) -> dict[str, Array]:
         """The parameters' gradients alone: a network's first layer needs no dx."""
         inner = self.layer.gradients(cache.effective, cache.inner, dy)
         return self._own(parameters, cache, inner)
@@ -110,7 +111,7 @@ class WeightNormed:
         return (effective | {"b": parameters["b"]} if self.layer.bias else effective), inverse
 
     def _own(
-        self, parameters: Parameters, cache: Cache, gradients: dict[str, Array]
+        self, parameters: Parameters, cache: WeightNormCache, gradients: dict[str, Array]
     ) -> dict[str, Array]:
         dw = gradients.pop("W")
         unit = cache.direction * cache.inverse

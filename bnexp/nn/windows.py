@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnexp.nn.layer import Array, Shape
+from bnexp.nn.protocols import Array, Shape
 
 
 @dataclass(frozen=True)

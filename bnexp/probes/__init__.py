@@ -8,9 +8,8 @@ are the same to the last bit. A new one is one class and one line in PROBES.
 from bnexp.nn import Registry
 from bnexp.probes.distributions import Histogram, Percentiles
 from bnexp.probes.landscape import Landscape
-from bnexp.probes.layers import Layers
-from bnexp.probes.moment import Moment, Probe, Reading, Site, sites
-from bnexp.probes.shift import CovariateShift
+from bnexp.probes.layers import CovariateShift, Layers
+from bnexp.probes.probe import Moment, Probe, Reading, Site, sites
 
 PROBES = Registry(
     "probe",

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 
 from bnexp.nn import Array
-from bnexp.nn.registry import knob
-from bnexp.probes.moment import Moment, Reading, Site, of
+from bnexp.probes.probe import Moment, Reading, Site, of
+from bnexp.registry import option
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Histogram:
     Numbers outside are in no bin: the shares then add up to less than 1.
     """
 
-    low: float = knob(0.0, doc="the left end of the first bin")
-    high: float = knob(1.0, doc="the right end of the last bin")
-    bins: int = knob(30, doc="the number of bins", ge=1, le=1000)
-    of: Literal["activation", "preactivation"] = knob(
+    low: float = option(0.0, doc="the left end of the first bin")
+    high: float = option(1.0, doc="the right end of the last bin")
+    bins: int = option(30, doc="the number of bins", ge=1, le=1000)
+    of: Literal["activation", "preactivation"] = option(
         "activation", doc="activation: its output; preactivation: its input"
     )
 
@@ -48,9 +48,11 @@ class Percentiles:
     Ioffe & Szegedy, figure 1 (b, c): the 15th, 50th and 85th of a unit of the last hidden layer.
     """
 
-    layer: int = knob(doc="the number of the layer with weights, from 1", ge=1)
-    unit: int = knob(0, doc="the number of its unit, from 0", ge=0)
-    percentiles: tuple[float, ...] = knob((15.0, 50.0, 85.0), doc="the percentiles, from 0 to 100")
+    layer: int = option(doc="the number of the layer with weights, from 1", ge=1)
+    unit: int = option(0, doc="the number of its unit, from 0", ge=0)
+    percentiles: tuple[float, ...] = option(
+        (15.0, 50.0, 85.0), doc="the percentiles, from 0 to 100"
+    )
 
     def read(self, moment: Moment) -> Sequence[Reading]:
         site = moment.sites[self.layer - 1]

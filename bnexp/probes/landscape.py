@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from bnexp.nn import Array, Parameters
-from bnexp.nn.registry import knob
-from bnexp.probes.moment import Moment, Numbers, Pass, Reading, each, norm, of
+from bnexp.probes.probe import Moment, Numbers, Pass, Reading, each, norm, of
+from bnexp.registry import option
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Landscape:
     smoothness: the largest change over |eta g|, the paper's effective beta-smoothness.
     """
 
-    steps: tuple[float, ...] = knob(
+    steps: tuple[float, ...] = option(
         (0.5, 1.0, 2.0, 4.0), doc="the values of eta, in units of `unit`"
     )
-    unit: Literal["learning_rate", "one"] = knob(
+    unit: Literal["learning_rate", "one"] = option(
         "learning_rate", doc="learning_rate: multiples of it; one: eta itself"
     )
 

@@ -3,7 +3,7 @@
 `page` is of one run, `sides` sets two side by side. Both return text; the same run gives the same.
 """
 
-from bnexp.report.pages import page, sides
-from bnexp.report.run import Missing, Run
+from bnexp.report.html import page, sides
+from bnexp.report.sections import Missing, ReportData
 
-__all__ = ["Missing", "Run", "page", "sides"]
+__all__ = ["Missing", "ReportData", "page", "sides"]

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from bnexp.figures import labels
-from bnexp.figures.interval import Band
-from bnexp.figures.ranges import ROOM, loss_limits, wants_log
-from bnexp.figures.selection import combinations, pairs, rows_where, select
+from bnexp.figures.axes import ROOM, loss_limits, wants_log
+from bnexp.figures.select import combinations, pairs, rows_where, select
 from bnexp.figures.series import by_seed, curve, metric_source, time_column
 from bnexp.figures.style import COLOURS, Look, looks
-from bnexp.tables import METRICS
-from bnexp.tables.results import Axis, Results, Value
+from bnexp.runs.stats import Band
+from bnexp.runs.tables import METRICS, Axis, Results, Value
 
 LINE_WIDTH = 2.0
 

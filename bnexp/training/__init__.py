@@ -1,6 +1,6 @@
 """Training: one stack of networks, from initial parameters to a history. The only loop."""
 
-from bnexp.training.evaluation import evaluate, logits_of
+from bnexp.training.evaluate import evaluate, logits_of
 from bnexp.training.images import Images
 from bnexp.training.loop import History, Snapshot, train
 

@@ -9,13 +9,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.nn import Array, Network, Optimiser, Parameters, SoftmaxCrossEntropy, State
-from bnexp.probes import Moment, Reading
-from bnexp.training.evaluation import evaluate, evaluation_state
+from bnexp.nn import Array, Optimizer, Parameters, Sequential, SoftmaxCrossEntropy, State
+from bnexp.probes import Moment, Probe, Reading
+from bnexp.training.evaluate import evaluate, evaluation_state
 from bnexp.training.images import Images
-from bnexp.training.probing import UNPROBED, Probing
-from bnexp.training.streams import Peekable
-from bnexp.training.updating import UNADJUSTED, Adjustments, update
+from bnexp.training.random import Peekable
+from bnexp.training.update import UNADJUSTED, Adjustments, update
+
+
+@dataclass(frozen=True)
+class Probing:
+    """Probes and the steps after which they are read, 0 being before the first update."""
+
+    probes: Sequence[Probe] = ()
+    steps: frozenset[int] = frozenset()
+
+    def read(self, moment: Moment) -> tuple[Reading, ...]:
+        return tuple(reading for probe in self.probes for reading in probe.read(moment))
+
+
+UNPROBED = Probing()
+
 
 Indices = NDArray[np.integer[Any]]
 
@@ -59,8 +73,8 @@ class History:
 class _Stack:
     """The arrays that change: K networks at one step."""
 
-    network: Network
-    optimiser: Optimiser
+    network: Sequential
+    optimiser: Optimizer
     adjustments: Adjustments
     lr: Array
     parameters: tuple[Parameters, ...]
@@ -106,8 +120,8 @@ class _Stack:
 
 
 def train(
-    network: Network,
-    optimiser: Optimiser,
+    network: Sequential,
+    optimiser: Optimizer,
     lr: Array,
     parameters: Sequence[Parameters],
     state: Sequence[State],
@@ -160,7 +174,7 @@ def train(
 
 
 def _untrained(
-    optimiser: Optimiser, lr: Array, parameters: Sequence[Parameters], state: Sequence[State]
+    optimiser: Optimizer, lr: Array, parameters: Sequence[Parameters], state: Sequence[State]
 ) -> Snapshot:
     """Before anything is scored: the step before step 0."""
     copies = _copied(parameters)

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from bnexp.config import document, load_config, shipped
-from bnexp.config.keys import SWEPT, Key, Shape
-from bnexp.config.lookup import Topic, topics
-from bnexp.config.words import listed, shown
-from bnexp.config.writing import block
+from bnexp.config.descriptions import listed, shown
+from bnexp.config.reference import SWEPT, Key, Shape, Topic, topics
+from bnexp.config.yaml import block
 
 INTRO = """\
 # Config reference

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from bnexp.cli.listing import origin
+from bnexp.cli.explore import origin
 from bnexp.config import document
 from bnexp.config.claims import WORDS
 from pages.markdown import REFERENCE

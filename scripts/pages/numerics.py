@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from bnexp.nn import ACTIVATIONS, INITIALISERS, OPTIMISERS, BatchNorm, Network, gradient_errors
-from bnexp.nn.schedules import SCHEDULES
-from bnexp.tables.interval import t_quantile
+from bnexp.nn import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, BatchNorm, Sequential, gradient_errors
+from bnexp.nn.optimizers import SCHEDULES
+from bnexp.runs.stats import t_quantile
 from pages.markdown import REFERENCE, table
 
 DIALECTS = {name: BatchNorm(**knobs) for name, knobs in BatchNorm.DIALECTS.items()}
@@ -118,7 +118,7 @@ def _discrepancy(norm: BatchNorm) -> float:
     x, (parameters, state) = _batch(10, 1, 1), _start(norm)
     trained = norm.forward(parameters, state, x, train=True)[0]
     if norm.evaluation == "population":
-        (state,) = Network((norm,)).population_state((parameters,), (state,), [x] * 10)
+        (state,) = Sequential((norm,)).population_state((parameters,), (state,), [x] * 10)
     else:
         for _ in range(3000):
             _, _, state = norm.forward(parameters, state, x, train=True)
@@ -134,7 +134,7 @@ def _gradient_error(norm: BatchNorm) -> float:
 
 def initialisers() -> str:
     rows = []
-    for name, cls in _builtin(INITIALISERS):
+    for name, cls in _builtin(INITIALIZERS):
         required = [f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING]
         needed = dict.fromkeys(required, 0.1)
         w = cls(**needed).draw(np.random.default_rng(0), (FAN_IN, UNITS), FAN_IN, UNITS)
@@ -215,7 +215,7 @@ def parts() -> dict[str, str]:
         "differences": differences(),
         "initialisers": initialisers(),
         "activations": equations(ACTIVATIONS),
-        "optimisers": equations(OPTIMISERS),
+        "optimisers": equations(OPTIMIZERS),
         "schedules": equations(SCHEDULES),
         "quantiles": quantiles(),
         "laws": laws(),

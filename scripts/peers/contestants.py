@@ -22,9 +22,8 @@ from typing import Any, ClassVar, Protocol
 
 from bnexp import load_config
 from bnexp.execution import Task
-from bnexp.execution.driver import run_tasks
-from bnexp.execution.lanes import Lanes
-from bnexp.plan import make_plan, make_stacks
+from bnexp.execution.processes import WorkerProcesses, run_tasks
+from bnexp.sweep import make_plan, make_stacks
 from peers.memory import Peaks
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -128,7 +127,7 @@ class Ours:
     notes: dict[str, float] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        self._lanes = Lanes(self.workers)
+        self._lanes = WorkerProcesses(self.workers)
         self._train(self._tasks(self.experiment.small()))
         self._planned = self._tasks(self.experiment)
 

@@ -1,0 +1,66 @@
+"""The commands about data sets: `data fetch`, `data verify` and `data info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bnexp.cli.arguments import data_option
+
+
+@click.group()
+def data() -> None:
+    """Fetch, verify and describe data sets.
+
+    \b
+    Example: bnexp data fetch
+    """
+
+
+@data.command()
+def fetch() -> None:
+    """Download MNIST (11 MB) into the cache and check its SHA-256.
+
+    \b
+    Example: bnexp data fetch
+    """
+    from bnexp import data as datasets
+
+    for path in datasets.fetch():
+        click.echo(str(path))
+
+
+@data.command()
+@data_option
+def verify(data_dir: Path | None) -> None:
+    """Compare the MNIST files with their known SHA-256.
+
+    \b
+    Example: bnexp data verify --data-dir ~/mnist
+    """
+    from bnexp import data as datasets
+    from bnexp.errors import DataError
+
+    checks = datasets.verify(data_dir)
+    for check in checks:
+        click.echo(str(check))
+    if any(check.status != "ok" for check in checks):
+        raise DataError("not all files are MNIST's; `bnexp data fetch` downloads them")
+
+
+@data.command()
+@click.argument("name", default="mnist")
+@data_option
+def info(name: str, data_dir: Path | None) -> None:
+    """Describe a data set: origin, sizes and classes.
+
+    NAME is mnist, mnist-5k, synthetic, gaussian or a folder of IDX files.
+
+    \b
+    Example: bnexp data info mnist-5k
+    """
+    from bnexp import data as datasets
+
+    for key, value in datasets.info(name, data_dir=data_dir).items():
+        click.echo(f"{key.replace('_', ' '):<20}{value}")

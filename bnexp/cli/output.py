@@ -1,0 +1,95 @@
+"""What commands print: plans, tables and verdicts."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from textwrap import wrap
+
+import click
+
+from bnexp.claims import Verdict, verdict_lines
+from bnexp.cli.progress import kept
+from bnexp.config import Config
+from bnexp.errors import DataError
+from bnexp.result import Result
+from bnexp.running import missing, prepare
+from bnexp.runs import RunDirectory
+from bnexp.runs.summary import diverged, overview, overview_lines, trained
+from bnexp.sweep import Plan, make_plan, make_stacks
+from bnexp.text import counted, short
+
+MAX_DIVERGED = 20
+COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
+_VERDICT = re.compile(f"(?<=^  )({'|'.join(COLOURS)})")
+
+
+def print_result(made: Result, quiet: bool) -> None:
+    """The small table, what diverged, and where everything is."""
+    if quiet:
+        return
+    click.echo("")
+    for text in wrap(made.results.title, 80):
+        click.echo(text)
+    if trained(made.results):
+        click.echo("\n".join(overview_lines(overview(made.results))))
+    else:
+        click.echo("no network was scored after an update: see probes.csv and the figures")
+    lines = list(diverged(made.results))
+    if lines:
+        click.echo(f"\n{len(lines)} diverged:")
+        more = [f"... and {len(lines) - MAX_DIVERGED} more"] if len(lines) > MAX_DIVERGED else []
+        click.echo("\n".join(f"  {line}" for line in [*lines[:MAX_DIVERGED], *more]))
+    print_verdicts(made.claims)
+    for text in made.left_out:
+        click.echo(f"\nleft out: {text}")
+    click.echo(f"\n{made.directory}:")
+    for path in made.files:
+        click.echo(f"  {path}")
+    if len(made.results.metrics["cell"]):
+        click.echo(f"\nbnexp report {shlex.quote(str(made.directory))} puts all of it on one page")
+
+
+def print_verdicts(found: Sequence[Verdict]) -> None:
+    """The table of claims, if there are any."""
+    if found:
+        click.echo("")
+        for line in verdict_lines(found):
+            click.echo(_VERDICT.sub(lambda word: click.style(word[0], fg=COLOURS[word[0]]), line))
+
+
+def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
+    """Axes with their values, networks, and what is done already and why not."""
+    made, store = make_plan(config), RunDirectory(out)
+    try:
+        prepared = prepare(config, data_dir, download=False)
+        reasons = Counter(missing(prepared, store).values())
+        effort = f"{sum(prepared.steps.values()):,} steps in all"
+    except DataError as error:
+        reasons = Counter(store.find(made.cells, None).missing.values())
+        effort = f"data: not at hand. {error}"
+    click.echo("\n".join([*_sweep(config, made), effort]))
+    done = len(made.cells) - reasons.total()
+    click.echo(f"{out}: {done} up to date, {reasons.total()} to train")
+    for reason, number in reasons.items():
+        click.echo(f"  {number} {reason}")
+    if others := store.others(made.cells):
+        click.echo(f"  {kept(others)}")
+
+
+def _sweep(config: Config, made: Plan) -> Iterator[str]:
+    yield f"{config.name}: valid"
+    for axis in made.axes:
+        values = f"{counted(len(axis.labels), 'value')}: {', '.join(map(short, axis.labels))}"
+        yield from wrap(f"{axis.key}: {values}", 80, initial_indent="  ", subsequent_indent="    ")
+    seeds = ", ".join(map(str, config.experiment.random.seeds))
+    yield from wrap(f"seeds: {seeds}", 80, initial_indent="  ", subsequent_indent="    ")
+    if config.experiment.claims:
+        yield f"  claims: {len(config.experiment.claims)}"
+    stacks = make_stacks(made.cells)
+    sizes = Counter(len(stack.cells) for stack in stacks)
+    shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
+    yield f"{counted(len(made.cells), 'network')} in {counted(len(stacks), 'stack')} ({shapes})"

@@ -1,0 +1,147 @@
+"""The commands that ask whether numbers repeat: `verify` and `compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bnexp.cli.arguments import cores, data_option, jobs_option, named
+from bnexp.cli.group import INTERRUPTED, Interrupted
+from bnexp.exports import EXPORTS
+
+SOON = 2.0  # seconds without a bar
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--to", required=True, type=click.Choice(list(EXPORTS)), help="The format.")
+@click.option(
+    "--out",
+    callback=lambda *given: given[-1] if named(*given) else None,
+    metavar="PATH",
+    help="A folder or, for mlflow, a tracking URI; default: DIR/export/FORMAT.",
+)
+def export(directory: Path, to: str, out: str | None) -> None:
+    """Write a run directory's numbers for other programs.
+
+    \b
+    parquet      tables with types: pandas, polars, DuckDB
+    tensorboard  learning curves, and the sweep under HPARAMS
+    mlflow       an experiment with a run for each network
+
+    Each format needs a library: pip install 'bnexp[parquet]', and so on. Exporting again replaces
+    what the last export wrote, and nothing else.
+
+    \b
+    Example: bnexp export results/quickstart --to parquet
+    """
+    from bnexp.cli.progress import waiting
+    from bnexp.exports import base
+
+    made = base.exported(directory, to, out, _bar, waiting)
+    click.echo("\n".join(made.lines))
+    click.echo(f"look at it: {made.look}")
+
+
+def _bar(networks: Sequence[Any]) -> Iterable[Any]:
+    """The same, with a bar on a terminal where it takes long."""
+    from tqdm import tqdm
+
+    return tqdm(networks, unit=" networks", disable=None, delay=SOON, leave=False)
+
+
+@click.command()
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("other", metavar="[OTHER]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where the page goes; default: DIR/report.html, or DIR/report-OTHER.html.",
+)
+def report(directory: Path, other: Path | None, out: Path | None) -> None:
+    """Write figures, claims and numbers as one HTML file.
+
+    The file works offline. With OTHER, a second run directory, it shows the two side by side.
+
+    \b
+    Example: bnexp report results/quickstart
+    """
+    from bnexp.report import html
+
+    if other is None:
+        click.echo(str(html.write_report(directory, out)))
+    else:
+        click.echo(str(html.write_sides(directory, other, out)))
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Train only N of the networks.")
+@jobs_option
+@data_option
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=1e-6,
+    help="Allowed deviation, relative for numbers above 1; default: 1e-6.",
+)
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    directory: Path,
+    sample: int | None,
+    jobs: int | None,
+    data_dir: Path | None,
+    tolerance: float,
+) -> None:
+    """Train networks again and compare every number.
+
+    Nothing is written. Exit status 1 if a network differs or fails, 4 if a stored one is damaged. A
+    folder without cells, such as a reference, is compared by its tables.
+
+    \b
+    Example: bnexp verify results/quickstart --sample 8
+    """
+    from bnexp import comparison
+    from bnexp.cli.progress import Again
+
+    try:
+        with Again(quiet=False) as watch:
+            found = comparison.verify(
+                directory, sample, jobs or cores(), data_dir, tolerance, watch.progress
+            )
+    except (KeyboardInterrupt, Interrupted):
+        click.echo(f"interrupted: {watch.standing.said()}; nothing was written", err=True)
+        ctx.exit(INTERRUPTED)
+    click.echo("\n".join(comparison.verify_lines(found)))
+    ctx.exit(found.exit_status)
+
+
+@click.command()
+@click.argument("first", metavar="A", type=click.Path(path_type=Path))
+@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="Allowed deviation, relative for numbers above 1; default: 0.",
+)
+@click.pass_context
+def compare(ctx: click.Context, first: Path, second: Path, tolerance: float) -> None:
+    """Compare two run directories: settings and numbers.
+
+    Compares config, environment, data and every number; networks are paired by their swept values
+    and seed. Exit status 1 if a number deviates beyond the tolerance, or if no network is in both.
+
+    \b
+    Example: bnexp compare results/quickstart results/faster
+    """
+    from bnexp import comparison
+
+    found = comparison.compare(first, second, tolerance)
+    click.echo("\n".join(comparison.compare_lines(found)))
+    ctx.exit(found.exit_status)

@@ -1,0 +1,221 @@
+"""Training a run directory's networks again, to see whether its numbers repeat."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from bnexp.comparison.differences import Deviation, Difference, causes, largest, pair
+from bnexp.comparison.match import Numbers, Stored, key_of, networks, stored
+from bnexp.config import Config
+from bnexp.errors import ConfigError, StoreError
+from bnexp.execution import Record, Task
+from bnexp.execution.processes import Local, Place
+from bnexp.running import Prepared, Progress, prepare
+from bnexp.runs.manifest import environment, facts
+from bnexp.runs.tables import METRICS, results
+from bnexp.sweep import Cell, make_stacks
+
+
+def check_tolerance(tolerance: float) -> None:
+    """ConfigError where nothing can be within it."""
+    if not 0 <= tolerance < math.inf:
+        raise ConfigError(f"tolerance: expected a number of at least 0, got {tolerance}")
+
+
+def judged(
+    old: Numbers, new: Numbers, unread: tuple[str, ...], tolerance: float
+) -> tuple[str, Deviation | None, str]:
+    """Outcome, largest deviation, and why it is different where no deviation says so.
+
+    `unread` names the tables that the stored side lacks: what only they have is not compared.
+    """
+    new = {
+        name: series for name, series in new.items() if name in old or _table(name) not in unread
+    }
+    if reason := _apart(old, new):
+        return "different", None, reason
+    worst = largest(pair(series, new[name]).worst(name) for name, series in old.items())
+    if worst is None:
+        return "identical", None, ""
+    return "within tolerance" if worst.size <= tolerance else "different", worst, ""
+
+
+def _table(name: str) -> str:
+    """The file that a quantity stands in."""
+    if name in METRICS:
+        return "metrics.csv"
+    return "summary.csv" if name == "diverged_at_step" else "probes.csv"
+
+
+def _apart(old: Numbers, new: Numbers) -> str:
+    """What one side has numbers of, and the other has not."""
+    for name in [*old, *new]:
+        if name not in old or name not in new:
+            return f"{name}: only in the {'stored' if name in old else 'new'} numbers"
+        both = pair(old[name], new[name])
+        if both.only_first or both.only_second:
+            numbers = f"{len(old[name].values)} numbers stored, {len(new[name].values)} now"
+            return f"{name}: at other places, {numbers}"
+    return ""
+
+
+TOLERANCE = 1e-6
+OUTCOMES = ("identical", "within tolerance", "different", "failed", "damaged", "not trained")
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True)
+class Verified:
+    """One network: `outcome` is one of OUTCOMES; `reason` says more where no number does."""
+
+    cell: str
+    point: Mapping[str, object]
+    seed: int
+    outcome: str
+    worst: Deviation | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` found, network by network in the sweep's order.
+
+    left_out: how many a sample left out. causes: what differs between the run's environment and
+    data and this process's, the likeliest first; None where the run does not say. unread: tables
+    that would say more and are not there. renamed: whether the tables' cells have other ids than
+    config.yaml's.
+    """
+
+    directory: Path
+    tolerance: float
+    networks: tuple[Verified, ...]
+    left_out: int
+    causes: tuple[Difference, ...] | None
+    unread: tuple[str, ...]
+    renamed: bool
+
+    def __repr__(self) -> str:
+        counted = ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items())
+        return f"Verification({self.directory}: {counted})"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many networks have each outcome, those that none has left out."""
+        found = Counter(network.outcome for network in self.networks)
+        return {outcome: found[outcome] for outcome in OUTCOMES if found[outcome]}
+
+    @property
+    def exit_status(self) -> int:
+        """0: all that was trained repeats; 1: some differ or failed; 4: some files are damaged."""
+        counts = self.counts
+        if "different" in counts or "failed" in counts:
+            return 1
+        return StoreError.exit_status if "damaged" in counts else 0
+
+
+def verify(
+    directory: str | Path,
+    sample: int | None = None,
+    jobs: int = 1,
+    data_dir: str | Path | None = None,
+    tolerance: float = TOLERANCE,
+    progress: Progress | None = None,
+    place: Place | None = None,
+) -> Verification:
+    """Train the networks of a run directory again and compare every number with the stored one.
+
+    Nothing is written. All networks are trained, or `sample` of them, spread over the sweep, always
+    the same ones. A number is within `tolerance` if |a - b| <= tolerance * max(1, |a|, |b|): with
+    the default an accuracy of fewer than a million images must be of the very same count. A run
+    directory without cells is compared by its metrics.csv, probes.csv and summary.csv. `jobs`,
+    `data_dir` and `place` are those of `run`. Raises ConfigError, DataError or StoreError.
+    """
+    _check(sample, jobs, tolerance)
+    before = stored(Path(directory))
+    prepared = prepare(_numbers_only(before.config), Path(data_dir) if data_dir else None)
+    known = [cell for cell in before.plan.cells if key_of(cell) in before.networks]
+    chosen = sampled(known, sample)
+    records = _train(prepared, chosen, place or Local(jobs), progress or Progress())
+    return Verification(
+        before.path,
+        tolerance,
+        tuple(_verified(before, prepared, chosen, records, tolerance)),
+        len(known) - len(chosen),
+        None if before.facts is None else causes(before.facts, _here(prepared)),
+        before.unread,
+        before.renamed,
+    )
+
+
+def sampled(cells: Sequence[Cell], number: int | None) -> list[Cell]:
+    """One cell of each of `number` equal parts of the sweep; all if there are not more.
+
+    Where in its part it stands moves by the golden ratio, so that the last axis is sampled too.
+    """
+    if number is None or number >= len(cells):
+        return list(cells)
+    ends = [len(cells) * i // number for i in range(number + 1)]
+    parts = pairwise(ends)
+    return [cells[a + int((b - a) * (i * _GOLDEN % 1))] for i, (a, b) in enumerate(parts)]
+
+
+def _check(sample: int | None, jobs: int, tolerance: float) -> None:
+    for name, value in (("sample", sample), ("jobs", jobs)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name}: expected a number of at least 1, got {value}")
+    check_tolerance(tolerance)
+
+
+def _numbers_only(config: Config) -> Config:
+    """Without figures and claims: what could not be drawn or judged can be trained all the same."""
+    nothing = {"figures": None, "claims": None}
+    return Config(config.experiment.model_copy(update=nothing), config.document)
+
+
+def _train(
+    prepared: Prepared, cells: Sequence[Cell], place: Place, progress: Progress
+) -> dict[str, Record]:
+    progress.planned(cells, [], sum(prepared.steps[cell.id] for cell in cells), 0)
+    stacks = make_stacks(cells, place.workers)
+    tasks = [Task(stack.cells, prepared.data_dir) for stack in stacks]
+    records: dict[str, Record] = {}
+    with closing(place.records(tasks, progress.steps)) as batches:
+        for made in batches:
+            records.update({record.cell: record for record in made})
+            progress.done(made)
+    return records
+
+
+def _here(prepared: Prepared) -> dict[str, str]:
+    data = {name: {"sha256": images.sha256} for name, images in prepared.data.items()}
+    return facts({"environment": environment(), "data": data})
+
+
+def _verified(
+    before: Stored,
+    prepared: Prepared,
+    chosen: Sequence[Cell],
+    records: Mapping[str, Record],
+    tolerance: float,
+) -> Iterator[Verified]:
+    tables = results(prepared.config.experiment, prepared.plan, records)
+    now = networks(before.keys, tables.metrics, tables.summary, tables.probes)
+    trained = {cell.id for cell in chosen}
+    for cell in before.plan.cells:
+        key, about = key_of(cell), (cell.id, cell.point, cell.seed)
+        if key in before.damaged:
+            yield Verified(*about, "damaged", reason=f"{before.damaged[key]}, not verified")
+        elif key not in before.networks:
+            yield Verified(*about, "not trained")
+        elif cell.id in trained and records[cell.id].status == "failed":
+            yield Verified(*about, "failed", reason=records[cell.id].error)
+        elif cell.id in trained:
+            yield Verified(
+                *about, *judged(before.networks[key], now[key], before.unread, tolerance)
+            )

@@ -1,0 +1,231 @@
+"""The schema of an experiment. What a key means stands in its description."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from bnexp.config.architecture import Architecture, Cnn, Mlp, Model
+from bnexp.config.claims import Claim
+from bnexp.config.figures import Figure
+from bnexp.config.options import Either, OneOf, Options, Strict, text
+from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS
+from bnexp.nn.optimizers import SCHEDULES
+from bnexp.probes import PROBES
+
+Ends = Annotated[tuple[float, float, Annotated[int, Field(ge=1)]], Field(strict=False)]
+
+
+class Linspace(Strict):
+    linspace: Ends = Field(description="[start, stop, number], evenly spaced")
+
+
+class Logspace(Strict):
+    logspace: Ends = Field(description="[start, stop, number], start and stop as powers of ten")
+
+
+class Geomspace(Strict):
+    geomspace: Ends = Field(description="[start, stop, number], a constant factor apart")
+
+
+class Uniform(Strict):
+    uniform: Ends = Field(description="[low, high, number], random values, the same in every run")
+
+
+class Loguniform(Strict):
+    loguniform: Ends = Field(
+        description="[low, high, number], 10 to random powers between low and high"
+    )
+
+
+Values = Annotated[
+    Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]
+    | Linspace
+    | Logspace
+    | Geomspace
+    | Uniform
+    | Loguniform,
+    Either(
+        "a list of values, or linspace, logspace, geomspace, uniform or loguniform: "
+        "[start, stop, number]"
+    ),
+]
+
+
+class Sweep(Strict):
+    """Dotted keys and their values: every combination is a point; `zip` ties keys together."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Values]
+    zip: dict[str, Values] = Field(
+        {}, description="dotted key -> values, all of one length", validate_default=True
+    )
+
+    def axes(self) -> Mapping[str, Any]:
+        return self.__pydantic_extra__
+
+
+MAX_STEPS = 10_000_000
+MAX_SEEDS = 1_000
+
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Step = Annotated[int, Field(ge=0, le=MAX_STEPS)]
+Optimizer = Annotated[Options, OneOf(OPTIMIZERS)]
+Schedule = Annotated[Options, OneOf(SCHEDULES)]
+Probe = Annotated[Options, OneOf(PROBES)]
+
+
+OneOrMore = Annotated[Count | Literal["all"], Either("a number from 1, or all")]
+SomeOrNone = Annotated[
+    Annotated[int, Field(ge=0)] | Literal["all"], Either("a number from 0, or all")
+]
+
+
+class Data(Strict):
+    """Which images."""
+
+    name: str = text(
+        "mnist", "mnist, mnist-5k, synthetic, gaussian, or a folder of IDX files", min_length=1
+    )
+    pixels: Literal["grey", "binary", "centred"] = text(
+        "grey",
+        "grey: byte / 255; binary: 0 below 128, else 1; centred: grey minus the mean of the "
+        "training images that are used",
+    )
+    train: OneOrMore = text("all", "how many training images are used, from the first")
+    test: SomeOrNone = text(
+        0, "how many test images are scored, from the first; with 0 the test columns are empty"
+    )
+
+
+class Every(Strict):
+    """Evaluate after every so many steps, from the first multiple on."""
+
+    every: Count = Field(description="the number of steps from one time to the next")
+
+
+Points = Annotated[
+    Literal["book", "epoch", "cs231n"]
+    | Every
+    | Annotated[tuple[Step, ...], Field(strict=False, min_length=1, max_length=100_000)]
+    | None,
+    Either("book, epoch, cs231n, {every: number}, or a list of steps"),
+]
+
+
+class Train(Strict):
+    """How the networks are trained and when they are scored."""
+
+    epochs: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = text(
+        None, "length of the training in passes over the data"
+    )
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = text(
+        None, "length of the training in updates, instead of epochs"
+    )
+    batch_size: Count = Field(description="images per step")
+    sampling: Literal["with_replacement", "shuffle"] = text(
+        "shuffle", "how batches are drawn; shuffle: a new permutation of the data in each epoch"
+    )
+    optimizer: Optimizer = text("sgd", "the update rule and its learning rate")
+    schedule: Schedule = text("constant", "how the learning rate changes over the steps")
+    l2: float = text(
+        0.0, "adds l2 / 2 * sum(W^2) to the loss that is minimized, weights only (the book)", ge=0
+    )
+    weight_decay: float = text(
+        0.0,
+        "subtracts learning rate * weight_decay * W from each weight, apart from the loss",
+        ge=0,
+    )
+    clip_norm: float | None = text(
+        None, "the largest norm of a network's gradient; a larger one is scaled down to it", gt=0
+    )
+    precision: Literal["float32", "float64"] = text(
+        "float32", "the precision of all arithmetic in training"
+    )
+    evaluate: Points = text(
+        None,
+        "after which steps the networks are scored; with E steps per epoch, epoch: E, 2E, ...; "
+        "book: 1, E+1, 2E+1, ...; cs231n: 1, E, 2E, ...; {every: n}; or a list of steps. "
+        "Training stops at the last of them. Default: book with the book's stream, else epoch",
+    )
+    evaluate_train: OneOrMore = text("all", "how many training images are scored, from the first")
+
+
+class Probes(Strict):
+    """What is recorded besides loss and accuracy; it changes no number of the training."""
+
+    at: Points = text(
+        None,
+        "the steps after which they record, as in train.evaluate; 0: before the first update. "
+        "Default: where the networks are scored",
+    )
+    read: tuple[Probe, ...] = Field(
+        description="the probes; they are given the batch of the next step",
+        strict=False,
+        min_length=1,
+    )
+
+
+class Random(Strict):
+    """Where random numbers come from."""
+
+    stream: Literal["independent", "book"] = text(
+        "independent",
+        "independent: one generator for a seed's weights and one for its batches, shared by all "
+        "networks of that seed; book: numpy.random.seed(seed) and the draws in the book's order",
+    )
+    seeds: tuple[Seed, ...] = text(
+        (0,),
+        "the seeds; each combination is trained with each of them",
+        strict=False,
+        min_length=1,
+        max_length=MAX_SEEDS,
+    )
+
+
+class Setting(Strict):
+    """What determines one network's numbers, but for its seed."""
+
+    data: Data = text({}, "which images")
+    model: Model = Field(description="which network")
+    train: Train = Field(description="how it is trained")
+    probes: Probes | None = text(None, "what is recorded besides loss and accuracy")
+
+
+class Experiment(Setting):
+    """One experiment: a setting, what is swept over, and what is drawn."""
+
+    name: str = Field(
+        description="the name of the experiment and of its run directory; default where the file "
+        "extends another: the file's own name",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+    )
+    title: str = text("", "one line, for lists and figures", max_length=300)
+    source: str = text("", "where the experiment is published", max_length=500)
+    description: str = text("", "the question it asks, and what to look at", max_length=4000)
+    seconds: float | None = text(None, "about how long a run takes on two cores", gt=0)
+    random: Random = text({}, "seeds and the random stream")
+    sweep: Sweep = text({}, "dotted key -> values; each combination and seed is one network")
+    figures: tuple[Figure, ...] | None = text(
+        None, "what is drawn; default: panels, and scale where a number is swept", strict=False
+    )
+    claims: tuple[Claim, ...] | None = text(
+        None, "sentences to check; a run ends with a verdict on each", strict=False
+    )
+
+
+_REGISTRIES = (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, SCHEDULES, PROBES)
+_built = [dict(registry) for registry in _REGISTRIES]
+
+
+def refresh() -> None:
+    """Take up classes that were registered since the schema was made."""
+    global _built
+    now = [dict(registry) for registry in _REGISTRIES]
+    if now != _built:
+        _built = now
+        for part in (Architecture, Mlp, Cnn, Train, Probes, Setting, Experiment):
+            part.model_rebuild(force=True)

@@ -1,0 +1,296 @@
+"""From a registry of classes to the schema of {kind: NAME, options...}."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+from collections.abc import Iterator, Mapping
+from functools import cache
+from types import CodeType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    create_model,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from bnexp.config.descriptions import line
+from bnexp.nn import Registry
+
+
+def fingerprint(cls: type) -> str | None:
+    """None for bnexp's own classes; any other is known by its text, or else by its bytecode."""
+    if cls.__module__.partition(".")[0] == "bnexp":
+        return None
+    try:
+        text = inspect.getsource(cls)
+    except (OSError, TypeError):
+        text = "\n".join(_compiled(cls))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{cls.__module__}.{cls.__qualname__} {digest}"
+
+
+def _compiled(cls: type) -> Iterator[str]:
+    for name, member in sorted(vars(cls).items()):
+        member = member.fget if isinstance(member, property) else member
+        function: Any = getattr(member, "__func__", member)
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        if isinstance(code, CodeType):
+            yield f"{name} {_code(code)}"
+
+
+def _code(code: CodeType) -> str:
+    names = (code.co_names, code.co_varnames, code.co_freevars)
+    return f"{code.co_code.hex()} {names} {[_constant(value) for value in code.co_consts]}"
+
+
+def _constant(value: Any) -> str:
+    """As repr, but for code, which has its address there, and sets, whose order varies."""
+    if isinstance(value, CodeType):
+        return _code(value)
+    if isinstance(value, frozenset):
+        return f"{{{sorted(map(_constant, value))}}}"
+    return f"({[_constant(inner) for inner in value]})" if isinstance(value, tuple) else repr(value)
+
+
+class ByName:
+    """Annotation: a kind's name stands for {kind: NAME}, unless the kind needs more."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: {"kind": value} if isinstance(value, str) else value, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        made = handler(schema)
+        full = [(one, handler.resolve_ref_schema(one)) for one in made["oneOf"]]
+        names = [
+            {"const": node["properties"]["kind"]["const"], "description": node["description"]}
+            for _, node in full
+            if set(node["required"]) == {"kind"}
+        ]
+        return {"anyOf": [*names, made]}
+
+
+class Strict(BaseModel):
+    """What every part of a configuration is: frozen, without unknown keys, conversions or NaN."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Either:
+    """Annotation of a union: one message for all its members, instead of one for each."""
+
+    def __init__(self, expected: str) -> None:
+        self.expected = expected
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._validate, handler(source))
+
+    def _validate(self, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise PydanticCustomError("either", "{expected}", {"expected": self.expected}) from None
+
+
+class Options(Strict):
+    """One entry of a registry with its options; a bare name stands for {kind: name}."""
+
+    target: ClassVar[type]
+    kind: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By way of the class that the options are for: this one is made on the fly."""
+        return _restored, (
+            self.target,
+            {name: getattr(self, name) for name in self.model_fields_set},
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        full = handler(schema)
+        resolved = handler.resolve_ref_schema(full)
+        if set(resolved["required"]) > {"kind"}:
+            return full
+        about = resolved.get("description")
+        about = {"description": line(about)} if about else {}
+        return {"anyOf": [{"const": resolved["properties"]["kind"]["const"], **about}, full]}
+
+
+def make(options: Options) -> Any:
+    """The registry's object: its dialect's values, overridden by the options that are given."""
+    given = {name: v for name, v in options if name not in ("kind", "dialect") and v is not None}
+    preset = _dialects(options.target).get(getattr(options, "dialect", ""), {})
+    return options.target(**{**preset, **given})
+
+
+def _restored(target: type, values: dict[str, Any]) -> Options:
+    return _options(target, values["kind"]).model_validate(values)
+
+
+class OneOf:
+    """Annotation of a field: one of a registry's kinds, or also none."""
+
+    def __init__(self, registry: Registry, or_none: bool = False) -> None:
+        self.registry, self.or_none = registry, or_none
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        kinds = tuple(
+            Annotated[_options(self.registry[name], name), Tag(name)] for name in self.registry
+        )
+        # Two members at the least, or Union collapses and forgets its tags.
+        members: Any = Union[(*kinds, Annotated[_Never, Tag("")])]
+        schema = handler.generate_schema(Annotated[members, Discriminator(_kind)])
+        if not self.or_none:
+            return schema
+        nullable = core_schema.nullable_schema(schema)
+        return core_schema.no_info_before_validator_function(_none, nullable)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        made = handler(schema)
+        kinds = made["anyOf"][0] if self.or_none else made
+        kinds["oneOf"] = [kind for kind in kinds["oneOf"] if "_Never" not in str(kind)]
+        return {"anyOf": [{"const": "none"}, *made["anyOf"]]} if self.or_none else made
+
+
+class _Never(Options):
+    kind: Literal[""]
+
+
+def _none(value: Any) -> Any:
+    return None if value == "none" else value
+
+
+def _kind(value: Any) -> str | None:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", value)
+    return kind if isinstance(kind, str) and kind else None
+
+
+def _dialects(cls: type) -> dict[str, dict[str, Any]]:
+    return getattr(cls, "DIALECTS", {})
+
+
+@cache
+def _options(cls: type, name: str) -> type[Options]:
+    fields: dict[str, Any] = {"kind": (Literal[name], ...)}
+    if _dialects(cls):
+        names = Literal[tuple(_dialects(cls))]  # type: ignore[valid-type]
+        text = "a named set of conventions; the other keys override it"
+        fields["dialect"] = (names, Field(next(iter(_dialects(cls))), description=text))
+    fields.update(_knobs(cls))
+    home = cls.__module__.rpartition(".")[2]
+    made: type[Options] = create_model(
+        f"{home}_{name}", __base__=Options, __doc__=_docstring(cls), **fields
+    )
+    made.target = cls
+    return made
+
+
+def _docstring(cls: type) -> str | None:
+    """What the class says of itself but for its examples, None where dataclass wrote it."""
+    text = cls.__doc__ or ""
+    return (
+        None
+        if text.startswith(f"{cls.__name__}(")
+        else inspect.cleandoc(text).partition("\n\n>>> ")[0] or None
+    )
+
+
+class _Exactly:
+    """Annotation of a Literal of whole numbers: neither true nor 1.0 is 1."""
+
+    def __init__(self, allowed: tuple[int, ...]) -> None:
+        self.allowed = allowed
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._validate, handler(source))
+
+    def _validate(self, value: Any) -> Any:
+        if isinstance(value, bool | float) and value in self.allowed:
+            expected = " or ".join(map(str, self.allowed))
+            raise PydanticCustomError("either", "{expected}", {"expected": expected})
+        return value
+
+
+def _exact(hint: Any) -> Any:
+    """The hint, its numbers compared with their types where it is a Literal of whole numbers."""
+    allowed = get_args(hint) if get_origin(hint) is Literal else ()
+    whole = allowed and all(type(value) is int for value in allowed)
+    return Annotated[hint, _Exactly(allowed)] if whole else hint
+
+
+def _knobs(cls: type) -> Iterator[tuple[str, Any]]:
+    hints = get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        about = {"description": field.metadata.get("doc"), **field.metadata.get("bounds", {})}
+        kind = _exact(hints[field.name])
+        if _dialects(cls):  # what is not given is the dialect's
+            presets = _dialects(cls).items()
+            values = [[name, preset.get(field.name, field.default)] for name, preset in presets]
+            extra: Any = {"dialects": values}  # pairs: pydantic sorts mappings
+            yield field.name, (kind | None, Field(None, **about, json_schema_extra=extra))
+        elif field.default is dataclasses.MISSING:
+            yield field.name, (kind, Field(**about, **_lax(kind)))
+        else:
+            yield field.name, (kind, Field(field.default, **about, **_lax(kind)))
+
+
+def _lax(kind: Any) -> dict[str, Any]:
+    """A tuple is written as a list."""
+    return {"strict": False, "min_length": 1} if get_origin(kind) is tuple else {}
+
+
+def identity(setting: BaseModel) -> dict[str, Any]:
+    """The setting as plain values, dialects written out: equal for equal numbers."""
+    return {name: _identity(value) for name, value in setting}
+
+
+def _identity(value: Any) -> Any:
+    if isinstance(value, Options):
+        return {
+            "kind": value.kind,
+            "code": fingerprint(value.target),
+            **dataclasses.asdict(make(value)),
+        }
+    if isinstance(value, BaseModel):
+        return identity(value)
+    if isinstance(value, Mapping):
+        return {key: _identity(inner) for key, inner in value.items()}
+    return [_identity(inner) for inner in value] if isinstance(value, tuple) else value
+
+
+def text(default: Any, description: str, **rest: Any) -> Any:
+    """A field with its meaning; the default goes through the same validation as a given value."""
+    return Field(default, description=description, validate_default=True, **rest)

@@ -1,0 +1,157 @@
+"""A run directory's exports, from its own config, cells and manifest."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from bnexp.config import Config
+from bnexp.errors import BnexpError, ConfigError
+from bnexp.execution import Record
+from bnexp.exports import EXPORTS, writer
+from bnexp.runs import RunDirectory
+from bnexp.runs.data import Opened, finished
+from bnexp.runs.tables import Results
+from bnexp.sweep import Cell
+from bnexp.text import counted
+
+
+def require(extra: str, *libraries: str) -> None:
+    """Import the libraries; BnexpError, which names the extra, where that cannot be done."""
+    try:
+        for library in libraries:
+            import_module(library)
+    except ImportError as error:
+        raise BnexpError(
+            f"export to {extra}: needs {', '.join(libraries)}, got {error}; "
+            f"pip install 'bnexp[{extra}]'"
+        ) from None
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """These hold within, where the user has not set them otherwise."""
+    added = {name: value for name, value in values.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without Python's warnings, and without what is logged below a warning."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.INFO))  # not by logger: libraries set theirs as they go
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # theirs, about each other: no user can act on them
+            yield
+    finally:
+        logging.disable(before)
+
+
+@dataclass(frozen=True)
+class ExportedNetwork:
+    """One finished network."""
+
+    cell: Cell
+    record: Record
+
+    @property
+    def point(self) -> dict[str, float | int | str]:
+        """The swept values as tables show them, and the seed."""
+        return {**self.cell.point, "seed": self.cell.seed}
+
+    @property
+    def name(self) -> str:
+        """What sets the network apart in its experiment, for people."""
+        return ", ".join(f"{key}={value}" for key, value in self.point.items())
+
+
+@dataclass(frozen=True)
+class ExportedRun:
+    """A run directory's content; `manifest` is empty where there is none."""
+
+    config: Config
+    networks: tuple[ExportedNetwork, ...]
+    tables: Results
+    manifest: Mapping[str, Any]
+
+    @property
+    def size(self) -> str:
+        """'32 networks'."""
+        return counted(len(self.networks), "network")
+
+    @property
+    def started(self) -> float:
+        """Seconds since 1970, the same at every export; 0 where the manifest does not say."""
+        try:
+            moment = datetime.fromisoformat(str(self.manifest.get("started")))
+            return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+        except (ValueError, OverflowError):
+            return 0.0
+
+
+@dataclass(frozen=True)
+class Exported:
+    """`place` is a folder, or a URI; `lines` say what is there, `look` how to see it."""
+
+    place: Path | str
+    lines: tuple[str, ...]
+    look: str
+
+
+Each: TypeAlias = Callable[[Sequence[ExportedNetwork]], Iterable[ExportedNetwork]]
+Format: TypeAlias = Callable[[ExportedRun, str, Each], Exported]
+
+
+def run_of(made: Opened, manifest: Mapping[str, Any] | None) -> ExportedRun:
+    """The finished networks of a run directory, in the sweep's order."""
+    records = made.found.records
+    networks = [
+        ExportedNetwork(cell, records[cell.id]) for cell in made.plan.cells if cell.id in records
+    ]
+    return ExportedRun(made.config, tuple(networks), made.tables, manifest or {})
+
+
+def export(directory: str | Path, to: str, out: str | Path | None = None) -> Path | str:
+    """Write a run directory for other programs, and return where: `export/FORMAT` in it, or `out`.
+
+    `to` is parquet, tensorboard or mlflow. `out` is a folder, for mlflow also a tracking URI,
+    which is then returned as it is. Raises ConfigError, StoreError, and BnexpError where the
+    format's library is not installed.
+    """
+    return exported(Path(directory), to, None if out is None else str(out)).place
+
+
+def exported(
+    directory: Path,
+    to: str,
+    out: str | None = None,
+    each: Each = iter,
+    waiting: Callable[[], None] = lambda: None,
+) -> Exported:
+    """As `export`, and what was written. `each` hands on the networks, and may show how far it is.
+
+    `waiting` is called where another run has the directory first.
+    """
+    if to not in EXPORTS:
+        raise ConfigError(f"no such export, expected one of {', '.join(EXPORTS)}, got {to!r}")
+    made = finished(directory)
+    store = RunDirectory(directory)
+    run = run_of(made, store.manifest())
+    place = str(directory / "export" / to) if out is None else out
+    own = store.writing(waiting) if out is None else nullcontext()
+    with own:
+        return writer(to)(run, place, each)

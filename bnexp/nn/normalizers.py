@@ -1,0 +1,284 @@
+"""The table of normalisers: what `norm: {kind: ...}` may name."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.random import Generator as RandomGenerator
+from numpy.random import Philox
+
+from bnexp.nn.batchnorm import BatchNorm
+from bnexp.nn.linear import column_sums
+from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
+from bnexp.nn.weightnorm import WeightNorm
+from bnexp.registry import Registry, option
+
+
+class SampleNormCache(NamedTuple):
+    """The normalised input and 1 / sqrt(var + eps), in groups: the last axis is the members."""
+
+    normalised: Array
+    inverse: Array
+
+
+@dataclass(frozen=True)
+class SampleNorm:
+    """What these normalisers share; each says how a sample is split and what gamma is one of.
+
+    x, y and dy are (K, N, H) or (K, N, H, W, C); gamma and beta are rows (K, 1, number of gammas).
+    `init` raises ValueError for samples that cannot be split so.
+    """
+
+    eps: float = option(1e-5, doc="added to keep the division finite", ge=0)
+    affine: bool = option(True, doc="scale by gamma and shift by beta, both trained")
+
+    centred = True
+
+    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+        self.check(shape)
+        row = (1, self.scales(shape))
+        parameters = {"gamma": np.ones(row), "beta": np.zeros(row)}
+        names = (["gamma", "beta"] if self.centred else ["gamma"]) if self.affine else []
+        return shape, {name: parameters[name] for name in names}, {}
+
+    def forward(
+        self, parameters: Parameters, state: State, x: Array, train: bool
+    ) -> tuple[Array, SampleNormCache, State]:
+        groups = self.split(x)
+        if self.centred:
+            groups = groups - groups.mean(axis=-1, keepdims=True)
+        var = (groups * groups).mean(axis=-1, keepdims=True)
+        inverse = np.reciprocal(np.sqrt(var + self.eps))
+        normalised = groups * inverse
+        y = self.join(normalised, x.shape)
+        if self.affine:
+            y = self._rows(y) * parameters["gamma"]
+            if self.centred:
+                y += parameters["beta"]
+        # K may have grown where x was shared
+        return y.reshape(len(y), *x.shape[1:]), SampleNormCache(normalised, inverse), state
+
+    def backward(
+        self, parameters: Parameters, cache: SampleNormCache, dy: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        """dx = inverse * (g - mean(g) - normalised * mean(g * normalised)), g = gamma * dy."""
+        normalised, inverse = cache
+        gradients: dict[str, Array] = {}
+        g = dy
+        if self.affine:
+            rows = self._rows(dy)
+            joined = self._rows(self.join(normalised, (len(normalised), *dy.shape[1:])))
+            gradients["gamma"] = column_sums(rows * joined)
+            if self.centred:
+                gradients["beta"] = column_sums(rows)
+            g = (rows * parameters["gamma"]).reshape(dy.shape)
+        groups = self.split(g)
+        along = (groups * normalised).mean(axis=-1, keepdims=True)
+        dx = groups - normalised * along
+        if self.centred:
+            dx -= groups.mean(axis=-1, keepdims=True)
+        dx *= inverse
+        return self.join(dx, dy.shape).reshape(dy.shape), gradients
+
+    def check(self, shape: Shape) -> None:
+        """ValueError where a sample of this shape cannot be normalised so."""
+
+    def scales(self, shape: Shape) -> int:
+        """How many gammas: by default one for each number of a sample."""
+        return math.prod(shape)
+
+    def split(self, x: Array) -> Array:
+        """(K, N, ...) as groups (K, N, G, members); by default one group, the whole sample."""
+        return x.reshape(*x.shape[:2], 1, -1)
+
+    def join(self, groups: Array, shape: Shape) -> Array:
+        """The inverse of `split`."""
+        return groups.reshape(shape)
+
+    def _rows(self, y: Array) -> Array:
+        """(K, rows, gammas): the same numbers, so that a row of gammas fits."""
+        return y.reshape(len(y), -1, self.scales(y.shape[2:]))
+
+
+@dataclass(frozen=True)
+class LayerNorm(SampleNorm):
+    """Normalize over all numbers of a sample, with one gamma for each. Ba et al. 2016.
+
+    >>> layer, x = LayerNorm(eps=0), np.array([[[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]]])
+    >>> _, parameters, state = layer.init(np.random.default_rng(0), (3,))
+    >>> layer.forward(parameters, state, x, train=True)[0].round(3).tolist()
+    [[[-1.225, 0.0, 1.225], [-1.225, 0.0, 1.225]]]
+    """
+
+
+@dataclass(frozen=True)
+class RMSNorm(SampleNorm):
+    """y = gamma * x / sqrt(mean(x^2) + eps): not centred, no beta. Zhang & Sennrich 2019."""
+
+    centred = False
+
+
+@dataclass(frozen=True)
+class ChannelGroups(SampleNorm):
+    """Over the places and the channels of each group, a gamma a channel."""
+
+    def groups_of(self, shape: Shape) -> int:
+        """How many groups the channels, the last number of `shape`, are split into."""
+        raise NotImplementedError
+
+    def scales(self, shape: Shape) -> int:
+        return shape[-1]
+
+    def split(self, x: Array) -> Array:
+        groups = self.groups_of(x.shape)
+        parts = x.reshape(*x.shape[:2], -1, groups, x.shape[-1] // groups)
+        return parts.swapaxes(2, 3).reshape(*x.shape[:2], groups, -1)
+
+    def join(self, groups: Array, shape: Shape) -> Array:
+        number = self.groups_of(shape)
+        parts = groups.reshape(*shape[:2], number, -1, shape[-1] // number)
+        return parts.swapaxes(2, 3).reshape(shape)
+
+
+@dataclass(frozen=True)
+class GroupNorm(ChannelGroups):
+    """Normalize over the pixels and channels of each group; one gamma per channel. Wu & He 2018."""
+
+    groups: int = option(2, doc="the number of groups into which the channels are split", ge=1)
+
+    def check(self, shape: Shape) -> None:
+        if shape[-1] % self.groups:
+            raise ValueError(
+                f"group norm: {shape[-1]} channels do not split into {self.groups} equal groups"
+            )
+
+    def groups_of(self, shape: Shape) -> int:
+        return self.groups
+
+
+@dataclass(frozen=True)
+class InstanceNorm(ChannelGroups):
+    """Normalize over the pixels of each channel of an image. Ulyanov et al. 2016."""
+
+    affine: bool = option(False, doc="scale by gamma and shift by beta, both trained")
+
+    def check(self, shape: Shape) -> None:
+        if len(shape) != 3:
+            raise ValueError("instance norm: needs images, a dense layer's output has no places")
+
+    def groups_of(self, shape: Shape) -> int:
+        return shape[-1]
+
+
+@dataclass(frozen=True)
+class Centre:
+    """Subtract the mean of each unit or channel over the batch; at evaluation the running mean."""
+
+    gradient: Literal["exact", "ignored"] = option(
+        "exact", doc="ignored: computed as if the mean did not depend on the parameters"
+    )
+    stat_decay: float = option(0.9, doc="the fraction of the running mean that is kept", ge=0, lt=1)
+
+    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+        return shape, {}, {"mean": np.zeros((1, shape[-1]))}
+
+    def forward(
+        self, parameters: Parameters, state: State, x: Array, train: bool
+    ) -> tuple[Array, Any, State]:
+        rows = x.reshape(len(x), -1, x.shape[-1])
+        mean = column_sums(rows) / rows.shape[1] if train else state["mean"]
+        y = (rows - mean).reshape(-1, *x.shape[1:])
+        kept = self.stat_decay * state["mean"] + (1 - self.stat_decay) * mean
+        return y, train, {"mean": kept} if train else state
+
+    def backward(
+        self, parameters: Parameters, cache: Any, dy: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        if not cache or self.gradient == "ignored":
+            return dy, {}
+        rows = dy.reshape(len(dy), -1, dy.shape[-1])
+        return (rows - column_sums(rows) / rows.shape[1]).reshape(dy.shape), {}
+
+    def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
+        return np.ones_like(state["mean"]), -state["mean"]
+
+
+@dataclass(frozen=True)
+class NoisyBatchNorm:
+    """Batch norm followed by noise: y = scale * BN(x) + shift in training, BN(x) at evaluation.
+
+    Each step and unit: mu ~ U(-mean, mean), sigma ~ U(1, deviation); each sample of it then
+    shift ~ U(mu - jitter, mu + jitter), scale ~ N(sigma, jitter^2). The numbers follow from the
+    state, as dropout's masks do: a key for each network and the number of steps made.
+    """
+
+    mean: float = option(0.5, doc="the largest mean that the noise gives a unit", ge=0)
+    deviation: float = option(1.25, doc="the largest factor by which it scales a unit", ge=1)
+    jitter: float = option(
+        0.1, doc="how far the noise of single samples is from that of their unit", ge=0
+    )
+    eps: float = option(1e-5, doc="epsilon of the batch norm", ge=0)
+    stat_decay: float = option(
+        0.9, doc="the fraction of a running statistic that is kept", ge=0, lt=1
+    )
+
+    @property
+    def norm(self) -> BatchNorm:
+        return BatchNorm(eps=self.eps, stat_decay=self.stat_decay)
+
+    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+        shape, parameters, state = self.norm.init(generator, shape)
+        own = {"key": np.zeros(1, np.uint64), "steps": np.zeros(1, np.uint64)}
+        return shape, parameters, {**state, **own}
+
+    def forward(
+        self, parameters: Parameters, state: State, x: Array, train: bool
+    ) -> tuple[Array, Any, State]:
+        y, cache, running = self.norm.forward(parameters, state, x, train)
+        if not train:
+            return y, (cache, None), state
+        noise = [self._noise(*pair, y.shape[1:]) for pair in _keys(state)]
+        scale, shift = (np.stack(part).astype(y.dtype) for part in zip(*noise, strict=True))
+        own = {"key": state["key"], "steps": state["steps"] + np.uint64(1)}
+        return scale * y + shift, (cache, scale), {**running, **own}
+
+    def backward(
+        self, parameters: Parameters, cache: Any, dy: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        inner, scale = cache
+        return self.norm.backward(parameters, inner, dy if scale is None else dy * scale)
+
+    def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
+        return self.norm.evaluated(parameters, state)
+
+    def _noise(self, key: int, step: int, shape: Shape) -> tuple[Array, Array]:
+        """Scale and shift of one network's outputs (N, ..., units)."""
+        random = RandomGenerator(Philox(key=[key, step]))
+        units = shape[-1]
+        mu = random.uniform(-self.mean, self.mean, units)
+        sigma = random.uniform(1, self.deviation, units)
+        shift = mu + random.uniform(-self.jitter, self.jitter, shape)
+        return sigma + self.jitter * random.standard_normal(shape), shift
+
+
+def _keys(state: State) -> list[tuple[int, int]]:
+    return list(zip(state["key"][:, 0].tolist(), state["steps"][:, 0].tolist(), strict=True))
+
+
+NORMALIZERS = Registry(
+    "normaliser",
+    {
+        "batch": BatchNorm,
+        "layer": LayerNorm,
+        "instance": InstanceNorm,
+        "group": GroupNorm,
+        "rms": RMSNorm,
+        "weight": WeightNorm,
+        "centre": Centre,
+        "noisy_batch": NoisyBatchNorm,
+    },
+    methods=("init", "forward", "backward"),
+)

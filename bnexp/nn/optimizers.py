@@ -1,0 +1,253 @@
+"""Update rules. They write into the parameters: the one place where arrays are changed in place.
+
+A rule gives, from a gradient g, its state and the learning rate, the step that w is moved by.
+Parameters and gradients are (K, ...) of equal shapes; the gradients are used up. The learning rate
+is an array (K, 1, 1); the option `lr` is where the configuration has it from.
+
+>>> w, g = {"W": np.ones((1, 1, 1))}, {"W": np.full((1, 1, 1), 2.0)}
+>>> rule = Momentum(momentum=0.5)
+>>> state = rule.init(w)
+>>> for step in range(2):
+...     state = rule.update(w, {"W": g["W"].copy()}, state, np.full((1, 1, 1), 0.1))
+>>> round(w["W"].item(), 4)  # 1 - 0.2, then 0.5 * 0.2 + 0.2 less
+0.5
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from bnexp.nn.protocols import Array, Parameters, State
+from bnexp.registry import Registry, option
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The factor at step t = 1, 2, ... of `steps`; the first `warmup` steps rise to it linearly."""
+
+    warmup: int = option(
+        0, doc="the number of steps over which the rate rises linearly from 0", ge=0
+    )
+
+    def factor(self, step: int, steps: int) -> float:
+        return min(1.0, step / (self.warmup + 1)) * self.after_warmup(step, steps)
+
+    def after_warmup(self, step: int, steps: int) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The learning rate does not change."""
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """The factor gamma^floor((t - 1) / every)."""
+
+    every: int = option(1000, doc="how many steps there are between two falls of the rate", ge=1)
+    gamma: float = option(0.1, doc="the factor by which it falls", gt=0, le=1)
+
+    def after_warmup(self, step: int, steps: int) -> float:
+        return self.gamma ** ((step - 1) // self.every)
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """The factor end + (1 - end) * (1 + cos(pi (t - 1) / steps)) / 2. Loshchilov & Hutter 2017."""
+
+    end: float = option(0.0, doc="the factor after the last step", ge=0, le=1)
+
+    def after_warmup(self, step: int, steps: int) -> float:
+        return self.end + (1 - self.end) * (1 + math.cos(math.pi * (step - 1) / steps)) / 2
+
+
+SCHEDULES = Registry("schedule", {"constant": Constant, "step": StepDecay, "cosine": Cosine})
+
+
+def _zeros(parameters: Parameters, *names: str) -> State:
+    """One zero array for each name and each parameter, called by both."""
+    return {
+        f"{name} {which}": np.zeros_like(w) for name in names for which, w in parameters.items()
+    }
+
+
+def _rate() -> Any:
+    return option(0.01, doc="the learning rate", gt=0)
+
+
+@dataclass(frozen=True)
+class SGD:
+    """w <- w - lr * g."""
+
+    lr: float = _rate()
+
+    def init(self, parameters: Parameters) -> State:
+        return {}
+
+    def update(
+        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
+    ) -> State:
+        for name, w in parameters.items():
+            step = gradients[name]
+            step *= lr
+            np.subtract(w, step, out=w)
+        return state
+
+
+@dataclass(frozen=True)
+class Momentum:
+    """v <- momentum * v - lr * g;  w <- w + v. The book's section 6.1.4."""
+
+    lr: float = _rate()
+    momentum: float = option(0.9, doc="the fraction of the last update that is kept", ge=0, lt=1)
+
+    def init(self, parameters: Parameters) -> State:
+        return _zeros(parameters, "v")
+
+    def update(
+        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
+    ) -> State:
+        for name, w in parameters.items():
+            step, v = gradients[name], state[f"v {name}"]
+            step *= lr
+            v *= self.momentum
+            v -= step
+            np.add(w, v, out=w)
+        return state
+
+
+@dataclass(frozen=True)
+class Nesterov:
+    """v <- momentum * v - lr * g;  w <- w + momentum * v - lr * g. Sutskever et al. 2013; PyTorch.
+
+    In Bengio et al. 2012, equation 7, the step is momentum^2 * v_old - (1 + momentum) * lr * g, the
+    same. The book's code has that formula with v where v_old is meant: dialect book.
+    """
+
+    lr: float = _rate()
+    momentum: float = option(0.9, doc="the fraction of the last update that is kept", ge=0, lt=1)
+    velocity: Literal["old", "new"] = option("old", doc="which v is used in Bengio's formula")
+
+    DIALECTS: ClassVar[dict[str, dict[str, Any]]] = {"standard": {}, "book": {"velocity": "new"}}
+
+    def init(self, parameters: Parameters) -> State:
+        return _zeros(parameters, "v")
+
+    def update(
+        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
+    ) -> State:
+        m = self.momentum
+        for name, w in parameters.items():
+            step, v = gradients[name], state[f"v {name}"]
+            step *= lr
+            v *= m
+            if self.velocity == "old":
+                w += m * v
+            v -= step
+            if self.velocity == "new":
+                w += m * m * v
+            w -= (1 + m) * step
+        return state
+
+
+@dataclass(frozen=True)
+class AdaGrad:
+    """h <- h + g^2;  w <- w - lr * g / (sqrt(h) + eps). Duchi et al. 2011."""
+
+    lr: float = _rate()
+    eps: float = option(1e-7, doc="added to keep the division finite", ge=0)
+
+    def init(self, parameters: Parameters) -> State:
+        return _zeros(parameters, "h")
+
+    def update(
+        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
+    ) -> State:
+        for name, w in parameters.items():
+            g, h = gradients[name], state[f"h {name}"]
+            h += g * g
+            w -= lr * g / (np.sqrt(h) + self.eps)
+        return state
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """h <- decay * h + (1 - decay) * g^2;  w <- w - lr * g / (sqrt(h) + eps)."""
+
+    lr: float = _rate()
+    decay: float = option(0.99, doc="the fraction of h that is kept", ge=0, lt=1)
+    eps: float = option(1e-7, doc="added to keep the division finite", ge=0)
+
+    def init(self, parameters: Parameters) -> State:
+        return _zeros(parameters, "h")
+
+    def update(
+        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
+    ) -> State:
+        for name, w in parameters.items():
+            g, h = gradients[name], state[f"h {name}"]
+            h *= self.decay
+            h += (1 - self.decay) * (g * g)
+            w -= lr * g / (np.sqrt(h) + self.eps)
+        return state
+
+
+@dataclass(frozen=True)
+class Adam:
+    """m, v: running averages of g, g^2;  w <- w - lr * m' / (sqrt(v') + eps). Kingma & Ba 2015.
+
+    m' = m / (1 - beta1^t) and v' = v / (1 - beta2^t). The book puts both corrections into the rate,
+    lr * sqrt(1 - beta2^t) / (1 - beta1^t), where eps is not corrected: dialect book.
+    """
+
+    lr: float = option(0.001, doc="the learning rate", gt=0)
+    beta1: float = option(
+        0.9, doc="the fraction of the running average of gradients that is kept", ge=0, lt=1
+    )
+    beta2: float = option(
+        0.999, doc="the fraction of the running average of squares that is kept", ge=0, lt=1
+    )
+    eps: float = option(1e-8, doc="added to keep the division finite", ge=0)
+    correction: Literal["moments", "rate"] = option(
+        "moments", doc="where the initial bias is corrected: in m and v, or in the rate"
+    )
+
+    DIALECTS: ClassVar[dict[str, dict[str, Any]]] = {
+        "standard": {},
+        "book": {"eps": 1e-7, "correction": "rate"},
+    }
+
+    def init(self, parameters: Parameters) -> State:
+        return {**_zeros(parameters, "m", "v"), "steps": np.zeros((), np.int64)}
+
+    def update(
+        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
+    ) -> State:
+        steps = int(state["steps"]) + 1
+        first, second = 1 - self.beta1**steps, (1 - self.beta2**steps) ** 0.5
+        eps = self.eps * second if self.correction == "moments" else self.eps
+        for name, w in parameters.items():
+            g, m, v = gradients[name], state[f"m {name}"], state[f"v {name}"]
+            m += (1 - self.beta1) * (g - m)
+            v += (1 - self.beta2) * (g * g - v)
+            w -= lr * (second / first) * m / (np.sqrt(v) + eps)
+        return {**state, "steps": np.array(steps)}
+
+
+OPTIMIZERS = Registry(
+    "optimiser",
+    {
+        "sgd": SGD,
+        "momentum": Momentum,
+        "nesterov": Nesterov,
+        "adagrad": AdaGrad,
+        "rmsprop": RMSprop,
+        "adam": Adam,
+    },
+    methods=("init", "update"),
+)

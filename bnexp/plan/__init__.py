@@ -1,6 +1,0 @@
-"""From a configuration to cells (one network each), and from cells to stacks trained together."""
-
-from bnexp.plan.cells import Cell, Plan, make_plan
-from bnexp.plan.stacks import Stack, make_stacks, stacks_by_step
-
-__all__ = ["Cell", "Plan", "Stack", "make_plan", "make_stacks", "stacks_by_step"]

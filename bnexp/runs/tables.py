@@ -1,0 +1,186 @@
+"""Cell records as columns: one row an evaluation, and one row a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnexp.config import Experiment
+from bnexp.execution import Record
+from bnexp.execution.task import Probed
+from bnexp.sweep import Cell, Plan
+
+Value: TypeAlias = float | int | str
+Table: TypeAlias = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A swept config key and its values, in the sweep's order; a structure is its short label."""
+
+    key: str
+    values: tuple[Value, ...]
+
+    @property
+    def numeric(self) -> bool:
+        """Whether every value is a number (true and false are not)."""
+        return all(
+            isinstance(value, int | float) and not isinstance(value, bool) for value in self.values
+        )
+
+
+def rows(table: Table, chosen: Any) -> Table:
+    """The rows that a mask, or a list of their numbers, chooses."""
+    return {name: column[chosen] for name, column in table.items()}
+
+
+def moves_along(pairs: Iterable[tuple[Value, Value]]) -> bool:
+    """Of (value of one axis, value of another): the other varies, but not while the one stays."""
+    together = set(pairs)
+    own, others = {a for a, _ in together}, {b for _, b in together}
+    return len(others) > 1 and len(together) == len(own)
+
+
+@dataclass(frozen=True)
+class Results:
+    """An experiment's tables: column name to array, all columns of a table equally long.
+
+    metrics: one row an evaluation: cell, seed, one column a swept key, epoch, step, train_loss,
+        train_accuracy, test_loss, test_accuracy (NaN if no test images are scored). Failed cells
+        may be absent.
+    summary: one row a network: cell, seed, one column a swept key, status (ok, diverged, failed),
+        diverged_at_step (-1: it did not), final_* and best_* of each metric, seconds.
+    probes: one row a number that a probe read: cell, seed, one column a swept key, step (0 = before
+        the first update), layer (1 = the first with weights, 0 = the whole network), quantity, at
+        (where the number stands within the quantity: a bin's left edge, a percentile, a step size;
+        NaN where there is one number only), value.
+    """
+
+    name: str
+    title: str
+    source: str
+    axes: tuple[Axis, ...]
+    seeds: tuple[int, ...]
+    metrics: Table
+    summary: Table
+    probes: Table = field(default_factory=lambda: {"quantity": np.empty(0, object)})
+
+
+METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+# Before the swept keys, and behind them in metrics.csv, summary.csv and probes.csv.
+FIRST = ("cell", "seed")
+EVALUATION = ("epoch", "step", *METRICS)
+NETWORK = (
+    "status",
+    "diverged_at_step",
+    *(f"{which}_{name}" for which in ("final", "best") for name in METRICS),
+    "seconds",
+)
+READING = ("step", "layer", "quantity", "at", "value")
+
+TEXTS = ("cell", "status", "quantity")
+INTEGERS = ("seed", "epoch", "step", "layer", "diverged_at_step")
+# Swept keys are none of these, they have a dot: their columns hold numbers or labels.
+FLOATS = tuple(
+    name for name in (*EVALUATION, *NETWORK, *READING) if name not in (*TEXTS, *INTEGERS)
+)
+
+
+def column(name: str, values: list[Any]) -> NDArray[Any]:
+    """The values as the array that a column of that name is; None is NaN where numbers are."""
+    if name in INTEGERS:
+        return np.array(values, np.int64)
+    if name in FLOATS:
+        return np.array([np.nan if value is None else value for value in values], np.float64)
+    numbers = values and all(isinstance(value, int | float) for value in values)
+    return np.array(values, None if numbers and name not in TEXTS else object)
+
+
+def probe_table(pairs: Sequence[tuple[Cell, Record]], keys: Sequence[str]) -> Table:
+    """Columns cell, seed, the swept keys, step, layer, quantity, at, value."""
+    blocks = [(cell, read) for cell, record in pairs for read in record.probes]
+    sizes = np.array([len(read.values) for _, read in blocks], np.int64)
+
+    def repeated(name: str, values: list[Any]) -> Any:
+        return np.repeat(column(name, values), sizes)
+
+    columns: dict[str, Any] = {
+        "cell": repeated("cell", [cell.id for cell, _ in blocks]),
+        "seed": repeated("seed", [cell.seed for cell, _ in blocks]),
+        **{key: repeated(key, [cell.point[key] for cell, _ in blocks]) for key in keys},
+    }
+    places = [_places(read) for _, read in blocks]
+    columns["step"] = _joined([steps for steps, _, _ in places], np.int64)
+    columns["layer"] = _joined([layers for _, layers, _ in places], np.int64)
+    columns["quantity"] = repeated("quantity", [read.quantity for _, read in blocks])
+    columns["at"] = _joined([at for _, _, at in places], np.float64)
+    columns["value"] = _joined([np.array(read.values) for _, read in blocks], np.float64)
+    return columns
+
+
+def _places(read: Probed) -> tuple[Any, Any, Any]:
+    """Step, layer and place of each of the values."""
+    grid = np.meshgrid(read.steps, read.layers, read.at, indexing="ij")
+    steps, layers, at = (axis.ravel() for axis in grid)
+    return steps, layers, at
+
+
+def _joined(parts: Sequence[Any], dtype: Any) -> Any:
+    return np.concatenate([np.empty(0, dtype), *parts]).astype(dtype)
+
+
+Row = dict[str, Any]
+
+
+def results(experiment: Experiment, plan: Plan, records: Mapping[str, Record]) -> Results:
+    """Tables of the plan's cells in the sweep's order; cells without a record are left out."""
+    pairs = [(cell, records[cell.id]) for cell in plan.cells if cell.id in records]
+    keys = [axis.key for axis in plan.axes]
+    return Results(
+        name=experiment.name,
+        title=experiment.title or experiment.name,
+        source=experiment.source,
+        axes=tuple(Axis(axis.key, axis.labels) for axis in plan.axes),
+        seeds=experiment.random.seeds,
+        metrics=_columns(
+            [*FIRST, *keys, *EVALUATION],
+            [row for cell, record in pairs for row in _evaluations(cell, record)],
+        ),
+        summary=_columns(
+            [*FIRST, *keys, *NETWORK],
+            [_summary(cell, record) for cell, record in pairs],
+        ),
+        probes=probe_table(pairs, keys),
+    )
+
+
+def _evaluations(cell: Cell, record: Record) -> Iterator[Row]:
+    for i, (epoch, step) in enumerate(zip(record.epochs, record.steps, strict=True)):
+        values = {name: column[i] for name, column in record.metrics.items()}
+        yield {**_cell(cell), "epoch": epoch, "step": step, **values}
+
+
+def _summary(cell: Cell, record: Record) -> Row:
+    finals = {f"final_{name}": values[-1] for name, values in record.metrics.items()}
+    bests = {f"best_{name}": _best(name)(values) for name, values in record.metrics.items()}
+    at = -1 if record.diverged_at_step is None else record.diverged_at_step
+    status = {"status": record.status, "diverged_at_step": at, "seconds": record.seconds}
+    return {**_cell(cell), **status, **finals, **bests}
+
+
+def _cell(cell: Cell) -> Row:
+    return {"cell": cell.id, "seed": cell.seed, **cell.point}
+
+
+def _best(metric: str) -> Callable[[Sequence[float]], float]:
+    """The highest accuracy or the lowest loss; NaN only where there is nothing else."""
+    choose = np.fmin.reduce if metric.endswith("_loss") else np.fmax.reduce
+    return lambda values: float(choose(np.array(values)))
+
+
+def _columns(names: Sequence[str], rows: Sequence[Row]) -> Table:
+    return {name: column(name, [row.get(name) for row in rows]) for name in names}

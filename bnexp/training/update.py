@@ -1,0 +1,75 @@
+"""One update of all parameters: regularisation, clipping, schedule, and the optimiser's rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bnexp.nn import Array, Optimizer, Parameters, State
+from bnexp.nn.optimizers import Constant, Schedule
+
+Gradients = Sequence[dict[str, Array]]
+
+
+@dataclass(frozen=True)
+class Adjustments:
+    """What stands between a gradient and its step; by default nothing does.
+
+    l2: adds l2 * W to the gradient of each weight, as the loss term l2 / 2 * sum(W^2) of the book's
+        section 6.4.2 does; biases, gammas and betas are left alone.
+    weight_decay: takes lr * weight_decay * W from each weight, apart from the gradient
+        (Loshchilov & Hutter 2019).
+    clip_norm: scales a network's whole gradient down to this norm where it is longer.
+    """
+
+    l2: float = 0.0
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    schedule: Schedule = field(default_factory=Constant)
+
+
+UNADJUSTED = Adjustments()
+
+
+def update(
+    adjustments: Adjustments,
+    optimiser: Optimizer,
+    lr: Array,
+    parameters: Sequence[Parameters],
+    gradients: Gradients,
+    moments: Sequence[State],
+    at: tuple[int, int],
+) -> list[State]:
+    """Update the parameters in place at step `at` = (t, of T); returns the new moments."""
+    factor = adjustments.schedule.factor(*at)
+    lr = lr if factor == 1.0 else lr * factor
+    if adjustments.l2:
+        for p, g in _weights(parameters, gradients):
+            g += adjustments.l2 * p
+    if adjustments.clip_norm is not None:
+        clip(gradients, adjustments.clip_norm)
+    if adjustments.weight_decay:
+        for p, _ in _weights(parameters, gradients):
+            p -= lr * adjustments.weight_decay * p
+    return [
+        optimiser.update(p, g, m, lr)
+        for p, g, m in zip(parameters, gradients, moments, strict=True)
+    ]
+
+
+def clip(gradients: Gradients, norm: float) -> None:
+    """Scale each network's gradient, over all layers, to at most `norm`; in place."""
+    arrays = [g for layer in gradients for g in layer.values()]
+    squares = sum(np.square(g).sum(axis=(1, 2), dtype=np.float64) for g in arrays)
+    with np.errstate(divide="ignore"):
+        factor = np.minimum(1.0, norm / np.sqrt(squares))[:, None, None]
+    for g in arrays:
+        g *= factor.astype(g.dtype)
+
+
+def _weights(parameters: Sequence[Parameters], gradients: Gradients) -> list[tuple[Array, Array]]:
+    """Each weight array with its gradient; a normalised weight's square is that of its length."""
+    pairs = zip(parameters, gradients, strict=True)
+    return [(p[name], g[name]) for p, g in pairs for name in ("W", "length") if name in p]
