@@ -27,12 +27,12 @@ class Registry(Mapping[str, type]):
     `noun` is what one entry is called in messages, `methods` are those that it must have. Installed
     packages add entries of their own through the entry-point group `bnexp.<noun>`.
 
-    >>> from bnexp.nn import NORMALISERS
-    >>> NORMALISERS["layer"](eps=1e-3)
+    >>> from bnexp.nn import NORMALIZERS
+    >>> NORMALIZERS["layer"](eps=1e-3)
     LayerNorm(eps=0.001, affine=True)
-    >>> NORMALISERS.register("layer")
+    >>> NORMALIZERS.register("layer")
     Traceback (most recent call last):
-    ValueError: normaliser 'layer' is built in; choose another name
+    ValueError: normalizer 'layer' is built in; choose another name
     """
 
     def __init__(self, noun: str, classes: dict[str, type], methods: Sequence[str] = ()) -> None:

@@ -21,7 +21,7 @@ import bnexp
 
 ROOT = Path(__file__).resolve().parents[1]
 SHOWN, PICTURE = ROOT / "results" / "reference" / "weight_scale", ROOT / "docs" / "report.png"
-WIDTH, HEIGHT, COLOURS = 1000, 1400, 64
+WIDTH, HEIGHT, COLORS = 1000, 1400, 64
 
 
 @contextmanager
@@ -40,13 +40,13 @@ def browser() -> Iterator[Any]:
 
 
 def picture(page: Any, folder: Path) -> bytes:
-    """The explorer as a PNG of few colours; the report is written into `folder`."""
+    """The explorer as a PNG of few colors; the report is written into `folder`."""
     page.set_window_size(WIDTH, HEIGHT)
     page.get(bnexp.write_report(SHOWN, folder / "report.html").as_uri())
     section = page.find_element("css selector", "#explorer")
     shown = Image.open(BytesIO(section.screenshot_as_png)).convert("RGB")
     made = BytesIO()
-    shown.quantize(COLOURS).save(made, "PNG", optimize=True)
+    shown.quantize(COLORS).save(made, "PNG", optimize=True)
     return made.getvalue()
 
 

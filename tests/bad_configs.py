@@ -66,8 +66,8 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         "5:1: tran: unknown key, expected one of ... did you mean 'train'?",
     ),
     "unknown key, nothing near": (
-        added("colour: red"),
-        "5:1: colour: unknown key, expected one of ... got 'colour'",
+        added("color: red"),
+        "5:1: color: unknown key, expected one of ... got 'color'",
     ),
     "unknown key of data": (
         changed("train: 200", "trian: 200"),
@@ -491,8 +491,8 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         "5:11: escape beyond Unicode, expected at most 0010FFFF, got 'FFFFFFFF', write the",
     ),
     "unknown key after a BOM": (
-        "\ufeff" + added("colour: red"),
-        "5:1: colour: unknown key, expected one of ... got 'colour'",
+        "\ufeff" + added("color: red"),
+        "5:1: color: unknown key, expected one of ... got 'color'",
     ),
     "nested too deep": (
         added("title: " + "[" * 40 + "]" * 40),

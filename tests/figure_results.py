@@ -110,7 +110,7 @@ def legend(figure):
 
 
 def maps(figure):
-    """The panels, without colour bars."""
+    """The panels, without color bars."""
     return [axes for axes in figure.axes if axes.get_label() != "_bar"]
 
 

@@ -46,7 +46,7 @@ class ThousandthMore(BatchNorm):
 
 
 class OtherDenominator(BatchNorm):
-    """Darknet's: normalised by N - 1, differentiated by N; and the other way round."""
+    """Darknet's: normalized by N - 1, differentiated by N; and the other way round."""
 
     def backward(self, parameters, cache, dy):
         return BatchNorm(eps=self.eps, ddof=1 - self.ddof).backward(parameters, cache, dy)

@@ -124,7 +124,7 @@ def test_where_nothing_is_trained_there_is_no_table_of_accuracies(small, tmp_pat
 
 
 def test_a_wrong_class_of_ones_own_is_refused_where_it_is_registered():
-    with pytest.raises(TypeError, match=r"initialiser 'mine': expected a dataclass, got Mine; put"):
+    with pytest.raises(TypeError, match=r"initializer 'mine': expected a dataclass, got Mine; put"):
 
         @INITIALIZERS.register("mine")
         class Mine:

@@ -38,7 +38,7 @@ IMAGES = {
 DECAY = {"kind": "step", "every": 3, "gamma": 0.5, "warmup": 2}
 
 
-def optimiser(kind, **options):
+def optimizer(kind, **options):
     return {"train.optimizer": {"kind": kind, "lr": 0.05, **options}}
 
 
@@ -47,15 +47,15 @@ def evaluated(how):
 
 
 CASES = {
-    **{kind: optimiser(kind) for kind in ("sgd", "momentum", "nesterov")},
-    **{kind: optimiser(kind) for kind in ("adagrad", "rmsprop", "adam")},
-    "the book's adam": optimiser("adam", dialect="book"),
+    **{kind: optimizer(kind) for kind in ("sgd", "momentum", "nesterov")},
+    **{kind: optimizer(kind) for kind in ("adagrad", "rmsprop", "adam")},
+    "the book's adam": optimizer("adam", dialect="book"),
     **{f"batch norm, {how}": evaluated(how) for how in ("running", "debiased", "population")},
     "batch norm, batch": evaluated("batch"),
     "noisy_batch": {"model.norm": "noisy_batch"},
     "layer": {"model.norm": "layer"},
     "weight norm": {"model.norm": {"kind": "weight", "start": "data"}},
-    "dropout": {"model.dropout": {"ratio": 0.4}, **optimiser("adam")},
+    "dropout": {"model.dropout": {"ratio": 0.4}, **optimizer("adam")},
     "with_replacement": {"train.sampling": "with_replacement"},
     "stream book": {
         "random.stream": "book",
@@ -65,7 +65,7 @@ CASES = {
     "step": {"train.schedule": DECAY},
     "cosine": {"train.schedule": {"kind": "cosine", "warmup": 3}},
     "decay": {"train.l2": 0.01, "train.weight_decay": 0.01, "train.clip_norm": 0.5},
-    "float64": {"train.precision": "float64", **optimiser("adam"), **evaluated("running")},
+    "float64": {"train.precision": "float64", **optimizer("adam"), **evaluated("running")},
     "cnn": {
         "sweep.model.init.std": None,
         "model": IMAGES,
@@ -148,7 +148,7 @@ def test_stopped_again_and_again(small, tmp_path):
 
 
 def test_a_snapshot_reads_back_bit_for_bit(small, tmp_path):
-    cells = cells_of(small, CASES["probes"] | optimiser("adam") | evaluated("running"))
+    cells = cells_of(small, CASES["probes"] | optimizer("adam") | evaluated("running"))
     kept, sha256 = [], dataset("synthetic", None).sha256
 
     class Keeping(Checkpoints):

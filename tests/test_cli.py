@@ -190,7 +190,7 @@ def test_data_info():
         (("run", "quickstart", "--set", "x"), 2, "expected KEY=VALUE, got 'x'"),
         (("run", "quickstart", "--set", "train.epochs=0"), 2, "expected a number >= 1, got 0"),
         (("run", "quickstart", "-j", "0"), 2, "Invalid value for '-j'"),
-        (("run", "quickstart", "--colour"), 2, "No such option"),
+        (("run", "quickstart", "--color"), 2, "No such option"),
         (("--import", "no_such", "list"), 2, "--import no_such: no such module, expected the name"),
         (("--import", "no_such.py", "list"), 2, "no_such.py in "),
         (("--import", "no_such.py", "list"), 2, "; did you mean no_such?"),

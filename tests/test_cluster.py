@@ -39,10 +39,10 @@ QUIET = ("--quiet", "--set", "figures=[]")
 OWN = """\
 from dataclasses import dataclass
 
-from bnexp.nn import INITIALISERS, knob
+from bnexp.nn import INITIALIZERS, knob
 
 
-@INITIALISERS.register("uneven")
+@INITIALIZERS.register("uneven")
 @dataclass(frozen=True)
 class Uneven:
     width: float = knob(0.1, doc="the largest weight", gt=0)
@@ -209,7 +209,7 @@ def test_data_travel_once_to_each_worker(loopback, small, tmp_path, monkeypatch)
 
 @pytest.fixture
 def own(loopback, monkeypatch):
-    """A module with an initialiser, here and on the cluster."""
+    """A module with an initializer, here and on the cluster."""
     name = f"own_{time.monotonic_ns()}"
     path = loopback.modules / f"{name}.py"
     path.write_text(OWN)

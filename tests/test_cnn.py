@@ -43,7 +43,7 @@ def test_blocks_become_layers_in_the_order_of_the_book(cnn):
     ]  # fmt: skip
 
 
-def test_norm_position_bias_and_single_layers_initialiser(cnn):
+def test_norm_position_bias_and_single_layers_initializer(cnn):
     made = layers(
         cnn,
         {
@@ -55,7 +55,7 @@ def test_norm_position_bias_and_single_layers_initialiser(cnn):
     assert [type(layer).__name__ for layer in made[:3]] == ["Conv", "Relu", "BatchNorm"]
     weighted = [layer for layer in made if isinstance(layer, nn.Conv | nn.Dense)]
     assert [layer.bias for layer in weighted] == [False, False, False, True]
-    names = [type(layer.initialiser).__name__ for layer in weighted]
+    names = [type(layer.initializer).__name__ for layer in weighted]
     assert names == ["He", "Orthogonal", "He", "Zeros"]
 
 

@@ -77,7 +77,7 @@ def test_shipped_experiments_are_valid_and_named_like_their_file(name):
         ("[10]", "[10], layer_init: {last: he}", "2:36: model.layer_init.last: no such layer, exp"),
         ("name: good", "name: ../x", "1:7: name: not a valid value, expected letters, digits"),
         ("name: good\n", "", "1:1: name: required key is missing"),
-        ("name: good", "name: good\ncolour: red", "2:1: colour: unknown key, expected one of"),
+        ("name: good", "name: good\ncolor: red", "2:1: color: unknown key, expected one of"),
         ("name: good", "name: good\ndata: {name: mnits}", "unknown data set, expected one of"),
         ("name: good", "name: good\ndata: {train: 0}", "expected a number from 1, or all, got 0"),
         (

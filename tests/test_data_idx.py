@@ -103,7 +103,7 @@ def test_unpacked_content_under_a_gz_name_is_accepted(folder):
     assert load(str(folder)).train_images.shape == (20, 4, 3, 1)
 
 
-def test_colour_images_of_four_dimensions(folder):
+def test_color_images_of_four_dimensions(folder):
     for role, array in small_arrays((4, 3, 3)).items():
         (folder / NAMES[role]).write_bytes(idx_bytes(array))
     assert load(str(folder)).test_images.shape == (6, 4, 3, 3)
@@ -236,7 +236,7 @@ def test_a_gzip_bomb_is_refused_before_it_unfolds(folder):
     assert peak < 8 * len(bomb) < 1 << 23
 
 
-def test_mnist_with_training_and_test_files_swapped_is_recognised(folder, monkeypatch):
+def test_mnist_with_training_and_test_files_swapped_is_recognized(folder, monkeypatch):
     from bnexp.data import catalog, idx
 
     files = []

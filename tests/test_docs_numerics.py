@@ -60,7 +60,7 @@ def same(ours, theirs):
     np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-13)
 
 
-def test_there_is_a_block_for_each_dialect_and_each_normaliser():
+def test_there_is_a_block_for_each_dialect_and_each_normalizer():
     assert HEADINGS[: len(DIALECTS)] == list(DIALECTS)
     assert {*HEADINGS[len(DIALECTS) :], "batch"} == NORMALIZERS.builtin
 
@@ -109,7 +109,7 @@ def images(kind, **names):
 
 
 @pytest.mark.parametrize("kind", [k for k in HEADINGS[len(DIALECTS) :] if k not in OWN_TESTS])
-def test_a_normaliser_is_its_block(kind):
+def test_a_normalizer_is_its_block(kind):
     norm, parameters, state, made = images(kind)
     y, cache, _ = norm.forward(parameters, state, made["x"][None], train=True)
     same(made["y"], y[0])
@@ -122,10 +122,10 @@ def test_noise_is_its_block():
     parameters, state = layer_start(norm, 1, (4, 5, 6))
     x = np.random.default_rng(2).standard_normal((3, 4, 5, 6))
     state = {**state, "key": np.full((1, 1), 77, np.uint64), "steps": np.full((1, 1), 5, np.uint64)}
-    normalised = norm.norm.forward(parameters, state, x[None], train=True)[0][0]
+    normalized = norm.norm.forward(parameters, state, x[None], train=True)[0][0]
     names = {"Generator": Generator, "Philox": Philox, "key": 77, "steps": 5}
     sizes = dict(zip("NHWC", x.shape, strict=True))
-    made = execute(block("noisy_batch"), normalised=normalised, **names, **sizes)
+    made = execute(block("noisy_batch"), normalized=normalized, **names, **sizes)
     same(made["y"], norm.forward(parameters, state, x[None], train=True)[0][0])
 
 
@@ -200,11 +200,11 @@ def test_the_laws_are_their_block():
     assert made["J"](1.0) == 1
 
 
-def test_what_an_initialiser_says_of_its_deviation_is_what_it_draws(script):
+def test_what_an_initializer_says_of_its_deviation_is_what_it_draws(script):
     """`std = FORMULA` of each docstring, at fans that differ, and with options."""
     page, random = script("pages.numerics"), np.random.default_rng(6)
     said = 0
-    for cls in bnexp.nn.INITIALISERS.values():
+    for cls in bnexp.nn.INITIALIZERS.values():
         found = re.search(r"\bstd = ([^:]+?)(?:$|:|\.$)", page.documented(cls)[0].rstrip("."))
         if found is None:
             continue

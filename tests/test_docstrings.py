@@ -29,7 +29,7 @@ FUNCTIONAL = [
 SHAPE = re.compile(r"\((?:[KNn]\b[^()]*|n,|fan_in, units)\)")
 ARRAYS = {"x", "dy", "dout", "images", "labels", "logits", "probabilities", "parameters"}
 # Public names that are no class and no function: tables and types.
-PLAIN = {"nn", "ACTIVATIONS", "INITIALISERS", "NORMALISERS", "OPTIMISERS", "Array", "Parameters"}
+PLAIN = {"nn", "ACTIVATIONS", "INITIALIZERS", "NORMALIZERS", "OPTIMIZERS", "Array", "Parameters"}
 PLAIN |= {"State", "DATASETS", "INITIALIZERS", "NORMALIZERS", "OPTIMIZERS"}
 
 
@@ -84,12 +84,12 @@ def public() -> Iterator[tuple[str, Any]]:
 
 def callables() -> Iterator[tuple[str, Any, str]]:
     """Public functions and methods, each with what its docstring, or its class's, says; of an
-    optimiser also what its protocol says."""
+    optimizer also what its protocol says."""
     for name, thing in public():
         if inspect.isfunction(thing):
             yield name, thing, inspect.getdoc(thing) or ""
             continue
-        stated = [bnexp.nn.Optimiser] if thing in bnexp.nn.OPTIMISERS.values() else []
+        stated = [bnexp.nn.Optimizer] if thing in bnexp.nn.OPTIMIZERS.values() else []
         classes = [*inspect.getmro(thing)[:-1], *stated]
         texts = "\n".join(cls.__doc__ or "" for cls in classes)
         for own, method in inspect.getmembers(thing, inspect.isfunction):

@@ -26,7 +26,7 @@ class Triangular:
 
 @dataclass(frozen=True)
 class Halve:
-    """Not much of a normaliser, but one that can be told from the others."""
+    """Not much of a normalizer, but one that can be told from the others."""
 
     def init(self, generator, shape):
         return shape, {}, {}
@@ -111,9 +111,9 @@ def test_a_class_typed_into_a_notebook_is_refused_with_several_jobs(tmp_path, sm
     code = f"""
 import bnexp
 from dataclasses import dataclass
-from bnexp.nn import INITIALISERS
+from bnexp.nn import INITIALIZERS
 
-@INITIALISERS.register("ones")
+@INITIALIZERS.register("ones")
 @dataclass(frozen=True)
 class Ones:
     def draw(self, generator, shape, fan_in, fan_out):

@@ -63,7 +63,7 @@ def test_batch_norm_comes_first_whatever_the_sweeps_order():
     np.testing.assert_allclose(cells(maps(drawn)[2]), 0.2)
 
 
-def test_the_differences_colours_are_centred_at_0():
+def test_the_differences_colors_are_centred_at_0():
     drawn = figure(results((SCALES, RATES, NORMS), value=value), "heatmap")
     norm = maps(drawn)[2].collections[0].norm
     assert (norm.vmin, norm.vmax) == pytest.approx((-0.2, 0.2))
@@ -130,7 +130,7 @@ def test_diverged_cells_are_crossed_and_empty_ones_grey():
     ]
 
 
-def test_losses_far_apart_have_logarithmic_colours():
+def test_losses_far_apart_have_logarithmic_colors():
     def far(point, seed, epoch, metric):
         return point[0] ** 3
 

@@ -128,7 +128,7 @@ def test_text_axes():
     assert titles == ["activation = relu", "activation = tanh"]
 
 
-def test_panels_over_the_normalisation():
+def test_panels_over_the_normalization():
     figure = panels(results((FEW, NORMS)), axis=NORM)
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["with batch norm", "without normalization"]

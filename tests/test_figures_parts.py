@@ -89,7 +89,7 @@ def test_the_symbol_of_a_key():
         ("l1_batch", "norm = l1_batch"),
     ],
 )
-def test_the_names_of_normalisations(value, text):
+def test_the_names_of_normalizations(value, text):
     assert value_label(Axis(NORM, ("batch", value)), value, [NORM]) == text
 
 

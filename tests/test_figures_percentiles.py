@@ -115,7 +115,7 @@ def test_what_was_not_recorded_is_refused(options, expected):
         figure(results((NORMS,), read=read), "percentiles", **options)
 
 
-def test_more_percentiles_than_colours_are_refused():
+def test_more_percentiles_than_colors_are_refused():
     def many(point, seed):
         return [(0, 1, "percentile", float(at), 0.0) for at in range(8)]
 

@@ -28,17 +28,17 @@ WITHOUT_LOCKS = (
 SLEEPY = """\
 import time
 from dataclasses import dataclass
-from bnexp.nn import OPTIMISERS, SGD
+from bnexp.nn import OPTIMIZERS, SGD
 
 
-@OPTIMISERS.register("sleepy")
+@OPTIMIZERS.register("sleepy")
 @dataclass(frozen=True)
 class Sleepy(SGD):
     def init(self, parameters):
         time.sleep(1000)
 
 
-@OPTIMISERS.register("stubborn")
+@OPTIMIZERS.register("stubborn")
 @dataclass(frozen=True)
 class Stubborn(SGD):
     def init(self, parameters):

@@ -1,4 +1,4 @@
-"""Batch normalisation against its textbook: forward, chain rule, and its limits."""
+"""Batch normalization against its textbook: forward, chain rule, and its limits."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_lsuv_gives_every_layer_a_variance_of_one(calibrated, kind, norm, tolera
 
 
 @MODELS
-def test_weight_norm_starts_with_standardised_units(calibrated, kind):
+def test_weight_norm_starts_with_standardized_units(calibrated, kind):
     """Mean 0 and variance 1 of each hidden unit at any scale of the weights."""
     init = {"kind": "normal", "std": 7.0}
     outputs = calibrated(kind, DATA, {**ONE, "model.init": init})
@@ -133,7 +133,7 @@ def test_lsuv_scales_by_nothing_but_a_factor():
 
 @pytest.mark.parametrize("value", [0.0, 0.3])
 def test_a_constant_unit_has_no_scale(value):
-    """Its length stays and its outputs become 0; the other unit is standardised."""
+    """Its length stays and its outputs become 0; the other unit is standardized."""
     x = np.random.default_rng(1).standard_normal((249, 3))
     x[:, 2] = value
     direction = np.array([[[1.0, 0], [2, 0], [0, 3]]])

@@ -91,7 +91,7 @@ def test_the_sizes_of_its_error(n, size):
 
 
 def test_two_samples_have_no_gradient_but_darknet_gives_one():
-    """Of two samples the normalised ones are 1 and -1 over sqrt(2), whatever x is."""
+    """Of two samples the normalized ones are 1 and -1 over sqrt(2), whatever x is."""
     darknets, exact = both_gradients(2)
     assert np.median(np.abs(exact)) < 1e-5  # what eps leaves of 0
     assert np.median(np.abs(darknets)) > 0.1

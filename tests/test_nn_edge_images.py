@@ -105,7 +105,7 @@ def test_evaluation_of_images_before_any_update(name, spatial, evaluation):
     np.testing.assert_allclose(y, gamma * (x - mean) / root + beta, rtol=1e-11, atol=1e-12)
 
 
-def colours(n, channels, dtype):
+def colors(n, channels, dtype):
     """Images 9 x 7: of three channels the brighter one, of one the brighter half, is the label."""
     random = np.random.default_rng(channels)
     pixels = random.integers(0, 100, (n, 9, 7, channels), dtype=np.uint8)
@@ -129,7 +129,7 @@ NETWORK = Sequential(
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_of_one_and_of_three_channels_are_learnt(channels, dtype):
     """In batches of 10, 10 and 5; a stack as each network alone, to the bit."""
-    set_ = colours(25, channels, dtype)
+    set_ = colors(25, channels, dtype)
     parameters, state = stacked(NETWORK, 2, set_.shape, dtype)
     assert parameters[0]["W"].shape == (2, 9 * channels, 6)
     rates = np.full((2, 1, 1), 0.1, dtype)
@@ -155,7 +155,7 @@ def test_population_statistics_of_images():
     network = Sequential(
         (Conv(4, 3, Normal(0.3), 2), norm, Relu(), GlobalAveragePool(), Dense(3, Normal(0.3)))
     )
-    set_ = colours(25, 3, np.float64)
+    set_ = colors(25, 3, np.float64)
     parameters, state = stacked(network, 2, set_.shape)
     made = evaluation_state(network, parameters, state, set_, batch_size=10)
     x, _ = set_.batch(slice(20))

@@ -52,7 +52,7 @@ def test_weights_before_batch_norm_are_orthogonal_to_their_gradients(activation)
         assert np.linalg.norm(g, axis=1).min() > 1e-6
         assert np.abs(inner).max() < 1e-13
     output = (parameters[-1]["W"] * made[-1]["W"]).sum(axis=1)
-    assert np.abs(output).max() > 1e-3  # no normaliser, no such law
+    assert np.abs(output).max() > 1e-3  # no normalizer, no such law
 
 
 @pytest.mark.parametrize("name", NORMS)

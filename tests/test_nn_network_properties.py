@@ -19,7 +19,7 @@ from bnexp.training.update import Adjustments, update
 
 SIZES = st.integers(1, 9)
 DTYPES = st.sampled_from(["float32", "float64"])
-OPTIMISERS = st.sampled_from(sorted(nn.OPTIMIZERS.builtin)).map(lambda name: nn.OPTIMIZERS[name]())
+OPTIMIZERS = st.sampled_from(sorted(nn.OPTIMIZERS.builtin)).map(lambda name: nn.OPTIMIZERS[name]())
 quick = settings(max_examples=100, deadline=None)
 
 
@@ -32,12 +32,12 @@ def _one_blas_thread():
 
 @quick
 @given(SIZES, st.integers(1, 9), SIZES, DTYPES, st.booleans())
-def test_dead_units_pass_no_gradient(k, n, width, dtype, normalised):
+def test_dead_units_pass_no_gradient(k, n, width, dtype, normalized):
     """Every unit of the first layer is below 0 for every sample: nothing before it learns."""
-    norm = BatchNorm() if normalised else None
+    norm = BatchNorm() if normalized else None
     network = mlp((width, 4), Relu(), norm, [Normal(1.0)] * 2)
     parameters, state = stacked(network, k, (5,), dtype)
-    parameters[1 if normalised else 0]["beta" if normalised else "b"][:] = -1e3
+    parameters[1 if normalized else 0]["beta" if normalized else "b"][:] = -1e3
     x = np.random.default_rng(0).standard_normal((k, n, 5)).astype(dtype)
     labels = np.zeros((1, n), dtype=np.int64)
     logits, caches, _ = network.forward(parameters, state, x, train=True)
@@ -57,16 +57,16 @@ def test_dead_units_pass_no_gradient(k, n, width, dtype, normalised):
     st.tuples(SIZES, SIZES),
     DTYPES,
 )
-def test_optimisers_keep_types_and_networks_apart(optimiser, k, shape, dtype):
+def test_optimizers_keep_types_and_networks_apart(optimizer, k, shape, dtype):
     random = np.random.default_rng(k)
     w, g = random.standard_normal((2, k, *shape)).astype(dtype)
     lr = random.uniform(0.01, 1, (k, 1, 1)).astype(dtype)
 
     def after(w, g, lr):
         parameters = {"w": w.copy()}
-        state = optimiser.init(parameters)
+        state = optimizer.init(parameters)
         for _ in range(3):
-            state = optimiser.update(parameters, {"w": g.copy()}, state, lr)
+            state = optimizer.update(parameters, {"w": g.copy()}, state, lr)
         return parameters, dict(state)
 
     made = after(w, g, lr)
@@ -122,14 +122,14 @@ ADJUSTMENTS = st.builds(
 @quick
 @given(
     cnns(),
-    OPTIMISERS,
+    OPTIMIZERS,
     ADJUSTMENTS,
     st.integers(1, 3),
     st.integers(2, 5),
     st.tuples(st.integers(5, 8), st.integers(5, 8), st.sampled_from([1, 3])),
     DTYPES,
 )
-def test_two_steps_of_a_network_of_images(network, optimiser, adjustments, k, n, shape, dtype):
+def test_two_steps_of_a_network_of_images(network, optimizer, adjustments, k, n, shape, dtype):
     """Every number keeps its type and is finite; a stack is its networks alone, to the bit."""
     parameters, state = stacked(network, k, shape, dtype)
     state = tuple(
@@ -142,7 +142,7 @@ def test_two_steps_of_a_network_of_images(network, optimiser, adjustments, k, n,
 
     def steps(parameters, state, x, labels, lr):
         parameters = [{name: w.copy() for name, w in p.items()} for p in parameters]
-        moments = [optimiser.init(p) for p in parameters]
+        moments = [optimizer.init(p) for p in parameters]
         loss = SoftmaxCrossEntropy()
         for t in range(2):
             logits, caches, state = network.forward(parameters, state, x[t], train=True)
@@ -150,7 +150,7 @@ def test_two_steps_of_a_network_of_images(network, optimiser, adjustments, k, n,
             gradients = network.backward(
                 parameters, caches, loss.gradient(probabilities, labels[t])
             )
-            moments = update(adjustments, optimiser, lr, parameters, gradients, moments, (t + 1, 2))
+            moments = update(adjustments, optimizer, lr, parameters, gradients, moments, (t + 1, 2))
         return (
             losses,
             parameters,

@@ -1,4 +1,4 @@
-"""Layer, group, instance and RMS normalisation: textbooks, gradients, and each other."""
+"""Layer, group, instance and RMS normalization: textbooks, gradients, and each other."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def batch(k, shape, n=5, seed=0):
     return 3 * np.random.default_rng((231, seed)).standard_normal((k, n, *shape)) + 2
 
 
-def standardised(values, eps):
+def standardized(values, eps):
     """(v - mean) / sqrt(variance + eps) of some numbers, whatever their shape."""
     mean = sum(values.ravel()) / values.size
     variance = sum((values.ravel() - mean) ** 2) / values.size
@@ -45,17 +45,17 @@ def standardised(values, eps):
 
 
 def textbook(layer, sample):
-    """One sample, (H,) or (H, W, C), normalised: kind by kind."""
+    """One sample, (H,) or (H, W, C), normalized: kind by kind."""
     if isinstance(layer, RMSNorm):
         return sample / np.sqrt(sum(sample.ravel() ** 2) / sample.size + layer.eps)
     if isinstance(layer, LayerNorm):
-        return standardised(sample, layer.eps)
+        return standardized(sample, layer.eps)
     channels = sample.shape[-1]
     size = 1 if isinstance(layer, InstanceNorm) else channels // layer.groups
     y = np.empty_like(sample)
     for first in range(0, channels, size):
         part = sample[..., first : first + size]
-        y[..., first : first + size] = standardised(part, layer.eps)
+        y[..., first : first + size] = standardized(part, layer.eps)
     return y
 
 
@@ -191,6 +191,6 @@ def test_what_gamma_is_one_of(layer, shape, gammas):
         (InstanceNorm(), ROWS, "instance norm: needs images, a dense layer's output has no places"),
     ],
 )
-def test_what_cannot_be_normalised(layer, shape, message):
+def test_what_cannot_be_normalized(layer, shape, message):
     with pytest.raises(ValueError, match=message):
         layer.init(None, shape)

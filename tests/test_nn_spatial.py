@@ -45,7 +45,7 @@ def as_rows(x, spatial):
 
 @SPATIAL
 @pytest.mark.parametrize("name", NORMS)
-def test_images_are_normalised_as_their_rows_are(name, spatial):
+def test_images_are_normalized_as_their_rows_are(name, spatial):
     """Forward, backward in training and after an evaluation, and statistics."""
     norm = replace(NORMS[name], spatial=spatial)
     parameters, state = layer_start(norm, 2, SHAPE)
@@ -65,7 +65,7 @@ def test_images_are_normalised_as_their_rows_are(name, spatial):
 
 @pytest.mark.parametrize(("spatial", "axes"), [("channel", (1, 2, 3)), ("activation", (1,))])
 def test_the_axes_of_the_statistics(spatial, axes):
-    """Over N, H and W, or over N alone; of the normalised images and in the state."""
+    """Over N, H and W, or over N alone; of the normalized images and in the state."""
     norm = BatchNorm(eps=0.0, spatial=spatial, stat_decay=0.0)
     shape, parameters, state = norm.init(None, SHAPE)
     assert shape == SHAPE
@@ -130,7 +130,7 @@ def cnn(norm, pool=None, activation=None, rows=None):
     return Sequential(layers)
 
 
-def labelled(k, n=6):
+def labeled(k, n=6):
     random = np.random.default_rng((1, k))
     return random.standard_normal((k, n, 5, 6, 2)), random.integers(0, 3, (k, n))
 
@@ -165,7 +165,7 @@ CNNS = {
 def test_gradients_of_whole_networks(name, k):
     network = CNNS[name]
     parameters, state = stacked(network, k, (5, 6, 2))
-    x, labels = labelled(k)
+    x, labels = labeled(k)
     random = np.random.default_rng(2)
     errors = network_errors(network, SoftmaxCrossEntropy(), parameters, state, x, labels, random)
     # a bias before a subtracted mean has no slope to compare with
@@ -184,7 +184,7 @@ def test_a_stack_of_networks_is_each_alone_to_the_bit(name, shared, dtype):
     """Whatever the layout of the gradients that poolings hand on."""
     network = CNNS[name]
     parameters, state = stacked(network, 3, (5, 6, 2), dtype)
-    x, labels = labelled(3)
+    x, labels = labeled(3)
     x = x[:1] if shared else x
 
     def step(parameters, state, x, labels):

@@ -125,7 +125,7 @@ def test_ten_steps_of_training(norm, activation, keep):
     x, labels = (torch.tensor(part) for part in set_.batch(slice(None)))
     for k in range(3):
         peer = torch_network(network, parameters, k, activation)
-        optimiser = torch.optim.SGD(peer.parameters(), lr=rates[k], momentum=keep)
+        optimizer = torch.optim.SGD(peer.parameters(), lr=rates[k], momentum=keep)
         for step in range(11):
             peer.eval()
             loss = torch.nn.functional.cross_entropy(peer(x), labels).item()
@@ -133,9 +133,9 @@ def test_ten_steps_of_training(norm, activation, keep):
             if step < 10:
                 rows = batches[step][k]
                 peer.train()
-                optimiser.zero_grad()
+                optimizer.zero_grad()
                 torch.nn.functional.cross_entropy(peer(x[rows]), labels[rows]).backward()
-                optimiser.step()
+                optimizer.step()
         check_layers(network, history, k, peer)
 
 

@@ -24,14 +24,14 @@ def tensor(array):
     return torch.tensor(array, **F64)
 
 
-def after_steps(adjustments, optimiser, peer, scheduler=lambda other: None, clipped=None):
+def after_steps(adjustments, optimizer, peer, scheduler=lambda other: None, clipped=None):
     """Ours and PyTorch's weight and bias after ten steps on the same gradients."""
     random = np.random.default_rng(0)
     start = {"W": random.standard_normal((1, 4, 3)), "b": random.standard_normal((1, 1, 3))}
     theirs = {name: tensor(w).requires_grad_() for name, w in start.items()}
     other = peer(theirs)
     schedule = scheduler(other)
-    parameters, moments = [start], [optimiser.init(start)]
+    parameters, moments = [start], [optimizer.init(start)]
     for t in range(1, STEPS + 1):
         gradients = {name: random.standard_normal(w.shape) for name, w in start.items()}
         for name, g in gradients.items():
@@ -42,7 +42,7 @@ def after_steps(adjustments, optimiser, peer, scheduler=lambda other: None, clip
         if schedule:
             schedule.step()
         lr = np.full((1, 1, 1), RATE)
-        moments = update(adjustments, optimiser, lr, parameters, [gradients], moments, (t, STEPS))
+        moments = update(adjustments, optimizer, lr, parameters, [gradients], moments, (t, STEPS))
     return start, {name: w.detach().numpy() for name, w in theirs.items()}
 
 
@@ -66,7 +66,7 @@ def test_decoupled_decay_is_adamw():
 
 
 @pytest.mark.parametrize(
-    ("optimiser", "kind", "options"),
+    ("optimizer", "kind", "options"),
     [
         (SGD(), optim.SGD, {}),
         (Momentum(), optim.SGD, {"momentum": 0.9}),
@@ -76,8 +76,8 @@ def test_decoupled_decay_is_adamw():
     ],
     ids=repr,
 )
-def test_l2_is_pytorchs_weight_decay_of_other_optimisers(optimiser, kind, options):
-    check(after_steps(Adjustments(l2=0.2), optimiser, decayed(kind, 0.2, **options)))
+def test_l2_is_pytorchs_weight_decay_of_other_optimizers(optimizer, kind, options):
+    check(after_steps(Adjustments(l2=0.2), optimizer, decayed(kind, 0.2, **options)))
 
 
 def test_decoupled_decay_and_l2_are_two_methods():
@@ -104,14 +104,14 @@ SCHEDULES = {
 
 @pytest.mark.parametrize("name", SCHEDULES)
 @pytest.mark.parametrize(
-    ("optimiser", "kind"), [(SGD(), optim.SGD), (Adam(), optim.AdamW)], ids=["sgd", "adamw"]
+    ("optimizer", "kind"), [(SGD(), optim.SGD), (Adam(), optim.AdamW)], ids=["sgd", "adamw"]
 )
-def test_schedules(name, optimiser, kind):
+def test_schedules(name, optimizer, kind):
     """Of the learning rate, and of the decay that goes with it."""
     schedule, peer = SCHEDULES[name]
     decay = 0.2 if kind is optim.AdamW else 0.0
     adjustments = Adjustments(weight_decay=decay, schedule=schedule)
-    check(after_steps(adjustments, optimiser, decayed(kind, decay), peer))
+    check(after_steps(adjustments, optimizer, decayed(kind, decay), peer))
 
 
 @pytest.mark.parametrize("norm", [0.5, 100.0])
@@ -175,14 +175,14 @@ def peer_network(parameters, k, shape):
 
 
 @pytest.mark.parametrize(
-    ("optimiser", "adjustments", "kind", "options"),
+    ("optimizer", "adjustments", "kind", "options"),
     [
         (Momentum(), Adjustments(), optim.SGD, {"momentum": 0.9}),
         (Adam(), Adjustments(weight_decay=0.1, schedule=Cosine()), optim.AdamW, {}),
     ],
     ids=["momentum", "adamw, cosine"],
 )
-def test_ten_steps_of_a_convolutional_network(optimiser, adjustments, kind, options):
+def test_ten_steps_of_a_convolutional_network(optimizer, adjustments, kind, options):
     """Losses in evaluation after each step, and the running statistics at the end."""
     random = np.random.default_rng(3)
     pixels = random.integers(0, 256, (30, 7, 8, 3), dtype=np.uint8)
@@ -191,7 +191,7 @@ def test_ten_steps_of_a_convolutional_network(optimiser, adjustments, kind, opti
     batches = list(random.integers(0, 30, (STEPS, 2, 12)))
     rates = np.array([0.01, 0.05])
     history = train(
-        *(NETWORK, optimiser, rates[:, None, None], parameters, state, iter(batches)),
+        *(NETWORK, optimizer, rates[:, None, None], parameters, state, iter(batches)),
         *(range(STEPS + 1), set_),
         adjustments=adjustments,
     )

@@ -1,4 +1,4 @@
-"""Images, activations, optimisers and initialisers against PyTorch, where it is installed."""
+"""Images, activations, optimizers and initializers against PyTorch, where it is installed."""
 
 from __future__ import annotations
 
@@ -145,19 +145,19 @@ def test_layers_of_images(layer):
             np.testing.assert_allclose(gradients[name][k], w.grad, rtol=1e-10, atol=1e-11)
 
 
-def steps(optimiser, peer, rates):
+def steps(optimizer, peer, rates):
     """Ours and PyTorch's weights after the same gradients with the same learning rates."""
     random = np.random.default_rng(0)
     parameters = {"w": random.standard_normal((1, 3, 4))}
     gradients = random.standard_normal((len(rates), 1, 3, 4))
     theirs = tensor(parameters["w"]).requires_grad_()
-    other, state = peer([theirs]), optimiser.init(parameters)
+    other, state = peer([theirs]), optimizer.init(parameters)
     for g, rate in zip(gradients, rates, strict=True):
         theirs.grad = tensor(g)
         other.param_groups[0]["lr"] = rate
         other.step()
         lr = np.full((1, 1, 1), rate)
-        state = optimiser.update(parameters, {"w": g.copy()}, state, lr)
+        state = optimizer.update(parameters, {"w": g.copy()}, state, lr)
     return parameters["w"], theirs.detach().numpy()
 
 
@@ -180,26 +180,26 @@ WITH_VELOCITY = [
 CONSTANT, CHANGING = [0.1] * 10, [0.1, 0.2, 0.3, 0.01, 0.02] * 2
 
 
-@pytest.mark.parametrize(("optimiser", "peer"), RULES)
+@pytest.mark.parametrize(("optimizer", "peer"), RULES)
 @pytest.mark.parametrize("rates", [CONSTANT, CHANGING], ids=["constant", "changing"])
-def test_optimisers(optimiser, peer, rates):
-    np.testing.assert_allclose(*steps(optimiser, peer, rates), rtol=1e-10, atol=1e-12)
+def test_optimizers(optimizer, peer, rates):
+    np.testing.assert_allclose(*steps(optimizer, peer, rates), rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize(("optimiser", "peer"), WITH_VELOCITY)
-def test_momentum_at_a_constant_rate(optimiser, peer):
+@pytest.mark.parametrize(("optimizer", "peer"), WITH_VELOCITY)
+def test_momentum_at_a_constant_rate(optimizer, peer):
     """Our v holds the rate, PyTorch's does not: the same updates while it is constant."""
-    np.testing.assert_allclose(*steps(optimiser, peer, CONSTANT), rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(*steps(optimizer, peer, CONSTANT), rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize(("optimiser", "peer"), WITH_VELOCITY)
-def test_momentum_at_a_changing_rate_is_another_method(optimiser, peer):
-    ours, theirs = steps(optimiser, peer, CHANGING)
+@pytest.mark.parametrize(("optimizer", "peer"), WITH_VELOCITY)
+def test_momentum_at_a_changing_rate_is_another_method(optimizer, peer):
+    ours, theirs = steps(optimizer, peer, CHANGING)
     assert np.abs(ours - theirs).max() > 0.01
 
 
 init = torch.nn.init
-INITIALISERS = [
+INITIALIZERS = [
     (Normal(0.03), lambda w: init.normal_(w, std=0.03)),
     (Uniform(0.3), lambda w: init.uniform_(w, -0.3, 0.3)),
     (Glorot(), init.xavier_normal_),
@@ -216,16 +216,16 @@ INITIALISERS = [
 ]
 
 
-@pytest.mark.parametrize(("initialiser", "peer"), INITIALISERS, ids=lambda case: repr(case)[:16])
+@pytest.mark.parametrize(("initializer", "peer"), INITIALIZERS, ids=lambda case: repr(case)[:16])
 @pytest.mark.parametrize("layer", ["dense", "conv"])
-def test_initialisers(initialiser, peer, layer):
+def test_initializers(initializer, peer, layer):
     """Variances of two samples of 120,000 and more, and what bounds there are."""
     if layer == "dense":
-        made, shape, weight = Dense(200, initialiser), (600,), torch.empty(200, 600)
+        made, shape, weight = Dense(200, initializer), (600,), torch.empty(200, 600)
     else:
-        made, shape, weight = Conv(160, 5, initialiser), (9, 9, 32), torch.empty(160, 32, 5, 5)
+        made, shape, weight = Conv(160, 5, initializer), (9, 9, 32), torch.empty(160, 32, 5, 5)
     w = made.init(np.random.default_rng(0), shape)[1]["W"]
     theirs = peer(weight).numpy().astype(float)
     assert w.var() == pytest.approx(theirs.var(), rel=6 * np.sqrt(2 * 2 / w.size))
-    if not isinstance(initialiser, Normal | Xavier | Glorot | He | Orthogonal):
+    if not isinstance(initializer, Normal | Xavier | Glorot | He | Orthogonal):
         assert np.abs(w).max() == pytest.approx(np.abs(theirs).max(), rel=1e-3)

@@ -1,4 +1,4 @@
-"""Weight normalisation: the paper's formulas, gradients, and what follows from them."""
+"""Weight normalization: the paper's formulas, gradients, and what follows from them."""
 
 from __future__ import annotations
 

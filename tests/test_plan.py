@@ -222,9 +222,9 @@ def test_options_of_a_bare_or_default_kind_are_swept(small, optimizer):
     if optimizer == "null":
         small.write_text(small.read_text().replace(", optimizer: {kind: sgd, lr: 0.1}", ""))
     cells = plan_of(small, *given, "sweep.train.optimizer.lr=[0.5, 0.25]").cells
-    optimisers = {(c.setting.train.optimizer.kind, c.setting.train.optimizer.lr) for c in cells}
+    optimizers = {(c.setting.train.optimizer.kind, c.setting.train.optimizer.lr) for c in cells}
     kind = "sgd" if optimizer == "null" else optimizer
-    assert optimisers == {(kind, 0.5), (kind, 0.25)}
+    assert optimizers == {(kind, 0.5), (kind, 0.25)}
 
 
 def test_options_without_a_kind_are_shown_at_their_axis(small):
@@ -251,7 +251,7 @@ def test_the_books_stream_lets_test_images_vary():
     assert "sweeps what is drawn" in errors("book_weight_scale", "sweep.data.train=[500, 1000]")
 
 
-def test_the_books_stream_needs_initialisers_that_draw_like_randn():
+def test_the_books_stream_needs_initializers_that_draw_like_randn():
     text = errors("book_weight_scale", "sweep.model.init.std=null", "model.init=orthogonal")
     assert "model.init: not drawn as the book draws, expected one of normal, xavier" in text
     kinds = "sweep.model.init=[{kind: normal, std: 0.01}, xavier, he]"

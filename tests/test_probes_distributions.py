@@ -48,7 +48,7 @@ def test_the_ends_belong_to_the_first_and_the_last_bin():
 
 
 def test_a_sigmoids_numbers_are_all_between_0_and_1():
-    layers = [Dense(30, rows().layers[0].initialiser), *block(Sigmoid(), BatchNorm())]
+    layers = [Dense(30, rows().layers[0].initializer), *block(Sigmoid(), BatchNorm())]
     moment = moment_of(Sequential((*layers, rows().layers[-1])))
     (reading,) = Histogram().read(moment)
     assert reading.values.shape == (1, 1, 30)

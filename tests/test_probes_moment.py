@@ -97,14 +97,14 @@ class Keep:
         return []
 
 
-def trained(network, steps, optimiser=SGD(), adjustments=None, points=None, rate=0.1):  # noqa: B008
+def trained(network, steps, optimizer=SGD(), adjustments=None, points=None, rate=0.1):  # noqa: B008
     """What `Keep` kept, read before the first step and after each one."""
     parameters, state = stacked(network, 2, (16,))
     state = tuple({**s, "key": np.array([[3], [4]], np.uint64)} if "key" in s else s for s in state)
     random, keep = np.random.default_rng(0), Keep()
     train(
         network,
-        optimiser,
+        optimizer,
         np.full((2, 1, 1), rate),
         parameters,
         state,
@@ -161,7 +161,7 @@ def test_a_pass_is_the_trainings_own(network, shape):
 ADJUSTED = Adjustments(l2=0.01, weight_decay=0.02, clip_norm=1.0, schedule=Cosine(warmup=2))
 
 
-@pytest.mark.parametrize("optimiser", [SGD(), Momentum(), Adam()])
+@pytest.mark.parametrize("optimizer", [SGD(), Momentum(), Adam()])
 @pytest.mark.parametrize(
     "network",
     [
@@ -170,8 +170,8 @@ ADJUSTED = Adjustments(l2=0.01, weight_decay=0.02, clip_norm=1.0, schedule=Cosin
         rows(around=WeightNorm().around),
     ],
 )
-def test_the_parameters_after_the_coming_step_are_those_that_come(optimiser, network):
-    keep = trained(network, 6, optimiser, ADJUSTED)
+def test_the_parameters_after_the_coming_step_are_those_that_come(optimizer, network):
+    keep = trained(network, 6, optimizer, ADJUSTED)
     assert len({repr(own) for own in keep.now.values()}) == 7
     for step in range(6):
         assert keep.ahead[step] == keep.now[step + 1]

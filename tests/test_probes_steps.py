@@ -98,14 +98,14 @@ def test_each_network_steps_by_its_own_rate():
     assert len(set(single.ravel())) == 3
 
 
-def probed(probe, schedule=None, steps=(0, 2), optimiser=SGD()):  # noqa: B008
+def probed(probe, schedule=None, steps=(0, 2), optimizer=SGD()):  # noqa: B008
     """Readings of one network's training, by step and quantity."""
     network = rows(widths=(8, 6, 5, 4))
     parameters, state = stacked(network, 1, (16,))
     random = np.random.default_rng(0)
     history = train(
         network,
-        optimiser,
+        optimizer,
         np.full((1, 1, 1), 0.05),
         parameters,
         state,
@@ -171,8 +171,8 @@ def test_the_shift_is_that_of_the_definition(kind):
     random, set_ = np.random.default_rng(0), images()
     batches = [random.integers(0, 40, (1, 10))[0] for _ in range(4)]
     memory = [[{}, {}] for _ in weights]
-    optimiser = {"sgd": SGD(), "momentum": Momentum(), "adam": Adam()}[kind]
-    found = probed(CovariateShift(), steps=range(4), optimiser=optimiser)
+    optimizer = {"sgd": SGD(), "momentum": Momentum(), "adam": Adam()}[kind]
+    found = probed(CovariateShift(), steps=range(4), optimizer=optimizer)
     for t, batch in enumerate(batches, 1):
         x, labels = set_.batch(batch)
         g, following = gradients(weights, x, labels), []

@@ -1,4 +1,4 @@
-"""What is said while a run goes on: a bar on a terminal, lines elsewhere, no colour unasked for."""
+"""What is said while a run goes on: a bar on a terminal, lines elsewhere, no color unasked for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bnexp.cli.main import cli
 from bnexp.execution.processes import failed
 from bnexp.execution.task import Record
 
-COLOUR = "\x1b["
+COLOR = "\x1b["
 CLAIMS = """\
 claims:
   - says: "Batch norm ends above the plain network"
@@ -111,7 +111,7 @@ def claimed(small):
     return small
 
 
-def test_a_terminal_sees_a_bar_that_goes_and_colours(claimed, tmp_path):
+def test_a_terminal_sees_a_bar_that_goes_and_colors(claimed, tmp_path):
     output, status = on_a_terminal("run", claimed, "-j", 1, "--out", tmp_path / "run")
     frames = [line for line in output.split("\r") if "networks" in line and "left" in line]
     assert status == 0
@@ -134,7 +134,7 @@ def test_no_color_is_heard(claimed, tmp_path):
 def test_a_pipe_gets_plain_text_in_80_columns(claimed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(cli, ["run", str(claimed), "-j", "1"])
-    assert COLOUR not in result.output
+    assert COLOR not in result.output
     assert "\r" not in result.output
     assert max(map(len, result.output.splitlines())) <= 80
     assert result.stderr == ""

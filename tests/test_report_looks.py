@@ -15,14 +15,14 @@ from bnexp.report.html import write_report
 pytestmark = pytest.mark.browser
 OPEN = "for (const one of document.querySelectorAll('details')) one.open = true"
 # Relative luminance and contrast as WCAG 2.1 defines them, of every element that has text itself.
-COLOURS = """
+COLORS = """
 const channel = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const parts = (color) => color.match(/[\\d.]+/g).map(Number);
 const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
 const behind = (element) => {
   for (let e = element; e; e = e.parentElement) {
-    const colour = parts(getComputedStyle(e).backgroundColor);
-    if (colour[3] !== 0) return colour;
+    const color = parts(getComputedStyle(e).backgroundColor);
+    if (color[3] !== 0) return color;
   }
   return [255, 255, 255];
 };
@@ -32,7 +32,7 @@ const contrast = (element, property) => {
 };
 """
 TEXTS = (
-    COLOURS
+    COLORS
     + """
 const own = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
 return [...document.querySelectorAll('body *')]
@@ -42,7 +42,7 @@ return [...document.querySelectorAll('body *')]
 """
 )
 CURVES = (
-    COLOURS + "return [0, 1, 2, 3, 4, 5, 6].map((i) => {"
+    COLORS + "return [0, 1, 2, 3, 4, 5, 6].map((i) => {"
     "const p = document.querySelector('#plot path.curve'); p.setAttribute('class', 'curve k' + i);"
     "return contrast(p, 'stroke') })"
 )

@@ -81,7 +81,7 @@ UNFIT = [
     ({"model": {"init": "normal"}}, "model"),
     ({"model": {"norm": {"kind": "none"}}}, "model"),
     ({"model": {"activation": "none"}}, "model"),
-    ({"colour": "red"}, ""),
+    ({"color": "red"}, ""),
     ({"sweep": {"model.norm": None}}, "sweep.model.norm"),
     ({"sweep": {"zip": {"model.norm": None}}}, "sweep.zip.model.norm"),
 ]

@@ -52,8 +52,8 @@ def test_a_result_in_a_notebook(result):
     assert "n = 2 at model.init.std = 0.2929" in claim
     assert str(made(SMALL)) in page.text("code")
     assert len(result._repr_html_()) < 4000
-    colours = [a["style"] for _, a, _ in page.elements if "style" in a]
-    assert not any("color" in style or "background" in style for style in colours)
+    colors = [a["style"] for _, a, _ in page.elements if "style" in a]
+    assert not any("color" in style or "background" in style for style in colors)
 
 
 def test_what_failed_is_said():

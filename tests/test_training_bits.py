@@ -15,7 +15,7 @@ from bnexp.training import train
 pytestmark = pytest.mark.usefixtures("one_blas_thread")
 
 MOST, STEPS, BATCH = 9, 6, 10
-OPTIMISERS = {"sgd": SGD(), "momentum": Momentum()}
+OPTIMIZERS = {"sgd": SGD(), "momentum": Momentum()}
 NORMS = {"none": None, "book": DIALECTS["book"], "paper": DIALECTS["paper"]}
 RATES = np.linspace(0.02, 0.5, MOST)[:, None, None]
 IMAGES = {dtype: images(n=30, dtype=dtype) for dtype in ("float32", "float64")}
@@ -28,10 +28,10 @@ def index_arrays(k, shared):
 
 
 def trained(setting, parameters, state, rates, batches):
-    norm, optimiser, dtype = setting
+    norm, optimizer, dtype = setting
     return train(
         small_mlp(NORMS[norm]),
-        OPTIMISERS[optimiser],
+        OPTIMIZERS[optimizer],
         rates.astype(dtype),
         parameters,
         state,
@@ -68,7 +68,7 @@ def each_alone(setting, shared):
     ]
 
 
-SETTINGS = list(product(NORMS, OPTIMISERS, IMAGES))
+SETTINGS = list(product(NORMS, OPTIMIZERS, IMAGES))
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["shared", "own"])

@@ -20,12 +20,12 @@ def drawn(steps, k=1, images=40, size=10, seed=1):
     return list(np.random.default_rng(seed).integers(0, images, (steps, k, size)))
 
 
-def run(network=None, points=(1, 3), k=3, optimiser=None, dtype="float64", rates=RATES, **others):
+def run(network=None, points=(1, 3), k=3, optimizer=None, dtype="float64", rates=RATES, **others):
     network = network or small_mlp(BatchNorm())
     parameters, state = stacked(network, k, (16,), dtype)
     others = {"batches": iter(drawn(points[-1])), "train_set": images(dtype=dtype), **others}
     rates = rates.astype(dtype)
-    return train(network, optimiser or SGD(), rates, parameters, state, points=points, **others)
+    return train(network, optimizer or SGD(), rates, parameters, state, points=points, **others)
 
 
 def naive(weights, x, labels, activation):
@@ -59,12 +59,12 @@ def by_hand(weights, batches, rate, keep, activation):
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-@pytest.mark.parametrize("optimiser", [SGD(), Momentum(momentum=0.9)])
-def test_a_run_is_the_run_by_hand(activation, optimiser):
+@pytest.mark.parametrize("optimizer", [SGD(), Momentum(momentum=0.9)])
+def test_a_run_is_the_run_by_hand(activation, optimizer):
     network, set_, indices = small_mlp(None, activation), images(), drawn(5)
     parameters, _ = stacked(network, 3, (16,))
-    history = run(network, range(6), optimiser=optimiser, batches=iter(indices))
-    keep = getattr(optimiser, "momentum", 0)
+    history = run(network, range(6), optimizer=optimizer, batches=iter(indices))
+    keep = getattr(optimizer, "momentum", 0)
     batches = [set_.batch(step[0]) for step in indices]
     for k, rate in enumerate(RATES.ravel()):
         start = [(p["W"][k], p["b"][k, 0]) for p in parameters if p]
@@ -80,7 +80,7 @@ def test_a_run_is_the_run_by_hand(activation, optimiser):
 
 def test_networks_learn():
     batches = iter(drawn(200, size=20))
-    history = run(points=(0, 200), batches=batches, rates=RATES / 5, optimiser=Momentum())
+    history = run(points=(0, 200), batches=batches, rates=RATES / 5, optimizer=Momentum())
     assert np.all(history.metrics["train_accuracy"][:, 0] < 0.6)
     assert np.all(history.metrics["train_accuracy"][:, 1] > 0.9)
 
@@ -133,14 +133,14 @@ def test_on_step_is_called_once_a_step():
     assert calls == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("optimiser", [SGD(), Momentum()])
-def test_what_is_given_is_not_modified(optimiser):
+@pytest.mark.parametrize("optimizer", [SGD(), Momentum()])
+def test_what_is_given_is_not_modified(optimizer):
     network, set_ = small_mlp(BatchNorm()), images()
     parameters, state = stacked(network, 3, (16,))
     batches, rates = drawn(4), RATES.copy()
     given = (parameters, state, batches, rates, set_._pixels, set_.labels)
     before = bits(given)
-    made = train(network, optimiser, rates, parameters, state, iter(batches), (4,), set_)
+    made = train(network, optimizer, rates, parameters, state, iter(batches), (4,), set_)
     assert bits(given) == before
     for p, q in zip(arrays(parameters), arrays(made.parameters), strict=True):
         assert not np.array_equal(p, q)
@@ -165,22 +165,22 @@ class Watched:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("optimiser", [SGD(), Momentum()])
+@pytest.mark.parametrize("optimizer", [SGD(), Momentum()])
 @pytest.mark.parametrize("name", [None, *NORMS])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_float_types_survive_a_run(dtype, optimiser, name, activation):
+def test_float_types_survive_a_run(dtype, optimizer, name, activation):
     seen = []
     plain = small_mlp(NORMS.get(name), activation)
     network = Sequential(tuple(Watched(layer, seen) for layer in plain.layers))
-    history = run(network, (0, 2), optimiser=optimiser, dtype=dtype, batch_size=10)
+    history = run(network, (0, 2), optimizer=optimizer, dtype=dtype, batch_size=10)
     seen += arrays((history.parameters, history.state))
     assert len(seen) > 50
     assert {a.dtype for a in seen} == {np.dtype(dtype)}
 
 
 @pytest.mark.parametrize("norm", [None, BatchNorm(), BatchNorm(evaluation="population")])
-@pytest.mark.parametrize("optimiser", [SGD(), Momentum()])
-def test_divergence_is_a_result(norm, optimiser):
+@pytest.mark.parametrize("optimizer", [SGD(), Momentum()])
+def test_divergence_is_a_result(norm, optimizer):
     """The step, the metrics as the arithmetic gives them, and no warning."""
     rates = np.array([0.05, 1e30, 0.05])[:, None, None]
     points, set_ = tuple(range(9)), images(dtype="float32")
@@ -189,7 +189,7 @@ def test_divergence_is_a_result(norm, optimiser):
         history = run(
             small_mlp(norm),
             points,
-            optimiser=optimiser,
+            optimizer=optimizer,
             dtype="float32",
             rates=rates,
             train_set=set_,

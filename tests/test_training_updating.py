@@ -34,7 +34,7 @@ def updated(layers, adjustments, at=(1, 10)):
     return parameters
 
 
-def test_without_adjustments_it_is_the_optimisers_step(layers):
+def test_without_adjustments_it_is_the_optimizers_step(layers):
     made = updated(layers, Adjustments())
     for p, g, new in zip(*layers, made, strict=True):
         for name in p:
@@ -115,7 +115,7 @@ ALL = {
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"])
-def test_stacked_is_alone_with_every_adjustment_and_optimiser(small, optimizer):
+def test_stacked_is_alone_with_every_adjustment_and_optimizer(small, optimizer):
     changes = {**ALL, "train.optimizer": optimizer, "sweep.model.init.std": [0.3, 0.01]}
     config = bnexp.load_config(small, changes)
     tasks = [bnexp.sweep.make_stacks(bnexp.sweep.make_plan(config).cells, size=s) for s in (1, 4)]

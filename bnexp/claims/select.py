@@ -179,7 +179,7 @@ def _pairs(claim: Claim, points: tuple[Point, ...], swept: Swept) -> Iterator[Pa
     relation = claim.relation
     if relation in MONOTONE:
         axis = axis_of(getattr(claim, relation), swept, (relation,), at_key=False)
-        yield from _neighbours(axis, points, swept, relation)
+        yield from _neighbors(axis, points, swept, relation)
     elif other := claim.above or claim.below:
         yield from _compared(claim, other, points, swept)
     else:
@@ -218,7 +218,7 @@ def _single(wanted: dict[str, tuple[Value, ...]], path: Path) -> dict[str, Value
     return {key: one for key, (one,) in wanted.items()}
 
 
-def _neighbours(
+def _neighbors(
     axis: Axis, points: tuple[Point, ...], swept: Swept, relation: str
 ) -> Iterator[Pair]:
     """Each point with the one before it: numbers ascending, else in the list's order."""

@@ -23,8 +23,8 @@ from bnexp.sweep import Plan, make_plan, make_stacks
 from bnexp.text import counted, short
 
 MAX_DIVERGED = 20
-COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
-_VERDICT = re.compile(f"(?<=^  )({'|'.join(COLOURS)})")
+COLORS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
+_VERDICT = re.compile(f"(?<=^  )({'|'.join(COLORS)})")
 
 
 def print_result(made: Result, quiet: bool) -> None:
@@ -58,7 +58,7 @@ def print_verdicts(found: Sequence[Verdict]) -> None:
     if found:
         click.echo("")
         for line in verdict_lines(found):
-            click.echo(_VERDICT.sub(lambda word: click.style(word[0], fg=COLOURS[word[0]]), line))
+            click.echo(_VERDICT.sub(lambda word: click.style(word[0], fg=COLORS[word[0]]), line))
 
 
 def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:

@@ -134,7 +134,7 @@ SIDE, CLASSES = 28, 10
 
 
 def weights(model: Mlp | Cnn) -> int:
-    """The weights of all layers, biases and normalisers apart."""
+    """The weights of all layers, biases and normalizers apart."""
     if isinstance(model, Cnn):
         return _of_blocks(model)
     widths = (SIDE * SIDE, *model.hidden, CLASSES)

@@ -153,7 +153,7 @@ class Histograms(Ruled):
 
 
 class Heatmap(Chosen):
-    """One number of each network as a colour over two swept keys, one map for each method."""
+    """One number of each network as a color over two swept keys, one map for each method."""
 
     kind: Literal["heatmap"]
     x: str | None = Field(
@@ -161,7 +161,7 @@ class Heatmap(Chosen):
     )
     y: str | None = Field(None, description="the swept key of the rows; default: the next")
     value: Column = Field("final_train_accuracy", description="a column of the summary")
-    limits: Limits | None = Field(None, description="[low, high] of the colours")
+    limits: Limits | None = Field(None, description="[low, high] of the colors")
 
 
 class Landscape(Ruled):

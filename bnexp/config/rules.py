@@ -133,7 +133,7 @@ def _layers(claim: Claim) -> Iterator[Problem]:
             yield Problem((*side, "growth"), text)
 
 
-# The initialisers that are a number times randn, which is all that the book's stream can replay.
+# The initializers that are a number times randn, which is all that the book's stream can replay.
 RANDN = ("normal", "xavier", "glorot", "he", "lecun")
 
 # The sets whose sizes are known before they are read: --data-dir can put others in mnist's place.

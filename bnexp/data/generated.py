@@ -93,7 +93,7 @@ def _patterns(bits: np.random.PCG64) -> Integers:
 
 
 def _enlarge(grid: Integers) -> Integers:
-    """STEP times linear interpolation between neighbours along the last axis, which wraps round."""
+    """STEP times linear interpolation between neighbors along the last axis, which wraps round."""
     weight = np.tile(np.arange(STEP), grid.shape[-1])
     here = np.repeat(grid, STEP, axis=-1)
     following = np.repeat(np.roll(grid, -1, axis=-1), STEP, axis=-1)

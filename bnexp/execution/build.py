@@ -35,7 +35,7 @@ from bnexp.training.random import SAMPLING, BookRound, Indices, Start, book, gen
 from bnexp.training.schedule import Schedule
 from bnexp.training.update import Adjustments
 
-# On so many of the first training images initialisers that look at data do so.
+# On so many of the first training images initializers that look at data do so.
 CALIBRATION = 250
 
 
@@ -235,7 +235,7 @@ def network(setting: Setting, classes: int) -> nn.Sequential:
     model, norm = setting.model, make(setting.model.norm) if setting.model.norm else None
     around = getattr(norm, "around", None)  # a norm of the weights, not of activations
     names = [*(str(i + 1) for i in range(model.weighted())), "output"]
-    initialisers = iter([make(model.layer_init.get(name, model.init)) for name in names])
+    initializers = iter([make(model.layer_init.get(name, model.init)) for name in names])
     after = nn.block(
         make(model.activation),
         None if around else norm,
@@ -247,9 +247,9 @@ def network(setting: Setting, classes: int) -> nn.Sequential:
         if isinstance(spec, PoolBlock | GlobalPoolBlock):
             layers.append(_pool(spec))
         else:
-            *before, weighted = _weighted(spec, next(initialisers), model)
+            *before, weighted = _weighted(spec, next(initializers), model)
             layers += [*before, around(weighted) if around else weighted, *after]
-    output = nn.Dense(classes, next(initialisers))
+    output = nn.Dense(classes, next(initializers))
     return nn.Sequential((*layers, *([nn.Flatten()] if isinstance(model, Cnn) else []), output))
 
 
@@ -278,12 +278,12 @@ def _blocks(model: Mlp | Cnn) -> Sequence[Block]:
 
 
 def _weighted(
-    spec: ConvBlock | DenseBlock, initialiser: nn.Initializer, model: Mlp | Cnn
+    spec: ConvBlock | DenseBlock, initializer: nn.Initializer, model: Mlp | Cnn
 ) -> list[nn.Layer]:
     if isinstance(spec, ConvBlock):
         window = spec.stride, spec.padding
-        return [nn.Conv(spec.features, spec.size, initialiser, *window, model.bias)]
-    dense = nn.Dense(spec.features, initialiser, model.bias)
+        return [nn.Conv(spec.features, spec.size, initializer, *window, model.bias)]
+    dense = nn.Dense(spec.features, initializer, model.bias)
     return [nn.Flatten(), dense] if isinstance(model, Cnn) else [dense]
 
 

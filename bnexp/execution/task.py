@@ -121,11 +121,11 @@ def _train(
     sets = inputs(setting, loaded, dtype)
     networks = [network(cell.setting, loaded.classes) for cell in cells]
     start = draw(cells, networks, plan, sets, dtype)
-    optimisers = [make(cell.setting.train.optimizer) for cell in cells]
+    optimizers = [make(cell.setting.train.optimizer) for cell in cells]
     history = train(
         networks[0],
-        optimisers[0],
-        np.array([optimiser.lr for optimiser in optimisers], dtype)[:, None, None],
+        optimizers[0],
+        np.array([optimizer.lr for optimizer in optimizers], dtype)[:, None, None],
         start.parameters,
         start.state,
         start.batches,

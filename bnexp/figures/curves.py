@@ -246,7 +246,7 @@ def _is_log(options: Curves, drawn: Sequence[Panel], what: What) -> bool:
 def _styles(selection: Selection, drawn: Sequence[Panel]) -> Mapping[str, Mapping[str, object]]:
     """What sets the lines of training and test images apart where they share a panel.
 
-    The marker does; the dash too, where it has no normalisation to tell.
+    The marker does; the dash too, where it has no normalization to tell.
     """
     if all(len(panel.facet.sources) == 1 for panel in drawn):
         return {}

@@ -1,4 +1,4 @@
-"""One number of each network as colour over two swept keys, a map for each method."""
+"""One number of each network as color over two swept keys, a map for each method."""
 
 from __future__ import annotations
 
@@ -116,36 +116,36 @@ BAR_BOTTOM, BAR_HEIGHT, BAR_GAP = 0.45, 0.1, 0.35
 
 
 @dataclass(frozen=True)
-class Colours:
-    """From numbers to colours."""
+class Colors:
+    """From numbers to colors."""
 
     map: Colormap
     norm: Normalize
 
     def ink(self, value: float) -> str:
-        """White or black, by the contrast with the colour behind it (WCAG 2)."""
+        """White or black, by the contrast with the color behind it (WCAG 2)."""
         behind = np.array(self.map(self.norm(value))[:3])
         linear = np.where(behind <= 0.04045, behind / 12.92, ((behind + 0.055) / 1.055) ** 2.4)
         light = float(linear @ (0.2126, 0.7152, 0.0722)) + 0.05
         return "white" if 1.05 / light > light / 0.05 else "black"
 
 
-def sequential(values: Floats, loss: bool, limits: tuple[float, float] | None) -> Colours:
+def sequential(values: Floats, loss: bool, limits: tuple[float, float] | None) -> Colors:
     """Bright is good: accuracies from 0 to 1, losses over what the values span."""
-    colour = colormaps["viridis_r" if loss else "viridis"]
+    color = colormaps["viridis_r" if loss else "viridis"]
     if not loss:
-        return Colours(colour, Normalize(*(limits or (0.0, 1.0)), clip=True))
+        return Colors(color, Normalize(*(limits or (0.0, 1.0)), clip=True))
     flat = values[np.isfinite(values)]
     log = wants_log(flat) and (limits is None or limits[0] > 0)
     low, high = limits or loss_limits(Band(flat, flat, flat), log, headroom=0.0)
-    return Colours(colour, (LogNorm if log else Normalize)(low, high, clip=True))
+    return Colors(color, (LogNorm if log else Normalize)(low, high, clip=True))
 
 
-def diverging(values: Floats) -> Colours:
+def diverging(values: Floats) -> Colors:
     """Blue above 0 and red below, white at 0."""
     finite = np.abs(values[np.isfinite(values)])
     reach = min(float(finite.max(initial=0.0)), LOSS_TOP) or 1.0
-    return Colours(colormaps["RdBu"], Normalize(-reach, reach, clip=True))
+    return Colors(colormaps["RdBu"], Normalize(-reach, reach, clip=True))
 
 
 def _legend_height(figure: Figure) -> float:
@@ -153,18 +153,18 @@ def _legend_height(figure: Figure) -> float:
     return float(sum(heights)) / figure.dpi
 
 
-def colour_bar(figure: Figure, page: Page, colours: Colours, name: str, at: int, of: int) -> None:
+def color_bar(figure: Figure, page: Page, colors: Colors, name: str, at: int, of: int) -> None:
     """The bar number `at` of `of` side by side, at the bottom of the page's room below panels."""
     width, height = figure.get_size_inches()
     free = (page.width - page.left - RIGHT - BAR_GAP * (of - 1)) / of
     left, bottom = page.left + at * (free + BAR_GAP), _legend_height(figure) + BAR_BOTTOM
     box = (left / width, bottom / height, free / width, BAR_HEIGHT / height)
     axes = figure.add_axes(box, label="_bar")
-    bar = figure.colorbar(ScalarMappable(colours.norm, colours.map), axes, orientation="horizontal")
+    bar = figure.colorbar(ScalarMappable(colors.norm, colors.map), axes, orientation="horizontal")
     bar.set_label(name)
     bar.outline.set_linewidth(0.6)
-    if isinstance(colours.norm, LogNorm):
-        log_ticks(axes.xaxis, (float(colours.norm.vmin or 1), float(colours.norm.vmax or 1)))
+    if isinstance(colors.norm, LogNorm):
+        log_ticks(axes.xaxis, (float(colors.norm.vmin or 1), float(colors.norm.vmax or 1)))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(FuncFormatter(plain))
@@ -188,14 +188,14 @@ def heatmap(options: Heatmap, results: Results) -> Figure:
     page = _page(options, results, shown, grid, every)
     figure, axes = build(page, _legend(drawn))
     loss = options.value.endswith("loss")
-    colours = sequential(np.array([one.values for one in drawn]), loss, options.limits)
-    scales = [colours] * len(drawn) + ([diverging(apart.values)] if apart else [])
+    colors = sequential(np.array([one.values for one in drawn]), loss, options.limits)
+    scales = [colors] * len(drawn) + ([diverging(apart.values)] if apart else [])
     for number, (one, cells, scale) in enumerate(zip(axes, every, scales, strict=True)):
         _draw(one, cells, scale, page)
         _name_axes(one, page, grid, number)
-    colour_bar(figure, page, colours, _value_name(options.value), 0, len(every) - len(drawn) + 1)
+    color_bar(figure, page, colors, _value_name(options.value), 0, len(every) - len(drawn) + 1)
     if apart:
-        colour_bar(figure, page, scales[-1], "difference", 1, 2)
+        color_bar(figure, page, scales[-1], "difference", 1, 2)
     return figure
 
 
@@ -277,24 +277,24 @@ def _legend(drawn: Sequence[Map]) -> list[Line2D]:
     return [cross("0.25", "diverged")] if any(one.diverged.any() for one in drawn) else []
 
 
-def _draw(axes: Axes, cells: Map, colours: Colours, page: Page) -> None:
+def _draw(axes: Axes, cells: Map, colors: Colors, page: Page) -> None:
     rows, columns = cells.values.shape
     x, y = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
     shown = np.ma.masked_invalid(cells.values)
     axes.grid(False)
     axes.set_facecolor("0.8")
     axes.pcolormesh(
-        x, y, shown, cmap=colours.map, norm=colours.norm, edgecolors="white", linewidth=0.4
+        x, y, shown, cmap=colors.map, norm=colors.norm, edgecolors="white", linewidth=0.4
     )
     axes.set_xlim(x[0], x[-1])
     axes.set_ylim(y[0], y[-1])
     size = (page.panel_width / columns, page.panel_height / rows)
     if max(rows, columns) <= MOST_WRITTEN:
-        _write(axes, cells, colours, size)
-    _cross_out(axes, cells, colours, size)
+        _write(axes, cells, colors, size)
+    _cross_out(axes, cells, colors, size)
 
 
-def _write(axes: Axes, cells: Map, colours: Colours, size: tuple[float, float]) -> None:
+def _write(axes: Axes, cells: Map, colors: Colors, size: tuple[float, float]) -> None:
     """The numbers, as large as the cells allow; none where they could not be read."""
     points = min(size[0] / NUMBER_WIDTH / LETTER, size[1] / 0.02, LARGEST_TYPE)
     if points < SMALLEST_TYPE:
@@ -302,7 +302,7 @@ def _write(axes: Axes, cells: Map, colours: Colours, size: tuple[float, float]) 
     for (i, j), value in np.ndenumerate(cells.values):
         if np.isfinite(value):
             text = _number(value, cells.signed)
-            ink = colours.ink(value)
+            ink = colors.ink(value)
             axes.text(j, i, text, ha="center", va="center", fontsize=points, color=ink)
 
 
@@ -314,12 +314,12 @@ def _number(value: float, signed: bool) -> str:
     return f"+{text}" if value > 0 else text
 
 
-def _cross_out(axes: Axes, cells: Map, colours: Colours, size: tuple[float, float]) -> None:
+def _cross_out(axes: Axes, cells: Map, colors: Colors, size: tuple[float, float]) -> None:
     """A cross in the upper right corner of cells in which a network diverged."""
     for (i, j), count in np.ndenumerate(cells.diverged):
         if count:
             value = cells.values[i, j]
-            mark = cross(colours.ink(float(value)) if np.isfinite(value) else "black")
+            mark = cross(colors.ink(float(value)) if np.isfinite(value) else "black")
             mark.set(markersize=min(3.6, 20 * min(size)), markeredgewidth=1.1)
             inside = min(0.045, 0.4 * min(size))
             mark.set_data([j + 0.5 - inside / size[0]], [i + 0.5 - inside / size[1]])

@@ -134,8 +134,8 @@ def _draw(axes: Axes, bins: Bins, look: Look, log: bool) -> None:
         write_no_data(axes)
         return
     heights, low = np.nan_to_num(bins.band.mean), LOWEST if log else 0.0
-    axes.stairs(heights, bins.edges, baseline=low, fill=True, color=look.colour, alpha=0.45)
-    axes.stairs(heights, bins.edges, baseline=low, color=look.colour, linewidth=0.9)
+    axes.stairs(heights, bins.edges, baseline=low, fill=True, color=look.color, alpha=0.45)
+    axes.stairs(heights, bins.edges, baseline=low, color=look.color, linewidth=0.9)
     centres = (bins.edges[:-1] + bins.edges[1:]) / 2
     some = np.isfinite(bins.band.low) & (bins.band.high > 0)
     axes.vlines(

@@ -161,8 +161,8 @@ def _alpha(selection: Selection) -> float:
 
 
 def _patch(look: Look, label: str, alpha: float) -> Patch:
-    rgba = to_rgba(look.colour, alpha)
-    return Patch(facecolor=rgba, edgecolor=look.colour, linestyle=look.dash, label=label)
+    rgba = to_rgba(look.color, alpha)
+    return Patch(facecolor=rgba, edgecolor=look.color, linestyle=look.dash, label=label)
 
 
 def _draw(axes: Axes, ranges: Sequence[Range], selection: Selection) -> None:

@@ -25,7 +25,7 @@ def line(x: Any, y: Any, look: Look, label: str, marker: str, every: int = 1) ->
     return Line2D(
         x,
         y,
-        color=look.colour,
+        color=look.color,
         linestyle=look.dash,
         marker=marker,
         markevery=every,
@@ -39,9 +39,9 @@ def draw_band(axes: Axes, x: Floats, shown: Band, look: Look, alpha: float) -> N
     if not np.isfinite(shown.low).any():
         return
     if x.size == 1:
-        axes.vlines(x, shown.low, shown.high, color=look.colour, linewidth=1)
+        axes.vlines(x, shown.low, shown.high, color=look.color, linewidth=1)
     else:
-        axes.fill_between(x, shown.low, shown.high, color=look.colour, alpha=alpha, linewidth=0)
+        axes.fill_between(x, shown.low, shown.high, color=look.color, alpha=alpha, linewidth=0)
 
 
 def band_alpha(lines: int) -> float:
@@ -122,9 +122,9 @@ Counts = NDArray[np.int64]
 LINE_WEIGHT = 20
 
 
-def cross(colour: str, label: str = "_diverged") -> Line2D:
+def cross(color: str, label: str = "_diverged") -> Line2D:
     """A cross without a place, as the legend shows it."""
-    return Line2D([], [], color=colour, linestyle="none", label=label, **CROSS)  # type: ignore[arg-type]
+    return Line2D([], [], color=color, linestyle="none", label=label, **CROSS)  # type: ignore[arg-type]
 
 
 def mark_divergence(axes: Axes, curves: Sequence[Curve], looks: Sequence[Look]) -> None:
@@ -132,43 +132,43 @@ def mark_divergence(axes: Axes, curves: Sequence[Curve], looks: Sequence[Look]) 
     for curve, look in zip(curves, looks, strict=True):
         if curve.diverged_steps:
             _cross_out(axes, curve, look)
-    words, colour = divergence_words(curves, looks)
+    words, color = divergence_words(curves, looks)
     if words:
-        _write(axes, words, colour, curves)
+        _write(axes, words, color, curves)
 
 
 def top_crosses(
-    axes: Axes, x: Floats, lost: Counts, networks: Counts, colour: str, height: float
+    axes: Axes, x: Floats, lost: Counts, networks: Counts, color: str, height: float
 ) -> None:
     """A cross at each x shown where networks are lost; below it how many, unless all are."""
     left, right = axes.get_xlim()
     some = (lost > 0) & (left <= x) & (x <= right)
-    mark = cross(colour)
+    mark = cross(color)
     mark.set_data(x[some], np.full(int(some.sum()), height))
     mark.set_transform(axes.get_xaxis_transform())
     axes.add_artist(mark)
     for place, count, of in zip(x[some], lost[some], networks[some], strict=True):
         if count < of:
-            _fraction(axes, place, height, f"{count}/{of}", colour)
+            _fraction(axes, place, height, f"{count}/{of}", color)
 
 
 def divergence_words(curves: Sequence[Curve], looks: Sequence[Look]) -> tuple[str, str]:
-    """'diverged at step 3' or '3 of 5 diverged', and its colour: the line's if only one is hit."""
+    """'diverged at step 3' or '3 of 5 diverged', and its color: the line's if only one is hit."""
     hit = [n for n, curve in enumerate(curves) if curve.diverged_steps]
     if not hit:
         return "", ""
     if len(hit) == 1 and curves[hit[0]].networks == 1:
-        return f"diverged at step {curves[hit[0]].diverged_steps[0]}", looks[hit[0]].colour
+        return f"diverged at step {curves[hit[0]].diverged_steps[0]}", looks[hit[0]].color
     of = [curves[n] for n in hit] if len(hit) == 1 else curves
     count = sum(len(curve.diverged_steps) for curve in of)
     words = f"{count} of {sum(curve.networks for curve in of)} diverged"
-    return words, looks[hit[0]].colour if len(hit) == 1 else "0.15"
+    return words, looks[hit[0]].color if len(hit) == 1 else "0.15"
 
 
 def _cross_out(axes: Axes, curve: Curve, look: Look) -> None:
     x = np.unique(curve.diverged_x)
     finite = np.isfinite(curve.band.mean)
-    mark = cross(look.colour)
+    mark = cross(look.color)
     if finite.any():
         y = np.interp(x, curve.x[finite], curve.band.mean[finite])
         mark.set_data(x, _within(axes, y))
@@ -187,7 +187,7 @@ def _within(axes: Axes, y: Floats) -> Floats:
     return np.where(y <= high, np.maximum(y, low), top)
 
 
-def _fraction(axes: Axes, x: float, height: float, words: str, colour: str) -> None:
+def _fraction(axes: Axes, x: float, height: float, words: str, color: str) -> None:
     axes.annotate(
         words,
         (x, height),
@@ -197,12 +197,12 @@ def _fraction(axes: Axes, x: float, height: float, words: str, colour: str) -> N
         ha="center",
         va="top",
         fontsize=SMALL_SIZE,
-        color=colour,
+        color=color,
     )
 
 
-def _write(axes: Axes, words: str, colour: str, curves: Sequence[Curve]) -> None:
-    text = axes.text(0, 0, words, transform=axes.transAxes, fontsize=WORDS_SIZE, color=colour)
+def _write(axes: Axes, words: str, color: str, curves: Sequence[Curve]) -> None:
+    text = axes.text(0, 0, words, transform=axes.transAxes, fontsize=WORDS_SIZE, color=color)
     text.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8})
     text.set_zorder(5)
     text.set_verticalalignment("bottom")

@@ -28,12 +28,12 @@ from bnexp.figures.series import (
     readings,
 )
 from bnexp.figures.spec import percentiles_choice
-from bnexp.figures.style import COLOURS, Look, looks
+from bnexp.figures.style import COLORS, Look, looks
 from bnexp.runs.stats import Band, Floats, band, pooled
 from bnexp.runs.tables import Results, Table
 from bnexp.text import counted
 
-MOST = 7  # as many colours as there are
+MOST = 7  # as many colors as there are
 ORDER = (1, 6, 0, 2, 3, 4, 5)  # the middle of three is black
 THIN = 0.35  # how strongly the line of one seed shows behind the mean of several
 
@@ -124,10 +124,10 @@ def _seeds(results: Results) -> str:
 
 
 def _legend(places: Sequence[float]) -> list[Line2D]:
-    looks = [(place, _colour(number, len(places))) for number, place in enumerate(places)]
+    looks = [(place, _color(number, len(places))) for number, place in enumerate(places)]
     return [
-        Line2D([], [], color=colour, label=_name(place))
-        for place, colour in looks
+        Line2D([], [], color=color, label=_name(place))
+        for place, color in looks
         if not isnan(place)
     ]
 
@@ -138,16 +138,16 @@ def _name(place: float) -> str:
     return f"{value_text(float(place))}{ending} percentile"
 
 
-def _colour(number: int, count: int) -> str:
-    return COLOURS[ORDER[number]] if count == len(ORDER[:3]) else COLOURS[number % len(COLOURS)]
+def _color(number: int, count: int) -> str:
+    return COLORS[ORDER[number]] if count == len(ORDER[:3]) else COLORS[number % len(COLORS)]
 
 
 def _draw(axes: Axes, traces: Sequence[Trace], look: Look) -> None:
     for number, trace in enumerate(traces):
-        own = Look(_colour(number, len(traces)), look.dash, "o")
+        own = Look(_color(number, len(traces)), look.dash, "o")
         marker = "o" if trace.x.size == 1 else ""
         if len(trace.values) > 1:
-            axes.plot(trace.x, trace.values.T, color=own.colour, linewidth=0.6, alpha=THIN)
+            axes.plot(trace.x, trace.values.T, color=own.color, linewidth=0.6, alpha=THIN)
         axes.add_line(line(trace.x, trace.mean, own, f"_{number}", marker))
     if not any(np.isfinite(trace.values).any() for trace in traces):
         write_no_data(axes)

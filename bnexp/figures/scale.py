@@ -135,15 +135,15 @@ def _rule(panels: Sequence[Axes], axis: Axis, losses: Sequence[Row]) -> None:
 def _draw(axes: Axes, row: Row, selection: Selection) -> None:
     for one, look, label in zip(row, looks(selection), selection.labels, strict=True):
         axes.add_line(line(one.x, one.band.mean, look, label, look.marker))
-        _draw_bars(axes, one, look.colour)
+        _draw_bars(axes, one, look.color)
 
 
-def _draw_bars(axes: Axes, one: Points, colour: str) -> None:
+def _draw_bars(axes: Axes, one: Points, color: str) -> None:
     arms = np.stack([one.band.mean - one.band.low, one.band.high - one.band.mean])
     some = np.isfinite(arms).all(axis=0)
     if some.any():
         x, y = one.x[some], one.band.mean[some]
-        bars = axes.errorbar(x, y, yerr=arms[:, some], fmt="none", ecolor=colour, capsize=2.2)
+        bars = axes.errorbar(x, y, yerr=arms[:, some], fmt="none", ecolor=color, capsize=2.2)
         bars[2][0].set_linewidth(1.0)
 
 
@@ -152,7 +152,7 @@ def _draw_crosses(axes: Axes, row: Row, selection: Selection) -> None:
     height = 1 - CROSS_ROOM / 3
     for one, look in zip(row, looks(selection), strict=True):
         if one.lost.any():
-            top_crosses(axes, one.x, one.lost, one.networks, look.colour, height)
+            top_crosses(axes, one.x, one.lost, one.networks, look.color, height)
             height -= CROSS_ROOM
 
 

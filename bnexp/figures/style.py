@@ -1,4 +1,4 @@
-"""How figures look: fixed parameters, and a colour, a dash pattern and a marker for each line."""
+"""How figures look: fixed parameters, and a color, a dash pattern and a marker for each line."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def _letters() -> frozenset[int]:
 
 Dash = Literal["solid"] | tuple[int, Sequence[float]]
 
-# Okabe and Ito's colours without yellow, which does not show on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000")
+# Okabe and Ito's colors without yellow, which does not show on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000")
 OTHER_DASHES = ((0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (8, 2)), (0, (5, 1.2, 1, 1.2, 1, 1.2)))
 DASHES: tuple[Dash, ...] = ("solid", (0, (4, 1.6)), *OTHER_DASHES)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -93,7 +93,7 @@ PARAMETERS: dict[str, Any] = {
 class Look:
     """How one line is drawn, in every panel and in the legend."""
 
-    colour: str
+    color: str
     dash: Dash
     marker: str
 
@@ -119,23 +119,23 @@ def house_style(families: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
 
 
 def looks(selection: Selection) -> tuple[Look, ...]:
-    """A look for each line: the dash pattern tells the normalisation, the colour the rest."""
+    """A look for each line: the dash pattern tells the normalization, the color the rest."""
     keys = [axis.key for axis in selection.line_axes]
     if "model.norm" not in keys:
         return tuple(_look(i, i) for i in range(len(selection.lines)))
     at = keys.index("model.norm")
     norms = _norm_numbers([line[at] for line in selection.lines])
     rests = _numbers([line[:at] + line[at + 1 :] for line in selection.lines])
-    colours = rests if 1 < len(set(rests)) <= len(COLOURS) else norms
-    numbers = list(zip(colours, norms, strict=True))
+    colors = rests if 1 < len(set(rests)) <= len(COLORS) else norms
+    numbers = list(zip(colors, norms, strict=True))
     if len(set(numbers)) < len(numbers):  # then being told apart matters more than the scheme
         numbers = [(i, i) for i in range(len(numbers))]
-    return tuple(_look(colour, dash) for colour, dash in numbers)
+    return tuple(_look(color, dash) for color, dash in numbers)
 
 
-def _look(colour: int, dash: int) -> Look:
-    marker = MARKERS[colour % len(MARKERS)]
-    return Look(COLOURS[colour % len(COLOURS)], DASHES[dash % len(DASHES)], marker)
+def _look(color: int, dash: int) -> Look:
+    marker = MARKERS[color % len(MARKERS)]
+    return Look(COLORS[color % len(COLORS)], DASHES[dash % len(DASHES)], marker)
 
 
 def _norm_numbers(norms: Sequence[Value]) -> list[int]:

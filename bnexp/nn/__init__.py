@@ -1,4 +1,4 @@
-"""Layers, losses and optimisers in plain NumPy, for one network or a stack of K.
+"""Layers, losses and optimizers in plain NumPy, for one network or a stack of K.
 
 Every layer is a frozen dataclass of hyper-parameters with three methods:
 

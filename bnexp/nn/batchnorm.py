@@ -23,7 +23,7 @@ from bnexp.registry import option
 class BatchNormCache(NamedTuple):
     """What backward needs: x - mu (K, N, H), and rows (K, 1, H)."""
 
-    centred: Array
+    centered: Array
     var: Array
     inverse: Array  # 1 / sqrt(var + eps)
     scale: Array  # gamma * inverse
@@ -114,26 +114,26 @@ class BatchNorm:
     ) -> tuple[Array, BatchNormCache | Evaluated, State]:
         rows = self._rows(x)
         if train or self.evaluation == "batch":
-            y, cache, seen = self._normalised(parameters, state, rows)
+            y, cache, seen = self._normalized(parameters, state, rows)
             return _like(y, x), cache, seen if train else state
         mean, inverse, scale, shift = self._at_evaluation(parameters, state)
         return _like(rows * scale + shift, x), Evaluated(rows, mean, inverse, scale), state
 
-    def _normalised(
+    def _normalized(
         self, parameters: Parameters, state: State, x: Array
     ) -> tuple[Array, BatchNormCache, State]:
         mean = column_sums(x)
         mean /= x.shape[-2]
-        centred = rowwise(np.subtract, x, mean)
-        squares = column_sums(centred * centred)
+        centered = rowwise(np.subtract, x, mean)
+        squares = column_sums(centered * centered)
         var = squares / self._count(x, self.ddof)
         inverse = self._inverse(var)
         scale = inverse * parameters["gamma"] if self.affine else inverse
-        y = rowwise(np.multiply, centred, scale)
+        y = rowwise(np.multiply, centered, scale)
         if self.affine:
             rowwise(np.add, y, parameters["beta"], out=y)
         state = self._averaged(state, mean, squares / self._count(x, self.running_ddof))
-        return y, BatchNormCache(centred, var, inverse, scale), state
+        return y, BatchNormCache(centered, var, inverse, scale), state
 
     def backward(
         self, parameters: Parameters, cache: BatchNormCache | Evaluated, dy: Array
@@ -150,7 +150,7 @@ class BatchNorm:
             x, mean, inverse, scale = cache
             along = column_sums(rows * (x - mean))
             return _like(rows * scale, dy), self._gradients(along, inverse, column_sums(rows))
-        product = rows * cache.centred
+        product = rows * cache.centered
         along = column_sums(product)  # sum of dy * (x - mu)
         total = column_sums(rows)
         gradients = self._gradients(along, cache.inverse, total)
@@ -160,7 +160,7 @@ class BatchNorm:
             cache, count = self._as_darknet(cache, gamma), rows.shape[-2]
         along = self._times_slope(along, cache) * (gamma / count)
         dx = rowwise(np.multiply, rows, cache.scale)
-        dx -= rowwise(np.multiply, cache.centred, along, out=product)
+        dx -= rowwise(np.multiply, cache.centered, along, out=product)
         rowwise(np.subtract, dx, cache.scale * total / rows.shape[-2], out=dx)
         return _like(dx, dy), gradients
 

@@ -22,7 +22,7 @@ class Dropout:
 
     The masks are a function of the state: a key for each network, uint64 (K, 1), which whoever
     starts the training sets, and the number of steps made. So a step is repeated exactly from a
-    saved state, and no network's mask depends on its neighbours.
+    saved state, and no network's mask depends on its neighbors.
 
     x is (K, N, H) or (K, N, H, W, C), K being the number of keys, or 1.
 

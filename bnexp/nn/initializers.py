@@ -1,6 +1,6 @@
-"""Weight initialisers. The scale is an argument, because the scale is the experiment.
+"""Weight initializers. The scale is an argument, because the scale is the experiment.
 
-An initialiser is a frozen dataclass with one method, `draw(generator, shape, fan_in, fan_out)`. A
+An initializer is a frozen dataclass with one method, `draw(generator, shape, fan_in, fan_out)`. A
 weight array's columns are a layer's units: its shape is (fan_in, units), where fan_in counts the
 numbers that each unit sees, size * size * channels of a convolution; fan_out is units of a dense
 layer, size * size * units of a convolution. A docstring's `std = ` is what a test finds to be the
@@ -233,7 +233,7 @@ class Zeros:
 
 
 INITIALIZERS = Registry(
-    "initialiser",
+    "initializer",
     {
         "normal": Normal,
         "xavier": Xavier,

@@ -63,7 +63,7 @@ def folded(parameters: Parameters, scale: Array, shift: Array) -> dict[str, Arra
 
 
 def fitted(layer: Any, parameters: Parameters, x: Array) -> Parameters:
-    """A layer's parameters with W fitted to data, where its initialiser does that."""
+    """A layer's parameters with W fitted to data, where its initializer does that."""
     if not layer.calibrates:
         return parameters
 
@@ -71,14 +71,14 @@ def fitted(layer: Any, parameters: Parameters, x: Array) -> Parameters:
         y: Array = layer.forward({**parameters, "W": w}, {}, x, train=True)[0]
         return y
 
-    return {**parameters, "W": layer.initialiser.fitted(parameters["W"], outputs)}
+    return {**parameters, "W": layer.initializer.fitted(parameters["W"], outputs)}
 
 
 @dataclass(frozen=True)
 class Dense:
     """y = x W + b: x (K or 1, N, D), W (K, D, H), b (K, 1, H), y (K, N, H), H = `features`.
 
-    `init` takes (D,), ValueError for images. Weights come from the initialiser, b starts at 0.
+    `init` takes (D,), ValueError for images. Weights come from the initializer, b starts at 0.
 
     >>> from bnexp.nn import Normal, stack
     >>> layer = Dense(3, Normal(0.1))
@@ -90,13 +90,13 @@ class Dense:
     """
 
     features: int
-    initialiser: Initializer
+    initializer: Initializer
     bias: bool = True
 
     def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
         (fan_in,) = shape
         weights = (fan_in, self.features)
-        parameters = {"W": self.initialiser.draw(generator, weights, fan_in, self.features)}
+        parameters = {"W": self.initializer.draw(generator, weights, fan_in, self.features)}
         if self.bias:
             parameters["b"] = np.zeros((1, self.features))
         return (self.features,), parameters, {}
@@ -116,11 +116,11 @@ class Dense:
 
     @property
     def calibrates(self) -> bool:
-        """Whether the initialiser looks at data."""
-        return hasattr(self.initialiser, "fitted")
+        """Whether the initializer looks at data."""
+        return hasattr(self.initializer, "fitted")
 
     def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
-        """The parameters, W as the initialiser fits it to the outputs for `x`."""
+        """The parameters, W as the initializer fits it to the outputs for `x`."""
         return fitted(self, parameters, x)
 
     def gradients(self, parameters: Parameters, cache: Array, dy: Array) -> dict[str, Array]:
@@ -147,7 +147,7 @@ class Conv:
 
     features: int
     size: int
-    initialiser: Initializer
+    initializer: Initializer
     stride: int = 1
     padding: int = 0
     bias: bool = True
@@ -161,7 +161,7 @@ class Conv:
         fan_in = self.size**2 * shape[2]
         weights = (fan_in, self.features)
         fan_out = self.size**2 * self.features
-        parameters = {"W": self.initialiser.draw(generator, weights, fan_in, fan_out)}
+        parameters = {"W": self.initializer.draw(generator, weights, fan_in, fan_out)}
         if self.bias:
             parameters["b"] = np.zeros((1, self.features))
         return (*places, self.features), parameters, {}
@@ -186,11 +186,11 @@ class Conv:
 
     @property
     def calibrates(self) -> bool:
-        """Whether the initialiser looks at data."""
-        return hasattr(self.initialiser, "fitted")
+        """Whether the initializer looks at data."""
+        return hasattr(self.initializer, "fitted")
 
     def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
-        """The parameters, W as the initialiser fits it to the outputs for `x`."""
+        """The parameters, W as the initializer fits it to the outputs for `x`."""
         return fitted(self, parameters, x)
 
     def gradients(self, parameters: Parameters, cache: Any, dy: Array) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""The table of normalisers: what `norm: {kind: ...}` may name."""
+"""The table of normalizers: what `norm: {kind: ...}` may name."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from bnexp.registry import Registry, option
 
 
 class SampleNormCache(NamedTuple):
-    """The normalised input and 1 / sqrt(var + eps), in groups: the last axis is the members."""
+    """The normalized input and 1 / sqrt(var + eps), in groups: the last axis is the members."""
 
-    normalised: Array
+    normalized: Array
     inverse: Array
 
 
 @dataclass(frozen=True)
 class SampleNorm:
-    """What these normalisers share; each says how a sample is split and what gamma is one of.
+    """What these normalizers share; each says how a sample is split and what gamma is one of.
 
     x, y and dy are (K, N, H) or (K, N, H, W, C); gamma and beta are rows (K, 1, number of gammas).
     `init` raises ValueError for samples that cannot be split so.
@@ -35,56 +35,56 @@ class SampleNorm:
     eps: float = option(1e-5, doc="added to keep the division finite", ge=0)
     affine: bool = option(True, doc="scale by gamma and shift by beta, both trained")
 
-    centred = True
+    centered = True
 
     def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
         self.check(shape)
         row = (1, self.scales(shape))
         parameters = {"gamma": np.ones(row), "beta": np.zeros(row)}
-        names = (["gamma", "beta"] if self.centred else ["gamma"]) if self.affine else []
+        names = (["gamma", "beta"] if self.centered else ["gamma"]) if self.affine else []
         return shape, {name: parameters[name] for name in names}, {}
 
     def forward(
         self, parameters: Parameters, state: State, x: Array, train: bool
     ) -> tuple[Array, SampleNormCache, State]:
         groups = self.split(x)
-        if self.centred:
+        if self.centered:
             groups = groups - groups.mean(axis=-1, keepdims=True)
         var = (groups * groups).mean(axis=-1, keepdims=True)
         inverse = np.reciprocal(np.sqrt(var + self.eps))
-        normalised = groups * inverse
-        y = self.join(normalised, x.shape)
+        normalized = groups * inverse
+        y = self.join(normalized, x.shape)
         if self.affine:
             y = self._rows(y) * parameters["gamma"]
-            if self.centred:
+            if self.centered:
                 y += parameters["beta"]
         # K may have grown where x was shared
-        return y.reshape(len(y), *x.shape[1:]), SampleNormCache(normalised, inverse), state
+        return y.reshape(len(y), *x.shape[1:]), SampleNormCache(normalized, inverse), state
 
     def backward(
         self, parameters: Parameters, cache: SampleNormCache, dy: Array
     ) -> tuple[Array, dict[str, Array]]:
-        """dx = inverse * (g - mean(g) - normalised * mean(g * normalised)), g = gamma * dy."""
-        normalised, inverse = cache
+        """dx = inverse * (g - mean(g) - normalized * mean(g * normalized)), g = gamma * dy."""
+        normalized, inverse = cache
         gradients: dict[str, Array] = {}
         g = dy
         if self.affine:
             rows = self._rows(dy)
-            joined = self._rows(self.join(normalised, (len(normalised), *dy.shape[1:])))
+            joined = self._rows(self.join(normalized, (len(normalized), *dy.shape[1:])))
             gradients["gamma"] = column_sums(rows * joined)
-            if self.centred:
+            if self.centered:
                 gradients["beta"] = column_sums(rows)
             g = (rows * parameters["gamma"]).reshape(dy.shape)
         groups = self.split(g)
-        along = (groups * normalised).mean(axis=-1, keepdims=True)
-        dx = groups - normalised * along
-        if self.centred:
+        along = (groups * normalized).mean(axis=-1, keepdims=True)
+        dx = groups - normalized * along
+        if self.centered:
             dx -= groups.mean(axis=-1, keepdims=True)
         dx *= inverse
         return self.join(dx, dy.shape).reshape(dy.shape), gradients
 
     def check(self, shape: Shape) -> None:
-        """ValueError where a sample of this shape cannot be normalised so."""
+        """ValueError where a sample of this shape cannot be normalized so."""
 
     def scales(self, shape: Shape) -> int:
         """How many gammas: by default one for each number of a sample."""
@@ -116,9 +116,9 @@ class LayerNorm(SampleNorm):
 
 @dataclass(frozen=True)
 class RMSNorm(SampleNorm):
-    """y = gamma * x / sqrt(mean(x^2) + eps): not centred, no beta. Zhang & Sennrich 2019."""
+    """y = gamma * x / sqrt(mean(x^2) + eps): not centered, no beta. Zhang & Sennrich 2019."""
 
-    centred = False
+    centered = False
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ def _keys(state: State) -> list[tuple[int, int]]:
 
 
 NORMALIZERS = Registry(
-    "normaliser",
+    "normalizer",
     {
         "batch": BatchNorm,
         "layer": LayerNorm,

@@ -240,7 +240,7 @@ class Adam:
 
 
 OPTIMIZERS = Registry(
-    "optimiser",
+    "optimizer",
     {
         "sgd": SGD,
         "momentum": Momentum,

@@ -1,4 +1,4 @@
-"""The protocols: what a layer, an initialiser and an optimiser must offer."""
+"""The protocols: what a layer, an initializer and an optimizer must offer."""
 
 from __future__ import annotations
 

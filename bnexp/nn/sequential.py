@@ -92,13 +92,13 @@ class Sequential:
 
     @property
     def calibrates(self) -> bool:
-        """Whether a layer or its initialiser looks at data before training."""
+        """Whether a layer or its initializer looks at data before training."""
         return any(isinstance(layer, Affine) and layer.calibrates for layer in self.layers)
 
     def calibrated(
         self, parameters: Sequence[Parameters], state: Sequence[State], x: Array
     ) -> tuple[Parameters, ...]:
-        """Parameters fitted to the data `x`, first layer first, where layers or initialisers ask.
+        """Parameters fitted to the data `x`, first layer first, where layers or initializers ask.
 
         Each layer sees what the calibrated layers before it make of `x`, in training mode.
         """
@@ -127,7 +127,7 @@ class Sequential:
     def folded(
         self, parameters: Sequence[Parameters], state: Sequence[State]
     ) -> tuple[Sequential, tuple[Parameters, ...], tuple[State, ...]]:
-        """The evaluated network with each normaliser that follows a dense layer merged into it."""
+        """The evaluated network with each normalizer that follows a dense layer merged into it."""
         out: list[tuple[Layer, Parameters, State]] = []
         for layer, p, s in zip(self.layers, parameters, state, strict=True):
             before = out[-1][0] if out else None
@@ -148,26 +148,26 @@ class Sequential:
 def mlp(
     widths: Sequence[int],
     activation: Layer,
-    normaliser: Layer | None,
-    initialisers: Sequence[Initializer],
+    normalizer: Layer | None,
+    initializers: Sequence[Initializer],
     bias: bool = True,
 ) -> Sequential:
-    """Dense - [normaliser] - activation for every width but the last, which is a plain dense layer.
+    """Dense - [normalizer] - activation for every width but the last, which is a plain dense layer.
 
-    The order of Ioffe & Szegedy (section 3.2) and of the book; one initialiser for each width;
+    The order of Ioffe & Szegedy (section 3.2) and of the book; one initializer for each width;
     `bias` is that of the hidden layers.
     """
-    after = block(activation, normaliser)
+    after = block(activation, normalizer)
     layers: list[Layer] = []
-    for width, initialiser in zip(widths[:-1], initialisers[:-1], strict=True):
-        layers += [Dense(width, initialiser, bias), *after]
-    layers.append(Dense(widths[-1], initialisers[-1]))
+    for width, initializer in zip(widths[:-1], initializers[:-1], strict=True):
+        layers += [Dense(width, initializer, bias), *after]
+    layers.append(Dense(widths[-1], initializers[-1]))
     return Sequential(tuple(layers))
 
 
 def block(
     activation: Layer,
-    normaliser: Layer | None,
+    normalizer: Layer | None,
     norm_after_activation: bool = False,
     dropout: Layer | None = None,
 ) -> list[Layer]:
@@ -175,7 +175,7 @@ def block(
 
     The order of Ioffe & Szegedy (section 3.2), or the norm behind the activation.
     """
-    pair = [activation, normaliser] if norm_after_activation else [normaliser, activation]
+    pair = [activation, normalizer] if norm_after_activation else [normalizer, activation]
     return [layer for layer in (*pair, dropout) if layer is not None]
 
 

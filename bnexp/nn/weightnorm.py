@@ -86,7 +86,7 @@ class WeightNormed:
         return self._own(parameters, cache, inner)
 
     def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
-        """Parameters that suit the data: an initialiser's scale, then mean 0 and variance 1."""
+        """Parameters that suit the data: an initializer's scale, then mean 0 and variance 1."""
         inner = {**parameters, "W": parameters["direction"]}
         direction = self.layer.calibrated(inner, x)["W"]
         length = np.sqrt(np.square(direction).sum(axis=-2, keepdims=True))

@@ -139,7 +139,7 @@ class Moment:
 
 
 def each(networks: int, function: Callable[[int], float]) -> Numbers:
-    """One number for each network, computed alone: its bits do not depend on its neighbours."""
+    """One number for each network, computed alone: its bits do not depend on its neighbors."""
     return np.array([function(k) for k in range(networks)], dtype=np.float64)
 
 

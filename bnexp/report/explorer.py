@@ -11,7 +11,7 @@ from bnexp.figures import labels
 from bnexp.figures.axes import ROOM, loss_limits, wants_log
 from bnexp.figures.select import combinations, pairs, rows_where, select
 from bnexp.figures.series import by_seed, curve, metric_source, time_column
-from bnexp.figures.style import COLOURS, Look, looks
+from bnexp.figures.style import COLORS, Look, looks
 from bnexp.runs.stats import Band
 from bnexp.runs.tables import METRICS, Axis, Results, Value
 
@@ -119,9 +119,9 @@ def _value(axis: Axis | None, value: Value | None, keys: list[str], note: str) -
 
 
 def _look(look: Look) -> Mapping[str, Any]:
-    """The colour's number, as dark pages have others, and the dashes in pixels."""
+    """The color's number, as dark pages have others, and the dashes in pixels."""
     dash = () if isinstance(look.dash, str) else look.dash[1]
     return {
-        "colour": COLOURS.index(look.colour),
+        "color": COLORS.index(look.color),
         "dash": " ".join(f"{LINE_WIDTH * part:g}" for part in dash),
     }

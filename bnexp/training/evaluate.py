@@ -70,7 +70,7 @@ def _chunks(
     network: Sequential, parameters: Sequence[Parameters], state: Sequence[State], images: Images
 ) -> Iterator[tuple[Array, Labels]]:
     """Logits (K, n, C) and labels (n,) of some images after others; all at once where the batch's
-    statistics are what they are normalised with."""
+    statistics are what they are normalized with."""
     chunk = len(images) if "batch" in _evaluations(network) else CHUNK
     network, parameters, state = network.folded(parameters, state)
     for rows in _slices(len(images), chunk):

@@ -74,7 +74,7 @@ class _Stack:
     """The arrays that change: K networks at one step."""
 
     network: Sequential
-    optimiser: Optimizer
+    optimizer: Optimizer
     adjustments: Adjustments
     lr: Array
     parameters: tuple[Parameters, ...]
@@ -108,7 +108,7 @@ class _Stack:
         )
         self.moments = update(
             self.adjustments,
-            self.optimiser,
+            self.optimizer,
             self.lr,
             self.parameters,
             gradients,
@@ -121,7 +121,7 @@ class _Stack:
 
 def train(
     network: Sequential,
-    optimiser: Optimizer,
+    optimizer: Optimizer,
     lr: Array,
     parameters: Sequence[Parameters],
     state: Sequence[State],
@@ -146,9 +146,9 @@ def train(
     a snapshot; `start` is one to go on from, with the same bits as without a stop. The given
     parameters are left as they are. Numbers that stop being finite are a result, never a warning.
     """
-    start = start or _untrained(optimiser, lr, parameters, state)
+    start = start or _untrained(optimizer, lr, parameters, state)
     stack = _Stack(
-        network, optimiser, adjustments, lr,
+        network, optimizer, adjustments, lr,
         _copied(start.parameters), start.state, list(_copied(start.moments)),
     )  # fmt: skip
     sets = {"train": scored or train_set, **({"test": test_set} if test_set else {})}
@@ -174,11 +174,11 @@ def train(
 
 
 def _untrained(
-    optimiser: Optimizer, lr: Array, parameters: Sequence[Parameters], state: Sequence[State]
+    optimizer: Optimizer, lr: Array, parameters: Sequence[Parameters], state: Sequence[State]
 ) -> Snapshot:
     """Before anything is scored: the step before step 0."""
     copies = _copied(parameters)
-    moments = tuple(optimiser.init(p) for p in copies)
+    moments = tuple(optimizer.init(p) for p in copies)
     return Snapshot(-1, copies, tuple(state), moments, {}, np.full(len(lr), -1), ())
 
 

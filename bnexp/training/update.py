@@ -1,4 +1,4 @@
-"""One update of all parameters: regularisation, clipping, schedule, and the optimiser's rule."""
+"""One update of all parameters: regularization, clipping, schedule, and the optimizer's rule."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNADJUSTED = Adjustments()
 
 def update(
     adjustments: Adjustments,
-    optimiser: Optimizer,
+    optimizer: Optimizer,
     lr: Array,
     parameters: Sequence[Parameters],
     gradients: Gradients,
@@ -54,7 +54,7 @@ def update(
         for p, _ in _weights(parameters, gradients):
             p -= lr * adjustments.weight_decay * p
     return [
-        optimiser.update(p, g, m, lr)
+        optimizer.update(p, g, m, lr)
         for p, g, m in zip(parameters, gradients, moments, strict=True)
     ]
 
@@ -70,6 +70,6 @@ def clip(gradients: Gradients, norm: float) -> None:
 
 
 def _weights(parameters: Sequence[Parameters], gradients: Gradients) -> list[tuple[Array, Array]]:
-    """Each weight array with its gradient; a normalised weight's square is that of its length."""
+    """Each weight array with its gradient; a normalized weight's square is that of its length."""
     pairs = zip(parameters, gradients, strict=True)
     return [(p[name], g[name]) for p, g in pairs for name in ("W", "length") if name in p]

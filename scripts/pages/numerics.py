@@ -132,7 +132,7 @@ def _gradient_error(norm: BatchNorm) -> float:
     return float(np.median([gradient_errors(norm, x)["x"] for x in batches]))
 
 
-def initialisers() -> str:
+def initializers() -> str:
     rows = []
     for name, cls in _builtin(INITIALIZERS):
         required = [f.name for f in dataclasses.fields(cls) if f.default is dataclasses.MISSING]
@@ -213,9 +213,9 @@ def parts() -> dict[str, str]:
         "knobs": knobs(),
         "meanings": meanings(),
         "differences": differences(),
-        "initialisers": initialisers(),
+        "initializers": initializers(),
         "activations": equations(ACTIVATIONS),
-        "optimisers": equations(OPTIMIZERS),
+        "optimizers": equations(OPTIMIZERS),
         "schedules": equations(SCHEDULES),
         "quantiles": quantiles(),
         "laws": laws(),

@@ -46,13 +46,13 @@ def _filled(layer: torch.nn.Conv2d | torch.nn.Linear, weights: Array) -> torch.n
 def train(one: Draws, x: torch.Tensor, labels: torch.Tensor) -> float:
     """The loss on the first images, after the last step."""
     model, loss = build(one), torch.nn.CrossEntropyLoss()
-    optimiser = torch.optim.Adam(model.parameters(), lr=RATE, betas=(BETA1, BETA2))
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE, betas=(BETA1, BETA2))
     for step, batch in enumerate(torch.from_numpy(one.batches), 1):
         # PyTorch corrects sqrt(v) before eps is added to it, the book puts that into the rate.
-        optimiser.param_groups[0]["eps"] = EPS / (1 - BETA2**step) ** 0.5
-        optimiser.zero_grad()
+        optimizer.param_groups[0]["eps"] = EPS / (1 - BETA2**step) ** 0.5
+        optimizer.zero_grad()
         loss(model(x[batch]), labels[batch]).backward()
-        optimiser.step()
+        optimizer.step()
     model.eval()
     with torch.inference_mode():
         return float(loss(model(x[:SCORED]), labels[:SCORED]))

@@ -49,13 +49,13 @@ def train(
 ) -> list[float]:
     """Accuracy on all images after updates 1, 11, 21, ..."""
     model = build(weights, norm)
-    optimiser = torch.optim.SGD(model.parameters(), lr=RATE)
+    optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
     loss, accuracies = torch.nn.CrossEntropyLoss(), []
     for number, batch in enumerate(batches):
         model.train()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss(model(x[batch]), labels[batch]).backward()
-        optimiser.step()
+        optimizer.step()
         if number % PER_EPOCH == 0:
             model.eval()
             with torch.inference_mode():

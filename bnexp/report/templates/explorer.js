@@ -35,7 +35,7 @@ function explore(data) {
 
   function swatch(line) {
     const svg = make("svg", { class: "swatch", viewBox: "0 0 34 10", "aria-hidden": "true" });
-    make("path", { class: "curve k" + line.colour, "stroke-dasharray": line.dash || "none", d: "M2 5L32 5" }, svg);
+    make("path", { class: "curve k" + line.color, "stroke-dasharray": line.dash || "none", d: "M2 5L32 5" }, svg);
     return svg;
   }
 
@@ -83,7 +83,7 @@ function explore(data) {
   }
 
   function cross(svg, x, y, line) {
-    make("path", { class: "cross k" + line.colour, d: `M${x - 4} ${y - 4}l8 8m0 -8l-8 8` }, svg);
+    make("path", { class: "cross k" + line.color, d: `M${x - 4} ${y - 4}l8 8m0 -8l-8 8` }, svg);
   }
 
   function move(to) {

@@ -90,7 +90,7 @@ function drawBar(svg, look, at, numbers, y) {
 
 function drawCurve(svg, shown, x, y, each) {
   const { line, point, numbers } = shown;
-  const look = "k" + line.colour;
+  const look = "k" + line.color;
   const alone = point.x.length === 1;
   if (!each && numbers.low && alone) drawBar(svg, look, x(point.x[0]), numbers, y);
   else if (!each && numbers.low) make("path", { class: "band " + look, d: area(point.x, numbers.low, numbers.high, x, y) }, svg);

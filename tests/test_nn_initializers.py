@@ -1,4 +1,4 @@
-"""Initialisers: the distributions they promise, at shapes whose two fans differ."""
+"""Initializers: the distributions they promise, at shapes whose two fans differ."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ FANS = pytest.mark.parametrize("fans", [(600, 200), (200, 600)])
 OTHERS = {Orthogonal, Lsuv, Constant, Zeros}
 
 
-def drawn(initialiser, fans, seed=0):
-    return Dense(fans[1], initialiser).init(np.random.default_rng(seed), fans[:1])[1]["W"]
+def drawn(initializer, fans, seed=0):
+    return Dense(fans[1], initializer).init(np.random.default_rng(seed), fans[:1])[1]["W"]
 
 
-@pytest.mark.parametrize("initialiser", DISTRIBUTIONS, ids=repr)
+@pytest.mark.parametrize("initializer", DISTRIBUTIONS, ids=repr)
 @FANS
-def test_distributions(initialiser, fans):
+def test_distributions(initializer, fans):
     """Mean and variance within 4.5 standard errors: 2 % of the variance, the fans differ by 3."""
-    layer = Dense(fans[1], initialiser)
+    layer = Dense(fans[1], initializer)
     shape, parameters, _ = layer.init(np.random.default_rng(0), fans[:1])
     w = parameters["W"]
     assert shape == fans[1:]
     assert w.shape == fans
     assert w.dtype == np.float64
-    variance, kurtosis = DISTRIBUTIONS[initialiser]
+    variance, kurtosis = DISTRIBUTIONS[initializer]
     expected = variance(*fans)
     assert abs(w.mean()) < 4.5 * np.sqrt(expected / w.size)
     assert w.var() == pytest.approx(expected, rel=4.5 * np.sqrt(2 / w.size))
@@ -60,24 +60,24 @@ def test_distributions(initialiser, fans):
     np.testing.assert_array_equal(parameters["b"], np.zeros((1, fans[1])))
 
 
-@pytest.mark.parametrize("initialiser", DISTRIBUTIONS, ids=repr)
-def test_distributions_of_a_convolution(initialiser):
+@pytest.mark.parametrize("initializer", DISTRIBUTIONS, ids=repr)
+def test_distributions_of_a_convolution(initializer):
     """The window counts in both fans: 5 x 5 x 32 in, 5 x 5 x 64 out."""
-    _, parameters, _ = Conv(64, 5, initialiser).init(np.random.default_rng(0), (9, 9, 32))
-    variance, _ = DISTRIBUTIONS[initialiser]
+    _, parameters, _ = Conv(64, 5, initializer).init(np.random.default_rng(0), (9, 9, 32))
+    variance, _ = DISTRIBUTIONS[initializer]
     w = parameters["W"]
     assert w.shape == (800, 64)
     assert w.var() == pytest.approx(variance(800, 1600), rel=4.5 * np.sqrt(2 / w.size))
 
 
-def test_every_initialiser_of_the_package_is_tested():
-    tested = {type(initialiser) for initialiser in DISTRIBUTIONS} | OTHERS
+def test_every_initializer_of_the_package_is_tested():
+    tested = {type(initializer) for initializer in DISTRIBUTIONS} | OTHERS
     assert {INITIALIZERS[name] for name in INITIALIZERS.builtin} == tested
     assert INITIALIZERS["lecun"] is INITIALIZERS["xavier"]  # one thing, two names
 
 
 @pytest.mark.parametrize(
-    ("initialiser", "limit"),
+    ("initializer", "limit"),
     [
         (GlorotUniform(), lambda fan_in, fan_out: np.sqrt(6 / (fan_in + fan_out))),
         (HeUniform(), lambda fan_in, fan_out: np.sqrt(6 / fan_in)),
@@ -89,8 +89,8 @@ def test_every_initialiser_of_the_package_is_tested():
     ids=lambda value: None if callable(value) else repr(value),
 )
 @FANS
-def test_bounded_weights_reach_their_bounds(initialiser, limit, fans):
-    w = drawn(initialiser, fans)
+def test_bounded_weights_reach_their_bounds(initializer, limit, fans):
+    w = drawn(initializer, fans)
     assert 0.999 * limit(*fans) < np.abs(w).max() <= limit(*fans) * (1 + 1e-8)
     assert 0.999 * limit(*fans) < -w.min()
 
@@ -127,18 +127,18 @@ PYTORCH = {
 }
 
 
-@pytest.mark.parametrize("initialiser", PYTORCH, ids=repr)
+@pytest.mark.parametrize("initializer", PYTORCH, ids=repr)
 @pytest.mark.parametrize("layer", ["dense", "conv"])
-def test_against_pytorch(initialiser, layer):
+def test_against_pytorch(initializer, layer):
     """Variances of two samples of 120,000 and more."""
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     torch.manual_seed(0)
     if layer == "dense":
-        made, shape, weight = Dense(200, initialiser), (600,), torch.empty(200, 600)
+        made, shape, weight = Dense(200, initializer), (600,), torch.empty(200, 600)
     else:
-        made, shape, weight = Conv(160, 5, initialiser), (9, 9, 32), torch.empty(160, 32, 5, 5)
+        made, shape, weight = Conv(160, 5, initializer), (9, 9, 32), torch.empty(160, 32, 5, 5)
     w = made.init(np.random.default_rng(0), shape)[1]["W"]
-    name, options = PYTORCH[initialiser]
+    name, options = PYTORCH[initializer]
     theirs = getattr(torch.nn.init, name)(weight, **options).numpy().astype(float)
     assert w.var() == pytest.approx(theirs.var(), rel=6 * np.sqrt(2 * 2 / w.size))
 
@@ -176,16 +176,16 @@ def test_equal_weights():
 
 def test_equal_weights_draw_nothing():
     random = np.random.default_rng(0)
-    for initialiser in (Constant(1.0), Zeros()):
-        initialiser.draw(random, (4, 3), 4, 3)
+    for initializer in (Constant(1.0), Zeros()):
+        initializer.draw(random, (4, 3), 4, 3)
     assert random.standard_normal() == np.random.default_rng(0).standard_normal()
 
 
-@pytest.mark.parametrize("initialiser", [*DISTRIBUTIONS, Orthogonal()], ids=repr)
-def test_the_books_generator_can_be_drawn_from(initialiser):
+@pytest.mark.parametrize("initializer", [*DISTRIBUTIONS, Orthogonal()], ids=repr)
+def test_the_books_generator_can_be_drawn_from(initializer):
     """The legacy one: equal seeds, equal weights, and no other's."""
     first, again, other = (
-        initialiser.draw(np.random.RandomState(seed), (30, 20), 30, 20) for seed in (1, 1, 2)
+        initializer.draw(np.random.RandomState(seed), (30, 20), 30, 20) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.01

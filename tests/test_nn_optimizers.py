@@ -16,12 +16,12 @@ def drawn(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)
 
 
-def updates(optimiser, start, gradients, rates=RATES):
+def updates(optimizer, start, gradients, rates=RATES):
     """Parameters after each of the gradients in turn; networks have learning rates of their own."""
     parameters = {"w": start.copy()}
-    state = optimiser.init(parameters)
+    state = optimizer.init(parameters)
     for g in gradients:
-        state = optimiser.update(parameters, {"w": g.copy()}, state, rates)
+        state = optimizer.update(parameters, {"w": g.copy()}, state, rates)
         yield parameters["w"].copy()
 
 
@@ -115,16 +115,16 @@ RULES = [
 
 
 @pytest.mark.parametrize(
-    ("optimiser", "loop"), RULES, ids=lambda value: None if callable(value) else repr(value)
+    ("optimizer", "loop"), RULES, ids=lambda value: None if callable(value) else repr(value)
 )
-def test_ten_steps_number_by_number(optimiser, loop):
+def test_ten_steps_number_by_number(optimizer, loop):
     """Gradients of very different sizes, so that eps matters for some of them."""
     start, gradients = drawn(3, 2, 4), drawn(STEPS, 3, 2, 4, seed=1)
     gradients *= 10.0 ** np.arange(-6, 2).reshape(2, 4)
-    made = np.array(list(updates(optimiser, start, gradients)))
+    made = np.array(list(updates(optimizer, start, gradients)))
     for k, i, j in np.ndindex(start.shape):
         rate = RATES[k].item()
-        expected = list(loop(optimiser, start[k, i, j], gradients[:, k, i, j], rate))
+        expected = list(loop(optimizer, start[k, i, j], gradients[:, k, i, j], rate))
         np.testing.assert_allclose(made[:, k, i, j], expected, rtol=1e-12, atol=1e-13)
 
 
@@ -138,7 +138,7 @@ def test_momentum_unrolled(keep):
         np.testing.assert_allclose(made, start - moved, rtol=1e-13, atol=1e-13)
 
 
-def test_every_optimiser_and_dialect_of_the_package_is_tested():
+def test_every_optimizer_and_dialect_of_the_package_is_tested():
     assert {OPTIMIZERS[name] for name in OPTIMIZERS.builtin} == {type(rule) for rule, _ in RULES}
     tested = [rule for rule, _ in RULES]
     for kind in (Nesterov, Adam):
@@ -164,28 +164,28 @@ def test_the_first_step_of_adam_is_the_rate():
 
 def test_a_parameter_that_has_no_gradient_stays():
     """At 0 / (0 + eps), for a dead unit's weights; networks beside it move."""
-    for optimiser, _ in RULES:
+    for optimizer, _ in RULES:
         start, gradients = drawn(3, 2, 4), drawn(3, 3, 2, 4, seed=1)
         gradients[:, 1] = 0
-        made = list(updates(optimiser, start, gradients))[-1]
+        made = list(updates(optimizer, start, gradients))[-1]
         np.testing.assert_array_equal(made[1], start[1])
         assert np.abs(made[[0, 2]] - start[[0, 2]]).min() > 1e-4
 
 
 @pytest.mark.parametrize(
-    ("optimiser", "loop"), RULES, ids=lambda value: None if callable(value) else repr(value)
+    ("optimizer", "loop"), RULES, ids=lambda value: None if callable(value) else repr(value)
 )
-def test_several_parameters_have_a_state_each(optimiser, loop):
+def test_several_parameters_have_a_state_each(optimizer, loop):
     """Updated together they move as each alone."""
     starts = {"W": drawn(3, 2, 4), "b": drawn(3, 1, 4, seed=1)}
     gradients = {"W": drawn(4, 3, 2, 4, seed=2), "b": drawn(4, 3, 1, 4, seed=3)}
     parameters = {name: w.copy() for name, w in starts.items()}
-    state = optimiser.init(parameters)
+    state = optimizer.init(parameters)
     for t in range(4):
         g = {name: g[t].copy() for name, g in gradients.items()}
-        state = optimiser.update(parameters, g, state, RATES)
+        state = optimizer.update(parameters, g, state, RATES)
     for name, start in starts.items():
-        alone = list(updates(optimiser, start, gradients[name]))[-1]
+        alone = list(updates(optimizer, start, gradients[name]))[-1]
         np.testing.assert_array_equal(parameters[name], alone)
 
 
