@@ -29,7 +29,7 @@ from bnexp.execution.build import blank, check_shapes
 from bnexp.execution.task import dataset, train_cells
 from bnexp.files import read, write_whole
 from bnexp.nn.loss import Labels
-from bnexp.sweep import Cell, make_plan
+from bnexp.sweep import Network, make_plan
 from bnexp.training import Images, evaluate, logits_of
 from bnexp.training.evaluate import evaluation_state
 
@@ -189,12 +189,12 @@ def fit(
     ((28, 28, 1), (3, 10), 'int64')
     """
     config = load_config(config) if isinstance(config, str) else config
-    cell = _chosen(config, point or {}, seed)
-    setting = cell.setting
+    network = _chosen(config, point or {}, seed)
+    setting = network.setting
     loaded = dataset(setting.data.name, data_folder(Path(data_dir) if data_dir else None))
     check_shapes(setting, loaded)
     with _as_in_a_run():
-        trained = train_cells((cell,), loaded)
+        trained = train_cells((network,), loaded)
         history = trained.history
         state = evaluation_state(
             trained.network,
@@ -205,7 +205,7 @@ def fit(
         )
     return Model(
         setting,
-        cell.seed,
+        network.seed,
         loaded.train_images.shape[1:],
         loaded.classes,
         tuple(trained.whole(history.parameters)),
@@ -221,7 +221,7 @@ def _as_in_a_run() -> Iterator[None]:
         yield
 
 
-def _chosen(config: Config, point: Mapping[str, Any], seed: int | None) -> Cell:
+def _chosen(config: Config, point: Mapping[str, Any], seed: int | None) -> Network:
     plan = make_plan(config)
     keys = [axis.key for axis in plan.axes]
     unknown = [key for key in point if key not in keys]
@@ -230,10 +230,10 @@ def _chosen(config: Config, point: Mapping[str, Any], seed: int | None) -> Cell:
             f"fit: {unknown[0]} is not swept, expected one of {', '.join(keys) or 'no key'}"
         )
     found = [
-        cell
-        for cell in plan.cells
-        if seed in (None, cell.seed)
-        and all(_same(cell.point[key], value) for key, value in point.items())
+        network
+        for network in plan.networks
+        if seed in (None, network.seed)
+        and all(_same(network.point[key], value) for key, value in point.items())
     ]
     if len(found) == 1:
         return found[0]

@@ -33,7 +33,7 @@ from bnexp.runs import RunDirectory, manifest
 from bnexp.runs.csv import csv_text
 from bnexp.runs.data import finished
 from bnexp.runs.tables import Results, results
-from bnexp.sweep import Cell, Plan, make_plan, make_stacks, stacks_by_step
+from bnexp.sweep import Network, Plan, make_plan, make_stacks, stacks_by_step
 from bnexp.training.schedule import schedule
 
 
@@ -55,18 +55,18 @@ def prepare(config: Config, data_dir: Path | None = None, download: bool = True)
     config, left_out = fitting_figures(config, plan)
     check_claims(config, plan)
     data_dir = data_folder(data_dir)
-    names = dict.fromkeys(cell.setting.data.name for cell in plan.cells)
+    names = dict.fromkeys(network.setting.data.name for network in plan.networks)
     data = {name: dataset(name, data_dir, download) for name in names}
     steps: dict[str, int] = {}
     times: dict[str, Times] = {}
-    for stack in make_stacks(plan.cells, size=len(plan.cells)):  # one for each structure
-        first = stack.cells[0]
+    for stack in make_stacks(plan.networks, size=len(plan.networks)):  # one for each structure
+        first = stack.networks[0]
         images = data[first.setting.data.name]
         check_shapes(first.setting, images)
         course = schedule(first, len(images.train_labels))
-        steps |= {cell.id: course.points[-1] for cell in stack.cells}
+        steps |= {network.id: course.points[-1] for network in stack.networks}
         planned = Times(course.per_epoch, course.points, course.probes)
-        times |= {cell.id: planned for cell in stack.cells}
+        times |= {network.id: planned for network in stack.networks}
     check_claims(config, plan, times)
     return Prepared(config, plan, data_dir, data, steps, left_out)
 
@@ -77,7 +77,7 @@ def fitting_figures(config: Config, plan: Plan) -> tuple[Config, tuple[str, ...]
     Only an override can leave a figure out: it may have taken away what an inherited figure shows.
     ConfigError for any other figure that could not be drawn.
     """
-    has_test = any(cell.setting.data.test != 0 for cell in plan.cells)
+    has_test = any(network.setting.data.test != 0 for network in plan.networks)
     wanted = config.experiment.figures or ()
     refusals = {
         i: text
@@ -115,8 +115,10 @@ def find(prepared: Prepared, directory: RunDirectory) -> tuple[dict[str, Record]
     records: dict[str, Record] = {}
     reasons: dict[str, str] = {}
     for name, images in prepared.data.items():
-        cells = [cell for cell in prepared.plan.cells if cell.setting.data.name == name]
-        found = directory.find(cells, images.sha256)
+        networks = [
+            network for network in prepared.plan.networks if network.setting.data.name == name
+        ]
+        found = directory.find(networks, images.sha256)
         records |= found.records
         reasons |= found.missing
     return records, reasons
@@ -183,7 +185,7 @@ class Progress:
         made so far. done: the records of a stack.
     """
 
-    planned: Callable[[Sequence[Cell], Sequence[Record], int, int], None] = lambda *about: None
+    planned: Callable[[Sequence[Network], Sequence[Record], int, int], None] = lambda *about: None
     steps: Callable[[int], None] = lambda total: None
     done: Callable[[Sequence[Record]], None] = lambda records: None
     waiting: Callable[[], None] = lambda: None
@@ -251,23 +253,23 @@ def _run(
     checkpoint: float,
 ) -> Result:
     started, clock = datetime.now(UTC), time.perf_counter()
-    cells = prepared.plan.cells
+    networks = prepared.plan.networks
     if directory:  # first of all, so that an interrupted run is a run directory too
         directory.write("config.yaml", configuration.resolved(prepared.config))
     if directory and fresh:
-        directory.clear(cells)
+        directory.clear(networks)
     records = find(prepared, directory)[0] if directory else {}
-    to_train = [cell for cell in cells if cell.id not in records]
+    to_train = [network for network in networks if network.id not in records]
     checkpoints = directory.checkpoints(checkpoint) if directory else None
     if checkpoints:  # a run may have been stopped between a result and this
         checkpoints.clear(list(records))
     made_before = _made_before(prepared, to_train, checkpoints)
-    steps = sum(prepared.steps[cell.id] - made_before[cell.id] for cell in to_train)
-    others = directory.others(cells) if directory else 0
-    progress.planned(cells, list(records.values()), steps, others)
+    steps = sum(prepared.steps[network.id] - made_before[network.id] for network in to_train)
+    others = directory.others(networks) if directory else 0
+    progress.planned(networks, list(records.values()), steps, others)
     workers = place.workers if to_train else 0  # a cluster is not asked for nothing
     stacks = stacks_by_step(to_train, made_before, max(workers, 1))
-    tasks = [Task(stack.cells, prepared.data_dir, checkpoints) for stack in stacks]
+    tasks = [Task(stack.networks, prepared.data_dir, checkpoints) for stack in stacks]
     with closing(place.records(tasks, progress.steps)) as batches:
         for made in batches:
             if directory and checkpoints:
@@ -290,7 +292,9 @@ def _result(
 ) -> Result:
     experiment, plan = prepared.config.experiment, prepared.plan
     tables = results(experiment, plan, records)
-    failed = {cell: record.error for cell, record in records.items() if record.status == "failed"}
+    failed = {
+        network: record.error for network, record in records.items() if record.status == "failed"
+    }
     path = directory.path if directory else None
     judged = verdicts(prepared.config, plan, tables)
     return Result(
@@ -305,13 +309,16 @@ def _failures(failed: Mapping[str, str]) -> str:
 
 
 def _made_before(
-    prepared: Prepared, cells: Sequence[Cell], checkpoints: Checkpoints | None
+    prepared: Prepared, networks: Sequence[Network], checkpoints: Checkpoints | None
 ) -> dict[str, int]:
     """How many steps each network has made in a run that was stopped."""
     if checkpoints is None or not checkpoints.folder.is_dir():
-        return dict.fromkeys([cell.id for cell in cells], 0)
+        return dict.fromkeys([network.id for network in networks], 0)
     data = prepared.data
-    return {cell.id: checkpoints.step(cell, data[cell.setting.data.name].sha256) for cell in cells}
+    return {
+        network.id: checkpoints.step(network, data[network.setting.data.name].sha256)
+        for network in networks
+    }
 
 
 def _write(

@@ -146,11 +146,11 @@ def differing(expected: dict[str, bytes], made: dict[str, bytes]) -> list[str]:
 
 def stage(out: Path) -> str:
     """How far a run was when it was killed."""
-    cells = len(list(out.glob("cells/*.json")))
+    networks = len(list(out.glob("cells/*.json")))
     if not (out / "config.yaml").exists():
         return "before its first file"
-    if cells < 32:
-        return "in training" if cells else "before its first result"
+    if networks < 32:
+        return "in training" if networks else "before its first result"
     drawn = (out / "figures" / "scale.svg").exists()
     return "after its last file" if drawn else "at tables and figures"
 

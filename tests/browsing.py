@@ -27,7 +27,7 @@ def press(page, selector, *names):
 def reading(page):
     """The rows of exact values below the explorer's plot."""
     rows = finds(page, "#reading tbody tr")
-    return [[cell.text for cell in row.find_elements("css selector", "td")] for row in rows]
+    return [[network.text for network in row.find_elements("css selector", "td")] for row in rows]
 
 
 def headings(page):

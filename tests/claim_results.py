@@ -47,9 +47,9 @@ def by_point(table, axes=(METHODS,), **options):
 
 def with_probes(data, rows):
     """The results with rows (cell's number, step, layer, quantity, at, value)."""
-    cells = data.summary["cell"].tolist()
+    networks = data.summary["cell"].tolist()
     names = ("step", "layer", "quantity", "at", "value")
-    table = {"cell": np.array([cells[row[0]] for row in rows], object)}
+    table = {"cell": np.array([networks[row[0]] for row in rows], object)}
     for i, name in enumerate(names, 1):
         column = [row[i] for row in rows]
         table[name] = np.array(column, object if name == "quantity" else None)

@@ -23,14 +23,14 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def cells(directory: Path):
     """The plan's cells in the sweep's order, of the directory's own config."""
-    return make_plan(bnexp.load_config(directory / "config.yaml")).cells
+    return make_plan(bnexp.load_config(directory / "config.yaml")).networks
 
 
 def change(directory: Path, number: int, **columns) -> Path:
     """Change metrics of one cell, by functions of their values; its checksum is right again."""
-    cell = cells(directory)[number]
-    path = directory / "cells" / f"{cell.id}.json"
-    record = decode(path.read_bytes(), cell.id)
+    network = cells(directory)[number]
+    path = directory / "cells" / f"{network.id}.json"
+    record = decode(path.read_bytes(), network.id)
     made = {
         name: tuple(make(values))
         for name, make in columns.items()

@@ -85,7 +85,7 @@ def made_with_failures() -> Path:
     """A run directory whose networks without a norm have failed; not to be changed."""
 
     def fails(task, on_step):
-        if task.cells[0].setting.model.norm is None:
+        if task.networks[0].setting.model.norm is None:
             raise MemoryError(f"out of {HOSTILE}")
         return train_task(task, on_step)
 

@@ -15,7 +15,7 @@ NOWHERE = "model: layers do not fit"
 
 
 def test_without_the_mistake_it_is_an_experiment(config_file):
-    assert len(prepare(bnexp.load_config(config_file(GOOD))).plan.cells) == 1
+    assert len(prepare(bnexp.load_config(config_file(GOOD))).plan.networks) == 1
     assert len(CASES) >= 60
 
 

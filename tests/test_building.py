@@ -38,9 +38,9 @@ def test_blank_pixels_are_left_out_and_change_no_result(small, framed, norm):
             "sweep.model.init.std": [0.3],
         },
     )
-    cells = make_plan(config).cells
+    cells = make_plan(config).networks
     plan = schedule(cells[0], 200)
-    networks = [build.network(cell.setting, 10) for cell in cells]
+    networks = [build.network(network.setting, 10) for network in cells]
     sets = inputs(cells[0].setting, framed, np.dtype(np.float64))
     assert len(sets.used) == 22 * 22
     assert sets.train.shape == (22 * 22,)
@@ -93,7 +93,7 @@ def test_scoring_test_images_changes_no_bit_of_the_training(small):
 
 
 def test_large_sets_stay_as_they_are(small):
-    setting = make_plan(bnexp.load_config(small, {"data.train": "all"})).cells[0].setting
+    setting = make_plan(bnexp.load_config(small, {"data.train": "all"})).networks[0].setting
     images = dataset("synthetic", None)
     many = replace(
         images,
@@ -106,7 +106,7 @@ def test_large_sets_stay_as_they_are(small):
 
 
 def test_too_few_test_images(small):
-    setting = make_plan(bnexp.load_config(small, {"data.test": 500})).cells[0].setting
+    setting = make_plan(bnexp.load_config(small, {"data.test": 500})).networks[0].setting
     few = replace(dataset("synthetic", None), test_labels=np.zeros(5, np.int64))
     with pytest.raises(ConfigError, match="too few test images, expected at least 500"):
         inputs(setting, few, np.dtype(np.float32))

@@ -87,10 +87,10 @@ class Stopping(Checkpoints):
 
     at: int = 0
 
-    def keeper(self, cells, data_sha256):
+    def keeper(self, networks, data_sha256):
         def keep(snapshot):
             if snapshot().step == self.at:
-                self.save(cells, data_sha256, snapshot())
+                self.save(networks, data_sha256, snapshot())
                 raise Stopped
 
         return keep
@@ -98,8 +98,8 @@ class Stopping(Checkpoints):
 
 def cells_of(small, changes):
     plan = make_plan(bnexp.load_config(small, {**FOUR, **changes}))
-    assert len(plan.cells) == 4
-    return plan.cells
+    assert len(plan.networks) == 4
+    return plan.networks
 
 
 def numbers(records):
@@ -107,58 +107,58 @@ def numbers(records):
     return {record.cell: repr(replace(record, seconds=0.0)) for record in records}
 
 
-def stop(cells, folder, at):
+def stop(networks, folder, at):
     with pytest.raises(Stopped):
-        train_task(Task(tuple(cells), None, Stopping(folder, NEVER, at)))
+        train_task(Task(tuple(networks), None, Stopping(folder, NEVER, at)))
 
 
-def resumed(cells, folder):
-    return numbers(train_task(Task(tuple(cells), None, Checkpoints(folder, NEVER))))
+def resumed(networks, folder):
+    return numbers(train_task(Task(tuple(networks), None, Checkpoints(folder, NEVER))))
 
 
 @pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
 def test_stopped_at_any_step_it_ends_with_the_same_bits(small, tmp_path, changes):
-    cells = cells_of(small, changes)
-    records = train_task(Task(cells))
+    networks = cells_of(small, changes)
+    records = train_task(Task(networks))
     expected = numbers(records)
     assert len(set(expected.values())) == 4
     for at in (1, 2, 5, 6, records[0].steps[-1]):
         folder = tmp_path / str(at)
-        stop(cells, folder, at)
-        assert resumed(cells, folder) == expected
+        stop(networks, folder, at)
+        assert resumed(networks, folder) == expected
 
 
 @pytest.mark.parametrize("name", ["adam", "noisy_batch", "dropout", "cnn", "diverged", "probes"])
 def test_beside_other_networks_than_before_the_stop(small, tmp_path, name):
-    cells = cells_of(small, CASES[name])
-    expected = numbers(train_task(Task(cells)))
-    stop(cells[:3], tmp_path, 3)
-    stop(cells[3:], tmp_path, 3)
-    pairs = [resumed(some, tmp_path) for some in (cells[2:], cells[1::-1])]
+    networks = cells_of(small, CASES[name])
+    expected = numbers(train_task(Task(networks)))
+    stop(networks[:3], tmp_path, 3)
+    stop(networks[3:], tmp_path, 3)
+    pairs = [resumed(some, tmp_path) for some in (networks[2:], networks[1::-1])]
     assert pairs[0] | pairs[1] == expected
-    alone = [resumed([cell], tmp_path) for cell in cells]
-    assert {cell: text for made in alone for cell, text in made.items()} == expected
+    alone = [resumed([network], tmp_path) for network in networks]
+    assert {network: text for made in alone for network, text in made.items()} == expected
 
 
 def test_stopped_again_and_again(small, tmp_path):
-    cells = cells_of(small, CASES["dropout"] | evaluated("population"))
+    networks = cells_of(small, CASES["dropout"] | evaluated("population"))
     for at in range(1, 13):
-        stop(cells if at % 2 else cells[::-1], tmp_path, at)
-    assert resumed(cells, tmp_path) == numbers(train_task(Task(cells)))
+        stop(networks if at % 2 else networks[::-1], tmp_path, at)
+    assert resumed(networks, tmp_path) == numbers(train_task(Task(networks)))
 
 
 def test_a_snapshot_reads_back_bit_for_bit(small, tmp_path):
-    cells = cells_of(small, CASES["probes"] | optimizer("adam") | evaluated("running"))
+    networks = cells_of(small, CASES["probes"] | optimizer("adam") | evaluated("running"))
     kept, sha256 = [], dataset("synthetic", None).sha256
 
     class Keeping(Checkpoints):
-        def keeper(self, cells, data_sha256):
+        def keeper(self, networks, data_sha256):
             return lambda snapshot: (
-                kept.append(repr(snapshot())) or self.save(cells, data_sha256, snapshot())
+                kept.append(repr(snapshot())) or self.save(networks, data_sha256, snapshot())
             )
 
-    train_task(Task(cells, None, Keeping(tmp_path, NEVER)))
-    assert repr(Checkpoints(tmp_path, NEVER).load(cells, sha256)) == kept[-1]
+    train_task(Task(networks, None, Keeping(tmp_path, NEVER)))
+    assert repr(Checkpoints(tmp_path, NEVER).load(networks, sha256)) == kept[-1]
     assert len(kept) == 12
 
 
@@ -166,7 +166,7 @@ def test_a_snapshot_reads_back_bit_for_bit(small, tmp_path):
 def half(small, tmp_path):
     """A run directory of 12 networks, of which 6 have made 5 of their 12 steps."""
     config, out = bnexp.load_config(small), tmp_path / "out"
-    half = make_plan(config).cells[::2]
+    half = make_plan(config).networks[::2]
     for norm in (None, "batch"):
         stack = [c for c in half if (c.setting.model.norm is None) == (norm is None)]
         if stack:
@@ -177,14 +177,14 @@ def half(small, tmp_path):
 def planned(config, out, **options):
     """The result of a run, and how many steps it was to make."""
     steps = []
-    progress = Progress(planned=lambda cells, known, number, others: steps.append(number))
+    progress = Progress(planned=lambda networks, known, number, others: steps.append(number))
     return bnexp.run(config, out, progress=progress, **options), steps[0]
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_run_goes_on_from_checkpoints_and_removes_them(half, tmp_path, jobs):
-    config, out, cells = half
-    assert len(list((out / "checkpoints").iterdir())) == len(cells) == 6
+    config, out, networks = half
+    assert len(list((out / "checkpoints").iterdir())) == len(networks) == 6
     result, steps = planned(config, out, jobs=jobs)
     assert steps == 12 * 12 - 6 * 5
     assert result.trained == 12
@@ -202,42 +202,45 @@ def test_fresh_begins_again(half):
 
 
 def test_anothers_checkpoint_is_not_used(half):
-    config, out, cells = half
+    config, out, networks = half
     folder = Checkpoints(out / "checkpoints", NEVER)
-    first, second = (folder.path(cell.id) for cell in cells[:2])
+    first, second = (folder.path(network.id) for network in networks[:2])
     first.write_bytes(second.read_bytes())
     result, steps = planned(config, out)
     assert steps == 12 * 12 - 5 * 5
-    expected = numbers(train_task(Task((cells[0],))))[cells[0].id]
+    expected = numbers(train_task(Task((networks[0],))))[networks[0].id]
     assert repr(result.metrics["train_loss"][0].item()) in expected
 
 
 def test_a_checkpoint_of_other_data_is_not_used(half):
-    _, out, cells = half
+    _, out, networks = half
     folder, sha256 = Checkpoints(out / "checkpoints", NEVER), dataset("synthetic", None).sha256
-    assert folder.step(cells[0], sha256) == 5
-    assert folder.step(cells[0], "0" * 64) == 0
-    assert folder.load(cells[:1], "0" * 64) is None
-    assert folder.step(replace(cells[0], id="c0ffee"), sha256) == 0
+    assert folder.step(networks[0], sha256) == 5
+    assert folder.step(networks[0], "0" * 64) == 0
+    assert folder.load(networks[:1], "0" * 64) is None
+    assert folder.step(replace(networks[0], id="c0ffee"), sha256) == 0
 
 
 def test_networks_at_different_steps_do_not_go_on_together(half):
-    _, out, cells = half
+    _, out, networks = half
     folder, sha256 = Checkpoints(out / "checkpoints", NEVER), dataset("synthetic", None).sha256
-    stop(cells[:1], out / "checkpoints", 7)
-    assert [folder.step(cell, sha256) for cell in cells[:2]] == [7, 5]
-    assert folder.load(cells[:2], sha256) is None
+    stop(networks[:1], out / "checkpoints", 7)
+    assert [folder.step(network, sha256) for network in networks[:2]] == [7, 5]
+    assert folder.load(networks[:2], sha256) is None
 
 
 def test_a_failed_network_keeps_its_checkpoint(half):
-    config, out, cells = half
+    config, out, networks = half
 
     class Broken(Local):
         def records(self, tasks, on_steps):
             for task in tasks:
-                yield [bnexp.execution.processes.failed(cell.id, "broken") for cell in task.cells]
+                yield [
+                    bnexp.execution.processes.failed(network.id, "broken")
+                    for network in task.networks
+                ]
 
     with pytest.raises(bnexp.NetworksFailed, match="12 x broken"):
         bnexp.run(config, out, place=Broken())
     assert planned(config, out)[1] == 12 * 12 - 6 * 5
-    assert len(cells) == 6
+    assert len(networks) == 6

@@ -168,11 +168,11 @@ def test_axes_that_move_together_need_both_values(config_file):
     assert "10:20: claims[0].above.where: no such point" in refusal(config_file(ZIPPED + one))
     assert "give every key that moves along" in refusal(config_file(ZIPPED + one))
     both = one.replace("model.norm: none", f"model.norm: none, {LR}: 0.01")
-    assert len(prepared(config_file(ZIPPED + both)).plan.cells) == 2
+    assert len(prepared(config_file(ZIPPED + both)).plan.networks) == 2
     never = f"    where: {{model.norm: batch, {LR}: 0.01}}\n    at_least: 1\n"
     assert "no such points, expected a combination" in refusal(config_file(ZIPPED + never))
     along = "    non_decreasing: model.norm\n"
-    assert len(prepared(config_file(ZIPPED + along)).plan.cells) == 2
+    assert len(prepared(config_file(ZIPPED + along)).plan.networks) == 2
 
 
 FITTING = [
@@ -186,7 +186,7 @@ FITTING = [
 @pytest.mark.parametrize("text", FITTING)
 def test_selections_as_people_type_them(text, config_file):
     config = load_config(config_file(f"{HEAD}    {text}\n    at_least: 0.5\n"))
-    assert len(prepare(config).plan.cells) == 72
+    assert len(prepare(config).plan.networks) == 72
 
 
 def test_a_kind_is_enough_where_it_is_the_only_one(config_file):

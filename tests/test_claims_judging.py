@@ -315,12 +315,14 @@ def test_an_evaluation_that_was_not_made_is_named_with_the_nearest():
 
 def probed():
     rows = [
-        (cell, step, layer, "gradient_norm", nan, (cell + 1) * (1 + step / 10) * 2.0**layer)
-        for cell in range(2)
+        (network, step, layer, "gradient_norm", nan, (network + 1) * (1 + step / 10) * 2.0**layer)
+        for network in range(2)
         for step in (0, 10, 20)
         for layer in (1, 2, 3)
     ]
-    rows += [(cell, 0, 2, "percentile", at, at / 100) for cell in range(2) for at in (15.0, 85.0)]
+    rows += [
+        (network, 0, 2, "percentile", at, at / 100) for network in range(2) for at in (15.0, 85.0)
+    ]
     return with_probes(spread(1.0, 1.0), rows)
 
 

@@ -147,8 +147,8 @@ def test_a_dry_run_and_check_write_nothing(here, small):
 
 def test_check_says_why_a_network_would_be_trained_again(here, small):
     call("run", small, "-j", 1, "--quiet")
-    cell = sorted((here / "results/small/cells").iterdir())[0]
-    cell.write_bytes(b"nonsense")
+    network = sorted((here / "results/small/cells").iterdir())[0]
+    network.write_bytes(b"nonsense")
     output = call("check", small).output
     assert "11 up to date, 1 to train" in output
     assert "1 damaged" in output

@@ -31,7 +31,7 @@ def cnn(config_file):
 
 
 def layers(path, changes=()):
-    setting = make_plan(bnexp.load_config(path, dict(changes))).cells[0].setting
+    setting = make_plan(bnexp.load_config(path, dict(changes))).networks[0].setting
     return build.network(setting, 10).layers
 
 
@@ -60,7 +60,7 @@ def test_norm_position_bias_and_single_layers_initializer(cnn):
 
 
 def test_the_books_convnet_has_the_books_shapes():
-    setting = make_plan(bnexp.load_config("book_convnet")).cells[1].setting
+    setting = make_plan(bnexp.load_config("book_convnet")).networks[1].setting
     parameters, _ = build.network(setting, 10).init(np.random.default_rng(0), (28, 28, 1))
     shapes = [p["W"].shape for p in parameters if "W" in p]
     assert shapes == [(25, 30), (4320, 100), (100, 10)]
@@ -88,13 +88,13 @@ def test_it_learns_and_test_images_are_scored(cnn):
 )
 def test_stacked_is_alone_for_every_norm(cnn, norm):
     changes = {"model.norm": norm, "random.seeds": [0, 1, 2], "train.epochs": 1}
-    cells = make_plan(bnexp.load_config(cnn, changes)).cells
+    networks = make_plan(bnexp.load_config(cnn, changes)).networks
     made = []
     for size in (1, 3):
-        stacks = bnexp.sweep.make_stacks(cells, size=size)
+        stacks = bnexp.sweep.make_stacks(networks, size=size)
         assert len(stacks) == 3 // size
         records = [
-            r for s in stacks for r in bnexp.execution.train_task(bnexp.execution.Task(s.cells))
+            r for s in stacks for r in bnexp.execution.train_task(bnexp.execution.Task(s.networks))
         ]
         made.append({r.cell: repr(r.metrics) for r in records})
     assert made[0] == made[1]

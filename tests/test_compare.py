@@ -150,7 +150,7 @@ def test_another_config_is_shown_and_is_no_difference_of_numbers(run):
 def test_another_setting_gives_other_ids_and_the_same_places(run):
     a, b = run("a"), run("b", train__optimizer__lr=0.11)
     found = bnexp.compare(a, b)
-    assert not {cell.id for cell in cells(a)} & {cell.id for cell in cells(b)}
+    assert not {network.id for network in cells(a)} & {network.id for network in cells(b)}
     assert (found.paired, found.exit_status) == (12, 1)
     assert [one.key for one in found.config] == ["train.optimizer.lr"]
 

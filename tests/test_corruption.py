@@ -124,7 +124,7 @@ def test_a_damaged_cell_file_is_made_again(finished, damage, tmp_path):
     before, path = tables(out), cell_paths(out)[1]
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
-    missing = RunDirectory(out).find(make_plan(config).cells, None).missing
+    missing = RunDirectory(out).find(make_plan(config).networks, None).missing
     assert list(missing) == [path.stem]
     assert missing[path.stem] in ("damaged", "not a record")
     assert bnexp.run(config, out).trained == 1
@@ -197,10 +197,10 @@ class Stopped(Exception):
 class Stopping(Checkpoints):
     """Saves after five steps, and stops there."""
 
-    def keeper(self, cells, data_sha256):
+    def keeper(self, networks, data_sha256):
         def keep(snapshot):
             if snapshot().step == 5:
-                self.save(cells, data_sha256, snapshot())
+                self.save(networks, data_sha256, snapshot())
                 raise Stopped
 
         return keep
@@ -211,23 +211,23 @@ def stopped(made, tmp_path):
     """The same experiment, its networks stopped after five of eight steps."""
     config, _ = made
     out = tmp_path / "stopped"
-    cells = make_plan(config).cells
-    for stack in (cells[:2], cells[2:]):
+    networks = make_plan(config).networks
+    for stack in (networks[:2], networks[2:]):
         with pytest.raises(Stopped):
             train_task(Task(stack, None, Stopping(out / "checkpoints", 1e9)))
-    return config, out, cells
+    return config, out, networks
 
 
-def first_checkpoint(out, cells):
+def first_checkpoint(out, networks):
     folder = Checkpoints(out / "checkpoints", 1e9)
     sha256 = dataset("synthetic", None).sha256
-    return folder.path(cells[0].id), lambda: folder.step(cells[0], sha256)
+    return folder.path(networks[0].id), lambda: folder.step(networks[0], sha256)
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_checkpoint_is_not_used(stopped, made, damage, tmp_path):
-    config, out, cells = stopped
-    path, step = first_checkpoint(out, cells)
+    config, out, networks = stopped
+    path, step = first_checkpoint(out, networks)
     assert step() == 5
     path.write_bytes(damage(path.read_bytes()))
     assert step() in (0, 5)  # 5: a bit that means nothing, such as one of a date
@@ -239,22 +239,22 @@ def test_a_damaged_checkpoint_is_not_used(stopped, made, damage, tmp_path):
 
 def test_no_bit_of_a_checkpoint_changes_a_number(stopped):
     """Either it is refused, or what it says is the same."""
-    _, out, cells = stopped
-    path, _ = first_checkpoint(out, cells)
+    _, out, networks = stopped
+    path, _ = first_checkpoint(out, networks)
     folder, sha256 = Checkpoints(out / "checkpoints", 1e9), dataset("synthetic", None).sha256
     content, seen = path.read_bytes(), []
-    whole = repr(folder.load(cells[:1], sha256))
+    whole = repr(folder.load(networks[:1], sha256))
     for at in range(0, len(content), 211):
         path.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
-        snapshot = folder.load(cells[:1], sha256)
+        snapshot = folder.load(networks[:1], sha256)
         seen.append(snapshot is None)
         assert snapshot is None or repr(snapshot) == whole
     assert sum(seen) > 0.9 * len(seen) > 50
 
 
 def test_arrays_of_objects_are_not_unpickled(stopped, tmp_path):
-    _, out, cells = stopped
-    path, step = first_checkpoint(out, cells)
+    _, out, networks = stopped
+    path, step = first_checkpoint(out, networks)
     with path.open("wb") as file:
         np.savez(file, allow_pickle=True, **{KIND: np.array([Trap()], dtype=object)})
     assert step() == 0
@@ -264,8 +264,8 @@ def test_arrays_of_objects_are_not_unpickled(stopped, tmp_path):
 @pytest.mark.parametrize("change", ["format", "cell", "layers", "counts", "step", "arrays"])
 def test_a_checkpoint_that_says_something_else_is_not_used(stopped, made, change):
     """Whole files that no version of this program would have written."""
-    config, out, cells = stopped
-    path, step = first_checkpoint(out, cells)
+    config, out, networks = stopped
+    path, step = first_checkpoint(out, networks)
     header, arrays = files.decode(KIND, module.FORMAT, path.read_bytes(), path)
     wrong = {"format": module.FORMAT + 1, "cell": "c0ffee", "layers": 1, "counts": [1]}
     if change in wrong:
@@ -281,8 +281,8 @@ def test_a_checkpoint_that_says_something_else_is_not_used(stopped, made, change
 
 
 def test_a_checkpoint_of_another_format_says_what_to_do(stopped):
-    _, out, cells = stopped
-    path, _ = first_checkpoint(out, cells)
+    _, out, networks = stopped
+    path, _ = first_checkpoint(out, networks)
     message = f"of format {module.FORMAT}, this bnexp reads 99; make it again, or use the bnexp"
     with pytest.raises(StoreError, match=message):
         files.decode(KIND, 99, path.read_bytes(), path)

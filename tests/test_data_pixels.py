@@ -59,7 +59,7 @@ def framed(tmp_path):
 
 def seen(config, dtype="float64", loaded=None):
     """The setting's images, and the data set they are of."""
-    setting = make_plan(config).cells[0].setting
+    setting = make_plan(config).networks[0].setting
     loaded = loaded or load(setting.data.name)
     return inputs(setting, loaded, np.dtype(dtype)), loaded
 

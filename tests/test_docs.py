@@ -75,8 +75,8 @@ def test_the_tables_of_the_page_are_whole():
     tables = re.findall(r"(?:^\|.*\n)+", page, re.M)
     assert len(tables) > 40
     for table in tables:
-        cells = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
-        assert len(cells) == 1, table
+        networks = {len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}
+        assert len(networks) == 1, table
 
 
 def test_the_schema_says_something_of_all_that_an_editor_points_at():

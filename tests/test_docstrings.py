@@ -29,8 +29,9 @@ FUNCTIONAL = [
 SHAPE = re.compile(r"\((?:[KNn]\b[^()]*|n,|fan_in, units)\)")
 ARRAYS = {"x", "dy", "dout", "images", "labels", "logits", "probabilities", "parameters"}
 # Public names that are no class and no function: tables and types.
-PLAIN = {"nn", "ACTIVATIONS", "INITIALIZERS", "NORMALIZERS", "OPTIMIZERS", "Array", "Parameters"}
-PLAIN |= {"State", "DATASETS", "INITIALIZERS", "NORMALIZERS", "OPTIMIZERS"}
+PLAIN = {"nn", "ACTIVATIONS", "Array", "Parameters", "State", "DATASETS"}
+PLAIN |= {"INITIALIZERS", "NORMALIZERS", "OPTIMIZERS"}
+PLAIN |= {"INITIALISERS", "NORMALISERS", "OPTIMISERS"}  # names of version 0.1
 
 
 def module(name: str) -> Any:

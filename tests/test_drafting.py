@@ -48,7 +48,7 @@ def test_a_new_experiment_is_what_its_schema_says_and_runs(tmp_path):
     jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(text))
     config = bnexp.load_config("my_scales.yaml")
     assert config.name == "my_scales"
-    assert len(make_plan(config).cells) == 5 * 4 * 3
+    assert len(make_plan(config).networks) == 5 * 4 * 3
     made = bnexp.run(bnexp.load_config("my_scales.yaml", TINY), jobs=1)
     assert list(made.summary["status"]) == ["ok"] * 8
 
@@ -142,7 +142,7 @@ def test_a_copy_runs(tmp_path):
     assert new("mine", "--from", "quickstart").exit_code == 0
     config, origin = bnexp.load_config("mine.yaml"), bnexp.load_config("quickstart")
     assert "\nextends" not in (tmp_path / "mine.yaml").read_text()
-    ids = [[cell.id for cell in make_plan(one).cells] for one in (config, origin)]
+    ids = [[network.id for network in make_plan(one).networks] for one in (config, origin)]
     assert ids[0] == ids[1]
     made = bnexp.run(bnexp.load_config("mine.yaml", {**TINY, "train.batch_size": 50}), jobs=1)
     assert list(made.summary["status"]) == ["ok"] * 4

@@ -25,7 +25,7 @@ def lanes():
 
 
 def records(config, size, engine):
-    tasks = [Task(stack.cells) for stack in make_stacks(make_plan(config).cells, size=size)]
+    tasks = [Task(stack.networks) for stack in make_stacks(make_plan(config).networks, size=size)]
     made = [record for batch in run_tasks(engine, tasks, lambda steps: None) for record in batch]
     return {record.cell: (repr(record.metrics), record.diverged_at_step) for record in made}
 
@@ -107,7 +107,7 @@ def test_a_stack_that_fails_does_not_take_the_others_with_it(small, tmp_path, mo
     from bnexp.execution import processes
 
     def fails(task, on_step):
-        if task.cells[0].setting.model.norm is None:
+        if task.networks[0].setting.model.norm is None:
             raise MemoryError("out of memory")
         return train_task(task, on_step)
 

@@ -65,10 +65,10 @@ def call(text, out):
 def test_every_evaluation_is_a_metric_of_its_step(out, text, name):
     opened, found, reader = finished(made(text)), runs(out, name), client(out)
     assert set(found) == set(opened.found.records)
-    for cell, record in opened.found.records.items():
-        assert set(found[cell].data.metrics) == set(record.metrics)
+    for network, record in opened.found.records.items():
+        assert set(found[network].data.metrics) == set(record.metrics)
         for name, values in record.metrics.items():
-            history = reader.get_metric_history(found[cell].info.run_id, name)
+            history = reader.get_metric_history(found[network].info.run_id, name)
             history.sort(key=lambda metric: metric.step)
             assert [metric.step for metric in history] == list(record.steps)
             assert np.array_equal([metric.value for metric in history], values, equal_nan=True)
@@ -76,10 +76,10 @@ def test_every_evaluation_is_a_metric_of_its_step(out, text, name):
 
 def test_parameters_tags_and_times(out):
     opened, found = finished(made(PLAIN)), runs(out)
-    for cell in opened.plan.cells:
-        run, record = found[cell.id], opened.found.records[cell.id]
+    for network in opened.plan.networks:
+        run, record = found[network.id], opened.found.records[network.id]
         params = run.data.params
-        point = {**cell.point, "seed": cell.seed}
+        point = {**network.point, "seed": network.seed}
         assert {key: params[key] for key in point} == {k: str(v) for k, v in point.items()}
         assert params["train.optimizer.lr"] == "0.1"
         assert params["model.hidden"] == "[12, 12]"
@@ -103,7 +103,7 @@ def test_the_config_is_an_artifact_of_each_run_beside_the_database(out):
 
 def test_exporting_again_writes_what_is_not_there(copied):
     out = copied
-    before = {cell: run.info.run_id for cell, run in runs(out).items()}
+    before = {network: run.info.run_id for network, run in runs(out).items()}
     reader = client(out)
     one, other, *_ = before.values()
     reader.set_tag(one, "bnexp.sha256", "of other numbers")
@@ -114,10 +114,10 @@ def test_exporting_again_writes_what_is_not_there(copied):
         f"12 networks in {out}, experiment small\n  10 of them were there\n"
         f"look at it: mlflow ui --backend-store-uri sqlite:///{out}/mlflow.db\n"
     )
-    after = {cell: run.info.run_id for cell, run in runs(out).items()}
+    after = {network: run.info.run_id for network, run in runs(out).items()}
     assert set(after) == set(before)
-    assert {cell for cell in after if after[cell] != before[cell]} == {
-        cell for cell, run in before.items() if run in (one, other)
+    assert {network for network in after if after[network] != before[network]} == {
+        network for network, run in before.items() if run in (one, other)
     }
 
 
@@ -158,9 +158,9 @@ def test_long_histories_and_infinities(tmp_path, monkeypatch):
 
 def test_texts_are_as_long_as_mlflow_takes_them():
     opened = finished(made(PLAIN))
-    cell = opened.plan.cells[0]
-    cell = replace(cell, point={"data.name": "x" * 10_000})
-    made_here = content(ExportedNetwork(cell, opened.found.records[cell.id]))
+    network = opened.plan.networks[0]
+    network = replace(network, point={"data.name": "x" * 10_000})
+    made_here = content(ExportedNetwork(network, opened.found.records[network.id]))
     assert len(made_here.name) == MAX_NAME
     assert len(made_here.params["data.name"]) == MAX_PARAM
     assert made_here.params["data.name"].endswith("x...")

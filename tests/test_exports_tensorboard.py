@@ -17,7 +17,7 @@ from bnexp.cli.main import cli
 from bnexp.exports.base import ExportedNetwork, ExportedRun
 from bnexp.exports.tensorboard import MAX_NAME, names
 from bnexp.runs.data import finished
-from bnexp.sweep import Cell
+from bnexp.sweep import Network
 
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 plugin = pytest.importorskip("tensorboard.plugins.hparams.plugin_data_pb2")
@@ -37,8 +37,8 @@ def test_every_evaluation_is_a_scalar_of_its_step(text, tmp_path):
     opened = finished(made(text))
     folders = {path.name.rpartition(".")[2]: path.parent for path in out.rglob("*tfevents*")}
     assert set(folders) == set(opened.found.records)
-    for cell, record in opened.found.records.items():
-        events = read(folders[cell])
+    for network, record in opened.found.records.items():
+        events = read(folders[network])
         tags = {name: name.replace("_", "/") for name in record.metrics}
         assert set(events.Tags()["scalars"]) == set(tags.values())
         for name, values in record.metrics.items():
@@ -63,7 +63,7 @@ def session(folder, tag):
 
 def test_swept_values_and_seed_are_hyper_parameters(tmp_path):
     out = bnexp.export(made(PLAIN), "tensorboard", tmp_path / "out")
-    cells = finished(made(PLAIN)).plan.cells
+    networks = finished(made(PLAIN)).plan.networks
     found = {}
     for folder in filter(lambda path: path.is_dir(), out.iterdir()):
         start = session(folder, "session_start_info").session_start_info
@@ -71,7 +71,7 @@ def test_swept_values_and_seed_are_hyper_parameters(tmp_path):
             key: getattr(value, value.WhichOneof("kind")) for key, value in start.hparams.items()
         }
         found[start.group_name] = values
-    assert found == {cell.id: {**cell.point, "seed": cell.seed} for cell in cells}
+    assert found == {network.id: {**network.point, "seed": network.seed} for network in networks}
 
 
 def test_tensorboards_own_table_of_hyper_parameters(tmp_path):
@@ -123,7 +123,7 @@ def test_exporting_again_replaces(tmp_path):
 
 
 def network(number, point):
-    return ExportedNetwork(Cell(f"{number:020x}", None, 0, point, None), None)
+    return ExportedNetwork(Network(f"{number:020x}", None, 0, point, None), None)
 
 
 def test_folders_have_safe_names_each_only_once():

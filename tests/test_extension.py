@@ -86,9 +86,9 @@ def test_a_class_registered_late_is_taken_up(small):
 
 
 def test_an_edited_class_is_another_network(small, monkeypatch):
-    ids = {cell.id for cell in bnexp.sweep.make_plan(bnexp.load_config(small, OWN)).cells}
+    ids = {network.id for network in bnexp.sweep.make_plan(bnexp.load_config(small, OWN)).networks}
     monkeypatch.setattr("inspect.getsource", lambda cls: "class Triangular: pass  # edited")
-    assert not ids & {c.id for c in bnexp.sweep.make_plan(bnexp.load_config(small, OWN)).cells}
+    assert not ids & {c.id for c in bnexp.sweep.make_plan(bnexp.load_config(small, OWN)).networks}
 
 
 def test_built_in_names_are_taken():

@@ -133,8 +133,8 @@ def half_files(out):
 
 def whole_cells(out, config):
     """Whether every cell file that is there under its name is whole."""
-    cells = make_plan(config).cells
-    missing = bnexp.runs.RunDirectory(out).find(cells, None).missing
+    networks = make_plan(config).networks
+    missing = bnexp.runs.RunDirectory(out).find(networks, None).missing
     return set(missing.values()) <= {"not trained yet"}
 
 

@@ -46,7 +46,7 @@ def plan(tmp_path, *sweep, probes=""):
 def as_results(made, read=None):
     """Results of that plan, with made-up numbers."""
     axes = [Axis(axis.key, axis.labels) for axis in made.axes]
-    points = [tuple(cell.point[axis.key] for axis in axes) for cell in made.cells]
+    points = [tuple(network.point[axis.key] for axis in axes) for network in made.networks]
     return results(axes, points=points, read=read)
 
 

@@ -126,7 +126,7 @@ def experiment_or_error(text):
     try:
         config = bnexp.load_config(path)
         plan = make_plan(config)
-        number = len(plan.cells)
+        number = len(plan.networks)
         fitting_figures(config, plan)
         check_claims(config, plan)
     except bnexp.BnexpError as error:

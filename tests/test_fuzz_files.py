@@ -125,10 +125,10 @@ def test_networks(number, made, tmp_path):
 
 @sometimes(30, 500)
 def test_checkpoints(number, made, tmp_path):
-    cell, sha256 = make_plan(made[0]).cells[0], dataset("synthetic", None).sha256
+    network, sha256 = make_plan(made[0]).networks[0], dataset("synthetic", None).sha256
     folder = Checkpoints(tmp_path, 0.0)
-    train_task(Task((cell,), None, folder))
-    path = folder.path(cell.id)
+    train_task(Task((network,), None, folder))
+    path = folder.path(network.id)
     whole = path.read_bytes()
     header, arrays = files.decode(KIND, CHECKPOINT, whole, path)
 
@@ -139,7 +139,7 @@ def test_checkpoints(number, made, tmp_path):
         for content in (damage(whole), files.encode(KIND, forged, arrays)):
             path.write_bytes(content)
             with little_memory(4):
-                snapshot = folder.load([cell], sha256)
+                snapshot = folder.load([network], sha256)
             assert snapshot is None or len(snapshot.parameters) == header["layers"]
 
     examples(number, st.tuples(damages(), forgeries()), check)
@@ -147,14 +147,14 @@ def test_checkpoints(number, made, tmp_path):
 
 @pytest.mark.parametrize(("name", "value"), [("step", [1]), ("step", -1), ("layers", 200_000)])
 def test_a_checkpoint_of_no_such_step_or_layers(name, value, made, tmp_path):
-    cell, sha256 = make_plan(made[0]).cells[0], dataset("synthetic", None).sha256
+    network, sha256 = make_plan(made[0]).networks[0], dataset("synthetic", None).sha256
     folder = Checkpoints(tmp_path, 0.0)
-    train_task(Task((cell,), None, folder))
-    path = folder.path(cell.id)
+    train_task(Task((network,), None, folder))
+    path = folder.path(network.id)
     header, arrays = files.decode(KIND, CHECKPOINT, path.read_bytes(), path)
     path.write_bytes(files.encode(KIND, {**header, name: value}, arrays))
     with little_memory(4):
-        assert folder.load([cell], sha256) is None
+        assert folder.load([network], sha256) is None
 
 
 @sometimes(60, 800)

@@ -44,15 +44,17 @@ def different(made):
 
 def test_four_panels():
     plan = make_plan(bnexp.load_config("book_weight_scale"))
-    chosen = [cell for cell in plan.cells if cell.place.round in QUICK]
+    chosen = [network for network in plan.networks if network.place.round in QUICK]
     made = {}
     with threadpool_limits(1, "blas"):
         for stack in make_stacks(chosen):
-            for cell, record in zip(stack.cells, train_task(Task(stack.cells)), strict=True):
-                key = (cell.seed, cell.place.round, cell.point["model.norm"])
+            for network, record in zip(
+                stack.networks, train_task(Task(stack.networks)), strict=True
+            ):
+                key = (network.seed, network.place.round, network.point["model.norm"])
                 made[key] = record.metrics["train_accuracy"]
                 assert record.steps == tuple(range(1, 192, 10))
-                assert cell.point["model.init.std"] == SCALES[cell.place.round]
+                assert network.point["model.init.std"] == SCALES[network.place.round]
     assert len(made) == 8
     assert different(made) == {}
 

@@ -43,18 +43,18 @@ def sized(small):
     return make
 
 
-def record(cell, sha256):
+def record(network, sha256):
     """A record as training would leave it."""
     values = {name: (0.5, 0.25, 1 / 3) for name in METRICS}
-    return Record(cell.id, sha256, "ok", None, (4, 8, 12), (1, 2, 3), values, 0.1)
+    return Record(network.id, sha256, "ok", None, (4, 8, 12), (1, 2, 3), values, 0.1)
 
 
 def fill(out, prepared):
     """The cell files of a finished run."""
     (sha256,) = {images.sha256 for images in prepared.data.values()}
     (out / "cells").mkdir(parents=True)
-    for cell in prepared.plan.cells:
-        (out / "cells" / f"{cell.id}.json").write_bytes(encode(record(cell, sha256)))
+    for network in prepared.plan.networks:
+        (out / "cells" / f"{network.id}.json").write_bytes(encode(record(network, sha256)))
 
 
 def calls(work):
@@ -84,7 +84,7 @@ def work_of(part, config, out):
     parts = {
         "planning": lambda: make_plan(config),
         "preparing": lambda: prepare(config),
-        "stacking": lambda: stacks_by_step(plan.cells, made, 2),
+        "stacking": lambda: stacks_by_step(plan.networks, made, 2),
         "looking": lambda: find(prepared, directory),
         "tabling": lambda: results(config.experiment, plan, records),
         "writing tables": lambda: csv_text(tables.metrics) + csv_text(tables.summary),
@@ -92,7 +92,7 @@ def work_of(part, config, out):
         "summing up": lambda: list(overview_lines(overview(tables))),
         "the whole": lambda: bnexp.run(config, out),
     }
-    assert len(records) == len(plan.cells)
+    assert len(records) == len(plan.networks)
     return parts[part]
 
 
@@ -158,13 +158,13 @@ def test_each_point_of_the_sweep_is_validated_once(sized, monkeypatch):
     config = sized(FEW, **{"random.seeds": list(range(10))})
     monkeypatch.setattr(Setting, "model_validate", counted)
     plan = make_plan(config)
-    assert len(plan.cells) == 10 * FEW
+    assert len(plan.networks) == 10 * FEW
     assert seen["settings"] <= FEW + 2
 
 
 def test_a_cell_file_grows_with_its_evaluations_alone(sized):
     prepared = prepare(sized(8))
-    short = record(prepared.plan.cells[0], "d" * 64)
+    short = record(prepared.plan.networks[0], "d" * 64)
     metrics = {name: values * 100 for name, values in short.metrics.items()}
     long = replace(short, steps=short.steps * 100, epochs=short.epochs * 100, metrics=metrics)
     assert len(encode(short)) < 700

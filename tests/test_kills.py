@@ -213,7 +213,7 @@ def test_a_killed_run_goes_on_within_its_networks(start, small, tmp_path, jobs):
     os.killpg(process.pid, signal.SIGKILL)
     ended(process)
     config, steps = bnexp.load_config(small, changes), []
-    progress = Progress(planned=lambda cells, known, number, others: steps.append(number))
+    progress = Progress(planned=lambda networks, known, number, others: steps.append(number))
     result = bnexp.run(config, out, jobs, checkpoint=60, progress=progress)
     assert steps[0] < result.trained * 480
     assert not list((out / "checkpoints").iterdir())

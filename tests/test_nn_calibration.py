@@ -52,11 +52,11 @@ def calibrated(load):
     """Of such a network: each weighted layer and its outputs (rows, units) at the start."""
 
     def make(*model):
-        cell = make_plan(load(*model)).cells[0]
+        network = make_plan(load(*model)).networks[0]
         dtype = np.dtype(np.float64)
-        sets = inputs(cell.setting, dataset("synthetic", None), dtype)
-        net = build.network(cell.setting, 10)
-        start = draw([cell], [net], schedule(cell, 200), sets, dtype)
+        sets = inputs(network.setting, dataset("synthetic", None), dtype)
+        net = build.network(network.setting, 10)
+        start = draw([network], [net], schedule(network, 200), sets, dtype)
         x, outputs = sets.calibration(), []
         for layer, p, s in zip(net.layers, start.whole(start.parameters), start.state, strict=True):
             x, _, _ = layer.forward(p, s, x, train=True)
@@ -210,14 +210,14 @@ def test_blank_pixels_are_left_out_where_that_changes_no_number(
 ):
     """Not where their weights decay or count in a length: test images have those pixels lit."""
     config = load("mlp", norm, {**ONE, "data.test": 100, **changes})
-    cells = make_plan(config).cells
-    sets = inputs(cells[0].setting, framed, np.dtype(np.float64))
+    networks = make_plan(config).networks
+    sets = inputs(networks[0].setting, framed, np.dtype(np.float64))
     assert sets.train.shape == ((22 * 22,) if left_out else (784,))
     assert sets.calibration().shape == (1, 200, 784)
     rows = framed.train_images.reshape(-1, 784)[:200]
     np.testing.assert_allclose(sets.calibration()[0], rows / 255, rtol=1e-7)
     monkeypatch.setattr("bnexp.execution.task.dataset", lambda *args: framed)
-    made = train_task(Task(cells))[0].metrics
+    made = train_task(Task(networks))[0].metrics
     monkeypatch.setattr("bnexp.execution.build.is_small", lambda *args: False)
-    for name, values in train_task(Task(cells))[0].metrics.items():
+    for name, values in train_task(Task(networks))[0].metrics.items():
         np.testing.assert_allclose(made[name], values, rtol=1e-9 if left_out else 0)

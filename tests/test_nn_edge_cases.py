@@ -177,7 +177,7 @@ def test_a_sample_that_does_not_vary(norm, dtype):
     shape = (3, 2, 4)
     parameters, state = layer_start(norm, 2, shape, dtype)
     x, dy = (drawn(2, 5, *shape, seed=i).astype(dtype) for i in range(2))
-    x[:, 1] = 2 * norm.centred
+    x[:, 1] = 2 * norm.centered
     y, cache, _ = norm.forward(parameters, state, x, train=True)
     dx, made = norm.backward(parameters, cache, dy)
     gamma, beta = (
@@ -189,7 +189,7 @@ def test_a_sample_that_does_not_vary(norm, dtype):
     np.testing.assert_array_equal(y[:, 1], np.broadcast_to(beta, y[:, 1].shape))
     parts = {LayerNorm: 1, RMSNorm: 1, GroupNorm: 2, InstanceNorm: 4}[type(norm)]
     g = (gamma * dy[:, 1]).reshape(2, 6, parts, -1)
-    expected = (g - norm.centred * g.mean(axis=(1, 3), keepdims=True)) / np.sqrt(norm.eps)
+    expected = (g - norm.centered * g.mean(axis=(1, 3), keepdims=True)) / np.sqrt(norm.eps)
     near = (1e-5 if dtype == "float32" else 1e-13) * np.abs(expected).max()
     np.testing.assert_allclose(dx[:, 1], expected.reshape(2, *shape), rtol=0, atol=near)
     assert all(np.isfinite(a).all() for a in arrays([y, dx, made]))

@@ -82,10 +82,10 @@ def test_drawing_and_judging_again_leave_a_reference_as_it_was(tmp_path):
 
 
 def test_a_damaged_cell_is_not_replaced_by_its_rows(copy):
-    cell = sorted((copy / "cells").iterdir())[0]
-    cell.write_bytes(b"nonsense")
+    network = sorted((copy / "cells").iterdir())[0]
+    network.write_bytes(b"nonsense")
     found = finished(copy)
-    assert found.missing == {cell.stem: "damaged"}
+    assert found.missing == {network.stem: "damaged"}
     assert len(found.tables.summary["cell"]) == 11
     for path in (copy / "cells").iterdir():
         path.write_bytes(b"nonsense")
@@ -97,7 +97,7 @@ def test_a_damaged_cell_is_not_replaced_by_its_rows(copy):
 
 def test_where_there_are_cells_no_row_stands_for_one(copy):
     change(copy, 3, train_loss=lambda values: (*values[:2], 0.25))
-    gone = opened(copy).plan.cells[5].id
+    gone = opened(copy).plan.networks[5].id
     (copy / "cells" / f"{gone}.json").unlink()
     found = finished(copy)
     assert found.missing == {gone: "not trained yet"}
@@ -107,7 +107,7 @@ def test_where_there_are_cells_no_row_stands_for_one(copy):
 
 def test_networks_that_failed_are_those_of_the_summary(tmp_path):
     run = finished(made_with_failures())
-    plain = {cell.id for cell in run.plan.cells if cell.setting.model.norm is None}
+    plain = {network.id for network in run.plan.networks if network.setting.model.norm is None}
     assert run.found.missing.keys() == plain
     assert (run.missing, len(run.tables.metrics["cell"])) == ({}, 18)
     text = (made_with_failures() / "summary.csv").read_text()
@@ -134,17 +134,17 @@ def test_rows_of_networks_that_are_not_in_the_plan_are_left_out(copy):
     found = finished(copy)
     assert (found.missing, found.renamed) == ({}, False)
     assert found.tables.summary["seed"].tolist() == [0] * 6
-    assert set(found.tables.metrics["cell"]) == {cell.id for cell in found.plan.cells}
+    assert set(found.tables.metrics["cell"]) == {network.id for network in found.plan.networks}
 
 
 def test_rows_of_an_earlier_config_do_not_fill_an_interrupted_run(copy):
-    config, cells = copy / "config.yaml", opened(copy).plan.cells
+    config, networks = copy / "config.yaml", opened(copy).plan.networks
     text = config.read_text()
     bnexp.run(bnexp.load_config(config, {"train.epochs": 2}), copy)
     config.write_text(text)
-    paths = [copy / "cells" / f"{cell.id}.json" for cell in cells]
+    paths = [copy / "cells" / f"{network.id}.json" for network in networks]
     paths[0].unlink()
-    assert finished(copy).missing == {cells[0].id: "not trained yet"}
+    assert finished(copy).missing == {networks[0].id: "not trained yet"}
     for path in paths[1:]:
         path.unlink()
     with pytest.raises(StoreError, match="of other cells"):

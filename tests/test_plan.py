@@ -30,44 +30,44 @@ def errors(path, *assignments):
 
 
 def test_the_books_sweep_in_its_order():
-    cells = make_plan(load_config("book_weight_scale")).cells
-    assert len(cells) == 32
-    assert [cell.point["model.norm"] for cell in cells] == ["batch", "none"] * 16
-    scales = [cell.setting.model.init.std for cell in cells[::2]]
+    networks = make_plan(load_config("book_weight_scale")).networks
+    assert len(networks) == 32
+    assert [network.point["model.norm"] for network in networks] == ["batch", "none"] * 16
+    scales = [network.setting.model.init.std for network in networks[::2]]
     assert scales == np.logspace(0, -4, 16).tolist()
-    places = [(c.place.round, c.place.network, c.place.networks) for c in cells]
+    places = [(c.place.round, c.place.network, c.place.networks) for c in networks]
     assert places == [(i, j, 2) for i in range(16) for j in range(2)]
 
 
 def test_a_grid_multiplies_and_seeds_come_last(small):
-    cells = plan_of(small).cells
-    assert len(cells) == 12
-    assert [cell.seed for cell in cells] == [0, 1] * 6
-    assert len({cell.id for cell in cells}) == 12
+    networks = plan_of(small).networks
+    assert len(networks) == 12
+    assert [network.seed for network in networks] == [0, 1] * 6
+    assert len({network.id for network in networks}) == 12
 
 
 def test_zipped_axes_move_together(small):
-    cells = plan_of(
+    networks = plan_of(
         small,
         "sweep.model.norm=null",
         "sweep.model.init.std=null",
         "sweep.zip={train.batch_size: [10, 20], train.optimizer.lr: [0.1, 0.2]}",
-    ).cells
-    found = [(c.setting.train.batch_size, c.setting.train.optimizer.lr) for c in cells]
+    ).networks
+    found = [(c.setting.train.batch_size, c.setting.train.optimizer.lr) for c in networks]
     assert found == [(10, 0.1), (10, 0.1), (20, 0.2), (20, 0.2)]
 
 
 @pytest.mark.parametrize("space", ["linspace", "logspace", "geomspace"])
 def test_ranges_are_numpys(small, space):
-    cells = plan_of(small, f"sweep.model.init.std={{{space}: [1, 2, 5]}}").cells
-    values = list(dict.fromkeys(cell.point["model.init.std"] for cell in cells))
+    networks = plan_of(small, f"sweep.model.init.std={{{space}: [1, 2, 5]}}").networks
+    values = list(dict.fromkeys(network.point["model.init.std"] for network in networks))
     assert values == getattr(np, space)(1, 2, 5).tolist()
 
 
 def drawn(path, space, key="model.init.std", *assignments):
     """The values of a random axis."""
-    cells = plan_of(path, f"sweep.{key}={{{space}}}", *assignments).cells
-    return list(dict.fromkeys(cell.point[key] for cell in cells))
+    networks = plan_of(path, f"sweep.{key}={{{space}}}", *assignments).networks
+    return list(dict.fromkeys(network.point[key] for network in networks))
 
 
 def test_random_values_are_spread_between_the_ends(small):
@@ -93,7 +93,7 @@ def test_random_values_are_the_same_each_time_and_other_ones_for_each_key(small)
     code = (
         "from bnexp.config import load_config; from bnexp.sweep import make_plan; import sys;"
         "config = load_config(sys.argv[1], assignments=sys.argv[2:]);"
-        "print(*dict.fromkeys(c.point['model.init.std'] for c in make_plan(config).cells))"
+        "print(*dict.fromkeys(c.point['model.init.std'] for c in make_plan(config).networks))"
     )
     command = [sys.executable, "-c", code, str(small)]
     command.append("sweep.model.init.std={uniform: [0.1, 0.9, 3]}")
@@ -107,8 +107,8 @@ def test_random_axes_move_together_under_zip(small):
         "sweep.zip={train.l2: {loguniform: [-8, -4, 6]}, train.optimizer.lr: {uniform: [0, 1, 6]}}"
     )
     axes = ["sweep.model.norm=null", "sweep.model.init.std=null", "random.seeds=[0]"]
-    cells = plan_of(small, *axes, zipped).cells
-    found = [(c.setting.train.l2, c.setting.train.optimizer.lr) for c in cells]
+    networks = plan_of(small, *axes, zipped).networks
+    found = [(c.setting.train.l2, c.setting.train.optimizer.lr) for c in networks]
     assert len(found) == 6
     rates = drawn(small, "uniform: [0, 1, 6]", "train.optimizer.lr")
     weights = drawn(small, "loguniform: [-8, -4, 6]", "train.l2")
@@ -126,8 +126,8 @@ def test_the_written_out_experiment_draws_the_same_values(small, tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(resolved(config))
     assert "loguniform: [-2.0, 0.0, 4]" in path.read_text()
-    ids = [cell.id for cell in make_plan(config).cells]
-    assert [cell.id for cell in make_plan(load_config(path)).cells] == ids
+    ids = [network.id for network in make_plan(config).networks]
+    assert [network.id for network in make_plan(load_config(path)).networks] == ids
     assert len(set(ids)) == len(ids) == 4 * 2 * 2 * 2
 
 
@@ -211,8 +211,8 @@ def test_bad_sweeps(small, assignment, expected):
     ],
 )
 def test_ranges_of_whole_numbers_fit_keys_that_want_them(small, key, space, values):
-    cells = plan_of(small, f"sweep.{key}={{{space}}}").cells
-    found = list(dict.fromkeys(cell.point[key] for cell in cells))
+    networks = plan_of(small, f"sweep.{key}={{{space}}}").networks
+    found = list(dict.fromkeys(network.point[key] for network in networks))
     assert repr(found) == repr(values)
 
 
@@ -221,8 +221,8 @@ def test_options_of_a_bare_or_default_kind_are_swept(small, optimizer):
     given = [] if optimizer == "null" else [f"train.optimizer={optimizer}"]
     if optimizer == "null":
         small.write_text(small.read_text().replace(", optimizer: {kind: sgd, lr: 0.1}", ""))
-    cells = plan_of(small, *given, "sweep.train.optimizer.lr=[0.5, 0.25]").cells
-    optimizers = {(c.setting.train.optimizer.kind, c.setting.train.optimizer.lr) for c in cells}
+    networks = plan_of(small, *given, "sweep.train.optimizer.lr=[0.5, 0.25]").networks
+    optimizers = {(c.setting.train.optimizer.kind, c.setting.train.optimizer.lr) for c in networks}
     kind = "sgd" if optimizer == "null" else optimizer
     assert optimizers == {(kind, 0.5), (kind, 0.25)}
 
@@ -235,7 +235,7 @@ def test_options_without_a_kind_are_shown_at_their_axis(small):
 def test_equal_numbers_have_equal_ids(small):
     drop = "sweep.model.norm=null"
     one, other = (
-        [c.id for c in plan_of(small, drop, f"model.norm={norm}").cells]
+        [c.id for c in plan_of(small, drop, f"model.norm={norm}").networks]
         for norm in ("batch", "{kind: batch, ddof: 0}")
     )
     assert one == other
@@ -247,7 +247,7 @@ def test_the_books_stream_needs_networks_that_draw_alike():
 
 
 def test_the_books_stream_lets_test_images_vary():
-    assert len(plan_of("book_weight_scale", "sweep.data.test=[0, 100]").cells) == 64
+    assert len(plan_of("book_weight_scale", "sweep.data.test=[0, 100]").networks) == 64
     assert "sweeps what is drawn" in errors("book_weight_scale", "sweep.data.train=[500, 1000]")
 
 
@@ -255,7 +255,7 @@ def test_the_books_stream_needs_initializers_that_draw_like_randn():
     text = errors("book_weight_scale", "sweep.model.init.std=null", "model.init=orthogonal")
     assert "model.init: not drawn as the book draws, expected one of normal, xavier" in text
     kinds = "sweep.model.init=[{kind: normal, std: 0.01}, xavier, he]"
-    assert len(plan_of("book_weight_scale", "sweep.model.init.std=null", kinds).cells) == 6
+    assert len(plan_of("book_weight_scale", "sweep.model.init.std=null", kinds).networks) == 6
 
 
 def test_labels_are_short_and_tell_values_apart():
@@ -276,31 +276,31 @@ def test_labels_are_short_and_tell_values_apart():
 
 
 def test_ids_stand_for_what_numbers_depend_on_and_nothing_else(small):
-    ids = [cell.id for cell in plan_of(small).cells]
-    assert [c.id for c in plan_of(small, "title=other", "figures=[]").cells] == ids
+    ids = [network.id for network in plan_of(small).networks]
+    assert [c.id for c in plan_of(small, "title=other", "figures=[]").networks] == ids
     written_out = "sweep.model.norm=[{kind: batch, dialect: book, eps: 1e-6}, none]"
-    assert [c.id for c in plan_of(small, written_out).cells] == ids
+    assert [c.id for c in plan_of(small, written_out).networks] == ids
     for change in ("train.epochs=4", "data.test=10", "train.precision=float64"):
-        assert not set(ids) & {c.id for c in plan_of(small, change).cells}
-    more = {c.id for c in plan_of(small, "random.seeds=[1, 2]").cells}
-    assert set(ids) & more == {c.id for c in plan_of(small).cells if c.seed == 1}
+        assert not set(ids) & {c.id for c in plan_of(small, change).networks}
+    more = {c.id for c in plan_of(small, "random.seeds=[1, 2]").networks}
+    assert set(ids) & more == {c.id for c in plan_of(small).networks if c.seed == 1}
 
 
 def test_stacks_hold_one_structure_and_every_cell_once(small):
-    cells = plan_of(small, "sweep.train.optimizer.lr=[0.1, 0.2]").cells
-    stacks = make_stacks(cells, workers=2)
-    assert sorted(c.id for s in stacks for c in s.cells) == sorted(c.id for c in cells)
+    networks = plan_of(small, "sweep.train.optimizer.lr=[0.1, 0.2]").networks
+    stacks = make_stacks(networks, workers=2)
+    assert sorted(c.id for s in stacks for c in s.networks) == sorted(c.id for c in networks)
     for stack in stacks:
-        assert len({structure(cell) for cell in stack.cells}) == 1
+        assert len({structure(network) for network in stack.networks}) == 1
     assert len(stacks) % 2 == 0
-    rates = {cell.setting.train.optimizer.lr for cell in stacks[0].cells}
+    rates = {network.setting.train.optimizer.lr for network in stacks[0].networks}
     assert rates == {0.1, 0.2}  # the learning rate is no structure
 
 
 def test_stacks_of_a_given_size(small):
-    stacks = make_stacks(plan_of(small).cells, size=4)
-    assert [len(stack.cells) for stack in stacks] == [3, 3, 3, 3]
-    assert stacks[0].cells[0].setting.model.norm is not None  # the costlier ones first
+    stacks = make_stacks(plan_of(small).networks, size=4)
+    assert [len(stack.networks) for stack in stacks] == [3, 3, 3, 3]
+    assert stacks[0].networks[0].setting.model.norm is not None  # the costlier ones first
 
 
 def test_points_after_the_end_are_refused(small):
@@ -311,8 +311,8 @@ def test_points_after_the_end_are_refused(small):
 
 def test_ten_thousand_cells_are_planned():
     plan = make_plan(load_config("weight_scale", {"random.seeds": list(range(312))}))
-    assert len(plan.cells) == 9984
-    assert sum(len(stack.cells) for stack in make_stacks(plan.cells, 2)) == 9984
+    assert len(plan.networks) == 9984
+    assert sum(len(stack.networks) for stack in make_stacks(plan.networks, 2)) == 9984
 
 
 TYPED = """

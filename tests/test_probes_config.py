@@ -171,7 +171,7 @@ def test_the_written_out_experiment_repeats_the_run(probed, tmp_path):
 
 def test_another_probe_is_another_network(probed):
     def ids(config):
-        return {cell.id for cell in make_plan(config).cells}
+        return {network.id for network in make_plan(config).networks}
 
     base = ids(probed())
     assert ids(probed()) == base

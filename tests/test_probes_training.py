@@ -60,9 +60,9 @@ BOOK = {
 
 def everything(config):
     """The bits of each stack's metrics, parameters and states, and how much was read."""
-    cells, made, read = make_plan(config).cells, [], 0
-    for stack in make_stacks(cells):
-        history = train_cells(stack.cells, load("synthetic")).history
+    networks, made, read = make_plan(config).networks, [], 0
+    for stack in make_stacks(networks):
+        history = train_cells(stack.networks, load("synthetic")).history
         layers = (*history.parameters, *history.state, history.metrics)
         made += [a.tobytes() for layer in layers for a in layer.values()]
         made.append(history.diverged_at.tobytes())
@@ -81,7 +81,7 @@ def test_with_and_without_probes_the_same_bits(small, case):
     configs = [bnexp.load_config(path, {**changes, **more}) for more in ({}, probes)]
     (plain, nothing), (probed, read) = (everything(config) for config in configs)
     assert plain == probed
-    stacks = make_stacks(make_plan(configs[0]).cells)
+    stacks = make_stacks(make_plan(configs[0]).networks)
     assert (nothing, read) == (0, len(stacks) * (last + 1))
 
 
@@ -106,8 +106,8 @@ def test_stacked_or_alone_the_same_readings(small, book):
     made = [
         {
             record.cell: repr(record.probes)
-            for stack in make_stacks(make_plan(config).cells, size=size)
-            for record in train_task(Task(stack.cells))
+            for stack in make_stacks(make_plan(config).networks, size=size)
+            for record in train_task(Task(stack.networks))
         }
         for size in (1, 3, 8)
     ]

@@ -26,9 +26,9 @@ claims:
 """
 
 
-def record(cell, train, test=None, status="ok"):
+def record(network, train, test=None, status="ok"):
     metrics = {"train_accuracy": (0.0, train), "test_accuracy": (0.0, test) if test else ()}
-    return Record(cell, "", status, None, (0, 1), (0, 1), metrics, 1.0)
+    return Record(network, "", status, None, (0, 1), (0, 1), metrics, 1.0)
 
 
 def cells(*names):

@@ -65,7 +65,7 @@ def test_its_experiment_is_as_large_as_it_says(tmp_path):
     path.write_text(text + claims)
     assert yaml.safe_load(text)["name"] == "my_scales"
     config = bnexp.load_config(path)
-    assert len(bnexp.sweep.make_plan(config).cells) == 7 * 3 * 3
+    assert len(bnexp.sweep.make_plan(config).networks) == 7 * 3 * 3
     assert [claim.in_at_least for claim in config.experiment.claims] == [6]
 
 

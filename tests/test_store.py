@@ -83,11 +83,11 @@ def test_only_what_is_missing_or_changed_is_trained(small, tmp_path):
     reference = contents(out)
     more = bnexp.load_config(small, {"random.seeds": [0, 1, 2]})
     assert bnexp.run(more, out).trained == 6
-    cells = sorted((out / "cells").glob("*.json"))
-    cells[0].unlink()
-    cells[1].write_bytes(cells[1].read_bytes()[:-20])
-    cells[2].write_bytes(b"")
-    cells[3].write_bytes(cells[4].read_bytes())
+    networks = sorted((out / "cells").glob("*.json"))
+    networks[0].unlink()
+    networks[1].write_bytes(networks[1].read_bytes()[:-20])
+    networks[2].write_bytes(b"")
+    networks[3].write_bytes(networks[4].read_bytes())
     assert bnexp.run(more, out).trained == 4
     bnexp.run(bnexp.load_config(small), out)
     metrics = os.path.join("metrics.csv")
@@ -105,8 +105,8 @@ def test_fresh_trains_everything_again(small, tmp_path):
 def test_other_data_are_not_up_to_date(small, tmp_path):
     config, out = bnexp.load_config(small), tmp_path / "out"
     bnexp.run(config, out)
-    cells = bnexp.sweep.make_plan(config).cells
-    found = RunDirectory(out).find(cells, "0" * 64)
+    networks = bnexp.sweep.make_plan(config).networks
+    found = RunDirectory(out).find(networks, "0" * 64)
     assert not found.records
     assert set(found.missing.values()) == {"trained on other data"}
 
@@ -238,7 +238,7 @@ def test_plotting_a_folder_that_is_no_run(tmp_path):
 
 def test_networks_of_other_settings_are_kept_and_counted(small, tmp_path):
     told = []
-    progress = Progress(planned=lambda cells, known, steps, others: told.append(others))
+    progress = Progress(planned=lambda networks, known, steps, others: told.append(others))
     for epochs in (1, 2, 1):
         config = bnexp.load_config(small, {"train.epochs": epochs})
         bnexp.run(config, tmp_path / "out", progress=progress)

@@ -118,11 +118,13 @@ ALL = {
 def test_stacked_is_alone_with_every_adjustment_and_optimizer(small, optimizer):
     changes = {**ALL, "train.optimizer": optimizer, "sweep.model.init.std": [0.3, 0.01]}
     config = bnexp.load_config(small, changes)
-    tasks = [bnexp.sweep.make_stacks(bnexp.sweep.make_plan(config).cells, size=s) for s in (1, 4)]
+    tasks = [
+        bnexp.sweep.make_stacks(bnexp.sweep.make_plan(config).networks, size=s) for s in (1, 4)
+    ]
     made = []
     for stacks in tasks:
         records = [
-            r for s in stacks for r in bnexp.execution.train_task(bnexp.execution.Task(s.cells))
+            r for s in stacks for r in bnexp.execution.train_task(bnexp.execution.Task(s.networks))
         ]
         made.append({r.cell: repr(r.metrics) for r in records})
     assert made[0] == made[1]

@@ -63,8 +63,8 @@ def test_a_changed_number_is_found_and_named(run):
     found = bnexp.verify(out)
     assert found.counts == {"identical": 11, "different": 1}
     (wrong,) = [one for one in found.networks if one.outcome == "different"]
-    cell = cells(out)[7]
-    assert (wrong.cell, wrong.point, wrong.seed) == (cell.id, cell.point, cell.seed)
+    network = cells(out)[7]
+    assert (wrong.cell, wrong.point, wrong.seed) == (network.id, network.point, network.seed)
     assert (wrong.worst.name, wrong.worst.step) == ("train_loss", 8)
     assert wrong.worst.first == pytest.approx(wrong.worst.second * 1.001, rel=1e-9)
     assert wrong.worst.size == pytest.approx(1e-3, rel=2e-3)
@@ -177,7 +177,7 @@ def test_a_sample_is_the_same_each_time_and_spread_over_the_sweep(run):
 def test_samples_of_any_size_are_distinct_cells(small):
     plan = make_plan(bnexp.load_config(small))
     for number in range(1, 13):
-        assert len({cell.id for cell in sampled(plan.cells, number)}) == number
+        assert len({network.id for network in sampled(plan.networks, number)}) == number
 
 
 def test_a_reference_without_cells_is_compared_by_its_tables(run, tmp_path):

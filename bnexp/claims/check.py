@@ -43,13 +43,13 @@ def problems(
 
 def _check(claim: Claim, plan: Plan, times: Mapping[str, Times] | None) -> None:
     found = pairs(claim, planned(plan))
-    cells = {place(cell.point): cell for cell in plan.cells}
+    networks = {place(network.point): network for network in plan.networks}
     for path, measure, points in _sides(claim, found):
-        for cell in (cells[place(point)] for point in points):
+        for network in (networks[place(point)] for point in points):
             with placed(path):
-                _recorded(measure, cell.setting)
+                _recorded(measure, network.setting)
                 if times is not None:
-                    _timed(measure, times[cell.id])
+                    _timed(measure, times[network.id])
 
 
 def _sides(claim: Claim, found: Sequence[Pair]) -> Iterator[tuple[Path, Measure, Iterable[Point]]]:

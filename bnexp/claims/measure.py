@@ -76,17 +76,17 @@ def abridged(numbers: Sequence[float], most: int, first: int) -> str:
 Floats = NDArray[np.float64]
 
 
-def measured(measure: Measure, results: Results, cells: Collection[str]) -> dict[str, float]:
+def measured(measure: Measure, results: Results, networks: Collection[str]) -> dict[str, float]:
     """The measure of each of these cells; NaN where there is no number. Raises Unfit.
 
     A loss that is not finite is +inf: its network diverged.
     """
     if isinstance(measure, OfQuantity):
-        return _quantities(measure, results.probes, cells)
+        return _quantities(measure, results.probes, networks)
     metric = as_metric(measure)
     return {
-        cell: _metric(metric, rows(results.metrics, own))
-        for cell, own in _rows(results.metrics["cell"], cells).items()
+        network: _metric(metric, rows(results.metrics, own))
+        for network, own in _rows(results.metrics["cell"], networks).items()
     }
 
 
@@ -98,13 +98,13 @@ def as_metric(measure: str | OfMetric) -> OfMetric:
     return OfMetric.model_validate({"metric": metric, "at": which})
 
 
-def _rows(column: NDArray[np.object_], cells: Collection[str]) -> dict[str, list[int]]:
+def _rows(column: NDArray[np.object_], networks: Collection[str]) -> dict[str, list[int]]:
     """The rows of each of these cells."""
-    every: dict[str, list[int]] = {cell: [] for cell in cells}
-    for i, cell in enumerate(column.tolist()):
-        if cell in every:
-            every[cell].append(i)
-    return {cell: found for cell, found in every.items() if found}
+    every: dict[str, list[int]] = {network: [] for network in networks}
+    for i, network in enumerate(column.tolist()):
+        if network in every:
+            every[network].append(i)
+    return {network: found for network, found in every.items() if found}
 
 
 def _metric(measure: OfMetric, table: Table) -> float:
@@ -127,14 +127,14 @@ def _scores(metric: str, table: Table) -> Floats:
     return np.where(scored & ~np.isfinite(values), inf, values)
 
 
-def _quantities(measure: OfQuantity, table: Table, cells: Collection[str]) -> dict[str, float]:
+def _quantities(measure: OfQuantity, table: Table, networks: Collection[str]) -> dict[str, float]:
     here = np.flatnonzero(table["quantity"] == measure.quantity)
     if not len(here):
         raise Unfit(("quantity",), f"{measure.quantity}: not recorded")
     columns = {name: table[name][here] for name in ("cell", "step", "layer", "at", "value")}
     return {
-        cell: _quantity(measure, rows(columns, own))
-        for cell, own in _rows(columns["cell"], cells).items()
+        network: _quantity(measure, rows(columns, own))
+        for network, own in _rows(columns["cell"], networks).items()
     }
 
 
@@ -209,11 +209,11 @@ class Networks:
         self._cells: dict[object, str] = {}
         self._diverged: set[str] = set()
         keys = names[3:]
-        for cell, seed, status, *values in rows:
+        for network, seed, status, *values in rows:
             if status != "failed":
-                self._cells[place(dict(zip(keys, values, strict=True))), seed] = cell
+                self._cells[place(dict(zip(keys, values, strict=True))), seed] = network
             if status == "diverged":
-                self._diverged.add(cell)
+                self._diverged.add(network)
 
     def cell(self, point: Point, seed: int) -> str | None:
         return self._cells.get((place(point), seed))
@@ -221,8 +221,8 @@ class Networks:
     def diverged(self, pair: Pair, seeds: Sequence[int]) -> int:
         """How many networks of the point, and of the one it is compared with, diverged."""
         sides = [pair.point] if pair.than in (None, pair.point) else [pair.point, pair.than]
-        cells = {self.cell(side, seed) for side in sides if side is not None for seed in seeds}
-        return len(cells & self._diverged)
+        networks = {self.cell(side, seed) for side in sides if side is not None for seed in seeds}
+        return len(networks & self._diverged)
 
 
 Number = Callable[[Point, int], float | None]
@@ -253,8 +253,8 @@ def _numbers(
     values = measured(measure, results, {c for c in cells if c is not None}) if cells else {}
 
     def number(point: Point, seed: int) -> float | None:
-        cell = networks.cell(point, seed)
-        return None if cell is None else values.get(cell, nan)
+        network = networks.cell(point, seed)
+        return None if network is None else values.get(network, nan)
 
     return number
 

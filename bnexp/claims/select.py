@@ -40,8 +40,8 @@ class Swept:
 def planned(plan: Plan) -> Swept:
     """The axes and points of a plan, as tables will show them."""
     axes = tuple(Axis(axis.key, axis.labels) for axis in plan.axes)
-    points = {place(cell.point): cell.point for cell in plan.cells}
-    seeds = tuple(dict.fromkeys(cell.seed for cell in plan.cells))
+    points = {place(network.point): network.point for network in plan.networks}
+    seeds = tuple(dict.fromkeys(network.seed for network in plan.networks))
     return Swept(axes, tuple(points.values()), seeds)
 
 

@@ -69,14 +69,14 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
         reasons = Counter(missing(prepared, store).values())
         effort = f"{sum(prepared.steps.values()):,} steps in all"
     except DataError as error:
-        reasons = Counter(store.find(made.cells, None).missing.values())
+        reasons = Counter(store.find(made.networks, None).missing.values())
         effort = f"data: not at hand. {error}"
     click.echo("\n".join([*_sweep(config, made), effort]))
-    done = len(made.cells) - reasons.total()
+    done = len(made.networks) - reasons.total()
     click.echo(f"{out}: {done} up to date, {reasons.total()} to train")
     for reason, number in reasons.items():
         click.echo(f"  {number} {reason}")
-    if others := store.others(made.cells):
+    if others := store.others(made.networks):
         click.echo(f"  {kept(others)}")
 
 
@@ -89,7 +89,7 @@ def _sweep(config: Config, made: Plan) -> Iterator[str]:
     yield from wrap(f"seeds: {seeds}", 80, initial_indent="  ", subsequent_indent="    ")
     if config.experiment.claims:
         yield f"  claims: {len(config.experiment.claims)}"
-    stacks = make_stacks(made.cells)
-    sizes = Counter(len(stack.cells) for stack in stacks)
+    stacks = make_stacks(made.networks)
+    sizes = Counter(len(stack.networks) for stack in stacks)
     shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
-    yield f"{counted(len(made.cells), 'network')} in {counted(len(stacks), 'stack')} ({shapes})"
+    yield f"{counted(len(made.networks), 'network')} in {counted(len(stacks), 'stack')} ({shapes})"

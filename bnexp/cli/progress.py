@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from bnexp.execution import Record
 from bnexp.running import Progress
-from bnexp.sweep import Cell
+from bnexp.sweep import Network
 from bnexp.text import counted, cut, short
 
 EVERY = 30.0  # seconds between two lines
@@ -90,13 +90,15 @@ class Watch:
             self._bar.close()
 
     def _planned(
-        self, cells: Sequence[Cell], known: Sequence[Record], steps: int, others: int
+        self, networks: Sequence[Network], known: Sequence[Record], steps: int, others: int
     ) -> None:
         if not self._quiet:
-            click.echo(self._says(len(cells), len(known)))
+            click.echo(self._says(len(networks), len(known)))
         if others and not self._quiet:
             click.echo(f"{kept(others)}; tables and figures are of these only")
-        self.standing = Standing({cell.id: cell.point for cell in cells}, len(cells) - len(known))
+        self.standing = Standing(
+            {network.id: network.point for network in networks}, len(networks) - len(known)
+        )
         self.standing.take(known)
         self._started = self._last = time.monotonic()
         self._steps_in_all = steps

@@ -20,7 +20,7 @@ from bnexp.runs.data import opened
 from bnexp.runs.directory import Found
 from bnexp.runs.manifest import facts
 from bnexp.runs.tables import METRICS, Table, Value
-from bnexp.sweep import Cell, Plan
+from bnexp.sweep import Network, Plan
 from bnexp.text import equations
 
 Key: TypeAlias = tuple[Value, ...]  # a network: its swept values in the axes' order, and its seed
@@ -37,9 +37,9 @@ class Series:
 Numbers: TypeAlias = Mapping[str, Series]
 
 
-def key_of(cell: Cell) -> Key:
+def key_of(network: Network) -> Key:
     """The cell among the networks of a table."""
-    return (*cell.point.values(), cell.seed)
+    return (*network.point.values(), network.seed)
 
 
 def networks(
@@ -109,9 +109,9 @@ def stored(path: Path) -> Stored:
         [axis.key for axis in plan.axes], tables.metrics, tables.summary, tables.probes
     )
     damaged = {
-        key_of(cell): f"cells/{cell.id}.json: {run.damaged[cell.id]}"
-        for cell in plan.cells
-        if cell.id in run.damaged
+        key_of(network): f"cells/{network.id}.json: {run.damaged[network.id]}"
+        for network in plan.networks
+        if network.id in run.damaged
     }
     if not known and not damaged:
         raise StoreError(
@@ -128,9 +128,9 @@ def _facts(path: Path, plan: Plan, found: Found) -> dict[str, str] | None:
     if manifest is None and not found.records:
         return None
     made = facts(manifest or {})
-    for cell in plan.cells:
-        if cell.id in found.records:
-            made[f"data.{cell.setting.data.name}"] = found.records[cell.id].data_sha256
+    for network in plan.networks:
+        if network.id in found.records:
+            made[f"data.{network.setting.data.name}"] = found.records[network.id].data_sha256
     return made
 
 
@@ -164,11 +164,11 @@ def matched(first: Stored, second: Stored) -> Matched:
 def _meanings(run: Stored, keys: Sequence[str]) -> dict[Key, str]:
     """What each network's swept values come to, dialects written out: equal for equal settings."""
     found = {}
-    for cell in run.plan.cells:
-        setting = identity(cell.setting)
+    for network in run.plan.networks:
+        setting = identity(network.setting)
         values = [reduce(_inside, key.split("."), setting) for key in keys]
-        place = (*(cell.point[key] for key in keys), cell.seed)
-        found[place] = json.dumps([*values, cell.seed], sort_keys=True)
+        place = (*(network.point[key] for key in keys), network.seed)
+        found[place] = json.dumps([*values, network.seed], sort_keys=True)
     return found
 
 

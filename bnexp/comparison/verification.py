@@ -19,7 +19,7 @@ from bnexp.execution.processes import Local, Place
 from bnexp.running import Prepared, Progress, prepare
 from bnexp.runs.manifest import environment, facts
 from bnexp.runs.tables import METRICS, results
-from bnexp.sweep import Cell, make_stacks
+from bnexp.sweep import Network, make_stacks
 
 
 def check_tolerance(tolerance: float) -> None:
@@ -139,7 +139,7 @@ def verify(
     _check(sample, jobs, tolerance)
     before = stored(Path(directory))
     prepared = prepare(_numbers_only(before.config), Path(data_dir) if data_dir else None)
-    known = [cell for cell in before.plan.cells if key_of(cell) in before.networks]
+    known = [network for network in before.plan.networks if key_of(network) in before.networks]
     chosen = sampled(known, sample)
     records = _train(prepared, chosen, place or Local(jobs), progress or Progress())
     return Verification(
@@ -153,16 +153,16 @@ def verify(
     )
 
 
-def sampled(cells: Sequence[Cell], number: int | None) -> list[Cell]:
+def sampled(networks: Sequence[Network], number: int | None) -> list[Network]:
     """One cell of each of `number` equal parts of the sweep; all if there are not more.
 
     Where in its part it stands moves by the golden ratio, so that the last axis is sampled too.
     """
-    if number is None or number >= len(cells):
-        return list(cells)
-    ends = [len(cells) * i // number for i in range(number + 1)]
+    if number is None or number >= len(networks):
+        return list(networks)
+    ends = [len(networks) * i // number for i in range(number + 1)]
     parts = pairwise(ends)
-    return [cells[a + int((b - a) * (i * _GOLDEN % 1))] for i, (a, b) in enumerate(parts)]
+    return [networks[a + int((b - a) * (i * _GOLDEN % 1))] for i, (a, b) in enumerate(parts)]
 
 
 def _check(sample: int | None, jobs: int, tolerance: float) -> None:
@@ -179,11 +179,11 @@ def _numbers_only(config: Config) -> Config:
 
 
 def _train(
-    prepared: Prepared, cells: Sequence[Cell], place: Place, progress: Progress
+    prepared: Prepared, networks: Sequence[Network], place: Place, progress: Progress
 ) -> dict[str, Record]:
-    progress.planned(cells, [], sum(prepared.steps[cell.id] for cell in cells), 0)
-    stacks = make_stacks(cells, place.workers)
-    tasks = [Task(stack.cells, prepared.data_dir) for stack in stacks]
+    progress.planned(networks, [], sum(prepared.steps[network.id] for network in networks), 0)
+    stacks = make_stacks(networks, place.workers)
+    tasks = [Task(stack.networks, prepared.data_dir) for stack in stacks]
     records: dict[str, Record] = {}
     with closing(place.records(tasks, progress.steps)) as batches:
         for made in batches:
@@ -200,22 +200,22 @@ def _here(prepared: Prepared) -> dict[str, str]:
 def _verified(
     before: Stored,
     prepared: Prepared,
-    chosen: Sequence[Cell],
+    chosen: Sequence[Network],
     records: Mapping[str, Record],
     tolerance: float,
 ) -> Iterator[Verified]:
     tables = results(prepared.config.experiment, prepared.plan, records)
     now = networks(before.keys, tables.metrics, tables.summary, tables.probes)
-    trained = {cell.id for cell in chosen}
-    for cell in before.plan.cells:
-        key, about = key_of(cell), (cell.id, cell.point, cell.seed)
+    trained = {network.id for network in chosen}
+    for network in before.plan.networks:
+        key, about = key_of(network), (network.id, network.point, network.seed)
         if key in before.damaged:
             yield Verified(*about, "damaged", reason=f"{before.damaged[key]}, not verified")
         elif key not in before.networks:
             yield Verified(*about, "not trained")
-        elif cell.id in trained and records[cell.id].status == "failed":
-            yield Verified(*about, "failed", reason=records[cell.id].error)
-        elif cell.id in trained:
+        elif network.id in trained and records[network.id].status == "failed":
+            yield Verified(*about, "failed", reason=records[network.id].error)
+        elif network.id in trained:
             yield Verified(
                 *about, *judged(before.networks[key], now[key], before.unread, tolerance)
             )

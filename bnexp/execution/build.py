@@ -28,7 +28,7 @@ from bnexp.data import Dataset
 from bnexp.errors import ConfigError
 from bnexp.nn.dropout import Dropout
 from bnexp.nn.loss import Labels
-from bnexp.sweep import Cell
+from bnexp.sweep import Network
 from bnexp.training import Images
 from bnexp.training.images import is_small
 from bnexp.training.random import SAMPLING, BookRound, Indices, Start, book, generator, together
@@ -139,7 +139,7 @@ class Drawn:
 
 
 def draw(
-    cells: Sequence[Cell],
+    cells: Sequence[Network],
     networks: Sequence[nn.Sequential],
     plan: Schedule,
     data: Inputs,
@@ -148,7 +148,7 @@ def draw(
     """What the networks of a stack start from, K side by side in `dtype`."""
     replay = _book if cells[0].place else _independent
     starts, streams = replay(cells, networks, plan, data.shape)
-    keyed = [_keyed(cell, state) for cell, (_, state) in zip(cells, starts, strict=True)]
+    keyed = [_keyed(network, state) for network, (_, state) in zip(cells, starts, strict=True)]
     drawn = [_calibrated(*pair, data) for pair in zip(networks, starts, strict=True)]
     parameters = nn.stack(drawn, dtype)
     state, batches = nn.stack(keyed, dtype), together(streams)
@@ -177,26 +177,26 @@ def _calibrated(
     return tuple({name: array[0] for name, array in layer.items()} for layer in made)
 
 
-def _keyed(cell: Cell, state: tuple[nn.State, ...]) -> tuple[nn.State, ...]:
+def _keyed(network: Network, state: tuple[nn.State, ...]) -> tuple[nn.State, ...]:
     """The state with a key for each layer that draws while it trains, from the cell's seed."""
-    keys = generator(cell.seed, "dropout").integers(2**63, size=len(state), dtype=np.uint64)
+    keys = generator(network.seed, "dropout").integers(2**63, size=len(state), dtype=np.uint64)
     return tuple(
         {**own, "key": keys[i : i + 1]} if "key" in own else own for i, own in enumerate(state)
     )
 
 
 def _independent(
-    cells: Sequence[Cell],
+    cells: Sequence[Network],
     networks: Sequence[nn.Sequential],
     plan: Schedule,
     shape: tuple[int, ...],
 ) -> tuple[list[Start], list[Iterator[Indices]]]:
     training = cells[0].setting.train
     starts = [
-        net.init(generator(cell.seed, "weights"), shape)
-        for cell, net in zip(cells, networks, strict=True)
+        net.init(generator(network.seed, "weights"), shape)
+        for network, net in zip(cells, networks, strict=True)
     ]
-    seeds = [cell.seed for cell in cells]
+    seeds = [network.seed for network in cells]
     streams = [
         SAMPLING[training.sampling](generator(seed, "batches"), plan.images, training.batch_size)
         for seed in (seeds[:1] if len(set(seeds)) == 1 else seeds)
@@ -205,13 +205,13 @@ def _independent(
 
 
 def _book(
-    cells: Sequence[Cell],
+    cells: Sequence[Network],
     networks: Sequence[nn.Sequential],
     plan: Schedule,
     shape: tuple[int, ...],
 ) -> tuple[list[Start], list[Iterator[Indices]]]:
     drawn: dict[str, tuple[Start, Iterator[Indices]]] = {}
-    for seed in {cell.seed for cell in cells}:
+    for seed in {network.seed for network in cells}:
         own = [(c, net) for c, net in zip(cells, networks, strict=True) if c.seed == seed]
         wanted = [(c.place.round, c.place.network, net) for c, net in own if c.place]
         size = cells[0].place.networks if cells[0].place else 1
@@ -219,7 +219,7 @@ def _book(
         whole = BookRound(size, plan.points[-1], plan.images, batch_size)
         made = book(seed, whole, wanted, shape)
         drawn.update({c.id: start for (c, _), start in zip(own, made, strict=True)})
-    pairs = [drawn[cell.id] for cell in cells]
+    pairs = [drawn[network.id] for network in cells]
     return [start for start, _ in pairs], [batches for _, batches in pairs]
 
 

@@ -19,7 +19,7 @@ from bnexp import files
 from bnexp.errors import StoreError
 from bnexp.files import read, remove, write_whole
 from bnexp.probes import Reading
-from bnexp.sweep import Cell
+from bnexp.sweep import Network
 from bnexp.training import Snapshot
 
 FORMAT = 1
@@ -35,34 +35,34 @@ class Checkpoints:
     folder: Path
     seconds: float
 
-    def path(self, cell: str) -> Path:
-        return self.folder / f"{cell}.npz"
+    def path(self, network: str) -> Path:
+        return self.folder / f"{network}.npz"
 
-    def step(self, cell: Cell, data_sha256: str) -> int:
+    def step(self, network: Network, data_sha256: str) -> int:
         """How many steps the network has made; 0 without a whole file for it and these data."""
-        made = self._load(cell, data_sha256)
+        made = self._load(network, data_sha256)
         return made.step if made else 0
 
-    def load(self, cells: Sequence[Cell], data_sha256: str) -> Snapshot | None:
+    def load(self, networks: Sequence[Network], data_sha256: str) -> Snapshot | None:
         """Where a stack stands; None unless all its networks have made the same steps."""
-        alone = [self._load(cell, data_sha256) for cell in cells]
+        alone = [self._load(network, data_sha256) for network in networks]
         found = [snapshot for snapshot in alone if snapshot is not None]
-        if len(found) < len(cells) or len({snapshot.step for snapshot in found}) > 1:
+        if len(found) < len(networks) or len({snapshot.step for snapshot in found}) > 1:
             return None
         return joined(found)
 
-    def save(self, cells: Sequence[Cell], data_sha256: str, snapshot: Snapshot) -> None:
-        for k, cell in enumerate(cells):
-            about = {"format": FORMAT, "cell": cell.id, "data_sha256": data_sha256}
-            write_whole(self.path(cell.id), _encoded(about, alone(snapshot, k)))
+    def save(self, networks: Sequence[Network], data_sha256: str, snapshot: Snapshot) -> None:
+        for k, network in enumerate(networks):
+            about = {"format": FORMAT, "cell": network.id, "data_sha256": data_sha256}
+            write_whole(self.path(network.id), _encoded(about, alone(snapshot, k)))
 
-    def clear(self, cells: Sequence[str]) -> None:
+    def clear(self, networks: Sequence[str]) -> None:
         """Forget finished networks' files."""
-        for cell in cells:
-            remove(self.path(cell))
+        for network in networks:
+            remove(self.path(network))
 
     def keeper(
-        self, cells: Sequence[Cell], data_sha256: str
+        self, networks: Sequence[Network], data_sha256: str
     ) -> Callable[[Callable[[], Snapshot]], None]:
         """What the training loop calls after each step: saves where it is time to."""
         last = time.monotonic()
@@ -70,14 +70,14 @@ class Checkpoints:
         def keep(snapshot: Callable[[], Snapshot]) -> None:
             nonlocal last
             if time.monotonic() - last >= self.seconds:
-                self.save(cells, data_sha256, snapshot())
+                self.save(networks, data_sha256, snapshot())
                 last = time.monotonic()
 
         return keep
 
-    def _load(self, cell: Cell, data_sha256: str) -> Snapshot | None:
+    def _load(self, network: Network, data_sha256: str) -> Snapshot | None:
         """The network's snapshot; a file that is damaged or another's is none."""
-        path = self.path(cell.id)
+        path = self.path(network.id)
         content = read(path)
         if content is None:
             return None
@@ -85,7 +85,7 @@ class Checkpoints:
             header, arrays = files.decode(KIND, FORMAT, content, path)
         except StoreError:
             return None
-        if (header.get("cell"), header.get("data_sha256")) != (cell.id, data_sha256):
+        if (header.get("cell"), header.get("data_sha256")) != (network.id, data_sha256):
             return None
         try:
             return _decoded(header, arrays)

@@ -289,17 +289,17 @@ class Cluster:
     def records(self, tasks: Sequence[Task], on_steps: Callable[[int], None]) -> Made:
         if not tasks:
             return
-        cells = [cell for task in tasks for cell in task.cells]
+        networks = [network for task in tasks for network in task.networks]
         refuse_typed(
-            cells,
+            networks,
             "defined in a script, in a notebook or at a prompt, expected a class that the "
             "cluster's workers can import; put it into a module",
         )
-        folders = {task.cells[0].setting.data.name: task.data_dir for task in tasks}
+        folders = {task.networks[0].setting.data.name: task.data_dir for task in tasks}
         sets = {name: _plain(dataset(name, folder)) for name, folder in folders.items()}
         with _connected(self.scheduler) as client:
             by_digest = {loaded.sha256: loaded for loaded in sets.values()}
-            crew = Crew(client, by_digest, own_classes(cells), self.patience).wait()
+            crew = Crew(client, by_digest, own_classes(networks), self.patience).wait()
             engine = Engine(client, crew, {name: data.sha256 for name, data in sets.items()})
 
             def watch(steps: int) -> None:
@@ -336,7 +336,7 @@ class Engine:
     def submit(self, fn: Callable[..., list[Record]], /, task: Task) -> Future[list[Record]]:
         answer: Future[list[Record]] = Future()
         self._sent += 1
-        digest = self._digests[task.cells[0].setting.data.name]
+        digest = self._digests[task.networks[0].setting.data.name]
         away = replace(task, data_dir=None, checkpoints=None)  # its folders are here
         self._send(answer, (fn, away, digest, self._run, self._sent), RETRIES)
         return answer

@@ -32,10 +32,10 @@ from bnexp.config.experiment import Setting
 from bnexp.config.options import Options, fingerprint
 from bnexp.errors import BnexpError, ConfigError
 from bnexp.execution.task import Record, Task, train_task
-from bnexp.sweep import Cell
+from bnexp.sweep import Network
 
 
-def check_workers(cells: Iterable[Cell]) -> None:
+def check_workers(networks: Iterable[Network]) -> None:
     """ConfigError where a cell needs a class that lives in a notebook or at a prompt.
 
     A worker imports the classes it is to use; what was typed into this process it cannot import.
@@ -43,23 +43,23 @@ def check_workers(cells: Iterable[Cell]) -> None:
     file = getattr(sys.modules["__main__"], "__file__", None)
     if file is None or not Path(file).exists():
         refuse_typed(
-            cells,
+            networks,
             "defined in a notebook or at a prompt, expected a class that worker processes can "
             "import; put it into a module, or use jobs=1",
         )
 
 
-def refuse_typed(cells: Iterable[Cell], text: str) -> None:
+def refuse_typed(networks: Iterable[Network], text: str) -> None:
     """ConfigError, with this text, where a cell needs a class that no module has."""
-    for cell in cells:
-        for options in _options(cell.setting):
+    for network in networks:
+        for options in _options(network.setting):
             if options.target.__module__ == "__main__":
                 raise ConfigError(f"{options.kind}: {text}")
 
 
-def own_classes(cells: Iterable[Cell]) -> list[tuple[str, str]]:
+def own_classes(networks: Iterable[Network]) -> list[tuple[str, str]]:
     """Modules and names of the classes that cells need and that are not bnexp's own."""
-    targets = {options.target for cell in cells for options in _options(cell.setting)}
+    targets = {options.target for network in networks for options in _options(network.setting)}
     return sorted((cls.__module__, cls.__qualname__) for cls in targets if fingerprint(cls))
 
 
@@ -142,7 +142,7 @@ class WorkerProcesses(Executor):
             _kill(pool)
 
     def _timeout(self, args: Any) -> float | None:
-        return None if self._cell_timeout is None else self._cell_timeout * len(args[0].cells)
+        return None if self._cell_timeout is None else self._cell_timeout * len(args[0].networks)
 
     def _pool(self) -> ProcessPoolExecutor:
         pool = ProcessPoolExecutor(
@@ -336,11 +336,11 @@ def _outcome(future: Future[list[Record]], task: Task) -> list[Record]:
             raise
         where = "".join(f" ({note})" for note in getattr(error, "__notes__", ())[:1])
         text = f"{type(error).__name__}: {error}{where}"
-        return [failed(cell.id, text) for cell in task.cells]
+        return [failed(network.id, text) for network in task.networks]
 
 
-def failed(cell: str, error: str) -> Record:
-    return Record(cell, "", "failed", None, (), (), {}, float("nan"), error=error)
+def failed(network: str, error: str) -> Record:
+    return Record(network, "", "failed", None, (), (), {}, float("nan"), error=error)
 
 
 Made = Generator[list[Record], None, None]
@@ -377,7 +377,7 @@ class Local:
             here = Here(lambda: on_steps(here.steps()))
             yield from run_tasks(here, tasks, on_steps)
             return
-        check_workers(cell for task in tasks for cell in task.cells)
+        check_workers(network for task in tasks for network in task.networks)
         lanes = WorkerProcesses(min(self.workers, len(tasks)), self.cell_timeout)
         finished = False
         try:

@@ -18,7 +18,7 @@ from bnexp.data import Dataset
 from bnexp.execution.build import adjustments, draw, inputs, network
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.probes import Reading
-from bnexp.sweep import Cell
+from bnexp.sweep import Network
 from bnexp.training import History, Images, Snapshot, train
 from bnexp.training.loop import Probing
 from bnexp.training.schedule import Schedule, schedule
@@ -31,7 +31,7 @@ class Task:
     `data` is the data set itself where it is at hand; otherwise it is loaded.
     """
 
-    cells: tuple[Cell, ...]
+    networks: tuple[Network, ...]
     data_dir: Path | None = None
     checkpoints: Checkpoints | None = None
     data: Dataset | None = None
@@ -73,10 +73,13 @@ def dataset(name: str, data_dir: Path | None, download: bool = True) -> Dataset:
 def train_task(task: Task, on_step: Callable[[int], None] = lambda networks: None) -> list[Record]:
     """Train the task's cells as one stack; `on_step` hears how many networks made one step."""
     started = time.perf_counter()
-    loaded = task.data or dataset(task.cells[0].setting.data.name, task.data_dir)
-    trained = train_cells(task.cells, loaded, on_step, task.checkpoints)
-    seconds = (time.perf_counter() - started) / len(task.cells)
-    return [_record(cell, k, trained, loaded.sha256, seconds) for k, cell in enumerate(task.cells)]
+    loaded = task.data or dataset(task.networks[0].setting.data.name, task.data_dir)
+    trained = train_cells(task.networks, loaded, on_step, task.checkpoints)
+    seconds = (time.perf_counter() - started) / len(task.networks)
+    return [
+        _record(network, k, trained, loaded.sha256, seconds)
+        for k, network in enumerate(task.networks)
+    ]
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ class Trained:
 
 
 def train_cells(
-    cells: tuple[Cell, ...],
+    cells: tuple[Network, ...],
     loaded: Dataset,
     on_step: Callable[[int], None] = lambda networks: None,
     checkpoints: Checkpoints | None = None,
@@ -103,7 +106,7 @@ def train_cells(
 
 
 def _train(
-    cells: tuple[Cell, ...],
+    cells: tuple[Network, ...],
     loaded: Dataset,
     on_step: Callable[[int], None],
     checkpoints: Checkpoints | None,
@@ -148,11 +151,11 @@ def _probing(setting: Setting, plan: Schedule) -> Probing:
     return Probing(probes, frozenset(plan.probes))
 
 
-def _record(cell: Cell, k: int, trained: Trained, sha256: str, seconds: float) -> Record:
+def _record(network: Network, k: int, trained: Trained, sha256: str, seconds: float) -> Record:
     history = trained.history
     diverged_at = int(history.diverged_at[k])
     return Record(
-        cell=cell.id,
+        cell=network.id,
         data_sha256=sha256,
         status="ok" if diverged_at < 0 else "diverged",
         diverged_at_step=None if diverged_at < 0 else diverged_at,

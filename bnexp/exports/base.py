@@ -20,7 +20,7 @@ from bnexp.exports import EXPORTS, writer
 from bnexp.runs import RunDirectory
 from bnexp.runs.data import Opened, finished
 from bnexp.runs.tables import Results
-from bnexp.sweep import Cell
+from bnexp.sweep import Network
 from bnexp.text import counted
 
 
@@ -65,7 +65,7 @@ def quiet() -> Iterator[None]:
 class ExportedNetwork:
     """One finished network."""
 
-    cell: Cell
+    cell: Network
     record: Record
 
     @property
@@ -120,7 +120,9 @@ def run_of(made: Opened, manifest: Mapping[str, Any] | None) -> ExportedRun:
     """The finished networks of a run directory, in the sweep's order."""
     records = made.found.records
     networks = [
-        ExportedNetwork(cell, records[cell.id]) for cell in made.plan.cells if cell.id in records
+        ExportedNetwork(network, records[network.id])
+        for network in made.plan.networks
+        if network.id in records
     ]
     return ExportedRun(made.config, tuple(networks), made.tables, manifest or {})
 

@@ -40,7 +40,7 @@ class Recorded:
 
 def planned_records(plan: Plan, tested: bool) -> Recorded:
     """What a plan's networks will record; probes of other packages are not known."""
-    probes = [probe for cell in plan.cells[:1] for probe in _probes(cell.setting)]
+    probes = [probe for network in plan.networks[:1] for probe in _probes(network.setting)]
     if any(probe.kind not in QUANTITIES for probe in probes):
         return Recorded(tested, None)
     names = [name for probe in probes for name in QUANTITIES[probe.kind](probe)]
@@ -261,8 +261,8 @@ def at_step(kind: str, table: Table, when: int | str) -> Table:
         found = np.unique(table["step"]).tolist()
         _refuse(kind, "step", [when] if found and when not in found else [], found)
         return rows(table, table["step"] == when)
-    cells, of = np.unique(table["cell"].astype(str), return_inverse=True)
-    ends = np.full(len(cells), -1 if when == "last" else np.iinfo(np.int64).max)
+    networks, of = np.unique(table["cell"].astype(str), return_inverse=True)
+    ends = np.full(len(networks), -1 if when == "last" else np.iinfo(np.int64).max)
     (np.maximum if when == "last" else np.minimum).at(ends, of, table["step"])
     return rows(table, table["step"] == ends[of])
 
@@ -285,9 +285,9 @@ def not_finite_note(table: Table) -> str:
 def with_epochs(kind: str, table: Table, metrics: Table) -> Table:
     """A column epoch, by each network's own evaluations. Raises ConfigError under two of them."""
     epochs = np.empty(len(table["step"]), dtype=np.float64)
-    for cell in dict.fromkeys(table["cell"].tolist()):
-        mask = table["cell"] == cell
-        own = rows(metrics, metrics["cell"] == cell)
+    for network in dict.fromkeys(table["cell"].tolist()):
+        mask = table["cell"] == network
+        own = rows(metrics, metrics["cell"] == network)
         epochs[mask] = _epochs(kind, table["step"][mask], own["step"], own["epoch"])
     return {**table, "epoch": epochs}
 

@@ -217,7 +217,7 @@ class Planned:
 def planned(plan: Plan) -> Planned:
     """The axes and points of a plan as results will have them."""
     axes = tuple(Axis(axis.key, axis.labels) for axis in plan.axes)
-    columns = {axis.key: [cell.point[axis.key] for cell in plan.cells] for axis in axes}
+    columns = {axis.key: [network.point[axis.key] for network in plan.networks] for axis in axes}
     return Planned(axes, {key: np.array(values, object) for key, values in columns.items()})
 
 

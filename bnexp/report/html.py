@@ -172,9 +172,9 @@ def read_run(directory: Path) -> report.ReportData:
         tables=made.tables,
         verdicts=verdicts(made.config, made.plan, made.tables),
         missing=[
-            report.Missing(cell.point, cell.seed, made.missing[cell.id])
-            for cell in made.plan.cells
-            if cell.id in made.missing
+            report.Missing(network.point, network.seed, made.missing[network.id])
+            for network in made.plan.networks
+            if network.id in made.missing
         ],
         manifest=manifest,
         parent=_shipped(manifest.get("extends", own.document.extends if own else "")),

@@ -162,8 +162,8 @@ def _told(run: ReportData) -> list[str]:
     why = failures(run.manifest)
     rows = zip(run.tables.summary["cell"], run.tables.summary["status"], strict=True)
     return [
-        f"failed: {why[cell]}" if status == "failed" and cell in why else status
-        for cell, status in rows
+        f"failed: {why[network]}" if status == "failed" and network in why else status
+        for network, status in rows
     ]
 
 

@@ -17,7 +17,7 @@ from bnexp.runs import RunDirectory
 from bnexp.runs.csv import read_metrics, read_probes, read_summary
 from bnexp.runs.directory import Found
 from bnexp.runs.tables import Results, Table, column, results
-from bnexp.sweep import Cell, Plan, make_plan
+from bnexp.sweep import Network, Plan, make_plan
 
 READERS = {"metrics": read_metrics, "summary": read_summary, "probes": read_probes}
 
@@ -43,9 +43,9 @@ def filled(own: Results, plan: Plan, directory: Path) -> Filled:
     files = {name: read(directory / f"{name}.csv") for name, read in READERS.items()}
     if files["metrics"] is None:
         return Filled(own)
-    there = {cell for table in files.values() if table for cell in table["cell"].tolist()}
-    renamed = there.isdisjoint(cell.id for cell in plan.cells)
-    wanted = {_key(cell, renamed): i for i, cell in enumerate(plan.cells)}
+    there = {network for table in files.values() if table for network in table["cell"].tolist()}
+    renamed = there.isdisjoint(network.id for network in plan.networks)
+    wanted = {_key(network, renamed): i for i, network in enumerate(plan.networks)}
     names = [*_swept(plan), "seed"] if renamed else ["cell"]
     rows = {name: _places(table, names, wanted) for name, table in files.items()}
     if not any((row >= 0).any() for row in rows.values()):
@@ -68,8 +68,10 @@ def with_failed(own: Results, plan: Plan, wanted: Collection[str], directory: Pa
     if summary is None:
         return own
     rows = zip(summary["cell"].tolist(), summary["status"].tolist(), strict=True)
-    failed = {cell for cell, status in rows if status == "failed"}.intersection(wanted)
-    places = {_key(cell, False): i for i, cell in enumerate(plan.cells) if cell.id in failed}
+    failed = {network for network, status in rows if status == "failed"}.intersection(wanted)
+    places = {
+        _key(network, False): i for i, network in enumerate(plan.networks) if network.id in failed
+    }
     made = _joined(own.summary, summary, _places(summary, ["cell"], places), plan)
     return replace(own, summary=made)
 
@@ -78,8 +80,8 @@ def _swept(plan: Plan) -> list[str]:
     return [axis.key for axis in plan.axes]
 
 
-def _key(cell: Cell, by_values: bool) -> Hashable:
-    return (*cell.point.values(), cell.seed) if by_values else (cell.id,)
+def _key(network: Network, by_values: bool) -> Hashable:
+    return (*network.point.values(), network.seed) if by_values else (network.id,)
 
 
 def _places(
@@ -96,15 +98,15 @@ def _joined(own: Table, read: Table | None, places: NDArray[np.int64], plan: Pla
     """Both tables' rows in the plan's order; cell, seed and swept values are its own, exactly."""
     if read is None or not (places >= 0).any():
         return own
-    order = {cell.id: i for i, cell in enumerate(plan.cells)}
-    before = np.array([order[cell] for cell in own["cell"].tolist()], np.int64)
+    order = {network.id: i for i, network in enumerate(plan.networks)}
+    before = np.array([order[network] for network in own["cell"].tolist()], np.int64)
     at = np.concatenate([before, places[places >= 0]])
     sort = np.argsort(at, kind="stable")
-    of = [plan.cells[i] for i in at[sort].tolist()]
+    of = [plan.networks[i] for i in at[sort].tolist()]
     made: dict[str, Any] = {
-        "cell": column("cell", [cell.id for cell in of]),
-        "seed": column("seed", [cell.seed for cell in of]),
-        **{key: column(key, [cell.point[key] for cell in of]) for key in _swept(plan)},
+        "cell": column("cell", [network.id for network in of]),
+        "seed": column("seed", [network.seed for network in of]),
+        **{key: column(key, [network.point[key] for network in of]) for key in _swept(plan)},
     }
     for name in own:
         if name not in made:
@@ -137,12 +139,16 @@ class Opened:
     def missing(self) -> Mapping[str, str]:
         """The cells that are in no table, and why."""
         there = set(self.tables.summary["cell"].tolist())
-        return {cell: why for cell, why in self.found.missing.items() if cell not in there}
+        return {network: why for network, why in self.found.missing.items() if network not in there}
 
     @property
     def damaged(self) -> Mapping[str, str]:
         """The cells whose file is not what it should be, and what is wrong with it."""
-        return {cell: why for cell, why in self.found.missing.items() if not why.startswith(ABSENT)}
+        return {
+            network: why
+            for network, why in self.found.missing.items()
+            if not why.startswith(ABSENT)
+        }
 
 
 def opened(directory: Path) -> Opened:
@@ -158,10 +164,10 @@ def opened(directory: Path) -> Opened:
         raise ConfigError(f"{directory}: not a run directory, expected a config.yaml in it; {hint}")
     config = _config(path)
     plan = make_plan(config)
-    found = RunDirectory(directory).find(plan.cells, None)
+    found = RunDirectory(directory).find(plan.networks, None)
     made = Opened(config, plan, found, results(config.experiment, plan, found.records))
     if found.records or made.damaged:  # of a run, not a reference
-        absent = [cell for cell in found.missing if cell not in made.damaged]
+        absent = [network for network in found.missing if network not in made.damaged]
         tables = with_failed(made.tables, plan, absent, directory) if absent else made.tables
         return replace(made, tables=tables)
     more = filled(made.tables, plan, directory)

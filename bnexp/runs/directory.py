@@ -20,7 +20,7 @@ from bnexp.execution import Record
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.task import Probed
 from bnexp.runs.manifest import read_manifest
-from bnexp.sweep import Cell
+from bnexp.sweep import Network
 
 FORMAT = 3
 
@@ -35,7 +35,7 @@ def encode(record: Record) -> bytes:
     return json.dumps(head).encode() + b"\n" + body + b"\n"
 
 
-def decode(content: bytes, cell: str) -> Record:
+def decode(content: bytes, network: str) -> Record:
     """The record of `cell`; Damaged if the content is anything but what `encode` wrote for it."""
     head, _, rest = content.partition(b"\n")
     body = rest.removesuffix(b"\n")
@@ -52,7 +52,7 @@ def decode(content: bytes, cell: str) -> Record:
         record = _record(json.loads(body))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise Damaged("not a record") from None
-    if record.cell != cell:
+    if record.cell != network:
         raise Damaged("another network's")
     return record
 
@@ -82,14 +82,14 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def find(self, cells: Iterable[Cell], data_sha256: str | None) -> Found:
+    def find(self, networks: Iterable[Network], data_sha256: str | None) -> Found:
         """Records of `cells` that are whole and, if `data_sha256` is given, of these data."""
         found = Found({}, {})
-        for cell in cells:
+        for network in networks:
             try:
-                found.records[cell.id] = self._load(cell, data_sha256)
+                found.records[network.id] = self._load(network, data_sha256)
             except Damaged as reason:
-                found.missing[cell.id] = str(reason)
+                found.missing[network.id] = str(reason)
         return found
 
     def save(self, records: Iterable[Record]) -> None:
@@ -99,9 +99,9 @@ class RunDirectory:
             if record.status != "failed":
                 files.write_whole(self._cell(record.cell), encode(record))
 
-    def others(self, cells: Iterable[Cell]) -> int:
+    def others(self, networks: Iterable[Network]) -> int:
         """How many networks of other settings are kept here: of an earlier config, as a rule."""
-        own = {cell.id for cell in cells}
+        own = {network.id for network in networks}
         try:
             return sum(path.stem not in own for path in (self.path / "cells").glob("*.json"))
         except OSError:
@@ -119,11 +119,11 @@ class RunDirectory:
         """Where networks that train for longer than `seconds` leave how far they are."""
         return Checkpoints(self.path / "checkpoints", seconds)
 
-    def clear(self, cells: Iterable[Cell]) -> None:
+    def clear(self, networks: Iterable[Network]) -> None:
         """Forget the records of `cells`."""
-        for cell in cells:
-            files.remove(self._cell(cell.id))
-            files.remove(self.checkpoints(0).path(cell.id))
+        for network in networks:
+            files.remove(self._cell(network.id))
+            files.remove(self.checkpoints(0).path(network.id))
 
     def write(self, name: str, content: bytes | str) -> Path:
         """A table, the manifest or a figure, by its path in the directory."""
@@ -170,14 +170,14 @@ class RunDirectory:
             raise files.storage_error("cannot write", self.path, error) from error
         return lock
 
-    def _cell(self, cell: str) -> Path:
-        return self.path / "cells" / f"{cell}.json"
+    def _cell(self, network: str) -> Path:
+        return self.path / "cells" / f"{network}.json"
 
-    def _load(self, cell: Cell, data_sha256: str | None) -> Record:
-        content = files.read(self._cell(cell.id))
+    def _load(self, network: Network, data_sha256: str | None) -> Record:
+        content = files.read(self._cell(network.id))
         if content is None:
             raise Damaged("not trained yet")
-        record = decode(content, cell.id)
+        record = decode(content, network.id)
         if data_sha256 is not None and record.data_sha256 != data_sha256:
             raise Damaged("trained on other data")
         return record

@@ -57,7 +57,7 @@ def facts(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 def failures(manifest: Mapping[str, Any]) -> dict[str, str]:
     """The cells that failed when the run was made, and why."""
-    return {str(cell): str(reason) for cell, reason in _part(manifest, "failed").items()}
+    return {str(network): str(reason) for network, reason in _part(manifest, "failed").items()}
 
 
 def _part(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:

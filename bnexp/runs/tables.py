@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bnexp.config import Experiment
 from bnexp.execution import Record
 from bnexp.execution.task import Probed
-from bnexp.sweep import Cell, Plan
+from bnexp.sweep import Network, Plan
 
 Value: TypeAlias = float | int | str
 Table: TypeAlias = Mapping[str, NDArray[Any]]
@@ -100,18 +100,18 @@ def column(name: str, values: list[Any]) -> NDArray[Any]:
     return np.array(values, None if numbers and name not in TEXTS else object)
 
 
-def probe_table(pairs: Sequence[tuple[Cell, Record]], keys: Sequence[str]) -> Table:
+def probe_table(pairs: Sequence[tuple[Network, Record]], keys: Sequence[str]) -> Table:
     """Columns cell, seed, the swept keys, step, layer, quantity, at, value."""
-    blocks = [(cell, read) for cell, record in pairs for read in record.probes]
+    blocks = [(network, read) for network, record in pairs for read in record.probes]
     sizes = np.array([len(read.values) for _, read in blocks], np.int64)
 
     def repeated(name: str, values: list[Any]) -> Any:
         return np.repeat(column(name, values), sizes)
 
     columns: dict[str, Any] = {
-        "cell": repeated("cell", [cell.id for cell, _ in blocks]),
-        "seed": repeated("seed", [cell.seed for cell, _ in blocks]),
-        **{key: repeated(key, [cell.point[key] for cell, _ in blocks]) for key in keys},
+        "cell": repeated("cell", [network.id for network, _ in blocks]),
+        "seed": repeated("seed", [network.seed for network, _ in blocks]),
+        **{key: repeated(key, [network.point[key] for network, _ in blocks]) for key in keys},
     }
     places = [_places(read) for _, read in blocks]
     columns["step"] = _joined([steps for steps, _, _ in places], np.int64)
@@ -138,7 +138,7 @@ Row = dict[str, Any]
 
 def results(experiment: Experiment, plan: Plan, records: Mapping[str, Record]) -> Results:
     """Tables of the plan's cells in the sweep's order; cells without a record are left out."""
-    pairs = [(cell, records[cell.id]) for cell in plan.cells if cell.id in records]
+    pairs = [(network, records[network.id]) for network in plan.networks if network.id in records]
     keys = [axis.key for axis in plan.axes]
     return Results(
         name=experiment.name,
@@ -148,32 +148,32 @@ def results(experiment: Experiment, plan: Plan, records: Mapping[str, Record]) -
         seeds=experiment.random.seeds,
         metrics=_columns(
             [*FIRST, *keys, *EVALUATION],
-            [row for cell, record in pairs for row in _evaluations(cell, record)],
+            [row for network, record in pairs for row in _evaluations(network, record)],
         ),
         summary=_columns(
             [*FIRST, *keys, *NETWORK],
-            [_summary(cell, record) for cell, record in pairs],
+            [_summary(network, record) for network, record in pairs],
         ),
         probes=probe_table(pairs, keys),
     )
 
 
-def _evaluations(cell: Cell, record: Record) -> Iterator[Row]:
+def _evaluations(network: Network, record: Record) -> Iterator[Row]:
     for i, (epoch, step) in enumerate(zip(record.epochs, record.steps, strict=True)):
         values = {name: column[i] for name, column in record.metrics.items()}
-        yield {**_cell(cell), "epoch": epoch, "step": step, **values}
+        yield {**_cell(network), "epoch": epoch, "step": step, **values}
 
 
-def _summary(cell: Cell, record: Record) -> Row:
+def _summary(network: Network, record: Record) -> Row:
     finals = {f"final_{name}": values[-1] for name, values in record.metrics.items()}
     bests = {f"best_{name}": _best(name)(values) for name, values in record.metrics.items()}
     at = -1 if record.diverged_at_step is None else record.diverged_at_step
     status = {"status": record.status, "diverged_at_step": at, "seconds": record.seconds}
-    return {**_cell(cell), **status, **finals, **bests}
+    return {**_cell(network), **status, **finals, **bests}
 
 
-def _cell(cell: Cell) -> Row:
-    return {"cell": cell.id, "seed": cell.seed, **cell.point}
+def _cell(network: Network) -> Row:
+    return {"cell": network.id, "seed": network.seed, **network.point}
 
 
 def _best(metric: str) -> Callable[[Sequence[float]], float]:

@@ -34,7 +34,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Cell:
+class Network:
     """One network: its setting, its seed, and its point of the sweep as tables show it."""
 
     id: str
@@ -49,7 +49,7 @@ class Plan:
     """All cells of an experiment in the order of its sweep, seeds last."""
 
     axes: tuple[Axis, ...]
-    cells: tuple[Cell, ...]
+    networks: tuple[Network, ...]
 
 
 @dataclass(frozen=True)
@@ -71,13 +71,13 @@ def make_plan(config: Config) -> Plan:
         raise problems_error([Problem(("sweep",), text)], config.document)
     settings = _settings(config, _points(groups))
     _check_book(config, settings)
-    cells = [
+    networks = [
         (point, _cell(config, point, setting, seed, sizes))
         for point, setting in settings
         for seed in seeds
     ]
-    _refuse_twice(cells, config)
-    return Plan(tuple(itertools.chain(*groups)), tuple(cell for _, cell in cells))
+    _refuse_twice(networks, config)
+    return Plan(tuple(itertools.chain(*groups)), tuple(network for _, network in networks))
 
 
 def _points(groups: Sequence[Sequence[Axis]]) -> Iterator[_Point]:
@@ -159,10 +159,12 @@ def _length(setting: Setting) -> tuple[Any, ...]:
     return train.epochs, train.steps, train.batch_size, train.evaluate
 
 
-def _cell(config: Config, point: _Point, setting: Setting, seed: int, sizes: Sequence[int]) -> Cell:
+def _cell(
+    config: Config, point: _Point, setting: Setting, seed: int, sizes: Sequence[int]
+) -> Network:
     place = _place(point, sizes) if config.experiment.random.stream == "book" else None
     labels = {axis.key: axis.labels[i] for axis, i in point.chosen}
-    return Cell(_id(setting, seed, place), setting, seed, labels, place)
+    return Network(_id(setting, seed, place), setting, seed, labels, place)
 
 
 def _place(point: _Point, sizes: Sequence[int]) -> Place:
@@ -184,11 +186,11 @@ def _id(setting: Setting, seed: int, place: Place | None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def _refuse_twice(cells: Iterable[tuple[_Point, Cell]], config: Config) -> None:
+def _refuse_twice(networks: Iterable[tuple[_Point, Network]], config: Config) -> None:
     """ConfigError, at the value that gives nothing new, if two cells are the same network."""
     seen: dict[str, _Point] = {}
-    for point, cell in cells:
-        first = seen.setdefault(cell.id, point)
+    for point, network in networks:
+        first = seen.setdefault(network.id, point)
         for (axis, i), (_, before) in zip(point.chosen, first.chosen, strict=True):
             if i != before:
                 text = f"the same network as value {before} of it, expected another, got "

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bnexp.config.architecture import Cnn
 from bnexp.config.experiment import Setting
 from bnexp.config.options import identity
-from bnexp.sweep.networks import Cell
+from bnexp.sweep.networks import Network
 
 # A stack's activations of one batch should stay in a core's second-level cache; more than 8
 # networks side by side gain nothing more.
@@ -25,31 +25,37 @@ CNN_STACK = 1
 class Stack:
     """Cells that differ only in seed, initial weights and learning rate."""
 
-    cells: tuple[Cell, ...]
+    networks: tuple[Network, ...]
 
 
-def make_stacks(cells: Iterable[Cell], workers: int = 1, size: int | None = None) -> list[Stack]:
+def make_stacks(
+    networks: Iterable[Network], workers: int = 1, size: int | None = None
+) -> list[Stack]:
     """Group cells by structure into stacks of at most `size`, the costliest first.
 
     How cells are grouped changes the time, never the numbers. Stacks of a group are of nearly equal
     size and, where there are enough cells, as many as keep all workers busy.
     """
-    groups: dict[str, list[Cell]] = {}
-    for cell in sorted(cells, key=lambda cell: cell.seed):  # a seed's cells share their batches
-        groups.setdefault(structure(cell), []).append(cell)
+    groups: dict[str, list[Network]] = {}
+    for network in sorted(
+        networks, key=lambda network: network.seed
+    ):  # a seed's cells share their batches
+        groups.setdefault(structure(network), []).append(network)
     ordered = sorted(groups.values(), key=lambda group: group[0].setting.model.norm is None)
     return [stack for group in ordered for stack in _split(group, workers, size)]
 
 
-def stacks_by_step(cells: Iterable[Cell], made: Mapping[str, int], workers: int = 1) -> list[Stack]:
+def stacks_by_step(
+    networks: Iterable[Network], made: Mapping[str, int], workers: int = 1
+) -> list[Stack]:
     """Stacks of cells that have made the same number of steps; the least trained ones first."""
-    groups: dict[int, list[Cell]] = {}
-    for cell in cells:
-        groups.setdefault(made[cell.id], []).append(cell)
+    groups: dict[int, list[Network]] = {}
+    for network in networks:
+        groups.setdefault(made[network.id], []).append(network)
     return [stack for step in sorted(groups) for stack in make_stacks(groups[step], workers)]
 
 
-def _split(group: Sequence[Cell], workers: int, size: int | None) -> list[Stack]:
+def _split(group: Sequence[Network], workers: int, size: int | None) -> list[Stack]:
     size = size or stack_size(group[0].setting)
     number = math.ceil(len(group) / size)
     number = min(math.ceil(number / workers) * workers, len(group))
@@ -66,9 +72,9 @@ def stack_size(setting: Setting) -> int:
     return max(1, min(MAX_STACK, CACHE_BYTES // max(widest, 1)))
 
 
-def structure(cell: Cell) -> str:
+def structure(network: Network) -> str:
     """What cells of one stack must share: everything but seed, initial weights, learning rate."""
-    shape = identity(cell.setting)
+    shape = identity(network.setting)
     for key in ("init", "layer_init"):
         del shape["model"][key]
     del shape["train"]["optimizer"]["lr"]

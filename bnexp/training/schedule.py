@@ -10,7 +10,7 @@ from typing import Any, Literal
 from bnexp.config.experiment import MAX_STEPS, Every, Setting
 from bnexp.config.rules import single_sample
 from bnexp.errors import ConfigError
-from bnexp.sweep import Cell
+from bnexp.sweep import Network
 
 Rule = Literal["book", "epoch", "cs231n"]
 
@@ -44,9 +44,9 @@ class Schedule:
     probes: tuple[int, ...]
 
 
-def schedule(cell: Cell, available: int) -> Schedule:
+def schedule(network: Network, available: int) -> Schedule:
     """ConfigError where the `available` training images are too few for the cell's setting."""
-    data, training = cell.setting.data, cell.setting.train
+    data, training = network.setting.data, network.setting.train
     images = available if data.train == "all" else data.train
     needed = max(images, training.batch_size)
     if needed > available:
@@ -54,7 +54,7 @@ def schedule(cell: Cell, available: int) -> Schedule:
             f"data.name {data.name}: too few training images, expected at least {needed} for "
             f"data.train and train.batch_size, got {available}"
         )
-    if text := single_sample(cell.setting, images):
+    if text := single_sample(network.setting, images):
         raise ConfigError(f"train.batch_size: {text}")
     per_epoch = steps_per_epoch(images, training.batch_size, training.sampling)
     steps = training.steps or (training.epochs or 1) * per_epoch
@@ -62,13 +62,13 @@ def schedule(cell: Cell, available: int) -> Schedule:
         raise ConfigError(
             f"train.epochs: too long, expected at most {MAX_STEPS:,} steps, got {steps:,}"
         )
-    rule = training.evaluate or ("book" if cell.place else "epoch")
+    rule = training.evaluate or ("book" if network.place else "epoch")
     if isinstance(rule, tuple) and rule[-1] > steps:
         raise ConfigError(
             f"train.evaluate: after the end, expected at most step {steps}, got {rule[-1]}"
         )
     scored = _points(rule, steps, per_epoch)
-    return Schedule(images, per_epoch, scored, _probed(cell.setting, scored, per_epoch))
+    return Schedule(images, per_epoch, scored, _probed(network.setting, scored, per_epoch))
 
 
 def _probed(setting: Setting, scored: tuple[int, ...], per_epoch: int) -> tuple[int, ...]:

@@ -42,13 +42,13 @@ def _figures() -> Iterator[str]:
     there = [one for one in FIGURES if (REFERENCE / one[0] / "figures" / f"{one[1]}.png").is_file()]
     if not there:
         return
-    cells = [
+    networks = [
         f"**`{name}`** {text}<br>![{text}](results/reference/{name}/figures/{kind}.png)"
         for name, kind, text in there
     ]
     yield "| | |\n|---|---|"
-    for i in range(0, len(cells), 2):
-        yield f"| {' | '.join(cells[i : i + 2])} |"
+    for i in range(0, len(networks), 2):
+        yield f"| {' | '.join(networks[i : i + 2])} |"
     yield ""
 
 

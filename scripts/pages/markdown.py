@@ -24,8 +24,8 @@ def rewritten(text: str, parts: Mapping[str, str]) -> str:
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in Markdown, its columns as wide as their widest cell, to be read as text too."""
     lines = [heads, *rows]
-    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    widths = [max(3, *(len(line[i]) for line in cells)) for i in range(len(heads))]
-    shown = [" | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in cells]
+    networks = [[network.replace("|", "\\|") for network in line] for line in lines]
+    widths = [max(3, *(len(line[i]) for line in networks)) for i in range(len(heads))]
+    shown = [" | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in networks]
     rule = "|".join("-" * (width + 2) for width in widths)
     return "\n".join([f"| {shown[0]} |", f"|{rule}|", *(f"| {line} |" for line in shown[1:])])

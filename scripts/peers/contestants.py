@@ -141,7 +141,9 @@ class Ours:
 
     def _tasks(self, experiment: Experiment) -> list[Task]:
         config = load_config(experiment.base, {**experiment.overrides(), **self.overrides})
-        return [Task(stack.cells) for stack in make_stacks(make_plan(config).cells, self.workers)]
+        return [
+            Task(stack.networks) for stack in make_stacks(make_plan(config).networks, self.workers)
+        ]
 
     def _train(self, tasks: list[Task]) -> None:
         records = [r for made in run_tasks(self._lanes, tasks, int) for r in made]
