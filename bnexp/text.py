@@ -1,9 +1,18 @@
-"""Values, points and numbers of things in words: in messages, tables, pages and figures."""
+"""Numbers, lists and columns as text, for messages, tables, pages and figures.
+
+Everything that bnexp prints for people is put together from these few functions:
+
+    numbers    `short` (few digits), `counted` (a number and its noun)
+    lists      `listed` (`a, b or c`), `equations` (`key = value`), `omitted` (`... and 5 more`)
+    lines      `cut` (to a length), `paragraph` (wrapped to the page, with a hanging indent)
+    columns    `aligned` (rows in columns), `labeled` (a label, and text that starts at a column)
+    documents  `json_value` (plain values for JSON), `templates` (HTML)
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
@@ -11,88 +20,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import jinja2
 
-
-def plain(value: Any) -> Any:
-    """The value without NumPy's types; NaN is null, infinities are texts.
-
-    >>> plain({"loss": [0.5, float("nan"), float("inf")]})
-    {'loss': [0.5, None, 'inf']}
-    """
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+PAGE_WIDTH = 80  # characters in a line of what commands print
+NARROWEST = 24  # a wrapped last column is at least this wide, whatever stands before it
 
 
-WIDTH = 79
-
-
-def beside(name: str, lines: Iterable[str], column: int) -> Iterator[str]:
-    """Lines that begin at a column, a name before the first; above it where it is too long."""
-    head = f"  {name}  "
-    if len(head) > column:
-        yield head.rstrip()
-        head = ""
-    for line in lines:
-        yield f"{head:<{column}}{line}".rstrip()
-        head = ""
-
-
-WIDTH_lines = 80
-MAX_ROWS = 20
-
-
-def table(
-    rows: Sequence[Sequence[str]],
-    right: set[int] | frozenset[int] = frozenset(),
-    wrapped: bool = False,
-) -> Iterator[str]:
-    """Rows in columns, some of them to the right; the last one wrapped where it is too long."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    before = sum(widths[:-1]) + 2 * (len(widths) - 1)
-    for row in rows:
-        fields = [
-            field.rjust(width) if i in right else field.ljust(width)
-            for i, (field, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        first = "  ".join(fields[:-1])
-        room = max(WIDTH_lines - before, 24)
-        lines = (
-            wrap(row[-1], room, break_long_words=False, break_on_hyphens=False)
-            if wrapped
-            else [fields[-1]]
-        )
-        yield f"{first}  {lines[0] if lines else ''}".rstrip()
-        yield from (f"{'':<{before}}{line}" for line in lines[1:])
-
-
-def more(number: int, what: str) -> Iterator[str]:
-    """A line that says how many are not shown."""
-    if number > 0:
-        yield f"... and {number} more {what}"
-
-
-def templates(folder: Path) -> jinja2.Environment:
-    """The templates of a folder."""
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder, encoding="utf-8"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-DIGITS = 4
-
-
-def short(value: object, digits: int = DIGITS) -> str:
-    """Texts and whole numbers as they are, other numbers with so many significant digits.
+def short(value: object, digits: int = 4) -> str:
+    """A number with that many significant digits; whole numbers and texts as they are.
 
     >>> short(0.0251188643), short(12345.6), short(1e20), short("batch")
     ('0.02512', '12346', '1e+20', 'batch')
@@ -103,16 +36,155 @@ def short(value: object, digits: int = DIGITS) -> str:
     return f"{value:.0f}" if "e+" in text and abs(value) < 1e6 else text
 
 
-def equations(values: Mapping[str, object]) -> str:
-    """'model.norm = batch, model.init.std = 0.01'; empty without values."""
-    return ", ".join(f"{key} = {short(value)}" for key, value in values.items())
-
-
 def counted(number: int, noun: str) -> str:
-    """'1 seed', '5 seeds', '1,000 seeds'."""
+    """The number and its noun, in the plural unless the number is 1.
+
+    >>> counted(1, "seed"), counted(5, "seed"), counted(1000, "seed")
+    ('1 seed', '5 seeds', '1,000 seeds')
+    """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def listed(items: Sequence[str], conjunction: str) -> str:
+    """The items as a list in a sentence.
+
+    >>> listed(["a", "b", "c"], "or"), listed(["a", "b"], "and"), listed(["a"], "or")
+    ('a, b or c', 'a and b', 'a')
+    """
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} {conjunction} {items[-1]}"
+
+
+def equations(values: Mapping[str, object]) -> str:
+    """Keys with their values, as in the name of a point of a sweep; empty without values.
+
+    >>> equations({"model.norm": "batch", "model.init.std": 0.01})
+    'model.norm = batch, model.init.std = 0.01'
+    """
+    return ", ".join(f"{key} = {short(value)}" for key, value in values.items())
+
+
+def omitted(number: int, noun: str = "") -> list[str]:
+    """The line that ends a shortened list; no line if nothing was left out (`number` <= 0).
+
+    >>> omitted(3, "networks"), omitted(3), omitted(0, "networks")
+    (['... and 3 more networks'], ['... and 3 more'], [])
+    """
+    return [f"... and {number} more {noun}".rstrip()] if number > 0 else []
+
+
 def cut(text: str, length: int) -> str:
-    """The text's beginning, with dots where that is not all of it."""
+    """The text, or its beginning and three dots if it is longer than `length`.
+
+    >>> cut("a long name", 8), cut("name", 8)
+    ('a lon...', 'name')
+    """
     return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def paragraph(
+    text: str,
+    width: int = PAGE_WIDTH,
+    indent: int = 0,
+    hanging: int | None = None,
+    hyphens: bool = True,
+) -> list[str]:
+    """The text wrapped into lines of at most `width` characters; no line for an empty text.
+
+    indent: spaces before the first line.
+    hanging: spaces before the other lines; default: as many as before the first.
+    hyphens: whether a line may end after a hyphen.
+
+    >>> print("\\n".join(paragraph("seeds: 0, 1, 2, 3, 4", 14, indent=2, hanging=4)))
+      seeds: 0, 1,
+        2, 3, 4
+    """
+    return wrap(
+        text,
+        width,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent if hanging is None else hanging),
+        break_on_hyphens=hyphens,
+    )
+
+
+def aligned(
+    rows: Sequence[Sequence[str]],
+    right: Collection[int] = (),
+    wrap_last: bool = False,
+    width: int = PAGE_WIDTH,
+) -> Iterator[str]:
+    """The rows as lines of columns, two spaces apart; a heading is a row like the others.
+
+    right: numbers of the columns that are aligned to the right, counted from 0.
+    wrap_last: whether the last column is wrapped so that lines are at most `width` long.
+
+    >>> rows = [["stage", "epochs"], ["warmup", "5"], ["decay", "20"]]
+    >>> print("\\n".join(aligned(rows, right={1})))
+    stage   epochs
+    warmup       5
+    decay       20
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    last_column = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    for row in rows:
+        fields = [
+            field.rjust(column_width) if i in right else field.ljust(column_width)
+            for i, (field, column_width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines = fields[-1:]
+        if wrap_last:
+            room = max(width - last_column, NARROWEST)
+            lines = wrap(row[-1], room, break_long_words=False, break_on_hyphens=False) or [""]
+        yield "  ".join([*fields[:-1], lines[0]]).rstrip()
+        yield from (" " * last_column + line for line in lines[1:])
+
+
+def labeled(
+    label: str, paragraphs: Iterable[str], column: int, width: int = PAGE_WIDTH
+) -> Iterator[str]:
+    """A label, indented by 2, and paragraphs that start at a column and are wrapped at `width`.
+
+    A label that is too long for that stands on a line of its own. An empty paragraph is a line.
+
+    >>> print("\\n".join(labeled("lr", ["learning rate", "default: 0.1"], 12)))
+      lr        learning rate
+                default: 0.1
+    """
+    margin = f"  {label}  "
+    if len(margin) > column:
+        yield margin.rstrip()
+        margin = ""
+    for text in paragraphs:
+        for line in wrap(text, width - column) or [""]:
+            yield f"{margin:<{column}}{line}".rstrip()
+            margin = ""
+
+
+def json_value(value: Any) -> Any:
+    """The value with plain numbers and lists for NumPy's; NaN becomes null, infinities texts.
+
+    >>> json_value({"loss": [0.5, float("nan"), float("inf")]})
+    {'loss': [0.5, None, 'inf']}
+    """
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, Mapping):
+        return {key: json_value(inner) for key, inner in value.items()}
+    return [json_value(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def templates(folder: Path) -> jinja2.Environment:
+    """The HTML templates in a folder: values are escaped, an unknown name is an error."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder, encoding="utf-8"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -6,17 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
-from textwrap import wrap
 from typing import Any
 
 from bnexp.claims.judge import PointVerdict, Verdict
 from bnexp.config.claims import WORDS
 from bnexp.runs.stats import LEVEL
-from bnexp.text import plain
+from bnexp.text import json_value, labeled
 
-WIDTH = 80
-INDENT = "  "
-COLUMN = max(map(len, WORDS)) + 2
+COLUMN = max(map(len, WORDS)) + 4  # at which sentences begin
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
@@ -32,19 +29,17 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
 
 
 def _claim(verdict: Verdict) -> Iterator[str]:
-    said = _wrapped(verdict.says)
-    yield f"{INDENT}{verdict.verdict:<{COLUMN}}{said[0]}"
-    rest = [*said[1:], *_wrapped(verdict.reason)]
-    known = "as the experiment expects" if verdict.expected != "supported" else ""
-    rest += [f"expected: {verdict.expected}" if verdict.surprising else known]
-    yield from (f"{INDENT}{'':<{COLUMN}}{line}" for line in rest if line)
-
-
-def _wrapped(text: str) -> list[str]:
-    return wrap(text, WIDTH - COLUMN - len(INDENT)) or [""]
+    expectation = ""
+    if verdict.surprising:
+        expectation = f"expected: {verdict.expected}"
+    elif verdict.expected != "supported":
+        expectation = "as the experiment expects"
+    remarks = [text for text in (verdict.reason, expectation) if text]
+    yield from labeled(verdict.verdict, [verdict.says, *remarks], COLUMN)
 
 
 FORMAT = 1
+NUMBERS = ("estimate", "low", "high", "margin")
 ABOUT = (
     "A point is supported or refuted by the t-interval of its mean over seeds at this confidence; "
     "intervals are not corrected for the number of points. A loss that is not finite is inf."
@@ -69,9 +64,11 @@ def _claim_writing(verdict: Verdict) -> Mapping[str, Any]:
 def _point(point: PointVerdict) -> Mapping[str, Any]:
     """Without what is not there: another side, a reason."""
     shown = {key: value for key, value in _fields(point).items() if value is not None}
-    numbers = {key: plain(getattr(point, key)) for key in ("estimate", "low", "high", "margin")}
+    numbers = {
+        key: json_value(getattr(point, key)) for key in ("estimate", "low", "high", "margin")
+    }
     return {**{key: value for key, value in shown.items() if value != ""}, **numbers}
 
 
 def _fields(part: Verdict | PointVerdict) -> dict[str, Any]:
-    return {field.name: plain(getattr(part, field.name)) for field in fields(part)}
+    return {field.name: json_value(getattr(part, field.name)) for field in fields(part)}

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from textwrap import indent, shorten, wrap
+from textwrap import indent, shorten
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bnexp.text import WIDTH, beside, counted
+from bnexp.text import counted, labeled, paragraph
 
 if TYPE_CHECKING:
     from bnexp.config.reference import Shape, Topic
 
+WIDTH = 79
 COLUMN = 26
 
 
@@ -43,8 +44,8 @@ def _entry(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     facts = [cost(values), ", ".join(dict.fromkeys(kinds)) or "panels, scale"]
     claims = len(values.get("claims") or [])
     facts += [counted(claims, "claim")] if claims else []
-    title = wrap(str(values.get("title", "")), WIDTH - COLUMN) or [""]
-    yield from beside(name, [*title, "; ".join(fact for fact in facts if fact)], COLUMN)
+    title = str(values.get("title", ""))
+    yield from labeled(name, [title, "; ".join(fact for fact in facts if fact)], COLUMN, WIDTH)
 
 
 def cost(values: Mapping[str, Any]) -> str:
@@ -62,9 +63,9 @@ def description(experiment: str) -> Iterator[str]:
 
     values = document.read(shipped.find(experiment)).value
     yield f"{values['name']}: {values.get('title', '')}"
-    yield from wrap(f"source: {values.get('source', 'bnexp')}", WIDTH, subsequent_indent="  ")
+    yield from paragraph(f"source: {values.get('source', 'bnexp')}", WIDTH, hanging=2)
     yield f"{cost(values) or 'of unknown length'} on two cores"
-    yield from ["", *wrap(" ".join(str(values.get("description", "")).split()), WIDTH), ""]
+    yield from ["", *paragraph(" ".join(str(values.get("description", "")).split()), WIDTH), ""]
     setup = {
         key: values[key]
         for key in ("data", "model", "train", "random", "sweep", "probes", "figures")
@@ -72,9 +73,9 @@ def description(experiment: str) -> Iterator[str]:
     }
     yield indent(block(setup).rstrip(), "  ")
     for number, claim in enumerate(values.get("claims") or [], 1):
-        yield from ["", *wrap(f"claim {number}: {claim['says']}", WIDTH, subsequent_indent="  ")]
+        yield from ["", *paragraph(f"claim {number}: {claim['says']}", WIDTH, hanging=2)]
         if "source" in claim:
-            yield from wrap(claim["source"], WIDTH, initial_indent="  ", subsequent_indent="  ")
+            yield from paragraph(claim["source"], WIDTH, indent=2)
 
 
 @click.command()
@@ -222,9 +223,9 @@ _ITEM = re.compile(r"[\w, ]+: ")
 
 def _items(text: str) -> Iterator[str]:
     """A docstring's paragraphs, and in them the lines `name, name: what it is`."""
-    for paragraph in text.split("\n\n"):
+    for part in text.split("\n\n"):
         item: list[str] = []
-        for line in paragraph.splitlines():
+        for line in part.splitlines():
             if item and _ITEM.match(line):
                 yield " ".join(item)
                 item = []
@@ -265,11 +266,8 @@ def _spoken(topic: Topic) -> str:
 
 def _table(rows: Iterable[tuple[str, str]], column: int = COLUMN_explaining) -> Iterator[str]:
     for name, text in rows:
-        yield from beside(name, wrap(text, WIDTH - column) or [""], column)
+        yield from labeled(name, [text], column, WIDTH)
 
 
 def _wrapped(text: str, first: int, rest: int | None = None) -> list[str]:
-    indent = " " * (first if rest is None else rest)
-    return wrap(
-        text, WIDTH, initial_indent=" " * first, subsequent_indent=indent, break_on_hyphens=False
-    )
+    return paragraph(text, WIDTH, first, rest, hyphens=False)

@@ -7,7 +7,6 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from textwrap import wrap
 
 import click
 
@@ -20,7 +19,7 @@ from bnexp.running import missing, prepare
 from bnexp.runs import RunDirectory
 from bnexp.runs.summary import diverged, overview, overview_lines, trained
 from bnexp.sweep import Plan, make_plan, make_stacks
-from bnexp.text import counted, short
+from bnexp.text import counted, omitted, paragraph, short
 
 MAX_DIVERGED = 20
 COLORS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
@@ -32,7 +31,7 @@ def print_result(made: Result, quiet: bool) -> None:
     if quiet:
         return
     click.echo("")
-    for text in wrap(made.results.title, 80):
+    for text in paragraph(made.results.title):
         click.echo(text)
     if trained(made.results):
         click.echo("\n".join(overview_lines(overview(made.results))))
@@ -41,8 +40,8 @@ def print_result(made: Result, quiet: bool) -> None:
     lines = list(diverged(made.results))
     if lines:
         click.echo(f"\n{len(lines)} diverged:")
-        more = [f"... and {len(lines) - MAX_DIVERGED} more"] if len(lines) > MAX_DIVERGED else []
-        click.echo("\n".join(f"  {line}" for line in [*lines[:MAX_DIVERGED], *more]))
+        lines = [*lines[:MAX_DIVERGED], *omitted(len(lines) - MAX_DIVERGED)]
+        click.echo("\n".join(f"  {line}" for line in lines))
     print_verdicts(made.claims)
     for text in made.left_out:
         click.echo(f"\nleft out: {text}")
@@ -84,9 +83,9 @@ def _sweep(config: Config, made: Plan) -> Iterator[str]:
     yield f"{config.name}: valid"
     for axis in made.axes:
         values = f"{counted(len(axis.labels), 'value')}: {', '.join(map(short, axis.labels))}"
-        yield from wrap(f"{axis.key}: {values}", 80, initial_indent="  ", subsequent_indent="    ")
+        yield from paragraph(f"{axis.key}: {values}", indent=2, hanging=4)
     seeds = ", ".join(map(str, config.experiment.random.seeds))
-    yield from wrap(f"seeds: {seeds}", 80, initial_indent="  ", subsequent_indent="    ")
+    yield from paragraph(f"seeds: {seeds}", indent=2, hanging=4)
     if config.experiment.claims:
         yield f"  claims: {len(config.experiment.claims)}"
     stacks = make_stacks(made.networks)

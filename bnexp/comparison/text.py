@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from textwrap import wrap
 
 from bnexp.comparison.comparison import ACCURACIES, Comparison, Final, Metric
 from bnexp.comparison.differences import CAUSES, Difference
 from bnexp.comparison.match import shown
 from bnexp.comparison.verification import Verification, Verified
-from bnexp.text import MAX_ROWS, WIDTH_lines, counted, cut, more, short, table
+from bnexp.text import PAGE_WIDTH, aligned, counted, cut, omitted, paragraph, short
 
 MAX_TEXT = 60
+MAX_ROWS = 20
 
 
 def verify_lines(found: Verification) -> Iterator[str]:
@@ -21,8 +21,8 @@ def verify_lines(found: Verification) -> Iterator[str]:
     if shown:
         keys = ", ".join([*shown[0].point, "seed"])
         head = ["outcome", "deviation", keys, "where: stored -> here"]
-        yield from table([head, *map(_row, shown[:MAX_ROWS])], right={1}, wrapped=True)
-        yield from more(len(shown) - MAX_ROWS, "networks")
+        yield from aligned([head, *map(_row, shown[:MAX_ROWS])], right={1}, wrap_last=True)
+        yield from omitted(len(shown) - MAX_ROWS, "networks")
         yield ""
     if any(one.worst or one.outcome == "different" for one in shown):
         yield from _causes(found)
@@ -47,15 +47,14 @@ def _causes(found: Verification) -> Iterator[str]:
     if found.causes is None:
         yield "no manifest.json: nothing says what the stored numbers were made with"
     elif not found.causes:
-        yield from wrap(
+        yield from paragraph(
             "no difference of environment found: the same data, numerics, BLAS, numpy, processor "
-            "and python; the stored numbers may have been changed",
-            WIDTH_lines,
+            "and python; the stored numbers may have been changed"
         )
     else:
         yield "what may explain it, the likeliest first (stored -> here):"
         rows = [[f"  {one.key}", " -> ".join(_sides(one))] for one in found.causes]
-        yield from table(rows, wrapped=True)
+        yield from aligned(rows, wrap_last=True)
     yield ""
 
 
@@ -98,7 +97,7 @@ def _differences(name: str, found: Sequence[Difference]) -> Iterator[str]:
         return
     yield f"{name}: {counted(len(found), 'difference')}"
     for one in found:
-        first, second = _both(one, WIDTH_lines - 7)
+        first, second = _both(one, PAGE_WIDTH - 7)
         yield f"  {one.key}"
         yield f"    A: {first}"
         yield f"    B: {second}"
@@ -120,16 +119,16 @@ def _window(side: str, start: int, width: int) -> str:
 
 
 def _networks(found: Comparison) -> Iterator[str]:
-    yield from _wrapped(f"networks paired by {', '.join([*found.keys, 'seed'])}:", "  ")
+    yield from paragraph(f"networks paired by {', '.join([*found.keys, 'seed'])}:", hanging=2)
     only = len(found.only_first), len(found.only_second)
     yield f"  {found.paired} paired, {only[0]} only in A, {only[1]} only in B"
     for side, keys in zip("AB", (found.only_first, found.only_second), strict=True):
         for key in keys[:MAX_KEYS]:
-            yield from _wrapped(f"  only in {side}: {shown(found.keys, key)}", "    ")
-        yield from (f"  {line}" for line in more(len(keys) - MAX_KEYS, f"only in {side}"))
+            yield from paragraph(f"only in {side}: {shown(found.keys, key)}", indent=2, hanging=4)
+        yield from (f"  {line}" for line in omitted(len(keys) - MAX_KEYS, f"only in {side}"))
     for side, files in zip("AB", found.damaged, strict=True):
         yield from (f"  {side}: {file}, left out" for file in files[:MAX_KEYS])
-        yield from (f"  {line}" for line in more(len(files) - MAX_KEYS, f"of {side}"))
+        yield from (f"  {line}" for line in omitted(len(files) - MAX_KEYS, f"of {side}"))
 
 
 def _metrics(found: Sequence[Metric]) -> Iterator[str]:
@@ -139,7 +138,7 @@ def _metrics(found: Sequence[Metric]) -> Iterator[str]:
         [one.name, str(one.paired), str(one.only_first), str(one.only_second), *_sizes(one)]
         for one in found
     ]
-    yield from table([head, *rows], right={1, 2, 3, 4, 5})
+    yield from aligned([head, *rows], right={1, 2, 3, 4, 5})
 
 
 def _sizes(one: Metric) -> list[str]:
@@ -154,8 +153,8 @@ def _largest(found: Comparison) -> Iterator[str]:
     for one in apart:
         if one.largest is not None and one.network is not None:
             sides = f"A {one.largest.first!r}, B {one.largest.second!r}"
-            yield from _wrapped(f"  {one.largest}: {sides}", "    ")
-            yield from _wrapped(f"    {shown(found.keys, one.network)}", "      ")
+            yield from paragraph(f"{one.largest}: {sides}", indent=2, hanging=4)
+            yield from paragraph(shown(found.keys, one.network), indent=4, hanging=6)
 
 
 def _finals(found: Comparison) -> Iterator[str]:
@@ -170,20 +169,14 @@ def _finals(found: Comparison) -> Iterator[str]:
     yield from ["", "final accuracies where they differ, means over seeds"]
     head = [", ".join(found.keys), *sides]
     rows = [_final(row, names) for row in found.finals[:MAX_ROWS]]
-    yield from table([head, *rows], right=set(range(len(head))))
-    yield from more(len(found.finals) - MAX_ROWS, "points")
+    yield from aligned([head, *rows], right=set(range(len(head))))
+    yield from omitted(len(found.finals) - MAX_ROWS, "points")
 
 
 def _final(row: Final, names: Sequence[str]) -> list[str]:
     ends = [side for name in names for side in row.accuracies[name]]
     point = ", ".join(map(short, row.point)) or "all"
     return [point, *("-" if math.isnan(end) else f"{end:.4f}" for end in ends)]
-
-
-def _wrapped(line: str, indent: str) -> list[str]:
-    """A line in lines of the page's width, the rest of it indented."""
-    before = line[: len(line) - len(line.lstrip())]
-    return wrap(line.strip(), WIDTH_lines, initial_indent=before, subsequent_indent=indent)
 
 
 def _last(found: Comparison) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from bnexp.config.messages import NAME
 from bnexp.config.yaml import Path
+from bnexp.text import listed
 
 Schema = Mapping[str, Any]
 
@@ -106,11 +107,6 @@ def _plural(words: str) -> str:
         if words == one or words.startswith(f"{one} "):
             return many + words.removeprefix(one)
     return "values" if words == "any value" else f"{words}"
-
-
-def listed(parts: list[str] | tuple[str, ...], word: str) -> str:
-    """`a, b or c`."""
-    return f" {word} ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
 
 
 def shown(value: Any) -> str:

@@ -17,6 +17,7 @@ from bnexp.config.messages import Problem
 from bnexp.config.reference import elsewhere
 from bnexp.config.yaml import Document, flow
 from bnexp.errors import ConfigError
+from bnexp.text import omitted
 
 MAX_PROBLEMS = 20
 
@@ -111,5 +112,4 @@ def _follows(entry: ErrorDetails) -> bool:
 def problems_error(problems: Iterable[Problem], document: Document) -> ConfigError:
     """All problems, each with its place in the document's texts, as one error."""
     lines = messages.lines(problems, document)
-    more = [f"... and {len(lines) - MAX_PROBLEMS} more"] if len(lines) > MAX_PROBLEMS else []
-    return ConfigError("\n".join([*lines[:MAX_PROBLEMS], *more]))
+    return ConfigError("\n".join([*lines[:MAX_PROBLEMS], *omitted(len(lines) - MAX_PROBLEMS)]))

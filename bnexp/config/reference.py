@@ -11,12 +11,13 @@ from typing import Any
 import yaml
 
 from bnexp.config import descriptions, shipped
-from bnexp.config.descriptions import Schema, listed
+from bnexp.config.descriptions import Schema
 from bnexp.config.document import inherited, merge, without
 from bnexp.config.experiment import Experiment, refresh
 from bnexp.config.messages import UNKNOWN_KIND, choice
 from bnexp.config.yaml import Document
 from bnexp.errors import ConfigError
+from bnexp.text import listed
 
 # What stands for any name in a mapping whose names are free; KEY is dotted, a swept key.
 LAYER, KEY = "LAYER", "KEY"

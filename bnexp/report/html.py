@@ -30,7 +30,7 @@ from bnexp.runs import RunDirectory
 from bnexp.runs.data import finished
 from bnexp.runs.manifest import facts
 from bnexp.runs.summary import diverged
-from bnexp.text import counted, plain, templates
+from bnexp.text import counted, json_value, templates
 
 # What describes an experiment or draws it; a difference there changes no number.
 WORDS = ("name", "title", "description", "source", "seconds", "claims", "figures", "extends")
@@ -68,7 +68,7 @@ _ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"
 
 def embedded(data: Any) -> Markup:
     """Data as JSON that no page can mistake for markup; NaN is null, infinities are texts."""
-    text = json.dumps(plain(data), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(json_value(data), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.translate(_ESCAPES))
 
 

@@ -10,7 +10,7 @@ from textwrap import wrap
 import numpy as np
 
 from bnexp.runs.tables import Axis, Results, Value, moves_along
-from bnexp.text import equations, short
+from bnexp.text import aligned, equations, paragraph, short
 
 MAX_ROWS = 40
 BEST = 10
@@ -147,7 +147,7 @@ def overview_lines(table: Overview, width: int = 80) -> Iterator[str]:
     if any(entry.diverged for row in table.entries for entry in row):
         yield "* diverged: the loss is no longer finite"
     if table.across:
-        yield from wrap(f"columns: {', '.join(table.across)}", width, subsequent_indent="  ")
+        yield from paragraph(f"columns: {', '.join(table.across)}", width, hanging=2)
     for block in blocks:
         yield ""
         yield from block
@@ -195,9 +195,5 @@ def _width(columns: Sequence[Sequence[str]]) -> int:
 def _joined(columns: Sequence[Sequence[str]]) -> list[str]:
     """Columns side by side, set to the right, their last lines level."""
     height = max(map(len, columns))
-    widths = [max(map(len, column), default=0) for column in columns]
     full = [[""] * (height - len(column)) + list(column) for column in columns]
-    return [
-        (" " * GAP).join(f.rjust(w) for f, w in zip(line, widths, strict=True)).rstrip()
-        for line in zip(*full, strict=True)
-    ]
+    return list(aligned(list(zip(*full, strict=True)), right=range(len(columns))))

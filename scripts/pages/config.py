@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from bnexp.config import document, load_config, shipped
-from bnexp.config.descriptions import listed, shown
+from bnexp.config.descriptions import shown
 from bnexp.config.reference import SWEPT, Key, Shape, Topic, topics
 from bnexp.config.yaml import block
+from bnexp.text import listed
 
 INTRO = """\
 # Config reference
