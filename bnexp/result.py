@@ -13,11 +13,11 @@ from bnexp.config import Config
 from bnexp.config.claims import WORDS
 from bnexp.config.figures import figure_options
 from bnexp.errors import BnexpError
-from bnexp.runs import RunDirectory
 from bnexp.runs.csv import absent
-from bnexp.runs.data import finished
+from bnexp.runs.data import RunData, read_finished_run
+from bnexp.runs.manifest import failures
 from bnexp.runs.summary import overview, spread, trained
-from bnexp.runs.tables import Results, Table
+from bnexp.runs.tables import Table, Tables
 from bnexp.text import counted, short, templates
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ FOLDER = Path(__file__).parent / "report" / "templates"
 MAX_ROWS = 5
 
 
-def counts(results: Results, claims: Sequence[Verdict]) -> str:
+def counts(results: Tables, claims: Sequence[Verdict]) -> str:
     """'32 networks, 1 diverged, claims: 2 supported, 1 refuted'."""
     states = Counter(results.summary["status"].tolist())
     words = Counter(claim.verdict for claim in claims)
@@ -38,7 +38,7 @@ def counts(results: Results, claims: Sequence[Verdict]) -> str:
 
 
 def result_html(
-    results: Results,
+    results: Tables,
     claims: Sequence[Verdict],
     failed: Mapping[str, str],
     directory: Path | None,
@@ -103,14 +103,27 @@ class Result:
     overridden.
     """
 
-    results: Results
-    config: Config
+    data: RunData
     trained: int
-    directory: Path | None
     failed: Mapping[str, str]
     claims: tuple[Verdict, ...] = ()
     files: tuple[Path, ...] = ()
     left_out: tuple[str, ...] = ()
+
+    @property
+    def results(self) -> Tables:
+        """All tables, with the axes of the sweep and the seeds."""
+        return self.data.tables
+
+    @property
+    def config(self) -> Config:
+        """The experiment."""
+        return self.data.config
+
+    @property
+    def directory(self) -> Path | None:
+        """The run directory; None if nothing is kept on disk."""
+        return self.data.directory
 
     @property
     def metrics(self) -> Columns:
@@ -144,10 +157,8 @@ def load_run(directory: str | Path) -> Result:
     Nothing is trained or written. Raises ConfigError where it is none, StoreError where a table
     that is needed is damaged, BnexpError where no network is finished.
     """
-    made = finished(Path(directory))
-    judged = verdicts(made.config, made.plan, made.tables)
-    manifest = RunDirectory(Path(directory)).manifest() or {}
-    return Result(made.tables, made.config, 0, Path(directory), manifest.get("failed", {}), judged)
+    data = read_finished_run(Path(directory))
+    return Result(data, 0, failures(data.manifest or {}), verdicts(data))
 
 
 class Columns(dict[str, Any]):

@@ -31,8 +31,8 @@ from bnexp.files import read, remove, write_whole
 from bnexp.result import Result
 from bnexp.runs import RunDirectory, manifest
 from bnexp.runs.csv import csv_text
-from bnexp.runs.data import finished
-from bnexp.runs.tables import Results, results
+from bnexp.runs.data import read_finished_run, run_data
+from bnexp.runs.tables import Tables
 from bnexp.sweep import Network, Plan, make_plan, make_stacks, stacks_by_step
 from bnexp.training.schedule import schedule
 
@@ -108,23 +108,26 @@ def check_claims(config: Config, plan: Plan, times: Mapping[str, Times] | None =
 
 def missing(prepared: Prepared, directory: RunDirectory) -> dict[str, str]:
     """Which cells a run would train, and why: by cell id, in the sweep's order."""
-    return find(prepared, directory)[1]
+    return read_records(prepared, directory)[1]
 
 
-def find(prepared: Prepared, directory: RunDirectory) -> tuple[dict[str, Record], dict[str, str]]:
+def read_records(
+    prepared: Prepared, directory: RunDirectory
+) -> tuple[dict[str, Record], dict[str, str]]:
+    """The records of networks that need no training, by id, and why the others need it."""
     records: dict[str, Record] = {}
     reasons: dict[str, str] = {}
     for name, images in prepared.data.items():
         networks = [
             network for network in prepared.plan.networks if network.setting.data.name == name
         ]
-        found = directory.find(networks, images.sha256)
-        records |= found.records
-        reasons |= found.missing
+        data_records, data_reasons = directory.read_records(networks, images.sha256)
+        records |= data_records
+        reasons |= data_reasons
     return records, reasons
 
 
-def write_figures(tables: Results, config: Config, directory: RunDirectory) -> list[Path]:
+def write_figures(tables: Tables, config: Config, directory: RunDirectory) -> list[Path]:
     """Draw what the experiment asks for into the run directory, as PNG and SVG."""
     from bnexp import figures
 
@@ -154,9 +157,9 @@ def _remove_others(folder: Path, written: list[Path]) -> None:
 
 def replot(directory: Path) -> list[Path]:
     """Draw a run directory's figures again, from its own config and results."""
-    made, store = finished(directory), RunDirectory(directory)
+    data, store = read_finished_run(directory), RunDirectory(directory)
     with store.writing():
-        return write_figures(made.tables, made.config, store)
+        return write_figures(data.tables, data.config, store)
 
 
 def write_claims(judged: Sequence[Verdict], directory: RunDirectory) -> list[Path]:
@@ -169,8 +172,8 @@ def write_claims(judged: Sequence[Verdict], directory: RunDirectory) -> list[Pat
 
 def judge_again(directory: Path) -> tuple[Verdict, ...]:
     """The verdicts of a run directory, from its own config and results; writes its claims.json."""
-    made, store = finished(directory), RunDirectory(directory)
-    judged = verdicts(made.config, made.plan, made.tables)
+    data, store = read_finished_run(directory), RunDirectory(directory)
+    judged = verdicts(data)
     with store.writing():
         write_claims(judged, store)
     return judged
@@ -258,7 +261,7 @@ def _run(
         directory.write("config.yaml", configuration.resolved(prepared.config))
     if directory and fresh:
         directory.clear(networks)
-    records = find(prepared, directory)[0] if directory else {}
+    records = read_records(prepared, directory)[0] if directory else {}
     to_train = [network for network in networks if network.id not in records]
     checkpoints = directory.checkpoints(checkpoint) if directory else None
     if checkpoints:  # a run may have been stopped between a result and this
@@ -290,16 +293,12 @@ def _run(
 def _result(
     prepared: Prepared, records: Mapping[str, Record], trained: int, directory: RunDirectory | None
 ) -> Result:
-    experiment, plan = prepared.config.experiment, prepared.plan
-    tables = results(experiment, plan, records)
+    path = directory.path if directory else None
+    data = run_data(prepared.config, prepared.plan, records, path)
     failed = {
         network: record.error for network, record in records.items() if record.status == "failed"
     }
-    path = directory.path if directory else None
-    judged = verdicts(prepared.config, plan, tables)
-    return Result(
-        tables, prepared.config, trained, path, failed, judged, left_out=prepared.left_out
-    )
+    return Result(data, trained, failed, verdicts(data), left_out=prepared.left_out)
 
 
 def _failures(failed: Mapping[str, str]) -> str:

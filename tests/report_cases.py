@@ -18,7 +18,7 @@ import pytest
 import bnexp
 from bnexp import report
 from bnexp.execution.task import train_task
-from bnexp.report.html import read_run
+from bnexp.runs.data import RunData, read_finished_run
 
 # Everything that could end an element, an attribute or a string of JavaScript.
 HOSTILE = (
@@ -98,7 +98,7 @@ def made_with_failures() -> Path:
 
 @cache
 def run(text: str):
-    return read_run(made(text))
+    return read_finished_run(made(text))
 
 
 @cache
@@ -107,7 +107,7 @@ def whole() -> str:
     return report.page(run(SMALL))
 
 
-def hostile_labels() -> report.ReportData:
+def hostile_labels() -> RunData:
     """The plain run with a norm's label and a manifest that are hostile too."""
     tables = run(PLAIN).tables
     renamed = {
@@ -117,7 +117,10 @@ def hostile_labels() -> report.ReportData:
     }
     axes = (tables.axes[0], replace(tables.axes[1], values=(HOSTILE, "none")))
     manifest = {"command": ["bnexp", HOSTILE], "environment": {HOSTILE: HOSTILE}}
-    return replace(run(PLAIN), tables=replace(tables, axes=axes, **renamed), manifest=manifest)
+    folder = folder_of(PLAIN)
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    tables = replace(tables, axes=axes, **renamed)
+    return replace(run(PLAIN), tables=tables, directory=folder)
 
 
 class Page(HTMLParser):

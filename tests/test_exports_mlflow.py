@@ -19,7 +19,7 @@ from bnexp.errors import StoreError
 from bnexp.exports import mlflow as exported
 from bnexp.exports.base import ExportedNetwork, environment, quiet, require, run_of
 from bnexp.exports.mlflow import MAX_NAME, MAX_PARAM, content, store
-from bnexp.runs.data import finished
+from bnexp.runs.data import read_finished_run
 
 for library in ("mlflow", "sqlalchemy", "alembic"):
     with environment(exported.ENVIRONMENT), quiet():
@@ -63,9 +63,9 @@ def call(text, out):
 
 @pytest.mark.parametrize(("text", "name"), [(PLAIN, "small"), (STRUCTURES, "structures")])
 def test_every_evaluation_is_a_metric_of_its_step(out, text, name):
-    opened, found, reader = finished(made(text)), runs(out, name), client(out)
-    assert set(found) == set(opened.found.records)
-    for network, record in opened.found.records.items():
+    opened, found, reader = read_finished_run(made(text)), runs(out, name), client(out)
+    assert set(found) == set(opened.records)
+    for network, record in opened.records.items():
         assert set(found[network].data.metrics) == set(record.metrics)
         for name, values in record.metrics.items():
             history = reader.get_metric_history(found[network].info.run_id, name)
@@ -75,9 +75,9 @@ def test_every_evaluation_is_a_metric_of_its_step(out, text, name):
 
 
 def test_parameters_tags_and_times(out):
-    opened, found = finished(made(PLAIN)), runs(out)
+    opened, found = read_finished_run(made(PLAIN)), runs(out)
     for network in opened.plan.networks:
-        run, record = found[network.id], opened.found.records[network.id]
+        run, record = found[network.id], opened.records[network.id]
         params = run.data.params
         point = {**network.point, "seed": network.seed}
         assert {key: params[key] for key in point} == {k: str(v) for k, v in point.items()}
@@ -136,7 +136,7 @@ def test_long_histories_and_infinities(tmp_path, monkeypatch):
     monkeypatch.setattr(exported, "MAX_METRICS", 7)
     monkeypatch.setattr(exported, "MAX_PARAMS", 3)
     monkeypatch.setattr(exported, "MAX_RUNS", 2)
-    opened = finished(made(PLAIN))
+    opened = read_finished_run(made(PLAIN))
     run = run_of(opened, None)
     first, *others = run.networks
     steps = tuple(range(10))
@@ -157,10 +157,10 @@ def test_long_histories_and_infinities(tmp_path, monkeypatch):
 
 
 def test_texts_are_as_long_as_mlflow_takes_them():
-    opened = finished(made(PLAIN))
+    opened = read_finished_run(made(PLAIN))
     network = opened.plan.networks[0]
     network = replace(network, point={"data.name": "x" * 10_000})
-    made_here = content(ExportedNetwork(network, opened.found.records[network.id]))
+    made_here = content(ExportedNetwork(network, opened.records[network.id]))
     assert len(made_here.name) == MAX_NAME
     assert len(made_here.params["data.name"]) == MAX_PARAM
     assert made_here.params["data.name"].endswith("x...")

@@ -16,7 +16,7 @@ from report_cases import LEAST, PLAIN, STRUCTURES, made
 import bnexp
 from bnexp.cli.main import cli
 from bnexp.runs.csv import csv_text
-from bnexp.runs.data import finished
+from bnexp.runs.data import read_finished_run
 from bnexp.runs.tables import Results
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -34,7 +34,7 @@ def tables(run: Results):
 @pytest.mark.parametrize("text", [PLAIN, LEAST, STRUCTURES, PROBED, MIXED])
 def test_every_number_is_that_of_the_run(text, tmp_path):
     assert bnexp.export(made(text), "parquet", f"{tmp_path}/out") == tmp_path / "out"
-    run = finished(made(text)).tables
+    run = read_finished_run(made(text)).tables
     files = {path.stem for path in (tmp_path / "out").glob("*.parquet")}
     assert files == set(tables(run))
     for name, table in tables(run).items():
@@ -111,5 +111,5 @@ def test_pandas_reads_it_as_the_result_has_it(tmp_path):
     pandas = pytest.importorskip("pandas")
     bnexp.export(made(STRUCTURES), "parquet", tmp_path / "out")
     read = pandas.read_parquet(tmp_path / "out" / "metrics.parquet")
-    expected = pandas.DataFrame(dict(finished(made(STRUCTURES)).tables.metrics))
+    expected = pandas.DataFrame(dict(read_finished_run(made(STRUCTURES)).tables.metrics))
     pandas.testing.assert_frame_equal(read, expected, check_exact=True, check_dtype=False)

@@ -16,7 +16,7 @@ import bnexp
 from bnexp.cli.main import cli
 from bnexp.exports.base import ExportedNetwork, ExportedRun
 from bnexp.exports.tensorboard import MAX_NAME, names
-from bnexp.runs.data import finished
+from bnexp.runs.data import read_finished_run
 from bnexp.sweep import Network
 
 accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
@@ -34,10 +34,10 @@ def read(folder):
 @pytest.mark.parametrize("text", [PLAIN, LEAST, STRUCTURES])
 def test_every_evaluation_is_a_scalar_of_its_step(text, tmp_path):
     out = bnexp.export(made(text), "tensorboard", tmp_path / "out")
-    opened = finished(made(text))
+    opened = read_finished_run(made(text))
     folders = {path.name.rpartition(".")[2]: path.parent for path in out.rglob("*tfevents*")}
-    assert set(folders) == set(opened.found.records)
-    for network, record in opened.found.records.items():
+    assert set(folders) == set(opened.records)
+    for network, record in opened.records.items():
         events = read(folders[network])
         tags = {name: name.replace("_", "/") for name in record.metrics}
         assert set(events.Tags()["scalars"]) == set(tags.values())
@@ -63,7 +63,7 @@ def session(folder, tag):
 
 def test_swept_values_and_seed_are_hyper_parameters(tmp_path):
     out = bnexp.export(made(PLAIN), "tensorboard", tmp_path / "out")
-    networks = finished(made(PLAIN)).plan.networks
+    networks = read_finished_run(made(PLAIN)).plan.networks
     found = {}
     for folder in filter(lambda path: path.is_dir(), out.iterdir()):
         start = session(folder, "session_start_info").session_start_info
@@ -141,7 +141,7 @@ def test_folders_have_safe_names_each_only_once():
 def test_a_run_without_a_manifest_has_no_time(tmp_path):
     run = tmp_path / "run"
     shutil.copytree(made(LEAST), run)
-    started = finished(run).config, (), finished(run).tables
+    started = read_finished_run(run).config, (), read_finished_run(run).tables
     assert ExportedRun(*started, {"started": "2026-01-02T03:04:05+00:00"}).started == 1767323045
     assert ExportedRun(*started, {"started": "2026-01-02T03:04:05"}).started == 1767323045
     assert [ExportedRun(*started, facts).started for facts in ({}, {"started": "soon"})] == [0, 0]

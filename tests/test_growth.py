@@ -13,12 +13,12 @@ from bnexp import files
 from bnexp.claims import judge, planned
 from bnexp.execution import Record
 from bnexp.files import System
-from bnexp.running import find, prepare
+from bnexp.running import prepare, read_records
 from bnexp.runs import RunDirectory
 from bnexp.runs.csv import csv_text
 from bnexp.runs.directory import encode
 from bnexp.runs.summary import overview, overview_lines
-from bnexp.runs.tables import results
+from bnexp.runs.tables import make_tables
 from bnexp.sweep import make_plan, stacks_by_step
 
 METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -78,15 +78,15 @@ def work_of(part, config, out):
     prepared = prepare(config)
     fill(out, prepared)
     plan, directory = prepared.plan, RunDirectory(out)
-    records = find(prepared, directory)[0]
-    tables = results(config.experiment, plan, records)
+    records = read_records(prepared, directory)[0]
+    tables = make_tables(config.experiment, plan, records)
     made = dict.fromkeys(records, 0)
     parts = {
         "planning": lambda: make_plan(config),
         "preparing": lambda: prepare(config),
         "stacking": lambda: stacks_by_step(plan.networks, made, 2),
-        "looking": lambda: find(prepared, directory),
-        "tabling": lambda: results(config.experiment, plan, records),
+        "looking": lambda: read_records(prepared, directory),
+        "tabling": lambda: make_tables(config.experiment, plan, records),
         "writing tables": lambda: csv_text(tables.metrics) + csv_text(tables.summary),
         "judging": lambda: judge(config.experiment.claims, planned(plan), tables),
         "summing up": lambda: list(overview_lines(overview(tables))),

@@ -16,10 +16,9 @@ from bnexp import report
 from bnexp.claims import claims_text, judge, planned
 from bnexp.cli.main import cli
 from bnexp.errors import BnexpError, StoreError
-from bnexp.report.html import read_run
 from bnexp.running import judge_again
 from bnexp.runs.csv import csv_text
-from bnexp.runs.data import finished, opened
+from bnexp.runs.data import read_finished_run, read_run
 
 REFERENCES = sorted(
     path.parent for path in Path(__file__).parents[1].glob("results/reference/*/config.yaml")
@@ -40,7 +39,7 @@ def call(*words):
 
 @pytest.mark.parametrize("folder", REFERENCES, ids=lambda folder: folder.name)
 def test_a_reference_is_read_and_judged_to_the_very_bytes_that_it_has(folder):
-    found = finished(folder)
+    found = read_finished_run(folder)
     for name in TABLES:
         path = folder / f"{name}.csv"
         text = csv_text(getattr(found.tables, name))
@@ -49,21 +48,21 @@ def test_a_reference_is_read_and_judged_to_the_very_bytes_that_it_has(folder):
     path = folder / "claims.json"
     assert (claims_text(verdicts) if verdicts else "") == (path.read_text() if verdicts else "")
     assert path.exists() == bool(verdicts)
-    assert (found.missing, found.unread, found.renamed) == ({}, (), False)
+    assert (found.missing, found.missing_files, found.matched_by_values) == ({}, (), False)
 
 
 @pytest.mark.parametrize("text", [SMALL, PROBED])
 def test_tables_stand_for_cells_in_all_that_reads_them(text, tmp_path):
     made_by_run = made(text)
     without = reference(made_by_run, tmp_path / "reference")
-    a, b = finished(made_by_run).tables, finished(without).tables
+    a, b = read_finished_run(made_by_run).tables, read_finished_run(without).tables
     for name in TABLES:
         first, second = getattr(a, name), getattr(b, name)
         assert list(first) == list(second)
         for column in first:
             assert first[column].dtype == second[column].dtype
             np.testing.assert_array_equal(first[column], second[column])
-    assert report.page(read_run(without)) == report.page(read_run(made_by_run))
+    assert report.page(read_finished_run(without)) == report.page(read_finished_run(made_by_run))
 
 
 def test_drawing_and_judging_again_leave_a_reference_as_it_was(tmp_path):
@@ -84,7 +83,7 @@ def test_drawing_and_judging_again_leave_a_reference_as_it_was(tmp_path):
 def test_a_damaged_cell_is_not_replaced_by_its_rows(copy):
     network = sorted((copy / "cells").iterdir())[0]
     network.write_bytes(b"nonsense")
-    found = finished(copy)
+    found = read_finished_run(copy)
     assert found.missing == {network.stem: "damaged"}
     assert len(found.tables.summary["cell"]) == 11
     for path in (copy / "cells").iterdir():
@@ -97,23 +96,23 @@ def test_a_damaged_cell_is_not_replaced_by_its_rows(copy):
 
 def test_where_there_are_cells_no_row_stands_for_one(copy):
     change(copy, 3, train_loss=lambda values: (*values[:2], 0.25))
-    gone = opened(copy).plan.networks[5].id
+    gone = read_run(copy).plan.networks[5].id
     (copy / "cells" / f"{gone}.json").unlink()
-    found = finished(copy)
+    found = read_finished_run(copy)
     assert found.missing == {gone: "not trained yet"}
     assert found.tables.summary["final_train_loss"][3] == 0.25
     assert gone not in found.tables.metrics["cell"]
 
 
 def test_networks_that_failed_are_those_of_the_summary(tmp_path):
-    run = finished(made_with_failures())
+    run = read_finished_run(made_with_failures())
     plain = {network.id for network in run.plan.networks if network.setting.model.norm is None}
-    assert run.found.missing.keys() == plain
+    assert {network.id for network in run.plan.networks} - run.records.keys() == plain
     assert (run.missing, len(run.tables.metrics["cell"])) == ({}, 18)
     text = (made_with_failures() / "summary.csv").read_text()
     assert csv_text(run.tables.summary) == text
     without = reference(made_with_failures(), tmp_path / "reference")
-    assert csv_text(finished(without).tables.summary) == text
+    assert csv_text(read_finished_run(without).tables.summary) == text
 
 
 def test_tables_of_another_config_are_refused(copy):
@@ -124,31 +123,31 @@ def test_tables_of_another_config_are_refused(copy):
     assert status == 4
     assert "metrics.csv is of other cells than config.yaml's" in error
     with pytest.raises(StoreError, match="run the experiment again"):
-        finished(copy)
+        read_finished_run(copy)
 
 
 def test_rows_of_networks_that_are_not_in_the_plan_are_left_out(copy):
     shutil.rmtree(copy / "cells")
     config = copy / "config.yaml"
     config.write_text(config.read_text().replace("seeds: [0, 1]", "seeds: [0]"))
-    found = finished(copy)
-    assert (found.missing, found.renamed) == ({}, False)
+    found = read_finished_run(copy)
+    assert (found.missing, found.matched_by_values) == ({}, False)
     assert found.tables.summary["seed"].tolist() == [0] * 6
     assert set(found.tables.metrics["cell"]) == {network.id for network in found.plan.networks}
 
 
 def test_rows_of_an_earlier_config_do_not_fill_an_interrupted_run(copy):
-    config, networks = copy / "config.yaml", opened(copy).plan.networks
+    config, networks = copy / "config.yaml", read_run(copy).plan.networks
     text = config.read_text()
     bnexp.run(bnexp.load_config(config, {"train.epochs": 2}), copy)
     config.write_text(text)
     paths = [copy / "cells" / f"{network.id}.json" for network in networks]
     paths[0].unlink()
-    assert finished(copy).missing == {networks[0].id: "not trained yet"}
+    assert read_finished_run(copy).missing == {networks[0].id: "not trained yet"}
     for path in paths[1:]:
         path.unlink()
     with pytest.raises(StoreError, match="of other cells"):
-        finished(copy)
+        read_finished_run(copy)
 
 
 @pytest.mark.parametrize("name", ["summary.csv", "probes.csv"])
@@ -156,11 +155,11 @@ def test_a_table_that_is_not_there_is_named(name, tmp_path):
     folder = reference(made(PROBED), tmp_path / "reference")
     (folder / name).unlink()
     with pytest.raises(StoreError, match=f"no {name}, expected with the metrics.csv"):
-        finished(folder)
+        read_finished_run(folder)
 
 
 def test_without_cells_and_tables_nothing_is_finished(tmp_path):
     folder = reference(made(PLAIN), tmp_path / "reference")
     (folder / "metrics.csv").unlink()
     with pytest.raises(BnexpError, match="no finished network, expected some; run the experiment"):
-        finished(folder)
+        read_finished_run(folder)

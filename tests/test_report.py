@@ -26,9 +26,12 @@ from report_cases import (
 
 import bnexp
 from bnexp import report
+from bnexp.claims import verdicts
 from bnexp.cli.main import cli
-from bnexp.report.html import read_run, write_report
+from bnexp.report.html import parent_experiment, write_report
+from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.tables import METRICS, Axis
+from bnexp.sweep import make_plan
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def test_a_page_of_32_networks_is_small():
     value = np.random.default_rng(0).random((20,)).tolist()
     tables = results((scales, NORMS), times=times, value=lambda p, s, epoch, m: value[int(epoch)])
     config = bnexp.load_config("book_weight_scale")
-    text = report.page(report.ReportData(config, tables, (), (), {}))
+    text = report.page(RunData(config, make_plan(config), tables))
     assert len(Page(text).data["points"]) == 32
     assert len(text.encode()) < 500_000
 
@@ -106,7 +109,7 @@ def test_the_table_has_every_network_with_its_exact_numbers(page):
 
 
 def test_the_claims_have_verdict_numbers_and_points(page):
-    (verdict,) = run(SMALL).verdicts
+    (verdict,) = verdicts(run(SMALL))
     assert page.text("span", **{"class": f"verdict {verdict.verdict}"})[0] == verdict.verdict
     shown = [a["title"] for a, _ in page.all("span") if "title" in a]
     for point in verdict.points:
@@ -119,7 +122,7 @@ def test_missing_networks_are_named_and_listed(tmp_path):
     first, second, *_ = sorted((tmp_path / "run" / "cells").iterdir())
     first.unlink()
     second.write_bytes(b"nonsense")
-    page = Page(report.page(read_run(tmp_path / "run")))
+    page = Page(report.page(read_finished_run(tmp_path / "run")))
     assert "2 networks missing" in page.text("summary")
     lines = page.text("li")
     assert sum(line.endswith(": not trained yet") for line in lines) == 1
@@ -143,7 +146,7 @@ def test_failed_networks_are_named_with_the_reason(tmp_path):
     for line in page.data["views"][0]["lines"]:
         seeds = [page.data["points"][point]["seeds"] for point in line["points"]]
         assert seeds == [[] if "without" in line["label"] else [0, 1]] * 3
-    (verdict,) = read_run(tmp_path / "run").verdicts
+    (verdict,) = verdicts(read_finished_run(tmp_path / "run"))
     assert {point.missing for point in verdict.points} == {2}
     assert page.text("span", **{"class": "numbers"}) == ["n = 0, 3 points"]
     bnexp.run(str(made_with_failures().parent / "experiment.yaml"), tmp_path / "run")
@@ -201,9 +204,7 @@ def test_a_run_that_was_never_scored_has_a_page():
 
 def test_the_setting_says_what_differs_from_the_parent():
     changed = bnexp.load_config("weight_scale", {"train.epochs": 7})
-    parent = bnexp.load_config("book_weight_scale")
-    own = bnexp.load_config("weight_scale")
-    page = Page(report.page(replace(run(PLAIN), config=changed, parent=parent, shipped=own)))
+    page = Page(report.page(replace(run(PLAIN), config=changed)))
     rows = page.cells("setting")
     assert rows[:2] == [["key", "as shipped", "here"], ["train.epochs", "20", "7"]]
     assert rows[2] == ["key", "book_weight_scale", "weight_scale"]
@@ -220,8 +221,8 @@ def test_a_users_experiment_is_compared_with_the_shipped_one_that_it_extends(tmp
     (tmp_path / "further.yaml").write_text("name: further\nextends: own.yaml\nfigures: []\n")
     config = bnexp.load_config(tmp_path / "further.yaml", {"train.epochs": 2})
     bnexp.run(config, tmp_path / "run")
-    assert read_run(tmp_path / "run").parent == bnexp.load_config("quickstart")
-    page = Page(report.page(read_run(tmp_path / "run")))
+    assert parent_experiment(read_finished_run(tmp_path / "run")) == bnexp.load_config("quickstart")
+    page = Page(report.page(read_finished_run(tmp_path / "run")))
     assert "Differences from quickstart, which it extends" in page.text("h3")
     rows = page.cells("setting")
     assert rows[0] == ["key", "quickstart", "further"]
@@ -229,7 +230,7 @@ def test_a_users_experiment_is_compared_with_the_shipped_one_that_it_extends(tmp
     assert ["model.hidden", "[100, 100, 100, 100, 100]", "[5]"] in rows
     for strange in (3, ["quickstart"], "../quickstart", None):
         change_manifest(tmp_path / "run", extends=strange)
-        assert read_run(tmp_path / "run").parent is None
+        assert parent_experiment(read_finished_run(tmp_path / "run")) is None
 
 
 def change_manifest(directory, **entries):
@@ -241,7 +242,7 @@ def change_manifest(directory, **entries):
 def test_a_strange_manifest_is_no_mistake_of_the_page(strange, tmp_path):
     shutil.copytree(made(LEAST), tmp_path / "run")
     change_manifest(tmp_path / "run", failed=strange, command=strange, environment=strange)
-    page = Page(report.page(read_run(tmp_path / "run")))
+    page = Page(report.page(read_finished_run(tmp_path / "run")))
     assert not any("failed" in text for text in page.text("summary"))
 
 

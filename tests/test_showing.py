@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from report_cases import HOSTILE, LEAST, SMALL, Page, folder_of, made, made_with
 
 import bnexp
 from bnexp.result import Columns, Result
-from bnexp.runs.data import opened
+from bnexp.runs.data import read_run
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,8 @@ def test_a_result_in_a_notebook(result):
 
 
 def test_what_failed_is_said():
-    run = opened(made_with_failures())
-    lost = Result(run.tables, run.config, 6, None, dict.fromkeys("abcdef", HOSTILE))
+    data = replace(read_run(made_with_failures()), directory=None)
+    lost = Result(data, 6, dict.fromkeys("abcdef", HOSTILE))
     page = Page(lost._repr_html_())
     assert page.text("p")[-1] == f"6 failed: {' '.join(HOSTILE.split())}"
     assert page.all("script") == []

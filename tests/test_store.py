@@ -106,9 +106,9 @@ def test_other_data_are_not_up_to_date(small, tmp_path):
     config, out = bnexp.load_config(small), tmp_path / "out"
     bnexp.run(config, out)
     networks = bnexp.sweep.make_plan(config).networks
-    found = RunDirectory(out).find(networks, "0" * 64)
-    assert not found.records
-    assert set(found.missing.values()) == {"trained on other data"}
+    records, missing = RunDirectory(out).read_records(networks, "0" * 64)
+    assert not records
+    assert set(missing.values()) == {"trained on other data"}
 
 
 def test_the_resolved_config_repeats_the_run(small, tmp_path):

@@ -11,12 +11,11 @@ import numpy as np
 
 from bnexp.claims.measure import Sample, samples
 from bnexp.claims.select import Point, Swept, Unfit, pairs, planned, shown
-from bnexp.config import Config
 from bnexp.config.claims import Claim, Word
 from bnexp.config.yaml import plain
+from bnexp.runs.data import RunData
 from bnexp.runs.stats import Interval, t_interval
 from bnexp.runs.tables import Results
-from bnexp.sweep import Plan
 
 
 @dataclass(frozen=True)
@@ -198,9 +197,9 @@ def _with_numbers(
     )
 
 
-def verdicts(config: Config, plan: Plan, tables: Results) -> tuple[Verdict, ...]:
-    """The verdicts on an experiment's claims, from its plan and its tables."""
-    return judge(config.experiment.claims, planned(plan), tables)
+def verdicts(data: RunData) -> tuple[Verdict, ...]:
+    """The verdicts on the claims of a run's experiment."""
+    return judge(data.config.experiment.claims, planned(data.plan), data.tables)
 
 
 def judge(claims: Sequence[Claim] | None, swept: Swept, results: Results) -> tuple[Verdict, ...]:

@@ -68,7 +68,7 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
         reasons = Counter(missing(prepared, store).values())
         effort = f"{sum(prepared.steps.values()):,} steps in all"
     except DataError as error:
-        reasons = Counter(store.find(made.networks, None).missing.values())
+        reasons = Counter(store.read_records(made.networks, None)[1].values())
         effort = f"data: not at hand. {error}"
     click.echo("\n".join([*_sweep(config, made), effort]))
     done = len(made.networks) - reasons.total()

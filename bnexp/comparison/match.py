@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from bnexp.config import Config
 from bnexp.config.options import identity
 from bnexp.errors import ConfigError, StoreError
-from bnexp.runs import RunDirectory
-from bnexp.runs.data import opened
-from bnexp.runs.directory import Found
+from bnexp.runs.data import RunData, read_run
 from bnexp.runs.manifest import facts
 from bnexp.runs.tables import METRICS, Table, Value
 from bnexp.sweep import Network, Plan
@@ -103,7 +101,7 @@ class Stored:
 
 def stored(path: Path) -> Stored:
     """Read a run directory, or a reference without cells; trains and writes nothing."""
-    run = opened(path)
+    run = read_run(path)
     plan, tables = run.plan, run.tables
     known = networks(
         [axis.key for axis in plan.axes], tables.metrics, tables.summary, tables.probes
@@ -118,19 +116,18 @@ def stored(path: Path) -> Stored:
             f"{path}: no finished network, expected cells or a metrics.csv with rows of its "
             "config.yaml's networks; run the experiment"
         )
-    made_with = _facts(path, plan, run.found)
-    return Stored(path, run.config, plan, known, damaged, made_with, run.unread, run.renamed)
+    unread, renamed = run.missing_files, run.matched_by_values
+    return Stored(path, run.config, plan, known, damaged, _facts(run), unread, renamed)
 
 
-def _facts(path: Path, plan: Plan, found: Found) -> dict[str, str] | None:
+def _facts(run: RunData) -> dict[str, str] | None:
     """The manifest's, with the data that the cells themselves say they were trained on."""
-    manifest = RunDirectory(path).manifest()
-    if manifest is None and not found.records:
+    if run.manifest is None and not run.records:
         return None
-    made = facts(manifest or {})
-    for network in plan.networks:
-        if network.id in found.records:
-            made[f"data.{network.setting.data.name}"] = found.records[network.id].data_sha256
+    made = facts(run.manifest or {})
+    for network in run.plan.networks:
+        if network.id in run.records:
+            made[f"data.{network.setting.data.name}"] = run.records[network.id].data_sha256
     return made
 
 

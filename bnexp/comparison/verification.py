@@ -18,7 +18,7 @@ from bnexp.execution import Record, Task
 from bnexp.execution.processes import Local, Place
 from bnexp.running import Prepared, Progress, prepare
 from bnexp.runs.manifest import environment, facts
-from bnexp.runs.tables import METRICS, results
+from bnexp.runs.tables import METRICS, make_tables
 from bnexp.sweep import Network, make_stacks
 
 
@@ -204,7 +204,7 @@ def _verified(
     records: Mapping[str, Record],
     tolerance: float,
 ) -> Iterator[Verified]:
-    tables = results(prepared.config.experiment, prepared.plan, records)
+    tables = make_tables(prepared.config.experiment, prepared.plan, records)
     now = networks(before.keys, tables.metrics, tables.summary, tables.probes)
     trained = {network.id for network in chosen}
     for network in before.plan.networks:

@@ -18,7 +18,7 @@ from bnexp.errors import BnexpError, ConfigError
 from bnexp.execution import Record
 from bnexp.exports import EXPORTS, writer
 from bnexp.runs import RunDirectory
-from bnexp.runs.data import Opened, finished
+from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.tables import Results
 from bnexp.sweep import Network
 from bnexp.text import counted
@@ -116,9 +116,9 @@ Each: TypeAlias = Callable[[Sequence[ExportedNetwork]], Iterable[ExportedNetwork
 Format: TypeAlias = Callable[[ExportedRun, str, Each], Exported]
 
 
-def run_of(made: Opened, manifest: Mapping[str, Any] | None) -> ExportedRun:
+def run_of(made: RunData, manifest: Mapping[str, Any] | None) -> ExportedRun:
     """The finished networks of a run directory, in the sweep's order."""
-    records = made.found.records
+    records = made.records
     networks = [
         ExportedNetwork(network, records[network.id])
         for network in made.plan.networks
@@ -150,9 +150,9 @@ def exported(
     """
     if to not in EXPORTS:
         raise ConfigError(f"no such export, expected one of {', '.join(EXPORTS)}, got {to!r}")
-    made = finished(directory)
+    data = read_finished_run(directory)
     store = RunDirectory(directory)
-    run = run_of(made, store.manifest())
+    run = run_of(data, data.manifest)
     place = str(directory / "export" / to) if out is None else out
     own = store.writing(waiting) if out is None else nullcontext()
     with own:

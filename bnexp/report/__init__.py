@@ -4,6 +4,5 @@
 """
 
 from bnexp.report.html import page, sides
-from bnexp.report.sections import Missing, ReportData
 
-__all__ = ["Missing", "ReportData", "page", "sides"]
+__all__ = ["page", "sides"]

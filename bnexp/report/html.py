@@ -25,9 +25,9 @@ from bnexp.figures.page import render
 from bnexp.files import write_whole
 from bnexp.report import sections
 from bnexp.report.explorer import explorer
-from bnexp.report.sections import ReportData, both_points, paired_claims
+from bnexp.report.sections import both_points, paired_claims
 from bnexp.runs import RunDirectory
-from bnexp.runs.data import finished
+from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import facts
 from bnexp.runs.summary import diverged
 from bnexp.text import counted, json_value, templates
@@ -143,14 +143,14 @@ def write_report(
     if other is not None:
         return write_sides(Path(directory), Path(other), None if out is None else Path(out))
     store = RunDirectory(Path(directory))
-    text = report.page(read_run(store.path))
+    text = report.page(read_finished_run(store.path))
     return _written(store, "report.html", text, None if out is None else Path(out))
 
 
 def write_sides(first: Path, second: Path, out: Path | None = None) -> Path:
     """Write the page that sets two runs side by side, by default into the first one."""
     store = RunDirectory(first)
-    text = report.sides(read_run(first), read_run(second))
+    text = report.sides(read_finished_run(first), read_finished_run(second))
     return _written(store, f"report-{second.resolve().name}.html", text, out)
 
 
@@ -162,24 +162,11 @@ def _written(store: RunDirectory, name: str, text: str, out: Path | None) -> Pat
         return store.write(name, text)
 
 
-def read_run(directory: Path) -> report.ReportData:
-    """What a page says of a run directory; trains and writes nothing."""
-    made = finished(directory)
-    manifest = RunDirectory(directory).manifest() or {}
-    own = _shipped(made.config.name)
-    return report.ReportData(
-        config=made.config,
-        tables=made.tables,
-        verdicts=verdicts(made.config, made.plan, made.tables),
-        missing=[
-            report.Missing(network.point, network.seed, made.missing[network.id])
-            for network in made.plan.networks
-            if network.id in made.missing
-        ],
-        manifest=manifest,
-        parent=_shipped(manifest.get("extends", own.document.extends if own else "")),
-        shipped=own,
-    )
+def parent_experiment(run: RunData) -> Config | None:
+    """The shipped experiment that the run's experiment extends, None if there is none."""
+    own = _shipped(run.config.name)
+    extends = own.document.extends if own else ""
+    return _shipped((run.manifest or {}).get("extends", extends))
 
 
 def _shipped(name: object) -> Config | None:
@@ -191,28 +178,32 @@ TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("plot.js", "explorer.js", "tables.js")
 
 
-def page(run: ReportData) -> str:
+def page(run: RunData) -> str:
     """One run: question, figures, explorer, claims, every network, setting and repetition."""
+    manifest = run.manifest or {}
+    own, parent = _shipped(run.config.name), parent_experiment(run)
     return _whole(
         "report.html",
         title=run.tables.title,
         drawn=_figures(run),
         explorer=explorer(run.tables),
-        claims=sections.claims(run.verdicts),
+        claims=sections.claims(verdicts(run)),
         networks=sections.networks(run),
         diverged=list(diverged(run.tables)),
         failed=list(sections.failed(run)),
         missing=list(sections.missing(run)),
-        changed=changes(run.parent, run.config),
-        overridden=changes(run.shipped, run.config),
+        parent=parent,
+        changed=changes(parent, run.config),
+        shipped=own,
+        overridden=changes(own, run.config),
         config=resolved(run.config),
-        environment=environment(run.manifest),
-        command=command(run.manifest),
+        environment=environment(manifest),
+        command=command(manifest),
         run=run,
     )
 
 
-def sides(first: ReportData, second: ReportData) -> str:
+def sides(first: RunData, second: RunData) -> str:
     """Two runs side by side: settings, claims and final accuracies, with their differences."""
     both = (first, second)
     return _whole(
@@ -221,13 +212,13 @@ def sides(first: ReportData, second: ReportData) -> str:
         both=both,
         drawn=list(zip_longest(_figures(first, "a-"), _figures(second, "b-"))),
         changed=changes(first.config, second.config),
-        surroundings=surroundings(first.manifest, second.manifest),
-        claims=paired_claims(first, second),
+        surroundings=surroundings(first.manifest or {}, second.manifest or {}),
+        claims=paired_claims(verdicts(first), verdicts(second)),
         points=both_points(first, second),
     )
 
 
-def _figures(run: ReportData, prefix: str = "") -> list[tuple[str, Markup]]:
+def _figures(run: RunData, prefix: str = "") -> list[tuple[str, Markup]]:
     """Kind and drawing of each figure that the experiment asks for; `prefix` is of the ids."""
     if not len(run.tables.metrics["cell"]):
         return []

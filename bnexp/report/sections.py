@@ -12,39 +12,13 @@ from typing import Any
 import numpy as np
 
 from bnexp.claims import PointVerdict, Verdict
-from bnexp.config import Config
 from bnexp.figures.labels import METRICS
+from bnexp.runs.data import RunData
 from bnexp.runs.manifest import failures
 from bnexp.runs.stats import t_interval
-from bnexp.runs.tables import Results, Value
+from bnexp.runs.tables import Value
+from bnexp.sweep import Network
 from bnexp.text import equations, short
-
-
-@dataclass(frozen=True)
-class Missing:
-    """A network of the plan that has no result, and why."""
-
-    point: Mapping[str, Value]
-    seed: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class ReportData:
-    """A run directory's content. `manifest` is empty where there is none.
-
-    parent: the shipped experiment that this one extends; shipped: the one of its own name. None
-    where it is not known.
-    """
-
-    config: Config
-    tables: Results
-    verdicts: Sequence[Verdict]
-    missing: Sequence[Missing]
-    manifest: Mapping[str, Any]
-    parent: Config | None = None
-    shipped: Config | None = None
-
 
 SHORT = 8
 HEADS = {"cell": "network", "diverged_at_step": "diverged at step"}
@@ -68,7 +42,7 @@ class Networks:
     counts: tuple[tuple[str, int], ...]
 
 
-def networks(run: ReportData) -> Networks:
+def networks(run: RunData) -> Networks:
     """The summary without empty columns, and behind it the networks that are not there."""
     summary = run.tables.summary
     keys = [axis.key for axis in run.tables.axes]
@@ -80,8 +54,8 @@ def networks(run: ReportData) -> Networks:
         (state, tuple(_field(n, value, state) for n, value in zip(names, row, strict=True)))
         for state, row in zip(states, zip(*columns, strict=True), strict=True)
     ]
-    for gone in run.missing:
-        known = {**gone.point, "seed": gone.seed, "status": f"missing: {gone.reason}"}
+    for network, reason in _missing_networks(run):
+        known = {**network.point, "seed": network.seed, "status": f"missing: {reason}"}
         rows.append(("missing", tuple(_field(name, known.get(name, ""), "") for name in names)))
     counts = Counter(state for state, _ in rows)
     return Networks(tuple(_head(name) for name in names), tuple(rows), tuple(counts.items()))
@@ -143,7 +117,7 @@ def point_text(values: Mapping[str, Value]) -> str:
     return equations(values) or "the one point"
 
 
-def failed(run: ReportData) -> Iterator[str]:
+def failed(run: RunData) -> Iterator[str]:
     """A line for each network that failed, with the reason if the run knows it."""
     summary, told = run.tables.summary, _told(run)
     for i in np.flatnonzero(summary["status"] == "failed"):
@@ -151,15 +125,21 @@ def failed(run: ReportData) -> Iterator[str]:
         yield f"{point_text(point)}, seed {summary['seed'][i]}: {told[i]}"
 
 
-def missing(run: ReportData) -> Iterator[str]:
+def missing(run: RunData) -> Iterator[str]:
     """A line for each network that has no result."""
-    for gone in run.missing:
-        yield f"{point_text(gone.point)}, seed {gone.seed}: {gone.reason}"
+    for network, reason in _missing_networks(run):
+        yield f"{point_text(network.point)}, seed {network.seed}: {reason}"
 
 
-def _told(run: ReportData) -> list[str]:
+def _missing_networks(run: RunData) -> list[tuple[Network, str]]:
+    """The networks of the plan that have no result, and why."""
+    networks = run.plan.networks
+    return [(network, run.missing[network.id]) for network in networks if network.id in run.missing]
+
+
+def _told(run: RunData) -> list[str]:
     """Each network's status; why it failed, if the manifest says so."""
-    why = failures(run.manifest)
+    why = failures(run.manifest or {})
     rows = zip(run.tables.summary["cell"], run.tables.summary["status"], strict=True)
     return [
         f"failed: {why[network]}" if status == "failed" and network in why else status
@@ -193,7 +173,7 @@ class Pair:
     difference: float
 
 
-def both_points(first: ReportData, second: ReportData) -> tuple[Pair, ...]:
+def both_points(first: RunData, second: RunData) -> tuple[Pair, ...]:
     """The points of both, those of the first in its order before those that only the second has."""
     found = [_finals(run) for run in (first, second)]
     keys = dict.fromkeys([*found[0], *found[1]])
@@ -206,7 +186,7 @@ def _pair(key: tuple[str, Place], first: Final, second: Final) -> Pair:
     return Pair(point_text(dict(place)), which, first, second, second.mean - first.mean)
 
 
-def _finals(run: ReportData) -> Mapping[tuple[str, Place], Final]:
+def _finals(run: RunData) -> Mapping[tuple[str, Place], Final]:
     """By metric and point; the point is its swept values, whatever the order of the axes."""
     summary = run.tables.summary
     keys = [axis.key for axis in run.tables.axes]
@@ -229,9 +209,9 @@ def _final(values: list[tuple[float, str]]) -> Final:
 
 
 def paired_claims(
-    first: ReportData, second: ReportData
+    first: Sequence[Verdict], second: Sequence[Verdict]
 ) -> tuple[tuple[str, tuple[Verdict | None, Verdict | None]], ...]:
     """Each sentence with its verdicts in both runs, None where only the other one says it."""
-    found = [{verdict.says: verdict for verdict in run.verdicts} for run in (first, second)]
+    found = [{verdict.says: verdict for verdict in verdicts} for verdicts in (first, second)]
     says = dict.fromkeys([*found[0], *found[1]])
     return tuple((text, (found[0].get(text), found[1].get(text))) for text in says)

@@ -1,9 +1,15 @@
-"""A run directory as it stands: its own config, its plan, and the results that it has."""
+"""One run's data: its config, its networks and their results, in memory or read from a directory.
+
+Figures, claims, comparison, report, export and Python's `Result` all work on a `RunData`. It is
+made in two ways: from the records of networks that were trained just now (`run_data`), or from
+a run directory or a reference without cell files (`read_run`, `read_finished_run`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,170 +19,132 @@ from numpy.typing import NDArray
 from bnexp.config import Config, load_config
 from bnexp.config.messages import UNKNOWN_KIND
 from bnexp.errors import BnexpError, ConfigError, StoreError
-from bnexp.runs import RunDirectory
+from bnexp.execution import Record
 from bnexp.runs.csv import read_metrics, read_probes, read_summary
-from bnexp.runs.directory import Found
-from bnexp.runs.tables import Results, Table, column, results
+from bnexp.runs.directory import DAMAGES, RunDirectory
+from bnexp.runs.tables import Axis, Table, Tables, column, make_tables
 from bnexp.sweep import Network, Plan, make_plan
 
 READERS = {"metrics": read_metrics, "summary": read_summary, "probes": read_probes}
 
 
-@dataclass(frozen=True)
-class Filled:
-    """Tables with what CSV files add to them; `absent` names the files that are not there.
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value
+class RunData:
+    """The data of a run.
 
-    renamed: whether the rows are of cells that the plan does not have, found by swept values.
-    """
-
-    tables: Results
-    absent: tuple[str, ...] = ()
-    renamed: bool = False
-
-
-def filled(own: Results, plan: Plan, directory: Path) -> Filled:
-    """With the rows of the plan's networks, none of which has a file; found by cell.
-
-    Where the files know none of the plan's cells, they are found by swept values and seed.
-    StoreError where a file is damaged.
-    """
-    files = {name: read(directory / f"{name}.csv") for name, read in READERS.items()}
-    if files["metrics"] is None:
-        return Filled(own)
-    there = {network for table in files.values() if table for network in table["cell"].tolist()}
-    renamed = there.isdisjoint(network.id for network in plan.networks)
-    wanted = {_key(network, renamed): i for i, network in enumerate(plan.networks)}
-    names = [*_swept(plan), "seed"] if renamed else ["cell"]
-    rows = {name: _places(table, names, wanted) for name, table in files.items()}
-    if not any((row >= 0).any() for row in rows.values()):
-        return Filled(own)
-    metrics, summary, probes = (
-        _joined(table, files[name], rows[name], plan)
-        for name, table in zip(READERS, (own.metrics, own.summary, own.probes), strict=True)
-    )
-    absent = tuple(f"{name}.csv" for name, table in files.items() if table is None)
-    made = replace(own, metrics=metrics, summary=summary, probes=probes)
-    return Filled(made, absent, renamed)
-
-
-def with_failed(own: Results, plan: Plan, wanted: Collection[str], directory: Path) -> Results:
-    """With the rows of summary.csv for those of the `wanted` cells that failed: they have no file.
-
-    StoreError where it is damaged.
-    """
-    summary = read_summary(directory / "summary.csv")
-    if summary is None:
-        return own
-    rows = zip(summary["cell"].tolist(), summary["status"].tolist(), strict=True)
-    failed = {network for network, status in rows if status == "failed"}.intersection(wanted)
-    places = {
-        _key(network, False): i for i, network in enumerate(plan.networks) if network.id in failed
-    }
-    made = _joined(own.summary, summary, _places(summary, ["cell"], places), plan)
-    return replace(own, summary=made)
-
-
-def _swept(plan: Plan) -> list[str]:
-    return [axis.key for axis in plan.axes]
-
-
-def _key(network: Network, by_values: bool) -> Hashable:
-    return (*network.point.values(), network.seed) if by_values else (network.id,)
-
-
-def _places(
-    table: Table | None, names: Sequence[str], places: Mapping[Hashable, int]
-) -> NDArray[np.int64]:
-    """Where in the plan each row's network stands, -1 where nowhere."""
-    if table is None or not set(names) <= set(table):
-        return np.empty(0, np.int64)
-    rows = zip(*(table[name].tolist() for name in names), strict=True)
-    return np.array([places.get(row, -1) for row in rows], np.int64)
-
-
-def _joined(own: Table, read: Table | None, places: NDArray[np.int64], plan: Plan) -> Table:
-    """Both tables' rows in the plan's order; cell, seed and swept values are its own, exactly."""
-    if read is None or not (places >= 0).any():
-        return own
-    order = {network.id: i for i, network in enumerate(plan.networks)}
-    before = np.array([order[network] for network in own["cell"].tolist()], np.int64)
-    at = np.concatenate([before, places[places >= 0]])
-    sort = np.argsort(at, kind="stable")
-    of = [plan.networks[i] for i in at[sort].tolist()]
-    made: dict[str, Any] = {
-        "cell": column("cell", [network.id for network in of]),
-        "seed": column("seed", [network.seed for network in of]),
-        **{key: column(key, [network.point[key] for network in of]) for key in _swept(plan)},
-    }
-    for name in own:
-        if name not in made:
-            made[name] = np.concatenate([own[name], read[name][places >= 0]])[sort]
-    return made
-
-
-# Reasons for which a cell has no file to read; any other is a file that is not what it should be.
-ABSENT = ("not trained yet", "of format")
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What `opened` found.
-
-    found: what the cells' files say. tables: of the networks with such a file and of those that
-    failed; or, where no network has one, as in a reference, of the CSV files. unread: CSV files
-    that would say more and are not there. renamed: whether the CSV files' cells are not those of
-    the config.yaml, as after a change of bnexp or of the config.
+    config, plan: the experiment, and the networks of its sweep.
+    tables: metrics, summary and probe readings of the networks that have results.
+    records: by id, the records of trained networks; empty for a reference, which has tables only.
+    missing: by id, the networks that are in no table, with the reason.
+    directory: the run directory; None if nothing is kept on disk.
+    missing_files: CSV files of a reference that should be there and are not.
+    matched_by_values: whether the CSV files have other cell ids than the plan, so that their rows
+        were found by swept values and seed: they were written by another version of bnexp, or
+        for another config.
     """
 
     config: Config
     plan: Plan
-    found: Found
-    tables: Results
-    unread: tuple[str, ...] = ()
-    renamed: bool = False
+    tables: Tables
+    records: Mapping[str, Record] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    directory: Path | None = None
+    missing_files: tuple[str, ...] = ()
+    matched_by_values: bool = False
 
     @property
-    def missing(self) -> Mapping[str, str]:
-        """The cells that are in no table, and why."""
-        there = set(self.tables.summary["cell"].tolist())
-        return {network: why for network, why in self.found.missing.items() if network not in there}
+    def axes(self) -> tuple[Axis, ...]:
+        """The swept keys with their values, as tables show them."""
+        return self.tables.axes
 
     @property
-    def damaged(self) -> Mapping[str, str]:
-        """The cells whose file is not what it should be, and what is wrong with it."""
-        return {
-            network: why
-            for network, why in self.found.missing.items()
-            if not why.startswith(ABSENT)
-        }
+    def metrics(self) -> Table:
+        """A row for each evaluation."""
+        return self.tables.metrics
+
+    @property
+    def summary(self) -> Table:
+        """A row for each network."""
+        return self.tables.summary
+
+    @property
+    def probes(self) -> Table:
+        """A row for each number that a probe recorded."""
+        return self.tables.probes
+
+    @property
+    def damaged(self) -> dict[str, str]:
+        """By id, the networks whose cell file is damaged, with what is wrong with it."""
+        return {network: why for network, why in self.missing.items() if why in DAMAGES}
+
+    @cached_property
+    def manifest(self) -> Mapping[str, Any] | None:
+        """The directory's manifest, read on first use; None if there is none.
+
+        StoreError if it is damaged: only what needs the manifest fails then.
+        """
+        return RunDirectory(self.directory).manifest() if self.directory else None
 
 
-def opened(directory: Path) -> Opened:
-    """Read a run directory, or a reference without cells; trains and writes nothing.
+def run_data(
+    config: Config, plan: Plan, records: Mapping[str, Record], directory: Path | None = None
+) -> RunData:
+    """The data of a run from the records of its networks, by id."""
+    tables = make_tables(config.experiment, plan, records)
+    return RunData(config, plan, tables, records, directory=directory)
 
-    ConfigError where it is none, StoreError where a table that is needed is damaged.
+
+def read_run(directory: Path) -> RunData:
+    """Read a run directory, or a reference without cell files; nothing is trained or written.
+
+    Networks that failed have no cell file: their rows are those of summary.csv. If no network has
+    a cell file, all tables are read from the CSV files.
+
+    Raises ConfigError if the directory has no config.yaml or a wrong one, StoreError if a table
+    that is needed is damaged.
     """
+    config = _read_config(directory)
+    plan = make_plan(config)
+    records, missing = RunDirectory(directory).read_records(plan.networks, None)
+    data = replace(run_data(config, plan, records, directory), missing=missing)
+    if records or data.damaged:
+        absent = missing.keys() - data.damaged.keys()
+        return _without_tabled(_with_failed_rows(data, absent)) if absent else data
+    return _without_tabled(_with_csv_rows(data))
+
+
+def read_finished_run(directory: Path) -> RunData:
+    """As `read_run`, with an error unless some network is finished and the tables are complete.
+
+    Raises BnexpError if no network is finished, StoreError if CSV files are of another config or
+    incomplete.
+    """
+    data = read_run(directory)
+    if data.matched_by_values:
+        raise StoreError(
+            f"{directory}: metrics.csv is of other cells than config.yaml's: made by another "
+            "bnexp, or of another config; run the experiment again"
+        )
+    if data.missing_files:
+        raise StoreError(
+            f"{directory}: no {' and no '.join(data.missing_files)}, expected with the metrics.csv "
+            "of a run without cells; run the experiment again"
+        )
+    if not len(data.summary["cell"]):
+        lost = f", {len(data.damaged)} files in cells/ are damaged" if data.damaged else ""
+        raise BnexpError(
+            f"{directory}: no finished network, expected some{lost}; run the experiment"
+        )
+    return data
+
+
+def _read_config(directory: Path) -> Config:
     path = directory / "config.yaml"
     if not path.is_file():
         places = [Path(folder, directory.name) for folder in ("results", "results/reference")]
         known = [place for place in places if (place / "config.yaml").is_file()]
         hint = f"did you mean {known[0]}?" if known else "`bnexp run` makes one"
         raise ConfigError(f"{directory}: not a run directory, expected a config.yaml in it; {hint}")
-    config = _config(path)
-    plan = make_plan(config)
-    found = RunDirectory(directory).find(plan.networks, None)
-    made = Opened(config, plan, found, results(config.experiment, plan, found.records))
-    if found.records or made.damaged:  # of a run, not a reference
-        absent = [network for network in found.missing if network not in made.damaged]
-        tables = with_failed(made.tables, plan, absent, directory) if absent else made.tables
-        return replace(made, tables=tables)
-    more = filled(made.tables, plan, directory)
-    expected = ("summary.csv", *(() if config.experiment.probes is None else ("probes.csv",)))
-    unread = tuple(name for name in expected if name in more.absent)
-    return replace(made, tables=more.tables, unread=unread, renamed=more.renamed)
-
-
-def _config(path: Path) -> Config:
     try:
         return load_config(path)
     except ConfigError as error:
@@ -187,22 +155,94 @@ def _config(path: Path) -> Config:
         ) from None
 
 
-def finished(directory: Path) -> Opened:
-    """As `opened`; BnexpError where no network is finished or the tables are not the config's."""
-    made = opened(directory)
-    if made.renamed:
-        raise StoreError(
-            f"{directory}: metrics.csv is of other cells than config.yaml's: made by another "
-            "bnexp, or of another config; run the experiment again"
-        )
-    if made.unread:
-        raise StoreError(
-            f"{directory}: no {' and no '.join(made.unread)}, expected with the metrics.csv of a "
-            "run without cells; run the experiment again"
-        )
-    if not len(made.tables.summary["cell"]):
-        lost = f", {len(made.damaged)} files in cells/ are damaged" if made.damaged else ""
-        raise BnexpError(
-            f"{directory}: no finished network, expected some{lost}; run the experiment"
-        )
-    return made
+def _without_tabled(data: RunData) -> RunData:
+    """Networks that have a row in the summary are not missing."""
+    tabled = set(data.summary["cell"].tolist())
+    missing = {network: why for network, why in data.missing.items() if network not in tabled}
+    return replace(data, missing=missing)
+
+
+def _with_failed_rows(data: RunData, absent: Collection[str]) -> RunData:
+    """Add the rows of summary.csv for those of the absent networks that failed."""
+    assert data.directory is not None
+    summary = read_summary(data.directory / "summary.csv")
+    if summary is None:
+        return data
+    statuses = zip(summary["cell"].tolist(), summary["status"].tolist(), strict=True)
+    failed = {network for network, status in statuses if status == "failed"}.intersection(absent)
+    places = {
+        _row_key(network, by_values=False): i
+        for i, network in enumerate(data.plan.networks)
+        if network.id in failed
+    }
+    joined = _joined(data.summary, summary, _places(summary, ["cell"], places), data.plan)
+    return replace(data, tables=replace(data.tables, summary=joined))
+
+
+def _with_csv_rows(data: RunData) -> RunData:
+    """Add the rows of the CSV files for networks of the plan, of which none has a cell file.
+
+    Rows are found by cell id or, if the files have none of the plan's ids, by swept values and
+    seed.
+    """
+    assert data.directory is not None
+    files = {name: read(data.directory / f"{name}.csv") for name, read in READERS.items()}
+    if files["metrics"] is None:
+        return data
+    ids = {network for table in files.values() if table for network in table["cell"].tolist()}
+    by_values = ids.isdisjoint(network.id for network in data.plan.networks)
+    names = [*(axis.key for axis in data.plan.axes), "seed"] if by_values else ["cell"]
+    places = {_row_key(network, by_values): i for i, network in enumerate(data.plan.networks)}
+    rows = {name: _places(table, names, places) for name, table in files.items()}
+    if not any((row >= 0).any() for row in rows.values()):
+        return data
+    metrics, summary, probes = (
+        _joined(getattr(data.tables, name), files[name], rows[name], data.plan) for name in READERS
+    )
+    expected = ("summary", *(() if data.config.experiment.probes is None else ("probes",)))
+    return replace(
+        data,
+        tables=replace(data.tables, metrics=metrics, summary=summary, probes=probes),
+        missing_files=tuple(f"{name}.csv" for name in expected if files[name] is None),
+        matched_by_values=by_values,
+    )
+
+
+def _row_key(network: Network, by_values: bool) -> tuple[Hashable, ...]:
+    return (*network.point.values(), network.seed) if by_values else (network.id,)
+
+
+def _places(
+    table: Table | None, names: list[str], places: Mapping[tuple[Hashable, ...], int]
+) -> NDArray[np.int64]:
+    """For each row of the table the position of its network in the plan, -1 if it has none."""
+    if table is None or not set(names) <= set(table):
+        return np.empty(0, np.int64)
+    keys = zip(*(table[name].tolist() for name in names), strict=True)
+    return np.array([places.get(key, -1) for key in keys], np.int64)
+
+
+def _joined(table: Table, csv_table: Table | None, places: NDArray[np.int64], plan: Plan) -> Table:
+    """The rows of both tables in the plan's order.
+
+    places: for each row of `csv_table` the position of its network in the plan; rows with -1 are
+    left out. Cell, seed and swept values are those of the plan, exactly.
+    """
+    chosen = places >= 0
+    if csv_table is None or not chosen.any():
+        return table
+    order = {network.id: i for i, network in enumerate(plan.networks)}
+    own_places = np.array([order[network] for network in table["cell"].tolist()], np.int64)
+    all_places = np.concatenate([own_places, places[chosen]])
+    sort = np.argsort(all_places, kind="stable")
+    networks = [plan.networks[i] for i in all_places[sort].tolist()]
+    keys = [axis.key for axis in plan.axes]
+    joined: dict[str, Any] = {
+        "cell": column("cell", [network.id for network in networks]),
+        "seed": column("seed", [network.seed for network in networks]),
+        **{key: column(key, [network.point[key] for network in networks]) for key in keys},
+    }
+    for name in table:
+        if name not in joined:
+            joined[name] = np.concatenate([table[name], csv_table[name][chosen]])[sort]
+    return joined

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from bnexp.runs.manifest import read_manifest
 from bnexp.sweep import Network
 
 FORMAT = 3
+# What can be wrong with a cell file; any other reason for a missing record is no damage.
+DAMAGES = ("damaged", "not a record", "another network's")
 
 
 class Damaged(Exception):
@@ -68,29 +70,27 @@ def _record(fields: dict[str, Any]) -> Record:
     return Record(**fields)
 
 
-@dataclass(frozen=True)
-class Found:
-    """What a run directory has of a plan's cells: records by cell, and why the rest is missing."""
-
-    records: dict[str, Record]
-    missing: dict[str, str]
-
-
 class RunDirectory:
     """`path` need not exist; it is made by the first write."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def find(self, networks: Iterable[Network], data_sha256: str | None) -> Found:
-        """Records of `cells` that are whole and, if `data_sha256` is given, of these data."""
-        found = Found({}, {})
+    def read_records(
+        self, networks: Iterable[Network], data_sha256: str | None
+    ) -> tuple[dict[str, Record], dict[str, str]]:
+        """The records of the networks that have one, by id, and why the others have none.
+
+        With `data_sha256`, a record of a network that was trained on other data is missing too.
+        """
+        records: dict[str, Record] = {}
+        missing: dict[str, str] = {}
         for network in networks:
             try:
-                found.records[network.id] = self._load(network, data_sha256)
+                records[network.id] = self._load(network, data_sha256)
             except Damaged as reason:
-                found.missing[network.id] = str(reason)
-        return found
+                missing[network.id] = str(reason)
+        return records, missing
 
     def save(self, records: Iterable[Record]) -> None:
         """Keep finished records; a failed one is not a result and is tried again next time."""

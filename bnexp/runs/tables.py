@@ -46,7 +46,7 @@ def moves_along(pairs: Iterable[tuple[Value, Value]]) -> bool:
 
 
 @dataclass(frozen=True)
-class Results:
+class Tables:
     """An experiment's tables: column name to array, all columns of a table equally long.
 
     metrics: one row an evaluation: cell, seed, one column a swept key, epoch, step, train_loss,
@@ -69,6 +69,8 @@ class Results:
     summary: Table
     probes: Table = field(default_factory=lambda: {"quantity": np.empty(0, object)})
 
+
+Results = Tables  # the name in modules that have not changed yet
 
 METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 # Before the swept keys, and behind them in metrics.csv, summary.csv and probes.csv.
@@ -136,11 +138,11 @@ def _joined(parts: Sequence[Any], dtype: Any) -> Any:
 Row = dict[str, Any]
 
 
-def results(experiment: Experiment, plan: Plan, records: Mapping[str, Record]) -> Results:
-    """Tables of the plan's cells in the sweep's order; cells without a record are left out."""
+def make_tables(experiment: Experiment, plan: Plan, records: Mapping[str, Record]) -> Tables:
+    """Tables of the plan's networks in the sweep's order; those without a record are left out."""
     pairs = [(network, records[network.id]) for network in plan.networks if network.id in records]
     keys = [axis.key for axis in plan.axes]
-    return Results(
+    return Tables(
         name=experiment.name,
         title=experiment.title or experiment.name,
         source=experiment.source,
