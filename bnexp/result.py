@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnexp.claims import Verdict, verdicts
+from bnexp.claims import Verdict, judge_run
 from bnexp.config import Config
 from bnexp.config.claims import WORDS
 from bnexp.config.figures import figure_options
@@ -158,7 +158,7 @@ def load_run(directory: str | Path) -> Result:
     that is needed is damaged, BnexpError where no network is finished.
     """
     data = read_finished_run(Path(directory))
-    return Result(data, 0, failures(data.manifest or {}), verdicts(data))
+    return Result(data, 0, failures(data.manifest or {}), judge_run(data))
 
 
 class Columns(dict[str, Any]):

@@ -14,7 +14,7 @@ from typing import Any
 
 from bnexp import claims, figures
 from bnexp import config as configuration
-from bnexp.claims import Times, Verdict, claims_text, verdicts
+from bnexp.claims import Times, Verdict, claims_text, judge_run
 from bnexp.config import Config
 from bnexp.config.document import OVERRIDES
 from bnexp.config.load import problems_error
@@ -101,7 +101,7 @@ def _given_from_outside(config: Config) -> bool:
 
 def check_claims(config: Config, plan: Plan, times: Mapping[str, Times] | None = None) -> None:
     """ConfigError where a claim could not be judged; `times` are known once the data are."""
-    problems = claims.problems(config.experiment.claims, plan, times)
+    problems = claims.claim_problems(config.experiment.claims, plan, times)
     if problems:
         raise problems_error(problems, config.document)
 
@@ -173,7 +173,7 @@ def write_claims(judged: Sequence[Verdict], directory: RunDirectory) -> list[Pat
 def judge_again(directory: Path) -> tuple[Verdict, ...]:
     """The verdicts of a run directory, from its own config and results; writes its claims.json."""
     data, store = read_finished_run(directory), RunDirectory(directory)
-    judged = verdicts(data)
+    judged = judge_run(data)
     with store.writing():
         write_claims(judged, store)
     return judged
@@ -298,7 +298,7 @@ def _result(
     failed = {
         network: record.error for network, record in records.items() if record.status == "failed"
     }
-    return Result(data, trained, failed, verdicts(data), left_out=prepared.left_out)
+    return Result(data, trained, failed, judge_run(data), left_out=prepared.left_out)
 
 
 def _failures(failed: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from figure_results import NORM, W, results
 
-from bnexp.claims import Swept, judge
+from bnexp.claims import Swept, judge_claims
 from bnexp.config.claims import Claim
 from bnexp.runs.tables import Axis
 
@@ -28,7 +28,7 @@ def swept(data):
 
 def judged(data, **parts):
     """The verdict on one claim."""
-    (verdict,) = judge((claim(**parts),), swept(data), data)
+    (verdict,) = judge_claims((claim(**parts),), swept(data), data)
     return verdict
 
 

@@ -12,8 +12,8 @@ from figure_results import NORM, W, results
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnexp.claims import claims_text, judge, verdict_lines
-from bnexp.claims.judge import overall
+from bnexp.claims import claims_text, judge_claims, verdict_lines
+from bnexp.claims.judge import overall_verdict
 from bnexp.runs.stats import band, t_interval
 from bnexp.runs.tables import Axis
 
@@ -261,10 +261,6 @@ def test_a_missing_network_leaves_its_point_undecided():
     st.data(),
 )
 def test_the_overall_verdict_counts(words, data):
-    class Point:
-        def __init__(self, verdict):
-            self.verdict = verdict
-
     needed = data.draw(st.integers(1, len(words)))
     possible = words.count("supported") + words.count("undecided")
     expected = "undecided"
@@ -272,7 +268,7 @@ def test_the_overall_verdict_counts(words, data):
         expected = "supported"
     elif possible < needed:
         expected = "refuted"
-    assert overall([Point(word) for word in words], needed) == expected
+    assert overall_verdict(words, needed) == expected
 
 
 @given(st.lists(st.floats(0.01, 100), min_size=2, max_size=9).filter(lambda v: len(set(v)) > 1))
@@ -398,9 +394,9 @@ def test_the_text_of_claims_is_strict_json_and_always_the_same():
 
     data = results((METHODS,), (0, 1), value=value)
     claims = (claim(measure="final_train_loss", at_least=1, source="a paper", expect="refuted"),)
-    verdicts = judge(claims, swept(data), data)
+    verdicts = judge_claims(claims, swept(data), data)
     text = claims_text(verdicts)
-    assert text == claims_text(judge(claims, swept(data), data))
+    assert text == claims_text(judge_claims(claims, swept(data), data))
     made = json.loads(text, parse_constant=lambda name: pytest.fail(name))
     assert (made["bnexp_claims"], made["confidence"]) == (1, 0.95)
     (one,) = made["claims"]
@@ -409,7 +405,7 @@ def test_the_text_of_claims_is_strict_json_and_always_the_same():
     assert one["points"][0]["point"] == {NORM: "batch"}
     assert one["points"][0]["low"] == "inf"
     assert "not corrected" in made["about"]
-    empty = judge((claim(measure="final_gap", at_least=1),), swept(data), data)
+    empty = judge_claims((claim(measure="final_gap", at_least=1),), swept(data), data)
     assert json.loads(claims_text(empty))["claims"][0]["points"][0]["estimate"] is None
 
 
@@ -431,7 +427,7 @@ def test_the_source_is_the_experiments_unless_given():
 def test_the_table_fits_80_columns():
     data = by_point({("batch",): (0.9, 0.9), ("none",): (0.6, 0.6)})
     claims = (claim(says="word " * 40, at_least=0.5), claim(at_least=0.7), claim(at_most=0.7))
-    lines = list(verdict_lines(judge(claims, swept(data), data)))
+    lines = list(verdict_lines(judge_claims(claims, swept(data), data)))
     assert max(map(len, lines)) <= 80
     assert lines[-1] == "1 supported, 2 refuted, 0 undecided"
     assert lines[2].startswith("  supported  word word")

@@ -6,8 +6,8 @@ undecided. The intervals are not corrected for the number of points: the more po
 about, the likelier it is that the interval of one of them misses its mean.
 """
 
-from bnexp.claims.check import Times, problems
-from bnexp.claims.judge import PointVerdict, Verdict, judge, verdicts
+from bnexp.claims.check import Times, claim_problems
+from bnexp.claims.judge import PointVerdict, Verdict, judge_claims, judge_run
 from bnexp.claims.select import Swept, planned
 from bnexp.claims.text import claims_text, verdict_lines
 
@@ -16,10 +16,10 @@ __all__ = [
     "Swept",
     "Times",
     "Verdict",
+    "claim_problems",
     "claims_text",
-    "judge",
+    "judge_claims",
+    "judge_run",
     "planned",
-    "problems",
     "verdict_lines",
-    "verdicts",
 ]

@@ -1,72 +1,78 @@
-"""From claims and tables to verdicts."""
+"""Judge claims: from the tables of a run to a verdict on each claim.
+
+Each point of a claim is judged by itself, from a sample of one number for each seed (see
+`bnexp.claims.measure`). A relation requires that the mean over seeds lies within bounds
+(`required_bounds`); the 95 % t-interval of the mean decides whether it does. `equals` requires a
+number of every seed instead. `overall_verdict` then says what the points show together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import inf, isfinite, isnan, nan
 from typing import Any
 
 import numpy as np
 
-from bnexp.claims.measure import Sample, samples
-from bnexp.claims.select import Point, Swept, Unfit, pairs, planned, shown
+from bnexp.claims.measure import Sample, collect_samples
+from bnexp.claims.select import Point, Swept, Unfit, describe_point, pair_points, planned
 from bnexp.config.claims import Claim, Word
 from bnexp.config.yaml import plain
 from bnexp.runs.data import RunData
 from bnexp.runs.stats import Interval, t_interval
-from bnexp.runs.tables import Results
+from bnexp.runs.tables import Tables
 
 
 @dataclass(frozen=True)
-class Demand:
-    """From `low` to `high`, both included; `strict` leaves out `low`."""
+class Bounds:
+    """The numbers from `low` to `high`, both included; `strict` excludes `low`."""
 
     low: float = -inf
     high: float = inf
     strict: bool = False
 
-    def word(self, interval: Interval) -> Word:
-        """All of the interval inside: supported; none of it: refuted; else undecided."""
+    def judge(self, interval: Interval) -> Word:
+        """Supported if all of the interval is within, refuted if none is, else undecided."""
         above = interval.low > self.low if self.strict else interval.low >= self.low
-        apart = interval.high <= self.low if self.strict else interval.high < self.low
-        if apart or interval.low > self.high:
+        outside = interval.high <= self.low if self.strict else interval.high < self.low
+        if outside or interval.low > self.high:
             return "refuted"
         return "supported" if above and interval.high <= self.high else "undecided"
 
-    def margin(self, intervals: Iterable[Interval]) -> float:
-        """How far the interval that is nearest to failing is inside; negative if it is not."""
-        intervals = tuple(intervals)
+    def margin(self, intervals: Sequence[Interval]) -> float:
+        """How far the interval that is nearest to failing is within; negative if it is not."""
         edges = [interval.low - self.low for interval in intervals if self.low > -inf]
         edges += [self.high - interval.high for interval in intervals if self.high < inf]
         return min((-inf if isnan(edge) else edge for edge in edges), default=nan)
 
 
-def demand(claim: Claim) -> Demand:
-    """What the claim wants at each of its points; of a comparison, of the difference."""
+def required_bounds(claim: Claim) -> Bounds:
+    """The bounds of the mean, or of the mean difference, at each point of the claim."""
     if claim.at_least is not None:
-        return Demand(low=claim.at_least)
+        return Bounds(low=claim.at_least)
     if claim.at_most is not None:
-        return Demand(high=claim.at_most)
+        return Bounds(high=claim.at_most)
     if within := claim.within:
         by = abs(within.of) * (within.relative or 0.0) if within.by is None else within.by
-        return Demand(within.of - by, within.of + by)
+        return Bounds(within.of - by, within.of + by)
     if other := claim.above or claim.below:
-        return Demand(low=other.by, strict=True)
-    return Demand(low=-(claim.tolerance or 0.0))
+        return Bounds(low=other.by, strict=True)
+    return Bounds(low=-(claim.tolerance or 0.0))
 
 
 @dataclass(frozen=True)
 class PointVerdict:
-    """One point of a claim.
+    """The verdict on one point of a claim, and the numbers that it rests on.
 
-    `estimate`, `low` and `high` are of the measure's mean over seeds, or of the paired difference
-    where the claim compares the point with `than`; for `equals` the lowest and the highest number.
-
-    n: seeds with a number. diverged: networks here that diverged. infinite: seeds whose number is
-    not finite; the interval is of the others, if there are any. left_out: seeds without a number.
-    missing: seeds whose network failed or is not trained. margin: how far the interval is on the
-    claim's side. NaN where there is no number.
+    point: its swept values. than: the point that it is compared with, None without a comparison.
+    reason: why it is undecided or, for `equals`, refuted.
+    estimate, low, high: the mean over seeds of the measure, or of the paired differences, and its
+    95 % interval; for `equals` the mean, the lowest and the highest number. NaN without a number.
+    margin: how far the interval is on the claim's side; negative if it is not.
+    n: seeds with a number. infinite: those whose number is not finite; the interval is of the
+    others, if there are any. left_out: seeds without a number. missing: seeds whose network failed
+    or is not trained. diverged: networks of the point, and of `than`, that diverged.
     """
 
     point: Point
@@ -86,8 +92,13 @@ class PointVerdict:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim's verdict over its points; `needed` of them must hold, `reason` is of the point that
-    decides it, `claim` is its text as plain values."""
+    """The verdict on a claim.
+
+    says, source: the claim's sentence, and where it is published. expected: the verdict that the
+    claim's author found. reason: one sentence with the numbers of the deciding point. points: the
+    verdicts on the points, of which `needed` must be supported. claim: the other keys of the claim,
+    as plain values.
+    """
 
     says: str
     source: str
@@ -100,25 +111,59 @@ class Verdict:
 
     @property
     def surprising(self) -> bool:
-        """Whether the verdict is another one than the claim's author found."""
+        """Whether the verdict differs from the one that the claim's author found."""
         return self.verdict != self.expected
 
     @property
     def deciding(self) -> PointVerdict | None:
         """The point on which the verdict hangs: of those needed the one nearest to failing."""
-        return ranked(self.points)[self.needed - 1] if self.points else None
+        return _rank(self.points)[self.needed - 1] if self.points else None
 
 
-def overall(points: Sequence[PointVerdict], needed: int) -> Word:
+def judge_run(run: RunData) -> tuple[Verdict, ...]:
+    """A verdict on each claim of the run's experiment."""
+    return judge_claims(run.config.experiment.claims, planned(run.plan), run.tables)
+
+
+def judge_claims(
+    claims: Sequence[Claim] | None, swept: Swept, tables: Tables
+) -> tuple[Verdict, ...]:
+    """A verdict on each claim; undecided, with the reason, if it does not fit the sweep."""
+    with np.errstate(all="ignore"):  # infinite losses are numbers here
+        return tuple(_judge_claim(claim, swept, tables) for claim in claims or ())
+
+
+def _judge_claim(claim: Claim, swept: Swept, tables: Tables) -> Verdict:
+    points: tuple[PointVerdict, ...] = ()
+    word: Word = "undecided"
+    needed = 0
+    try:
+        samples = collect_samples(claim, pair_points(claim, swept), swept, tables)
+    except Unfit as unfit:
+        reason = f"not in this experiment: {unfit.text}"
+    else:
+        points = tuple(judge_point(claim, index, sample) for index, sample in enumerate(samples))
+        needed = claim.in_at_least or len(points)
+        word = overall_verdict([point.verdict for point in points], needed)
+        reason = _summarize(claim, points, needed)
+    keys = {
+        key: value
+        for key, value in plain(claim).items()
+        if key not in ("says", "source", "expect", "absent")
+    }
+    source = claim.source or tables.source
+    return Verdict(claim.says, source, word, claim.expect, reason, needed, points, keys)
+
+
+def overall_verdict(words: Sequence[Word], needed: int) -> Word:
     """Supported if enough points are; refuted if they cannot be any more; else undecided."""
-    words = [point.verdict for point in points]
     if words.count("supported") >= needed:
         return "supported"
     return "undecided" if words.count("refuted") <= len(words) - needed else "refuted"
 
 
-def ranked(points: Sequence[PointVerdict]) -> list[PointVerdict]:
-    """The points from the best to the worst; in the sweep's order where they are alike."""
+def _rank(points: Sequence[PointVerdict]) -> list[PointVerdict]:
+    """The points from the best to the worst; equally good ones in the sweep's order."""
     order = ("supported", "undecided", "refuted")
     return sorted(
         points,
@@ -129,57 +174,13 @@ def ranked(points: Sequence[PointVerdict]) -> list[PointVerdict]:
 NO_INTERVAL = Interval(nan, nan, nan)
 
 
-def point_verdict(claim: Claim, i: int, sample: Sample) -> PointVerdict:
-    """What claim's point number `i` shows."""
+def judge_point(claim: Claim, index: int, sample: Sample) -> PointVerdict:
+    """The verdict on the claim's point number `index`."""
     if claim.equals is None:
-        return _by_interval(sample, demand(claim))
-    return _exactly(sample, claim.equals[i], claim.tolerance or 0.0)
-
-
-def _by_interval(sample: Sample, wanted: Demand) -> PointVerdict:
-    """By the interval of what is finite, and by what is infinite or tied: they must agree."""
-    finite = [value for value in sample.values if isfinite(value)]
-    special = [Interval(v, v, v) for v in sorted(set(sample.values) - set(finite))]
-    special += [Interval(0.0, 0.0, 0.0)] if sample.ties else []
-    interval = t_interval(finite) if finite else special[0] if special else NO_INTERVAL
-    parts = [*([interval] if finite else []), *special]
-    word, reason = _decided(sample, {wanted.word(part) for part in parts}, len(finite))
-    return _with_numbers(sample, word, reason, interval, wanted.margin(parts))
-
-
-def _decided(sample: Sample, words: set[Word], finite: int) -> tuple[Word, str]:
-    """The verdict and why it is undecided, from what the parts of the sample say."""
-    n = len(sample.values) + sample.ties
-    if sample.missing:
-        planned = n + sample.left_out + sample.missing
-        return "undecided", f"{sample.missing} of {planned} networks missing"
-    if n < 2:
-        return "undecided", "one seed" if n else "no number"
-    if finite == 1:
-        return "undecided", "one finite number"
-    if len(words) > 1:
-        return "undecided", "some are infinite, some are not"
-    (word,) = words
-    return word, "the interval reaches over the limit" if word == "undecided" else ""
-
-
-def _exactly(sample: Sample, wanted: float, tolerance: float) -> PointVerdict:
-    """Every seed's number is the wanted one; no interval, one seed is enough."""
-    away = max((abs(value - wanted) for value in sample.values), default=nan)
-    held = away <= tolerance * (1 + 1e-9)  # 0.972 - 0.971 is a little more than 0.001
-    word: Word = "supported" if held else "refuted"
-    reason = "" if held else f"expected {wanted:.6g}"
-    if sample.missing or sample.left_out or not sample.values:
-        word, reason = "undecided", "a network missing" if sample.missing else "no number"
-    interval = NO_INTERVAL
-    if sample.values:
-        interval = Interval(float(np.mean(sample.values)), min(sample.values), max(sample.values))
-    return _with_numbers(sample, word, reason, interval, tolerance - away)
-
-
-def _with_numbers(
-    sample: Sample, word: Word, reason: str, interval: Interval, margin: float
-) -> PointVerdict:
+        word, reason, interval, margin = _judge_mean(sample, required_bounds(claim))
+    else:
+        tolerance = claim.tolerance or 0.0
+        word, reason, interval, margin = _judge_equality(sample, claim.equals[index], tolerance)
     return PointVerdict(
         point=sample.pair.point,
         than=sample.pair.than,
@@ -197,78 +198,86 @@ def _with_numbers(
     )
 
 
-def verdicts(data: RunData) -> tuple[Verdict, ...]:
-    """The verdicts on the claims of a run's experiment."""
-    return judge(data.config.experiment.claims, planned(data.plan), data.tables)
+def _judge_mean(sample: Sample, bounds: Bounds) -> tuple[Word, str, Interval, float]:
+    """Verdict, reason, interval and margin of a point whose mean must lie within bounds.
+
+    The interval is of the finite numbers. Infinite numbers, and ties as differences of 0, are
+    intervals of their own: all of them must agree on the verdict.
+    """
+    finite = [value for value in sample.values if isfinite(value)]
+    intervals = [t_interval(finite)] if finite else []
+    infinite = sorted(set(sample.values) - set(finite))
+    intervals += [Interval(value, value, value) for value in infinite]
+    intervals += [Interval(0.0, 0.0, 0.0)] if sample.ties else []
+    words = {bounds.judge(interval) for interval in intervals}
+    word: Word = "undecided"
+    reason = ""
+    n = len(sample.values) + sample.ties
+    if sample.missing:
+        total = n + sample.left_out + sample.missing
+        reason = f"{sample.missing} of {total} networks missing"
+    elif n < 2:
+        reason = "one seed" if n else "no number"
+    elif len(finite) == 1:
+        reason = "one finite number"
+    elif len(words) > 1:
+        reason = "some are infinite, some are not"
+    elif words == {"undecided"}:
+        reason = "the interval reaches over the limit"
+    else:
+        (word,) = words
+    return word, reason, intervals[0] if intervals else NO_INTERVAL, bounds.margin(intervals)
 
 
-def judge(claims: Sequence[Claim] | None, swept: Swept, results: Results) -> tuple[Verdict, ...]:
-    """A verdict for each claim; undecided, with the reason, where it does not fit the sweep."""
-    with np.errstate(all="ignore"):  # infinite losses are numbers here
-        return tuple(_verdict(claim, swept, results) for claim in claims or ())
+def _judge_equality(
+    sample: Sample, number: float, tolerance: float
+) -> tuple[Word, str, Interval, float]:
+    """Verdict, reason, interval and margin of a point where every seed must give the number.
+
+    There is no confidence interval, and one seed is enough.
+    """
+    deviation = max((abs(value - number) for value in sample.values), default=nan)
+    interval = NO_INTERVAL
+    if sample.values:
+        interval = Interval(float(np.mean(sample.values)), min(sample.values), max(sample.values))
+    word: Word = "supported"
+    reason = ""
+    if sample.missing or sample.left_out or not sample.values:
+        word, reason = "undecided", "a network missing" if sample.missing else "no number"
+    elif not deviation <= tolerance * (1 + 1e-9):  # 0.972 - 0.971 is a little more than 0.001
+        word, reason = "refuted", f"expected {number:.6g}"
+    return word, reason, interval, tolerance - deviation
 
 
-def _verdict(claim: Claim, swept: Swept, results: Results) -> Verdict:
-    try:
-        found = samples(claim, pairs(claim, swept), swept, results)
-    except Unfit as unfit:
-        return _made(claim, results, "undecided", f"not in this experiment: {unfit.text}", 0, ())
-    points = tuple(point_verdict(claim, i, sample) for i, sample in enumerate(found))
-    needed = claim.in_at_least or len(points)
-    made = _made(claim, results, overall(points, needed), "", needed, points)
-    return replace(made, reason=_summary(claim, made))
+def _summarize(claim: Claim, points: Sequence[PointVerdict], needed: int) -> str:
+    """One sentence: the numbers of the point that decides, and at how many points it holds."""
+    point = _rank(points)[needed - 1]
+    noun = "value" if claim.equals is not None else "difference" if point.than else "mean"
+    numbers = [f"{noun} {_format_estimate(point)}, n = {point.n}"]
+    if point.diverged:
+        numbers.append(f"{point.diverged} diverged")
+    if 0 < point.infinite < point.n:
+        numbers.append(f"{point.infinite} infinite")
+    if point.left_out:
+        numbers.append(f"{point.left_out} without a number")
+    text = ", ".join(numbers)
+    if point.point:
+        text += f" at {describe_point(point.point)}"
+    if within := claim.within:
+        by, relative = within.by, within.relative
+        text += f", wanted {within.of:g} +- "
+        text += f"{by:g}" if relative is None else f"{100 * relative:g} %"
+    parts = [text, point.reason]
+    if len(points) > 1:
+        supported = sum(point.verdict == "supported" for point in points)
+        required = f", {needed} needed" if needed < len(points) else ""
+        parts.append(f"holds at {supported} of {len(points)} points{required}")
+    return "; ".join(part for part in parts if part)
 
 
-def _made(
-    claim: Claim,
-    results: Results,
-    verdict: Word,
-    reason: str,
-    needed: int,
-    points: tuple[PointVerdict, ...],
-) -> Verdict:
-    text = plain(claim)
-    about = {key: text[key] for key in text if key not in ("says", "source", "expect", "absent")}
-    source = claim.source or results.source
-    return Verdict(claim.says, source, verdict, claim.expect, reason, needed, points, about)
-
-
-def _summary(claim: Claim, verdict: Verdict) -> str:
-    """One sentence: how many points hold, and the numbers of the one that decides."""
-    point = verdict.deciding
-    if point is None:
-        return ""
-    what = "value" if claim.equals is not None else "difference" if point.than else "mean"
-    parts = [f"{what} {numbers(point)}, n = {point.n}"]
-    parts += [f"{point.diverged} diverged"] if point.diverged else []
-    parts += [f"{point.infinite} infinite"] if 0 < point.infinite < point.n else []
-    parts += [f"{point.left_out} without a number"] if point.left_out else []
-    where = f" at {shown(point.point)}" if point.point else ""
-    said = [", ".join(parts) + where + _wanted(claim), point.reason]
-    said += [_held(verdict)] if len(verdict.points) > 1 else []
-    return "; ".join(text for text in said if text)
-
-
-def _wanted(claim: Claim) -> str:
-    """What a law gives, and how near it is to be; the other relations are in the sentence."""
-    if claim.within is None:
-        return ""
-    of, by, relative = claim.within.of, claim.within.by, claim.within.relative
-    near = f"{by:g}" if relative is None else f"{100 * relative:g} %"
-    return f", wanted {of:g} +- {near}"
-
-
-def _held(verdict: Verdict) -> str:
-    """At how many of the points it holds, and at how many it must where that is not all."""
-    held = sum(point.verdict == "supported" for point in verdict.points)
-    every = len(verdict.points)
-    needed = f", {verdict.needed} needed" if verdict.needed < every else ""
-    return f"holds at {held} of {every} points{needed}"
-
-
-def numbers(point: PointVerdict) -> str:
-    """0.955 [0.93, 0.98]"""
-    if point.estimate != point.estimate:
+def _format_estimate(point: PointVerdict) -> str:
+    """0.955 [0.93, 0.98]; without the interval for one seed."""
+    if isnan(point.estimate):
         return "unknown"
     if point.n < 2:
         return f"{point.estimate:.4g}"

@@ -1,15 +1,26 @@
-"""One number of each network: from its evaluations, or from what its probes read."""
+"""Measure a claim's networks: one number each, from evaluations or from what probes recorded.
+
+A claim's `measure` says which number: a metric at an evaluation (`OfMetric`, or its short name such
+as final_train_accuracy), or a quantity of a probe at a step and layer (`OfQuantity`).
+
+`select_evaluations` and `select_steps` find the evaluations and steps that a measure is about. They
+look at numbers of steps only, so that `check` can ask them before anything is trained.
+`measure_networks` computes the number of each network from the tables of a run. `collect_samples`
+puts these numbers together for each point of a claim, as `judge` wants them: over seeds, and as
+differences by seed where the claim compares two points.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, inf, isfinite, isinf, isnan, log, nan
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.claims.select import Pair, Point, Swept, Unfit, place
+from bnexp.claims.select import Pair, Point, PointKey, Swept, Unfit, point_key
 from bnexp.config.claims import (
     AtEpoch,
     AtStep,
@@ -20,31 +31,41 @@ from bnexp.config.claims import (
     OfMetric,
     OfQuantity,
 )
-from bnexp.runs.tables import Results, Table, rows
+from bnexp.runs.tables import Table, Tables, rows
 
-NAMES = {"final": slice(-1, None), "first": slice(0, 1), "mean": slice(None), "best": slice(None)}
+Floats: TypeAlias = NDArray[np.float64]
+NetworkKey: TypeAlias = tuple[PointKey, int]  # a point of the sweep and a seed
+
+# The evaluations or steps that a word means; the best of all is found once they are known.
+NAMED = {"final": slice(-1, None), "first": slice(0, 1), "mean": slice(None), "best": slice(None)}
 
 
-def evaluations(measure: OfMetric, steps: Sequence[int], epochs: Sequence[float]) -> list[int]:
-    """The numbers of the evaluations that count; an epoch is its first evaluation.
+def select_evaluations(
+    measure: OfMetric, steps: Sequence[int], epochs: Sequence[float]
+) -> list[int]:
+    """The indices of the evaluations that a measure is about.
 
-    Raises Unfit where there is no such evaluation.
+    `steps` and `epochs` are those of all evaluations of a network. An epoch with several
+    evaluations means its first one. Raises Unfit if there is no such evaluation.
     """
-    at, every = measure.at, list(range(len(steps)))
-    if isinstance(at, MeanOfLast):
-        if at.mean_of_last > len(steps):
+    when, indices = measure.at, list(range(len(steps)))
+    if isinstance(when, MeanOfLast):
+        if when.mean_of_last > len(steps):
             text = f"more than there are, expected at most {len(steps)} evaluations"
-            raise Unfit(("at", "mean_of_last"), f"{text}, got {at.mean_of_last}")
-        return every[-at.mean_of_last :]
-    if isinstance(at, AtStep):
-        return [_exactly(at.step, steps, "step", "scored", ("at", "step"))]
-    if isinstance(at, AtEpoch):
-        return [_exactly(at.epoch, epochs, "epoch", "scored", ("at", "epoch"))]
-    return every[NAMES[at]]
+            raise Unfit(("at", "mean_of_last"), f"{text}, got {when.mean_of_last}")
+        return indices[-when.mean_of_last :]
+    if isinstance(when, AtStep):
+        return [_find(when.step, steps, "a step that is scored", ("at", "step"))]
+    if isinstance(when, AtEpoch):
+        return [_find(when.epoch, epochs, "a epoch that is scored", ("at", "epoch"))]
+    return indices[NAMED[when]]
 
 
-def read_steps(measure: OfQuantity, steps: Sequence[int]) -> list[int]:
-    """The steps that count among those that were read. Raises Unfit where there is none."""
+def select_steps(measure: OfQuantity, steps: Sequence[int]) -> list[int]:
+    """The steps that a measure is about, of those at which a network was probed.
+
+    Raises Unfit if there is no such step.
+    """
     when = measure.step
     if isinstance(when, MeanFrom):
         if when.mean_from > steps[-1]:
@@ -52,127 +73,128 @@ def read_steps(measure: OfQuantity, steps: Sequence[int]) -> list[int]:
             raise Unfit(("step", "mean_from"), text)
         return [step for step in steps if step >= when.mean_from]
     if isinstance(when, int):
-        return [steps[_exactly(when, steps, "step", "probed", ("step",))]]
-    return list(steps)[NAMES[when]]
+        return [steps[_find(when, steps, "a step that is probed", ("step",))]]
+    return list(steps)[NAMED[when]]
 
 
-def _exactly(
-    wanted: float, there: Sequence[float], word: str, done: str, path: tuple[str, ...]
-) -> int:
-    for i, value in enumerate(there):
-        if value == wanted:
-            return i
-    near = min(there, key=lambda value: abs(value - wanted))
-    text = f"not a {word} that is {done}, expected one of {abridged(there, 6, 3)}, got {wanted:g}"
-    raise Unfit(path, f"{text}; the nearest is {near:g}")
+def _find(number: float, numbers: Sequence[float], meaning: str, path: tuple[str, ...]) -> int:
+    """The index of the first equal number; Unfit, with the nearest number, if there is none."""
+    for index, candidate in enumerate(numbers):
+        if candidate == number:
+            return index
+    nearest = min(numbers, key=lambda candidate: abs(candidate - number))
+    text = f"not {meaning}, expected one of {_abridged(numbers, 6, 3)}, got {number:g}"
+    raise Unfit(path, f"{text}; the nearest is {nearest:g}")
 
 
-def abridged(numbers: Sequence[float], most: int, first: int) -> str:
-    """Up to `most` of them, of more the first ones and the last."""
+def _abridged(numbers: Sequence[float], most: int, first: int) -> str:
+    """The distinct numbers; of more than `most` only the `first` ones and the last."""
     texts = [f"{number:g}" for number in dict.fromkeys(numbers)]
     return ", ".join(texts if len(texts) <= most else [*texts[:first], "...", texts[-1]])
 
 
-Floats = NDArray[np.float64]
+def parse_metric(measure: str | OfMetric) -> OfMetric:
+    """A measure of evaluations, also from its short name.
+
+    >>> parse_metric("final_train_loss")
+    OfMetric(metric='train_loss', at='final')
+    """
+    if isinstance(measure, OfMetric):
+        return measure
+    when, _, metric = measure.partition("_")
+    return OfMetric.model_validate({"metric": metric, "at": when})
 
 
-def measured(measure: Measure, results: Results, networks: Collection[str]) -> dict[str, float]:
-    """The measure of each of these cells; NaN where there is no number. Raises Unfit.
+def measure_networks(
+    measure: Measure, tables: Tables, networks: Collection[str]
+) -> dict[str, float]:
+    """The measure of each of the networks, by the network's id.
 
-    A loss that is not finite is +inf: its network diverged.
+    NaN stands for a network without a number. A loss that is not finite counts as +inf, because its
+    network diverged. Networks without a row in the table are left out. Raises Unfit if the tables
+    do not have what the measure asks for.
     """
     if isinstance(measure, OfQuantity):
-        return _quantities(measure, results.probes, networks)
-    metric = as_metric(measure)
+        recorded = np.flatnonzero(tables.probes["quantity"] == measure.quantity)
+        if not len(recorded):
+            raise Unfit(("quantity",), f"{measure.quantity}: not recorded")
+        names = ("cell", "step", "layer", "at", "value")
+        table = {name: tables.probes[name][recorded] for name in names}
+        return {
+            network: _quantity(measure, readings)
+            for network, readings in _by_network(table, networks)
+        }
+    metric = parse_metric(measure)
     return {
-        network: _metric(metric, rows(results.metrics, own))
-        for network, own in _rows(results.metrics["cell"], networks).items()
+        network: _metric(metric, evaluations)
+        for network, evaluations in _by_network(tables.metrics, networks)
     }
 
 
-def as_metric(measure: str | OfMetric) -> OfMetric:
-    """final_train_loss -> {metric: train_loss, at: final}."""
-    if isinstance(measure, OfMetric):
-        return measure
-    which, _, metric = measure.partition("_")
-    return OfMetric.model_validate({"metric": metric, "at": which})
-
-
-def _rows(column: NDArray[np.object_], networks: Collection[str]) -> dict[str, list[int]]:
-    """The rows of each of these cells."""
-    every: dict[str, list[int]] = {network: [] for network in networks}
-    for i, network in enumerate(column.tolist()):
-        if network in every:
-            every[network].append(i)
-    return {network: found for network, found in every.items() if found}
+def _by_network(table: Table, networks: Collection[str]) -> Iterable[tuple[str, Table]]:
+    """Each of the networks that the table has rows of, with these rows."""
+    indices: dict[str, list[int]] = {network: [] for network in networks}
+    for index, network in enumerate(table["cell"].tolist()):
+        if network in indices:
+            indices[network].append(index)
+    return ((network, rows(table, chosen)) for network, chosen in indices.items() if chosen)
 
 
 def _metric(measure: OfMetric, table: Table) -> float:
-    values = _scores(measure.metric, table)
-    chosen = values[evaluations(measure, table["step"].tolist(), table["epoch"].tolist())]
+    """A metric of one network, from its rows of the metrics table."""
+    if measure.metric == "gap":
+        values = np.asarray(table["train_accuracy"] - table["test_accuracy"])
+    else:
+        values = np.asarray(table[measure.metric], dtype=np.float64)
+    if measure.metric.endswith("loss"):
+        # A loss may be NaN by itself, the accuracy only where nothing was scored.
+        scored = ~np.isnan(table[measure.metric.replace("loss", "accuracy")])
+        values = np.where(scored & ~np.isfinite(values), inf, values)
+    values = values[select_evaluations(measure, table["step"].tolist(), table["epoch"].tolist())]
     if measure.at != "best":
-        return float(np.mean(chosen))
-    known = chosen[~np.isnan(chosen)]
-    best = np.max if measure.metric.endswith("accuracy") else np.min
-    return float(best(known)) if len(known) else nan
-
-
-def _scores(metric: str, table: Table) -> Floats:
-    if metric == "gap":
-        return np.asarray(table["train_accuracy"] - table["test_accuracy"])
-    values = np.asarray(table[metric], dtype=np.float64)
-    if not metric.endswith("loss"):
-        return values
-    scored = ~np.isnan(table[metric.replace("loss", "accuracy")])  # a loss may be NaN by itself
-    return np.where(scored & ~np.isfinite(values), inf, values)
-
-
-def _quantities(measure: OfQuantity, table: Table, networks: Collection[str]) -> dict[str, float]:
-    here = np.flatnonzero(table["quantity"] == measure.quantity)
-    if not len(here):
-        raise Unfit(("quantity",), f"{measure.quantity}: not recorded")
-    columns = {name: table[name][here] for name in ("cell", "step", "layer", "at", "value")}
-    return {
-        network: _quantity(measure, rows(columns, own))
-        for network, own in _rows(columns["cell"], networks).items()
-    }
+        return float(np.mean(values))
+    best = np.fmax if measure.metric.endswith("accuracy") else np.fmin
+    return float(best.reduce(values))  # NaN only if all are
 
 
 def _quantity(measure: OfQuantity, table: Table) -> float:
-    steps = read_steps(measure, sorted(set(table["step"].tolist())))
-    table = rows(table, np.isin(table["step"], steps) & _place(measure, table["at"]))
+    """A quantity of one network, or its growth over layers, from its rows of the probes table."""
+    steps = select_steps(measure, sorted(set(table["step"].tolist())))
+    table = rows(table, np.isin(table["step"], steps) & _mask_place(measure, table["at"]))
+
+    def mean_of_layer(layer: int) -> float:
+        values = table["value"][table["layer"] == layer]
+        if not len(values):
+            layers = ", ".join(map(str, sorted(set(table["layer"].tolist()))))
+            raise Unfit(("layer",), f"layer {layer}: not recorded, expected one of {layers}")
+        return float(np.mean(values))
+
     if measure.growth is None:
-        return float(np.mean(_of_layer(measure.layer or 0, table)))
+        return mean_of_layer(measure.layer or 0)
     first, last = measure.growth
-    layers = range(first, last + 1)
-    return growth({layer: float(np.mean(_of_layer(layer, table))) for layer in layers})
+    return _growth({layer: mean_of_layer(layer) for layer in range(first, last + 1)})
 
 
-def _of_layer(layer: int, table: Table) -> Floats:
-    found = np.asarray(table["value"][table["layer"] == layer])
-    if not len(found):
-        there = ", ".join(map(str, sorted(set(table["layer"].tolist()))))
-        raise Unfit(("layer",), f"layer {layer}: not recorded, expected one of {there}")
-    return found
+def _mask_place(measure: OfQuantity, column: Floats) -> NDArray[np.bool_]:
+    """The rows at the place within the quantity that the measure is about.
 
-
-def _place(measure: OfQuantity, places: Floats) -> NDArray[np.bool_]:
-    """Where the quantity has several places, the one that is asked for."""
-    several = sorted(set(places[~np.isnan(places)].tolist()))
+    `column` has the place of each row: NaN for a quantity that is one number. Raises Unfit where
+    the quantity has several places and the measure names none, or none of them.
+    """
+    places = sorted(set(column[~np.isnan(column)].tolist()))
     if measure.at is None:
-        if len(several) > 1:
-            raise Unfit(
-                (), f"no place in it, expected at: one of {abridged(several, 12, 10)}, got none"
-            )
-        return np.ones(len(places), dtype=bool)
-    found = np.isclose(places, measure.at, rtol=1e-6, atol=1e-12)
-    if not found.any():
-        expected = f"one of {abridged(several, 12, 10)}" if several else "no at, it is one number"
+        if len(places) > 1:
+            expected = f"at: one of {_abridged(places, 12, 10)}"
+            raise Unfit((), f"no place in it, expected {expected}, got none")
+        return np.ones(len(column), dtype=bool)
+    mask = np.isclose(column, measure.at, rtol=1e-6, atol=1e-12)
+    if not mask.any():
+        expected = f"one of {_abridged(places, 12, 10)}" if places else "no at, it is one number"
         raise Unfit(("at",), f"no such place, expected {expected}, got {measure.at:g}")
-    return found
+    return mask
 
 
-def growth(values: Mapping[int, float]) -> float:
+def _growth(values: Mapping[int, float]) -> float:
     """The factor from layer to layer: exp of the least-squares slope of log(value) on the layer.
 
     slope = sum (l - mean l) (log v - mean log v) / sum (l - mean l)^2; NaN unless all are positive.
@@ -184,13 +206,15 @@ def growth(values: Mapping[int, float]) -> float:
     return exp(above / sum((layer - middle) ** 2 for layer in values))
 
 
-# The NaN that stands for two numbers that are infinite alike: known by identity.
-TIE = float("nan")
-
-
 @dataclass(frozen=True)
 class Sample:
-    """The numbers of one point; a tie is a pair of numbers that are infinite alike."""
+    """The numbers of one point of a claim, one for each seed.
+
+    values: the numbers; where the claim compares two points, the differences by seed. ties: seeds
+    whose two numbers are infinite alike, so that their difference is 0 for the claim and no number.
+    left_out: seeds whose number is NaN. missing: seeds whose network, or one of the two, failed or
+    is not trained. diverged: networks that diverged, of both points.
+    """
 
     pair: Pair
     values: tuple[float, ...]
@@ -200,94 +224,63 @@ class Sample:
     diverged: int
 
 
-class Networks:
-    """Which cell is which point and seed; those that failed are not among them."""
-
-    def __init__(self, results: Results) -> None:
-        names = ("cell", "seed", "status", *(axis.key for axis in results.axes))
-        rows = zip(*(results.summary[name].tolist() for name in names), strict=True)
-        self._cells: dict[object, str] = {}
-        self._diverged: set[str] = set()
-        keys = names[3:]
-        for network, seed, status, *values in rows:
-            if status != "failed":
-                self._cells[place(dict(zip(keys, values, strict=True))), seed] = network
-            if status == "diverged":
-                self._diverged.add(network)
-
-    def cell(self, point: Point, seed: int) -> str | None:
-        return self._cells.get((place(point), seed))
-
-    def diverged(self, pair: Pair, seeds: Sequence[int]) -> int:
-        """How many networks of the point, and of the one it is compared with, diverged."""
-        sides = [pair.point] if pair.than in (None, pair.point) else [pair.point, pair.than]
-        networks = {self.cell(side, seed) for side in sides if side is not None for seed in seeds}
-        return len(networks & self._diverged)
-
-
-Number = Callable[[Point, int], float | None]
-
-
-def samples(
-    claim: Claim, pairs: Sequence[Pair], swept: Swept, results: Results
+def collect_samples(
+    claim: Claim, pairs: Sequence[Pair], swept: Swept, tables: Tables
 ) -> tuple[Sample, ...]:
-    """A sample for each pair. Raises Unfit where the measure was not recorded."""
-    networks, other = Networks(results), claim.above or claim.below
-    measure = other.measure if other and other.measure else claim.measure
-    own = _numbers(claim.measure, [pair.point for pair in pairs], swept, networks, results)
-    than = [pair.than for pair in pairs if pair.than is not None]
-    theirs = _numbers(measure, than, swept, networks, results)
-    compare = _difference(claim)
-    made = []
-    for pair in pairs:
-        numbers = [_compared(pair, seed, own, theirs, compare) for seed in swept.seeds]
-        made.append(_sample(pair, numbers, networks.diverged(pair, swept.seeds)))
-    return tuple(made)
+    """The sample of each pair of points, in their order.
 
+    A comparison's numbers are measure - times * other, and the negative of it for a claim that the
+    measure is below or does not increase. Raises Unfit if the measure was not recorded.
+    """
+    networks, diverged = _index_networks(tables)
 
-def _numbers(
-    measure: Measure, points: Sequence[Point], swept: Swept, networks: Networks, results: Results
-) -> Number:
-    """The measure by point and seed; None where the network is missing."""
-    cells = {networks.cell(point, seed) for point in points for seed in swept.seeds} - {None}
-    values = measured(measure, results, {c for c in cells if c is not None}) if cells else {}
+    def measure_points(measure: Measure, points: Iterable[Point]) -> dict[NetworkKey, float]:
+        """The measure by point and seed, of the networks that there are."""
+        keys = {(point_key(point), seed) for point in points for seed in swept.seeds}
+        ids = {key: networks[key] for key in keys if key in networks}
+        numbers = measure_networks(measure, tables, set(ids.values())) if ids else {}
+        return {key: numbers.get(network, nan) for key, network in ids.items()}
 
-    def number(point: Point, seed: int) -> float | None:
-        network = networks.cell(point, seed)
-        return None if network is None else values.get(network, nan)
-
-    return number
-
-
-def _difference(claim: Claim) -> Callable[[float, float], float]:
-    """own - times * other, or its negative; infinite alike is TIE."""
     other = claim.above or claim.below
+    numbers = measure_points(claim.measure, [pair.point for pair in pairs])
+    other_measure = other.measure if other and other.measure else claim.measure
+    others = measure_points(other_measure, [pair.than for pair in pairs if pair.than is not None])
     times = other.times if other else 1.0
     sign = -1.0 if claim.relation in ("below", "non_increasing") else 1.0
 
-    def difference(a: float, b: float) -> float:
-        return TIE if isinf(a) and a == b else sign * (a - times * b)
+    samples = []
+    for pair in pairs:
+        sides = [point_key(point) for point in (pair.point, pair.than) if point is not None]
+        values: list[float] = []
+        ties = left_out = missing = 0
+        for seed in swept.seeds:
+            number, subtrahend = numbers.get((sides[0], seed)), others.get((sides[-1], seed))
+            if number is None or (pair.than is not None and subtrahend is None):
+                missing += 1
+                continue
+            if pair.than is not None and subtrahend is not None:
+                if isinf(number) and number == subtrahend:
+                    ties += 1
+                    continue
+                number = sign * (number - times * subtrahend)
+            if isnan(number):
+                left_out += 1
+            else:
+                values.append(number)
+        ids = {networks.get((side, seed)) for side in sides for seed in swept.seeds}
+        samples.append(Sample(pair, tuple(values), ties, left_out, missing, len(ids & diverged)))
+    return tuple(samples)
 
-    return difference
 
-
-def _compared(
-    pair: Pair,
-    seed: int,
-    own: Number,
-    theirs: Number,
-    compare: Callable[[float, float], float],
-) -> float | None:
-    a = own(pair.point, seed)
-    if pair.than is None:
-        return a
-    b = theirs(pair.than, seed)
-    return None if a is None or b is None else compare(a, b)
-
-
-def _sample(pair: Pair, numbers: Sequence[float | None], diverged: int) -> Sample:
-    there = [number for number in numbers if number is not None]
-    ties = sum(number is TIE for number in there)
-    kept = tuple(number for number in there if not isnan(number))
-    left_out = len(there) - len(kept) - ties
-    return Sample(pair, kept, ties, left_out, len(numbers) - len(there), diverged)
+def _index_networks(tables: Tables) -> tuple[dict[NetworkKey, str], set[str | None]]:
+    """The networks with a result by point and seed, and those of them that diverged."""
+    keys = [axis.key for axis in tables.axes]
+    columns = (tables.summary[name].tolist() for name in ("cell", "seed", "status", *keys))
+    networks: dict[NetworkKey, str] = {}
+    diverged: set[str | None] = set()
+    for network, seed, status, *values in zip(*columns, strict=True):
+        if status != "failed":
+            networks[point_key(dict(zip(keys, values, strict=True))), seed] = network
+        if status == "diverged":
+            diverged.add(network)
+    return networks, diverged

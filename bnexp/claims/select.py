@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 from bnexp.config.claims import MONOTONE, Chosen, Claim, Other, Range, Scalar
 from bnexp.config.messages import choice
@@ -14,7 +15,8 @@ from bnexp.runs.tables import Axis, Value, moves_along
 from bnexp.sweep import Plan
 from bnexp.text import equations, short
 
-Point = Mapping[str, Value]
+Point: TypeAlias = Mapping[str, Value]
+PointKey: TypeAlias = tuple[tuple[str, Value], ...]
 
 
 class Unfit(Exception):
@@ -40,13 +42,13 @@ class Swept:
 def planned(plan: Plan) -> Swept:
     """The axes and points of a plan, as tables will show them."""
     axes = tuple(Axis(axis.key, axis.labels) for axis in plan.axes)
-    points = {place(network.point): network.point for network in plan.networks}
+    points = {point_key(network.point): network.point for network in plan.networks}
     seeds = tuple(dict.fromkeys(network.seed for network in plan.networks))
     return Swept(axes, tuple(points.values()), seeds)
 
 
-def place(point: Point) -> tuple[tuple[str, Value], ...]:
-    """A point as something to look up."""
+def point_key(point: Point) -> PointKey:
+    """A point as a key of dictionaries."""
     return tuple(point.items())
 
 
@@ -162,7 +164,7 @@ class Pair:
     than: Point | None = None
 
 
-def pairs(claim: Claim, swept: Swept) -> tuple[Pair, ...]:
+def pair_points(claim: Claim, swept: Swept) -> tuple[Pair, ...]:
     """The claim's points in the sweep's order. Raises Unfit where the sweep does not have them."""
     points = select(claim.where, swept, ("where",))
     found = tuple(_pairs(claim, points, swept))
@@ -195,18 +197,18 @@ def _compared(
     """
     path = (claim.relation, "where")
     wanted = _single(values(other.where, swept, path), path)
-    known = {place(point): point for point in swept.points}
+    known = {point_key(point): point for point in swept.points}
     same = other.measure in (None, claim.measure)
     both = [(point, {**point, **wanted}) for point in points]
     for point, than in both:
-        if place(than) not in known:
+        if point_key(than) not in known:
             text = "no such point, expected a combination that the sweep has, got"
-            raise Unfit(path, f"{text} {shown(than)}; give every key that moves along")
+            raise Unfit(path, f"{text} {describe_point(than)}; give every key that moves along")
         if not (same and point == than):
-            yield Pair(point, known[place(than)])
+            yield Pair(point, known[point_key(than)])
     if same and all(point == than for point, than in both):
-        text = f"compared with itself, expected other points, got {shown(points[0])} on both sides"
-        raise Unfit((claim.relation,), text)
+        text = "compared with itself, expected other points, got"
+        raise Unfit((claim.relation,), f"{text} {describe_point(points[0])} on both sides")
 
 
 def _single(wanted: dict[str, tuple[Value, ...]], path: Path) -> dict[str, Value]:
@@ -240,6 +242,6 @@ def _along(other: Axis, axis: Axis, swept: Swept) -> bool:
     return moves_along((point[axis.key], point[other.key]) for point in swept.points)
 
 
-def shown(point: Point) -> str:
+def describe_point(point: Point) -> str:
     """A point for messages: model.norm = batch, model.init.std = 0.01."""
     return equations(point) or "the whole experiment"

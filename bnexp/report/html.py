@@ -17,7 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from bnexp import figures, report
-from bnexp.claims import verdicts
+from bnexp.claims import judge_run
 from bnexp.comparison.differences import Difference, config_differences, differences
 from bnexp.config import Config, load_config, shipped
 from bnexp.config.yaml import resolved
@@ -187,7 +187,7 @@ def page(run: RunData) -> str:
         title=run.tables.title,
         drawn=_figures(run),
         explorer=explorer(run.tables),
-        claims=sections.claims(verdicts(run)),
+        claims=sections.claims(judge_run(run)),
         networks=sections.networks(run),
         diverged=list(diverged(run.tables)),
         failed=list(sections.failed(run)),
@@ -213,7 +213,7 @@ def sides(first: RunData, second: RunData) -> str:
         drawn=list(zip_longest(_figures(first, "a-"), _figures(second, "b-"))),
         changed=changes(first.config, second.config),
         surroundings=surroundings(first.manifest or {}, second.manifest or {}),
-        claims=paired_claims(verdicts(first), verdicts(second)),
+        claims=paired_claims(judge_run(first), judge_run(second)),
         points=both_points(first, second),
     )
 
