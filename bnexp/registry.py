@@ -1,31 +1,92 @@
-"""Tables from a name to a class, and the fields of such a class."""
+"""Registries: one form of table for every kind of thing that a user can choose by name, or add.
+
+Layers, dialects, initializers, optimizers, schedules, probes, metrics, data sets, figure kinds,
+executors and exports each have a `Registry`; `option` declares what can be set on an entry.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, field, is_dataclass
-from importlib.metadata import entry_points
-from typing import Any, TypeVar
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, field, fields, is_dataclass
+from functools import partial
+from importlib import import_module
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
-Class = TypeVar("Class", bound=type)
+Entry = TypeVar("Entry")
+Registered = TypeVar("Registered")
+
+BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+
+# Groups of entry points under which packages for version 0.1 were installed.
+FORMER_NOUNS = {
+    "initializer": "initialiser",
+    "normalizer": "normaliser",
+    "optimizer": "optimiser",
+}
 
 
 def option(default: Any = MISSING, *, doc: str, **bounds: float) -> Any:
     """A hyper-parameter's field: its default, its meaning, and its bounds (`gt`, `ge`, `lt`, `le`).
 
-    The configuration reads all three: a registered class needs nothing else to be used from YAML.
+    The configuration, `bnexp explain` and the class's `help` read all three: a registered class
+    needs nothing else to be used from YAML. An option without a default is required.
+
     TypeError for another bound.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Shrink:
+    ...     factor: float = option(0.5, doc="what the input is multiplied by", gt=0, le=1)
+    >>> Shrink()
+    Shrink(factor=0.5)
     """
-    if unknown := set(bounds) - {"gt", "ge", "lt", "le"}:
-        raise TypeError(f"knob: expected bounds gt, ge, lt or le, got {', '.join(sorted(unknown))}")
+    if unknown := set(bounds) - set(BOUNDS):
+        raise TypeError(
+            f"option: expected bounds gt, ge, lt or le, got {', '.join(sorted(unknown))}"
+        )
     return field(default=default, metadata={"doc": doc, "bounds": bounds})
 
 
-class Registry(Mapping[str, type]):
-    """Names that a configuration may use as `kind`, in the order of the literature.
+class Registry(Mapping[str, Entry], Generic[Entry]):
+    """A table from names to entries that users and installed packages can extend.
 
-    `noun` is what one entry is called in messages, `methods` are those that it must have. Installed
-    packages add entries of their own through the entry-point group `bnexp.<noun>`.
+    Arguments:
+        noun: what one entry is called, in messages and in the entry points' group `bnexp.<noun>`
+            (with underscores for spaces).
+        entries: the built-in entries by name, in the order in which they are listed. An entry is
+            the object itself, or a string "package.module:attribute" that is imported when the
+            entry is first looked up. Listing the names, and `in`, import nothing.
+        methods: the methods that an entry must have.
+        or_method: a method that, alone, does instead of them.
+        instance_of: the class that entries are instances of, `Callable` for functions. Without it,
+            entries are frozen dataclasses whose fields are options.
+
+    A table of classes, each a frozen dataclass with the methods that are named:
+
+        OPTIMIZERS: Registry[type] = Registry(
+            "optimizer", {"sgd": SGD, "adam": Adam}, methods=("init", "update")
+        )
+
+        @OPTIMIZERS.register("sign")
+        @dataclass(frozen=True)
+        class SignDescent: ...
+
+    A table of functions, imported on first use, and a table of values:
+
+        DATASETS: Registry[Loader] = Registry(
+            "data set", {"mnist": "bnexp.data.mnist:load_mnist"}, instance_of=Callable
+        )
+
+        @DATASETS.register("my_digits")
+        def load_my_digits(...): ...
+
+        METRICS: Registry[Metric] = Registry("metric", {...}, instance_of=Metric)
+        METRICS.register("margin", Metric(...))
+
+    Built-in names cannot be replaced; a user's own names can. `builtin` is the set of built-in
+    names. Classes have their options listed in their `help` when they are entered.
 
     >>> from bnexp.nn import NORMALIZERS
     >>> NORMALIZERS["layer"](eps=1e-3)
@@ -35,43 +96,54 @@ class Registry(Mapping[str, type]):
     ValueError: normalizer 'layer' is built in; choose another name
     """
 
-    def __init__(self, noun: str, classes: dict[str, type], methods: Sequence[str] = ()) -> None:
-        self.noun, self.methods = noun, tuple(methods)
-        self.builtin = frozenset(classes)
-        self._classes = dict(classes)
+    def __init__(
+        self,
+        noun: str,
+        entries: Mapping[str, Entry | str],
+        methods: Sequence[str] = (),
+        or_method: str | None = None,
+        instance_of: Any = None,
+    ) -> None:
+        self.noun, self.methods, self.or_method = noun, tuple(methods), or_method
+        self.instance_of = instance_of
+        self.builtin = frozenset(entries)
+        self._entries: dict[str, Any] = {
+            name: _Unloaded(partial(_import, entry))
+            if isinstance(entry, str)
+            else self._checked(name, entry)
+            for name, entry in entries.items()
+        }
         self._discovered = False
 
-    def register(self, name: str) -> Callable[[Class], Class]:
-        """Class decorator: make a frozen dataclass available as `kind: name`.
+    @overload
+    def register(self, name: str) -> Callable[[Registered], Registered]: ...
 
-        ValueError where a built-in class has the name, TypeError for a class that is no dataclass
-        or lacks a method.
+    @overload
+    def register(self, name: str, entry: Registered) -> Registered: ...
+
+    def register(self, name: str, entry: Any = MISSING) -> Any:
+        """Enter an object under `name`: as a decorator of a class or function, or with `entry`.
+
+        Returns the decorator, or the entry. ValueError if a built-in entry has the name or the name
+        is "none"; TypeError if the entry is not what this registry has.
         """
         if name in self.builtin or name == "none":
             raise ValueError(f"{self.noun} {name!r} is built in; choose another name")
 
-        def add(cls: Class) -> Class:
-            self._check(name, cls)
-            self._classes[name] = cls
-            return cls
+        def enter(entry: Registered) -> Registered:
+            self._entries[name] = self._checked(name, entry)
+            return entry
 
-        return add
+        return enter if entry is MISSING else enter(entry)
 
-    def _check(self, name: str, cls: type) -> None:
-        if not is_dataclass(cls):
-            raise TypeError(
-                f"{self.noun} {name!r}: expected a dataclass, got {cls.__name__}; put "
-                "@dataclass(frozen=True) under the line that registers it"
-            )
-        missing = [method for method in self.methods if not callable(getattr(cls, method, None))]
-        if missing:
-            raise TypeError(
-                f"{self.noun} {name!r}: expected the methods {', '.join(self.methods)}, got "
-                f"{cls.__name__} without {', '.join(missing)}"
-            )
+    def __getitem__(self, name: str) -> Entry:
+        entry: Any = self._all()[name]
+        if isinstance(entry, _Unloaded):
+            entry = self._entries[name] = self._checked(name, entry.load())
+        return entry  # type: ignore[no-any-return]
 
-    def __getitem__(self, name: str) -> type:
-        return self._all()[name]
+    def __contains__(self, name: object) -> bool:
+        return name in self._all()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._all())
@@ -79,10 +151,79 @@ class Registry(Mapping[str, type]):
     def __len__(self) -> int:
         return len(self._all())
 
-    def _all(self) -> dict[str, type]:
+    def _all(self) -> dict[str, Any]:
+        """All entries; on the first call those of installed packages are added."""
         if not self._discovered:
             self._discovered = True
-            for point in entry_points(group=f"bnexp.{self.noun}"):
-                if point.name not in self._classes:
-                    self._classes[point.name] = point.load()
-        return self._classes
+            noun = self.noun.replace(" ", "_")
+            for group in (noun, FORMER_NOUNS.get(noun)):
+                for point in entry_points(group=f"bnexp.{group}") if group else ():
+                    self._entries.setdefault(point.name, _Unloaded(point.load))
+        return self._entries
+
+    def _checked(self, name: str, entry: Any) -> Any:
+        """The entry, its options listed in its help; TypeError if it is not what belongs here."""
+        label = getattr(entry, "__name__", type(entry).__name__)
+        if self.instance_of is not None:
+            if not isinstance(entry, self.instance_of):
+                expected = _EXPECTED.get(self.instance_of, self.instance_of.__name__)
+                raise TypeError(f"{self.noun} {name!r}: expected {expected}, got {label}")
+        elif not (isinstance(entry, type) and is_dataclass(entry)):
+            raise TypeError(
+                f"{self.noun} {name!r}: expected a dataclass, got {label}; put "
+                "@dataclass(frozen=True) under the line that registers it"
+            )
+        missing = [method for method in self.methods if not callable(getattr(entry, method, None))]
+        if missing and not (self.or_method and callable(getattr(entry, self.or_method, None))):
+            raise TypeError(
+                f"{self.noun} {name!r}: expected the methods {', '.join(self.methods)}, got "
+                f"{label} without {', '.join(missing)}"
+            )
+        if isinstance(entry, type) and is_dataclass(entry):
+            _list_options(entry)
+        return entry
+
+
+_EXPECTED = {Callable: "a function", Mapping: "a mapping"}
+
+
+class _Unloaded(NamedTuple):
+    """An entry that is imported when it is first looked up."""
+
+    load: Callable[[], Any]
+
+
+def _import(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def entry_points(group: str) -> Iterable[Any]:
+    """The entry points of a group; `importlib.metadata` is slow to import, so that is done here."""
+    from importlib import metadata
+
+    return metadata.entry_points(group=group)
+
+
+OPTIONS_HEADING = "Options:"
+
+
+def _list_options(cls: type) -> None:
+    """Append a section to the class's docstring: each option with default, bounds and meaning."""
+    text = inspect.cleandoc(cls.__doc__ or "")
+    if not fields(cls) or f"\n\n{OPTIONS_HEADING}\n" in text:
+        return
+    lines = [OPTIONS_HEADING]
+    for each in fields(cls):
+        hint = each.type if isinstance(each.type, str) else inspect.formatannotation(each.type)
+        default = "" if each.default is MISSING else f" = {each.default!r}"
+        bounds = [f"{BOUNDS[k]} {v}" for k, v in each.metadata.get("bounds", {}).items()]
+        lines.append(f"    {each.name}: {hint}{default}{', ' if bounds else ''}{', '.join(bounds)}")
+        meaning = each.metadata.get("doc", "")
+        lines += textwrap.wrap(meaning, 92, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    cls.__doc__ = "\n".join([text, "", *lines])
+
+
+def description(cls: type) -> str:
+    """What a registered class says of itself, without the generated list of its options."""
+    return inspect.cleandoc(cls.__doc__ or "").partition(f"\n\n{OPTIONS_HEADING}\n")[0]

@@ -146,7 +146,7 @@ def test_a_wrong_class_of_ones_own_is_refused_where_it_is_registered():
 
 
 def test_a_mistake_in_a_class_of_ones_own_is_told_with_its_line(small, monkeypatch):
-    monkeypatch.setattr(INITIALIZERS, "_classes", dict(INITIALIZERS))
+    monkeypatch.setattr(INITIALIZERS, "_entries", dict(INITIALIZERS))
 
     @INITIALIZERS.register("broken")
     @dataclass(frozen=True)

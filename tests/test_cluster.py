@@ -214,7 +214,7 @@ def own(loopback, monkeypatch):
     path = loopback.modules / f"{name}.py"
     path.write_text(OWN)
     monkeypatch.syspath_prepend(str(loopback.modules))
-    monkeypatch.setattr(INITIALIZERS, "_classes", dict(INITIALIZERS))
+    monkeypatch.setattr(INITIALIZERS, "_entries", dict(INITIALIZERS))
     importlib.import_module(name)
     yield path
     sys.modules.pop(name)

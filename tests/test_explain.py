@@ -256,7 +256,7 @@ class Wordless:
 
 
 def test_a_users_own_class_is_explained(monkeypatch):
-    monkeypatch.setattr(INITIALIZERS, "_classes", dict(INITIALIZERS))
+    monkeypatch.setattr(INITIALIZERS, "_entries", dict(INITIALIZERS))
     INITIALIZERS.register("triangular")(Triangular)
     INITIALIZERS.register("wordless")(Wordless)
     page = explained("model.init.width")

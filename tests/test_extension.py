@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 
@@ -11,7 +13,16 @@ import numpy as np
 import pytest
 
 import bnexp
-from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, Registry, option
+from bnexp.config import reference
+from bnexp.nn import (
+    ACTIVATIONS,
+    INITIALIZERS,
+    NORMALIZERS,
+    OPTIMIZERS,
+    BatchNorm,
+    Registry,
+    option,
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +53,7 @@ class Halve:
 def _registered(monkeypatch):
     """Registers the classes above, for one test."""
     for registry in (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS):
-        monkeypatch.setattr(registry, "_classes", dict(registry))
+        monkeypatch.setattr(registry, "_entries", dict(registry))
     INITIALIZERS.register("triangular")(Triangular)
     NORMALIZERS.register("halve")(Halve)
 
@@ -110,6 +121,8 @@ def test_installed_packages_add_entries(monkeypatch):
 def test_a_class_typed_into_a_notebook_is_refused_with_several_jobs(tmp_path, small):
     code = f"""
 import bnexp
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from bnexp.nn import INITIALIZERS
 
@@ -132,3 +145,75 @@ except bnexp.ConfigError as error:
         "ones: defined in a notebook or at a prompt, expected a class that worker processes can "
         "import; put it into a module, or use jobs=1",
     ]
+
+
+def test_entries_given_by_place_are_imported_when_they_are_looked_up(monkeypatch):
+    places = {"ordered": "collections:OrderedDict", "absent": "tests_no_such:Thing"}
+    registry = Registry("thing", places, instance_of=Callable)
+    assert list(registry) == ["ordered", "absent"]
+    assert "absent" in registry
+    assert registry["ordered"] is OrderedDict
+    with pytest.raises(ModuleNotFoundError, match="tests_no_such"):
+        registry["absent"]
+
+
+def test_packages_for_the_british_groups_are_found(monkeypatch):
+    point = EntryPoint("mine", "tests_no_such:Mine", "bnexp.normaliser")
+    monkeypatch.setattr(EntryPoint, "load", lambda self: Halve)
+    monkeypatch.setattr(
+        "bnexp.registry.entry_points", lambda group: [point] if group == point.group else []
+    )
+    assert Registry("normalizer", {})["mine"] is Halve
+
+
+def test_functions_and_values_are_registered():
+    functions = Registry("reader", {"length": len}, instance_of=Callable)
+
+    @functions.register("largest")
+    def largest(values):
+        return max(values)
+
+    assert functions["largest"]([1, 2]) == 2
+    assert functions.register("smallest", min) is min
+    assert list(functions) == ["length", "largest", "smallest"]
+    sizes = Registry("batch size", {"small": 10}, instance_of=int)
+    assert sizes.register("large", 100) == sizes["large"] == 100
+
+
+def test_what_does_not_belong_into_a_registry_is_refused():
+    functions = Registry("reader", {"length": len}, instance_of=Callable)
+    with pytest.raises(TypeError, match=r"^reader 'five': expected a function, got int$"):
+        functions.register("five", 5)
+    with pytest.raises(ValueError, match=r"^reader 'length' is built in; choose another name$"):
+        functions.register("length", min)
+    sizes = Registry("batch size", {}, instance_of=int)
+    with pytest.raises(TypeError, match=r"^batch size 'half': expected int, got float$"):
+        sizes.register("half", 0.5)
+    with pytest.raises(TypeError, match=r"^optimizer 'five': expected a dataclass, got int; put "):
+        OPTIMIZERS.register("five", 5)
+    with pytest.raises(
+        TypeError,
+        match=r"^normalizer 'no': expected the methods init, forward, backward, "
+        r"got Triangular without init, forward, backward$",
+    ):
+        NORMALIZERS.register("no", Triangular)
+
+
+def test_an_own_dialect_is_a_choice_everywhere_and_trained_in_workers(small, monkeypatch):
+    dialects = BatchNorm.DIALECTS
+    monkeypatch.setattr(dialects, "_entries", dict(dialects))
+    own = {"kind": "batch", "dialect": "slow"}
+    sweep = {"sweep.model.init.std": [0.1], "sweep.model.norm": None, "model.norm": own}
+    with pytest.raises(bnexp.ConfigError, match="got 'slow'"):
+        bnexp.load_config(small, sweep)
+    dialects.register("slow", {"stat_decay": 0.999, "eps": 1e-2})
+    config = bnexp.load_config(small, sweep)
+    assert "dialect=slow" in {topic.name.partition(" ")[2] for topic in reference.topics()}
+    assert "slow" in str(bnexp.config.json_schema())
+    here, workers = bnexp.run(config, jobs=1), bnexp.run(config, jobs=2)
+    np.testing.assert_array_equal(here.metrics["train_loss"], workers.metrics["train_loss"])
+    same = {"kind": "batch", "stat_decay": 0.999, "eps": 1e-2, "spatial": "channel"}
+    written_out = bnexp.run(bnexp.load_config(small, {**sweep, "model.norm": same}))
+    assert [*written_out.summary["cell"]] == [*here.summary["cell"]]
+    with pytest.raises(ValueError, match="batch norm dialect 'keras' is built in"):
+        dialects.register("keras", {})

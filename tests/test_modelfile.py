@@ -55,7 +55,7 @@ class Halves:
 
 def test_an_own_class_must_be_there_again(tmp_path, fit, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(INITIALIZERS, "_classes", dict(INITIALIZERS))
+        patch.setattr(INITIALIZERS, "_entries", dict(INITIALIZERS))
         INITIALIZERS.register("halves")(Halves)
         model = fit(model__init="halves")
         path = bnexp.save_model(model, tmp_path / "own.npz")

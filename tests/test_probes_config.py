@@ -222,7 +222,7 @@ class Largest:
 
 @pytest.fixture
 def largest(monkeypatch):
-    monkeypatch.setattr(PROBES, "_classes", dict(PROBES))
+    monkeypatch.setattr(PROBES, "_entries", dict(PROBES))
     PROBES.register("largest")(Largest)
 
 

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from bnexp.config.architecture import Architecture, Cnn, Mlp, Model
 from bnexp.config.claims import Claim
 from bnexp.config.figures import Figure
-from bnexp.config.options import Either, OneOf, Options, Strict, text
+from bnexp.config.options import Either, OneOf, Options, Strict, entries, text
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS
 from bnexp.nn.optimizers import SCHEDULES
 from bnexp.probes import PROBES
@@ -218,13 +218,13 @@ class Experiment(Setting):
 
 
 _REGISTRIES = (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, SCHEDULES, PROBES)
-_built = [dict(registry) for registry in _REGISTRIES]
+_built = [entries(registry) for registry in _REGISTRIES]
 
 
 def refresh() -> None:
-    """Take up classes that were registered since the schema was made."""
+    """Take up classes and dialects that were registered since the schema was made."""
     global _built
-    now = [dict(registry) for registry in _REGISTRIES]
+    now = [entries(registry) for registry in _REGISTRIES]
     if now != _built:
         _built = now
         for part in (Architecture, Mlp, Cnn, Train, Probes, Setting, Experiment):

@@ -27,7 +27,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from bnexp.config.descriptions import line
-from bnexp.nn import Registry
+from bnexp.registry import Registry, description
 
 
 def fingerprint(cls: type) -> str | None:
@@ -125,10 +125,9 @@ class Options(Strict):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """By way of the class that the options are for: this one is made on the fly."""
-        return _restored, (
-            self.target,
-            {name: getattr(self, name) for name in self.model_fields_set},
-        )
+        values = {name: getattr(self, name) for name in self.model_fields_set}
+        preset = _dialects(self.target).get(values.get("dialect", ""))
+        return _restored, (self.target, values, preset)
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -150,21 +149,25 @@ def make(options: Options) -> Any:
     return options.target(**{**preset, **given})
 
 
-def _restored(target: type, values: dict[str, Any]) -> Options:
-    return _options(target, values["kind"]).model_validate(values)
+def _restored(target: type, values: dict[str, Any], dialect: Mapping[str, Any] | None) -> Options:
+    """The options; a dialect that only the sending process knows is registered here too."""
+    dialects: Any = _dialects(target)
+    if dialect is not None and values["dialect"] not in dialects:
+        dialects.register(values["dialect"], dialect)
+    return _options_of(target, values["kind"]).model_validate(values)
 
 
 class OneOf:
     """Annotation of a field: one of a registry's kinds, or also none."""
 
-    def __init__(self, registry: Registry, or_none: bool = False) -> None:
+    def __init__(self, registry: Registry[type], or_none: bool = False) -> None:
         self.registry, self.or_none = registry, or_none
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         kinds = tuple(
-            Annotated[_options(self.registry[name], name), Tag(name)] for name in self.registry
+            Annotated[_options_of(self.registry[name], name), Tag(name)] for name in self.registry
         )
         # Two members at the least, or Union collapses and forgets its tags.
         members: Any = Union[(*kinds, Annotated[_Never, Tag("")])]
@@ -196,12 +199,25 @@ def _kind(value: Any) -> str | None:
     return kind if isinstance(kind, str) and kind else None
 
 
-def _dialects(cls: type) -> dict[str, dict[str, Any]]:
+def _dialects(cls: type) -> Mapping[str, Mapping[str, Any]]:
     return getattr(cls, "DIALECTS", {})
 
 
+def entries(registry: Registry[type]) -> dict[str, tuple[type, str]]:
+    """A registry's classes and their dialects: equal as long as the same can be configured."""
+    return {name: (cls, _written(_dialects(cls))) for name, cls in registry.items()}
+
+
+def _written(dialects: Mapping[str, Mapping[str, Any]]) -> str:
+    return repr({name: dict(options) for name, options in dialects.items()})
+
+
+def _options_of(cls: type, name: str) -> type[Options]:
+    return _options(cls, name, _written(_dialects(cls)))
+
+
 @cache
-def _options(cls: type, name: str) -> type[Options]:
+def _options(cls: type, name: str, dialects: str) -> type[Options]:
     fields: dict[str, Any] = {"kind": (Literal[name], ...)}
     if _dialects(cls):
         names = Literal[tuple(_dialects(cls))]  # type: ignore[valid-type]
@@ -218,12 +234,9 @@ def _options(cls: type, name: str) -> type[Options]:
 
 def _docstring(cls: type) -> str | None:
     """What the class says of itself but for its examples, None where dataclass wrote it."""
-    text = cls.__doc__ or ""
-    return (
-        None
-        if text.startswith(f"{cls.__name__}(")
-        else inspect.cleandoc(text).partition("\n\n>>> ")[0] or None
-    )
+    text = description(cls)
+    written = not text.startswith(f"{cls.__name__}(")
+    return (text.partition("\n\n>>> ")[0] or None) if written else None
 
 
 class _Exactly:

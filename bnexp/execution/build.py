@@ -28,6 +28,7 @@ from bnexp.data import Dataset
 from bnexp.errors import ConfigError
 from bnexp.nn.dropout import Dropout
 from bnexp.nn.loss import Labels
+from bnexp.nn.pooling import POOLS
 from bnexp.sweep import Network
 from bnexp.training import Images
 from bnexp.training.images import is_small
@@ -223,10 +224,6 @@ def _book(
     return [start for start, _ in pairs], [batches for _, batches in pairs]
 
 
-POOLS: Mapping[str, type[nn.MaxPool | nn.AveragePool]] = {
-    "max_pool": nn.MaxPool,
-    "average_pool": nn.AveragePool,
-}
 ZEROS: Options = TypeAdapter(Initializer).validate_python("zeros")
 
 
@@ -290,7 +287,8 @@ def _weighted(
 def _pool(spec: PoolBlock | GlobalPoolBlock) -> nn.Layer:
     if isinstance(spec, GlobalPoolBlock):
         return nn.GlobalAveragePool()
-    return POOLS[spec.kind](spec.size, spec.stride or spec.size, spec.padding)
+    pool: nn.Layer = POOLS[spec.kind](spec.size, spec.stride or spec.size, spec.padding)
+    return pool
 
 
 def adjustments(setting: Setting) -> Adjustments:

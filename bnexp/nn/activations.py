@@ -143,7 +143,7 @@ class Identity(Elementwise):
         return np.ones_like(y)
 
 
-ACTIVATIONS = Registry(
+ACTIVATIONS: Registry[type] = Registry(
     "activation",
     {
         "sigmoid": Sigmoid,

@@ -10,6 +10,7 @@ At evaluation mu and var are replaced by what `evaluation` says.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from bnexp.nn.linear import column_sums, rowwise
 from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
-from bnexp.registry import option
+from bnexp.registry import Registry, option
 
 
 class BatchNormCache(NamedTuple):
@@ -92,16 +93,20 @@ class BatchNorm:
         "concerns batch statistics; where they are constants, the gradient is exact",
     )
 
-    DIALECTS: ClassVar[dict[str, dict[str, Any]]] = {
-        "book": {"spatial": "activation"},
-        "cs231n": {"eps": 1e-5},
-        "paper": {"eps": 1e-5, "running_ddof": 1, "evaluation": "population"},
-        "pytorch": {"eps": 1e-5, "running_ddof": 1, "running_var": 1.0},
-        "keras": {"eps": 1e-3, "stat_decay": 0.99, "running_var": 1.0},
-        "tensorflow": {"eps": 1e-3, "stat_decay": 0.99, "running_var": 1.0, "running_ddof": 1},
-        "darknet": {**_DARKNET, "gradient": "darknet"},
-        "darknet_fixed": _DARKNET,
-    }
+    DIALECTS: ClassVar[Registry[Mapping[str, Any]]] = Registry(
+        "batch norm dialect",
+        {
+            "book": {"spatial": "activation"},
+            "cs231n": {"eps": 1e-5},
+            "paper": {"eps": 1e-5, "running_ddof": 1, "evaluation": "population"},
+            "pytorch": {"eps": 1e-5, "running_ddof": 1, "running_var": 1.0},
+            "keras": {"eps": 1e-3, "stat_decay": 0.99, "running_var": 1.0},
+            "tensorflow": {"eps": 1e-3, "stat_decay": 0.99, "running_var": 1.0, "running_ddof": 1},
+            "darknet": {**_DARKNET, "gradient": "darknet"},
+            "darknet_fixed": _DARKNET,
+        },
+        instance_of=Mapping,
+    )
 
     def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
         row = (1, shape[-1] if self.spatial == "channel" else math.prod(shape))

@@ -232,7 +232,7 @@ class Zeros:
         return np.zeros(shape)
 
 
-INITIALIZERS = Registry(
+INITIALIZERS: Registry[type] = Registry(
     "initializer",
     {
         "normal": Normal,

@@ -268,7 +268,7 @@ def _keys(state: State) -> list[tuple[int, int]]:
     return list(zip(state["key"][:, 0].tolist(), state["steps"][:, 0].tolist(), strict=True))
 
 
-NORMALIZERS = Registry(
+NORMALIZERS: Registry[type] = Registry(
     "normalizer",
     {
         "batch": BatchNorm,
@@ -281,4 +281,5 @@ NORMALIZERS = Registry(
         "noisy_batch": NoisyBatchNorm,
     },
     methods=("init", "forward", "backward"),
+    or_method="around",
 )

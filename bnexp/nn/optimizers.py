@@ -16,6 +16,7 @@ is an array (K, 1, 1); the option `lr` is where the configuration has it from.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -66,7 +67,11 @@ class Cosine(Schedule):
         return self.end + (1 - self.end) * (1 + math.cos(math.pi * (step - 1) / steps)) / 2
 
 
-SCHEDULES = Registry("schedule", {"constant": Constant, "step": StepDecay, "cosine": Cosine})
+SCHEDULES: Registry[type] = Registry(
+    "schedule",
+    {"constant": Constant, "step": StepDecay, "cosine": Cosine},
+    methods=("factor",),
+)
 
 
 def _zeros(parameters: Parameters, *names: str) -> State:
@@ -133,7 +138,11 @@ class Nesterov:
     momentum: float = option(0.9, doc="the fraction of the last update that is kept", ge=0, lt=1)
     velocity: Literal["old", "new"] = option("old", doc="which v is used in Bengio's formula")
 
-    DIALECTS: ClassVar[dict[str, dict[str, Any]]] = {"standard": {}, "book": {"velocity": "new"}}
+    DIALECTS: ClassVar[Registry[Mapping[str, Any]]] = Registry(
+        "nesterov dialect",
+        {"standard": {}, "book": {"velocity": "new"}},
+        instance_of=Mapping,
+    )
 
     def init(self, parameters: Parameters) -> State:
         return _zeros(parameters, "v")
@@ -217,10 +226,11 @@ class Adam:
         "moments", doc="where the initial bias is corrected: in m and v, or in the rate"
     )
 
-    DIALECTS: ClassVar[dict[str, dict[str, Any]]] = {
-        "standard": {},
-        "book": {"eps": 1e-7, "correction": "rate"},
-    }
+    DIALECTS: ClassVar[Registry[Mapping[str, Any]]] = Registry(
+        "adam dialect",
+        {"standard": {}, "book": {"eps": 1e-7, "correction": "rate"}},
+        instance_of=Mapping,
+    )
 
     def init(self, parameters: Parameters) -> State:
         return {**_zeros(parameters, "m", "v"), "steps": np.zeros((), np.int64)}
@@ -239,7 +249,7 @@ class Adam:
         return {**state, "steps": np.array(steps)}
 
 
-OPTIMIZERS = Registry(
+OPTIMIZERS: Registry[type] = Registry(
     "optimizer",
     {
         "sgd": SGD,

@@ -10,6 +10,7 @@ import numpy as np
 
 from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
 from bnexp.nn.windows import Window
+from bnexp.registry import Registry, option
 
 
 @dataclass(frozen=True)
@@ -19,9 +20,11 @@ class Pool:
     `init` takes (H, W, C), ValueError where the window does not fit or lies in the padding alone.
     """
 
-    size: int = 2
-    stride: int = 2
-    padding: int = 0
+    size: int = option(2, doc="the side of the window", ge=1)
+    stride: int = option(2, doc="how far the window moves", ge=1)
+    padding: int = option(
+        0, doc="the width of the frame around the image, which counts as no pixel", ge=0
+    )
 
     @property
     def window(self) -> Window:
@@ -140,3 +143,10 @@ class Flatten:
         self, parameters: Parameters, cache: Any, dy: Array
     ) -> tuple[Array, dict[str, Array]]:
         return dy.reshape(len(dy), *cache[1:]), {}
+
+
+POOLS: Registry[type] = Registry(
+    "pooling",
+    {"max_pool": MaxPool, "average_pool": AveragePool},
+    methods=("init", "forward", "backward"),
+)

@@ -5,13 +5,13 @@ stack of networks between two steps. It changes nothing: with and without probes
 are the same to the last bit. A new one is one class and one line in PROBES.
 """
 
-from bnexp.nn import Registry
 from bnexp.probes.distributions import Histogram, Percentiles
 from bnexp.probes.landscape import Landscape
 from bnexp.probes.layers import CovariateShift, Layers
 from bnexp.probes.probe import Moment, Probe, Reading, Site, sites
+from bnexp.registry import Registry
 
-PROBES = Registry(
+PROBES: Registry[type] = Registry(
     "probe",
     {
         "layers": Layers,

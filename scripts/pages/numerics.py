@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
 import re
 import textwrap
@@ -14,6 +13,7 @@ import numpy as np
 
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, BatchNorm, Sequential, gradient_errors
 from bnexp.nn.optimizers import SCHEDULES
+from bnexp.registry import description
 from bnexp.runs.stats import t_quantile
 from pages.markdown import REFERENCE, table
 
@@ -170,7 +170,7 @@ def _builtin(registry: Any) -> Iterator[tuple[str, Any]]:
 
 def documented(cls: type) -> tuple[str, str, str]:
     """The first paragraph of a docstring, a space, and the second one, without line ends."""
-    first, *rest = inspect.cleandoc(cls.__doc__ or "").replace("`", "").split("\n\n")
+    first, *rest = description(cls).replace("`", "").split("\n\n")
     return " ".join(first.split()), " " if rest else "", " ".join(" ".join(rest[:1]).split())
 
 
