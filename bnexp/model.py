@@ -17,11 +17,11 @@ from threadpoolctl import threadpool_limits
 from bnexp import files, nn
 from bnexp.config import Config, load_config
 from bnexp.config.architecture import Mlp
-from bnexp.config.experiment import Count, Seed, Setting, refresh
+from bnexp.config.experiment import Count, Seed, Setting, plain_values, refresh
 from bnexp.config.messages import dotted
 from bnexp.config.options import Strict
-from bnexp.config.rules import MAX_WEIGHTS, problems
-from bnexp.config.yaml import flow, plain
+from bnexp.config.rules import MAX_WEIGHTS, setting_problems
+from bnexp.config.yaml import flow
 from bnexp.data.generated import normal_values
 from bnexp.data.mnist import data_folder
 from bnexp.errors import BnexpError, ConfigError, StoreError
@@ -268,7 +268,7 @@ def save_model(model: Model, path: str | Path) -> Path:
     """Write the network to `path`, whole or not at all; StoreError where that fails."""
     about = {
         "format": FORMAT,
-        "setting": plain(model.setting),
+        "setting": plain_values(model.setting),
         "seed": model.seed,
         "shape": model.shape,
         "classes": model.classes,
@@ -313,7 +313,7 @@ def _filled(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], path: Pa
     del about["format"]
     setting = _valid(Setting, about.pop("setting"), f"{path}: setting")
     facts = _valid(About, about, str(path))
-    if broken := problems(setting, "independent"):
+    if broken := setting_problems(setting, "independent"):
         raise ConfigError(f"{path}: setting: {dotted(broken[0].path)}: {broken[0].text}")
     given = dict(arrays)
     rows = (math.prod(facts.shape),) if isinstance(setting.model, Mlp) else facts.shape

@@ -11,6 +11,7 @@ Everything that bnexp prints for people is put together from these few functions
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -81,6 +82,46 @@ def cut(text: str, length: int) -> str:
     ('a lon...', 'name')
     """
     return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def choices(name: str, names: Sequence[str], meant: Sequence[str] = ()) -> str:
+    """What follows "expected" in an error about a name: the possible names, and a suggestion.
+
+    meant: the names to suggest; default: the nearest of `names`, if one is near enough.
+
+    >>> choices("bacth", ["batch", "layer"])
+    "one of batch, layer, got 'bacth'; did you mean 'batch'?"
+    >>> choices("eps", ["kind"])
+    "kind, got 'eps'"
+    """
+    nearest = nearest_name(name, names)
+    suggestions = meant or ([nearest] if nearest else [])
+    hint = f"; did you mean {' or '.join(map(repr, suggestions))}?" if suggestions else ""
+    if ":" in name:
+        hint = "; put a space behind ':'"
+    allowed = ", ".join(names) or "no key here"
+    return f"{'one of ' if len(names) > 1 else ''}{allowed}, got {name!r}{hint}"
+
+
+def nearest_name(name: str, names: Iterable[str]) -> str | None:
+    """The one of `names` that a misspelt name was probably meant to be; None if none is near.
+
+    The same name in other capitals comes first, then a name with this one as its last part, then
+    one with a few letters changed, and last the only one with this one somewhere inside.
+
+    >>> names = ["train_loss", "train_accuracy", "epochs"]
+    >>> nearest_name("Epochs", names), nearest_name("loss", names), nearest_name("ephocs", names)
+    ('epochs', 'train_loss', 'epochs')
+    """
+    lower = {other.lower(): other for other in reversed([*names])}
+    name = name.lower()
+    if name in lower:
+        return lower[name]
+    ending = [other for other in lower if other.endswith(f"_{name}")]
+    containing = [other for other in lower if len(name) > 2 and name in other]
+    candidates = ending[-1:] or difflib.get_close_matches(name, list(lower), 1)
+    candidates = candidates or (containing if len(containing) == 1 else [])
+    return lower[candidates[0]] if candidates else None
 
 
 def paragraph(

@@ -29,7 +29,7 @@ KEPT = ("config.yaml", "manifest.json", "*.csv", "claims.json", "figures/*.png")
 def main(arguments: list[str] | None = None) -> None:
     options = parsed(arguments)
     started, problems = time.perf_counter(), []
-    for name in options.names or shipped.names():
+    for name in options.names or shipped.experiment_names():
         before, clock = verdicts(REFERENCE / name), time.perf_counter()
         try:
             reproduce(name, REFERENCE / name, options.jobs)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import bnexp
 from bnexp.config import json_schema, load_config, resolved, shipped
 from bnexp.config.architecture import weights
-from bnexp.config.yaml import block, flow, parse, parse_value
+from bnexp.config.yaml import block_style, flow, parse, parse_value
 from bnexp.errors import ConfigError
 
 GOOD = """\
@@ -39,7 +39,7 @@ def test_defaults_go_through_validation(config_file):
     assert experiment.random.seeds == (0,)
 
 
-@pytest.mark.parametrize("name", shipped.names())
+@pytest.mark.parametrize("name", shipped.experiment_names())
 def test_shipped_experiments_are_valid_and_named_like_their_file(name):
     assert load_config(name).name == name
 
@@ -367,7 +367,7 @@ def test_a_data_folder_is_meant_from_where_the_text_stands(config_file, tmp_path
     assert config.experiment.data.name == str(Path("digits").resolve())
 
 
-@pytest.mark.parametrize("name", shipped.names())
+@pytest.mark.parametrize("name", shipped.experiment_names())
 def test_the_resolved_text_says_the_same(name, tmp_path):
     config = load_config(name)
     path = tmp_path / "config.yaml"
@@ -393,7 +393,7 @@ def test_written_values_read_back(value):
 
 @given(st.dictionaries(TEXTS, PLAIN, min_size=1, max_size=4))
 def test_written_mappings_read_back(mapping):
-    assert repr(parse(block(mapping), "here").value) == repr(mapping)
+    assert repr(parse(block_style(mapping), "here").value) == repr(mapping)
 
 
 def test_json_schema_names_every_key_with_its_meaning():

@@ -57,8 +57,8 @@ def test_the_schema_is_what_the_command_prints():
 
 
 def test_every_shipped_experiment_names_the_schema_beside_it():
-    for name in shipped.names():
-        text = (shipped.folder() / f"{name}.yaml").read_text()
+    for name in shipped.experiment_names():
+        text = (shipped.experiments_folder() / f"{name}.yaml").read_text()
         assert text.startswith(f"# yaml-language-server: $schema={SCHEMA.name}\n"), name
 
 

@@ -128,10 +128,13 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", shipped.names())
+@pytest.mark.parametrize("name", shipped.experiment_names())
 def test_a_copy_is_the_experiment_under_another_name(name):
-    made, text = template.copy("mine", name), (shipped.folder() / f"{name}.yaml").read_text()
-    values = document.read(shipped.find(name)).value
+    made, text = (
+        template.copy("mine", name),
+        (shipped.experiments_folder() / f"{name}.yaml").read_text(),
+    )
+    values = document.read_document(shipped.find_experiment(name)).value
     assert made.startswith(MODELINE)
     assert parse(made, "mine.yaml").value == {**values, "name": "mine"}
     if "\nextends:" not in text:

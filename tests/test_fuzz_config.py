@@ -21,7 +21,7 @@ from bnexp.running import check_claims, fitting_figures
 from bnexp.sweep import make_plan, networks, points
 
 SECONDS = 5
-SHIPPED = [path.read_text() for path in sorted(shipped.folder().glob("*.yaml"))]
+SHIPPED = [path.read_text() for path in sorted(shipped.experiments_folder().glob("*.yaml"))]
 SMALL = [text for text, _ in CASES.values() if isinstance(text, str) and len(text) < 1000]
 LONG = "x" * 5000
 ODD = [

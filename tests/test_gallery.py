@@ -12,7 +12,7 @@ from bnexp.config import shipped
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results" / "reference"
-NAMES = shipped.names()
+NAMES = shipped.experiment_names()
 
 
 @pytest.mark.parametrize("name", NAMES)

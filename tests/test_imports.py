@@ -85,3 +85,42 @@ def test_the_numerics_import_numpy_only():
     }
     standard = {"__future__", "collections", "dataclasses", "importlib", "math", "typing"}
     assert outside - standard == {"numpy", "bnexp"}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def imported_modules(path: Path, modules: set[str]) -> set[str]:
+    """Which of the modules a file imports."""
+    return {name for name in imported(path) if name in modules} - {module_name(path)}
+
+
+def reachable(name: str, imports: dict[str, set[str]]) -> set[str]:
+    """All modules that a module imports, directly or through others."""
+    seen: set[str] = set()
+    todo = list(imports[name])
+    while todo:
+        name = todo.pop()
+        todo += imports[name] - seen
+        seen.add(name)
+    return seen
+
+
+def loops(imports: dict[str, set[str]]) -> set[str]:
+    """The modules from which a chain of imports leads back to themselves."""
+    return {name for name in imports if name in reachable(name, imports)}
+
+
+def test_no_modules_import_each_other_in_a_loop():
+    """Imports inside functions and under TYPE_CHECKING count as well.
+
+    The `__init__` of a package imports its members by design and is left out.
+    """
+    files = {module_name(path): path for path in FILES if path.name != "__init__.py"}
+    assert loops({name: imported_modules(path, {*files}) for name, path in files.items()}) == set()
+
+
+def test_a_loop_is_found():
+    assert loops({"a": {"b"}, "b": {"c", "d"}, "c": {"b"}, "d": set()}) == {"b", "c"}

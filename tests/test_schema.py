@@ -37,13 +37,13 @@ def changed(**parts):
     return made
 
 
-@pytest.mark.parametrize("name", shipped.names())
+@pytest.mark.parametrize("name", shipped.experiment_names())
 def test_shipped_experiments_fit(name):
-    text = (shipped.folder() / f"{name}.yaml").read_text()
+    text = (shipped.experiments_folder() / f"{name}.yaml").read_text()
     assert refused(yaml.safe_load(text)) == []
 
 
-@pytest.mark.parametrize("name", shipped.names())
+@pytest.mark.parametrize("name", shipped.experiment_names())
 def test_written_out_experiments_fit(name):
     assert refused(yaml.safe_load(resolved(load_config(name)))) == []
 

@@ -19,8 +19,8 @@ from bnexp.config.yaml import (
     Document,
     Position,
     parse,
+    parse_file,
     parse_value,
-    read_file,
 )
 from bnexp.errors import ConfigError
 
@@ -261,17 +261,17 @@ def test_node_limit() -> None:
 def test_size_limit(tmp_path: Path) -> None:
     path = tmp_path / "large.yaml"
     path.write_bytes(b"a: 1 #" + b"x" * (MAX_BYTES - 6))
-    assert read_file(path).value == {"a": 1}
+    assert parse_file(path).value == {"a": 1}
     path.write_bytes(b"a: 1 #" + b"x" * (MAX_BYTES - 5))
     with pytest.raises(ConfigError, match=r"large\.yaml:1:1: too large, expected at most 262144"):
-        read_file(path)
+        parse_file(path)
     assert refusal("é" * (MAX_BYTES // 2 + 1)).startswith("f.yaml:1:1: too large")
 
 
 def test_read_file_names_the_path_as_given(tmp_path: Path) -> None:
     path = tmp_path / "e.yaml"
     path.write_bytes("\ufeffname: é\r\nb: 2\r\n".encode())
-    document = read_file(path)
+    document = parse_file(path)
     assert document.value == {"name": "é", "b": 2}
     assert document.keys[("name",)] == Position(str(path), 1, 1)
     assert document.values[("b",)] == Position(str(path), 2, 4)
@@ -282,7 +282,7 @@ def test_read_file_refuses_other_encodings(tmp_path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbfa: 1\nb: \xc3\xa9\xe9\n")
     place = re.escape(f"{path}:2:5: not UTF-8, expected UTF-8 text, got byte 0xe9, save")
     with pytest.raises(ConfigError, match=place):
-        read_file(path)
+        parse_file(path)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_read_file_refuses_other_encodings(tmp_path: Path) -> None:
 )
 def test_read_file_unreadable(tmp_path: Path, name: str, reason: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        read_file(tmp_path / name)
+        parse_file(tmp_path / name)
     assert str(caught.value) == (
         f"{tmp_path / name}: unreadable, expected a readable file, got: {reason}, check the path"
     )

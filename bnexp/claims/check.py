@@ -14,11 +14,12 @@ from bnexp.claims.measure import parse_metric, select_evaluations, select_steps
 from bnexp.claims.select import PointKey, Unfit, pair_points, planned, point_key
 from bnexp.config.claims import Claim, Measure, OfQuantity
 from bnexp.config.experiment import Setting
-from bnexp.config.messages import Problem, choice
-from bnexp.config.options import make
-from bnexp.config.yaml import Path
+from bnexp.config.messages import Problem
+from bnexp.config.options import instantiate
+from bnexp.config.yaml import KeyPath
 from bnexp.probes.layers import Layers
 from bnexp.sweep import Plan
+from bnexp.text import choices
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def _check(claim: Claim, plan: Plan, times: Mapping[str, Times] | None) -> None:
     """Raise Unfit for the first measure that a network of the claim will not have."""
     pairs = pair_points(claim, planned(plan))
     networks = {point_key(network.point): network for network in plan.networks}
-    sides: list[tuple[Path, Measure, list[PointKey]]] = [
+    sides: list[tuple[KeyPath, Measure, list[PointKey]]] = [
         (("measure",), claim.measure, [point_key(pair.point) for pair in pairs])
     ]
     others: list[PointKey] = [point_key(pair.than) for pair in pairs if pair.than is not None]
@@ -84,12 +85,12 @@ def _check_measure(measure: Measure, setting: Setting) -> None:
     if setting.probes is None:
         text = f"not recorded, expected probes that read {quantity}, got none"
         raise Unfit(("quantity",), text)
-    probes = [make(options) for options in setting.probes.read]
+    probes = [instantiate(options) for options in setting.probes.read]
     if not all(isinstance(probe, Layers) for probe in probes):
         return  # what other probes record is known only afterwards
     quantities = [name for probe in probes for name in probe.quantities]
     if quantity not in quantities:
-        raise Unfit(("quantity",), f"not recorded, expected {choice(quantity, quantities)}")
+        raise Unfit(("quantity",), f"not recorded, expected {choices(quantity, quantities)}")
     layers, last = measure.growth or (measure.layer or 0,), setting.model.weighted() + 1
     if not 1 <= min(layers) <= max(layers) <= last:  # Layers records nothing of layer 0
         path = tuple(name for name in ("layer", "growth") if getattr(measure, name) is not None)

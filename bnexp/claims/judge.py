@@ -18,7 +18,7 @@ import numpy as np
 from bnexp.claims.measure import Sample, collect_samples
 from bnexp.claims.select import Point, Swept, Unfit, describe_point, pair_points, planned
 from bnexp.config.claims import Claim, Word
-from bnexp.config.yaml import plain
+from bnexp.config.experiment import plain_values
 from bnexp.runs.data import RunData
 from bnexp.runs.stats import Interval, t_interval
 from bnexp.runs.tables import Tables
@@ -148,7 +148,7 @@ def _judge_claim(claim: Claim, swept: Swept, tables: Tables) -> Verdict:
         reason = _summarize(claim, points, needed)
     keys = {
         key: value
-        for key, value in plain(claim).items()
+        for key, value in plain_values(claim).items()
         if key not in ("says", "source", "expect", "absent")
     }
     source = claim.source or tables.source

@@ -9,11 +9,10 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from bnexp.config.claims import MONOTONE, Chosen, Claim, Other, Range, Scalar
-from bnexp.config.messages import choice
-from bnexp.config.yaml import Path, bare, flow
+from bnexp.config.yaml import KeyPath, flow, unquoted
 from bnexp.runs.tables import Axis, Value, moves_along
 from bnexp.sweep import Plan
-from bnexp.text import equations, short
+from bnexp.text import choices, equations, short
 
 Point: TypeAlias = Mapping[str, Value]
 PointKey: TypeAlias = tuple[tuple[str, Value], ...]
@@ -22,7 +21,7 @@ PointKey: TypeAlias = tuple[tuple[str, Value], ...]
 class Unfit(Exception):
     """A claim cannot be judged in this sweep; `path` is the key of the claim that it is about."""
 
-    def __init__(self, path: Path, text: str, at_key: bool = False) -> None:
+    def __init__(self, path: KeyPath, text: str, at_key: bool = False) -> None:
         super().__init__(text)
         self.path, self.text, self.at_key = path, text, at_key
 
@@ -57,7 +56,7 @@ TYPED = 0.005
 MAX_SHOWN = 20
 
 
-def select(where: Mapping[str, Chosen], swept: Swept, path: Path) -> tuple[Point, ...]:
+def select(where: Mapping[str, Chosen], swept: Swept, path: KeyPath) -> tuple[Point, ...]:
     """The points that have one of the chosen values on each axis, in the sweep's order."""
     wanted = values(where, swept, path)
     points = tuple(p for p in swept.points if all(p[key] in v for key, v in wanted.items()))
@@ -67,7 +66,9 @@ def select(where: Mapping[str, Chosen], swept: Swept, path: Path) -> tuple[Point
     return points
 
 
-def values(where: Mapping[str, Chosen], swept: Swept, path: Path) -> dict[str, tuple[Value, ...]]:
+def values(
+    where: Mapping[str, Chosen], swept: Swept, path: KeyPath
+) -> dict[str, tuple[Value, ...]]:
     """The axes' values that `where` means, by key. Raises Unfit for what is not swept."""
     return {
         key: _of_axis(chosen, axis_of(key, swept, (*path, key)), (*path, key))
@@ -75,17 +76,17 @@ def values(where: Mapping[str, Chosen], swept: Swept, path: Path) -> dict[str, t
     }
 
 
-def axis_of(key: str, swept: Swept, path: Path, at_key: bool = True) -> Axis:
+def axis_of(key: str, swept: Swept, path: KeyPath, at_key: bool = True) -> Axis:
     """The axis of a dotted key. Raises Unfit if it is not swept."""
     axis = swept.axis(key)
     if axis is None:
         keys = [axis.key for axis in swept.axes]
-        text = choice(key, keys) if keys else f"a sweep, got {key!r} and nothing is swept"
+        text = choices(key, keys) if keys else f"a sweep, got {key!r} and nothing is swept"
         raise Unfit(path, f"not swept, expected {text}", at_key)
     return axis
 
 
-def _of_axis(chosen: Chosen, axis: Axis, path: Path) -> tuple[Value, ...]:
+def _of_axis(chosen: Chosen, axis: Axis, path: KeyPath) -> tuple[Value, ...]:
     if isinstance(chosen, Range):
         return _in_range(chosen, axis, path)
     if not isinstance(chosen, tuple):
@@ -95,7 +96,7 @@ def _of_axis(chosen: Chosen, axis: Axis, path: Path) -> tuple[Value, ...]:
     return tuple(_meant(one, axis, (*path, i)) for i, one in enumerate(chosen))
 
 
-def _in_range(chosen: Range, axis: Axis, path: Path) -> tuple[Value, ...]:
+def _in_range(chosen: Range, axis: Axis, path: KeyPath) -> tuple[Value, ...]:
     """Both ends included; an end that is typed like one of the values is that value."""
     if not axis.numeric:
         text = "no range of it, expected values of an axis that is no number: "
@@ -114,9 +115,9 @@ def _end(number: float, axis: Axis) -> float:
     return float(near[0]) if len(near) == 1 else number
 
 
-def _meant(one: Scalar, axis: Axis, path: Path) -> Value:
+def _meant(one: Scalar, axis: Axis, path: KeyPath) -> Value:
     number = isinstance(one, int | float) and not isinstance(one, bool)
-    near = _typed(float(one), axis) if number else _named(bare(one), axis)
+    near = _typed(float(one), axis) if number else _named(unquoted(one), axis)
     if len(near) == 1:
         return near[0]
     if near:
@@ -211,7 +212,7 @@ def _compared(
         raise Unfit((claim.relation,), f"{text} {describe_point(points[0])} on both sides")
 
 
-def _single(wanted: dict[str, tuple[Value, ...]], path: Path) -> dict[str, Value]:
+def _single(wanted: dict[str, tuple[Value, ...]], path: KeyPath) -> dict[str, Value]:
     """One value of each key to compare with."""
     for key, several in wanted.items():
         if len(several) != 1:

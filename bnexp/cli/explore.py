@@ -24,8 +24,8 @@ def by_source() -> Iterator[str]:
     groups: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     from bnexp.config import document, shipped
 
-    for name in shipped.names():
-        values = document.read(shipped.folder() / f"{name}.yaml").value
+    for name in shipped.experiment_names():
+        values = document.read_document(shipped.experiments_folder() / f"{name}.yaml").value
         groups.setdefault(origin(str(values.get("source", ""))), []).append((name, values))
     for source in sorted(groups, key=lambda source: (source == "bnexp", source)):
         yield f"{source}:"
@@ -59,9 +59,9 @@ def cost(values: Mapping[str, Any]) -> str:
 def description(experiment: str) -> Iterator[str]:
     """The question, the set-up and the claims of one experiment."""
     from bnexp.config import document, shipped
-    from bnexp.config.yaml import block
+    from bnexp.config.yaml import block_style
 
-    values = document.read(shipped.find(experiment)).value
+    values = document.read_document(shipped.find_experiment(experiment)).value
     yield f"{values['name']}: {values.get('title', '')}"
     yield from paragraph(f"source: {values.get('source', 'bnexp')}", WIDTH, hanging=2)
     yield f"{cost(values) or 'of unknown length'} on two cores"
@@ -71,7 +71,7 @@ def description(experiment: str) -> Iterator[str]:
         for key in ("data", "model", "train", "random", "sweep", "probes", "figures")
         if values.get(key)
     }
-    yield indent(block(setup).rstrip(), "  ")
+    yield indent(block_style(setup).rstrip(), "  ")
     for number, claim in enumerate(values.get("claims") or [], 1):
         yield from ["", *paragraph(f"claim {number}: {claim['says']}", WIDTH, hanging=2)]
         if "source" in claim:
@@ -236,7 +236,7 @@ def _items(text: str) -> Iterator[str]:
 def _users(topic: Topic) -> Iterator[str]:
     from bnexp.config import reference, shipped
 
-    users, number = reference.users(topic), len(shipped.names())
+    users, number = reference.users(topic), len(shipped.experiment_names())
     swept = [name for name, is_swept in users.items() if is_swept]
     if len(users) == number:
         yield f"used by all {number} shipped experiments" + ("; these sweep over it:" * bool(swept))

@@ -66,7 +66,7 @@ def list_experiments(experiment: str | None, verbose: bool) -> None:
     if experiment is None and not verbose:
         lines = explore.by_source()
     else:
-        names = shipped.names() if experiment is None else [experiment]
+        names = shipped.experiment_names() if experiment is None else [experiment]
         lines = (line for name in names for line in (*explore.description(name), ""))
     click.echo("\n".join(lines).rstrip())
 

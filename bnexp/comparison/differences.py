@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from bnexp.comparison.match import Series
 from bnexp.config import Config
-from bnexp.config.yaml import bare, flat, said
+from bnexp.config.experiment import explicit_values
+from bnexp.config.yaml import flatten, unquoted
 from bnexp.runs.manifest import ABSENT
 
 Floats = NDArray[np.float64]
@@ -155,7 +156,9 @@ def config_differences(first: Config, second: Config) -> tuple[Difference, ...]:
 
 
 def _keys(config: Config) -> dict[str, str]:
-    return {key: bare(value) for key, value in flat(said(config.experiment), _is_axis)}
+    return {
+        key: unquoted(value) for key, value in flatten(explicit_values(config.experiment), _is_axis)
+    }
 
 
 def _is_axis(key: str) -> bool:

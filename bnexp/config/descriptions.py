@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bnexp.config.messages import NAME
-from bnexp.config.yaml import Path
+from bnexp.config.yaml import KeyPath
 from bnexp.text import listed
 
 Schema = Mapping[str, Any]
@@ -163,7 +163,7 @@ def described(meaning: str, default: str) -> str:
     return f"{meaning.rstrip('.')}. {told}."
 
 
-def allowed(schema: Schema, data: Any, path: Path) -> list[str]:
+def allowed(schema: Schema, data: Any, path: KeyPath) -> list[str]:
     """Key names allowed in the mapping at `path` of `data`."""
     nodes = [schema]
     for part in path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from bnexp.config.architecture import Architecture, Cnn, Mlp, Model
 from bnexp.config.claims import Claim
@@ -215,6 +215,23 @@ class Experiment(Setting):
     claims: tuple[Claim, ...] | None = text(
         None, "sentences to check; a run ends with a verdict on each", strict=False
     )
+
+
+def plain_values(value: Any) -> Any:
+    """A validated part of an experiment as plain values, without what is not set."""
+    if isinstance(value, BaseModel):
+        fields = {name: plain_values(inner) for name, inner in value}
+        return {name: inner for name, inner in fields.items() if inner not in (None, {}, "")}
+    if isinstance(value, Mapping):
+        return {key: plain_values(inner) for key, inner in value.items()}
+    return [plain_values(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def explicit_values(part: BaseModel) -> dict[str, Any]:
+    """An experiment, or one network's setting, as `plain`, and that there is no norm."""
+    values: dict[str, Any] = plain_values(part)
+    values["model"].setdefault("norm", "none")
+    return values
 
 
 _REGISTRIES = (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, SCHEDULES, PROBES)

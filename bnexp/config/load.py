@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bnexp.config import descriptions, messages, rules, shipped
-from bnexp.config.document import override, read
-from bnexp.config.experiment import Experiment, refresh
+from bnexp.config.document import override, read_document
+from bnexp.config.experiment import Experiment, explicit_values, refresh
 from bnexp.config.messages import Problem
 from bnexp.config.reference import elsewhere
-from bnexp.config.yaml import Document, flow
+from bnexp.config.yaml import Document, block_style, flow
 from bnexp.errors import ConfigError
 from bnexp.text import omitted
 
@@ -42,7 +42,7 @@ class Config:
 
 
 def load_config(
-    experiment: str | FilePath,
+    experiment: str | Path,
     overrides: Mapping[str, Any] | None = None,
     assignments: Iterable[str] = (),
 ) -> Config:
@@ -56,14 +56,14 @@ def load_config(
     ('quickstart', 5, 0.1)
     """
     refresh()
-    path = shipped.find(str(experiment))
-    document = read(path)
+    path = shipped.find_experiment(str(experiment))
+    document = read_document(path)
     for key, value in (overrides or {}).items():
         document = override(document, f"{key}={flow(value)}", "override")
     assignments = tuple(assignments)
     for assignment in assignments:
         document = override(document, assignment)
-    config = validate(document)
+    config = validate_document(document)
     return _lenient(config) if overrides or assignments else config
 
 
@@ -75,14 +75,16 @@ def _lenient(config: Config) -> Config:
     return Config(experiment, config.document, overridden=True)
 
 
-def validate(document: Document) -> Config:
+def validate_document(document: Document) -> Config:
     """The document as a Config; ConfigError with everything that is wrong with it."""
     try:
         experiment = Experiment.model_validate(document.value)
     except ValidationError as error:
         raise problems_error(schema_problems(error, document.value), document) from None
-    broken = rules.problems(experiment, experiment.random.stream)
-    broken += rules.repeated_seeds(experiment.random.seeds) + rules.broken(experiment.claims)
+    broken = rules.setting_problems(experiment, experiment.random.stream)
+    broken += rules.repeated_seeds(experiment.random.seeds) + rules.claim_contradictions(
+        experiment.claims
+    )
     if broken:
         raise problems_error(broken, document)
     return Config(experiment, document)
@@ -107,6 +109,15 @@ def _follows(entry: ErrorDetails) -> bool:
     """Whether a list is only called too short because some of its values are not valid."""
     short = entry["type"] == "too_short"
     return short and len(entry["input"]) >= entry["ctx"]["min_length"]
+
+
+def resolved(config: Config) -> str:
+    """The whole experiment as one text that extends nothing and says every default."""
+    values = explicit_values(config.experiment)
+    values.pop("seconds", None)  # of the shipped experiment, not of this run
+    order = sorted(values, key=lambda key: key in ("data", "model", "train", "random", "sweep"))
+    order.sort(key=lambda key: (key == "claims", key == "figures"))
+    return block_style({key: values[key] for key in order})
 
 
 def problems_error(problems: Iterable[Problem], document: Document) -> ConfigError:

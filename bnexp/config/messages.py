@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bnexp.config.yaml import Document, Path, Position, flow
-from bnexp.text import cut
+from bnexp.config.yaml import Document, KeyPath, Position, flow
+from bnexp.text import choices, cut, nearest_name
 
 
 @dataclass(frozen=True)
 class Problem:
     """One thing that is wrong, and the path of the key it is about."""
 
-    path: Path
+    path: KeyPath
     text: str
     at_key: bool = False  # point at the key, not at its value
 
@@ -40,7 +39,7 @@ def _place(problem: Problem, document: Document) -> Position:
     return at
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     name = ".".join(str(part) for part in path)
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", name) or "the experiment"
 
@@ -75,7 +74,10 @@ _BOUNDS = {
 
 
 def problem(
-    error: Mapping[str, Any], path: Path, names: Sequence[str] = (), elsewhere: Sequence[str] = ()
+    error: Mapping[str, Any],
+    path: KeyPath,
+    names: Sequence[str] = (),
+    elsewhere: Sequence[str] = (),
 ) -> Problem:
     """One of pydantic's errors in our words.
 
@@ -88,7 +90,7 @@ def problem(
         return Problem(path, "required key is missing, expected a value, got nothing; add it")
     if error["type"] == "extra_forbidden":
         others = [name for name in elsewhere if name != dotted(path)]
-        text = f"unknown key, expected {choice(str(path[-1]), names, others)}"
+        text = f"unknown key, expected {choices(str(path[-1]), names, others)}"
         return Problem(path, text, at_key=True)
     if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return _kind(path, context, error["input"], got)
@@ -98,10 +100,10 @@ def problem(
     return Problem(path, f"not a valid value, expected {expected}, got {got}{hint}")
 
 
-def _remedy(kind: str, value: Any, path: Path, expected: str) -> str:
+def _remedy(kind: str, value: Any, path: KeyPath, expected: str) -> str:
     """What to write instead, where that is plain."""
     if kind in ("literal_error", "either") and isinstance(value, str):
-        near = nearest(value, re.findall(r"\w{3,}", expected))
+        near = nearest_name(value, re.findall(r"\w{3,}", expected))
         return f"; did you mean {near!r}?" if near else ""
     single = isinstance(value, int | float | str) and not isinstance(value, bool)
     if kind == "tuple_type" and single:
@@ -123,38 +125,16 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _kind(path: Path, context: Mapping[str, Any], value: Any, got: str) -> Problem:
+def _kind(path: KeyPath, context: Mapping[str, Any], value: Any, got: str) -> Problem:
     kinds = re.findall(r"'([^']+)'", context.get("expected_tags", ""))
     kinds += ["none"] if path[-1] == "norm" else []
     if "tag" not in context:
         return Problem(path, f"{NO_KIND}, expected a name or {{kind: NAME, ...}}, got {got}")
     inner = (*path, "kind") if isinstance(value, Mapping) else path
-    return Problem(inner, f"{UNKNOWN_KIND}, expected {choice(context['tag'], kinds)}")
+    return Problem(inner, f"{UNKNOWN_KIND}, expected {choices(context['tag'], kinds)}")
 
 
-def choice(got: str, names: Sequence[str], meant: Sequence[str] = ()) -> str:
-    """The allowed names, what came instead, and what was meant: by default the nearest name."""
-    near = nearest(got, names)
-    meant = meant or ([near] if near else [])
-    hint = f"; did you mean {' or '.join(map(repr, meant))}?" if meant else ""
-    hint = "; put a space behind ':'" if ":" in got else hint
-    allowed = ", ".join(names) if len(names) > 1 else names[0] if names else "no key here"
-    return f"{'one of ' if len(names) > 1 else ''}{allowed}, got {got!r}{hint}"
-
-
-def nearest(got: str, names: Sequence[str]) -> str | None:
-    """The name that was meant, by all signs: but for capitals, or for letters, or as a part."""
-    lower = {name.lower(): name for name in reversed(names)}
-    if got.lower() in lower:
-        return lower[got.lower()]
-    near = difflib.get_close_matches(got.lower(), list(lower), 1)
-    ending = [name for name in lower if name.endswith(f"_{got.lower()}")]
-    part = [name for name in lower if len(got) > 2 and got.lower() in name]
-    found = ending[-1:] or near or (part if len(part) == 1 else [])
-    return lower[found[0]] if found else None
-
-
-def real_path(location: tuple[int | str, ...], data: Any, kind: str) -> Path:
+def real_path(location: tuple[int | str, ...], data: Any, kind: str) -> KeyPath:
     """pydantic's location without the union members that it names on the way."""
     path: list[int | str] = []
     tagged = False  # whether the kind of the mapping that we are in has been named

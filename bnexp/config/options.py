@@ -142,7 +142,7 @@ class Options(Strict):
         return {"anyOf": [{"const": resolved["properties"]["kind"]["const"], **about}, full]}
 
 
-def make(options: Options) -> Any:
+def instantiate(options: Options) -> Any:
     """The registry's object: its dialect's values, overridden by the options that are given."""
     given = {name: v for name, v in options if name not in ("kind", "dialect") and v is not None}
     preset = _dialects(options.target).get(getattr(options, "dialect", ""), {})
@@ -295,7 +295,7 @@ def _identity(value: Any) -> Any:
         return {
             "kind": value.kind,
             "code": fingerprint(value.target),
-            **dataclasses.asdict(make(value)),
+            **dataclasses.asdict(instantiate(value)),
         }
     if isinstance(value, BaseModel):
         return identity(value)

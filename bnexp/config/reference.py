@@ -12,12 +12,12 @@ import yaml
 
 from bnexp.config import descriptions, shipped
 from bnexp.config.descriptions import Schema
-from bnexp.config.document import inherited, merge, without
+from bnexp.config.document import inherited_part, merge_documents, without_key
 from bnexp.config.experiment import Experiment, refresh
-from bnexp.config.messages import UNKNOWN_KIND, choice
+from bnexp.config.messages import UNKNOWN_KIND
 from bnexp.config.yaml import Document
 from bnexp.errors import ConfigError
-from bnexp.text import listed
+from bnexp.text import choices, listed
 
 # What stands for any name in a mapping whose names are free; KEY is dotted, a swept key.
 LAYER, KEY = "LAYER", "KEY"
@@ -300,7 +300,7 @@ def _refuse_kind(found: list[Topic], value: str, asked: str) -> None:
     """An unknown kind of the one key that is asked about."""
     kinds = [kind for topic in found for kind in inner_kinds(topic)]
     if kinds and len(found) == 1 and value not in (*kinds, "none"):
-        raise ConfigError(f"{asked}: {UNKNOWN_KIND}, expected {choice(value, kinds)}")
+        raise ConfigError(f"{asked}: {UNKNOWN_KIND}, expected {choices(value, kinds)}")
 
 
 def inner_kinds(topic: Topic) -> list[str]:
@@ -315,12 +315,12 @@ def _expected(every: list[Topic], name: str) -> str:
     inside = [topic for topic in every if topic.answers(around)] if dot else []
     names = [key.last for topic in inside for key in inner_keys(topic)]
     if names:
-        return choice(last, list(dict.fromkeys(names)))
+        return choices(last, list(dict.fromkeys(names)))
     longest_first = sorted(every, key=lambda topic: -topic.called[0].count("."))
     lasts = {topic.called[0].rpartition(".")[2]: topic.called[0] for topic in longest_first}
     near = [lasts[one] for one in difflib.get_close_matches(last, list(lasts), 3, 0.7)]
     hint = f"did you mean {listed([repr(one) for one in near], 'or')}?" if near else ""
-    if name in shipped.names():
+    if name in shipped.experiment_names():
         hint = f"that is an experiment: `bnexp list --verbose {name}`"
     top = ", ".join(topic.called[0] for topic in every if not topic.inside)
     return f"one of {top}, or one inside them, got {name!r}; {hint or '`bnexp explain` lists them'}"
@@ -342,7 +342,7 @@ def users(topic: Topic) -> dict[str, bool]:
     pattern = _pattern(topic)
     read: dict[str, Document] = {}
     found: dict[str, bool] = {}
-    for name in shipped.names():
+    for name in shipped.experiment_names():
         values = _document(name, read).value
         uses = [swept for said, swept in _said(values) if pattern.fullmatch(said)]
         found |= {name: any(uses)} if uses else {}
@@ -359,11 +359,13 @@ def _pattern(topic: Topic) -> re.Pattern[str]:
 def _document(name: str, read: dict[str, Document]) -> Document:
     """An experiment's values with all that it extends; no positions."""
     if name not in read:
-        text = (shipped.folder() / f"{name}.yaml").read_bytes()
+        text = (shipped.experiments_folder() / f"{name}.yaml").read_bytes()
         document = Document(yaml.load(text, Loader=_LOADER), {}, {})
         if parent := document.value.get("extends"):
-            child = Document(without(document.value, "extends"), {}, {})
-            document = merge(inherited(_document(parent.removesuffix(".yaml"), read)), child)
+            child = Document(without_key(document.value, "extends"), {}, {})
+            document = merge_documents(
+                inherited_part(_document(parent.removesuffix(".yaml"), read)), child
+            )
         read[name] = document
     return read[name]
 
@@ -371,7 +373,7 @@ def _document(name: str, read: dict[str, Document]) -> Document:
 def _said(values: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     """The names of all that a file says, as topics have them; true for what it sweeps over."""
     sweep = values.get("sweep", {})
-    axes = {**without(sweep, "zip"), **sweep.get("zip", {})}
+    axes = {**without_key(sweep, "zip"), **sweep.get("zip", {})}
     for key, axis in axes.items():
         yield from ((said, True) for said in _inside(axis, key))
     yield from ((said, False) for said in _inside(values, ""))

@@ -8,10 +8,11 @@ from typing import Any
 from bnexp.config.architecture import SIDE, ConvBlock, DenseBlock, Mlp, weights
 from bnexp.config.claims import RELATIONS, TOLERANT, Claim, Measure, OfQuantity, Range, Where
 from bnexp.config.experiment import MAX_STEPS, Setting
-from bnexp.config.messages import Problem, choice
+from bnexp.config.messages import Problem
 from bnexp.config.options import Options
-from bnexp.config.yaml import Path
+from bnexp.config.yaml import KeyPath
 from bnexp.data.catalog import DATASETS, is_folder
+from bnexp.text import choices
 
 
 def probe_problems(setting: Setting) -> Iterator[Problem]:
@@ -36,7 +37,7 @@ def probe_problems(setting: Setting) -> Iterator[Problem]:
 
 def _probe_options(i: int, probe: Any, setting: Setting) -> Iterator[Problem]:
     """Bins, percentiles and units that there are."""
-    path: Path = ("probes", "read", i)
+    path: KeyPath = ("probes", "read", i)
     if probe.kind == "histogram" and not probe.low < probe.high:
         text = f"not above low, expected a number > {probe.low:g}, got {probe.high:g}"
         yield Problem((*path, "high"), text)
@@ -60,7 +61,7 @@ def _widths(setting: Setting) -> Sequence[int]:
     return [block.features for block in blocks if isinstance(block, ConvBlock | DenseBlock)]
 
 
-def broken(claims: Sequence[Claim] | None) -> list[Problem]:
+def claim_contradictions(claims: Sequence[Claim] | None) -> list[Problem]:
     """What must hold between the keys of one claim, and does not."""
     return [
         Problem(("claims", i, *problem.path), problem.text)
@@ -91,7 +92,7 @@ def _options(claim: Claim) -> Iterator[Problem]:
 
 
 def _ranges(claim: Claim) -> Iterator[Problem]:
-    sides: dict[Path, Where] = {(): claim.where}
+    sides: dict[KeyPath, Where] = {(): claim.where}
     sides |= {(name,): o.where for name in ("above", "below") if (o := getattr(claim, name))}
     for side, where in sides.items():
         for key, chosen in where.items():
@@ -116,7 +117,7 @@ def _distances(claim: Claim) -> Iterator[Problem]:
 
 
 def _layers(claim: Claim) -> Iterator[Problem]:
-    sides: dict[Path, Measure | None] = {("measure",): claim.measure}
+    sides: dict[KeyPath, Measure | None] = {("measure",): claim.measure}
     sides |= {
         (name, "measure"): o.measure for name in ("above", "below") if (o := getattr(claim, name))
     }
@@ -141,7 +142,7 @@ FIXED = ("mnist-5k", "synthetic")
 MAX_WEIGHTS = 20_000_000
 
 
-def problems(setting: Setting, stream: str) -> list[Problem]:
+def setting_problems(setting: Setting, stream: str) -> list[Problem]:
     """Every rule that the setting breaks."""
     rules = (
         _dataset,
@@ -170,7 +171,7 @@ def _dataset(setting: Setting) -> Iterator[Problem]:
     name, facts = setting.data.name, DATASETS.get(setting.data.name)
     if facts is None:
         if not is_folder(name):
-            names = choice(name, list(DATASETS))
+            names = choices(name, list(DATASETS))
             yield Problem(("data", "name"), f"unknown data set, expected {names}; or a folder: ./x")
         return
     sizes = (("train", facts.train), ("test", facts.test)) if name in FIXED else ()
@@ -249,7 +250,7 @@ def _layer_init(setting: Setting) -> Iterator[Problem]:
         if name not in layers:
             yield Problem(
                 ("model", "layer_init", name),
-                f"no such layer, expected {choice(name, layers)}",
+                f"no such layer, expected {choices(name, layers)}",
                 at_key=True,
             )
 
@@ -274,7 +275,7 @@ def _book_stream(setting: Setting, stream: str) -> Iterator[Problem]:
             "not the book's, expected with_replacement for random.stream: book, got shuffle",
         )
     own = setting.model.layer_init
-    places: dict[Path, Options] = {("model", "init"): setting.model.init}
+    places: dict[KeyPath, Options] = {("model", "init"): setting.model.init}
     places |= {("model", "layer_init", name): init for name, init in own.items()}
     for path, init in places.items():
         if stream == "book" and init.kind not in RANDN:

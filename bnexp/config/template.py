@@ -11,12 +11,12 @@ from typing import Any
 import yaml
 
 from bnexp.config import shipped
-from bnexp.config.document import read, without
+from bnexp.config.document import read_document, without_key
 from bnexp.config.jsonschema import MODELINE
 from bnexp.config.load import load_config
 from bnexp.config.messages import NAME
 from bnexp.config.reference import Topic, inner_kinds, place, topics
-from bnexp.config.yaml import flow, parse, read_file
+from bnexp.config.yaml import flow, parse, parse_file
 from bnexp.errors import ConfigError
 
 TEMPLATE = FilePath(__file__).with_name("new.yaml")
@@ -31,7 +31,7 @@ def path_of(asked: str) -> FilePath:
     path = FilePath(asked if asked.endswith((".yaml", ".yml")) else f"{asked}.yaml")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", path.stem):
         raise ConfigError(f"{asked}: not an experiment's name, expected {NAME}, got {path.stem!r}")
-    if path.stem in shipped.names():
+    if path.stem in shipped.experiment_names():
         raise ConfigError(
             f"{asked}: a shipped experiment's name, expected another: both would keep their "
             f"results in results/{path.stem}; for example my_{path.stem}"
@@ -69,10 +69,10 @@ def _commented(line: str, by_name: dict[str, Topic]) -> Iterator[str]:
 def copy(name: str, experiment: str) -> str:
     """Another experiment under a new name, its text as it stands where that is all of it."""
     load_config(experiment)
-    path = shipped.find(experiment)
-    values = {"name": name, **without(read(path).value, "name")}
+    path = shipped.find_experiment(experiment)
+    values = {"name": name, **without_key(read_document(path).value, "name")}
     renamed = _renamed(path.read_text(encoding="utf-8-sig"), name)
-    if read_file(path).value == read(path).value and parse(renamed, name).value == values:
+    if parse_file(path).value == read_document(path).value and parse(renamed, name).value == values:
         return renamed
     return (
         f"{MODELINE}# {flow(experiment)}, with all that it extends, written out.\n{_block(values)}"

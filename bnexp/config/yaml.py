@@ -12,16 +12,12 @@ import pathlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
-from pydantic import BaseModel
 from yaml.reader import ReaderError
 
 from bnexp.errors import ConfigError
-
-if TYPE_CHECKING:
-    from bnexp.config.load import Config
 
 MAX_DIGITS = 18
 
@@ -62,7 +58,7 @@ _AMBIGUOUS = {
 }
 
 
-def scalar(event: yaml.ScalarEvent, at: Position) -> Any:
+def parse_scalar(event: yaml.ScalarEvent, at: Position) -> Any:
     """Text, number, truth value or null; ConfigError where readers of YAML would disagree."""
     if bad := re.search(r"[\0\uD800-\uDFFF]", event.value):
         advice = "write the character itself, or leave it out"
@@ -122,7 +118,7 @@ def _number(value: float) -> str:
     return f"{digits}.0e{exponent}" if e and "." not in digits else text
 
 
-def block(mapping: Mapping[str, Any]) -> str:
+def block_style(mapping: Mapping[str, Any]) -> str:
     """A mapping as indented lines, lists and short mappings on one line each."""
     return "".join(f"{line}\n" for line in _lines(mapping, ""))
 
@@ -149,54 +145,28 @@ def _text(text: str) -> str:
     return f'"{escaped}"'
 
 
-def plain(value: Any) -> Any:
-    """A validated part of an experiment as plain values, without what is not set."""
-    if isinstance(value, BaseModel):
-        fields = {name: plain(inner) for name, inner in value}
-        return {name: inner for name, inner in fields.items() if inner not in (None, {}, "")}
-    if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
-    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def said(part: BaseModel) -> dict[str, Any]:
-    """An experiment, or one network's setting, as `plain`, and that there is no norm."""
-    values: dict[str, Any] = plain(part)
-    values["model"].setdefault("norm", "none")
-    return values
-
-
-def flat(
+def flatten(
     mapping: Mapping[str, Any], whole: Callable[[str], bool] = lambda key: False, around: str = ""
 ) -> Iterator[tuple[str, Any]]:
     """The values within by their dotted keys; a mapping of a key that is `whole` is one value."""
     for name, value in mapping.items():
         key = f"{around}.{name}" if around else str(name)
         if isinstance(value, Mapping) and not whole(key):
-            yield from flat(value, whole, key)
+            yield from flatten(value, whole, key)
         else:
             yield key, value
 
 
-def bare(value: Any) -> str:
+def unquoted(value: Any) -> str:
     """A text as it is, any other value as `flow` writes it."""
     return value if isinstance(value, str) else flow(value)
-
-
-def resolved(config: Config) -> str:
-    """The whole experiment as one text that extends nothing and says every default."""
-    values = said(config.experiment)
-    values.pop("seconds", None)  # of the shipped experiment, not of this run
-    order = sorted(values, key=lambda key: key in ("data", "model", "train", "random", "sweep"))
-    order.sort(key=lambda key: (key == "claims", key == "figures"))
-    return block({key: values[key] for key in order})
 
 
 MAX_BYTES = 256 * 1024
 MAX_NODES = 20_000
 MAX_DEPTH = 32
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -207,12 +177,12 @@ class Document:
     """
 
     value: Any
-    keys: Mapping[Path, Position]
-    values: Mapping[Path, Position]
+    keys: Mapping[KeyPath, Position]
+    values: Mapping[KeyPath, Position]
     extends: str = ""
 
 
-def read_file(path: pathlib.Path) -> Document:
+def parse_file(path: pathlib.Path) -> Document:
     """Parse a UTF-8 file; ConfigError if it cannot be read, is too large or is not valid."""
     source = str(path)
     try:
@@ -333,8 +303,8 @@ class _Builder:
     def __init__(self, events: Iterator[Any], source: str) -> None:
         self.events = events
         self.source = source
-        self.keys: dict[Path, Position] = {}
-        self.values: dict[Path, Position] = {(): Position(source, 1, 1)}
+        self.keys: dict[KeyPath, Position] = {}
+        self.values: dict[KeyPath, Position] = {(): Position(source, 1, 1)}
 
     def document(self) -> Document:
         value = None
@@ -345,33 +315,33 @@ class _Builder:
             _check_last(next(self.events), self.source)
         return Document(value, self.keys, self.values)
 
-    def _value(self, event: Any, path: Path) -> Any:
+    def _value(self, event: Any, path: KeyPath) -> Any:
         self.values[path] = at = _position(event.start_mark, self.source)
         if len(self.keys) + len(self.values) > MAX_NODES:
             limit = f"at most {MAX_NODES} keys and values"
             raise refusal(at, "too many values", limit, "more", "make the text smaller")
         if isinstance(event, yaml.ScalarEvent):
-            return scalar(event, at)
+            return parse_scalar(event, at)
         if len(path) >= MAX_DEPTH:
             raise refusal(
                 at, "nested too deep", f"at most {MAX_DEPTH} levels", "more", "flatten it"
             )
         return (self._list if isinstance(event, yaml.SequenceStartEvent) else self._dict)(path)
 
-    def _list(self, path: Path) -> list[Any]:
+    def _list(self, path: KeyPath) -> list[Any]:
         result: list[Any] = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
             result.append(self._value(event, (*path, len(result))))
         return result
 
-    def _dict(self, path: Path) -> dict[str, Any]:
+    def _dict(self, path: KeyPath) -> dict[str, Any]:
         result: dict[str, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key = self._key(event, path)
             result[key] = self._value(next(self.events), (*path, key))
         return result
 
-    def _key(self, event: Any, path: Path) -> str:
+    def _key(self, event: Any, path: KeyPath) -> str:
         at = _position(event.start_mark, self.source)
         key = _key_text(event, at)
         if first := self.keys.get((*path, key)):
@@ -388,7 +358,7 @@ def _check_last(event: Any, source: str) -> None:
 
 
 def _key_text(event: Any, at: Position) -> str:
-    if isinstance(event, yaml.ScalarEvent) and type(scalar(event, at)) in (str, int):
+    if isinstance(event, yaml.ScalarEvent) and type(parse_scalar(event, at)) in (str, int):
         return event.value
     got = quoted(event.value) if isinstance(event, yaml.ScalarEvent) else "a list or mapping"
     raise refusal(at, "key is not text", "a name", got, "write a name, or quote it")

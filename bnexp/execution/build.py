@@ -23,7 +23,7 @@ from bnexp.config.architecture import (
     PoolBlock,
 )
 from bnexp.config.experiment import Setting
-from bnexp.config.options import Options, make
+from bnexp.config.options import Options, instantiate
 from bnexp.data import Dataset
 from bnexp.errors import ConfigError
 from bnexp.nn.dropout import Dropout
@@ -108,7 +108,7 @@ def _mean(pixels: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _norms_weights(setting: Setting) -> bool:
-    return setting.model.norm is not None and hasattr(make(setting.model.norm), "around")
+    return setting.model.norm is not None and hasattr(instantiate(setting.model.norm), "around")
 
 
 def _first(
@@ -229,12 +229,12 @@ ZEROS: Options = TypeAdapter(Initializer).validate_python("zeros")
 
 def network(setting: Setting, classes: int) -> nn.Sequential:
     """The network that a setting describes."""
-    model, norm = setting.model, make(setting.model.norm) if setting.model.norm else None
+    model, norm = setting.model, instantiate(setting.model.norm) if setting.model.norm else None
     around = getattr(norm, "around", None)  # a norm of the weights, not of activations
     names = [*(str(i + 1) for i in range(model.weighted())), "output"]
-    initializers = iter([make(model.layer_init.get(name, model.init)) for name in names])
+    initializers = iter([instantiate(model.layer_init.get(name, model.init)) for name in names])
     after = nn.block(
-        make(model.activation),
+        instantiate(model.activation),
         None if around else norm,
         model.norm_position == "after",
         Dropout(model.dropout.ratio, model.dropout.scale) if model.dropout else None,
@@ -294,4 +294,4 @@ def _pool(spec: PoolBlock | GlobalPoolBlock) -> nn.Layer:
 def adjustments(setting: Setting) -> Adjustments:
     """What the setting puts between a gradient and its step."""
     train = setting.train
-    return Adjustments(train.l2, train.weight_decay, train.clip_norm, make(train.schedule))
+    return Adjustments(train.l2, train.weight_decay, train.clip_norm, instantiate(train.schedule))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bnexp import data, nn
 from bnexp.config.experiment import Setting
-from bnexp.config.options import make
+from bnexp.config.options import instantiate
 from bnexp.data import Dataset
 from bnexp.execution.build import adjustments, draw, inputs, network
 from bnexp.execution.checkpoints import Checkpoints
@@ -124,7 +124,7 @@ def _train(
     sets = inputs(setting, loaded, dtype)
     networks = [network(cell.setting, loaded.classes) for cell in cells]
     start = draw(cells, networks, plan, sets, dtype)
-    optimizers = [make(cell.setting.train.optimizer) for cell in cells]
+    optimizers = [instantiate(cell.setting.train.optimizer) for cell in cells]
     history = train(
         networks[0],
         optimizers[0],
@@ -147,7 +147,7 @@ def _train(
 
 
 def _probing(setting: Setting, plan: Schedule) -> Probing:
-    probes = [make(options) for options in setting.probes.read] if setting.probes else []
+    probes = [instantiate(options) for options in setting.probes.read] if setting.probes else []
     return Probing(probes, frozenset(plan.probes))
 
 

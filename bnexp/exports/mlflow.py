@@ -15,7 +15,9 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeVar
 
 from bnexp import files
-from bnexp.config.yaml import bare, flat, resolved, said
+from bnexp.config.experiment import explicit_values
+from bnexp.config.load import resolved
+from bnexp.config.yaml import flatten, unquoted
 from bnexp.errors import StoreError
 from bnexp.exports.base import (
     Each,
@@ -121,7 +123,7 @@ def content(network: ExportedNetwork) -> Content:
 
 
 def _params(network: ExportedNetwork) -> dict[str, str]:
-    values = {**dict(flat(said(network.cell.setting))), **network.point}
+    values = {**dict(flatten(explicit_values(network.cell.setting))), **network.point}
     return {key: cut(_text(value), MAX_PARAM) for key, value in values.items()}
 
 
@@ -139,7 +141,7 @@ def _tags(network: ExportedNetwork) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    return repr(value) if isinstance(value, float) else bare(value)
+    return repr(value) if isinstance(value, float) else unquoted(value)
 
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from bnexp.config.yaml import resolved
+from bnexp.config.load import resolved
 from bnexp.exports.base import Each, Exported, ExportedRun, require
 from bnexp.files import write_folder
 from bnexp.runs.csv import absent

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from bnexp.config.yaml import resolved
+from bnexp.config.load import resolved
 from bnexp.exports.base import Each, Exported, ExportedNetwork, ExportedRun, quiet, require
 from bnexp.files import write_folder
 

@@ -20,7 +20,7 @@ from bnexp import figures, report
 from bnexp.claims import judge_run
 from bnexp.comparison.differences import Difference, config_differences, differences
 from bnexp.config import Config, load_config, shipped
-from bnexp.config.yaml import resolved
+from bnexp.config.load import resolved
 from bnexp.figures.page import render
 from bnexp.files import write_whole
 from bnexp.report import sections
@@ -171,7 +171,7 @@ def parent_experiment(run: RunData) -> Config | None:
 
 def _shipped(name: object) -> Config | None:
     """The shipped experiment of that name, None if there is none."""
-    return load_config(str(name)) if name in shipped.names() else None
+    return load_config(str(name)) if name in shipped.experiment_names() else None
 
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -15,7 +15,7 @@ from typing import Any
 from threadpoolctl import threadpool_info
 
 from bnexp import files
-from bnexp.config.yaml import bare, flat
+from bnexp.config.yaml import flatten, unquoted
 from bnexp.errors import StoreError
 from bnexp.sweep.networks import NUMERICS
 
@@ -46,7 +46,7 @@ def read_manifest(path: Path) -> Mapping[str, Any] | None:
 
 def facts(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Dotted keys of what the numbers depend on: the environment, and the data's SHA-256."""
-    environment = flat(_part(manifest, "environment"), lambda key: key == "blas")
+    environment = flatten(_part(manifest, "environment"), lambda key: key == "blas")
     data = _part(manifest, "data").items()
     digests = {k: v["sha256"] for k, v in data if isinstance(v, Mapping) and "sha256" in v}
     return {
@@ -67,7 +67,7 @@ def _part(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return ABSENT if value is None else bare(value)
+    return ABSENT if value is None else unquoted(value)
 
 
 def _libraries(value: Any) -> str:

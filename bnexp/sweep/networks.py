@@ -17,7 +17,7 @@ from bnexp.config.experiment import Setting
 from bnexp.config.load import Config, problems_error, schema_problems
 from bnexp.config.messages import NO_KIND, Problem, dotted
 from bnexp.config.options import identity
-from bnexp.config.rules import problems as broken_rules
+from bnexp.config.rules import setting_problems as broken_rules
 from bnexp.sweep.points import MAX_CELLS, Axis, Label, axes, raw_setting, whole
 
 # Counts the changes of the numerics that give other numbers for the same configuration.

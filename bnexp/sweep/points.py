@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from bnexp.config.document import opened
+from bnexp.config.document import mapping_at
 from bnexp.config.experiment import Setting, Sweep
 from bnexp.config.load import Config, problems_error, schema_problems
 from bnexp.config.messages import Problem, dotted
 from bnexp.config.reference import SWEPT, elsewhere
-from bnexp.config.yaml import Document, Path, flow
+from bnexp.config.yaml import Document, KeyPath, flow
 
 MAX_CELLS = 100_000
 _SPACES: dict[str, Callable[..., Any]] = {
@@ -39,7 +39,7 @@ class Axis:
     key: str
     values: tuple[Any, ...]
     labels: tuple[Label, ...]
-    path: Path
+    path: KeyPath
     spaced: bool = False
 
 
@@ -86,7 +86,7 @@ def _around(key: str) -> list[str]:
     return [".".join(parts[:i]) for i in range(1, len(parts))]
 
 
-def _axis(key: str, values: Any, path: Path, document: Document, zipped: bool = False) -> Axis:
+def _axis(key: str, values: Any, path: KeyPath, document: Document, zipped: bool = False) -> Axis:
     if key.partition(".")[0] not in SWEPT:
         near = [name for name in elsewhere(key) if name.partition(".")[0] in SWEPT]
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
@@ -164,11 +164,11 @@ def raw_setting(config: Config, chosen: Chosen) -> dict[str, Any]:
     return dict(raw)
 
 
-def _put(raw: Any, around: Path, keys: Path, value: Any, axis: Axis, config: Config) -> Any:
+def _put(raw: Any, around: KeyPath, keys: KeyPath, value: Any, axis: Axis, config: Config) -> Any:
     """`raw` with one nested key set, everything around it copied."""
     if not keys:
         return value
-    mapping = opened(around, raw)
+    mapping = mapping_at(around, raw)
     if not isinstance(mapping, Mapping):
         text = f"not a key that can be swept, expected a mapping around {keys[0]!r}, got {raw!r}"
         raise problems_error([Problem(axis.path, text, at_key=True)], config.document)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bnexp.config import document, load_config, shipped
 from bnexp.config.descriptions import shown
 from bnexp.config.reference import SWEPT, Key, Shape, Topic, topics
-from bnexp.config.yaml import block
+from bnexp.config.yaml import block_style
 from bnexp.text import listed
 
 INTRO = """\
@@ -170,7 +170,7 @@ def _cell(text: str) -> str:
 
 def _yaml(*mappings: dict[str, object]) -> Iterator[str]:
     yield "```yaml"
-    yield "".join(map(block, mappings)).rstrip()
+    yield "".join(map(block_style, mappings)).rstrip()
     yield "```\n"
 
 
@@ -178,7 +178,8 @@ def _sweep() -> Iterator[str]:
     """Sweeps that are shipped: one by a range, one that moves keys together."""
     swept = listed([f"`{key}`" for key in SWEPT], "or")
     yield f"{SWEEP.format(swept=swept)}\n"
-    sweeps = [document.read(shipped.find(name)).value.get("sweep") for name in shipped.names()]
+    files = map(shipped.find_experiment, shipped.experiment_names())
+    sweeps = [document.read_document(path).value.get("sweep") for path in files]
     ranged = next(s for s in sweeps if s and "zip" not in s and _spaced(s))
     zipped = next(s for s in sweeps if s and "zip" in s)
     for one in (ranged, zipped):
@@ -192,7 +193,7 @@ def _spaced(sweep: dict[str, object]) -> bool:
 def _extends() -> Iterator[str]:
     own = ", ".join(f"`{key}`" for key in document.OWN)
     yield EXTENDS.format(own=own, name=SHOWN)
-    text = (shipped.folder() / f"{SHOWN}.yaml").read_text(encoding="utf-8")
+    text = (shipped.experiments_folder() / f"{SHOWN}.yaml").read_text(encoding="utf-8")
     yield f"```yaml\n{text.rstrip()}\n```\n"
 
 

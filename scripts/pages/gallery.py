@@ -26,7 +26,7 @@ def experiments() -> list[tuple[str, Mapping[str, Any], Sequence[Mapping[str, An
     """Name, configuration and claims of each reference, by source and name."""
     found = []
     for folder in sorted(path.parent for path in REFERENCE.glob("*/config.yaml")):
-        values = document.read(folder / "config.yaml").value
+        values = document.read_document(folder / "config.yaml").value
         path = folder / "claims.json"
         claims = json.loads(path.read_text())["claims"] if path.is_file() else []
         found.append((folder.name, values, claims))
