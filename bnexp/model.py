@@ -153,7 +153,7 @@ class Model:
         made = self._images(pixels, labels_of(labels, len(pixels), self.classes))
         with _as_in_a_run():
             scores = evaluate(self.network, self.parameters, self.state, made)
-        return {"loss": float(scores.loss[0]), "accuracy": float(scores.accuracy[0])}
+        return {name: float(values[0]) for name, values in scores.items()}
 
     def _images(self, pixels: NDArray[Any], labels: Labels) -> Images:
         """As in training: binary, as rows, less the mean image."""

@@ -14,6 +14,7 @@ ORDER = (
     ("errors", "registry"),
     ("files", "text"),
     ("nn", "data"),
+    ("metrics",),
     ("probes",),
     ("config",),
     ("sweep",),

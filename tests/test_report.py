@@ -28,10 +28,13 @@ import bnexp
 from bnexp import report
 from bnexp.claims import verdicts
 from bnexp.cli.main import cli
+from bnexp.metrics import evaluation_columns, recorded_metrics
 from bnexp.report.html import parent_experiment, write_report
 from bnexp.runs.data import RunData, read_finished_run
-from bnexp.runs.tables import METRICS, Axis
+from bnexp.runs.tables import Axis
 from bnexp.sweep import make_plan
+
+METRICS = evaluation_columns(recorded_metrics())
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 import bnexp
 from bnexp.errors import StoreError
+from bnexp.metrics import evaluation_columns, recorded_metrics
 from bnexp.runs import csv
 from bnexp.runs.csv import csv_text, label, read_metrics, read_probes, read_summary
-from bnexp.runs.tables import METRICS
 
+METRICS = evaluation_columns(recorded_metrics())
 HEAD = "cell,seed,model.norm,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy\n"
 ROW = "c0ffee,0,none,0,1,2.5,0.125,,\n"
 FLOATS = st.floats(width=64)

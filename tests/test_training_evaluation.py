@@ -24,8 +24,8 @@ def test_evaluation_is_the_whole_set_at_once(name):
     scores = evaluate(network, parameters, state, set_)
     logits, _, _ = network.forward(parameters, state, np.stack([x, x]), train=False)
     losses, _ = SoftmaxCrossEntropy().per_sample(logits.copy(), labels[None])
-    np.testing.assert_allclose(scores.loss, losses.mean(axis=1), rtol=1e-12)
-    np.testing.assert_array_equal(scores.accuracy, (logits.argmax(-1) == labels).mean(axis=1))
+    np.testing.assert_allclose(scores["loss"], losses.mean(axis=1), rtol=1e-12)
+    np.testing.assert_array_equal(scores["accuracy"], (logits.argmax(-1) == labels).mean(axis=1))
 
 
 def test_batch_evaluation_is_the_training_forward():
@@ -35,5 +35,5 @@ def test_batch_evaluation_is_the_training_forward():
     logits, _, _ = network.forward(parameters, state, x[None], train=True)
     expected = SoftmaxCrossEntropy().per_sample(logits, labels[None])[0].mean(axis=1)
     np.testing.assert_allclose(
-        evaluate(network, parameters, state, set_).loss, expected, rtol=1e-14
+        evaluate(network, parameters, state, set_)["loss"], expected, rtol=1e-14
     )

@@ -93,7 +93,7 @@ def test_scores_before_the_first_step_are_those_of_the_start(name):
     history = run(network, (0, 2), batch_size=10)
     if norm.evaluation != "population":
         start = evaluate(network, parameters, state, set_)
-        np.testing.assert_array_equal(history.metrics["train_loss"][:, 0], start.loss)
+        np.testing.assert_array_equal(history.metrics["train_loss"][:, 0], start["loss"])
     assert np.all(np.isfinite(history.metrics["train_loss"]))
 
 
@@ -114,8 +114,8 @@ def test_what_a_history_holds():
     network = small_mlp(BatchNorm())
     for name, set_ in (("train", scored), ("test", test_set)):
         last = evaluate(network, history.parameters, history.state, set_)
-        np.testing.assert_array_equal(history.metrics[f"{name}_loss"][:, -1], last.loss)
-        np.testing.assert_array_equal(history.metrics[f"{name}_accuracy"][:, -1], last.accuracy)
+        np.testing.assert_array_equal(history.metrics[f"{name}_loss"][:, -1], last["loss"])
+        np.testing.assert_array_equal(history.metrics[f"{name}_accuracy"][:, -1], last["accuracy"])
 
 
 def test_without_a_test_set_there_are_no_test_metrics():

@@ -31,6 +31,7 @@ from bnexp.config.claims import (
     OfMetric,
     OfQuantity,
 )
+from bnexp.metrics import HEADLINE, is_unbounded_loss, metric_column
 from bnexp.runs.tables import Table, Tables, rows
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -142,18 +143,20 @@ def _by_network(table: Table, networks: Collection[str]) -> Iterable[tuple[str, 
 
 def _metric(measure: OfMetric, table: Table) -> float:
     """A metric of one network, from its rows of the metrics table."""
-    if measure.metric == "gap":
-        values = np.asarray(table["train_accuracy"] - table["test_accuracy"])
+    better: str = "lower"
+    if (column := metric_column(measure.metric)) is None:  # the gap
+        values = np.asarray(table[f"train_{HEADLINE}"] - table[f"test_{HEADLINE}"])
     else:
         values = np.asarray(table[measure.metric], dtype=np.float64)
-    if measure.metric.endswith("loss"):
-        # A loss may be NaN by itself, the accuracy only where nothing was scored.
-        scored = ~np.isnan(table[measure.metric.replace("loss", "accuracy")])
-        values = np.where(scored & ~np.isfinite(values), inf, values)
+        better = column.metric.better
+        if is_unbounded_loss(column.metric):
+            # A loss may be NaN by itself, the accuracy only where nothing was scored.
+            scored = ~np.isnan(table[column.sibling(HEADLINE)])
+            values = np.where(scored & ~np.isfinite(values), inf, values)
     values = values[select_evaluations(measure, table["step"].tolist(), table["epoch"].tolist())]
     if measure.at != "best":
         return float(np.mean(values))
-    best = np.fmax if measure.metric.endswith("accuracy") else np.fmin
+    best = np.fmax if better == "higher" else np.fmin
     return float(best.reduce(values))  # NaN only if all are
 
 

@@ -13,6 +13,7 @@ import click
 from tqdm import tqdm
 
 from bnexp.execution import Record
+from bnexp.metrics import HEADLINE
 from bnexp.running import Progress
 from bnexp.sweep import Network
 from bnexp.text import counted, cut, short
@@ -60,7 +61,7 @@ class Standing:
 def _final(record: Record) -> tuple[float, str]:
     """The final accuracy, NaN as it is: nothing is less than that; -1 without any."""
     for which in ("test", "train"):
-        if values := record.metrics.get(f"{which}_accuracy"):
+        if values := record.metrics.get(f"{which}_{HEADLINE}"):
             return values[-1], which
     return -1.0, "train"
 

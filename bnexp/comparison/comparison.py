@@ -19,9 +19,10 @@ from bnexp.comparison.differences import (
 )
 from bnexp.comparison.match import Key, Matched, Series, matched, stored
 from bnexp.comparison.verification import check_tolerance
+from bnexp.metrics import HEADLINE, evaluation_columns
 from bnexp.runs.tables import Value
 
-ACCURACIES = ("train_accuracy", "test_accuracy")
+ACCURACIES = evaluation_columns([HEADLINE])
 NOTHING = Series(np.zeros((0, 3)), np.zeros(0))
 
 Sides = Mapping[Key, tuple[Series, Series]]

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from bnexp.config import Config
 from bnexp.config.options import identity
 from bnexp.errors import ConfigError, StoreError
+from bnexp.metrics import metric_column
 from bnexp.runs.data import RunData, read_run
 from bnexp.runs.manifest import facts
-from bnexp.runs.tables import METRICS, Table, Value
+from bnexp.runs.tables import Table, Value
 from bnexp.sweep import Network, Plan
 from bnexp.text import equations
 
@@ -45,7 +46,7 @@ def networks(
 ) -> dict[Key, Numbers]:
     """The numbers of each network that was evaluated: metrics, probe readings, divergence."""
     found = {
-        key: {name: _series(metrics, rows, name, "step") for name in METRICS}
+        key: {name: _series(metrics, rows, name, "step") for name in metrics if metric_column(name)}
         for key, rows in _rows(metrics, [*keys, "seed"])
     }
     for (*key, quantity), rows in _rows(probes, [*keys, "seed", "quantity"]):

@@ -16,9 +16,10 @@ from bnexp.config import Config
 from bnexp.errors import ConfigError, StoreError
 from bnexp.execution import Record, Task
 from bnexp.execution.processes import Local, Place
+from bnexp.metrics import metric_column
 from bnexp.running import Prepared, Progress, prepare
 from bnexp.runs.manifest import environment, facts
-from bnexp.runs.tables import METRICS, make_tables
+from bnexp.runs.tables import make_tables
 from bnexp.sweep import Network, make_stacks
 
 
@@ -48,7 +49,7 @@ def judged(
 
 def _table(name: str) -> str:
     """The file that a quantity stands in."""
-    if name in METRICS:
+    if metric_column(name):
         return "metrics.csv"
     return "summary.csv" if name == "diverged_at_step" else "probes.csv"
 

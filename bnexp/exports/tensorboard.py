@@ -15,12 +15,6 @@ from bnexp.exports.base import Each, Exported, ExportedNetwork, ExportedRun, qui
 from bnexp.files import write_folder
 
 MAX_NAME = 120
-TAGS = {
-    "train_loss": "train/loss",
-    "train_accuracy": "train/accuracy",
-    "test_loss": "test/loss",
-    "test_accuracy": "test/accuracy",
-}
 
 
 def write(run: ExportedRun, place: str, each: Each) -> Exported:
@@ -87,7 +81,7 @@ def _events(network: ExportedNetwork, time: float) -> Iterator[Any]:
     yield Event(wall_time=time, summary=Summary(value=[start]))
     for i, step in enumerate(record.steps):
         scalars = [
-            Summary.Value(tag=TAGS[name], simple_value=values[i])
+            Summary.Value(tag=name.replace("_", "/", 1), simple_value=values[i])
             for name, values in record.metrics.items()
         ]
         yield Event(wall_time=time, step=step, summary=Summary(value=scalars))

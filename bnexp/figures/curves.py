@@ -22,7 +22,7 @@ from bnexp.figures.axes import (
     time_axis,
     wanted_log,
 )
-from bnexp.figures.labels import METRICS, quantity_label, value_text
+from bnexp.figures.labels import metric_label, quantity_label, value_text
 from bnexp.figures.marks import (
     above_note,
     band_alpha,
@@ -143,8 +143,8 @@ def _of_place(table: Table, label: str, layer: int, at: float) -> Facet:
 
 def _of_metrics(results: Results, names: Sequence[str]) -> Facet:
     sources = tuple(metric_source(results, name) for name in names)
-    title = METRICS[names[0]] if len(names) == 1 else sources[0].what
-    label = METRICS["gap"] if names[0] == "gap" else sources[0].what
+    label = sources[0].label
+    title = metric_label(names[0]) if len(names) == 1 else label
     return Facet(title, label, title, sources)
 
 

@@ -17,13 +17,14 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from bnexp.config.figures import Heatmap
-from bnexp.figures.axes import LOSS_TOP, log_ticks, loss_limits, plain, wants_log
-from bnexp.figures.labels import METRICS, axis_name, digits, symbol
+from bnexp.figures.axes import LOSS_TOP, free_limits, log_ticks, loss_limits, plain, wants_log
+from bnexp.figures.labels import axis_name, digits, metric_label, symbol
 from bnexp.figures.marks import cross, diverged_note, joined, missing_note
 from bnexp.figures.page import NOTE_LETTER, RIGHT, Page, build
 from bnexp.figures.select import Selection, networks_of, pairs, restricted, rows_where, where_note
-from bnexp.figures.series import found_records
+from bnexp.figures.series import found_records, metric_axis
 from bnexp.figures.spec import NORM, Grid, heatmap_choice
+from bnexp.metrics import metric_of
 from bnexp.runs.stats import Band, Floats, band
 from bnexp.runs.tables import Axis, Results, Table, Value
 from bnexp.text import counted, short
@@ -130,12 +131,16 @@ class Colors:
         return "white" if 1.05 / light > light / 0.05 else "black"
 
 
-def sequential(values: Floats, loss: bool, limits: tuple[float, float] | None) -> Colors:
-    """Bright is good: accuracies from 0 to 1, losses over what the values span."""
-    color = colormaps["viridis_r" if loss else "viridis"]
-    if not loss:
+def sequential(values: Floats, column: str, limits: tuple[float, float] | None) -> Colors:
+    """Bright is good: accuracies from 0 to 1, losses and others over what the values span."""
+    what = metric_axis(column)
+    color = colormaps["viridis_r" if metric_of(column).better == "lower" else "viridis"]
+    if what == "accuracy":
         return Colors(color, Normalize(*(limits or (0.0, 1.0)), clip=True))
     flat = values[np.isfinite(values)]
+    if what == "other":
+        low, high = limits or free_limits(Band(flat, flat, flat), log=False)
+        return Colors(color, Normalize(low, high, clip=True))
     log = wants_log(flat) and (limits is None or limits[0] > 0)
     low, high = limits or loss_limits(Band(flat, flat, flat), log, headroom=0.0)
     return Colors(color, (LogNorm if log else Normalize)(low, high, clip=True))
@@ -187,13 +192,12 @@ def heatmap(options: Heatmap, results: Results) -> Figure:
     every = [*drawn, *([apart] if apart else [])]
     page = _page(options, results, shown, grid, every)
     figure, axes = build(page, _legend(drawn))
-    loss = options.value.endswith("loss")
-    colors = sequential(np.array([one.values for one in drawn]), loss, options.limits)
+    colors = sequential(np.array([one.values for one in drawn]), options.value, options.limits)
     scales = [colors] * len(drawn) + ([diverging(apart.values)] if apart else [])
     for number, (one, cells, scale) in enumerate(zip(axes, every, scales, strict=True)):
         _draw(one, cells, scale, page)
         _name_axes(one, page, grid, number)
-    color_bar(figure, page, colors, _value_name(options.value), 0, len(every) - len(drawn) + 1)
+    color_bar(figure, page, colors, metric_label(options.value), 0, len(every) - len(drawn) + 1)
     if apart:
         color_bar(figure, page, scales[-1], "difference", 1, 2)
     return figure
@@ -202,10 +206,10 @@ def heatmap(options: Heatmap, results: Results) -> Figure:
 def _page(
     options: Heatmap, results: Results, shown: Results, grid: Grid, every: Sequence[Map]
 ) -> Page:
-    loss = options.value.endswith("loss")
+    loss = metric_axis(options.value) == "loss"
     along = ", ".join(f"{axis.key} moves along" for axis in grid.selection.companions)
     notes = (
-        joined(_value_name(options.value), _seeds(shown), along),
+        joined(metric_label(options.value), _seeds(shown), along),
         where_note(results, shown),
         joined(diverged_note(shown, loss, not loss), missing_note(shown)),
         "grey: no finite value" if any(np.isnan(one.values).any() for one in every) else "",
@@ -227,11 +231,6 @@ def _page(
 def _seeds(results: Results) -> str:
     seeds = len(results.seeds)
     return "1 seed" if seeds == 1 else f"mean of {counted(seeds, 'seed')}"
-
-
-def _value_name(value: str) -> str:
-    which, _, metric = value.partition("_")
-    return f"{which} {METRICS[metric]}"
 
 
 def _columns(panels: int, columns: int, rows: int) -> int:

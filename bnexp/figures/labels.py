@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bnexp.metrics import GAP, metric_column
 from bnexp.runs.tables import Axis, Results, Value
 from bnexp.text import short
 
@@ -18,13 +19,6 @@ NORMS = {
     "weight": "weight norm",
     "centre": "mean-only batch norm",
     "noisy_batch": "noisy batch norm",
-}
-METRICS = {
-    "train_accuracy": "training accuracy",
-    "train_loss": "training loss",
-    "test_accuracy": "test accuracy",
-    "test_loss": "test loss",
-    "gap": "training minus test accuracy",
 }
 QUANTITIES = {
     "preactivation_mean": "activation input: mean",
@@ -56,6 +50,14 @@ QUANTITIES = {
 }
 PLACES = {"activation_density": "activation", "preactivation_density": "activation input"}
 DIGITS = 3
+
+
+def metric_label(column: str) -> str:
+    """'training loss', 'final test accuracy', or what the gap between the accuracies is."""
+    if column == GAP:
+        return "training minus test accuracy"
+    scored = metric_column(column)
+    return scored.label if scored else column
 
 
 def quantity_label(quantity: str) -> str:

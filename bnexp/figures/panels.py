@@ -10,8 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bnexp.config.figures import Panels
-from bnexp.figures.axes import accuracy_axis, loss_axis, loss_limits, time_axis, wants_log
-from bnexp.figures.labels import METRICS
+from bnexp.figures.axes import (
+    accuracy_axis,
+    free_axis,
+    free_limits,
+    loss_axis,
+    loss_limits,
+    time_axis,
+    wanted_log,
+)
+from bnexp.figures.labels import metric_label
 from bnexp.figures.marks import (
     above_note,
     diverged_note,
@@ -26,9 +34,10 @@ from bnexp.figures.marks import (
 )
 from bnexp.figures.page import Page, build
 from bnexp.figures.select import Selection
-from bnexp.figures.series import Row, found_records, panel_rows, time_column
+from bnexp.figures.series import Row, found_records, metric_axis, panel_rows, time_column
 from bnexp.figures.spec import panels_choice
 from bnexp.figures.style import looks
+from bnexp.metrics import metric_of
 from bnexp.runs.stats import Band, pooled
 from bnexp.runs.tables import Results
 
@@ -55,9 +64,9 @@ def panels(options: Panels, results: Results) -> Figure:
 
 
 def _page(options: Panels, results: Results, rows: Sequence[Row]) -> Page:
-    loss = options.metric.endswith("loss")
+    loss = metric_axis(options.metric) == "loss"
     notes = (
-        joined(METRICS[options.metric], seeds_note(results, "line", "band")),
+        joined(metric_label(options.metric), seeds_note(results, "line", "band")),
         joined(diverged_note(results, loss, not loss), missing_note(results)),
         above_note(_all(rows).mean) if loss else "",
     )
@@ -90,16 +99,19 @@ def _rule(panels: Sequence[Axes], page: Page, rows: Sequence[Row], metric: str) 
     """The same limits for all panels, and fewer ticks where panels are small."""
     x = np.concatenate([np.empty(0), *(curve.x for row in rows for curve in row.curves)])
     small, values = page.columns > 2, _all(rows)
-    log = wants_log(values.mean)
+    what = metric_axis(metric)
+    log = wanted_log(None, what, values.mean, None)
     for axes in panels:
         time_axis(axes, x, 5 if small else 10)
-        if metric.endswith("accuracy"):
+        if what == "accuracy":
             accuracy_axis(axes, 0.5 if small else 0.2)
-        else:
+        elif what == "loss":
             loss_axis(axes, loss_limits(values, log), log)
+        else:
+            free_axis(axes, free_limits(values, log), log)
 
 
 def _name_axes(panels: Sequence[Axes], page: Page, metric: str, time: str) -> None:
     for number, axes in enumerate(panels):
-        axes.set_ylabel(metric.split("_")[1] if page.is_first(number) else "")
+        axes.set_ylabel(metric_of(metric).label if page.is_first(number) else "")
         axes.set_xlabel(time if page.is_lowest(number) else "")

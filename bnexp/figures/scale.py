@@ -27,9 +27,10 @@ from bnexp.figures.marks import (
 )
 from bnexp.figures.page import Page, build
 from bnexp.figures.select import Selection, networks_of, pairs, scale_axis
-from bnexp.figures.series import ceiling, found_records
+from bnexp.figures.series import found_records
 from bnexp.figures.spec import scale_choice
 from bnexp.figures.style import looks
+from bnexp.metrics import HEADLINE, metric_of
 from bnexp.runs.stats import Band, Floats, band, pooled
 from bnexp.runs.tables import Axis, Results, Table
 
@@ -46,9 +47,9 @@ class Points:
 
 def scale_metrics(results: Results, accuracy: str) -> tuple[str, ...]:
     """The summary's columns that are drawn, row by row: accuracies, then losses."""
-    tested = np.isfinite(results.summary["final_test_accuracy"]).any()
+    tested = np.isfinite(results.summary[f"final_test_{HEADLINE}"]).any()
     sets = ("train", "test") if tested else ("train",)
-    return (*(f"{accuracy}_{part}_accuracy" for part in sets), *(f"final_{p}_loss" for p in sets))
+    return (*(f"{accuracy}_{part}_{HEADLINE}" for part in sets), *(f"final_{p}_loss" for p in sets))
 
 
 def scale_points(
@@ -67,7 +68,9 @@ def _points(networks: Table, key: str, metric: str) -> Points:
     values = np.full((len(seeds), len(x)), np.nan)
     values[row, at] = networks[metric]
     lost = np.bincount(at[~np.isfinite(networks[metric].astype(np.float64))], minlength=len(x))
-    return Points(x, band(values, ceiling(metric)), np.bincount(at, minlength=len(x)), lost)
+    return Points(
+        x, band(values, metric_of(metric).limits[1]), np.bincount(at, minlength=len(x)), lost
+    )
 
 
 CROSS_ROOM = 0.13  # of a loss panel's height, for each line's crosses

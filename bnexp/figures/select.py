@@ -14,6 +14,7 @@ from bnexp.config.figures import Curves, Drawn
 from bnexp.config.yaml import flow
 from bnexp.errors import ConfigError
 from bnexp.figures.labels import symbol, value_label, value_text
+from bnexp.metrics import HEADLINE
 from bnexp.runs.tables import Axis, Results, Table, Value, moves_along, rows
 
 MAX_PANELS = 36
@@ -170,7 +171,7 @@ def best_values(kind: str, swept: Swept, key: str, number: int) -> list[Value]:
     ConfigError if the key is not swept.
     """
     values = list(dict.fromkeys(named(swept, key, kind).values))
-    names = [f"final_{which}_accuracy" for which in ("test", "train")]
+    names = [f"final_{images}_{HEADLINE}" for images in ("test", "train")]
     found = [swept.summary[name] for name in names if name in swept.summary]
     scored = next((column for column in found if np.isfinite(column).any()), None)
     if scored is not None:

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import numpy as np
 
 from bnexp.errors import ConfigError
-from bnexp.figures.labels import value_label, value_text
+from bnexp.figures.labels import metric_label, value_label, value_text
 from bnexp.figures.select import Selection, pairs, rows_where
+from bnexp.metrics import GAP, HEADLINE, is_unbounded_loss, metric_column, metric_of
 from bnexp.runs.stats import Band, Floats, band
 from bnexp.runs.tables import Results, Table, Value, rows
 from bnexp.sweep import Plan
@@ -49,8 +50,9 @@ def planned_records(plan: Plan, tested: bool) -> Recorded:
 
 def found_records(results: Results) -> Recorded:
     """What results hold; where no network was trained, nothing can be said of probes."""
-    tested = bool(np.isfinite(results.metrics["test_accuracy"]).any())
-    if not len(results.metrics["test_accuracy"]):
+    scored = results.metrics[f"test_{HEADLINE}"]
+    tested = bool(np.isfinite(scored).any())
+    if not len(scored):
         return Recorded(tested, None)
     return Recorded(tested, tuple(dict.fromkeys(results.probes["quantity"].tolist())))
 
@@ -70,8 +72,9 @@ def check_quantity(kind: str, quantity: str, recorded: Recorded) -> None:
 
 def check_metric(kind: str, metric: str, recorded: Recorded, option: str = "metric") -> None:
     """Raise ConfigError if `metric` is of test images and there are none."""
-    if (metric == "gap" or "test" in metric) and not recorded.tested:
-        other = metric.replace("test", "train") if "test" in metric else "train_accuracy"
+    column = metric_column(metric)
+    if (metric == GAP or (column and column.images == "test")) and not recorded.tested:
+        other = metric.replace("test_", "train_") if column else f"train_{HEADLINE}"
         raise ConfigError(
             f"figure {kind}: {option} {metric} needs test images, and none were scored. "
             f"Set data.test, or draw {option}: {other}."
@@ -111,13 +114,17 @@ What = Literal["accuracy", "loss", "other"]
 
 @dataclass(frozen=True)
 class Source:
-    """A column of a table; its numbers lie in [floor, ceiling], and `what` says which axis fits."""
+    """A column of a table; its numbers lie in [floor, ceiling], and `what` says which axis fits.
+
+    label: the axis's, that of the metric without its images.
+    """
 
     table: Table
     column: str
     what: What
     floor: float
     ceiling: float
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,19 +138,22 @@ class Curve:
     diverged_steps: tuple[int, ...]
 
 
-def ceiling(metric: str) -> float:
-    """The metric's largest possible value."""
-    return 1.0 if metric.endswith("accuracy") else np.inf
+def metric_axis(column: str) -> What:
+    """Which axis fits a metric, by its limits: accuracy for fractions, loss for what is like it."""
+    metric = metric_of(column)
+    if metric.limits == (0, 1):
+        return "accuracy"
+    return "loss" if metric.limits[0] == 0 and is_unbounded_loss(metric) else "other"
 
 
-def metric_source(results: Results, metric: str) -> Source:
+def metric_source(results: Results, column: str) -> Source:
     """A column of the metrics; gap is training minus test accuracy."""
-    if metric == "gap":
-        metrics = results.metrics
-        gap = metrics["train_accuracy"] - metrics["test_accuracy"]
-        return Source({**metrics, "gap": gap}, "gap", "other", -1.0, 1.0)
-    what: What = "accuracy" if metric.endswith("accuracy") else "loss"
-    return Source(results.metrics, metric, what, 0.0, ceiling(metric))
+    metrics = results.metrics
+    if column == GAP:
+        gap = metrics[f"train_{HEADLINE}"] - metrics[f"test_{HEADLINE}"]
+        return Source({**metrics, GAP: gap}, GAP, "other", -1.0, 1.0, metric_label(GAP))
+    metric = metric_of(column)
+    return Source(metrics, column, metric_axis(column), *metric.limits, metric.label)
 
 
 def time_column(metrics: Table) -> str:

@@ -44,6 +44,7 @@ from bnexp.figures.select import (
     select_beside,
 )
 from bnexp.figures.series import Recorded, check_metric, check_quantity, found_records
+from bnexp.metrics import HEADLINE, evaluation_columns, metric_column
 from bnexp.runs.tables import Axis, Results, Table
 from bnexp.sweep import Plan
 
@@ -87,16 +88,17 @@ def curve_metrics(options: Curves, recorded: Recorded) -> tuple[tuple[str, ...],
         raise ConfigError(
             "figure curves: layer and at are a quantity's. Add quantity or omit them."
         )
-    names: Sequence[str] = options.metrics or ("train_accuracy", "test_accuracy")
+    names: Sequence[str] = options.metrics or evaluation_columns([HEADLINE])
     if options.metrics is None and not recorded.tested and not options.together:
         names = names[:1]
     for name in names:
         check_metric("curves", name, recorded, "metrics")
     if not options.together:
         return tuple((name,) for name in dict.fromkeys(names))
-    whats = dict.fromkeys(name.rpartition("_")[2] for name in names)
+    metrics = {name: column.name if (column := metric_column(name)) else name for name in names}
     return tuple(
-        tuple(n for n in dict.fromkeys(names) if n.rpartition("_")[2] == what) for what in whats
+        tuple(name for name in metrics if metrics[name] == metric)
+        for metric in dict.fromkeys(metrics.values())
     )
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from bnexp.figures import labels
-from bnexp.figures.axes import ROOM, loss_limits, wants_log
+from bnexp.figures.axes import ROOM, free_limits, loss_limits, wanted_log
 from bnexp.figures.select import combinations, pairs, rows_where, select
-from bnexp.figures.series import by_seed, curve, metric_source, time_column
+from bnexp.figures.series import by_seed, curve, metric_axis, metric_source, time_column
 from bnexp.figures.style import COLORS, Look, looks
+from bnexp.metrics import metric_column
 from bnexp.runs.stats import Band
-from bnexp.runs.tables import METRICS, Axis, Results, Value
+from bnexp.runs.tables import Axis, Results, Value
 
 LINE_WIDTH = 2.0
 
@@ -29,7 +30,8 @@ def explorer(results: Results) -> Mapping[str, Any] | None:
     if not len(results.metrics["cell"]):
         return None
     time = time_column(results.metrics)
-    metrics = [name for name in METRICS if np.isfinite(results.metrics[name]).any()]
+    table = results.metrics
+    metrics = [name for name in table if metric_column(name) and np.isfinite(table[name]).any()]
     places = combinations(results.summary, [axis.key for axis in results.axes])
     return {
         "time": time,
@@ -46,13 +48,14 @@ def _axes(results: Results) -> list[Axis | None]:
 
 def _metric(results: Results, name: str) -> Mapping[str, Any]:
     """A choice of y axis, the same for all points, so that they can be compared."""
-    named = {"key": name, "label": labels.METRICS[name]}
-    if name.endswith("accuracy"):
+    named, what = {"key": name, "label": labels.metric_label(name)}, metric_axis(name)
+    if what == "accuracy":
         return {**named, "log": False, "low": -ROOM, "high": 1 + ROOM}
     values = results.metrics[name]
     flat = values[np.isfinite(values)]
-    log = wants_log(flat)
-    low, high = loss_limits(Band(flat, flat, flat), log)
+    log = wanted_log(None, what, flat, None)
+    limits = loss_limits if what == "loss" else free_limits
+    low, high = limits(Band(flat, flat, flat), log)
     return {**named, "log": log, "low": low, "high": high}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bnexp.claims import PointVerdict, Verdict
-from bnexp.figures.labels import METRICS
+from bnexp.metrics import HEADLINE, IMAGE_SETS, is_unbounded_loss, metric_column
 from bnexp.runs.data import RunData
 from bnexp.runs.manifest import failures
 from bnexp.runs.stats import t_interval
@@ -68,10 +68,8 @@ def _says_something(column: Any) -> bool:
 
 
 def _head(name: str) -> str:
-    which, _, metric = name.partition("_")
-    if metric in METRICS:
-        return f"{which} {METRICS[metric]}"
-    return HEADS.get(name, name)
+    scored = metric_column(name)
+    return scored.label if scored else HEADS.get(name, name)
 
 
 def _field(name: str, value: Value, status: str) -> Field:
@@ -80,7 +78,9 @@ def _field(name: str, value: Value, status: str) -> Field:
         return Field(str(value)[:SHORT], str(value), False)
     empty = value == "" or (name == "diverged_at_step" and value == -1)
     if empty or (isinstance(value, float) and math.isnan(value)):
-        text = "nan" if name.endswith("_loss") and status == "diverged" else ""
+        scored = metric_column(name)
+        lost = scored and is_unbounded_loss(scored.metric) and status == "diverged"
+        text = "nan" if lost else ""
         return Field(text, text, False)
     return Field(number(value), str(value), isinstance(value, int | float))
 
@@ -147,7 +147,6 @@ def _told(run: RunData) -> list[str]:
     ]
 
 
-WHICH = ("train", "test")
 Place = tuple[tuple[str, Value], ...]
 
 
@@ -191,8 +190,9 @@ def _finals(run: RunData) -> Mapping[tuple[str, Place], Final]:
     summary = run.tables.summary
     keys = [axis.key for axis in run.tables.axes]
     made: dict[tuple[str, Place], list[tuple[float, str]]] = {}
-    for which in WHICH:
-        columns = [summary[name].tolist() for name in (*keys, "status", f"final_{which}_accuracy")]
+    for which in IMAGE_SETS:
+        names = (*keys, "status", f"final_{which}_{HEADLINE}")
+        columns = [summary[name].tolist() for name in names]
         for *point, status, accuracy in zip(*columns, strict=True):
             place = tuple(sorted(zip(keys, point, strict=True)))
             made.setdefault((which, place), []).append((accuracy, status))

@@ -22,25 +22,29 @@ from numpy.typing import NDArray
 
 from bnexp import files
 from bnexp.errors import StoreError
+from bnexp.metrics import METRICS, evaluation_columns, metric_column, summary_columns
 from bnexp.runs.tables import (
-    EVALUATION,
     FIRST,
-    FLOATS,
     INTEGERS,
-    NETWORK,
     READING,
     TEXTS,
     Table,
     Value,
     column,
+    evaluation_names,
+    holds_floats,
+    network_names,
 )
+
+ORIGINAL = ("loss", "accuracy")  # in every table; one of before another metric was added lacks it
 
 
 def csv_text(table: Table) -> str:
     """One header line, one line a row; floats are written so that they read back exactly.
 
-    A field is empty where there is no value: no test set, a failed network, no step of divergence.
-    A loss that is not a number because its network diverged is `nan`.
+    A field is empty where there is no value: no test set, a failed network, no step of divergence,
+    a metric that was not recorded. A loss that is not a number because its network diverged is
+    `nan`, and so is any other metric then.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -56,8 +60,13 @@ def absent(name: str, table: Table) -> NDArray[np.bool_]:
         return np.less(column, 0)
     if name == "value" or column.dtype.kind != "f":  # a probe's: not a number is what it read
         return np.zeros(len(column), bool)
-    # An accuracy is always a number, even of a network that diverged.
-    return np.isnan(table.get(name.replace("_loss", "_accuracy"), column))
+    missing = np.isnan(column)
+    if scored := metric_column(name):
+        # An accuracy is always a number, even of a network that diverged.
+        accuracy, loss = (table.get(scored.sibling(other)) for other in ("accuracy", "loss"))
+        if accuracy is not None and loss is not None:
+            missing &= np.isnan(accuracy) | ~np.isnan(loss)
+    return missing
 
 
 def _fields(name: str, table: Table) -> Iterator[Any]:
@@ -70,22 +79,30 @@ MAX_LINE = 1_000_000
 MAX_COLUMNS = 1000
 MAX_SHOWN = 40
 
+# The columns that are expected behind the swept keys, in view of those that are there.
+Last = Callable[[Sequence[str]], Sequence[str]]
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
 def read_metrics(path: Path) -> Table | None:
     """metrics.csv as columns, None if there is no such file; StoreError where it is damaged."""
-    return _read(path, EVALUATION)
+    return _read(path, lambda names: evaluation_names(_written(evaluation_columns, names)))
 
 
 def read_summary(path: Path) -> Table | None:
     """summary.csv likewise."""
-    return _read(path, NETWORK)
+    return _read(path, lambda names: network_names(_written(summary_columns, names)))
 
 
 def read_probes(path: Path) -> Table | None:
     """probes.csv likewise."""
-    return _read(path, READING)
+    return _read(path, lambda names: READING)
+
+
+def _written(columns: Callable[[list[str]], Sequence[str]], names: Sequence[str]) -> list[str]:
+    """The metrics that a table with these columns has; without others it is not damaged."""
+    there = set(names)
+    return [m for m in METRICS if m in ORIGINAL or not there.isdisjoint(columns([m]))]
 
 
 def label(text: str) -> Value:
@@ -99,7 +116,7 @@ def label(text: str) -> Value:
     return number if math.isfinite(number) else text
 
 
-def _read(path: Path, last: Sequence[str]) -> Table | None:
+def _read(path: Path, last: Last) -> Table | None:
     try:
         if not path.exists():
             return None
@@ -121,11 +138,12 @@ def _refuse_large(path: Path) -> None:
         )
 
 
-def _table(path: Path, file: BinaryIO, last: Sequence[str]) -> Table:
+def _table(path: Path, file: BinaryIO, last: Last) -> Table:
     lines = _Lines(file)
     reader = csv.reader(lines, strict=True)
     try:
-        columns = _columns(next(reader, []), last)
+        names = next(reader, [])
+        columns = _columns(names, last(names))
         for row in reader:
             if len(row) != len(columns):
                 raise ValueError(f"expected {len(columns)} fields, got {len(row)}")
@@ -178,7 +196,7 @@ class _Column:
         self._values: Any
         if name in INTEGERS:
             self._parse, self._values = _integer(name), array("q")
-        elif name in FLOATS:
+        elif holds_floats(name):
             self._parse, self._values = _float(name), array("d")
         else:  # few different texts, each kept once
             self._parse, self._values = lru_cache(None)(_text(name)), []

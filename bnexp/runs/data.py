@@ -244,5 +244,7 @@ def _joined(table: Table, csv_table: Table | None, places: NDArray[np.int64], pl
     }
     for name in table:
         if name not in joined:
-            joined[name] = np.concatenate([table[name], csv_table[name][chosen]])[sort]
+            # NaN where the file was written before the column, that of a metric, existed.
+            values = csv_table.get(name, np.full(len(places), np.nan))[chosen]
+            joined[name] = np.concatenate([table[name], values])[sort]
     return joined

@@ -9,6 +9,7 @@ from textwrap import wrap
 
 import numpy as np
 
+from bnexp.metrics import HEADLINE
 from bnexp.runs.tables import Axis, Results, Value, moves_along
 from bnexp.text import aligned, equations, paragraph, short
 
@@ -113,7 +114,7 @@ def _fields(
     """What was found at each pair of a row's place and a column's, in the summary's order."""
     summary = results.summary
     found: dict[tuple[Place, Place], list[tuple[float, str]]] = {}
-    names = [*(axis.key for axis in (*rows, *columns)), "final_train_accuracy", "status"]
+    names = [*(axis.key for axis in (*rows, *columns)), f"final_train_{HEADLINE}", "status"]
     for *place, accuracy, status in zip(*(summary[n].tolist() for n in names), strict=True):
         key = (tuple(place[: len(rows)]), tuple(place[len(rows) :]))
         found.setdefault(key, []).append((accuracy, status))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bnexp.config import Experiment
 from bnexp.execution import Record
 from bnexp.execution.task import Probed
+from bnexp.metrics import evaluation_columns, metric_of, recorded_metrics, summary_columns
 from bnexp.sweep import Network, Plan
 
 Value: TypeAlias = float | int | str
@@ -50,8 +51,8 @@ class Tables:
     """An experiment's tables: column name to array, all columns of a table equally long.
 
     metrics: one row an evaluation: cell, seed, one column a swept key, epoch, step, train_loss,
-        train_accuracy, test_loss, test_accuracy (NaN if no test images are scored). Failed cells
-        may be absent.
+        train_accuracy, test_loss, test_accuracy (NaN if no test images are scored), likewise for
+        other recorded metrics. Failed cells may be absent.
     summary: one row a network: cell, seed, one column a swept key, status (ok, diverged, failed),
         diverged_at_step (-1: it did not), final_* and best_* of each metric, seconds.
     probes: one row a number that a probe read: cell, seed, one column a swept key, step (0 = before
@@ -72,31 +73,33 @@ class Tables:
 
 Results = Tables  # the name in modules that have not changed yet
 
-METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-# Before the swept keys, and behind them in metrics.csv, summary.csv and probes.csv.
+# The columns before the swept keys; those behind them in probes.csv.
 FIRST = ("cell", "seed")
-EVALUATION = ("epoch", "step", *METRICS)
-NETWORK = (
-    "status",
-    "diverged_at_step",
-    *(f"{which}_{name}" for which in ("final", "best") for name in METRICS),
-    "seconds",
-)
 READING = ("step", "layer", "quantity", "at", "value")
-
 TEXTS = ("cell", "status", "quantity")
 INTEGERS = ("seed", "epoch", "step", "layer", "diverged_at_step")
-# Swept keys are none of these, they have a dot: their columns hold numbers or labels.
-FLOATS = tuple(
-    name for name in (*EVALUATION, *NETWORK, *READING) if name not in (*TEXTS, *INTEGERS)
-)
+
+
+def evaluation_names(metrics: Iterable[str]) -> tuple[str, ...]:
+    """The columns behind the swept keys in metrics.csv, for the names of recorded metrics."""
+    return "epoch", "step", *evaluation_columns(metrics)
+
+
+def network_names(metrics: Iterable[str]) -> tuple[str, ...]:
+    """The columns behind the swept keys in summary.csv, likewise."""
+    return "status", "diverged_at_step", *summary_columns(metrics), "seconds"
+
+
+def holds_floats(name: str) -> bool:
+    """Whether a column always holds floats. Those of swept keys, whose names have a dot, do not."""
+    return "." not in name and name not in TEXTS and name not in INTEGERS
 
 
 def column(name: str, values: list[Any]) -> NDArray[Any]:
     """The values as the array that a column of that name is; None is NaN where numbers are."""
     if name in INTEGERS:
         return np.array(values, np.int64)
-    if name in FLOATS:
+    if holds_floats(name):
         return np.array([np.nan if value is None else value for value in values], np.float64)
     numbers = values and all(isinstance(value, int | float) for value in values)
     return np.array(values, None if numbers and name not in TEXTS else object)
@@ -142,6 +145,7 @@ def make_tables(experiment: Experiment, plan: Plan, records: Mapping[str, Record
     """Tables of the plan's networks in the sweep's order; those without a record are left out."""
     pairs = [(network, records[network.id]) for network in plan.networks if network.id in records]
     keys = [axis.key for axis in plan.axes]
+    metrics = recorded_metrics()
     return Tables(
         name=experiment.name,
         title=experiment.title or experiment.name,
@@ -149,11 +153,11 @@ def make_tables(experiment: Experiment, plan: Plan, records: Mapping[str, Record
         axes=tuple(Axis(axis.key, axis.labels) for axis in plan.axes),
         seeds=experiment.random.seeds,
         metrics=_columns(
-            [*FIRST, *keys, *EVALUATION],
+            [*FIRST, *keys, *evaluation_names(metrics)],
             [row for network, record in pairs for row in _evaluations(network, record)],
         ),
         summary=_columns(
-            [*FIRST, *keys, *NETWORK],
+            [*FIRST, *keys, *network_names(metrics)],
             [_summary(network, record) for network, record in pairs],
         ),
         probes=probe_table(pairs, keys),
@@ -168,7 +172,7 @@ def _evaluations(network: Network, record: Record) -> Iterator[Row]:
 
 def _summary(network: Network, record: Record) -> Row:
     finals = {f"final_{name}": values[-1] for name, values in record.metrics.items()}
-    bests = {f"best_{name}": _best(name)(values) for name, values in record.metrics.items()}
+    bests = {f"best_{name}": _best(name, values) for name, values in record.metrics.items()}
     at = -1 if record.diverged_at_step is None else record.diverged_at_step
     status = {"status": record.status, "diverged_at_step": at, "seconds": record.seconds}
     return {**_cell(network), **status, **finals, **bests}
@@ -178,10 +182,10 @@ def _cell(network: Network) -> Row:
     return {"cell": network.id, "seed": network.seed, **network.point}
 
 
-def _best(metric: str) -> Callable[[Sequence[float]], float]:
-    """The highest accuracy or the lowest loss; NaN only where there is nothing else."""
-    choose = np.fmin.reduce if metric.endswith("_loss") else np.fmax.reduce
-    return lambda values: float(choose(np.array(values)))
+def _best(column: str, values: Sequence[float]) -> float:
+    """The highest accuracy, the lowest loss, and so on; NaN only where there is nothing else."""
+    choose = np.fmin.reduce if metric_of(column).better == "lower" else np.fmax.reduce
+    return float(choose(np.array(values)))
 
 
 def _columns(names: Sequence[str], rows: Sequence[Row]) -> Table:

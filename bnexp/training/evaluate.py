@@ -1,15 +1,15 @@
-"""Loss and accuracy of a stack over a set of images."""
+"""The metrics of a stack of networks over a set of images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.nn import Array, Parameters, Sequential, SoftmaxCrossEntropy, State
+from bnexp.metrics import METRICS, Metric, recorded_metrics
+from bnexp.nn import Array, Parameters, Sequential, State
 from bnexp.nn.batchnorm import BatchNorm
 from bnexp.nn.loss import Labels
 from bnexp.training.images import Images
@@ -23,27 +23,30 @@ CHUNK = 250
 POPULATION_BATCHES = 100
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Mean loss in nats and accuracy in [0, 1], each (K,)."""
-
-    loss: Numbers
-    accuracy: Numbers
+def default_metrics() -> dict[str, Metric]:
+    """The metrics that are recorded in every run, by name."""
+    return {name: METRICS[name]() for name in recorded_metrics()}
 
 
 def evaluate(
-    network: Sequential, parameters: Sequence[Parameters], state: Sequence[State], images: Images
-) -> Scores:
-    """Score every network of the stack on all `images`."""
+    network: Sequential,
+    parameters: Sequence[Parameters],
+    state: Sequence[State],
+    images: Images,
+    metrics: Mapping[str, Metric] | None = None,
+) -> dict[str, Numbers]:
+    """Score every network of the stack on all `images`: each metric's mean over them, (K,).
+
+    By default the metrics are those of every run.
+    """
+    metrics = default_metrics() if metrics is None else metrics
     if "batch" in _evaluations(network):  # all images at once: one network at a time
         alone = [
-            _evaluate(network, _one(parameters, k), _one(state, k), images)
+            _evaluate(network, _one(parameters, k), _one(state, k), images, metrics)
             for k in range(_networks(parameters))
         ]
-        return Scores(
-            *(np.concatenate([getattr(s, n) for s in alone]) for n in ("loss", "accuracy"))
-        )
-    return _evaluate(network, parameters, state, images)
+        return {name: np.concatenate([scores[name] for scores in alone]) for name in metrics}
+    return _evaluate(network, parameters, state, images, metrics)
 
 
 def logits_of(
@@ -56,14 +59,24 @@ def logits_of(
 
 
 def _evaluate(
-    network: Sequential, parameters: Sequence[Parameters], state: Sequence[State], images: Images
-) -> Scores:
-    loss, correct = np.zeros(()), np.zeros((), dtype=np.int64)
+    network: Sequential,
+    parameters: Sequence[Parameters],
+    state: Sequence[State],
+    images: Images,
+    metrics: Mapping[str, Metric],
+) -> dict[str, Numbers]:
+    sums: dict[str, Any] = dict.fromkeys(metrics, 0.0)
     for logits, labels in _chunks(network, parameters, state, images):
-        losses, _ = SoftmaxCrossEntropy().per_sample(logits, labels[None])
-        loss = loss + losses.sum(axis=-1, dtype=np.float64)
-        correct = correct + (logits.argmax(axis=-1) == labels).sum(axis=-1)
-    return Scores(loss / len(images), correct / len(images))
+        for name, metric in metrics.items():
+            values = metric.values(logits, labels)
+            if values.shape != logits.shape[:2]:
+                raise ValueError(
+                    f"metric {name}: expected values of shape {logits.shape[:2]}, one for each "
+                    f"network and image, got {values.shape}"
+                )
+            # In one order for every K, so that a network's sum does not depend on the others.
+            sums[name] = sums[name] + np.ascontiguousarray(values).sum(axis=-1, dtype=np.float64)
+    return {name: total / len(images) for name, total in sums.items()}
 
 
 def _chunks(

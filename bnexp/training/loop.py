@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnexp.metrics import Metric
 from bnexp.nn import Array, Optimizer, Parameters, Sequential, SoftmaxCrossEntropy, State
 from bnexp.probes import Moment, Probe, Reading
-from bnexp.training.evaluate import evaluate, evaluation_state
+from bnexp.training.evaluate import default_metrics, evaluate, evaluation_state
 from bnexp.training.images import Images
 from bnexp.training.random import Peekable
 from bnexp.training.update import UNADJUSTED, Adjustments, update
@@ -56,7 +57,7 @@ class Snapshot:
 class History:
     """What a stack of K networks leaves: E evaluations and the final parameters and state.
 
-    `metrics` maps train_loss, train_accuracy and, with a test set, test_loss and test_accuracy to
+    `metrics` maps train_loss, train_accuracy and so on and, with a test set, test_loss and so on to
     (K, E). `diverged_at` (K,) is the first step whose batch's loss, or after which an evaluated
     training loss, was not finite; -1 for none. `readings` are the probes', with their steps.
     """
@@ -136,6 +137,7 @@ def train(
     for_test: Callable[[Sequence[Parameters]], Sequence[Parameters]] = lambda trained: trained,
     probes: Probing = UNPROBED,
     start: Snapshot | None = None,
+    metrics: Mapping[str, Metric] | None = None,
 ) -> History:
     """Train K networks up to the last of the evaluation `points` (steps, 0 = before the first).
 
@@ -147,6 +149,7 @@ def train(
     parameters are left as they are. Numbers that stop being finite are a result, never a warning.
     """
     start = start or _untrained(optimizer, lr, parameters, state)
+    metrics = default_metrics() if metrics is None else metrics
     stack = _Stack(
         network, optimizer, adjustments, lr,
         _copied(start.parameters), start.state, list(_copied(start.moments)),
@@ -161,7 +164,7 @@ def train(
             if step > 0:
                 course.judge(step, stack.update(*train_set.batch(drawn.take()), (step, last)))
             if step in evaluated:
-                course.score(step, _scores(stack, sets, train_set, batch_size, for_test))
+                course.score(step, _scores(stack, sets, train_set, batch_size, for_test, metrics))
             if step in probes.steps:
                 coming = (min(step + 1, max(last, 1)), max(last, 1))
                 moment = stack.moment(*train_set.batch(drawn.peek()), coming)
@@ -229,12 +232,13 @@ def _scores(
     train_set: Images,
     batch_size: int,
     for_test: Callable[[Sequence[Parameters]], Sequence[Parameters]],
+    metrics: Mapping[str, Metric],
 ) -> dict[str, NDArray[np.float64]]:
     network, parameters = stack.network, stack.parameters
     state = evaluation_state(network, parameters, stack.state, train_set, batch_size)
-    row = {}
+    row: dict[str, NDArray[np.float64]] = {}
     for name, images in sets.items():
         own = for_test(parameters) if name == "test" else parameters
-        scores = evaluate(network, own, state, images)
-        row[f"{name}_loss"], row[f"{name}_accuracy"] = scores.loss, scores.accuracy
+        scores = evaluate(network, own, state, images, metrics)
+        row |= {f"{name}_{metric}": values for metric, values in scores.items()}
     return row
