@@ -1,4 +1,17 @@
-"""Writing files whole or not at all. Every change on the disk is one of the calls of `System`."""
+"""Writing files and folders whole or not at all, and the content of bnexp's `.npz` files.
+
+Everything that bnexp writes appears under its name only when it is complete: `write_file` and
+`write_folder` write beside it under a temporary name, flush that to the disk, and move it into
+place. The temporary name says which process writes, so that `sweep` can remove what a killed
+process left and nothing that a live one is still writing. `write_export` is `write_folder` for a
+folder that the user names: it refuses to replace anything but an earlier export.
+
+What the system refuses is a `StoreError` that names the path. Every change on the disk is one of
+the calls of `System`, so that a test can have any of them fail.
+
+Stored networks (`model`, `execution.checkpoints`) are `.npz` files with a header in JSON:
+`encode_npz` makes their content, `decode_npz` reads and checks it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +26,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,73 +37,14 @@ from bnexp.errors import BnexpError, StoreError
 
 Arrays = dict[str, NDArray[Any]]
 
-
-def encode(kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """The file's content. `kind` names the header's entry, and so what the file is."""
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **{kind: np.array(json.dumps(header))}, **arrays)
-    return content.getvalue()
-
-
-def decode(kind: str, version: int, content: bytes, path: Path) -> tuple[dict[str, Any], Arrays]:
-    """Header and arrays; StoreError where the content is not whole, or of another kind or format.
-
-    Its size in memory is that of the content: packed entries are refused.
-    """
-    try:
-        arrays = _arrays(content)
-        header = _header(kind, arrays.pop(kind, None), path)
-        if header["format"] != version:
-            raise StoreError(
-                f"{path}: of format {header['format']}, this bnexp reads {version}; make it again, "
-                "or use the bnexp that wrote it"
-            )
-    except BnexpError:
-        raise
-    except Exception as error:  # zipfile, numpy, its tokenizer and json raise of many kinds
-        raise StoreError(f"{path}: damaged, expected a whole {kind} file: {error}") from None
-    return header, arrays
-
-
-def named(**parts: Sequence[Mapping[str, NDArray[Any]]]) -> Arrays:
-    """Arrays of layers under one flat name each: `parameters/3/gamma`."""
-    return {
-        f"{part}/{i}/{name}": array
-        for part, layers in parts.items()
-        for i, own in enumerate(layers)
-        for name, array in own.items()
-    }
-
-
-def _arrays(content: bytes) -> Arrays:
-    """The arrays by name. Each is read whole, which is what compares its checksum."""
-    arrays = {}
-    with zipfile.ZipFile(io.BytesIO(content)) as file:
-        entries = file.infolist()
-        packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-        if packed or sum(entry.file_size for entry in entries) > len(content):
-            raise ValueError("larger unpacked than packed")
-        for entry in entries:
-            raw = io.BytesIO(file.read(entry))
-            array = np.lib.format.read_array(raw, allow_pickle=False)
-            if raw.read(1):
-                raise ValueError(f"{entry.filename}: longer than its shape")
-            arrays[entry.filename.removesuffix(".npy")] = array
-    return arrays
-
-
-def _header(kind: str, text: NDArray[Any] | None, path: Path) -> dict[str, Any]:
-    if text is None:
-        raise StoreError(f"{path}: of another kind, expected a {kind} file that bnexp wrote")
-    header = json.loads(str(text))
-    if type(header) is not dict:
-        raise ValueError("its header is no mapping")
-    return header
-
-
 TEMPORARY = ".bnexp-tmp-"
 HOST = re.sub(r"\W", "_", socket.gethostname()) or "host"
-FORGOTTEN = 24 * 3600  # seconds after which a half file is nobody's, whatever its name says
+FORGOTTEN = 24 * 3600  # seconds after which a temporary file is abandoned, whatever its name says
+STARTED = time.time()  # of this process; a file that is older than it is of another process
+
+# The file in an export's folder that lists the names of the others: see `write_export`.
+LISTED = ".bnexp-export"
+IGNORED = (".DS_Store",)  # left by a desktop that only displayed the folder
 
 
 class System:
@@ -130,175 +84,258 @@ class System:
 system = System()
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write to a temporary file beside `path`, flush it to the disk, and move it into place."""
-    temporary = beside(path)
-    try:
-        system.make_folder(path.parent)
-        try:
-            system.write(temporary, content)
-            system.sync(temporary)
-            system.move(temporary, path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
-        system.sync_folder(path.parent)
-    except OSError as error:
-        raise storage_error("cannot write", path, error) from error
-
-
-def beside(path: Path) -> Path:
-    """The temporary path of this writer, in the same folder."""
-    writer = f"{HOST}-{os.getpid()}-{threading.get_native_id()}"
-    return path.with_name(f"{TEMPORARY}{writer}-{path.name}")
-
-
-def is_leftover(path: Path) -> bool:
-    """Whether `path` is a half file of a process that is gone."""
-    try:
-        return path.is_file() and is_abandoned(path)
-    except OSError:  # gone meanwhile
-        return False
-
-
-def is_abandoned(path: Path) -> bool:
-    """Whether a temporary file or folder, by its name, is of a process that is gone."""
-    name = re.match(rf"{re.escape(TEMPORARY)}(\w+)-(\d+)-", path.name)
-    if not name:
-        return False
-    if name[1] == HOST and not _alive(int(name[2])):
-        return True
-    try:
-        return time.time() - path.stat().st_mtime > FORGOTTEN  # its number may be another's by now
-    except OSError:  # gone meanwhile
-        return False
-
-
-def read(path: Path) -> bytes | None:
-    """The file's content, None if there is no such file."""
+def read_file(path: Path) -> bytes | None:
+    """The file's content, None if there is no such file; StoreError if it cannot be read."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a NUL
+    except (OSError, ValueError) as error:  # ValueError: a path that no system has, as with a NUL
         raise storage_error("cannot read", path, error) from error
 
 
-def remove(path: Path) -> None:
+def write_file(path: Path, content: bytes) -> None:
+    """Replace the file as a whole; its folder is made if need be. StoreError if that fails."""
+    with _storing(path), _replacing(path) as temporary:
+        system.write(temporary, content)
+        system.sync(temporary)
+
+
+def write_folder(place: str | Path, contents: Iterable[tuple[str, bytes]]) -> None:
+    """Replace a folder as a whole by new files; if `place` is a link, the folder that it leads to.
+
+    contents: the path of each file within the folder, such as "tables/metrics.csv", and its
+    content, in the order of writing. If this iterator raises, the folder stays as it was.
+
+    StoreError if the folder cannot be written.
+    """
+    with _storing(place):
+        target = Path(place).resolve()
+        sweep(target.parent, target.name)
+        with _replacing(target) as temporary:
+            for name, content in contents:
+                path = temporary / name
+                system.make_folder(path.parent)
+                system.write(path, content)
+                system.sync(path)
+
+
+def write_export(place: str, contents: Iterable[tuple[str, bytes]]) -> None:
+    """As `write_folder`, but replace nothing except an earlier export.
+
+    An export lists its own files in one that is called LISTED. StoreError if `place` is a file, or
+    a folder with any file that is not in that list.
+    """
+
+    def listed() -> Iterator[tuple[str, bytes]]:
+        names = []
+        for name, content in contents:
+            yield name, content
+            names.append(name)
+        yield LISTED, "".join(f"{name}\n" for name in names).encode()
+
+    with _storing(place):
+        _check_replaceable(place, Path(place).resolve())
+    write_folder(place, listed())
+
+
+def _check_replaceable(place: str, target: Path) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise StoreError(f"{place}: a file, expected a folder to export to")
+    names = (read_file(target / LISTED) or b"").decode(errors="replace").splitlines()
+    exported = {LISTED, *IGNORED, *names}
+    for path, folders, files in os.walk(target):
+        links = [name for name in folders if Path(path, name).is_symlink()]
+        for name in sorted(files + links):
+            foreign = Path(path, name).relative_to(target).as_posix()
+            if foreign not in exported:
+                raise StoreError(
+                    f"{place}: expected a new folder or an earlier export, got one with "
+                    f"{foreign!r}, which no export wrote; give another folder, or move that away"
+                )
+
+
+def remove_file(path: Path) -> None:
+    """Remove the file if it exists; StoreError if that fails."""
     try:
         system.remove(path)
     except OSError as error:
         raise storage_error("cannot remove", path, error) from error
 
 
-def storage_error(what: str, path: Path, error: OSError | ValueError) -> StoreError:
-    reason = getattr(error, "strerror", None) or str(error)
-    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-    advice = f"; {'make room, or ' * full}give another place" if "write" in what else ""
-    return StoreError(f"{path}: {what}, {reason}{advice}")
+def sweep(folder: Path, name: str = "") -> None:
+    """Remove the temporary files and folders that processes which are gone left in `folder`.
+
+    name: only those that were to become the file or folder of this name; default: all.
+    """
+    ending = f"-{name}" if name else ""
+    for leftover in folder.glob(f"{TEMPORARY}*"):
+        if leftover.name.endswith(ending) and _is_abandoned(leftover):
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                remove_file(leftover)
 
 
-def _alive(pid: int) -> bool:
-    """Whether a process of this machine, other than this one, has that number."""
-    if pid == os.getpid():
-        return False  # ours are removed by whoever wrote them: this one is of an earlier process
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A temporary path beside `target` for a new file or folder, which is then moved to `target`.
+
+    An old folder is moved away first, and back if the new one cannot take its place. Whatever
+    fails, nothing temporary is left.
+    """
+    system.make_folder(target.parent)
+    temporary = _temporary_path(target)
+    try:
+        yield temporary
+        if temporary.is_dir():
+            _swap(temporary, target)
+        else:
+            system.move(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    system.sync_folder(target.parent)
+
+
+def _swap(folder: Path, target: Path) -> None:
+    old = _temporary_path(target.with_name(f"old-{target.name}"))
+    with suppress(FileNotFoundError):
+        system.move(target, old)
+    try:
+        system.move(folder, target)
+    except BaseException:
+        if old.exists():
+            system.move(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _temporary_path(path: Path) -> Path:
+    """Where this thread writes what is to stand at `path`: in the same folder, for a quick move."""
+    writer = f"{HOST}-{os.getpid()}-{threading.get_native_id()}"
+    return path.with_name(f"{TEMPORARY}{writer}-{path.name}")
+
+
+def _is_abandoned(temporary: Path) -> bool:
+    """Whether the process that wrote a temporary file or folder, by its name, is gone."""
+    writer = re.match(rf"{re.escape(TEMPORARY)}(\w+)-(\d+)-", temporary.name)
+    if not writer:
+        return False
+    try:
+        written = temporary.stat().st_mtime
+    except OSError:  # it is gone meanwhile
+        return False
+    if time.time() - written > FORGOTTEN:  # another process may have the number by now
+        return True
+    host, pid = writer[1], int(writer[2])
+    if host != HOST:
+        return False
+    return written < STARTED if pid == os.getpid() else not _is_alive(pid)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process of this machine has that number and has not ended."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except (OSError, OverflowError):
         return True
-    return not _ended(pid)
-
-
-def _ended(pid: int) -> bool:
-    """Whether a process has ended and only waits to be asked how; false where one cannot tell."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    try:  # a process that has ended keeps its number until its parent asks for its status
+        status = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
-        return False
-    return state[:1] in (["Z"], ["X"])
+        return True
+    return status[:1] not in (["Z"], ["X"])
 
 
-# The names of the files that we wrote: a folder that holds others is not ours to replace.
-LISTED = ".bnexp-export"
-FOREIGN = (".DS_Store",)  # left by a desktop that only looked
-
-
-def write_folder(place: str, contents: Iterable[tuple[str, bytes]]) -> None:
-    """Write files, by their path within the folder, beside `place`, and move them there together.
-
-    StoreError where `place` holds anything that an export did not write, or cannot be written.
-    """
+@contextmanager
+def _storing(place: str | Path) -> Iterator[None]:
     try:
-        target = Path(place).resolve()  # a link stays a link
-        _check_ours(place, target)
-        system.make_folder(target.parent)
-        _sweep(target)
-        made = beside(target)
-        try:
-            _fill(made, contents)
-            _swap(made, target)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
-    except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a NUL
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a path that no system has, as with a NUL
         raise storage_error("cannot write", Path(place), error) from error
 
 
-def _sweep(target: Path) -> None:
-    """Remove what exports to this folder left behind when they were killed."""
-    for leftover in target.parent.glob(f"{TEMPORARY}*"):
-        if leftover.name.endswith(f"-{target.name}") and is_abandoned(leftover):
-            shutil.rmtree(leftover, ignore_errors=True)
+def storage_error(what: str, path: Path, error: OSError | ValueError) -> StoreError:
+    """What the user reads of an error of the system: the path, what failed and why, what to do.
+
+    what: "cannot read", "cannot write" or "cannot remove".
+    """
+    reason = getattr(error, "strerror", None) or str(error)
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    advice = f"; {'make room, or ' * full}give another place" if "write" in what else ""
+    return StoreError(f"{path}: {what}, {reason}{advice}")
 
 
-def _check_ours(place: str, target: Path) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise StoreError(f"{place}: a file, expected a folder to export to")
-    listed = read(target / LISTED)
-    ours = {LISTED, *FOREIGN, *(listed or b"").decode(errors="replace").splitlines()}
-    other = next((path for path in _files(target) if path not in ours), None)
-    if other is not None:
-        raise StoreError(
-            f"{place}: expected a new folder or an earlier export, got one with {other!r}, which "
-            "no export wrote; give another folder, or move that away"
-        )
+def encode_npz(kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """The content of an `.npz` file: the arrays by name, and the header as JSON.
+
+    kind: the name of the header's entry, and so of what the file is, such as "bnexp_checkpoint".
+    """
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **{kind: np.array(json.dumps(header))}, **arrays)
+    return content.getvalue()
 
 
-def _files(folder: Path) -> Iterator[str]:
-    for path, folders, names in os.walk(folder):
-        links = [name for name in folders if Path(path, name).is_symlink()]
-        for name in sorted(names + links):
-            yield Path(path, name).relative_to(folder).as_posix()
+def decode_npz(
+    kind: str, version: int, content: bytes, path: Path
+) -> tuple[dict[str, Any], Arrays]:
+    """The header and the arrays of what `encode_npz` made.
 
-
-def _fill(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
-    names = []
-    for name, content in contents:
-        _write(folder / name, content)
-        names.append(name)
-    _write(folder / LISTED, "".join(f"{name}\n" for name in names).encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    system.make_folder(path.parent)
-    system.write(path, content)
-    system.sync(path)
-
-
-def _swap(made: Path, target: Path) -> None:
-    """Move the new folder into place; the old one goes back if that fails."""
-    old = beside(target.with_name(f"old-{target.name}"))
-    with suppress(FileNotFoundError):
-        system.move(target, old)
+    StoreError, naming `path`, if the content is damaged, or of another kind, or if its header's
+    `format` is not `version`. Nothing is unpickled, and compressed entries are refused, so that the
+    arrays take no more memory than `content`.
+    """
     try:
-        system.move(made, target)
-    except BaseException:
-        if old.exists():
-            system.move(old, target)
+        arrays = _decode_arrays(content)
+        if kind not in arrays:
+            raise StoreError(f"{path}: of another kind, expected a {kind} file that bnexp wrote")
+        header = json.loads(str(arrays.pop(kind)))
+        if type(header) is not dict:
+            raise ValueError("its header is no mapping")
+        if header["format"] != version:
+            raise StoreError(
+                f"{path}: of format {header['format']}, this bnexp reads {version}; make it again, "
+                "or use the bnexp that wrote it"
+            )
+    except BnexpError:
         raise
-    shutil.rmtree(old, ignore_errors=True)
-    system.sync_folder(target.parent)
+    except Exception as error:  # zipfile, numpy, its tokenizer and json raise of many kinds
+        raise StoreError(f"{path}: damaged, expected a whole {kind} file: {error}") from None
+    return header, arrays
+
+
+def _decode_arrays(content: bytes) -> Arrays:
+    """The arrays by name. Each entry is read to its end, where zipfile compares its checksum."""
+    arrays = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        entries = file.infolist()
+        compressed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+        if compressed or sum(entry.file_size for entry in entries) > len(content):
+            raise ValueError("larger unpacked than packed")
+        for entry in entries:
+            stream = io.BytesIO(file.read(entry))
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+            if stream.read(1):
+                raise ValueError(f"{entry.filename}: longer than its shape")
+            arrays[entry.filename.removesuffix(".npy")] = array
+    return arrays
+
+
+def flatten_layers(**parts: Sequence[Mapping[str, NDArray[Any]]]) -> Arrays:
+    """The arrays of all layers, each under the name of its part, layer and array.
+
+    >>> list(flatten_layers(parameters=[{"W": np.zeros(2)}, {"gamma": np.ones(2)}]))
+    ['parameters/0/W', 'parameters/1/gamma']
+    """
+    return {
+        f"{part}/{i}/{name}": array
+        for part, layers in parts.items()
+        for i, layer in enumerate(layers)
+        for name, array in layer.items()
+    }

@@ -27,7 +27,7 @@ from bnexp.data.mnist import data_folder
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.execution.build import blank, check_shapes
 from bnexp.execution.task import dataset, train_cells
-from bnexp.files import read, write_whole
+from bnexp.files import read_file, write_file
 from bnexp.nn.loss import Labels
 from bnexp.sweep import Network, make_plan
 from bnexp.training import Images, evaluate, logits_of
@@ -273,9 +273,9 @@ def save_model(model: Model, path: str | Path) -> Path:
         "shape": model.shape,
         "classes": model.classes,
     }
-    arrays = files.named(parameters=model.parameters, state=model.state)
+    arrays = files.flatten_layers(parameters=model.parameters, state=model.state)
     arrays |= {} if model.offset is None else {"offset": model.offset}
-    write_whole(Path(path), files.encode(KIND, about, arrays))
+    write_file(Path(path), files.encode_npz(KIND, about, arrays))
     return Path(path)
 
 
@@ -286,10 +286,10 @@ def load_model(path: str | Path) -> Model:
     arrays do not fit its setting; ConfigError where the setting is none that this bnexp knows.
     """
     path = Path(path)
-    content = read(path)
+    content = read_file(path)
     if content is None:
         raise StoreError(f"{path}: no such file, expected one that save_model wrote")
-    header, arrays = files.decode(KIND, FORMAT, content, path)
+    header, arrays = files.decode_npz(KIND, FORMAT, content, path)
     try:
         return _filled(header, arrays, path)
     except BnexpError:

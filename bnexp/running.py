@@ -27,7 +27,7 @@ from bnexp.execution.build import check_shapes
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.processes import Local, Place, leave_if_worker
 from bnexp.execution.task import dataset
-from bnexp.files import read, remove, write_whole
+from bnexp.files import read_file, remove_file, write_file
 from bnexp.result import Result
 from bnexp.runs import RunDirectory, manifest
 from bnexp.runs.csv import csv_text
@@ -140,7 +140,7 @@ def write_figures(tables: Tables, config: Config, directory: RunDirectory) -> li
         number = kinds[:i].count(options.kind)
         stem = f"{options.kind}{number + 1 if number else ''}"
         folder = directory.path / "figures"
-        written += figures.save(figures.draw(options, tables), folder, stem, write_whole)
+        written += figures.save(figures.draw(options, tables), folder, stem, write_file)
     _remove_others(directory.path / "figures", written)
     return written
 
@@ -152,7 +152,7 @@ def _remove_others(folder: Path, written: list[Path]) -> None:
     for path in folder.glob("*"):
         ours = re.fullmatch(rf"({'|'.join(KINDS)})\d*\.(png|svg)", path.name)
         if ours and path not in written:
-            remove(path)
+            remove_file(path)
 
 
 def replot(directory: Path) -> list[Path]:
@@ -166,7 +166,7 @@ def write_claims(judged: Sequence[Verdict], directory: RunDirectory) -> list[Pat
     """Write claims.json; where nothing is claimed none is left, as it would be another's."""
     if judged:
         return [directory.write("claims.json", claims_text(judged))]
-    remove(directory.path / "claims.json")
+    remove_file(directory.path / "claims.json")
     return []
 
 
@@ -345,10 +345,10 @@ def _write(
     if len(result.results.probes["quantity"]):
         tables.append(directory.write("probes.csv", csv_text(result.results.probes)))
     else:  # one that is there is of other settings
-        remove(directory.path / "probes.csv")
+        remove_file(directory.path / "probes.csv")
     path = directory.path / "manifest.json"
     # A run that trained nothing made none of the numbers.
-    if result.trained or not manifest.is_whole(read(path)):
+    if result.trained or not manifest.is_whole(read_file(path)):
         directory.write("manifest.json", manifest.text(facts))
     claims = write_claims(result.claims, directory)
     drawn = write_figures(result.results, result.config, directory)

@@ -266,7 +266,7 @@ def test_a_checkpoint_that_says_something_else_is_not_used(stopped, made, change
     """Whole files that no version of this program would have written."""
     config, out, networks = stopped
     path, step = first_checkpoint(out, networks)
-    header, arrays = files.decode(KIND, module.FORMAT, path.read_bytes(), path)
+    header, arrays = files.decode_npz(KIND, module.FORMAT, path.read_bytes(), path)
     wrong = {"format": module.FORMAT + 1, "cell": "c0ffee", "layers": 1, "counts": [1]}
     if change in wrong:
         header[change] = wrong[change]
@@ -274,7 +274,7 @@ def test_a_checkpoint_that_says_something_else_is_not_used(stopped, made, change
         del header["step"]
     else:
         del arrays["diverged_at"]
-    path.write_bytes(files.encode(KIND, header, arrays))
+    path.write_bytes(files.encode_npz(KIND, header, arrays))
     assert step() == 0
     assert bnexp.run(config, out).trained == 4
     assert tables(out) == tables(made[1])
@@ -285,7 +285,7 @@ def test_a_checkpoint_of_another_format_says_what_to_do(stopped):
     path, _ = first_checkpoint(out, networks)
     message = f"of format {module.FORMAT}, this bnexp reads 99; make it again, or use the bnexp"
     with pytest.raises(StoreError, match=message):
-        files.decode(KIND, 99, path.read_bytes(), path)
+        files.decode_npz(KIND, 99, path.read_bytes(), path)
 
 
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")

@@ -12,6 +12,7 @@ import pytest
 from bnexp.data.arrays import Content
 from bnexp.data.cache import cached, entry_key
 from bnexp.data.catalog import ROLES
+from bnexp.files import HOST, TEMPORARY
 
 KEY = entry_key([b"source"])
 
@@ -129,14 +130,17 @@ def test_a_failing_build_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_old_leftovers_are_removed(tmp_path):
-    old, young = (tmp_path / "arrays" / name for name in (".tmp-old", ".tmp-young"))
-    for folder in (old, young):
+def test_only_leftovers_of_ended_processes_are_removed(tmp_path):
+    old, young, dead = (
+        tmp_path / "arrays" / f"{TEMPORARY}{writer}-{KEY}"
+        for writer in ("elsewhere-1-1", "elsewhere-2-1", f"{HOST}-4194305-1")
+    )
+    for folder in (old, young, dead):
         folder.mkdir(parents=True)
     two_days_ago = time.time() - 2 * 24 * 3600
     os.utime(old, (two_days_ago, two_days_ago))
     cached(tmp_path, KEY, arrays)
-    assert names(tmp_path / "arrays") == [".tmp-young", KEY]
+    assert names(tmp_path / "arrays") == [young.name, KEY]
 
 
 FILL = """

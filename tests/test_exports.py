@@ -14,7 +14,7 @@ from bnexp.cli.main import cli
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.exports import EXPORTS, base
 from bnexp.exports.base import environment, quiet
-from bnexp.files import HOST, LISTED, TEMPORARY, System, write_folder
+from bnexp.files import HOST, LISTED, TEMPORARY, System, write_export
 
 
 def contents(folder):
@@ -27,9 +27,9 @@ def call(*arguments):
 
 
 def test_a_folder_is_replaced_whole(tmp_path):
-    write_folder(str(tmp_path / "out"), [("a", b"1"), ("in/b", b"2")])
+    write_export(str(tmp_path / "out"), [("a", b"1"), ("in/b", b"2")])
     assert contents(tmp_path / "out") == {"a": b"1", "in/b": b"2", LISTED: b"a\nin/b\n"}
-    write_folder(str(tmp_path / "out"), [("in/c", b"3")])
+    write_export(str(tmp_path / "out"), [("in/c", b"3")])
     assert contents(tmp_path / "out") == {"in/c": b"3", LISTED: b"in/c\n"}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -39,9 +39,9 @@ def test_an_export_that_breaks_off_leaves_the_one_before(tmp_path):
         yield "a", b"2"
         raise KeyboardInterrupt
 
-    write_folder(str(tmp_path / "out"), [("a", b"1")])
+    write_export(str(tmp_path / "out"), [("a", b"1")])
     with pytest.raises(KeyboardInterrupt):
-        write_folder(str(tmp_path / "out"), breaks())
+        write_export(str(tmp_path / "out"), breaks())
     assert contents(tmp_path / "out") == {"a": b"1", LISTED: b"a\n"}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -64,10 +64,10 @@ class Failing(System):
 def test_whatever_fails_the_folder_is_the_old_or_the_new_one(tmp_path, monkeypatch):
     out, kept, said = tmp_path / "out", [], set()
     for number in range(20):
-        write_folder(str(out), [("a", b"1")])
+        write_export(str(out), [("a", b"1")])
         monkeypatch.setattr(files, "system", Failing(number))
         try:
-            write_folder(str(out), [("a", b"2"), ("b", b"2")])
+            write_export(str(out), [("a", b"2"), ("b", b"2")])
         except StoreError as error:
             said.add(str(error))
         monkeypatch.undo()
@@ -83,7 +83,7 @@ def test_whatever_fails_the_folder_is_the_old_or_the_new_one(tmp_path, monkeypat
 def test_what_killed_exports_left_is_removed(tmp_path):
     for name in (f"{HOST}-999999999-1-out", f"{HOST}-999999999-1-old-out", "elsewhere-1-1-out"):
         (tmp_path / f"{TEMPORARY}{name}").mkdir()
-    write_folder(str(tmp_path / "out"), [])
+    write_export(str(tmp_path / "out"), [])
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"out", f"{TEMPORARY}elsewhere-1-1-out"}
 
@@ -91,7 +91,7 @@ def test_what_killed_exports_left_is_removed(tmp_path):
 def test_a_link_stays_a_link(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "out").symlink_to(tmp_path / "real")
-    write_folder(str(tmp_path / "out"), [("a", b"1")])
+    write_export(str(tmp_path / "out"), [("a", b"1")])
     assert (tmp_path / "out").is_symlink()
     assert (tmp_path / "real" / "a").read_bytes() == b"1"
 
@@ -99,15 +99,15 @@ def test_a_link_stays_a_link(tmp_path):
 @pytest.mark.parametrize("name", ["mine", "in/mine", "link"])
 def test_what_no_export_wrote_is_not_removed(tmp_path, name):
     out = tmp_path / "out"
-    write_folder(str(out), [("a", b"1"), ("in/b", b"2")])
+    write_export(str(out), [("a", b"1"), ("in/b", b"2")])
     (out / ".DS_Store").touch()
-    write_folder(str(out), [("a", b"1"), ("in/b", b"2")])
+    write_export(str(out), [("a", b"1"), ("in/b", b"2")])
     if name == "link":
         (out / name).symlink_to(tmp_path)
     else:
         (out / name).write_text("mine")
     with pytest.raises(StoreError) as caught:
-        write_folder(str(out), [("a", b"2")])
+        write_export(str(out), [("a", b"2")])
     assert f"got one with '{name}', which no export wrote" in str(caught.value)
     assert (out / "a").read_bytes() == b"1"
 
@@ -115,11 +115,11 @@ def test_what_no_export_wrote_is_not_removed(tmp_path, name):
 def test_a_file_is_not_a_folder(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(StoreError, match="a file, expected a folder to export to"):
-        write_folder(str(tmp_path / "file"), [])
+        write_export(str(tmp_path / "file"), [])
     with pytest.raises(StoreError, match="cannot write"):
-        write_folder(str(tmp_path / "file" / "out"), [])
+        write_export(str(tmp_path / "file" / "out"), [])
     with pytest.raises(StoreError, match="cannot write"):
-        write_folder("a\0b", [])
+        write_export("a\0b", [])
 
 
 @pytest.mark.parametrize("to", EXPORTS)

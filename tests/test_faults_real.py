@@ -315,7 +315,7 @@ def test_two_threads_write_a_file_at_once(tmp_path):
 
     def write(content):
         try:
-            files.write_whole(tmp_path / "table.csv", content)
+            files.write_file(tmp_path / "table.csv", content)
         except StoreError as error:
             problems.append(error)
 

@@ -12,7 +12,7 @@ from figure_results import EVERY, NORMS, W, everything, results
 from bnexp.config.figures import Panels, Scale
 from bnexp.errors import StoreError
 from bnexp.figures import draw, save
-from bnexp.files import write_whole
+from bnexp.files import write_file
 from bnexp.runs.tables import Axis
 
 HERE = Path(__file__).parent
@@ -57,8 +57,8 @@ def run(code, *arguments):
 
 def test_two_saves_of_one_figure_are_equal(tmp_path):
     figure = demo(Panels(kind="panels"))
-    first = [path.read_bytes() for path in save(figure, tmp_path / "a", "panels", write_whole)]
-    again = [path.read_bytes() for path in save(figure, tmp_path / "b", "panels", write_whole)]
+    first = [path.read_bytes() for path in save(figure, tmp_path / "a", "panels", write_file)]
+    again = [path.read_bytes() for path in save(figure, tmp_path / "b", "panels", write_file)]
     assert first == again
 
 
@@ -84,7 +84,7 @@ def test_drawing_leaves_the_users_parameters_alone():
 
 
 def test_files_have_their_names_and_no_date_or_version(tmp_path):
-    paths = save(demo(Scale(kind="scale")), tmp_path / "figures", "scale", write_whole)
+    paths = save(demo(Scale(kind="scale")), tmp_path / "figures", "scale", write_file)
     assert [path.name for path in paths] == ["scale.png", "scale.svg"]
     png, svg = (path.read_bytes() for path in paths)
     assert png.startswith(b"\x89PNG")
@@ -99,7 +99,7 @@ def test_files_have_their_names_and_no_date_or_version(tmp_path):
 
 
 def test_text_in_svg_is_drawn_as_paths(tmp_path):
-    _, svg = save(demo(Scale(kind="scale")), tmp_path, "scale", write_whole)
+    _, svg = save(demo(Scale(kind="scale")), tmp_path, "scale", write_file)
     assert b"<text" not in svg.read_bytes()
 
 
@@ -114,13 +114,13 @@ def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("kept")
     with pytest.raises(StoreError, match=r"p\.png: cannot write"):
-        save(demo(Panels(kind="panels")), blocked, "p", write_whole)
+        save(demo(Panels(kind="panels")), blocked, "p", write_file)
     assert blocked.read_text() == "kept"
 
 
 def test_an_old_file_is_replaced(tmp_path):
     (tmp_path / "p.png").write_text("old")
-    png, _ = save(demo(Panels(kind="panels")), tmp_path, "p", write_whole)
+    png, _ = save(demo(Panels(kind="panels")), tmp_path, "p", write_file)
     assert png.read_bytes().startswith(b"\x89PNG")
 
 

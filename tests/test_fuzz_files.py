@@ -109,12 +109,12 @@ def test_networks(number, made, tmp_path):
     model = bnexp.fit(made[0], {"model.init": "he"})
     path = bnexp.save_model(model, tmp_path / "net.npz")
     whole = path.read_bytes()
-    header, arrays = files.decode(NETWORK, 1, whole, path)
+    header, arrays = files.decode_npz(NETWORK, 1, whole, path)
 
     def check(given):
         damage, change = given
         forged = change(header)
-        for content in (damage(whole), files.encode(NETWORK, forged, arrays)):
+        for content in (damage(whole), files.encode_npz(NETWORK, forged, arrays)):
             path.write_bytes(content)
             with little_memory(400):
                 found = read_or_refused(lambda: bnexp.load_model(path))
@@ -130,13 +130,13 @@ def test_checkpoints(number, made, tmp_path):
     train_task(Task((network,), None, folder))
     path = folder.path(network.id)
     whole = path.read_bytes()
-    header, arrays = files.decode(KIND, CHECKPOINT, whole, path)
+    header, arrays = files.decode_npz(KIND, CHECKPOINT, whole, path)
 
     def check(given):
         damage, change = given
         forged = change({name: header[name] for name in header if name not in ("step", "layers")})
         forged = {**header, **forged} if isinstance(forged, dict) else forged
-        for content in (damage(whole), files.encode(KIND, forged, arrays)):
+        for content in (damage(whole), files.encode_npz(KIND, forged, arrays)):
             path.write_bytes(content)
             with little_memory(4):
                 snapshot = folder.load([network], sha256)
@@ -151,8 +151,8 @@ def test_a_checkpoint_of_no_such_step_or_layers(name, value, made, tmp_path):
     folder = Checkpoints(tmp_path, 0.0)
     train_task(Task((network,), None, folder))
     path = folder.path(network.id)
-    header, arrays = files.decode(KIND, CHECKPOINT, path.read_bytes(), path)
-    path.write_bytes(files.encode(KIND, {**header, name: value}, arrays))
+    header, arrays = files.decode_npz(KIND, CHECKPOINT, path.read_bytes(), path)
+    path.write_bytes(files.encode_npz(KIND, {**header, name: value}, arrays))
     with little_memory(4):
         assert folder.load([network], sha256) is None
 

@@ -105,10 +105,10 @@ def new(name: str, experiment: str | None) -> None:
     text = template.copy(path.stem, experiment) if experiment else template.lesson(path.stem)
     schema = path.with_name(FILE)
     current = schema_text().encode()
-    if files.read(schema) != current:
-        files.write_whole(schema, current)
+    if files.read_file(schema) != current:
+        files.write_file(schema, current)
         click.echo(f"{schema}: written; with it editors complete and check {path.name}")
-    files.write_whole(path, text.encode())
+    files.write_file(path, text.encode())
     click.echo(f"{path}: written; what to do next:")
     click.echo(f"  bnexp check {path}\n  bnexp run {path}\n  bnexp explain KEY")
 

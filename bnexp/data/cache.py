@@ -8,23 +8,21 @@ cache only saves time: whatever goes wrong with it, the caller gets the right ar
 from __future__ import annotations
 
 import json
-import shutil
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 
 from bnexp.data.arrays import Bytes, Content
 from bnexp.data.catalog import ROLES
+from bnexp.errors import StoreError
+from bnexp.files import write_folder
 
 FORMAT = "bnexp arrays 1"
 DIGESTS = "digests.json"
-TEMPORARY = ".tmp-"
-ABANDONED_AFTER = 24 * 3600  # seconds
 
 
 def entry_key(sources: Iterable[bytes]) -> str:
@@ -41,13 +39,15 @@ def cached(cache: Path | None, key: str, build: Callable[[], dict[str, Bytes]]) 
     if cache is None:
         return Content.of(build())
     entry = cache / "arrays" / key
-    found = _read(entry)
-    if found is not None:
-        return found
-    fresh = Content.of(build())
-    with suppress(OSError):  # an unwritable or full cache is no reason to fail
-        _write(entry, fresh)
-    return _read(entry) or fresh
+    stored = _read(entry)
+    if stored is None:
+        built = Content.of(build())
+        stored = _read(entry)  # another process may have been quicker
+    if stored is None:
+        with suppress(StoreError):  # an unwritable or full cache is no reason to fail
+            write_folder(entry, _contents(built))
+        stored = _read(entry)
+    return stored or built
 
 
 def _read(entry: Path) -> Content | None:
@@ -67,40 +67,10 @@ def _map(path: Path) -> Bytes:
     return array
 
 
-def _write(entry: Path, content: Content) -> None:
-    """Write the entry under a temporary name, then give it its own: it is there whole or not."""
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(entry.parent)
-    temporary = entry.parent / f"{TEMPORARY}{uuid4().hex}"
-    try:
-        _fill(temporary, content)
-        _replace(temporary, entry)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _fill(folder: Path, content: Content) -> None:
-    folder.mkdir()
+def _contents(content: Content) -> Iterator[tuple[str, bytes]]:
+    """The files of an entry: one `.npy` for each array, and their digests."""
     for role in ROLES:
-        np.save(folder / f"{role}.npy", content.arrays[role], allow_pickle=False)
-    (folder / DIGESTS).write_text(json.dumps(content.digests, indent=1))
-
-
-def _replace(temporary: Path, entry: Path) -> None:
-    try:
-        temporary.rename(entry)
-    except OSError:
-        if _read(entry) is not None:  # another process was quicker
-            return
-        damaged = entry.parent / f"{TEMPORARY}{uuid4().hex}"
-        entry.rename(damaged)
-        shutil.rmtree(damaged, ignore_errors=True)
-        temporary.rename(entry)
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what a killed process left behind, but not what a live one may still be writing."""
-    for leftover in folder.glob(f"{TEMPORARY}*"):
-        with suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > ABANDONED_AFTER:
-                shutil.rmtree(leftover, ignore_errors=True)
+        file = BytesIO()
+        np.save(file, content.arrays[role], allow_pickle=False)
+        yield f"{role}.npy", file.getvalue()
+    yield DIGESTS, json.dumps(content.digests, indent=1).encode()

@@ -17,7 +17,7 @@ import numpy as np
 
 from bnexp import files
 from bnexp.errors import StoreError
-from bnexp.files import read, remove, write_whole
+from bnexp.files import read_file, remove_file, write_file
 from bnexp.probes import Reading
 from bnexp.sweep import Network
 from bnexp.training import Snapshot
@@ -54,12 +54,12 @@ class Checkpoints:
     def save(self, networks: Sequence[Network], data_sha256: str, snapshot: Snapshot) -> None:
         for k, network in enumerate(networks):
             about = {"format": FORMAT, "cell": network.id, "data_sha256": data_sha256}
-            write_whole(self.path(network.id), _encoded(about, alone(snapshot, k)))
+            write_file(self.path(network.id), _encoded(about, alone(snapshot, k)))
 
     def clear(self, networks: Sequence[str]) -> None:
         """Forget finished networks' files."""
         for network in networks:
-            remove(self.path(network))
+            remove_file(self.path(network))
 
     def keeper(
         self, networks: Sequence[Network], data_sha256: str
@@ -78,11 +78,11 @@ class Checkpoints:
     def _load(self, network: Network, data_sha256: str) -> Snapshot | None:
         """The network's snapshot; a file that is damaged or another's is none."""
         path = self.path(network.id)
-        content = read(path)
+        content = read_file(path)
         if content is None:
             return None
         try:
-            header, arrays = files.decode(KIND, FORMAT, content, path)
+            header, arrays = files.decode_npz(KIND, FORMAT, content, path)
         except StoreError:
             return None
         if (header.get("cell"), header.get("data_sha256")) != (network.id, data_sha256):
@@ -149,7 +149,7 @@ def _side_by_side(readings: Sequence[Reading]) -> Reading:
 def _encoded(about: Mapping[str, Any], snapshot: Snapshot) -> bytes:
     arrays: files.Arrays = {f"metrics/{n}": values for n, values in snapshot.metrics.items()}
     arrays["diverged_at"] = snapshot.diverged_at
-    arrays |= files.named(
+    arrays |= files.flatten_layers(
         parameters=snapshot.parameters, state=snapshot.state, moments=snapshot.moments
     )
     readings = []
@@ -159,7 +159,7 @@ def _encoded(about: Mapping[str, Any], snapshot: Snapshot) -> bytes:
             arrays[f"readings/{i}/{j}"] = reading.values
     counts = [len(read_then) for _, read_then in snapshot.readings]
     header = {"step": snapshot.step, "layers": len(snapshot.parameters), "counts": counts}
-    return files.encode(KIND, {**about, **header, "readings": readings}, arrays)
+    return files.encode_npz(KIND, {**about, **header, "readings": readings}, arrays)
 
 
 def _decoded(header: Mapping[str, Any], arrays: files.Arrays) -> Snapshot:

@@ -87,7 +87,7 @@ def _make(database: Path) -> None:
         made = Path(folder, DATABASE)
         with environment({"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool"}):  # closed when made
             MlflowClient(_uri(made), registry_uri=_uri(made))
-        files.write_whole(database, made.read_bytes())
+        files.write_file(database, made.read_bytes())
 
 
 def _uri(database: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from bnexp.config.load import resolved
 from bnexp.exports.base import Each, Exported, ExportedRun, require
-from bnexp.files import write_folder
+from bnexp.files import write_export
 from bnexp.runs.csv import absent
 from bnexp.runs.tables import Table
 from bnexp.text import counted
@@ -26,7 +26,7 @@ def write(run: ExportedRun, place: str, each: Each) -> Exported:
     named = {"metrics": run.tables.metrics, "summary": run.tables.summary}
     if len(run.tables.probes["quantity"]):
         named["probes"] = run.tables.probes
-    write_folder(place, _contents(named, _metadata(run)))
+    write_export(place, _contents(named, _metadata(run)))
     numbers = {name: len(table["cell"]) for name, table in named.items()}
     rows = [f"{name}.parquet: {counted(number, 'row')}" for name, number in numbers.items()]
     metrics = f"{Path(place, 'metrics.parquet')}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from bnexp.config.load import resolved
 from bnexp.exports.base import Each, Exported, ExportedNetwork, ExportedRun, quiet, require
-from bnexp.files import write_folder
+from bnexp.files import write_export
 
 MAX_NAME = 120
 
@@ -25,7 +25,7 @@ def write(run: ExportedRun, place: str, each: Each) -> Exported:
     """
     with quiet():
         require("tensorboard", "tensorboard.summary.writer.record_writer")
-        write_folder(place, _contents(run, each))
+        write_export(place, _contents(run, each))
     return Exported(
         Path(place),
         (f"{run.size} in {place}", "  one run each; the HPARAMS tab filters"),

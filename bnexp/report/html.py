@@ -22,7 +22,7 @@ from bnexp.comparison.differences import Difference, config_differences, differe
 from bnexp.config import Config, load_config, shipped
 from bnexp.config.load import resolved
 from bnexp.figures.page import render
-from bnexp.files import write_whole
+from bnexp.files import write_file
 from bnexp.report import sections
 from bnexp.report.explorer import explorer
 from bnexp.report.sections import both_points, paired_claims
@@ -156,7 +156,7 @@ def write_sides(first: Path, second: Path, out: Path | None = None) -> Path:
 
 def _written(store: RunDirectory, name: str, text: str, out: Path | None) -> Path:
     if out is not None:
-        write_whole(out, text.encode())
+        write_file(out, text.encode())
         return out
     with store.writing():
         return store.write(name, text)

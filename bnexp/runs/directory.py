@@ -97,7 +97,7 @@ class RunDirectory:
         self.check_there()
         for record in records:
             if record.status != "failed":
-                files.write_whole(self._cell(record.cell), encode(record))
+                files.write_file(self._cell(record.cell), encode(record))
 
     def others(self, networks: Iterable[Network]) -> int:
         """How many networks of other settings are kept here: of an earlier config, as a rule."""
@@ -122,13 +122,13 @@ class RunDirectory:
     def clear(self, networks: Iterable[Network]) -> None:
         """Forget the records of `cells`."""
         for network in networks:
-            files.remove(self._cell(network.id))
-            files.remove(self.checkpoints(0).path(network.id))
+            files.remove_file(self._cell(network.id))
+            files.remove_file(self.checkpoints(0).path(network.id))
 
     def write(self, name: str, content: bytes | str) -> Path:
         """A table, the manifest or a figure, by its path in the directory."""
         path = self.path / name
-        files.write_whole(path, content.encode() if isinstance(content, str) else content)
+        files.write_file(path, content.encode() if isinstance(content, str) else content)
         return path
 
     def manifest(self) -> Mapping[str, Any] | None:
@@ -174,7 +174,7 @@ class RunDirectory:
         return self.path / "cells" / f"{network}.json"
 
     def _load(self, network: Network, data_sha256: str | None) -> Record:
-        content = files.read(self._cell(network.id))
+        content = files.read_file(self._cell(network.id))
         if content is None:
             raise Damaged("not trained yet")
         record = decode(content, network.id)
@@ -186,9 +186,7 @@ class RunDirectory:
         """Remove what a killed run left of files that it had not finished, and nothing else."""
         parts = ("", "cells", "figures", "checkpoints")
         for folder in (self.path / part for part in parts):
-            for leftover in folder.glob(f"{files.TEMPORARY}*"):
-                if files.is_leftover(leftover):
-                    files.remove(leftover)
+            files.sweep(folder)
 
 
 def _can_be_locked(path: Path) -> bool:

@@ -29,7 +29,7 @@ def read_manifest(path: Path) -> Mapping[str, Any] | None:
         large = path.stat().st_size > MAX_BYTES
     except (OSError, ValueError):
         large = False
-    content = None if large else files.read(path)
+    content = None if large else files.read_file(path)
     if content is None and not large:
         return None
     try:
