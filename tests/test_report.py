@@ -26,7 +26,7 @@ from report_cases import (
 
 import bnexp
 from bnexp import report
-from bnexp.claims import verdicts
+from bnexp.claims import judge_run
 from bnexp.cli.main import cli
 from bnexp.metrics import evaluation_columns, recorded_metrics
 from bnexp.report.html import parent_experiment, write_report
@@ -112,7 +112,7 @@ def test_the_table_has_every_network_with_its_exact_numbers(page):
 
 
 def test_the_claims_have_verdict_numbers_and_points(page):
-    (verdict,) = verdicts(run(SMALL))
+    (verdict,) = judge_run(run(SMALL))
     assert page.text("span", **{"class": f"verdict {verdict.verdict}"})[0] == verdict.verdict
     shown = [a["title"] for a, _ in page.all("span") if "title" in a]
     for point in verdict.points:
@@ -149,7 +149,7 @@ def test_failed_networks_are_named_with_the_reason(tmp_path):
     for line in page.data["views"][0]["lines"]:
         seeds = [page.data["points"][point]["seeds"] for point in line["points"]]
         assert seeds == [[] if "without" in line["label"] else [0, 1]] * 3
-    (verdict,) = verdicts(read_finished_run(tmp_path / "run"))
+    (verdict,) = judge_run(read_finished_run(tmp_path / "run"))
     assert {point.missing for point in verdict.points} == {2}
     assert page.text("span", **{"class": "numbers"}) == ["n = 0, 3 points"]
     bnexp.run(str(made_with_failures().parent / "experiment.yaml"), tmp_path / "run")

@@ -7,7 +7,7 @@ from browsing import CURVES, column, find, finds, headings, press, reading, text
 from report_cases import HOSTILE, SMALL, Page, hostile_labels, made, made_with_failures, run, whole
 
 from bnexp import report
-from bnexp.claims import verdicts
+from bnexp.claims import judge_run
 from bnexp.report.html import write_report
 
 pytestmark = pytest.mark.browser
@@ -214,7 +214,7 @@ def test_all_of_it_is_reached_by_the_tab_key_and_seen_to_be(page):
 def test_claims_open_by_keyboard(page):
     find(page, ".claim summary").send_keys("\ue007")
     assert find(page, ".claim").get_attribute("open") == "true"
-    assert len(finds(page, ".claim tbody tr")) == len(verdicts(run(SMALL))[0].points)
+    assert len(finds(page, ".claim tbody tr")) == len(judge_run(run(SMALL))[0].points)
 
 
 def test_two_runs_side_by_side(opened):

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from report_cases import HOSTILE, LEAST, SMALL, Page, made, run
 
 from bnexp import report
-from bnexp.claims import verdicts
+from bnexp.claims import judge_run
 from bnexp.cli.main import cli
 from bnexp.report.sections import both_points
 
@@ -25,7 +25,7 @@ def test_titles_settings_and_claims_of_both(page):
     assert [text for _, text in page.all("h2")][:2] == [f"A: {HOSTILE}", f"B: {HOSTILE}"]
     assert ["train.optimizer.lr", "0.1", "0.2"] in page.cells("setting")
     assert page.text("th", scope="row")[-1] == " ".join(HOSTILE.split())
-    words = [v.verdict for one in (SMALL, FASTER) for v in verdicts(run(one))]
+    words = [v.verdict for one in (SMALL, FASTER) for v in judge_run(run(one))]
     shown = [text for a, text in page.all("span") if (a.get("class") or "").startswith("verdict")]
     assert shown == words
     assert len(page.all("script")) == 1
