@@ -17,7 +17,7 @@ import bnexp
 from bnexp.cli.main import cli
 from bnexp.errors import StoreError
 from bnexp.exports import mlflow as exported
-from bnexp.exports.base import ExportedNetwork, environment, quiet, require, run_of
+from bnexp.exports.base import ExportedNetwork, environment, exported_networks, quiet, require
 from bnexp.exports.mlflow import MAX_NAME, MAX_PARAM, content, store
 from bnexp.runs.data import read_finished_run
 
@@ -136,16 +136,16 @@ def test_long_histories_and_infinities(tmp_path, monkeypatch):
     monkeypatch.setattr(exported, "MAX_METRICS", 7)
     monkeypatch.setattr(exported, "MAX_PARAMS", 3)
     monkeypatch.setattr(exported, "MAX_RUNS", 2)
-    opened = read_finished_run(made(PLAIN))
-    run = run_of(opened, None)
-    first, *others = run.networks
+    data = replace(read_finished_run(made(PLAIN)), directory=None)
+    first, *others = exported_networks(data)
     steps = tuple(range(10))
     losses = (math.inf, -math.inf, math.nan, *(0.1 * i for i in range(7)))
     record = replace(first.record, steps=steps, epochs=steps, metrics={"train_loss": losses})
-    run = replace(run, networks=(ExportedNetwork(first.cell, record), *others[:4]))
-    made_here = exported.write(run, str(tmp_path), iter)
+    records = {first.cell.id: record, **{n.cell.id: n.record for n in others[:4]}}
+    data = replace(data, records=records)
+    made_here = exported.write(data, str(tmp_path), iter)
     assert made_here.lines == (f"5 networks in {tmp_path}, experiment small",)
-    assert "  5 of them were there" in exported.write(run, str(tmp_path), iter).lines
+    assert "  5 of them were there" in exported.write(data, str(tmp_path), iter).lines
     found = runs(tmp_path)[first.cell.id]
     assert found.data.tags["bnexp.infinite"] == "train_loss"
     history = client(tmp_path).get_metric_history(found.info.run_id, "train_loss")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from report_cases import LEAST, PLAIN, STRUCTURES, made
 
 import bnexp
 from bnexp.cli.main import cli
-from bnexp.exports.base import ExportedNetwork, ExportedRun
+from bnexp.exports.base import ExportedNetwork, start_time
 from bnexp.exports.tensorboard import MAX_NAME, names
 from bnexp.runs.data import read_finished_run
 from bnexp.sweep import Network
@@ -141,10 +142,15 @@ def test_folders_have_safe_names_each_only_once():
 def test_a_run_without_a_manifest_has_no_time(tmp_path):
     run = tmp_path / "run"
     shutil.copytree(made(LEAST), run)
-    started = read_finished_run(run).config, (), read_finished_run(run).tables
-    assert ExportedRun(*started, {"started": "2026-01-02T03:04:05+00:00"}).started == 1767323045
-    assert ExportedRun(*started, {"started": "2026-01-02T03:04:05"}).started == 1767323045
-    assert [ExportedRun(*started, facts).started for facts in ({}, {"started": "soon"})] == [0, 0]
+    starts = (
+        ({"started": "2026-01-02T03:04:05+00:00"}, 1767323045),
+        ({"started": "2026-01-02T03:04:05"}, 1767323045),
+        ({}, 0),
+        ({"started": "soon"}, 0),
+    )
+    for manifest, seconds in starts:
+        (run / "manifest.json").write_text(json.dumps(manifest))
+        assert start_time(read_finished_run(run)) == seconds
     (run / "manifest.json").unlink()
     out = bnexp.export(run, "tensorboard")
     assert {event.wall_time for event in read(out / "seed=0").Scalars("train/loss")} == {0}

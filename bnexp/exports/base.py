@@ -11,17 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from bnexp.config import Config
 from bnexp.errors import BnexpError, ConfigError
 from bnexp.execution import Record
 from bnexp.exports import EXPORTS, writer
 from bnexp.runs import RunDirectory
 from bnexp.runs.data import RunData, read_finished_run
-from bnexp.runs.tables import Results
 from bnexp.sweep import Network
-from bnexp.text import counted
 
 
 def require(extra: str, *libraries: str) -> None:
@@ -80,30 +77,6 @@ class ExportedNetwork:
 
 
 @dataclass(frozen=True)
-class ExportedRun:
-    """A run directory's content; `manifest` is empty where there is none."""
-
-    config: Config
-    networks: tuple[ExportedNetwork, ...]
-    tables: Results
-    manifest: Mapping[str, Any]
-
-    @property
-    def size(self) -> str:
-        """'32 networks'."""
-        return counted(len(self.networks), "network")
-
-    @property
-    def started(self) -> float:
-        """Seconds since 1970, the same at every export; 0 where the manifest does not say."""
-        try:
-            moment = datetime.fromisoformat(str(self.manifest.get("started")))
-            return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
-        except (ValueError, OverflowError):
-            return 0.0
-
-
-@dataclass(frozen=True)
 class Exported:
     """`place` is a folder, or a URI; `lines` say what is there, `look` how to see it."""
 
@@ -113,18 +86,28 @@ class Exported:
 
 
 Each: TypeAlias = Callable[[Sequence[ExportedNetwork]], Iterable[ExportedNetwork]]
-Format: TypeAlias = Callable[[ExportedRun, str, Each], Exported]
+Format: TypeAlias = Callable[[RunData, str, Each], Exported]
 
 
-def run_of(made: RunData, manifest: Mapping[str, Any] | None) -> ExportedRun:
-    """The finished networks of a run directory, in the sweep's order."""
-    records = made.records
-    networks = [
-        ExportedNetwork(network, records[network.id])
-        for network in made.plan.networks
-        if network.id in records
-    ]
-    return ExportedRun(made.config, tuple(networks), made.tables, manifest or {})
+def exported_networks(data: RunData) -> tuple[ExportedNetwork, ...]:
+    """The networks of a run that have a record, in the sweep's order."""
+    return tuple(
+        ExportedNetwork(network, data.records[network.id])
+        for network in data.plan.networks
+        if network.id in data.records
+    )
+
+
+def start_time(data: RunData) -> float:
+    """When the run started, in seconds since 1970; 0 if the manifest does not say.
+
+    Exports give this time to all they write, so that each export of a run writes the same bytes.
+    """
+    try:
+        started = datetime.fromisoformat(str((data.manifest or {}).get("started")))
+        return started.replace(tzinfo=started.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def export(directory: str | Path, to: str, out: str | Path | None = None) -> Path | str:
@@ -152,8 +135,7 @@ def exported(
         raise ConfigError(f"no such export, expected one of {', '.join(EXPORTS)}, got {to!r}")
     data = read_finished_run(directory)
     store = RunDirectory(directory)
-    run = run_of(data, data.manifest)
     place = str(directory / "export" / to) if out is None else out
     own = store.writing(waiting) if out is None else nullcontext()
     with own:
-        return writer(to)(run, place, each)
+        return writer(to)(data, place, each)

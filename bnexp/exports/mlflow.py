@@ -23,11 +23,13 @@ from bnexp.exports.base import (
     Each,
     Exported,
     ExportedNetwork,
-    ExportedRun,
     environment,
+    exported_networks,
     quiet,
     require,
+    start_time,
 )
+from bnexp.runs.data import RunData
 from bnexp.text import counted, cut
 
 _URI = re.compile(r"databricks|[a-zA-Z][a-zA-Z0-9+.-]+:.*", re.DOTALL)  # a drive has one letter
@@ -153,12 +155,13 @@ CELL, DIGEST = "bnexp.cell", "bnexp.sha256"
 ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 
-def write(run: ExportedRun, place: str, each: Each) -> Exported:
+def write(data: RunData, place: str, each: Each) -> Exported:
     """An experiment of the config's name, with a run for each network.
 
     `place` is a folder, for a database and its artifacts, or a tracking URI. A run is known by its
     cell: one that is there with the same content stays, one with other content is replaced.
     """
+    started = start_time(data)
     with environment(ENVIRONMENT), quiet():
         require("mlflow", "mlflow", "sqlalchemy", "alembic")
         from mlflow.exceptions import MlflowException
@@ -166,12 +169,13 @@ def write(run: ExportedRun, place: str, each: Each) -> Exported:
 
         try:
             target = store(place)
-            written, others = _Experiment(run, target).write(each)
+            written, others = _Experiment(data, target, started).write(each)
         except (MlflowException, SQLAlchemyError, ImportError) as error:
             reason = str(error).partition("\n")[0]
             raise StoreError(f"{place}: MLflow could not write, {reason}") from error
-    lines = [f"{run.size} in {place}, experiment {run.config.name}"]
-    lines += [f"  {len(run.networks) - written} of them were there"] * (written < len(run.networks))
+    number = len(data.records)
+    lines = [f"{counted(number, 'network')} in {place}, experiment {data.config.name}"]
+    lines += [f"  {number - written} of them were there"] * (written < number)
     lines += [f"  besides {counted(others, 'network')} of other settings"] * bool(others)
     return Exported(target.place, tuple(lines), target.look)
 
@@ -179,24 +183,24 @@ def write(run: ExportedRun, place: str, each: Each) -> Exported:
 class _Experiment:
     """The experiment of the run's name in a store; made if it is not there."""
 
-    def __init__(self, run: ExportedRun, target: Store) -> None:
+    def __init__(self, data: RunData, target: Store, started: float) -> None:
         from mlflow import MlflowClient
 
-        self._run, self._config = run, resolved(run.config)
+        self._data, self._config, self._started = data, resolved(data.config), started
         self._client: Any = MlflowClient(target.uri, registry_uri=target.uri)
-        found = self._client.get_experiment_by_name(run.config.name)
+        found = self._client.get_experiment_by_name(data.config.name)
         self._id = found.experiment_id if found else self._made(target)
 
     def _made(self, target: Store) -> str:
-        note = {"mlflow.note.content": self._run.tables.title}
-        made = self._client.create_experiment(self._run.config.name, target.artifacts, note)
+        note = {"mlflow.note.content": self._data.tables.title}
+        made = self._client.create_experiment(self._data.config.name, target.artifacts, note)
         return str(made)
 
     def write(self, each: Each) -> tuple[int, int]:
         """How many runs were written now, and how many of other cells there are besides."""
         there = self._there()
         written = 0
-        for network in each(self._run.networks):
+        for network in each(exported_networks(self._data)):
             known = there.pop(network.cell.id, {})
             made = content(network)
             digest = hashlib.sha256(json.dumps(made).encode()).hexdigest()
@@ -227,7 +231,7 @@ class _Experiment:
     def _log(self, network: ExportedNetwork, made: Content, digest: str) -> None:
         from mlflow.entities import Metric, Param
 
-        client, start = self._client, round(1000 * self._run.started)
+        client, start = self._client, round(1000 * self._started)
         tags = {CELL: network.cell.id, DIGEST: digest, **made.tags}
         run_id = client.create_run(self._id, start, tags, made.name).info.run_id
         params = _parts([Param(*one) for one in made.params.items()], MAX_PARAMS)

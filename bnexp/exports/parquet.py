@@ -9,28 +9,29 @@ from pathlib import Path
 from typing import Any
 
 from bnexp.config.load import resolved
-from bnexp.exports.base import Each, Exported, ExportedRun, require
+from bnexp.exports.base import Each, Exported, require
 from bnexp.files import write_export
 from bnexp.runs.csv import absent
+from bnexp.runs.data import RunData
 from bnexp.runs.tables import Table
 from bnexp.text import counted
 
 
-def write(run: ExportedRun, place: str, each: Each) -> Exported:
+def write(data: RunData, place: str, each: Each) -> Exported:
     """metrics.parquet, summary.parquet, and probes.parquet where there are probes.
 
     Columns are those of the CSV files: integers, float64 and strings; a value is null where the
     CSV's field is empty.
     """
     require("parquet", "pyarrow", "pyarrow.parquet")
-    named = {"metrics": run.tables.metrics, "summary": run.tables.summary}
-    if len(run.tables.probes["quantity"]):
-        named["probes"] = run.tables.probes
-    write_export(place, _contents(named, _metadata(run)))
+    named = {"metrics": data.metrics, "summary": data.summary}
+    if len(data.probes["quantity"]):
+        named["probes"] = data.probes
+    write_export(place, _contents(named, _metadata(data)))
     numbers = {name: len(table["cell"]) for name, table in named.items()}
     rows = [f"{name}.parquet: {counted(number, 'row')}" for name, number in numbers.items()]
     metrics = f"{Path(place, 'metrics.parquet')}"
-    lines = (f"{run.size} in {place}", *(f"  {row}" for row in rows))
+    lines = (f"{counted(len(data.records), 'network')} in {place}", *(f"  {row}" for row in rows))
     return Exported(Path(place), lines, f"pandas.read_parquet({metrics!r})")
 
 
@@ -59,6 +60,6 @@ def _column(name: str, table: Table) -> Any:
     return pyarrow.array(column, mask=missing, from_pandas=False)  # NaN is no null
 
 
-def _metadata(run: ExportedRun) -> dict[str, str]:
-    manifest = {"bnexp.manifest": json.dumps(run.manifest)} if run.manifest else {}
-    return {"bnexp.name": run.config.name, "bnexp.config": resolved(run.config), **manifest}
+def _metadata(data: RunData) -> dict[str, str]:
+    manifest = {"bnexp.manifest": json.dumps(data.manifest)} if data.manifest else {}
+    return {"bnexp.name": data.config.name, "bnexp.config": resolved(data.config), **manifest}

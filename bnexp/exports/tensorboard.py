@@ -11,35 +11,50 @@ from pathlib import Path
 from typing import Any
 
 from bnexp.config.load import resolved
-from bnexp.exports.base import Each, Exported, ExportedNetwork, ExportedRun, quiet, require
+from bnexp.exports.base import (
+    Each,
+    Exported,
+    ExportedNetwork,
+    exported_networks,
+    quiet,
+    require,
+    start_time,
+)
 from bnexp.files import write_export
+from bnexp.runs.data import RunData
+from bnexp.text import counted
 
 MAX_NAME = 120
 
 
-def write(run: ExportedRun, place: str, each: Each) -> Exported:
+def write(data: RunData, place: str, each: Each) -> Exported:
     """Every evaluation as a scalar, and the swept values as hyper-parameters.
 
     Scalars are the nearest float32: float64 tensors can be written, but TensorBoard's server does
     not show them (2.21). All have the time at which the run started.
     """
+    started = start_time(data)
     with quiet():
         require("tensorboard", "tensorboard.summary.writer.record_writer")
-        write_export(place, _contents(run, each))
+        write_export(place, _contents(data, started, each))
     return Exported(
         Path(place),
-        (f"{run.size} in {place}", "  one run each; the HPARAMS tab filters"),
+        (
+            f"{counted(len(data.records), 'network')} in {place}",
+            "  one run each; the HPARAMS tab filters",
+        ),
         f"tensorboard --logdir {shlex.quote(place)}",
     )
 
 
-def _contents(run: ExportedRun, each: Each) -> Iterator[tuple[str, bytes]]:
-    folders = names(run.networks)
-    yield "config.yaml", resolved(run.config).encode()
-    for network in each(run.networks):
+def _contents(data: RunData, started: float, each: Each) -> Iterator[tuple[str, bytes]]:
+    networks = exported_networks(data)
+    folders = names(networks)
+    yield "config.yaml", resolved(data.config).encode()
+    for network in each(networks):
         # With the cell in its name a file of other numbers is another file to who reads on.
-        name = f"events.out.tfevents.{int(run.started)}.{network.cell.id}"
-        yield f"{folders[network.cell.id]}/{name}", _file(network, run.started)
+        name = f"events.out.tfevents.{int(started)}.{network.cell.id}"
+        yield f"{folders[network.cell.id]}/{name}", _file(network, started)
 
 
 def names(networks: Sequence[ExportedNetwork]) -> dict[str, str]:
