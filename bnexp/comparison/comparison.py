@@ -17,7 +17,15 @@ from bnexp.comparison.differences import (
     identical,
     pair,
 )
-from bnexp.comparison.match import Key, Matched, Series, matched, stored
+from bnexp.comparison.match import (
+    Key,
+    Matched,
+    Series,
+    damaged_files,
+    matched,
+    read_compared_run,
+    run_facts,
+)
 from bnexp.comparison.verification import check_tolerance
 from bnexp.metrics import HEADLINE, evaluation_columns
 from bnexp.runs.tables import Value
@@ -191,19 +199,21 @@ def compare(first: str | Path, second: str | Path, tolerance: float = 0.0) -> Co
     StoreError where a file is damaged.
     """
     check_tolerance(tolerance)
-    a, b = stored(Path(first)), stored(Path(second))
+    directories = Path(first), Path(second)
+    a, b = map(read_compared_run, directories)
     both = matched(a, b)
-    known = a.facts is not None and b.facts is not None
+    a_facts, b_facts = run_facts(a), run_facts(b)
+    known = a_facts is not None and b_facts is not None
     return Comparison(
-        directories=(a.path, b.path),
+        directories=directories,
         tolerance=tolerance,
         config=config_differences(a.config, b.config),
-        environment=differences(a.facts or {}, b.facts or {}) if known else None,
+        environment=differences(a_facts or {}, b_facts or {}) if known else None,
         keys=both.keys,
         paired=len(both.both),
         only_first=both.only_first,
         only_second=both.only_second,
         metrics=tuple(metrics(both)),
         finals=tuple(finals(both)),
-        damaged=(tuple(a.damaged.values()), tuple(b.damaged.values())),
+        damaged=(tuple(damaged_files(a).values()), tuple(damaged_files(b).values())),
     )

@@ -12,14 +12,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.config import Config
 from bnexp.config.options import identity
 from bnexp.errors import ConfigError, StoreError
 from bnexp.metrics import metric_column
 from bnexp.runs.data import RunData, read_run
 from bnexp.runs.manifest import facts
 from bnexp.runs.tables import Table, Value
-from bnexp.sweep import Network, Plan
+from bnexp.sweep import Network
 from bnexp.text import equations
 
 Key: TypeAlias = tuple[Value, ...]  # a network: its swept values in the axes' order, and its seed
@@ -41,26 +40,34 @@ def key_of(network: Network) -> Key:
     return (*network.point.values(), network.seed)
 
 
-def networks(
-    keys: Sequence[str], metrics: Table, summary: Table | None, probes: Table | None
-) -> dict[Key, Numbers]:
+def network_numbers(data: RunData) -> dict[Key, Numbers]:
     """The numbers of each network that was evaluated: metrics, probe readings, divergence."""
-    found = {
-        key: {name: _series(metrics, rows, name, "step") for name in metrics if metric_column(name)}
-        for key, rows in _rows(metrics, [*keys, "seed"])
+    keys = axis_keys(data)
+    numbers = {
+        key: {
+            name: _series(data.metrics, rows, name, "step")
+            for name in data.metrics
+            if metric_column(name)
+        }
+        for key, rows in _rows(data.metrics, [*keys, "seed"])
     }
-    for (*key, quantity), rows in _rows(probes, [*keys, "seed", "quantity"]):
-        if numbers := found.get(tuple(key)):
-            numbers[str(quantity)] = _series(probes, rows, "value", "step", "layer", "at")
-    for point, rows in _rows(summary, [*keys, "seed"]):
-        if numbers := found.get(point):
-            numbers["diverged_at_step"] = _series(summary, rows, "diverged_at_step")
-    return dict(found)
+    for (*key, quantity), rows in _rows(data.probes, [*keys, "seed", "quantity"]):
+        if series := numbers.get(tuple(key)):
+            series[str(quantity)] = _series(data.probes, rows, "value", "step", "layer", "at")
+    for network, rows in _rows(data.summary, [*keys, "seed"]):
+        if series := numbers.get(network):
+            series["diverged_at_step"] = _series(data.summary, rows, "diverged_at_step")
+    return dict(numbers)
 
 
-def _rows(table: Table | None, names: Sequence[str]) -> list[tuple[Key, NDArray[np.intp]]]:
+def axis_keys(data: RunData) -> tuple[str, ...]:
+    """The swept keys of a run."""
+    return tuple(axis.key for axis in data.axes)
+
+
+def _rows(table: Table, names: Sequence[str]) -> list[tuple[Key, NDArray[np.intp]]]:
     """The rows of each combination of the named columns' values, in the table's order."""
-    if table is None or not len(next(iter(table.values()))):
+    if not len(next(iter(table.values()))):
         return []
     index: dict[Key, int] = {}
     values = zip(*(table[name].tolist() for name in names), strict=True)
@@ -77,59 +84,38 @@ def _series(table: Any, rows: NDArray[np.intp], name: str, *places: str) -> Seri
 PLACES = ("step", "layer", "at")
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A run directory. `damaged` maps networks to what is wrong with their files.
-
-    facts: dotted key to text of the environment and the data that it was made with; None where
-        nothing says so. unread: tables that would say more and are not there. renamed: whether the
-        tables' cells are not those of its config.yaml, as after a change of bnexp or of the config.
-    """
-
-    path: Path
-    config: Config
-    plan: Plan
-    networks: Mapping[Key, Numbers]
-    damaged: Mapping[Key, str]
-    facts: Mapping[str, str] | None
-    unread: tuple[str, ...] = ()
-    renamed: bool = False
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        return tuple(axis.key for axis in self.plan.axes)
-
-
-def stored(path: Path) -> Stored:
-    """Read a run directory, or a reference without cells; trains and writes nothing."""
-    run = read_run(path)
-    plan, tables = run.plan, run.tables
-    known = networks(
-        [axis.key for axis in plan.axes], tables.metrics, tables.summary, tables.probes
-    )
-    damaged = {
-        key_of(network): f"cells/{network.id}.json: {run.damaged[network.id]}"
-        for network in plan.networks
-        if network.id in run.damaged
-    }
-    if not known and not damaged:
+def read_compared_run(path: Path) -> RunData:
+    """As `read_run`; StoreError if the directory has neither results nor damaged cell files."""
+    data = read_run(path)
+    if not len(data.metrics["cell"]) and not data.damaged:
         raise StoreError(
             f"{path}: no finished network, expected cells or a metrics.csv with rows of its "
             "config.yaml's networks; run the experiment"
         )
-    unread, renamed = run.missing_files, run.matched_by_values
-    return Stored(path, run.config, plan, known, damaged, _facts(run), unread, renamed)
+    return data
 
 
-def _facts(run: RunData) -> dict[str, str] | None:
-    """The manifest's, with the data that the cells themselves say they were trained on."""
-    if run.manifest is None and not run.records:
+def damaged_files(data: RunData) -> dict[Key, str]:
+    """The networks whose cell file is damaged, with the file's path and what is wrong with it."""
+    return {
+        key_of(network): f"cells/{network.id}.json: {data.damaged[network.id]}"
+        for network in data.plan.networks
+        if network.id in data.damaged
+    }
+
+
+def run_facts(data: RunData) -> dict[str, str] | None:
+    """Dotted keys of the environment and the data that a run was made with; None if unknown.
+
+    They are the manifest's; the SHA-256 of the data are those that the records name.
+    """
+    if data.manifest is None and not data.records:
         return None
-    made = facts(run.manifest or {})
-    for network in run.plan.networks:
-        if network.id in run.records:
-            made[f"data.{network.setting.data.name}"] = run.records[network.id].data_sha256
-    return made
+    known = facts(data.manifest or {})
+    for network in data.plan.networks:
+        if network.id in data.records:
+            known[f"data.{network.setting.data.name}"] = data.records[network.id].data_sha256
+    return known
 
 
 @dataclass(frozen=True)
@@ -145,9 +131,9 @@ class Matched:
     only_second: tuple[Key, ...]
 
 
-def matched(first: Stored, second: Stored) -> Matched:
+def matched(first: RunData, second: RunData) -> Matched:
     """ConfigError where several networks of one run have the same place among the common keys."""
-    keys = tuple(key for key in first.keys if key in second.keys)
+    keys = tuple(key for key in axis_keys(first) if key in axis_keys(second))
     ours, theirs = _by(first, second, keys), _by(second, first, keys)
     if theirs.keys() - ours.keys() and ours.keys() - theirs.keys():
         theirs = _renamed(theirs, ours, _meanings(second, keys), _meanings(first, keys))
@@ -159,7 +145,7 @@ def matched(first: Stored, second: Stored) -> Matched:
     )
 
 
-def _meanings(run: Stored, keys: Sequence[str]) -> dict[Key, str]:
+def _meanings(run: RunData, keys: Sequence[str]) -> dict[Key, str]:
     """What each network's swept values come to, dialects written out: equal for equal settings."""
     found = {}
     for network in run.plan.networks:
@@ -188,10 +174,10 @@ def _renamed(
     }
 
 
-def _by(run: Stored, other: Stored, keys: Sequence[str]) -> dict[Key, Numbers]:
-    places = [run.keys.index(key) for key in keys]
+def _by(run: RunData, other: RunData, keys: Sequence[str]) -> dict[Key, Numbers]:
+    places = [axis_keys(run).index(key) for key in keys]
     found: dict[Key, Numbers] = {}
-    for key, numbers in run.networks.items():
+    for key, numbers in network_numbers(run).items():
         short = (*(key[place] for place in places), key[-1])
         if short in found:
             raise _ambiguous(run, other, keys, short)
@@ -199,12 +185,12 @@ def _by(run: Stored, other: Stored, keys: Sequence[str]) -> dict[Key, Numbers]:
     return found
 
 
-def _ambiguous(run: Stored, other: Stored, keys: Sequence[str], key: Key) -> ConfigError:
-    own = ", ".join(name for name in run.keys if name not in keys)
+def _ambiguous(run: RunData, other: RunData, keys: Sequence[str], key: Key) -> ConfigError:
+    own = ", ".join(name for name in axis_keys(run) if name not in keys)
     return ConfigError(
-        f"{own}: swept in {run.path} only, expected one network of it for each network of "
-        f"{other.path}, got several with {shown(keys, key)}; give the other experiment that axis "
-        "too, of one value if need be"
+        f"{own}: swept in {run.directory} only, expected one network of it for each network of "
+        f"{other.directory}, got several with {shown(keys, key)}; give the other experiment "
+        "that axis too, of one value if need be"
     )
 
 

@@ -11,15 +11,23 @@ from itertools import pairwise
 from pathlib import Path
 
 from bnexp.comparison.differences import Deviation, Difference, causes, largest, pair
-from bnexp.comparison.match import Numbers, Stored, key_of, networks, stored
+from bnexp.comparison.match import (
+    Key,
+    Numbers,
+    damaged_files,
+    key_of,
+    network_numbers,
+    read_compared_run,
+    run_facts,
+)
 from bnexp.config import Config
 from bnexp.errors import ConfigError, StoreError
 from bnexp.execution import Record, Task
 from bnexp.execution.processes import Local, Place
 from bnexp.metrics import metric_column
 from bnexp.running import Prepared, Progress, prepare
+from bnexp.runs.data import RunData, run_data
 from bnexp.runs.manifest import environment, facts
-from bnexp.runs.tables import make_tables
 from bnexp.sweep import Network, make_stacks
 
 
@@ -138,19 +146,21 @@ def verify(
     `data_dir` and `place` are those of `run`. Raises ConfigError, DataError or StoreError.
     """
     _check(sample, jobs, tolerance)
-    before = stored(Path(directory))
+    before = read_compared_run(Path(directory))
+    old = network_numbers(before)
     prepared = prepare(_numbers_only(before.config), Path(data_dir) if data_dir else None)
-    known = [network for network in before.plan.networks if key_of(network) in before.networks]
+    known = [network for network in before.plan.networks if key_of(network) in old]
     chosen = sampled(known, sample)
+    old_facts = run_facts(before)
     records = _train(prepared, chosen, place or Local(jobs), progress or Progress())
     return Verification(
-        before.path,
+        Path(directory),
         tolerance,
-        tuple(_verified(before, prepared, chosen, records, tolerance)),
+        tuple(_verified(before, old, prepared, chosen, records, tolerance)),
         len(known) - len(chosen),
-        None if before.facts is None else causes(before.facts, _here(prepared)),
-        before.unread,
-        before.renamed,
+        None if old_facts is None else causes(old_facts, _here(prepared)),
+        before.missing_files,
+        before.matched_by_values,
     )
 
 
@@ -199,24 +209,23 @@ def _here(prepared: Prepared) -> dict[str, str]:
 
 
 def _verified(
-    before: Stored,
+    before: RunData,
+    old: Mapping[Key, Numbers],
     prepared: Prepared,
     chosen: Sequence[Network],
     records: Mapping[str, Record],
     tolerance: float,
 ) -> Iterator[Verified]:
-    tables = make_tables(prepared.config.experiment, prepared.plan, records)
-    now = networks(before.keys, tables.metrics, tables.summary, tables.probes)
+    new = network_numbers(run_data(prepared.config, prepared.plan, records))
+    damaged = damaged_files(before)
     trained = {network.id for network in chosen}
     for network in before.plan.networks:
         key, about = key_of(network), (network.id, network.point, network.seed)
-        if key in before.damaged:
-            yield Verified(*about, "damaged", reason=f"{before.damaged[key]}, not verified")
-        elif key not in before.networks:
+        if key in damaged:
+            yield Verified(*about, "damaged", reason=f"{damaged[key]}, not verified")
+        elif key not in old:
             yield Verified(*about, "not trained")
         elif network.id in trained and records[network.id].status == "failed":
             yield Verified(*about, "failed", reason=records[network.id].error)
         elif network.id in trained:
-            yield Verified(
-                *about, *judged(before.networks[key], now[key], before.unread, tolerance)
-            )
+            yield Verified(*about, *judged(old[key], new[key], before.missing_files, tolerance))
