@@ -104,7 +104,7 @@ def run(text: str):
 @cache
 def whole() -> str:
     """The small run's page with its figures."""
-    return report.page(run(SMALL))
+    return report.run_page(run(SMALL))
 
 
 def hostile_labels() -> RunData:

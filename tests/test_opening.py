@@ -62,7 +62,9 @@ def test_tables_stand_for_cells_in_all_that_reads_them(text, tmp_path):
         for column in first:
             assert first[column].dtype == second[column].dtype
             np.testing.assert_array_equal(first[column], second[column])
-    assert report.page(read_finished_run(without)) == report.page(read_finished_run(made_by_run))
+    assert report.run_page(read_finished_run(without)) == report.run_page(
+        read_finished_run(made_by_run)
+    )
 
 
 def test_drawing_and_judging_again_leave_a_reference_as_it_was(tmp_path):

@@ -50,7 +50,7 @@ def test_the_same_run_gives_the_same_bytes_wherever_it_is(tmp_path):
 
 @pytest.mark.parametrize("text", [SMALL, LEAST, STRUCTURES])
 def test_the_embedded_numbers_are_the_tables_exactly(text):
-    data, tables = Page(report.page(run(text))).data, run(text).tables
+    data, tables = Page(report.run_page(run(text))).data, run(text).tables
     rows = {}
     for view in data["views"]:
         for line in view["lines"]:
@@ -78,7 +78,7 @@ def test_a_page_of_32_networks_is_small():
     value = np.random.default_rng(0).random((20,)).tolist()
     tables = results((scales, NORMS), times=times, value=lambda p, s, epoch, m: value[int(epoch)])
     config = bnexp.load_config("book_weight_scale")
-    text = report.page(RunData(config, make_plan(config), tables))
+    text = report.run_page(RunData(config, make_plan(config), tables))
     assert len(Page(text).data["points"]) == 32
     assert len(text.encode()) < 500_000
 
@@ -125,7 +125,7 @@ def test_missing_networks_are_named_and_listed(tmp_path):
     first, second, *_ = sorted((tmp_path / "run" / "cells").iterdir())
     first.unlink()
     second.write_bytes(b"nonsense")
-    page = Page(report.page(read_finished_run(tmp_path / "run")))
+    page = Page(report.run_page(read_finished_run(tmp_path / "run")))
     assert "2 networks missing" in page.text("summary")
     lines = page.text("li")
     assert sum(line.endswith(": not trained yet") for line in lines) == 1
@@ -173,7 +173,7 @@ def test_a_run_of_which_all_failed_has_a_page(tmp_path, monkeypatch):
 
 
 def test_one_network_without_sweep_claims_and_test_images():
-    page = Page(report.page(run(LEAST)))
+    page = Page(report.run_page(run(LEAST)))
     ((view),) = page.data["views"]
     assert (view["axis"], len(view["values"]), view["lines"][0]["points"]) == ("", 1, [0])
     assert [metric["key"] for metric in page.data["metrics"]] == ["train_loss", "train_accuracy"]
@@ -182,7 +182,7 @@ def test_one_network_without_sweep_claims_and_test_images():
 
 
 def test_two_structural_axes_are_two_choices():
-    views = Page(report.page(run(STRUCTURES))).data["views"]
+    views = Page(report.run_page(run(STRUCTURES))).data["views"]
     assert [view["axis"] for view in views] == ["model.norm", "train.optimizer"]
     assert [len(view["values"]) for view in views] == [3, 2]
     assert [len(view["lines"]) for view in views] == [2, 3]
@@ -198,7 +198,7 @@ def test_a_run_that_was_never_scored_has_a_page():
     }
     empty = {name: column[:0] for name, column in tables.metrics.items()}
     page = Page(
-        report.page(replace(run(PLAIN), tables=replace(tables, metrics=empty, summary=failed)))
+        report.run_page(replace(run(PLAIN), tables=replace(tables, metrics=empty, summary=failed)))
     )
     assert "2 networks failed: no result" in page.text("summary")
     assert "Explore" not in page.text("h2")
@@ -207,7 +207,7 @@ def test_a_run_that_was_never_scored_has_a_page():
 
 def test_the_setting_says_what_differs_from_the_parent():
     changed = bnexp.load_config("weight_scale", {"train.epochs": 7})
-    page = Page(report.page(replace(run(PLAIN), config=changed)))
+    page = Page(report.run_page(replace(run(PLAIN), config=changed)))
     rows = page.cells("setting")
     assert rows[:2] == [["key", "as shipped", "here"], ["train.epochs", "20", "7"]]
     assert rows[2] == ["key", "book_weight_scale", "weight_scale"]
@@ -225,7 +225,7 @@ def test_a_users_experiment_is_compared_with_the_shipped_one_that_it_extends(tmp
     config = bnexp.load_config(tmp_path / "further.yaml", {"train.epochs": 2})
     bnexp.run(config, tmp_path / "run")
     assert parent_experiment(read_finished_run(tmp_path / "run")) == bnexp.load_config("quickstart")
-    page = Page(report.page(read_finished_run(tmp_path / "run")))
+    page = Page(report.run_page(read_finished_run(tmp_path / "run")))
     assert "Differences from quickstart, which it extends" in page.text("h3")
     rows = page.cells("setting")
     assert rows[0] == ["key", "quickstart", "further"]
@@ -245,7 +245,7 @@ def change_manifest(directory, **entries):
 def test_a_strange_manifest_is_no_mistake_of_the_page(strange, tmp_path):
     shutil.copytree(made(LEAST), tmp_path / "run")
     change_manifest(tmp_path / "run", failed=strange, command=strange, environment=strange)
-    page = Page(report.page(read_finished_run(tmp_path / "run")))
+    page = Page(report.run_page(read_finished_run(tmp_path / "run")))
     assert not any("failed" in text for text in page.text("summary"))
 
 

@@ -54,7 +54,7 @@ def test_the_experiments_text_does_nothing(page):
 
 
 def test_hostile_labels_do_nothing_whatever_is_chosen(opened):
-    page = opened(report.page(hostile_labels()))
+    page = opened(report.run_page(hostile_labels()))
     press(page, "#slider", "HOME")
     press(page, "#axis", "model.norm")
     assert HOSTILE.split("\u2028")[0] in find(page, "#value").get_attribute("textContent")
@@ -218,7 +218,7 @@ def test_claims_open_by_keyboard(page):
 
 
 def test_two_runs_side_by_side(opened):
-    page = opened(report.sides(run(SMALL), run(SMALL)))
+    page = opened(report.pair_page(run(SMALL), run(SMALL)))
     assert find(page, ".count").text == "12 of 12"
     press(page, ".status", "test")
     assert find(page, ".count").text == "6 of 12"

@@ -51,7 +51,7 @@ CURVES = (
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
-    (folder / "sides.html").write_text(report.sides(run(SMALL), run(SMALL)), encoding="utf-8")
+    (folder / "sides.html").write_text(report.pair_page(run(SMALL), run(SMALL)), encoding="utf-8")
     return {
         "run": write_report(made(SMALL), folder / "run.html"),
         "failed": write_report(made_with_failures(), folder / "failed.html"),

@@ -13,7 +13,7 @@ import pytest
 from report_cases import HOSTILE, Page, hostile_labels, whole
 
 from bnexp import report
-from bnexp.report.html import embedded, inline
+from bnexp.report.html import embed_json, inline_svg
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_the_experiments_text_is_shown_as_text(page):
 
 
 def test_hostile_labels_and_manifests_stay_text():
-    text = report.page(hostile_labels())
+    text = report.run_page(hostile_labels())
     assert len(Page(text).all("script")) == 2
     assert Page(text).all("img") == []
     lines = Page(text).data["views"][0]["lines"]
@@ -45,7 +45,7 @@ def test_hostile_labels_and_manifests_stay_text():
 
 
 def test_json_can_neither_end_its_element_nor_a_line():
-    text = embedded({"a": [HOSTILE, math.nan, math.inf, -math.inf, np.float64(0.1)]})
+    text = embed_json({"a": [HOSTILE, math.nan, math.inf, -math.inf, np.float64(0.1)]})
     assert not set("<>&\u2028\u2029") & set(text)
     assert json.loads(text) == {"a": [HOSTILE, None, "inf", "-inf", 0.1]}
 
@@ -90,7 +90,7 @@ def test_a_figure_loses_everything_that_is_not_drawn():
         'd="M 0.123456 2 \nL 1.999999 3"/></defs><g id="h"><use xlink:href="#g" x="1.500000" '
         'style="stroke: #000; fill: none"/></g></svg>'
     )
-    assert inline(svg, "p-") == (
+    assert inline_svg(svg, "p-") == (
         '<svg><defs><path id="p-g" d="M 0.12 2 L 2 3"/></defs><g><use href="#p-g" x="1.5" '
         'stroke="#000" fill="none"/></g></svg>'
     )

@@ -11,14 +11,14 @@ from report_cases import HOSTILE, LEAST, SMALL, Page, made, run
 from bnexp import report
 from bnexp.claims import judge_run
 from bnexp.cli.main import cli
-from bnexp.report.sections import both_points
+from bnexp.report.sections import compare_accuracies
 
 FASTER = SMALL.replace("lr: 0.1", "lr: 0.2").replace("seeds: [0, 1]", "seeds: [0, 1, 2]")
 
 
 @pytest.fixture(scope="module")
 def page():
-    return Page(report.sides(run(SMALL), run(FASTER)))
+    return Page(report.pair_page(run(SMALL), run(FASTER)))
 
 
 def test_titles_settings_and_claims_of_both(page):
@@ -32,7 +32,7 @@ def test_titles_settings_and_claims_of_both(page):
 
 
 def test_each_point_has_both_means_and_their_difference():
-    pairs = {(p.place, p.which): p for p in both_points(run(SMALL), run(FASTER))}
+    pairs = {(p.point, p.images): p for p in compare_accuracies(run(SMALL), run(FASTER))}
     assert len(pairs) == 12
     pair = pairs["model.init.std = 0.2929, model.norm = batch", "train"]
     means = []
@@ -48,16 +48,16 @@ def test_each_point_has_both_means_and_their_difference():
 
 def test_points_are_the_same_whatever_the_order_of_the_axes():
     scales, norms = SMALL.partition("sweep:\n")[2].splitlines(keepends=True)[:2]
-    turned = both_points(run(SMALL), run(SMALL.replace(scales + norms, norms + scales)))
+    turned = compare_accuracies(run(SMALL), run(SMALL.replace(scales + norms, norms + scales)))
     assert len(turned) == 12
     assert all((p.first.n, p.second.n, p.difference) == (2, 2, 0) for p in turned)
 
 
 def test_runs_with_nothing_in_common_have_a_page():
-    page = Page(report.sides(run(LEAST), run(SMALL)))
-    pairs = both_points(run(LEAST), run(SMALL))
+    page = Page(report.pair_page(run(LEAST), run(SMALL)))
+    pairs = compare_accuracies(run(LEAST), run(SMALL))
     assert [p.first.n for p in pairs] == [1] + [0] * 12
-    assert pairs[0].place == "the one point"
+    assert pairs[0].point == "the one point"
     assert pairs[0].second.n == 0
     assert "not claimed" in page.text("span", **{"class": "quiet"})
 

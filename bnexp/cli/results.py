@@ -70,12 +70,9 @@ def report(directory: Path, other: Path | None, out: Path | None) -> None:
     \b
     Example: bnexp report results/quickstart
     """
-    from bnexp.report import html
+    from bnexp.report import write_report
 
-    if other is None:
-        click.echo(str(html.write_report(directory, out)))
-    else:
-        click.echo(str(html.write_sides(directory, other, out)))
+    click.echo(str(write_report(directory, out, other)))
 
 
 @click.command()

@@ -1,8 +1,9 @@
-"""A run as one HTML page that needs nothing else: figures, claims, data to explore, how to repeat.
+"""A run as one HTML page that needs no other file: figures, claims, numbers, how to repeat it.
 
-`page` is of one run, `sides` sets two side by side. Both return text; the same run gives the same.
+`run_page` shows one run, `pair_page` two runs side by side. Both return the page's text, which is
+always the same for the same run. `write_report` writes it to a file.
 """
 
-from bnexp.report.html import page, sides
+from bnexp.report.html import pair_page, run_page, write_report
 
-__all__ = ["page", "sides"]
+__all__ = ["pair_page", "run_page", "write_report"]

@@ -1,4 +1,10 @@
-"""From a run to the text of its page."""
+"""Pages from runs: what the templates are given, and what makes a page safe to open.
+
+A page holds its style, scripts, figures and data itself. Its Content-Security-Policy allows these
+and nothing else, so that no text of an experiment can run or load anything. That is why figures are
+embedded as elements without style attributes (`inline_svg`), and data as JSON that cannot be
+mistaken for markup (`embed_json`).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,7 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
@@ -16,78 +22,187 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from bnexp import figures, report
+from bnexp import figures
 from bnexp.claims import judge_run
 from bnexp.comparison.differences import Difference, config_differences, differences
 from bnexp.config import Config, load_config, shipped
 from bnexp.config.load import resolved
 from bnexp.figures.page import render
 from bnexp.files import write_file
-from bnexp.report import sections
-from bnexp.report.explorer import explorer
-from bnexp.report.sections import both_points, paired_claims
+from bnexp.report.explorer import explorer_data
+from bnexp.report.sections import (
+    compare_accuracies,
+    compared_text,
+    failed_lines,
+    missing_lines,
+    network_table,
+    number_text,
+    pair_verdicts,
+)
 from bnexp.runs import RunDirectory
 from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import facts
 from bnexp.runs.summary import diverged
 from bnexp.text import counted, json_value, templates
 
-# What describes an experiment or draws it; a difference there changes no number.
-WORDS = ("name", "title", "description", "source", "seconds", "claims", "figures", "extends")
+TEMPLATES = Path(__file__).parent / "templates"
+SCRIPTS = ("plot.js", "explorer.js", "tables.js")
+# Keys that describe an experiment or draw it: a difference there changes no number.
+DESCRIPTIVE_KEYS = (
+    "name",
+    "title",
+    "description",
+    "source",
+    "seconds",
+    "claims",
+    "figures",
+    "extends",
+)
 RUN_FACTS = ("started", "seconds", "jobs", "trained")
 
 
-def changes(base: Config | None, config: Config) -> Sequence[Difference]:
-    """The keys that differ from another experiment, those that only describe it apart."""
-    if base is None:
-        return ()
-    found = config_differences(base, config)
-    return tuple(one for one in found if one.key.partition(".")[0] not in WORDS)
+def write_report(
+    directory: str | Path, out: str | Path | None = None, other: str | Path | None = None
+) -> Path:
+    """Write the page of a run directory, report.html in it unless `out` says otherwise.
+
+    With `other`, another run directory, the page sets the two side by side. Returns where it is.
+    Raises ConfigError, StoreError or BnexpError where there is nothing to say.
+    """
+    store = RunDirectory(Path(directory))
+    run = read_finished_run(store.path)
+    if other is None:
+        name, text = "report.html", run_page(run)
+    else:
+        name = f"report-{Path(other).resolve().name}.html"
+        text = pair_page(run, read_finished_run(Path(other)))
+    if out is not None:
+        write_file(Path(out), text.encode())
+        return Path(out)
+    with store.writing():
+        return store.write(name, text)
 
 
-def environment(manifest: Mapping[str, Any]) -> Mapping[str, str]:
-    """What the numbers were made with, as dotted keys; times are those of the training."""
-    made = {key: str(manifest[key]) for key in RUN_FACTS if key in manifest}
-    return {**made, **facts(manifest)}
-
-
-def command(manifest: Mapping[str, Any]) -> str:
-    """The command that made the run, as a shell reads it; empty if it is not known."""
+def run_page(run: RunData) -> str:
+    """The page of one run: figures, explorer, claims, networks, settings, and how to repeat it."""
+    manifest = run.manifest or {}
+    shipped_experiment, parent = _load_shipped(run.config.name), parent_experiment(run)
     words = manifest.get("command")
-    return shlex.join(map(str, words)) if isinstance(words, list) else ""
-
-
-def surroundings(first: Mapping[str, Any], second: Mapping[str, Any]) -> Sequence[Difference]:
-    """What two runs were made with that is not the same."""
-    return differences(facts(first), facts(second))
-
-
-# What could end the element, or a line of JavaScript, is written as JSON writes any letter.
-_ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
-
-
-def embedded(data: Any) -> Markup:
-    """Data as JSON that no page can mistake for markup; NaN is null, infinities are texts."""
-    text = json.dumps(json_value(data), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    return Markup(text.translate(_ESCAPES))
-
-
-def policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
-    """The Content-Security-Policy that allows these texts, and pictures within the page, only."""
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"style-src {' '.join(map(_source, styles))}",
-            f"script-src {' '.join(map(_source, scripts))}",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
+    return _render_page(
+        "report.html",
+        title=run.tables.title,
+        run=run,
+        figures=_draw_figures(run),
+        explorer=explorer_data(run.tables),
+        claims=judge_run(run),
+        networks=network_table(run),
+        diverged=list(diverged(run.tables)),
+        failed=list(failed_lines(run)),
+        missing=list(missing_lines(run)),
+        shipped=shipped_experiment,
+        overridden=_effective_differences(shipped_experiment, run.config),
+        parent=parent,
+        changed=_effective_differences(parent, run.config),
+        config=resolved(run.config),
+        environment={
+            **{key: str(manifest[key]) for key in RUN_FACTS if key in manifest},
+            **facts(manifest),
+        },
+        command=shlex.join(map(str, words)) if isinstance(words, list) else "",
     )
 
 
-def _source(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+def pair_page(first: RunData, second: RunData) -> str:
+    """The page of two runs side by side: figures, settings, claims and final accuracies."""
+    return _render_page(
+        "sides.html",
+        title=" | ".join(run.tables.title for run in (first, second)),
+        runs=(first, second),
+        figures=list(zip_longest(_draw_figures(first, "a-"), _draw_figures(second, "b-"))),
+        changed=_effective_differences(first.config, second.config),
+        surroundings=differences(facts(first.manifest or {}), facts(second.manifest or {})),
+        claims=pair_verdicts(judge_run(first), judge_run(second)),
+        points=compare_accuracies(first, second),
+    )
+
+
+def parent_experiment(run: RunData) -> Config | None:
+    """The shipped experiment that the run's experiment extends, None if there is none."""
+    experiment = _load_shipped(run.config.name)
+    extends = experiment.document.extends if experiment else ""
+    return _load_shipped((run.manifest or {}).get("extends", extends))
+
+
+def _load_shipped(name: object) -> Config | None:
+    """The shipped experiment of that name, None if there is none."""
+    return load_config(str(name)) if name in shipped.experiment_names() else None
+
+
+def _effective_differences(base: Config | None, config: Config) -> Sequence[Difference]:
+    """The keys whose values differ from another experiment's, if they can change a number."""
+    if base is None:
+        return ()
+    return [
+        difference
+        for difference in config_differences(base, config)
+        if difference.key.partition(".")[0] not in DESCRIPTIVE_KEYS
+    ]
+
+
+def _draw_figures(run: RunData, prefix: str = "") -> list[tuple[str, Markup]]:
+    """The kind and the SVG element of each of the run's figures; `prefix` begins their ids."""
+    if not len(run.metrics["cell"]):
+        return []
+    drawings: list[tuple[str, Markup]] = []
+    for number, options in enumerate(
+        figures.wanted(run.config.experiment.figures, run.tables), start=1
+    ):
+        svg = render(figures.draw(options, run.tables), "svg").decode()
+        # Letters are drawn as paths: nothing of the experiment's text is in it.
+        drawings.append((options.kind, Markup(inline_svg(svg, f"{prefix}figure{number}-"))))
+    return drawings
+
+
+def _render_page(template: str, **values: Any) -> str:
+    """The page that a template makes of the values, with its style, scripts and policy."""
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    values |= {"style": Markup(style), "script": Markup(script)}
+    policy = _security_policy(style, script)
+    return _environment().get_template(template).render(policy=policy, **values)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = templates(TEMPLATES)
+    environment.filters |= {"embedded": embed_json, "number": number_text, "point": compared_text}
+    environment.globals["counted"] = counted
+    return environment
+
+
+def _security_policy(style: str, script: str) -> str:
+    """The Content-Security-Policy that allows these two texts, and pictures within the page, only.
+
+    The texts are named by their SHA-256, as of Content Security Policy Level 2.
+    """
+
+    def source(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    return (
+        f"default-src 'none'; style-src {source(style)}; script-src {source(script)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+# What could end the element, or a line of JavaScript, as the escape sequence of its code.
+_ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
+
+
+def embed_json(data: Any) -> Markup:
+    """Data as JSON that no page can mistake for markup; NaN is null, infinities are texts."""
+    text = json.dumps(json_value(data), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.translate(_ESCAPES))
 
 
 # Glyphs are drawn in units of 1/64 of a letter's height or less, everything else in points.
@@ -102,153 +217,30 @@ _ID = re.compile(r'\sid="([^"]*)"')
 _REFERENCE = re.compile(r'(href="#|url\(#)([^")]*)')
 
 
-def inline(svg: str, prefix: str) -> str:
+def inline_svg(svg: str, prefix: str) -> str:
     """An SVG file as an element of an HTML page; its ids start with `prefix`.
 
-    Styles become attributes, so that the page can forbid styles that are not its own.
+    Styles become attributes, so that the page can forbid styles that are not its own. Numbers of
+    the geometry are rounded, and ids that nothing refers to are left out.
     """
+
+    def attributes(style: str) -> str:
+        """'fill: none; stroke: #fff' as attributes of the same meaning."""
+        pairs = (part.partition(":") for part in style.split(";") if part.strip())
+        return "".join(f' {name.strip()}="{value.strip()}"' for name, _, value in pairs)
+
+    def rounded(numbers: str) -> str:
+        text = _LONG.sub(
+            lambda match: f"{float(match[0]):.{DECIMALS}f}".rstrip("0").rstrip("."), numbers
+        )
+        return " ".join(text.split())
+
     text = _LEFT_OUT.sub("", svg)
     text = re.sub(r'\sxmlns(:\w+)?="[^"]*"|\sversion="[^"]*"', "", text)
     text = text.replace("xlink:href=", "href=")
-    text = _STYLE.sub(lambda found: _attributes(found[1]), text)
-    text = _GEOMETRY.sub(lambda found: f'{found[1]}="{_rounded(found[2])}"', text)
-    used = {found[1] for found in _REFERENCE.findall(text)}
-    text = _ID.sub(lambda found: f' id="{prefix}{found[1]}"' if found[1] in used else "", text)
+    text = _STYLE.sub(lambda match: attributes(match[1]), text)
+    text = _GEOMETRY.sub(lambda match: f'{match[1]}="{rounded(match[2])}"', text)
+    ids = {match[1] for match in _REFERENCE.findall(text)}
+    text = _ID.sub(lambda match: f' id="{prefix}{match[1]}"' if match[1] in ids else "", text)
     text = _REFERENCE.sub(rf"\g<1>{prefix}\g<2>", text)
     return re.sub(r">\s+<", "><", text).strip()
-
-
-def _attributes(style: str) -> str:
-    """'fill: none; stroke: #fff' as attributes of the same meaning."""
-    pairs = (part.partition(":") for part in style.split(";") if part.strip())
-    return "".join(f' {name.strip()}="{value.strip()}"' for name, _, value in pairs)
-
-
-def _rounded(numbers: str) -> str:
-    """The same numbers, to a hundredth; white space made one space."""
-    short = _LONG.sub(
-        lambda found: f"{float(found[0]):.{DECIMALS}f}".rstrip("0").rstrip("."), numbers
-    )
-    return " ".join(short.split())
-
-
-def write_report(
-    directory: str | Path, out: str | Path | None = None, other: str | Path | None = None
-) -> Path:
-    """Write the page of a run directory, report.html in it unless `out` says otherwise.
-
-    With `other`, another run directory, the page sets the two side by side. Returns where it is.
-    Raises ConfigError, StoreError or BnexpError where there is nothing to say.
-    """
-    if other is not None:
-        return write_sides(Path(directory), Path(other), None if out is None else Path(out))
-    store = RunDirectory(Path(directory))
-    text = report.page(read_finished_run(store.path))
-    return _written(store, "report.html", text, None if out is None else Path(out))
-
-
-def write_sides(first: Path, second: Path, out: Path | None = None) -> Path:
-    """Write the page that sets two runs side by side, by default into the first one."""
-    store = RunDirectory(first)
-    text = report.sides(read_finished_run(first), read_finished_run(second))
-    return _written(store, f"report-{second.resolve().name}.html", text, out)
-
-
-def _written(store: RunDirectory, name: str, text: str, out: Path | None) -> Path:
-    if out is not None:
-        write_file(out, text.encode())
-        return out
-    with store.writing():
-        return store.write(name, text)
-
-
-def parent_experiment(run: RunData) -> Config | None:
-    """The shipped experiment that the run's experiment extends, None if there is none."""
-    own = _shipped(run.config.name)
-    extends = own.document.extends if own else ""
-    return _shipped((run.manifest or {}).get("extends", extends))
-
-
-def _shipped(name: object) -> Config | None:
-    """The shipped experiment of that name, None if there is none."""
-    return load_config(str(name)) if name in shipped.experiment_names() else None
-
-
-TEMPLATES = Path(__file__).parent / "templates"
-SCRIPTS = ("plot.js", "explorer.js", "tables.js")
-
-
-def page(run: RunData) -> str:
-    """One run: question, figures, explorer, claims, every network, setting and repetition."""
-    manifest = run.manifest or {}
-    own, parent = _shipped(run.config.name), parent_experiment(run)
-    return _whole(
-        "report.html",
-        title=run.tables.title,
-        drawn=_figures(run),
-        explorer=explorer(run.tables),
-        claims=sections.claims(judge_run(run)),
-        networks=sections.networks(run),
-        diverged=list(diverged(run.tables)),
-        failed=list(sections.failed(run)),
-        missing=list(sections.missing(run)),
-        parent=parent,
-        changed=changes(parent, run.config),
-        shipped=own,
-        overridden=changes(own, run.config),
-        config=resolved(run.config),
-        environment=environment(manifest),
-        command=command(manifest),
-        run=run,
-    )
-
-
-def sides(first: RunData, second: RunData) -> str:
-    """Two runs side by side: settings, claims and final accuracies, with their differences."""
-    both = (first, second)
-    return _whole(
-        "sides.html",
-        title=" | ".join(run.tables.title for run in both),
-        both=both,
-        drawn=list(zip_longest(_figures(first, "a-"), _figures(second, "b-"))),
-        changed=changes(first.config, second.config),
-        surroundings=surroundings(first.manifest or {}, second.manifest or {}),
-        claims=paired_claims(judge_run(first), judge_run(second)),
-        points=both_points(first, second),
-    )
-
-
-def _figures(run: RunData, prefix: str = "") -> list[tuple[str, Markup]]:
-    """Kind and drawing of each figure that the experiment asks for; `prefix` is of the ids."""
-    if not len(run.tables.metrics["cell"]):
-        return []
-    wanted = figures.wanted(run.config.experiment.figures, run.tables)
-    drawn: list[tuple[str, Markup]] = []
-    for i, options in enumerate(wanted, 1):
-        text = render(figures.draw(options, run.tables), "svg").decode()
-        # Letters are drawn as paths: nothing of the experiment's text is in it.
-        drawn.append((options.kind, Markup(inline(text, f"{prefix}figure{i}-"))))
-    return drawn
-
-
-def _whole(template: str, **values: Any) -> str:
-    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    return (
-        _environment()
-        .get_template(template)
-        .render(
-            policy=policy([style], [script]),
-            style=Markup(style),
-            script=Markup(script),
-            **values,
-        )
-    )
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    made = templates(TEMPLATES)
-    made.filters |= {"embedded": embedded, "number": sections.number, "place": sections.place}
-    made.globals["counted"] = counted
-    return made

@@ -1,13 +1,17 @@
-"""Tables of a page: every network, and every claim with its points."""
+"""Tables of the report's page, as rows of texts and numbers for the templates.
+
+`network_table` has a row for each network. `failed_lines` and `missing_lines` say what is wrong
+with networks without a result. For two runs side by side, `pair_verdicts` puts the verdicts on the
+same claim together and `compare_accuracies` the final accuracies at the same point of the sweep.
+"""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
-from typing import Any
+from math import isfinite, isnan, nan
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,13 +24,28 @@ from bnexp.runs.tables import Value
 from bnexp.sweep import Network
 from bnexp.text import equations, short
 
-SHORT = 8
+ID_LETTERS = 8  # of a network's id that are shown
 HEADS = {"cell": "network", "diverged_at_step": "diverged at step"}
+
+
+def number_text(value: Value) -> str:
+    """A number with four digits, anything else as it is; empty for NaN."""
+    return "" if isinstance(value, float) and isnan(value) else short(value)
+
+
+def point_text(values: Mapping[str, Value]) -> str:
+    """A point of the sweep in words: 'model.init.std = 0.1, model.norm = batch'."""
+    return equations(values) or "the one point"
+
+
+def compared_text(point: PointVerdict) -> str:
+    """A claim's point in words, and the point that it is compared with."""
+    return point_text(point.point) + (f" against {point_text(point.than)}" if point.than else "")
 
 
 @dataclass(frozen=True)
 class Field:
-    """A table's field: what is read, what it is sorted by, and all of it where that is longer."""
+    """A field of a table: its text, its exact value, and whether it is a number to sort by."""
 
     text: str
     exact: str
@@ -34,125 +53,97 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Networks:
-    """A row for each network of the plan; `states` is the last thing known of each row."""
+class NetworkTable:
+    """The table of networks.
+
+    rows: for each network its status and its fields. counts: how many networks have each status.
+    """
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Field, ...]], ...]
     counts: tuple[tuple[str, int], ...]
 
 
-def networks(run: RunData) -> Networks:
-    """The summary without empty columns, and behind it the networks that are not there."""
-    summary = run.tables.summary
-    keys = [axis.key for axis in run.tables.axes]
-    names = [name for name in summary if name in (*keys, "seed") or _says_something(summary[name])]
-    states = summary["status"].tolist()
-    told = {**summary, "status": np.array(_told(run), object)}
-    columns = [told[name].tolist() for name in names]
+def network_table(run: RunData) -> NetworkTable:
+    """The summary table without its empty columns, followed by the networks without a result."""
+    summary = run.summary
+    keys = {axis.key for axis in run.axes}
+    names = []
+    for name, column in summary.items():
+        empty = np.isnan(column) if column.dtype.kind == "f" else column == -1
+        if name == "seed" or name in keys or not empty.all():
+            names.append(name)
+    columns = [_status_texts(run) if name == "status" else summary[name].tolist() for name in names]
     rows = [
-        (state, tuple(_field(n, value, state) for n, value in zip(names, row, strict=True)))
-        for state, row in zip(states, zip(*columns, strict=True), strict=True)
+        (status, tuple(_field(n, value, status) for n, value in zip(names, values, strict=True)))
+        for status, values in zip(
+            summary["status"].tolist(), zip(*columns, strict=True), strict=True
+        )
     ]
     for network, reason in _missing_networks(run):
         known = {**network.point, "seed": network.seed, "status": f"missing: {reason}"}
         rows.append(("missing", tuple(_field(name, known.get(name, ""), "") for name in names)))
-    counts = Counter(state for state, _ in rows)
-    return Networks(tuple(_head(name) for name in names), tuple(rows), tuple(counts.items()))
-
-
-def _says_something(column: Any) -> bool:
-    if column.dtype.kind == "f":
-        return bool((~np.isnan(column)).any())
-    return bool((column != -1).any())
-
-
-def _head(name: str) -> str:
-    scored = metric_column(name)
-    return scored.label if scored else HEADS.get(name, name)
+    heads = []
+    for name in names:
+        metric = metric_column(name)
+        heads.append(metric.label if metric else HEADS.get(name, name))
+    counts = Counter(status for status, _ in rows)
+    return NetworkTable(tuple(heads), tuple(rows), tuple(counts.items()))
 
 
 def _field(name: str, value: Value, status: str) -> Field:
-    """Empty where there is no value; a loss that is none because its network diverged is nan."""
+    """A field of the column `name`; empty without a value, but nan for the loss of divergence."""
     if name == "cell":
-        return Field(str(value)[:SHORT], str(value), False)
-    empty = value == "" or (name == "diverged_at_step" and value == -1)
-    if empty or (isinstance(value, float) and math.isnan(value)):
-        scored = metric_column(name)
-        lost = scored and is_unbounded_loss(scored.metric) and status == "diverged"
-        text = "nan" if lost else ""
+        return Field(str(value)[:ID_LETTERS], str(value), False)
+    no_step = name == "diverged_at_step" and value == -1
+    if value == "" or no_step or (isinstance(value, float) and isnan(value)):
+        metric = metric_column(name)
+        diverged = metric and is_unbounded_loss(metric.metric) and status == "diverged"
+        text = "nan" if diverged else ""
         return Field(text, text, False)
-    return Field(number(value), str(value), isinstance(value, int | float))
+    return Field(number_text(value), str(value), isinstance(value, int | float))
 
 
-def number(value: Value) -> str:
-    """A number with four digits, anything else as it is; nothing for what is not a number."""
-    if isinstance(value, float) and math.isnan(value):
-        return ""
-    return short(value)
+def failed_lines(run: RunData) -> Iterator[str]:
+    """A line for each network that failed, with the reason if the manifest has it."""
+    summary, statuses = run.summary, _status_texts(run)
+    for row in np.flatnonzero(summary["status"] == "failed"):
+        point = {axis.key: summary[axis.key][row] for axis in run.axes}
+        yield f"{point_text(point)}, seed {summary['seed'][row]}: {statuses[row]}"
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A claim's row: the point that decides it first, all points within."""
-
-    verdict: Verdict
-    deciding: PointVerdict | None
-    place: str
-
-
-def claims(verdicts: Sequence[Verdict]) -> tuple[Judged, ...]:
-    return tuple(Judged(v, v.deciding, place(v.deciding)) for v in verdicts)
-
-
-def place(point: PointVerdict | None) -> str:
-    """'model.init.std = 0.1, model.norm = batch', and with what it is compared."""
-    if point is None:
-        return ""
-    return point_text(point.point) + (f" against {point_text(point.than)}" if point.than else "")
-
-
-def point_text(values: Mapping[str, Value]) -> str:
-    """A point of the sweep in words."""
-    return equations(values) or "the one point"
-
-
-def failed(run: RunData) -> Iterator[str]:
-    """A line for each network that failed, with the reason if the run knows it."""
-    summary, told = run.tables.summary, _told(run)
-    for i in np.flatnonzero(summary["status"] == "failed"):
-        point = {axis.key: summary[axis.key][i] for axis in run.tables.axes}
-        yield f"{point_text(point)}, seed {summary['seed'][i]}: {told[i]}"
-
-
-def missing(run: RunData) -> Iterator[str]:
-    """A line for each network that has no result."""
+def missing_lines(run: RunData) -> Iterator[str]:
+    """A line for each network without a result, with the reason."""
     for network, reason in _missing_networks(run):
         yield f"{point_text(network.point)}, seed {network.seed}: {reason}"
 
 
 def _missing_networks(run: RunData) -> list[tuple[Network, str]]:
-    """The networks of the plan that have no result, and why."""
+    """The networks of the plan without a result, each with the reason."""
     networks = run.plan.networks
     return [(network, run.missing[network.id]) for network in networks if network.id in run.missing]
 
 
-def _told(run: RunData) -> list[str]:
-    """Each network's status; why it failed, if the manifest says so."""
-    why = failures(run.manifest or {})
-    rows = zip(run.tables.summary["cell"], run.tables.summary["status"], strict=True)
+def _status_texts(run: RunData) -> list[str]:
+    """The status of each row of the summary, with the reason of a failure that is known."""
+    reasons = failures(run.manifest or {})
     return [
-        f"failed: {why[network]}" if status == "failed" and network in why else status
-        for network, status in rows
+        f"failed: {reasons[network]}" if status == "failed" and network in reasons else status
+        for network, status in zip(run.summary["cell"], run.summary["status"], strict=True)
     ]
 
 
-Place = tuple[tuple[str, Value], ...]
+def pair_verdicts(
+    first: Sequence[Verdict], second: Sequence[Verdict]
+) -> list[tuple[str, tuple[Verdict | None, Verdict | None]]]:
+    """The sentence of each claim, and its verdicts in both runs; None where it is not claimed."""
+    sides = [{verdict.says: verdict for verdict in verdicts} for verdicts in (first, second)]
+    return [(says, (sides[0].get(says), sides[1].get(says))) for says in {**sides[0], **sides[1]}]
 
 
 @dataclass(frozen=True)
-class Final:
-    """Mean and ends of the 95 % interval of a final accuracy over `n` seeds; NaN without any."""
+class Accuracy:
+    """Mean and 95 % interval of a final accuracy over `n` seeds, of which some diverged."""
 
     mean: float = nan
     low: float = nan
@@ -162,56 +153,51 @@ class Final:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A point of either run: the final accuracies of both, and the second's less the first's."""
+class AccuracyPair:
+    """The final accuracies of both runs at a point, and the second's minus the first's.
 
-    place: str
-    which: str
-    first: Final
-    second: Final
+    point: in words. images: train or test.
+    """
+
+    point: str
+    images: str
+    first: Accuracy
+    second: Accuracy
     difference: float
 
 
-def both_points(first: RunData, second: RunData) -> tuple[Pair, ...]:
-    """The points of both, those of the first in its order before those that only the second has."""
-    found = [_finals(run) for run in (first, second)]
-    keys = dict.fromkeys([*found[0], *found[1]])
-    pairs = (_pair(key, *(side.get(key, Final()) for side in found)) for key in keys)
-    return tuple(pair for pair in pairs if pair.first.n or pair.second.n)
+# Train or test, and the swept values by key, whatever the order of the axes.
+AccuracyKey: TypeAlias = tuple[str, tuple[tuple[str, Value], ...]]
 
 
-def _pair(key: tuple[str, Place], first: Final, second: Final) -> Pair:
-    which, place = key
-    return Pair(point_text(dict(place)), which, first, second, second.mean - first.mean)
+def compare_accuracies(first: RunData, second: RunData) -> list[AccuracyPair]:
+    """The points of the first run in its order, then those that only the second run has."""
+    sides = [_final_accuracies(run) for run in (first, second)]
+    pairs = []
+    for images, point in {**sides[0], **sides[1]}:
+        a, b = (side.get((images, point), Accuracy()) for side in sides)
+        if a.n or b.n:
+            pairs.append(AccuracyPair(point_text(dict(point)), images, a, b, b.mean - a.mean))
+    return pairs
 
 
-def _finals(run: RunData) -> Mapping[tuple[str, Place], Final]:
-    """By metric and point; the point is its swept values, whatever the order of the axes."""
-    summary = run.tables.summary
-    keys = [axis.key for axis in run.tables.axes]
-    made: dict[tuple[str, Place], list[tuple[float, str]]] = {}
-    for which in IMAGE_SETS:
-        names = (*keys, "status", f"final_{which}_{HEADLINE}")
-        columns = [summary[name].tolist() for name in names]
-        for *point, status, accuracy in zip(*columns, strict=True):
-            place = tuple(sorted(zip(keys, point, strict=True)))
-            made.setdefault((which, place), []).append((accuracy, status))
-    return {key: _final(values) for key, values in made.items()}
-
-
-def _final(values: list[tuple[float, str]]) -> Final:
-    finite = [accuracy for accuracy, _ in values if isfinite(accuracy)]
-    if not finite:
-        return Final()
-    lost = sum(status == "diverged" for _, status in values)
-    mean, low, high = t_interval(finite)
-    return Final(mean, max(low, 0.0), min(high, 1.0), len(finite), lost)  # accuracies
-
-
-def paired_claims(
-    first: Sequence[Verdict], second: Sequence[Verdict]
-) -> tuple[tuple[str, tuple[Verdict | None, Verdict | None]], ...]:
-    """Each sentence with its verdicts in both runs, None where only the other one says it."""
-    found = [{verdict.says: verdict for verdict in verdicts} for verdicts in (first, second)]
-    says = dict.fromkeys([*found[0], *found[1]])
-    return tuple((text, (found[0].get(text), found[1].get(text))) for text in says)
+def _final_accuracies(run: RunData) -> dict[AccuracyKey, Accuracy]:
+    """The final accuracy at each point; without seeds where no network has one."""
+    keys = [axis.key for axis in run.axes]
+    samples: defaultdict[AccuracyKey, list[tuple[float, str]]] = defaultdict(list)
+    for images in IMAGE_SETS:
+        names = (*keys, "status", f"final_{images}_{HEADLINE}")
+        for *point, status, accuracy in zip(
+            *(run.summary[name].tolist() for name in names), strict=True
+        ):
+            values = tuple(sorted(zip(keys, point, strict=True)))
+            samples[images, values].append((accuracy, status))
+    accuracies = {}
+    for key, sample in samples.items():
+        finite = [accuracy for accuracy, _ in sample if isfinite(accuracy)]
+        accuracies[key] = Accuracy()
+        if finite:
+            mean, low, high = t_interval(finite)
+            diverged = sum(status == "diverged" for _, status in sample)
+            accuracies[key] = Accuracy(mean, max(low, 0.0), min(high, 1.0), len(finite), diverged)
+    return accuracies
