@@ -7,6 +7,7 @@ executors and exports each have a `Registry`; `option` declares what can be set 
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, field, fields, is_dataclass
@@ -225,5 +226,6 @@ def _list_options(cls: type) -> None:
 
 
 def description(cls: type) -> str:
-    """What a registered class says of itself, without the generated list of its options."""
-    return inspect.cleandoc(cls.__doc__ or "").partition(f"\n\n{OPTIONS_HEADING}\n")[0]
+    """The text of a registered class up to its first example or section ("Options:", "State:")."""
+    text = inspect.cleandoc(cls.__doc__ or "")
+    return re.split(r"\n\n(?:>>> |[A-Z][a-z]+:\n)", text, maxsplit=1)[0]

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, replace
 from importlib.metadata import EntryPoint
+from typing import Annotated
 
 import numpy as np
 import pytest
+from numeric_cases import images, small_mlp, stacked
+from pydantic import TypeAdapter
 
 import bnexp
 from bnexp.config import reference
+from bnexp.config.options import OneOf, Options, instantiate
 from bnexp.nn import (
     ACTIVATIONS,
     INITIALIZERS,
     NORMALIZERS,
     OPTIMIZERS,
     BatchNorm,
+    Dense,
+    Normal,
     Registry,
+    Sequential,
+    SoftmaxCrossEntropy,
+    gradient_errors,
     option,
 )
+from bnexp.nn.optimizers import SCHEDULES
+from bnexp.nn.pooling import POOLS
+from bnexp.probes import PROBES
+from bnexp.training import evaluate
+from bnexp.training.evaluate import CHUNK, evaluation_state
 
 
 @dataclass(frozen=True)
@@ -212,8 +227,149 @@ def test_an_own_dialect_is_a_choice_everywhere_and_trained_in_workers(small, mon
     assert "slow" in str(bnexp.config.json_schema())
     here, workers = bnexp.run(config, jobs=1), bnexp.run(config, jobs=2)
     np.testing.assert_array_equal(here.metrics["train_loss"], workers.metrics["train_loss"])
-    same = {"kind": "batch", "stat_decay": 0.999, "eps": 1e-2, "spatial": "channel"}
+    same = {"kind": "batch", "stat_decay": 0.999, "eps": 1e-2}
     written_out = bnexp.run(bnexp.load_config(small, {**sweep, "model.norm": same}))
     assert [*written_out.summary["cell"]] == [*here.summary["cell"]]
     with pytest.raises(ValueError, match="batch norm dialect 'keras' is built in"):
         dialects.register("keras", {})
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Divide by the deviation over the batch, without centering."""
+
+    evaluation: str = option("running", doc="running, population or batch")
+    stat_decay: float = option(0.9, doc="the fraction of the average that is kept", ge=0, le=1)
+
+    def init(self, generator, shape):
+        return shape, {}, {"square": np.zeros((1, shape[-1]))}
+
+    def forward(self, parameters, state, x, train):
+        square = state["square"]
+        if train or self.evaluation == "batch":
+            square = (x * x).mean(axis=-2, keepdims=True)
+        if train:
+            keep = self.stat_decay
+            state = {"square": keep * state["square"] + (1 - keep) * square}
+        return x / np.sqrt(square + 1e-5), square, state
+
+    def backward(self, parameters, cache, dy):
+        return dy / np.sqrt(cache + 1e-5), {}
+
+    def averaging(self, seen):
+        return replace(self, stat_decay=seen / (seen + 1))
+
+
+def test_an_own_normalizer_is_evaluated_with_population_statistics():
+    network = Sequential((Scaled("population"),))
+    set_ = images(n=30)
+    ((parameters,), (state,)) = stacked(network, 2, (16,))
+    (after,) = evaluation_state(network, (parameters,), (state,), set_, 10)
+    squares = [(set_.batch(slice(i, i + 10))[0] ** 2).mean(axis=0) for i in (0, 10, 20)]
+    np.testing.assert_allclose(after["square"][0, 0], np.mean(squares, axis=0), rtol=1e-12)
+    running = Sequential((Scaled(),))
+    assert evaluation_state(running, (parameters,), (state,), set_, 10) == (state,)
+
+
+def test_an_own_normalizer_is_evaluated_with_the_images_own_statistics():
+    network, set_ = small_mlp(Scaled("batch")), images(n=2 * CHUNK + 13)
+    parameters, state = stacked(network, 2, (16,))
+    x, labels = set_.batch(slice(None))
+    logits, _, _ = network.forward(parameters, state, x[None], train=True)
+    expected = SoftmaxCrossEntropy().per_sample(logits, labels[None])[0].mean(axis=1)
+    scores = evaluate(network, parameters, state, set_)
+    np.testing.assert_allclose(scores["loss"], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("evaluation", ["running", "population", "batch"])
+def test_an_own_normalizer_is_trained_from_yaml_with_each_evaluation(small, evaluation):
+    NORMALIZERS.register("scaled")(Scaled)
+    own = {"kind": "scaled", "evaluation": evaluation}
+    changes = {"sweep.model.init.std": [0.1], "sweep.model.norm": None, "model.norm": own}
+    losses = bnexp.run(bnexp.load_config(small, changes)).metrics["train_loss"]
+    assert np.isfinite(losses).all()
+
+
+@dataclass(frozen=True)
+class HalfWeights:
+    """The layer with weights W / 2."""
+
+    def around(self, layer):
+        return Halved(layer)
+
+
+@dataclass(frozen=True)
+class Halved:
+    layer: Dense
+
+    calibrates = False
+
+    @property
+    def features(self):
+        return self.layer.features
+
+    def init(self, generator, shape):
+        return self.layer.init(generator, shape)
+
+    def forward(self, parameters, state, x, train):
+        halved = {**parameters, "W": parameters["W"] / 2}
+        y, cache, state = self.layer.forward(halved, state, x, train)
+        return y, (halved, cache), state
+
+    def backward(self, parameters, cache, dy):
+        dx, gradients = self.layer.backward(*cache, dy)
+        return dx, {**gradients, "W": gradients["W"] / 2}
+
+    def gradients(self, parameters, cache, dy):
+        return self.backward(parameters, cache, dy)[1]
+
+    def calibrated(self, parameters, x):
+        return parameters
+
+
+def test_an_own_norm_of_the_weights_needs_only_around(small):
+    """Every first loss is that of a network with weights half as large."""
+    NORMALIZERS.register("half_weights")(HalfWeights)
+    x = np.random.default_rng(0).standard_normal((2, 6, 5))
+    wrapped = HalfWeights().around(Dense(3, Normal(0.5)))
+    assert max(gradient_errors(wrapped, x).values()) < 1e-7
+    changes = {"sweep.model.init.std": [0.2], "sweep.model.norm": None}
+    halved = bnexp.load_config(small, {**changes, "model.norm": "half_weights"})
+    metrics = bnexp.run(halved).metrics
+    assert np.isfinite(metrics["train_loss"]).all()
+    assert len(set(metrics["train_loss"])) > 2
+
+
+REGISTRIES = (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, SCHEDULES, POOLS, PROBES)
+CLASSES = [(registry, name) for registry in REGISTRIES for name in sorted(registry.builtin)]
+classes = pytest.mark.parametrize(
+    ("registry", "name"), CLASSES, ids=[f"{r.noun}-{name}" for r, name in CLASSES]
+)
+
+
+@classes
+def test_yaml_and_python_have_the_same_defaults(registry, name):
+    cls = registry[name]
+    required = [f.name for f in fields(cls) if f.default is MISSING]
+    given = {option: REQUIRED[option] for option in required}
+    field = Annotated[Options, OneOf(registry)]
+    options = TypeAdapter(field).validate_python({"kind": name, **given})
+    assert instantiate(options) == cls(**given)
+
+
+REQUIRED = {"std": 0.5, "limit": 0.5, "value": 0.5, "layer": 1}
+
+
+@classes
+def test_help_lists_every_option(registry, name):
+    cls = registry[name]
+    text = inspect.getdoc(cls)
+    assert text.count("\n\nOptions:\n") == bool(fields(cls))
+    section = " ".join(text.partition("\n\nOptions:\n")[2].split())
+    for field in fields(cls):
+        default = "" if field.default is MISSING else f" = {field.default!r}"
+        line = f"{field.name}: {field.type}{default}"
+        bounds = field.metadata["bounds"]
+        for bound, sign in (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<=")):
+            line += f", {sign} {bounds[bound]}" if bound in bounds else ""
+        assert " ".join(f"{line} {field.metadata['doc']}".split()) in section

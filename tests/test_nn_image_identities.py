@@ -25,7 +25,7 @@ from bnexp.nn import (
 )
 from bnexp.nn.linear import Conv
 
-INVARIANT = BatchNorm(eps=0.0)
+INVARIANT = BatchNorm(eps=0.0, spatial="channel")
 FILTERS = (0, 4)  # the convolutions' places in a network
 X = np.random.default_rng(9).standard_normal((2, 7, 7, 6, 3))
 LABELS = np.random.default_rng(8).integers(0, 4, (2, 7))
@@ -140,7 +140,7 @@ def test_layer_norm_is_the_batch_norm_of_the_transposed_batch():
     """Samples are features and features samples: without gamma and beta, forward and back."""
     x, dy = np.random.default_rng(3).standard_normal((2, 2, 8, 5))
     made = []
-    layer, batch = LayerNorm(affine=False), BatchNorm(1e-5, affine=False)
+    layer, batch = LayerNorm(affine=False), BatchNorm(1e-5, affine=False, spatial="channel")
     for norm, turn in ((layer, np.asarray), (batch, np.transpose)):
         rows = [np.stack([turn(a) for a in part]) for part in (x, dy)]
         _, start, state = norm.init(None, rows[0].shape[2:])
@@ -154,7 +154,7 @@ def test_layer_norm_is_the_batch_norm_of_the_transposed_batch():
 @pytest.mark.parametrize("bias", [True, False])
 def test_a_network_of_two_convolutions_folded(evaluation, bias):
     """Both batch norms merge; a pooling between them does not matter."""
-    norm = BatchNorm(evaluation=evaluation)
+    norm = BatchNorm(evaluation=evaluation, spatial="channel")
     network = cnn(norm, bias)
     parameters, state = stacked(network, 2, X.shape[2:])
     parameters = [{n: w + 0.2 * np.cos(7 * w) for n, w in p.items()} for p in parameters]

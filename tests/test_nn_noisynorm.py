@@ -14,7 +14,7 @@ from bnexp.nn.normalizers import NoisyBatchNorm
 
 ROWS, IMAGES = (5,), (3, 4, 5)
 SHAPES = pytest.mark.parametrize("shape", [ROWS, IMAGES], ids=["rows", "images"])
-PLAIN = BatchNorm(eps=1e-5)
+PLAIN = BatchNorm(eps=1e-5, spatial="channel")
 
 
 def start(layer, k, shape, dtype="float64", steps=0):

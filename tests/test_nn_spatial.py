@@ -108,7 +108,7 @@ def test_images_that_all_networks_share(spatial):
 
 CNN_NORMS = {
     "none": None,
-    "batch": BatchNorm(eps=1e-5),
+    "batch": BatchNorm(eps=1e-5, spatial="channel"),
     "batch, activation": BatchNorm(eps=1e-5, spatial="activation"),
     "layer": LayerNorm(),
     "group": GroupNorm(),
@@ -150,11 +150,11 @@ def two_convolutions(norm, after, stride=1):
 
 CNNS = {
     **{f"norm: {name}": cnn(norm) for name, norm in CNN_NORMS.items()},
-    "average": cnn(BatchNorm(), AveragePool(3, 2, 1), Gelu()),
-    "global average": cnn(BatchNorm(), MaxPool(3, 1), rows=GlobalAveragePool()),
+    "average": cnn(BatchNorm(spatial="channel"), AveragePool(3, 2, 1), Gelu()),
+    "global average": cnn(BatchNorm(spatial="channel"), MaxPool(3, 1), rows=GlobalAveragePool()),
     "group, global average": cnn(GroupNorm(), AveragePool(), rows=GlobalAveragePool()),
-    "two, batch": two_convolutions(BatchNorm(), after=False),
-    "two, batch after": two_convolutions(BatchNorm(), after=True, stride=2),
+    "two, batch": two_convolutions(BatchNorm(spatial="channel"), after=False),
+    "two, batch after": two_convolutions(BatchNorm(spatial="channel"), after=True, stride=2),
     "two, layer after": two_convolutions(LayerNorm(), after=True),
     "two, instance": two_convolutions(InstanceNorm(), after=False, stride=2),
 }
@@ -223,7 +223,7 @@ def test_folding_batch_norm_into_a_convolution(name, bias, evaluation):
 
 
 def test_evaluation_statistics_of_the_batch_cannot_be_folded():
-    norm = BatchNorm(evaluation="batch")
+    norm = BatchNorm(evaluation="batch", spatial="channel")
     parameters, state = layer_start(norm, 2, SHAPE)
     assert norm.evaluated(parameters, state) is None
 

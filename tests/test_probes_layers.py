@@ -124,7 +124,7 @@ CASES = {
     "norm before": (rows(BatchNorm(eps=EPS)), (5,), False),
     "norm after": (rows(BatchNorm(eps=EPS), after=True), (5,), True),
     "convolution": (convolutional(), (6, 6, 2), False),
-    "convolution, norm": (convolutional(BatchNorm(eps=EPS)), (6, 6, 2), False),
+    "convolution, norm": (convolutional(BatchNorm(eps=EPS, spatial="channel")), (6, 6, 2), False),
 }
 
 
@@ -198,7 +198,7 @@ OPTIONS = {"percentiles": {"layer": 2}, "layers": {"quantities": get_args(Quanti
     [
         (rows(BatchNorm(), dropout=Dropout(0.3)), (5,)),
         (rows(around=WeightNorm().around), (5,)),
-        (convolutional(BatchNorm()), (6, 6, 2)),
+        (convolutional(BatchNorm(spatial="channel")), (6, 6, 2)),
     ],
 )
 def test_a_stack_reads_what_its_networks_read_alone(network, shape, dtype):

@@ -128,7 +128,10 @@ def test_sites_of_an_mlp_with_the_norm_before_and_after():
 
 
 def test_sites_of_a_cnn_and_of_normed_weights():
-    found = [(s.number, s.weights, s.activation) for s in sites(convolutional(BatchNorm()))]
+    found = [
+        (s.number, s.weights, s.activation)
+        for s in sites(convolutional(BatchNorm(spatial="channel")))
+    ]
     assert found == [(1, 0, 2), (2, 5, 7), (3, 8, None)]
     normed = [(s.weights, s.activation) for s in sites(rows(around=WeightNorm().around))]
     assert normed == [(0, 1), (2, 3), (4, None)]
@@ -140,7 +143,7 @@ def test_sites_of_a_cnn_and_of_normed_weights():
         (rows(BatchNorm(), dropout=Dropout(0.4)), (5,)),
         (rows(NoisyBatchNorm(), after=True), (5,)),
         (rows(around=WeightNorm().around), (5,)),
-        (convolutional(BatchNorm()), (6, 6, 1)),
+        (convolutional(BatchNorm(spatial="channel")), (6, 6, 1)),
     ],
 )
 def test_a_pass_is_the_trainings_own(network, shape):

@@ -233,10 +233,9 @@ def _options(cls: type, name: str, dialects: str) -> type[Options]:
 
 
 def _docstring(cls: type) -> str | None:
-    """What the class says of itself but for its examples, None where dataclass wrote it."""
+    """The class's description, None where dataclass wrote it."""
     text = description(cls)
-    written = not text.startswith(f"{cls.__name__}(")
-    return (text.partition("\n\n>>> ")[0] or None) if written else None
+    return None if text.startswith(f"{cls.__name__}(") else text or None
 
 
 class _Exactly:

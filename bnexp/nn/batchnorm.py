@@ -1,10 +1,11 @@
-"""Batch normalization (Ioffe & Szegedy 2015), with a knob for each convention that varies.
+"""Batch normalization (Ioffe & Szegedy 2015), with an option for each convention that varies.
 
     mu    = mean of x over the batch
     var   = sum (x - mu)^2 / (N - ddof)
     y     = gamma * (x - mu) / sqrt(var + eps) + beta
 
-At evaluation mu and var are replaced by what `evaluation` says.
+At evaluation mu and var are replaced by what `evaluation` says. Published implementations differ in
+a handful of conventions; `BatchNorm.DIALECTS` has those of well-known ones by name.
 """
 
 from __future__ import annotations
@@ -17,12 +18,22 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 
 from bnexp.nn.linear import column_sums, rowwise
-from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
+from bnexp.nn.protocols import (
+    Array,
+    Backward,
+    Forward,
+    Generator,
+    Gradients,
+    Initial,
+    Parameters,
+    Shape,
+    State,
+)
 from bnexp.registry import Registry, option
 
 
 class BatchNormCache(NamedTuple):
-    """What backward needs: x - mu (K, N, H), and rows (K, 1, H)."""
+    """What backward needs after batch statistics: x - mu (K, M, F), and rows (K, 1, F)."""
 
     centered: Array
     var: Array
@@ -30,8 +41,8 @@ class BatchNormCache(NamedTuple):
     scale: Array  # gamma * inverse
 
 
-class Evaluated(NamedTuple):
-    """What backward needs after an evaluation: x (K, N, H), and rows (K, 1, H)."""
+class EvaluatedBatchNormCache(NamedTuple):
+    """What backward needs after constant statistics: x (K, M, F), and rows (K, 1, F)."""
 
     x: Array
     mean: Array
@@ -39,7 +50,14 @@ class Evaluated(NamedTuple):
     scale: Array
 
 
-_DARKNET = {"eps_placement": "outside", "stat_decay": 0.99, "ddof": 1, "running_ddof": 1}
+_CHANNEL = {"spatial": "channel"}
+_DARKNET = {
+    **_CHANNEL,
+    "eps_placement": "outside",
+    "stat_decay": 0.99,
+    "ddof": 1,
+    "running_ddof": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -49,7 +67,7 @@ class BatchNorm:
     Inputs (K, N, H), or images (K, N, H, W, C), N >= 2. A batch of one gives y = beta, as in the
     book (PyTorch refuses it). The state holds the running averages of mean and variance as if they
     had started at 0, and `unseen` = stat_decay^t, the share that their initial values still have
-    after t updates. BatchNorm() has the book's values, but for spatial: that is channel.
+    after t updates. BatchNorm() has the book's values.
 
     >>> layer = BatchNorm(**BatchNorm.DIALECTS["pytorch"])
     >>> _, parameters, state = layer.init(np.random.default_rng(0), (1,))
@@ -60,6 +78,18 @@ class BatchNorm:
     >>> mean, var = layer.statistics(state)
     >>> print(f"{mean.item():.4f} {var.item():.4f}")  # 0.1 * 2.5 and 0.9 * 1 + 0.1 * 5 / 3
     0.2500 1.0667
+
+    Dialects:
+        DIALECTS maps the name of an implementation to those options in which it differs from the
+        book's. To add one, for YAML's `dialect:` too:
+        BatchNorm.DIALECTS.register("slow", {"stat_decay": 0.999, "spatial": "channel"})
+
+    Parameters:
+        gamma, beta: rows (K, 1, F), where F is H for rows, C or H * W * C for images, as `spatial`
+        says; absent if not `affine`.
+
+    State:
+        mean, var: rows (K, 1, F), the running averages; unseen: (K, 1, 1).
     """
 
     eps: float = option(1e-6, doc="added to keep the division finite", ge=0)
@@ -82,7 +112,7 @@ class BatchNorm:
     )
     affine: bool = option(True, doc="scale by gamma and shift by beta, both trained")
     spatial: Literal["channel", "activation"] = option(
-        "channel",
+        "activation",
         doc="for images. channel: statistics over N, H and W, one gamma per channel; activation: "
         "statistics over N alone, one gamma per number of an image",
     )
@@ -96,81 +126,118 @@ class BatchNorm:
     DIALECTS: ClassVar[Registry[Mapping[str, Any]]] = Registry(
         "batch norm dialect",
         {
-            "book": {"spatial": "activation"},
-            "cs231n": {"eps": 1e-5},
-            "paper": {"eps": 1e-5, "running_ddof": 1, "evaluation": "population"},
-            "pytorch": {"eps": 1e-5, "running_ddof": 1, "running_var": 1.0},
-            "keras": {"eps": 1e-3, "stat_decay": 0.99, "running_var": 1.0},
-            "tensorflow": {"eps": 1e-3, "stat_decay": 0.99, "running_var": 1.0, "running_ddof": 1},
+            "book": {},
+            "cs231n": {**_CHANNEL, "eps": 1e-5},
+            "paper": {**_CHANNEL, "eps": 1e-5, "running_ddof": 1, "evaluation": "population"},
+            "pytorch": {**_CHANNEL, "eps": 1e-5, "running_ddof": 1, "running_var": 1.0},
+            "keras": {**_CHANNEL, "eps": 1e-3, "stat_decay": 0.99, "running_var": 1.0},
+            "tensorflow": {
+                **_CHANNEL,
+                "eps": 1e-3,
+                "stat_decay": 0.99,
+                "running_var": 1.0,
+                "running_ddof": 1,
+            },
             "darknet": {**_DARKNET, "gradient": "darknet"},
             "darknet_fixed": _DARKNET,
         },
         instance_of=Mapping,
     )
 
-    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """gamma = 1, beta = 0, running averages 0 and `unseen` = 1; nothing is drawn."""
         row = (1, shape[-1] if self.spatial == "channel" else math.prod(shape))
         affine = {"gamma": np.ones(row), "beta": np.zeros(row)} if self.affine else {}
         unseen = np.ones((1, 1))
         return shape, affine, {"mean": np.zeros(row), "var": np.zeros(row), "unseen": unseen}
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, BatchNormCache | Evaluated, State]:
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """y in the shape of x; in training the state has averaged this batch.
+
+        ValueError if x is neither (K, N, H) nor (K, N, H, W, C).
+        """
         rows = self._rows(x)
         if train or self.evaluation == "batch":
-            y, cache, seen = self._normalized(parameters, state, rows)
-            return _like(y, x), cache, seen if train else state
+            y, cache, averaged = self._normalized(parameters, state, rows)
+            return _reshaped(y, x), cache, averaged if train else state
         mean, inverse, scale, shift = self._at_evaluation(parameters, state)
-        return _like(rows * scale + shift, x), Evaluated(rows, mean, inverse, scale), state
+        evaluated = EvaluatedBatchNormCache(rows, mean, inverse, scale)
+        return _reshaped(rows * scale + shift, x), evaluated, state
 
     def _normalized(
         self, parameters: Parameters, state: State, x: Array
     ) -> tuple[Array, BatchNormCache, State]:
+        """The module's equations for rows x (K, M, F), and the running averages after them."""
         mean = column_sums(x)
         mean /= x.shape[-2]
         centered = rowwise(np.subtract, x, mean)
         squares = column_sums(centered * centered)
-        var = squares / self._count(x, self.ddof)
+        var = squares / _degrees_of_freedom(x, self.ddof)
         inverse = self._inverse(var)
         scale = inverse * parameters["gamma"] if self.affine else inverse
         y = rowwise(np.multiply, centered, scale)
         if self.affine:
             rowwise(np.add, y, parameters["beta"], out=y)
-        state = self._averaged(state, mean, squares / self._count(x, self.running_ddof))
-        return y, BatchNormCache(centered, var, inverse, scale), state
+        keep, running_var = self.stat_decay, squares / _degrees_of_freedom(x, self.running_ddof)
+        averaged = {
+            "mean": keep * state["mean"] + (1 - keep) * mean,
+            "var": keep * state["var"] + (1 - keep) * running_var,
+            "unseen": keep * state["unseen"],
+        }
+        return y, BatchNormCache(centered, var, inverse, scale), averaged
 
-    def backward(
-        self, parameters: Parameters, cache: BatchNormCache | Evaluated, dy: Array
-    ) -> tuple[Array, dict[str, Array]]:
+    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
         """With r = 1 / sqrt(var + eps) and c = x - mu, sums and means over the batch:
 
             dx = gamma * r * (dy - mean(dy)) - gamma * slope * c * sum(dy * c) / (N - ddof)
 
         where slope = -2 dr/dvar, which is r^3 with eps inside the root. After an evaluation the
-        statistics are constants, and dx = gamma * r * dy.
+        statistics are constants, and dx = gamma * r * dy. In both cases
+
+            dgamma = r * sum(dy * c),    dbeta = sum(dy)
         """
         rows = self._rows(dy)
-        if isinstance(cache, Evaluated):
+        if isinstance(cache, EvaluatedBatchNormCache):
             x, mean, inverse, scale = cache
             along = column_sums(rows * (x - mean))
-            return _like(rows * scale, dy), self._gradients(along, inverse, column_sums(rows))
+            return _reshaped(rows * scale, dy), self._gradients(along, inverse, column_sums(rows))
         product = rows * cache.centered
-        along = column_sums(product)  # sum of dy * (x - mu)
+        along = column_sums(product)
         total = column_sums(rows)
         gradients = self._gradients(along, cache.inverse, total)
         gamma: Array | float = parameters["gamma"] if self.affine else 1.0
-        count = self._count(rows, self.ddof)
-        if self.gradient == "darknet":
-            cache, count = self._as_darknet(cache, gamma), rows.shape[-2]
+        count = _degrees_of_freedom(rows, self.ddof)
+        if self.gradient == "darknet":  # its backward has an epsilon of its own, inside the root
+            inverse = np.reciprocal(np.sqrt(cache.var + 1e-5))
+            cache, count = cache._replace(inverse=inverse, scale=gamma * inverse), rows.shape[-2]
         along = self._times_slope(along, cache) * (gamma / count)
         dx = rowwise(np.multiply, rows, cache.scale)
         dx -= rowwise(np.multiply, cache.centered, along, out=product)
         rowwise(np.subtract, dx, cache.scale * total / rows.shape[-2], out=dx)
-        return _like(dx, dy), gradients
+        return _reshaped(dx, dy), gradients
 
-    def _gradients(self, along: Array, inverse: Array, total: Array) -> dict[str, Array]:
-        return {"gamma": along * inverse, "beta": total} if self.affine else {}
+    def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
+        """Scale and shift, rows (K, 1, H), of the evaluated layer; None where the batch decides."""
+        if self.evaluation == "batch":
+            return None
+        _, _, scale, shift = self._at_evaluation(parameters, state)
+        return scale, shift
+
+    def statistics(self, state: State) -> tuple[Array, Array]:
+        """Mean and variance to evaluate with, (K, 1, H); before any update the initial ones.
+
+        The averages in the state started at 0. The initial variance is therefore added with the
+        weight that it still has, `unseen`, or ("debiased") both are divided by 1 - `unseen`.
+        """
+        mean, var, unseen = state["mean"], state["var"], state["unseen"]
+        if self.evaluation != "debiased":
+            return mean, var + self.running_var * unseen
+        seen = np.where(unseen < 1, 1 - unseen, 1)
+        return mean / seen, np.where(unseen < 1, var / seen, self.running_var)
+
+    def averaging(self, seen: int) -> BatchNorm:
+        """This layer with running statistics that weigh `seen` batches and the next one alike."""
+        return replace(self, stat_decay=seen / (seen + 1), running_ddof=1)
 
     def _rows(self, x: Array) -> Array:
         """Rows of what shares a statistic, (K, M, F): images (K, N, H, W, C) as M = N * H * W rows
@@ -185,41 +252,14 @@ class BatchNorm:
         rows = -1 if self.spatial == "channel" else x.shape[1]
         return x.reshape(len(x), rows, x.shape[-1] if self.spatial == "channel" else -1)
 
-    @staticmethod
-    def _as_darknet(cache: BatchNormCache, gamma: Array | float) -> BatchNormCache:
-        """darknet's backward has an epsilon of its own, 1e-5 inside the root."""
-        inverse = np.reciprocal(np.sqrt(cache.var + 1e-5))
-        return cache._replace(inverse=inverse, scale=gamma * inverse)
-
-    def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
-        """Scale and shift, rows (K, 1, H), of the evaluated layer; None where the batch decides."""
-        if self.evaluation == "batch":
-            return None
-        _, _, scale, shift = self._at_evaluation(parameters, state)
-        return scale, shift
-
-    def statistics(self, state: State) -> tuple[Array, Array]:
-        """Mean and variance to evaluate with, (K, 1, H); before any update the initial ones."""
-        mean, var, unseen = state["mean"], state["var"], state["unseen"]
-        if self.evaluation != "debiased":
-            return mean, var + self.running_var * unseen
-        seen = np.where(unseen < 1, 1 - unseen, 1)
-        return mean / seen, np.where(unseen < 1, var / seen, self.running_var)
-
-    def averaging(self, seen: int) -> BatchNorm:
-        """This layer with running statistics that weigh `seen` batches and the next one alike."""
-        return replace(self, stat_decay=seen / (seen + 1), running_ddof=1)
-
-    @staticmethod
-    def _count(x: Array, ddof: int) -> int:
-        """N - ddof; 1 for a single sample, whose squares are 0."""
-        samples: int = x.shape[-2]
-        return max(samples - ddof, 1)
-
     def _inverse(self, var: Array) -> Array:
+        """1 / sqrt(var + eps), or 1 / (sqrt(var) + eps)."""
         outside = self.eps_placement == "outside"
         root: Array = np.sqrt(var) + self.eps if outside else np.sqrt(var + self.eps)
         return np.reciprocal(root)
+
+    def _gradients(self, along: Array, inverse: Array, total: Array) -> Gradients:
+        return {"gamma": along * inverse, "beta": total} if self.affine else {}
 
     def _times_slope(self, along: Array, cache: BatchNormCache) -> Array:
         """One factor after another: the slope alone overflows where the deviations are tiny."""
@@ -228,14 +268,6 @@ class BatchNorm:
             return once * cache.inverse * cache.inverse
         std = np.sqrt(cache.var)  # a constant feature has x - mu = 0: any finite slope is right
         return once * cache.inverse / np.where(std > 0, std, np.inf)
-
-    def _averaged(self, state: State, mean: Array, var: Array) -> State:
-        keep = self.stat_decay
-        return {
-            "mean": keep * state["mean"] + (1 - keep) * mean,
-            "var": keep * state["var"] + (1 - keep) * var,
-            "unseen": keep * state["unseen"],
-        }
 
     def _at_evaluation(
         self, parameters: Parameters, state: State
@@ -249,6 +281,12 @@ class BatchNorm:
         return mean, inverse, scale, parameters["beta"] - mean * scale
 
 
-def _like(rows: Array, x: Array) -> Array:
+def _degrees_of_freedom(rows: Array, ddof: int) -> int:
+    """M - ddof; 1 for a single row, whose squares are 0."""
+    samples: int = rows.shape[-2]
+    return max(samples - ddof, 1)
+
+
+def _reshaped(rows: Array, x: Array) -> Array:
     """Rows in the shape of `x`; K may have grown where x was shared."""
     return rows if x.ndim == 3 else rows.reshape(len(rows), *x.shape[1:])

@@ -227,7 +227,7 @@ class NoisyBatchNorm:
 
     @property
     def norm(self) -> BatchNorm:
-        return BatchNorm(eps=self.eps, stat_decay=self.stat_decay)
+        return BatchNorm(eps=self.eps, stat_decay=self.stat_decay, spatial="channel")
 
     def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
         shape, parameters, state = self.norm.init(generator, shape)

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from bnexp.nn.batchnorm import BatchNorm
 from bnexp.nn.linear import Conv, Dense, folded
 from bnexp.nn.protocols import (
     Affine,
     Array,
+    BatchStatistics,
     Generator,
     Initializer,
     Layer,
     Normalizer,
     Parameters,
+    PopulationStatistics,
     Shape,
     State,
 )
@@ -91,6 +92,11 @@ class Sequential:
         return gradients[::-1]
 
     @property
+    def evaluations(self) -> set[str]:
+        """The statistics that layers are evaluated with, as `BatchStatistics` says."""
+        return {layer.evaluation for layer in self.layers if isinstance(layer, BatchStatistics)}
+
+    @property
     def calibrates(self) -> bool:
         """Whether a layer or its initializer looks at data before training."""
         return any(isinstance(layer, Affine) and layer.calibrates for layer in self.layers)
@@ -112,14 +118,21 @@ class Sequential:
     def population_state(
         self, parameters: Sequence[Parameters], state: Sequence[State], batches: Iterable[Array]
     ) -> tuple[State, ...]:
-        """The state with batch norm's statistics averaged over `batches`, the parameters fixed."""
+        """The state with the statistics of normalizers averaged over `batches`, (K, N, ...) each.
+
+        Ioffe & Szegedy 2015, Algorithm 2: the parameters are fixed, and every batch counts alike.
+        Layers that are not `PopulationStatistics` keep their state.
+        """
         state = tuple(
-            {name: np.zeros_like(a) for name, a in s.items()} if isinstance(layer, BatchNorm) else s
+            {name: np.zeros_like(a) for name, a in s.items()}
+            if isinstance(layer, PopulationStatistics)
+            else s
             for layer, s in zip(self.layers, state, strict=True)
         )
         for seen, x in enumerate(batches):
             layers = tuple(
-                a.averaging(seen) if isinstance(a, BatchNorm) else a for a in self.layers
+                layer.averaging(seen) if isinstance(layer, PopulationStatistics) else layer
+                for layer in self.layers
             )
             _, _, state = Sequential(layers).forward(parameters, state, x, train=True)
         return state

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from bnexp.metrics import METRICS, Metric, recorded_metrics
 from bnexp.nn import Array, Parameters, Sequential, State
-from bnexp.nn.batchnorm import BatchNorm
 from bnexp.nn.loss import Labels
 from bnexp.training.images import Images
 
@@ -40,7 +39,7 @@ def evaluate(
     By default the metrics are those of every run.
     """
     metrics = default_metrics() if metrics is None else metrics
-    if "batch" in _evaluations(network):  # all images at once: one network at a time
+    if "batch" in network.evaluations:  # all images at once: one network at a time
         alone = [
             _evaluate(network, _one(parameters, k), _one(state, k), images, metrics)
             for k in range(_networks(parameters))
@@ -84,7 +83,7 @@ def _chunks(
 ) -> Iterator[tuple[Array, Labels]]:
     """Logits (K, n, C) and labels (n,) of some images after others; all at once where the batch's
     statistics are what they are normalized with."""
-    chunk = len(images) if "batch" in _evaluations(network) else CHUNK
+    chunk = len(images) if "batch" in network.evaluations else CHUNK
     network, parameters, state = network.folded(parameters, state)
     for rows in _slices(len(images), chunk):
         x, labels = images.batch(rows)
@@ -99,16 +98,12 @@ def evaluation_state(
     batch_size: int,
 ) -> Sequence[State]:
     """The state to evaluate with: the given one, or population statistics where a layer asks."""
-    if "population" not in _evaluations(network):
+    if "population" not in network.evaluations:
         return state
     size = min(batch_size, len(images))
     slices = _slices(min(len(images) // size, POPULATION_BATCHES) * size, size)
     batches = (images.batch(rows)[0][None] for rows in slices)
     return network.population_state(parameters, state, batches)
-
-
-def _evaluations(network: Sequential) -> set[Any]:
-    return {layer.evaluation for layer in network.layers if isinstance(layer, BatchNorm)}
 
 
 def _networks(parameters: Sequence[Parameters]) -> int:
