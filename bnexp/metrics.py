@@ -13,15 +13,16 @@ without a metric reads as NaN in it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from math import inf
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bnexp.nn import Array, Registry, SoftmaxCrossEntropy
+from bnexp.nn import Array, SoftmaxCrossEntropy
 from bnexp.nn.loss import Labels
+from bnexp.registry import Registry
 
 IMAGE_SETS = {"train": "training", "test": "test"}  # prefix of a column: in words
 SUMMARIES = ("final", "best")  # what a summary has of each metric: its last value and its best
@@ -121,22 +122,36 @@ class Confidence(Metric):
         return confidence
 
 
-METRICS = Registry(
-    "metric",
-    {
-        "loss": Loss,
-        "accuracy": Accuracy,
-        "top2_accuracy": Top2Accuracy,
-        "confidence": Confidence,
-    },
-    methods=("values",),
-)
+class _Metrics(Registry[type[Metric]]):
+    """The registry of metrics: classes that extend Metric and say what it asks for."""
+
+    def _checked(self, name: str, entry: Any) -> Any:
+        super()._checked(name, entry)
+        label = getattr(entry, "__name__", entry)
+        if not issubclass(entry, Metric):
+            raise TypeError(f"metric {name!r}: expected a class that extends Metric, got {label}")
+        if not hasattr(entry, "label"):
+            raise TypeError(f"metric {name!r}: expected a label, got {label} without")
+        if entry.default and name not in self.builtin:
+            raise TypeError(
+                f"metric {name!r}: expected one that train.metrics switches on, got default=True"
+            )
+        return entry
+
+
+_BUILT_IN: dict[str, type[Metric]] = {
+    "loss": Loss,
+    "accuracy": Accuracy,
+    "top2_accuracy": Top2Accuracy,
+    "confidence": Confidence,
+}
+METRICS = _Metrics("metric", _BUILT_IN, methods=("values",))
+DEFAULT_METRICS = {name: metric() for name, metric in _BUILT_IN.items() if metric.default}
 
 
 def recorded_metrics(additional: Collection[str] = ()) -> tuple[str, ...]:
     """The default metrics and the `additional` ones, in the order of the table."""
-    rows: Mapping[str, type[Metric]] = METRICS
-    return tuple(name for name, row in rows.items() if row.default or name in additional)
+    return tuple(name for name, row in METRICS.items() if row.default or name in additional)
 
 
 def evaluation_columns(metrics: Iterable[str]) -> tuple[str, ...]:

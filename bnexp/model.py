@@ -25,7 +25,7 @@ from bnexp.config.yaml import flow
 from bnexp.data.generated import normal_values
 from bnexp.data.mnist import data_folder
 from bnexp.errors import BnexpError, ConfigError, StoreError
-from bnexp.execution.build import blank, check_shapes
+from bnexp.execution.build import blank, check_shapes, metrics_of
 from bnexp.execution.task import dataset, train_cells
 from bnexp.files import read_file, write_file
 from bnexp.nn.loss import Labels
@@ -146,13 +146,15 @@ class Model:
     def score(self, images: Any, labels: Any) -> dict[str, float]:
         """Mean cross-entropy in nats and accuracy in [0, 1], as {"loss": ..., "accuracy": ...}.
 
+        The metrics of `train.metrics` are in it too.
         Images as `logits` takes them, labels (n,) whole numbers below `classes`. Raises ConfigError
         for images of another size and for labels that do not belong to them.
         """
         pixels = pixels_of(images, self.shape, self.setting.data.name == "gaussian")
         made = self._images(pixels, labels_of(labels, len(pixels), self.classes))
         with _as_in_a_run():
-            scores = evaluate(self.network, self.parameters, self.state, made)
+            metrics = metrics_of(self.setting)
+            scores = evaluate(self.network, self.parameters, self.state, made, metrics)
         return {name: float(values[0]) for name, values in scores.items()}
 
     def _images(self, pixels: NDArray[Any], labels: Labels) -> Images:

@@ -17,6 +17,7 @@ from bnexp.config.experiment import Setting
 from bnexp.config.messages import Problem
 from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
+from bnexp.metrics import metric_column, recorded_metrics
 from bnexp.probes.layers import Layers
 from bnexp.sweep import Plan
 from bnexp.text import choices
@@ -80,6 +81,11 @@ def _check_measure(measure: Measure, setting: Setting) -> None:
         metric = parse_metric(measure).metric
         if (metric == "gap" or metric.startswith("test")) and setting.data.test == 0:
             raise Unfit((), f"no test images, expected data.test above 0 for {metric}, got 0")
+        column = metric_column(metric)
+        names = recorded_metrics({options.kind for options in setting.train.metrics or ()})
+        if column and column.name not in names:
+            text = f"{metric}: not recorded, expected {column.name} in train.metrics"
+            raise Unfit((), text)
         return
     quantity = measure.quantity
     if setting.probes is None:

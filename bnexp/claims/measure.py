@@ -146,6 +146,8 @@ def _metric(measure: OfMetric, table: Table) -> float:
     better: str = "lower"
     if (column := metric_column(measure.metric)) is None:  # the gap
         values = np.asarray(table[f"train_{HEADLINE}"] - table[f"test_{HEADLINE}"])
+    elif measure.metric not in table:
+        raise Unfit((), f"{measure.metric}: not recorded")
     else:
         values = np.asarray(table[measure.metric], dtype=np.float64)
         better = column.metric.better

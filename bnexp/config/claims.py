@@ -6,10 +6,17 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag
 
-from bnexp.config.options import Either, Strict
+from bnexp.config.options import Either, Name, Strict
+from bnexp.metrics import GAP, METRICS, SUMMARIES, evaluation_columns
 
-METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "gap")
-NAMED = tuple(f"{which}_{metric}" for which in ("final", "best") for metric in METRICS)
+
+def _metrics() -> tuple[str, ...]:
+    return (*evaluation_columns(METRICS), GAP)
+
+
+def _named_measures() -> tuple[str, ...]:
+    return tuple(f"{summary}_{metric}" for summary in SUMMARIES for metric in _metrics())
+
 
 Step = Annotated[int, Field(ge=0)]
 Layer = Annotated[int, Field(ge=0, le=1_000)]
@@ -36,7 +43,7 @@ When = Annotated[
 class OfMetric(Strict):
     """One number for each network from its evaluations."""
 
-    metric: Literal["train_loss", "train_accuracy", "test_loss", "test_accuracy", "gap"] = Field(
+    metric: Annotated[str, Name(_metrics)] = Field(
         description="what was scored; gap: train_accuracy - test_accuracy of each evaluation"
     )
     at: When = Field(
@@ -89,21 +96,7 @@ def _measure(value: Any) -> str | None:
     return None
 
 
-Named = Annotated[
-    Literal[
-        "final_train_loss",
-        "final_train_accuracy",
-        "final_test_loss",
-        "final_test_accuracy",
-        "final_gap",
-        "best_train_loss",
-        "best_train_accuracy",
-        "best_test_loss",
-        "best_test_accuracy",
-        "best_gap",
-    ],
-    Either(f"one of {', '.join(NAMED)}, {{metric: ...}} or {{quantity: ...}}"),
-]
+Named = Annotated[str, Name(_named_measures, "{metric: ...} or {quantity: ...}")]
 Measure = Annotated[
     Annotated[Named, Tag("by name")]
     | Annotated[OfMetric, Tag("of metric")]

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from bnexp.config.architecture import Architecture, Cnn, Mlp, Model
 from bnexp.config.claims import Claim
 from bnexp.config.figures import Figure
-from bnexp.config.options import Either, OneOf, Options, Strict, entries, text
+from bnexp.config.options import AddedLater, Either, OneOf, Options, Strict, entries, text
+from bnexp.metrics import DEFAULT_METRICS, METRICS
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS
 from bnexp.nn.optimizers import SCHEDULES
 from bnexp.probes import PROBES
@@ -76,6 +77,7 @@ Step = Annotated[int, Field(ge=0, le=MAX_STEPS)]
 Optimizer = Annotated[Options, OneOf(OPTIMIZERS)]
 Schedule = Annotated[Options, OneOf(SCHEDULES)]
 Probe = Annotated[Options, OneOf(PROBES)]
+Metric = Annotated[Options, OneOf(METRICS, without=DEFAULT_METRICS)]
 
 
 OneOrMore = Annotated[Count | Literal["all"], Either("a number from 1, or all")]
@@ -152,6 +154,11 @@ class Train(Strict):
         "Training stops at the last of them. Default: book with the book's stream, else epoch",
     )
     evaluate_train: OneOrMore = text("all", "how many training images are scored, from the first")
+    metrics: Annotated[tuple[Metric, ...] | None, AddedLater()] = text(
+        None,
+        "what the networks are scored with besides loss and accuracy; default: nothing",
+        strict=False,
+    )
 
 
 class Probes(Strict):
@@ -234,7 +241,7 @@ def explicit_values(part: BaseModel) -> dict[str, Any]:
     return values
 
 
-_REGISTRIES = (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, SCHEDULES, PROBES)
+_REGISTRIES = (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, SCHEDULES, PROBES, METRICS)
 _built = [entries(registry) for registry in _REGISTRIES]
 
 

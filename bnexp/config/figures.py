@@ -12,15 +12,13 @@ from pydantic_core import ErrorDetails
 
 from bnexp.config.descriptions import allowed
 from bnexp.config.messages import Problem, dotted, problem, real_path
-from bnexp.config.options import ByName, Either, Strict
+from bnexp.config.options import ByName, Either, Name, Strict
 from bnexp.errors import ConfigError
+from bnexp.metrics import GAP, METRICS, evaluation_columns, summary_columns
 
-Metric = Literal["train_accuracy", "train_loss", "test_accuracy", "test_loss"]
-Drawable = Literal["train_accuracy", "train_loss", "test_accuracy", "test_loss", "gap"]
-Column = Literal[
-    "final_train_accuracy", "final_train_loss", "final_test_accuracy", "final_test_loss",
-    "best_train_accuracy", "best_train_loss", "best_test_accuracy", "best_test_loss",
-]  # fmt: skip
+Metric = Annotated[str, Name(lambda: evaluation_columns(METRICS))]
+Drawable = Annotated[str, Name(lambda: (*evaluation_columns(METRICS), GAP))]
+Column = Annotated[str, Name(lambda: summary_columns(METRICS))]
 
 
 def _rising(pair: tuple[float, float]) -> tuple[float, float]:

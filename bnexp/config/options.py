@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cache
 from types import CodeType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
@@ -112,6 +112,42 @@ class Either:
             raise PydanticCustomError("either", "{expected}", {"expected": self.expected}) from None
 
 
+class Name:
+    """Annotation of a text: one of the names that `names` returns when it is validated.
+
+    Unlike a Literal it knows names that were registered after the schema was made. `alternative`
+    is what messages say can stand instead of a name.
+    """
+
+    def __init__(self, names: Callable[[], Sequence[str]], alternative: str = "") -> None:
+        self.names, self.alternative = names, alternative
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._validate)
+
+    def _validate(self, value: Any) -> Any:
+        names = self.names()
+        if isinstance(value, str) and value in names:
+            return value
+        if self.alternative:
+            expected = f"one of {', '.join(names)}, {self.alternative}"
+            raise PydanticCustomError("either", "{expected}", {"expected": expected})
+        *quoted, last = map(repr, names)
+        expected = f"{', '.join(quoted)} or {last}" if quoted else last
+        raise PydanticCustomError("literal_error", "{expected}", {"expected": expected})
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"enum": list(self.names()), "type": "string"}
+
+
+class AddedLater:
+    """Annotation of a key that networks' ids are older than: no part of them while it is empty."""
+
+
 class Options(Strict):
     """One entry of a registry with its options; a bare name stands for {kind: name}."""
 
@@ -158,16 +194,20 @@ def _restored(target: type, values: dict[str, Any], dialect: Mapping[str, Any] |
 
 
 class OneOf:
-    """Annotation of a field: one of a registry's kinds, or also none."""
+    """Annotation of a field: one of a registry's kinds except `without`, or also none."""
 
-    def __init__(self, registry: Registry[type], or_none: bool = False) -> None:
-        self.registry, self.or_none = registry, or_none
+    def __init__(
+        self, registry: Registry[Any], or_none: bool = False, without: Collection[str] = ()
+    ) -> None:
+        self.registry, self.or_none, self.without = registry, or_none, without
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         kinds = tuple(
-            Annotated[_options_of(self.registry[name], name), Tag(name)] for name in self.registry
+            Annotated[_options_of(self.registry[name], name), Tag(name)]
+            for name in self.registry
+            if name not in self.without
         )
         # Two members at the least, or Union collapses and forgets its tags.
         members: Any = Union[(*kinds, Annotated[_Never, Tag("")])]
@@ -286,7 +326,12 @@ def _lax(kind: Any) -> dict[str, Any]:
 
 def identity(setting: BaseModel) -> dict[str, Any]:
     """The setting as plain values, dialects written out: equal for equal numbers."""
-    return {name: _identity(value) for name, value in setting}
+    fields = type(setting).model_fields
+    return {
+        name: _identity(value)
+        for name, value in setting
+        if value or not any(isinstance(mark, AddedLater) for mark in fields[name].metadata)
+    }
 
 
 def _identity(value: Any) -> Any:

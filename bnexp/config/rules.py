@@ -15,6 +15,15 @@ from bnexp.data.catalog import DATASETS, is_folder
 from bnexp.text import choices
 
 
+def metric_problems(setting: Setting) -> Iterator[Problem]:
+    """Metrics that would have one name in the tables."""
+    names = [options.kind for options in setting.train.metrics or ()]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            text = f"a metric twice, expected each once, got {name!r} again"
+            yield Problem(("train", "metrics", i), text)
+
+
 def probe_problems(setting: Setting) -> Iterator[Problem]:
     """Probes of a layer that is not there, or at steps that are not reached."""
     probes, layers = setting.probes, setting.model.weighted() + 1
@@ -153,6 +162,7 @@ def setting_problems(setting: Setting, stream: str) -> list[Problem]:
         _single_sample,
         _layer_init,
         _points,
+        metric_problems,
         probe_problems,
     )
     found = [problem for rule in rules for problem in rule(setting)]

@@ -26,6 +26,7 @@ from bnexp.config.experiment import Setting
 from bnexp.config.options import Options, instantiate
 from bnexp.data import Dataset
 from bnexp.errors import ConfigError
+from bnexp.metrics import DEFAULT_METRICS, Metric, recorded_metrics
 from bnexp.nn.dropout import Dropout
 from bnexp.nn.loss import Labels
 from bnexp.nn.pooling import POOLS
@@ -289,6 +290,13 @@ def _pool(spec: PoolBlock | GlobalPoolBlock) -> nn.Layer:
         return nn.GlobalAveragePool()
     pool: nn.Layer = POOLS[spec.kind](spec.size, spec.stride or spec.size, spec.padding)
     return pool
+
+
+def metrics_of(setting: Setting) -> dict[str, Metric]:
+    """What the setting's networks are scored with, by name, in the order of the table."""
+    additional = {options.kind: instantiate(options) for options in setting.train.metrics or ()}
+    metrics = {**DEFAULT_METRICS, **additional}
+    return {name: metrics[name] for name in recorded_metrics(metrics)}
 
 
 def adjustments(setting: Setting) -> Adjustments:

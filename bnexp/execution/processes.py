@@ -69,6 +69,7 @@ def _options(setting: Setting) -> Iterator[Options]:
     yield from (setting.train.optimizer, setting.train.schedule)
     if model.norm:
         yield model.norm
+    yield from setting.train.metrics or ()
     if setting.probes:
         yield from setting.probes.read
 

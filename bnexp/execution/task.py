@@ -15,7 +15,7 @@ from bnexp import data, nn
 from bnexp.config.experiment import Setting
 from bnexp.config.options import instantiate
 from bnexp.data import Dataset
-from bnexp.execution.build import adjustments, draw, inputs, network
+from bnexp.execution.build import adjustments, draw, inputs, metrics_of, network
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.probes import Reading
 from bnexp.sweep import Network
@@ -142,6 +142,7 @@ def _train(
         for_test=start.whole,
         probes=_probing(setting, plan),
         start=checkpoints.load(cells, loaded.sha256) if checkpoints else None,
+        metrics=metrics_of(setting),
     )
     return Trained(networks[0], history, plan.per_epoch, sets.train, sets.offset, start.whole)
 

@@ -14,7 +14,7 @@ from bnexp.figures.labels import metric_label, value_label, value_text
 from bnexp.figures.select import Selection, pairs, rows_where
 from bnexp.metrics import GAP, HEADLINE, is_unbounded_loss, metric_column, metric_of
 from bnexp.runs.stats import Band, Floats, band
-from bnexp.runs.tables import Results, Table, Value, rows
+from bnexp.runs.tables import Results, Table, Value, planned_metrics, rows
 from bnexp.sweep import Plan
 from bnexp.text import counted
 
@@ -33,28 +33,34 @@ QUANTITIES: Mapping[str, Callable[[Any], tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Recorded:
-    """Whether test images are scored, and which quantities are read; None: that is not known."""
+    """Whether test images are scored, which quantities are read, and the names of the metrics.
+
+    None: that is not known.
+    """
 
     tested: bool
     quantities: tuple[str, ...] | None
+    metrics: tuple[str, ...] | None = None
 
 
 def planned_records(plan: Plan, tested: bool) -> Recorded:
     """What a plan's networks will record; probes of other packages are not known."""
     probes = [probe for network in plan.networks[:1] for probe in _probes(network.setting)]
     if any(probe.kind not in QUANTITIES for probe in probes):
-        return Recorded(tested, None)
+        return Recorded(tested, None, planned_metrics(plan))
     names = [name for probe in probes for name in QUANTITIES[probe.kind](probe)]
-    return Recorded(tested, tuple(dict.fromkeys(names)))
+    return Recorded(tested, tuple(dict.fromkeys(names)), planned_metrics(plan))
 
 
 def found_records(results: Results) -> Recorded:
     """What results hold; where no network was trained, nothing can be said of probes."""
     scored = results.metrics[f"test_{HEADLINE}"]
     tested = bool(np.isfinite(scored).any())
+    columns = [column for name in results.metrics if (column := metric_column(name))]
+    metrics = tuple(dict.fromkeys(column.name for column in columns))
     if not len(scored):
-        return Recorded(tested, None)
-    return Recorded(tested, tuple(dict.fromkeys(results.probes["quantity"].tolist())))
+        return Recorded(tested, None, metrics)
+    return Recorded(tested, tuple(dict.fromkeys(results.probes["quantity"].tolist())), metrics)
 
 
 def check_quantity(kind: str, quantity: str, recorded: Recorded) -> None:
@@ -71,8 +77,12 @@ def check_quantity(kind: str, quantity: str, recorded: Recorded) -> None:
 
 
 def check_metric(kind: str, metric: str, recorded: Recorded, option: str = "metric") -> None:
-    """Raise ConfigError if `metric` is of test images and there are none."""
+    """Raise ConfigError if `metric` is not recorded, or of test images and there are none."""
     column = metric_column(metric)
+    if column and recorded.metrics is not None and column.name not in recorded.metrics:
+        raise ConfigError(
+            f"figure {kind}: {option} {metric} is not recorded. Add {column.name} to train.metrics."
+        )
     if (metric == GAP or (column and column.images == "test")) and not recorded.tested:
         other = metric.replace("test_", "train_") if column else f"train_{HEADLINE}"
         raise ConfigError(

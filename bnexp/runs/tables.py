@@ -141,11 +141,17 @@ def _joined(parts: Sequence[Any], dtype: Any) -> Any:
 Row = dict[str, Any]
 
 
+def planned_metrics(plan: Plan) -> tuple[str, ...]:
+    """The metrics that some network of the plan is scored with."""
+    lists = {network.setting.train.metrics for network in plan.networks}
+    return recorded_metrics({options.kind for metrics in lists for options in metrics or ()})
+
+
 def make_tables(experiment: Experiment, plan: Plan, records: Mapping[str, Record]) -> Tables:
     """Tables of the plan's networks in the sweep's order; those without a record are left out."""
     pairs = [(network, records[network.id]) for network in plan.networks if network.id in records]
     keys = [axis.key for axis in plan.axes]
-    metrics = recorded_metrics()
+    metrics = planned_metrics(plan)
     return Tables(
         name=experiment.name,
         title=experiment.title or experiment.name,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.metrics import METRICS, Metric, recorded_metrics
+from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn import Array, Parameters, Sequential, State
 from bnexp.nn.loss import Labels
 from bnexp.training.images import Images
@@ -22,23 +22,17 @@ CHUNK = 250
 POPULATION_BATCHES = 100
 
 
-def default_metrics() -> dict[str, Metric]:
-    """The metrics that are recorded in every run, by name."""
-    return {name: METRICS[name]() for name in recorded_metrics()}
-
-
 def evaluate(
     network: Sequential,
     parameters: Sequence[Parameters],
     state: Sequence[State],
     images: Images,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Mapping[str, Metric] = DEFAULT_METRICS,
 ) -> dict[str, Numbers]:
     """Score every network of the stack on all `images`: each metric's mean over them, (K,).
 
     By default the metrics are those of every run.
     """
-    metrics = default_metrics() if metrics is None else metrics
     if "batch" in network.evaluations:  # all images at once: one network at a time
         alone = [
             _evaluate(network, _one(parameters, k), _one(state, k), images, metrics)

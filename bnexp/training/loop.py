@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.metrics import Metric
+from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn import Array, Optimizer, Parameters, Sequential, SoftmaxCrossEntropy, State
 from bnexp.probes import Moment, Probe, Reading
-from bnexp.training.evaluate import default_metrics, evaluate, evaluation_state
+from bnexp.training.evaluate import evaluate, evaluation_state
 from bnexp.training.images import Images
 from bnexp.training.random import Peekable
 from bnexp.training.update import UNADJUSTED, Adjustments, update
@@ -137,7 +137,7 @@ def train(
     for_test: Callable[[Sequence[Parameters]], Sequence[Parameters]] = lambda trained: trained,
     probes: Probing = UNPROBED,
     start: Snapshot | None = None,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Mapping[str, Metric] = DEFAULT_METRICS,
 ) -> History:
     """Train K networks up to the last of the evaluation `points` (steps, 0 = before the first).
 
@@ -145,11 +145,11 @@ def train(
     the same one. `scored` are the training images that are evaluated, by default all. `for_test`
     makes, of the trained parameters, those to score the test images with. `probes` read, at their
     steps, what the networks are before the next one. After each step `on_step` is given what makes
-    a snapshot; `start` is one to go on from, with the same bits as without a stop. The given
-    parameters are left as they are. Numbers that stop being finite are a result, never a warning.
+    a snapshot; `start` is one to go on from, with the same bits as without a stop. `metrics` are
+    what the networks are scored with, by default those of every run. The given parameters are left
+    as they are. Numbers that stop being finite are a result, never a warning.
     """
     start = start or _untrained(optimizer, lr, parameters, state)
-    metrics = default_metrics() if metrics is None else metrics
     stack = _Stack(
         network, optimizer, adjustments, lr,
         _copied(start.parameters), start.state, list(_copied(start.moments)),
