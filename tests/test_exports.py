@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +15,7 @@ from bnexp import files
 from bnexp.cli.main import cli
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.exports import EXPORTS, base
-from bnexp.exports.base import environment, quiet
+from bnexp.exports.base import default_environment, silence_libraries
 from bnexp.files import HOST, LISTED, TEMPORARY, System, write_export
 
 
@@ -158,7 +160,7 @@ def test_the_environment_and_the_loggers_are_as_before(monkeypatch):
 
     monkeypatch.setenv("BNEXP_SET", "theirs")
     monkeypatch.delenv("BNEXP_UNSET", raising=False)
-    with environment({"BNEXP_SET": "ours", "BNEXP_UNSET": "ours"}), quiet():
+    with default_environment({"BNEXP_SET": "ours", "BNEXP_UNSET": "ours"}), silence_libraries():
         assert (os.environ["BNEXP_SET"], os.environ["BNEXP_UNSET"]) == ("theirs", "ours")
         assert not logging.getLogger("bnexp.test").isEnabledFor(logging.INFO)
         assert logging.getLogger("bnexp.test").isEnabledFor(logging.WARNING)
@@ -173,11 +175,45 @@ def test_only_the_run_directorys_own_export_waits_for_it(tmp_path, monkeypatch):
     class Directory(base.RunDirectory):
         def writing(self, waiting):
             held.append(self.path)
-            return environment({})
+            return default_environment({})
 
     monkeypatch.setattr(base, "RunDirectory", Directory)
-    monkeypatch.setattr(base, "writer", lambda to: lambda run, place, each: place)
-    place = str(made(LEAST) / "export" / "parquet")
-    assert base.exported(made(LEAST), "parquet") == place
-    assert base.exported(made(LEAST), "parquet", "elsewhere") == "elsewhere"
+    monkeypatch.setitem(EXPORTS._entries, "parquet", lambda run, target, progress: target)
+    own = str(made(LEAST) / "export" / "parquet")
+    assert base.export_run(made(LEAST), "parquet") == own
+    assert base.export_run(made(LEAST), "parquet", "elsewhere") == "elsewhere"
     assert held == [made(LEAST)]
+
+
+def test_a_format_of_ones_own_is_known_to_export_and_to_the_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(EXPORTS, "_entries", dict(EXPORTS._entries))
+
+    @EXPORTS.register("seeds")
+    def write_seeds(run, target, progress):
+        networks = progress(base.exported_networks(run))
+        files.write_export(
+            target, [("seeds.txt", str([n.network.seed for n in networks]).encode())]
+        )
+        return base.Export(
+            Path(target), (base.summary_line(run, target),), f"cat {target}/seeds.txt"
+        )
+
+    out = bnexp.export(made(LEAST), "seeds", tmp_path / "out")
+    assert (out / "seeds.txt").read_text() == "[0]"
+    result = call(made(LEAST), "--to", "seeds", "--out", out)
+    assert (result.exit_code, result.stdout) == (
+        0,
+        f"1 network in {out}\nlook at it: cat {out}/seeds.txt\n",
+    )
+    assert "[parquet|tensorboard|mlflow|seeds]" in call("--help").output
+    with pytest.raises(TypeError, match="export 'table': expected a function, got str"):
+        EXPORTS.register("table", "a text")
+
+
+def test_the_formats_are_listed_without_importing_them():
+    code = (
+        "import sys; from bnexp.exports import EXPORTS\n"
+        "print(list(EXPORTS), 'parquet' in EXPORTS, 'numpy' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['parquet', 'tensorboard', 'mlflow'] True False\n"

@@ -16,13 +16,19 @@ from report_cases import LEAST, PLAIN, STRUCTURES, made
 import bnexp
 from bnexp.cli.main import cli
 from bnexp.errors import StoreError
-from bnexp.exports import mlflow as exported
-from bnexp.exports.base import ExportedNetwork, environment, exported_networks, quiet, require
-from bnexp.exports.mlflow import MAX_NAME, MAX_PARAM, content, store
+from bnexp.exports import mlflow as mlflow_export
+from bnexp.exports.base import (
+    ExportedNetwork,
+    default_environment,
+    exported_networks,
+    require_libraries,
+    silence_libraries,
+)
+from bnexp.exports.mlflow import MAX_NAME, MAX_PARAM, open_store, run_content
 from bnexp.runs.data import read_finished_run
 
 for library in ("mlflow", "sqlalchemy", "alembic"):
-    with environment(exported.ENVIRONMENT), quiet():
+    with default_environment(mlflow_export.ENVIRONMENT), silence_libraries():
         pytest.importorskip(library)
 
 
@@ -133,20 +139,20 @@ def test_runs_of_others_stay(copied):
 
 def test_long_histories_and_infinities(tmp_path, monkeypatch):
     """MLflow's databases hold the largest float in place of an infinity: a tag says so."""
-    monkeypatch.setattr(exported, "MAX_METRICS", 7)
-    monkeypatch.setattr(exported, "MAX_PARAMS", 3)
-    monkeypatch.setattr(exported, "MAX_RUNS", 2)
+    monkeypatch.setattr(mlflow_export, "MAX_METRICS", 7)
+    monkeypatch.setattr(mlflow_export, "MAX_PARAMS", 3)
+    monkeypatch.setattr(mlflow_export, "MAX_RUNS", 2)
     data = replace(read_finished_run(made(PLAIN)), directory=None)
     first, *others = exported_networks(data)
     steps = tuple(range(10))
     losses = (math.inf, -math.inf, math.nan, *(0.1 * i for i in range(7)))
     record = replace(first.record, steps=steps, epochs=steps, metrics={"train_loss": losses})
-    records = {first.cell.id: record, **{n.cell.id: n.record for n in others[:4]}}
+    records = {first.network.id: record, **{n.network.id: n.record for n in others[:4]}}
     data = replace(data, records=records)
-    made_here = exported.write(data, str(tmp_path), iter)
+    made_here = mlflow_export.write_mlflow(data, str(tmp_path), iter)
     assert made_here.lines == (f"5 networks in {tmp_path}, experiment small",)
-    assert "  5 of them were there" in exported.write(data, str(tmp_path), iter).lines
-    found = runs(tmp_path)[first.cell.id]
+    assert "  5 of them were there" in mlflow_export.write_mlflow(data, str(tmp_path), iter).lines
+    found = runs(tmp_path)[first.network.id]
     assert found.data.tags["bnexp.infinite"] == "train_loss"
     history = client(tmp_path).get_metric_history(found.info.run_id, "train_loss")
     values = [metric.value for metric in sorted(history, key=lambda metric: metric.step)]
@@ -160,7 +166,7 @@ def test_texts_are_as_long_as_mlflow_takes_them():
     opened = read_finished_run(made(PLAIN))
     network = opened.plan.networks[0]
     network = replace(network, point={"data.name": "x" * 10_000})
-    made_here = content(ExportedNetwork(network, opened.records[network.id]))
+    made_here = run_content(ExportedNetwork(network, opened.records[network.id]))
     assert len(made_here.name) == MAX_NAME
     assert len(made_here.params["data.name"]) == MAX_PARAM
     assert made_here.params["data.name"].endswith("x...")
@@ -217,11 +223,11 @@ def test_a_place_that_cannot_be_written(tmp_path, monkeypatch, place, expected):
 
 def test_a_tracking_uri_is_used_as_it_is(tmp_path):
     uri = f"sqlite:///{tmp_path}/theirs.db"
-    assert (store(uri).place, store(f"{tmp_path}").place) == (uri, tmp_path)
-    assert store(uri).uri == uri
-    assert store(uri).artifacts is None
-    assert store(uri).look == f"mlflow ui --backend-store-uri {uri}"
-    assert store("http://localhost:5000").look == "http://localhost:5000"
+    assert (open_store(uri).place, open_store(f"{tmp_path}").place) == (uri, tmp_path)
+    assert open_store(uri).uri == uri
+    assert open_store(uri).artifacts is None
+    assert open_store(uri).view == f"mlflow ui --backend-store-uri {uri}"
+    assert open_store("http://localhost:5000").view == "http://localhost:5000"
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
@@ -229,9 +235,9 @@ def test_a_database_that_could_not_be_made_leaves_nothing(tmp_path, monkeypatch)
     def breaks(*given, **options):
         raise KeyboardInterrupt
 
-    require("mlflow", "mlflow")
-    with quiet():
+    require_libraries("mlflow", "mlflow")
+    with silence_libraries():
         monkeypatch.setattr("mlflow.MlflowClient", breaks)
     with pytest.raises(KeyboardInterrupt):
-        store(str(tmp_path / "out"))
+        open_store(str(tmp_path / "out"))
     assert list((tmp_path / "out").iterdir()) == []

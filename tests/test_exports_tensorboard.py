@@ -16,7 +16,7 @@ from report_cases import LEAST, PLAIN, STRUCTURES, made
 import bnexp
 from bnexp.cli.main import cli
 from bnexp.exports.base import ExportedNetwork, start_time
-from bnexp.exports.tensorboard import MAX_NAME, names
+from bnexp.exports.tensorboard import MAX_NAME, folder_names
 from bnexp.runs.data import read_finished_run
 from bnexp.sweep import Network
 
@@ -129,7 +129,7 @@ def network(number, point):
 
 def test_folders_have_safe_names_each_only_once():
     points = [{"data.name": text} for text in HOSTILE]
-    made_names = names([network(i, point) for i, point in enumerate(points)])
+    made_names = folder_names([network(i, point) for i, point in enumerate(points)])
     assert len({name.casefold() for name in made_names.values()}) == len(HOSTILE)
     for name in made_names.values():
         assert re.fullmatch(r"data\.name=[A-Za-z0-9.,=+_-]*", name)

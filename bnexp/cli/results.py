@@ -15,9 +15,24 @@ from bnexp.exports import EXPORTS
 SOON = 2.0  # seconds without a bar
 
 
+class ExportFormat(click.Choice):  # type: ignore[type-arg]
+    """The formats at the time of the command, as a module of `--import` may have added some."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        return tuple(EXPORTS)
+
+    @choices.setter
+    def choices(self, names: tuple[Any, ...]) -> None:
+        """Ignored: what click sets are the formats when the command was defined."""
+
+
 @click.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--to", required=True, type=click.Choice(list(EXPORTS)), help="The format.")
+@click.option("--to", required=True, type=ExportFormat(), help="The format.")
 @click.option(
     "--out",
     callback=lambda *given: given[-1] if named(*given) else None,
@@ -39,11 +54,11 @@ def export(directory: Path, to: str, out: str | None) -> None:
     Example: bnexp export results/quickstart --to parquet
     """
     from bnexp.cli.progress import waiting
-    from bnexp.exports import base
+    from bnexp.exports.base import export_run
 
-    made = base.exported(directory, to, out, _bar, waiting)
-    click.echo("\n".join(made.lines))
-    click.echo(f"look at it: {made.look}")
+    written = export_run(directory, to, out, _bar, waiting)
+    click.echo("\n".join(written.lines))
+    click.echo(f"look at it: {written.view}")
 
 
 def _bar(networks: Sequence[Any]) -> Iterable[Any]:

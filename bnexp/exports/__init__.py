@@ -1,26 +1,36 @@
-"""Run directories for other programs, through those programs' own libraries.
+"""Exports: run directories for other programs, written through those programs' own libraries.
 
-A format is a module here with `write(run, place, each) -> Exported`, a line in EXPORTS, and an
-extra of its name in pyproject.toml.
+A format is a function
+
+    write(run: RunData, target: str, progress: NetworkProgress) -> Export
+
+that writes the run to `target`, a folder or an address, and says what it wrote. It iterates over
+`progress(networks)` if it writes network by network, so that the command line can show a bar. The
+table EXPORTS has all formats; a module and its libraries are imported only when its format is used.
+`bnexp.exports.base` has what formats share.
+
+A format of your own is entered under a name, which `export` and `bnexp export --to` then know, or
+offered by an installed package as an entry point in the group `bnexp.export`:
+
+    from bnexp.exports import EXPORTS
+
+    @EXPORTS.register("pickle")
+    def write_pickle(run, target, progress): ...
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any
 
-if TYPE_CHECKING:
-    from bnexp.exports.base import Format
+from bnexp.registry import Registry
 
-# Modules by name: the command line lists the formats without importing any.
-EXPORTS = {
-    "parquet": "bnexp.exports.parquet",
-    "tensorboard": "bnexp.exports.tensorboard",
-    "mlflow": "bnexp.exports.mlflow",
-}
-
-
-def writer(name: str) -> Format:
-    """The function that writes the format of this name; KeyError where there is none."""
-    write: Format = import_module(EXPORTS[name]).write
-    return write
+EXPORTS: Registry[Callable[..., Any]] = Registry(
+    "export",
+    {
+        "parquet": "bnexp.exports.parquet:write_parquet",
+        "tensorboard": "bnexp.exports.tensorboard:write_tensorboard",
+        "mlflow": "bnexp.exports.mlflow:write_mlflow",
+    },
+    instance_of=Callable,
+)

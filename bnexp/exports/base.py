@@ -1,4 +1,10 @@
-"""A run directory's exports, from its own config, cells and manifest."""
+"""What all exports share: `export` itself, the networks of a run, and the care of libraries.
+
+`export_run` reads a run directory and hands it to the function of a format. The functions of
+formats use the rest: `exported_networks` and `start_time` give what they write,
+`require_libraries`, `default_environment` and `silence_libraries` keep other programs' libraries
+from breaking or disturbing the command.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +21,107 @@ from typing import TypeAlias
 
 from bnexp.errors import BnexpError, ConfigError
 from bnexp.execution import Record
-from bnexp.exports import EXPORTS, writer
+from bnexp.exports import EXPORTS
 from bnexp.runs import RunDirectory
 from bnexp.runs.data import RunData, read_finished_run
+from bnexp.runs.tables import Value
 from bnexp.sweep import Network
+from bnexp.text import counted
 
 
-def require(extra: str, *libraries: str) -> None:
-    """Import the libraries; BnexpError, which names the extra, where that cannot be done."""
+@dataclass(frozen=True)
+class ExportedNetwork:
+    """A network with a result, and its record."""
+
+    network: Network
+    record: Record
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """The swept values as tables show them, and the seed."""
+        return {**self.network.point, "seed": self.network.seed}
+
+    @property
+    def name(self) -> str:
+        """What sets the network apart in its experiment: 'model.norm=batch, seed=0'."""
+        return ", ".join(f"{key}={value}" for key, value in self.values.items())
+
+
+@dataclass(frozen=True)
+class Export:
+    """What a format has written.
+
+    target: the folder, or the address as it was given. lines: what is there now, for people. view:
+    the command, or the expression in Python, to look at it.
+    """
+
+    target: Path | str
+    lines: tuple[str, ...]
+    view: str
+
+
+NetworkProgress: TypeAlias = Callable[[Sequence[ExportedNetwork]], Iterable[ExportedNetwork]]
+
+
+def export(directory: str | Path, to: str, out: str | Path | None = None) -> Path | str:
+    """Write a run directory for other programs, and return where: `export/FORMAT` in it, or `out`.
+
+    `to` is parquet, tensorboard or mlflow. `out` is a folder, for mlflow also a tracking URI,
+    which is then returned as it is. Raises ConfigError, StoreError, and BnexpError where the
+    format's library is not installed.
+    """
+    return export_run(Path(directory), to, None if out is None else str(out)).target
+
+
+def export_run(
+    directory: Path,
+    to: str,
+    out: str | None = None,
+    progress: NetworkProgress = iter,
+    on_wait: Callable[[], None] = lambda: None,
+) -> Export:
+    """As `export`, but return what was written.
+
+    progress: hands on the networks one by one, and may show how far the export is.
+    on_wait: called if another process is using the run directory, so that this one has to wait.
+    """
+    if to not in EXPORTS:
+        raise ConfigError(f"no such export, expected one of {', '.join(EXPORTS)}, got {to!r}")
+    run = read_finished_run(directory)
+    target = str(directory / "export" / to) if out is None else out
+    with RunDirectory(directory).writing(on_wait) if out is None else nullcontext():
+        written: Export = EXPORTS[to](run, target, progress)
+    return written
+
+
+def exported_networks(run: RunData) -> tuple[ExportedNetwork, ...]:
+    """The networks of a run that have a record, in the sweep's order."""
+    return tuple(
+        ExportedNetwork(network, run.records[network.id])
+        for network in run.plan.networks
+        if network.id in run.records
+    )
+
+
+def summary_line(run: RunData, target: str) -> str:
+    """How many networks were written, and where: '32 networks in out'."""
+    return f"{counted(len(run.records), 'network')} in {target}"
+
+
+def start_time(run: RunData) -> float:
+    """When the run started, in seconds since 1970; 0 if the manifest does not say.
+
+    Exports give this time to all they write, so that each export of a run writes the same bytes.
+    """
+    try:
+        started = datetime.fromisoformat(str((run.manifest or {}).get("started")))
+        return started.replace(tzinfo=started.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def require_libraries(extra: str, *libraries: str) -> None:
+    """Import libraries; BnexpError, with the extra that installs them, if one cannot be."""
     try:
         for library in libraries:
             import_module(library)
@@ -34,8 +133,8 @@ def require(extra: str, *libraries: str) -> None:
 
 
 @contextmanager
-def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """These hold within, where the user has not set them otherwise."""
+def default_environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for the time of the block, except for those the user has set."""
     added = {name: value for name, value in values.items() if name not in os.environ}
     os.environ.update(added)
     try:
@@ -46,96 +145,16 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Without Python's warnings, and without what is logged below a warning."""
+def silence_libraries() -> Iterator[None]:
+    """Suppress Python's warnings, and log messages below a warning, for the time of the block.
+
+    The warnings of these libraries are about each other, and no user can act on them.
+    """
     before = logging.root.manager.disable
     logging.disable(max(before, logging.INFO))  # not by logger: libraries set theirs as they go
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # theirs, about each other: no user can act on them
+            warnings.simplefilter("ignore")
             yield
     finally:
         logging.disable(before)
-
-
-@dataclass(frozen=True)
-class ExportedNetwork:
-    """One finished network."""
-
-    cell: Network
-    record: Record
-
-    @property
-    def point(self) -> dict[str, float | int | str]:
-        """The swept values as tables show them, and the seed."""
-        return {**self.cell.point, "seed": self.cell.seed}
-
-    @property
-    def name(self) -> str:
-        """What sets the network apart in its experiment, for people."""
-        return ", ".join(f"{key}={value}" for key, value in self.point.items())
-
-
-@dataclass(frozen=True)
-class Exported:
-    """`place` is a folder, or a URI; `lines` say what is there, `look` how to see it."""
-
-    place: Path | str
-    lines: tuple[str, ...]
-    look: str
-
-
-Each: TypeAlias = Callable[[Sequence[ExportedNetwork]], Iterable[ExportedNetwork]]
-Format: TypeAlias = Callable[[RunData, str, Each], Exported]
-
-
-def exported_networks(data: RunData) -> tuple[ExportedNetwork, ...]:
-    """The networks of a run that have a record, in the sweep's order."""
-    return tuple(
-        ExportedNetwork(network, data.records[network.id])
-        for network in data.plan.networks
-        if network.id in data.records
-    )
-
-
-def start_time(data: RunData) -> float:
-    """When the run started, in seconds since 1970; 0 if the manifest does not say.
-
-    Exports give this time to all they write, so that each export of a run writes the same bytes.
-    """
-    try:
-        started = datetime.fromisoformat(str((data.manifest or {}).get("started")))
-        return started.replace(tzinfo=started.tzinfo or UTC).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0
-
-
-def export(directory: str | Path, to: str, out: str | Path | None = None) -> Path | str:
-    """Write a run directory for other programs, and return where: `export/FORMAT` in it, or `out`.
-
-    `to` is parquet, tensorboard or mlflow. `out` is a folder, for mlflow also a tracking URI,
-    which is then returned as it is. Raises ConfigError, StoreError, and BnexpError where the
-    format's library is not installed.
-    """
-    return exported(Path(directory), to, None if out is None else str(out)).place
-
-
-def exported(
-    directory: Path,
-    to: str,
-    out: str | None = None,
-    each: Each = iter,
-    waiting: Callable[[], None] = lambda: None,
-) -> Exported:
-    """As `export`, and what was written. `each` hands on the networks, and may show how far it is.
-
-    `waiting` is called where another run has the directory first.
-    """
-    if to not in EXPORTS:
-        raise ConfigError(f"no such export, expected one of {', '.join(EXPORTS)}, got {to!r}")
-    data = read_finished_run(directory)
-    store = RunDirectory(directory)
-    place = str(directory / "export" / to) if out is None else out
-    own = store.writing(waiting) if out is None else nullcontext()
-    with own:
-        return writer(to)(data, place, each)

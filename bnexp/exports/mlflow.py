@@ -1,4 +1,9 @@
-"""Networks as MLflow runs, in a local database or on a tracking server."""
+"""The mlflow export: networks as MLflow runs, in a local database or on a tracking server.
+
+`open_store` finds or makes the store, `run_content` says what a network's run consists of, and
+`write_mlflow` brings the runs of the store up to date. A run is known by its network's id, and has
+a digest of its content: exporting again writes only what is new or has changed.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ import json
 import math
 import re
 import shlex
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -20,92 +26,134 @@ from bnexp.config.load import resolved
 from bnexp.config.yaml import flatten, unquoted
 from bnexp.errors import StoreError
 from bnexp.exports.base import (
-    Each,
-    Exported,
+    Export,
     ExportedNetwork,
-    environment,
+    NetworkProgress,
+    default_environment,
     exported_networks,
-    quiet,
-    require,
+    require_libraries,
+    silence_libraries,
     start_time,
+    summary_line,
 )
 from bnexp.runs.data import RunData
 from bnexp.text import counted, cut
 
+Item = TypeVar("Item")
+
+DATABASE = "mlflow.db"
+CELL, DIGEST = "bnexp.cell", "bnexp.sha256"  # tags of a run
+# MLflow's limits, the name's that of its databases.
+MAX_PARAM, MAX_NAME = 6000, 250
+# The most that MLflow takes in one call.
+MAX_METRICS, MAX_PARAMS, MAX_RUNS = 900, 100, 1000  # of metrics and parameters 1000 together
+# MLflow reports to its makers as soon as it is imported, and asks a dead address for minutes.
+ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 _URI = re.compile(r"databricks|[a-zA-Z][a-zA-Z0-9+.-]+:.*", re.DOTALL)  # a drive has one letter
 
 
-DATABASE = "mlflow.db"
+def write_mlflow(run: RunData, target: str, progress: NetworkProgress) -> Export:
+    """Write an experiment of the config's name, with a run for each network.
+
+    `target` is a folder, for a database and its artifacts, or a tracking URI. A run that is there
+    with the same content stays, one with other content is replaced, one of another network stays.
+    StoreError if MLflow cannot write.
+    """
+    started = round(1000 * start_time(run))
+    with default_environment(ENVIRONMENT), silence_libraries():
+        require_libraries("mlflow", "mlflow", "sqlalchemy", "alembic")
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            store = open_store(target)
+            client = MlflowClient(store.uri, registry_uri=store.uri)
+            written, others = _update_runs(client, store, run, started, progress)
+        except (MlflowException, SQLAlchemyError, ImportError) as error:
+            reason = str(error).partition("\n")[0]
+            raise StoreError(f"{target}: MLflow could not write, {reason}") from error
+    lines = [f"{summary_line(run, target)}, experiment {run.config.name}"]
+    if written < len(run.records):
+        lines.append(f"  {len(run.records) - written} of them were there")
+    if others:
+        lines.append(f"  besides {counted(others, 'network')} of other settings")
+    return Export(store.place, tuple(lines), store.view)
 
 
 @dataclass(frozen=True)
 class Store:
-    """`place` is a folder, or the URI that was given; `artifacts` is where a new experiment keeps
-    files, None for the server's choice."""
+    """Where MLflow keeps experiments.
+
+    place: the folder, or the URI as it was given. uri: how MLflow's client finds the store.
+    artifacts: the URI at which a new experiment keeps its files, None for the server's choice.
+    view: the command, or the address, to look at it.
+    """
 
     place: Path | str
     uri: str
     artifacts: str | None
-    look: str
+    view: str
 
 
-def store(place: str) -> Store:
-    """The store at a folder, which is made, or at a tracking URI."""
-    if _URI.fullmatch(place):
-        served = place.startswith("http")
-        look = place if served else _command(place)
-        return Store(place, place, None, look)
-    folder = Path(place)
+def open_store(target: str) -> Store:
+    """The store at a tracking URI, or in a folder, where it is made if it is not there.
+
+    StoreError if the folder cannot have one.
+    """
+    if _URI.fullmatch(target):
+        is_address = target.startswith("http")
+        return Store(target, target, None, target if is_address else _view_command(target))
+    folder = Path(target)
     try:
-        _check(place, folder)
+        if folder.exists() and not folder.is_dir():
+            raise StoreError(
+                f"{target}: a file, expected a folder, or a tracking URI such as "
+                "sqlite:///mlflow.db"
+            )
+        absolute = folder.resolve()
+        if any(mark in str(absolute) for mark in "?#%"):
+            raise StoreError(
+                f"{target}: expected a folder without ?, # and % in its whole path, which MLflow "
+                f"reads as a URI's, got {str(absolute)!r}; give another folder"
+            )
         files.system.make_folder(folder)
-        whole = folder.resolve()
-        _make(whole / DATABASE)
+        _create_database(absolute / DATABASE)
     except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a NUL
         raise files.storage_error("cannot write", folder, error) from error
-    look = _command(_uri(folder / DATABASE))
-    return Store(folder, _uri(whole / DATABASE), (whole / "artifacts").as_uri(), look)
+    view = _view_command(_database_uri(folder / DATABASE))
+    artifacts = (absolute / "artifacts").as_uri()
+    return Store(folder, _database_uri(absolute / DATABASE), artifacts, view)
 
 
-def _check(place: str, folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise StoreError(
-            f"{place}: a file, expected a folder, or a tracking URI such as sqlite:///mlflow.db"
-        )
-    if any(mark in str(folder.resolve()) for mark in "?#%"):
-        raise StoreError(
-            f"{place}: expected a folder without ?, # and % in its whole path, which MLflow reads "
-            f"as a URI's, got {str(folder.resolve())!r}; give another folder"
-        )
+def _create_database(database: Path) -> None:
+    """Create an empty database, unless there is one.
 
-
-def _make(database: Path) -> None:
-    """Make an empty database elsewhere first: MLflow cannot go on with one that is half made."""
+    It is made elsewhere first, because MLflow cannot go on with one that is half made.
+    """
     if database.exists():
         return
     from mlflow import MlflowClient
 
     with TemporaryDirectory() as folder:
-        made = Path(folder, DATABASE)
-        with environment({"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool"}):  # closed when made
-            MlflowClient(_uri(made), registry_uri=_uri(made))
-        files.write_file(database, made.read_bytes())
+        temporary = Path(folder, DATABASE)
+        uri = _database_uri(temporary)
+        # Without a pool of connections the database is closed once it is made.
+        with default_environment({"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool"}):
+            MlflowClient(uri, registry_uri=uri)
+        files.write_file(database, temporary.read_bytes())
 
 
-def _uri(database: Path) -> str:
+def _database_uri(database: Path) -> str:
     return f"sqlite:///{database.as_posix()}"
 
 
-def _command(uri: str) -> str:
+def _view_command(uri: str) -> str:
     return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
 
 
-# MLflow's limits, the name's that of its databases.
-MAX_PARAM, MAX_NAME = 6000, 250
-
-
-class Content(NamedTuple):
-    """`metrics` are of (name, value, step)."""
+class RunContent(NamedTuple):
+    """What MLflow's run of a network consists of; `metrics` are (name, value, step)."""
 
     name: str
     params: dict[str, str]
@@ -113,134 +161,94 @@ class Content(NamedTuple):
     tags: dict[str, str]
 
 
-def content(network: ExportedNetwork) -> Content:
+def run_content(exported: ExportedNetwork) -> RunContent:
     """The swept values, seed and whole setting as parameters, each evaluation as metrics."""
-    record = network.record
+    record = exported.record
+    values = {**dict(flatten(explicit_values(exported.network.setting))), **exported.values}
+    params = {
+        key: cut(repr(value) if isinstance(value, float) else unquoted(value), MAX_PARAM)
+        for key, value in values.items()
+    }
     metrics = [
         (name, value, step)
-        for name, values in record.metrics.items()
-        for step, value in zip(record.steps, values, strict=True)
+        for name, column in record.metrics.items()
+        for step, value in zip(record.steps, column, strict=True)
     ]
-    return Content(cut(network.name, MAX_NAME), _params(network), metrics, _tags(network))
+    tags = {"bnexp.status": record.status, "bnexp.data_sha256": record.data_sha256}
+    if record.diverged_at_step is not None:
+        tags["bnexp.diverged_at_step"] = str(record.diverged_at_step)
+    infinite = [name for name, column in record.metrics.items() if any(map(math.isinf, column))]
+    if infinite:  # MLflow's databases hold the largest float in place of an infinity
+        tags["bnexp.infinite"] = ", ".join(infinite)
+    return RunContent(cut(exported.name, MAX_NAME), params, metrics, tags)
 
 
-def _params(network: ExportedNetwork) -> dict[str, str]:
-    values = {**dict(flatten(explicit_values(network.cell.setting))), **network.point}
-    return {key: cut(_text(value), MAX_PARAM) for key, value in values.items()}
+def _update_runs(
+    client: Any, store: Store, run: RunData, started: int, progress: NetworkProgress
+) -> tuple[int, int]:
+    """Write what is new or has changed in the run's experiment, which is made if need be.
 
-
-def _tags(network: ExportedNetwork) -> dict[str, str]:
-    record = network.record
-    at = record.diverged_at_step
-    infinite = [name for name, values in record.metrics.items() if any(map(math.isinf, values))]
-    return {
-        "bnexp.status": record.status,
-        "bnexp.data_sha256": record.data_sha256,
-        **({} if at is None else {"bnexp.diverged_at_step": str(at)}),
-        # MLflow's databases hold the largest float in place of an infinity.
-        **({"bnexp.infinite": ", ".join(infinite)} if infinite else {}),
-    }
-
-
-def _text(value: Any) -> str:
-    return repr(value) if isinstance(value, float) else unquoted(value)
-
-
-T = TypeVar("T")
-
-# The most that MLflow takes in one call.
-MAX_METRICS, MAX_PARAMS, MAX_RUNS = 900, 100, 1000  # of metrics and parameters 1000 together
-CELL, DIGEST = "bnexp.cell", "bnexp.sha256"
-# MLflow reports to its makers as soon as it is imported, and asks a dead address for minutes.
-ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
-
-
-def write(data: RunData, place: str, each: Each) -> Exported:
-    """An experiment of the config's name, with a run for each network.
-
-    `place` is a folder, for a database and its artifacts, or a tracking URI. A run is known by its
-    cell: one that is there with the same content stays, one with other content is replaced.
+    `started` is in milliseconds since 1970. Returns how many runs were written, and how many
+    networks the experiment has that are not of this run.
     """
-    started = start_time(data)
-    with environment(ENVIRONMENT), quiet():
-        require("mlflow", "mlflow", "sqlalchemy", "alembic")
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            target = store(place)
-            written, others = _Experiment(data, target, started).write(each)
-        except (MlflowException, SQLAlchemyError, ImportError) as error:
-            reason = str(error).partition("\n")[0]
-            raise StoreError(f"{place}: MLflow could not write, {reason}") from error
-    number = len(data.records)
-    lines = [f"{counted(number, 'network')} in {place}, experiment {data.config.name}"]
-    lines += [f"  {number - written} of them were there"] * (written < number)
-    lines += [f"  besides {counted(others, 'network')} of other settings"] * bool(others)
-    return Exported(target.place, tuple(lines), target.look)
-
-
-class _Experiment:
-    """The experiment of the run's name in a store; made if it is not there."""
-
-    def __init__(self, data: RunData, target: Store, started: float) -> None:
-        from mlflow import MlflowClient
-
-        self._data, self._config, self._started = data, resolved(data.config), started
-        self._client: Any = MlflowClient(target.uri, registry_uri=target.uri)
-        found = self._client.get_experiment_by_name(data.config.name)
-        self._id = found.experiment_id if found else self._made(target)
-
-    def _made(self, target: Store) -> str:
-        note = {"mlflow.note.content": self._data.tables.title}
-        made = self._client.create_experiment(self._data.config.name, target.artifacts, note)
-        return str(made)
-
-    def write(self, each: Each) -> tuple[int, int]:
-        """How many runs were written now, and how many of other cells there are besides."""
-        there = self._there()
-        written = 0
-        for network in each(exported_networks(self._data)):
-            known = there.pop(network.cell.id, {})
-            made = content(network)
-            digest = hashlib.sha256(json.dumps(made).encode()).hexdigest()
-            if digest in known:
-                self._client.log_text(known[digest], self._config, "config.yaml")
-                continue
-            for old in known.values():
-                self._client.delete_run(old)
-            self._log(network, made, digest)
-            written += 1
-        return written, len(there)
-
-    def _there(self) -> dict[str, dict[str, str]]:
-        """Ids of the runs of each cell, by the digest of their content."""
-        found: dict[str, dict[str, str]] = {}
-        filtered, token = f"tags.`{CELL}` != ''", None
-        while True:
-            page = self._client.search_runs([self._id], filtered, 1, MAX_RUNS, None, token)
-            for one in page:
-                info, tags = one.info, one.data.tags
-                whole = info.status == "FINISHED"  # or else it was interrupted
-                digest = tags.get(DIGEST) if whole else None
-                found.setdefault(tags[CELL], {})[digest or info.run_id] = info.run_id
-            token = page.token
-            if not token:
-                return found
-
-    def _log(self, network: ExportedNetwork, made: Content, digest: str) -> None:
-        from mlflow.entities import Metric, Param
-
-        client, start = self._client, round(1000 * self._started)
-        tags = {CELL: network.cell.id, DIGEST: digest, **made.tags}
-        run_id = client.create_run(self._id, start, tags, made.name).info.run_id
-        params = _parts([Param(*one) for one in made.params.items()], MAX_PARAMS)
-        numbers = [Metric(name, value, start, step) for name, value, step in made.metrics]
-        for some, more in zip_longest(_parts(numbers, MAX_METRICS), params, fillvalue=()):
-            client.log_batch(run_id, some, more)
-        client.log_text(run_id, self._config, "config.yaml")
-        client.set_terminated(run_id, "FINISHED", start + round(1000 * network.record.seconds))
+    name, config = run.config.name, resolved(run.config)
+    experiment = client.get_experiment_by_name(name)
+    if experiment:
+        experiment_id = experiment.experiment_id
+    else:
+        note = {"mlflow.note.content": run.tables.title}
+        experiment_id = str(client.create_experiment(name, store.artifacts, note))
+    stored_runs = _stored_runs(client, experiment_id)
+    written = 0
+    for exported in progress(exported_networks(run)):
+        run_ids = stored_runs.pop(exported.network.id, {})
+        content = run_content(exported)
+        digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        if digest in run_ids:
+            client.log_text(run_ids[digest], config, "config.yaml")
+            continue
+        for outdated in run_ids.values():
+            client.delete_run(outdated)
+        content.tags.update({CELL: exported.network.id, DIGEST: digest})
+        run_id = _write_run(client, experiment_id, content, started)
+        client.log_text(run_id, config, "config.yaml")
+        ended = started + round(1000 * exported.record.seconds)
+        client.set_terminated(run_id, "FINISHED", ended)
+        written += 1
+    return written, len(stored_runs)
 
 
-def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    return (items[i : i + size] for i in range(0, len(items), size))
+def _stored_runs(client: Any, experiment_id: str) -> dict[str, dict[str, str]]:
+    """The ids of the runs of each network, by the digest of their content.
+
+    A run that was interrupted is found by its id in place of a digest, as its content is not known.
+    """
+    run_ids: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    query, token = f"tags.`{CELL}` != ''", None
+    while True:
+        page = client.search_runs([experiment_id], query, 1, MAX_RUNS, None, token)
+        for stored in page:
+            info, tags = stored.info, stored.data.tags
+            digest = tags.get(DIGEST) if info.status == "FINISHED" else None
+            run_ids[tags[CELL]][digest or info.run_id] = info.run_id
+        token = page.token
+        if not token:
+            return run_ids
+
+
+def _write_run(client: Any, experiment_id: str, content: RunContent, started: int) -> str:
+    """Write a run that has not ended yet, and return its id."""
+    from mlflow.entities import Metric, Param
+
+    run_id = client.create_run(experiment_id, started, content.tags, content.name).info.run_id
+    params = [Param(key, value) for key, value in content.params.items()]
+    metrics = [Metric(name, value, started, step) for name, value, step in content.metrics]
+    for metric_batch, param_batch in zip_longest(
+        _batches(metrics, MAX_METRICS), _batches(params, MAX_PARAMS), fillvalue=()
+    ):
+        client.log_batch(run_id, metric_batch, param_batch)
+    return str(run_id)
+
+
+def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

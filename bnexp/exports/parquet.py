@@ -1,4 +1,4 @@
-"""Tables as Parquet files, with the config in their metadata."""
+"""The parquet export: a run's tables as Parquet files, with the config in their metadata."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bnexp.config.load import resolved
-from bnexp.exports.base import Each, Exported, require
+from bnexp.exports.base import Export, NetworkProgress, require_libraries, summary_line
 from bnexp.files import write_export
 from bnexp.runs.csv import absent
 from bnexp.runs.data import RunData
@@ -17,49 +17,45 @@ from bnexp.runs.tables import Table
 from bnexp.text import counted
 
 
-def write(data: RunData, place: str, each: Each) -> Exported:
-    """metrics.parquet, summary.parquet, and probes.parquet where there are probes.
+def write_parquet(run: RunData, target: str, progress: NetworkProgress) -> Export:
+    """Write metrics.parquet, summary.parquet, and probes.parquet if there are probe readings.
 
-    Columns are those of the CSV files: integers, float64 and strings; a value is null where the
-    CSV's field is empty.
+    Columns are those of the CSV files, with types: int64, float64 (double) and string. A value is
+    null where the field of the CSV file is empty; NaN stays NaN. The files' metadata have the
+    experiment's name, its config as YAML and the manifest as JSON.
     """
-    require("parquet", "pyarrow", "pyarrow.parquet")
-    named = {"metrics": data.metrics, "summary": data.summary}
-    if len(data.probes["quantity"]):
-        named["probes"] = data.probes
-    write_export(place, _contents(named, _metadata(data)))
-    numbers = {name: len(table["cell"]) for name, table in named.items()}
-    rows = [f"{name}.parquet: {counted(number, 'row')}" for name, number in numbers.items()]
-    metrics = f"{Path(place, 'metrics.parquet')}"
-    lines = (f"{counted(len(data.records), 'network')} in {place}", *(f"  {row}" for row in rows))
-    return Exported(Path(place), lines, f"pandas.read_parquet({metrics!r})")
-
-
-def _contents(named: dict[str, Table], metadata: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+    require_libraries("parquet", "pyarrow", "pyarrow.parquet")
+    import pyarrow
     from pyarrow import parquet
 
-    for name, table in named.items():
-        buffer = BytesIO()
-        parquet.write_table(_arrow(table).replace_schema_metadata(metadata), buffer)
-        yield f"{name}.parquet", buffer.getvalue()
+    tables = {"metrics": run.metrics, "summary": run.summary}
+    if len(run.probes["quantity"]):
+        tables["probes"] = run.probes
+    metadata = {"bnexp.name": run.config.name, "bnexp.config": resolved(run.config)}
+    if run.manifest:
+        metadata["bnexp.manifest"] = json.dumps(run.manifest)
+
+    def contents() -> Iterator[tuple[str, bytes]]:
+        for name, table in tables.items():
+            columns = pyarrow.table({column: _arrow_column(column, table) for column in table})
+            buffer = BytesIO()
+            parquet.write_table(columns.replace_schema_metadata(metadata), buffer)
+            yield f"{name}.parquet", buffer.getvalue()
+
+    write_export(target, contents())
+    lines = [summary_line(run, target)]
+    for name, table in tables.items():
+        lines.append(f"  {name}.parquet: {counted(len(table['cell']), 'row')}")
+    path = str(Path(target, "metrics.parquet"))
+    return Export(Path(target), tuple(lines), f"pandas.read_parquet({path!r})")
 
 
-def _arrow(table: Table) -> Any:
+def _arrow_column(name: str, table: Table) -> Any:
+    """A column as an Arrow array; texts if it has numbers and texts, as a swept key may have."""
     import pyarrow
 
-    return pyarrow.table({name: _column(name, table) for name in table})
-
-
-def _column(name: str, table: Table) -> Any:
-    import pyarrow
-
-    column, missing = table[name], absent(name, table)
-    if column.dtype.kind == "O":  # a swept key with numbers among texts too
+    column = table[name]
+    if column.dtype.kind == "O":
         texts = [repr(v) if isinstance(v, float) else str(v) for v in column.tolist()]
         return pyarrow.array(texts, pyarrow.string())
-    return pyarrow.array(column, mask=missing, from_pandas=False)  # NaN is no null
-
-
-def _metadata(data: RunData) -> dict[str, str]:
-    manifest = {"bnexp.manifest": json.dumps(data.manifest)} if data.manifest else {}
-    return {"bnexp.name": data.config.name, "bnexp.config": resolved(data.config), **manifest}
+    return pyarrow.array(column, mask=absent(name, table), from_pandas=False)  # NaN is no null

@@ -1,4 +1,9 @@
-"""Learning curves as TensorBoard's event files: a folder, there called a run, for each network."""
+"""The tensorboard export: learning curves as event files, which TensorBoard shows as runs.
+
+Each network has a folder with one event file. Its first and last events hold the swept values for
+the HPARAMS tab, in the protocol buffers of TensorBoard's plugin; the events between them are the
+evaluations.
+"""
 
 from __future__ import annotations
 
@@ -12,117 +17,109 @@ from typing import Any
 
 from bnexp.config.load import resolved
 from bnexp.exports.base import (
-    Each,
-    Exported,
+    Export,
     ExportedNetwork,
+    NetworkProgress,
     exported_networks,
-    quiet,
-    require,
+    require_libraries,
+    silence_libraries,
     start_time,
+    summary_line,
 )
 from bnexp.files import write_export
 from bnexp.runs.data import RunData
-from bnexp.text import counted
 
 MAX_NAME = 120
 
 
-def write(data: RunData, place: str, each: Each) -> Exported:
-    """Every evaluation as a scalar, and the swept values as hyper-parameters.
+def write_tensorboard(run: RunData, target: str, progress: NetworkProgress) -> Export:
+    """Write every evaluation as a scalar, and the swept values as hyper-parameters.
 
     Scalars are the nearest float32: float64 tensors can be written, but TensorBoard's server does
     not show them (2.21). All have the time at which the run started.
     """
-    started = start_time(data)
-    with quiet():
-        require("tensorboard", "tensorboard.summary.writer.record_writer")
-        write_export(place, _contents(data, started, each))
-    return Exported(
-        Path(place),
-        (
-            f"{counted(len(data.records), 'network')} in {place}",
-            "  one run each; the HPARAMS tab filters",
-        ),
-        f"tensorboard --logdir {shlex.quote(place)}",
-    )
+    started = start_time(run)
+    networks = exported_networks(run)
+    folders = folder_names(networks)
+
+    def contents() -> Iterator[tuple[str, bytes]]:
+        yield "config.yaml", resolved(run.config).encode()
+        for exported in progress(networks):
+            # With the id in its name, a file of other numbers is a new file to a running server.
+            network = exported.network.id
+            name = f"events.out.tfevents.{int(started)}.{network}"
+            yield f"{folders[network]}/{name}", _event_file(exported, started)
+
+    with silence_libraries():
+        require_libraries("tensorboard", "tensorboard.summary.writer.record_writer")
+        write_export(target, contents())
+    lines = (summary_line(run, target), "  one run each; the HPARAMS tab filters")
+    return Export(Path(target), lines, f"tensorboard --logdir {shlex.quote(target)}")
 
 
-def _contents(data: RunData, started: float, each: Each) -> Iterator[tuple[str, bytes]]:
-    networks = exported_networks(data)
-    folders = names(networks)
-    yield "config.yaml", resolved(data.config).encode()
-    for network in each(networks):
-        # With the cell in its name a file of other numbers is another file to who reads on.
-        name = f"events.out.tfevents.{int(started)}.{network.cell.id}"
-        yield f"{folders[network.cell.id]}/{name}", _file(network, started)
+def folder_names(networks: Sequence[ExportedNetwork]) -> dict[str, str]:
+    """The name of each network's folder, by the network's id.
 
-
-def names(networks: Sequence[ExportedNetwork]) -> dict[str, str]:
-    """A folder's name for each cell: safe on every file system, and each only once."""
-    short = {network.cell.id: _safe(network.name) for network in networks}
-    shared = Counter(name.casefold() for name in short.values())
+    Names have only letters, digits and .,=+-_ and differ even where case is ignored: a long name is
+    cut, and the network's id is added to a name that was cut or that several networks share.
+    """
+    names = {
+        exported.network.id: re.sub(r"[^A-Za-z0-9.,=+-]+", "_", exported.name.replace(", ", ","))
+        for exported in networks
+    }
+    counts = Counter(name.casefold() for name in names.values())
     return {
-        cell: f"{name[:MAX_NAME]}_{cell}"
-        if shared[name.casefold()] > 1 or len(name) > MAX_NAME
+        network: f"{name[:MAX_NAME]}_{network}"
+        if counts[name.casefold()] > 1 or len(name) > MAX_NAME
         else name
-        for cell, name in short.items()
+        for network, name in names.items()
     }
 
 
-def _safe(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.,=+-]+", "_", name.replace(", ", ","))
-
-
-def _file(network: ExportedNetwork, time: float) -> bytes:
+def _event_file(exported: ExportedNetwork, started: float) -> bytes:
+    """The bytes of a network's event file: version, session start, evaluations, session end."""
     from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
     from tensorboard.summary.writer.record_writer import RecordWriter
+
+    record = exported.record
+    start = plugin_data_pb2.SessionStartInfo(
+        group_name=exported.network.id, start_time_secs=started
+    )
+    for key, value in exported.values.items():
+        field = "string_value" if isinstance(value, str) else "number_value"
+        setattr(start.hparams[key], field, value)
+    end = plugin_data_pb2.SessionEndInfo(
+        status=api_pb2.STATUS_SUCCESS, end_time_secs=started + record.seconds
+    )
+    first = _plugin_value(metadata.SESSION_START_INFO_TAG, session_start_info=start)
+    last = _plugin_value(metadata.SESSION_END_INFO_TAG, session_end_info=end)
 
     buffer = BytesIO()
     writer = RecordWriter(buffer)
-    for event in [
-        Event(wall_time=time, file_version="brain.Event:2"),
-        *_events(network, time),
-    ]:
+
+    def write_event(**fields: Any) -> None:
+        event = Event(wall_time=started, **fields)
         writer.write(event.SerializeToString(deterministic=True))
+
+    write_event(file_version="brain.Event:2")
+    write_event(summary=Summary(value=[first]))
+    for index, step in enumerate(record.steps):
+        scalars = [  # train_loss is shown as train/loss: tags are grouped by their first part
+            Summary.Value(tag=name.replace("_", "/", 1), simple_value=values[index])
+            for name, values in record.metrics.items()
+        ]
+        write_event(step=step, summary=Summary(value=scalars))
+    write_event(summary=Summary(value=[last]))
     return buffer.getvalue()
 
 
-def _events(network: ExportedNetwork, time: float) -> Iterator[Any]:
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-
-    record = network.record
-    start, end = _hyperparameters(network, time)
-    yield Event(wall_time=time, summary=Summary(value=[start]))
-    for i, step in enumerate(record.steps):
-        scalars = [
-            Summary.Value(tag=name.replace("_", "/", 1), simple_value=values[i])
-            for name, values in record.metrics.items()
-        ]
-        yield Event(wall_time=time, step=step, summary=Summary(value=scalars))
-    yield Event(wall_time=time, summary=Summary(value=[end]))
-
-
-def _hyperparameters(network: ExportedNetwork, time: float) -> tuple[Any, Any]:
-    """The HParams plugin's two summaries around a run."""
-    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
-
-    start = plugin_data_pb2.SessionStartInfo(group_name=network.cell.id, start_time_secs=time)
-    for key, value in network.point.items():
-        field = "string_value" if isinstance(value, str) else "number_value"
-        setattr(start.hparams[key], field, value)
-    seconds = network.record.seconds
-    end = plugin_data_pb2.SessionEndInfo(
-        status=api_pb2.STATUS_SUCCESS, end_time_secs=time + seconds
-    )
-    return (
-        _plugin_value(metadata.SESSION_START_INFO_TAG, session_start_info=start),
-        _plugin_value(metadata.SESSION_END_INFO_TAG, session_end_info=end),
-    )
-
-
 def _plugin_value(tag: str, **content: Any) -> Any:
-    """As the plugin's own `create_summary_metadata`, whose bytes are not the same every time."""
+    """A summary of the HParams plugin.
+
+    The plugin's own `create_summary_metadata` does the same, but not always with the same bytes.
+    """
     from tensorboard.compat.proto import summary_pb2
     from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
