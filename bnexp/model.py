@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,7 @@ from bnexp.config.messages import dotted
 from bnexp.config.options import Strict
 from bnexp.config.rules import MAX_WEIGHTS, setting_problems
 from bnexp.config.yaml import flow
-from bnexp.data.generated import normal_values
-from bnexp.data.mnist import data_folder
+from bnexp.data.datasets import DATASETS, data_folder
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.execution.build import blank, check_shapes, metrics_of
 from bnexp.execution.task import dataset, train_cells
@@ -120,7 +119,7 @@ class Model:
         Whole numbers are bytes from 0 to 255, other numbers pixels in [0, 1]. Raises ConfigError
         for images of another size.
         """
-        given = pixels_of(images, self.shape, self.setting.data.name == "gaussian")
+        given = pixels_of(images, self.shape, self._byte_values is not None)
         if not len(given):
             return np.zeros((0, self.classes), self.setting.train.precision)
         pixels = self._images(given, np.zeros(len(given), np.int64))
@@ -150,20 +149,26 @@ class Model:
         Images as `logits` takes them, labels (n,) whole numbers below `classes`. Raises ConfigError
         for images of another size and for labels that do not belong to them.
         """
-        pixels = pixels_of(images, self.shape, self.setting.data.name == "gaussian")
+        pixels = pixels_of(images, self.shape, self._byte_values is not None)
         made = self._images(pixels, labels_of(labels, len(pixels), self.classes))
         with _as_in_a_run():
             metrics = metrics_of(self.setting)
             scores = evaluate(self.network, self.parameters, self.state, made, metrics)
         return {name: float(values[0]) for name, values in scores.items()}
 
+    @property
+    def _byte_values(self) -> Callable[[], NDArray[np.float32]] | None:
+        """The numbers that bytes stand for in the data set; None for byte / 255."""
+        facts = DATASETS.get(self.setting.data.name)
+        return facts.values if facts else None
+
     def _images(self, pixels: NDArray[Any], labels: Labels) -> Images:
         """As in training: binary, as rows, less the mean image."""
         if self.setting.data.pixels == "binary":
             black = 128 if pixels.dtype == np.uint8 else 128 / 255
             pixels = np.where(pixels >= black, np.uint8(255), np.uint8(0))
-        elif self.setting.data.name == "gaussian" and pixels.dtype == np.uint8:
-            pixels = normal_values()[pixels]
+        elif self._byte_values is not None and pixels.dtype == np.uint8:
+            pixels = self._byte_values()[pixels]
         if isinstance(self.setting.model, Mlp):
             pixels = pixels.reshape(len(pixels), -1) if len(pixels) else pixels
         with np.errstate(over="ignore"):

@@ -20,7 +20,7 @@ from bnexp.config.document import OVERRIDES
 from bnexp.config.load import problems_error
 from bnexp.config.messages import Problem
 from bnexp.data import Dataset
-from bnexp.data.mnist import data_folder
+from bnexp.data.datasets import data_folder
 from bnexp.errors import ConfigError, NetworksFailed
 from bnexp.execution import Record, Task
 from bnexp.execution.build import check_shapes

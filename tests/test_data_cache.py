@@ -9,9 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from bnexp.data.arrays import Content
+from bnexp.data.arrays import ROLES, Content
 from bnexp.data.cache import cached, entry_key
-from bnexp.data.catalog import ROLES
 from bnexp.files import HOST, TEMPORARY
 
 KEY = entry_key([b"source"])
@@ -147,7 +146,7 @@ FILL = """
 import sys, numpy as np
 from pathlib import Path
 from bnexp.data.cache import cached
-from bnexp.data.catalog import ROLES
+from bnexp.data.arrays import ROLES
 def build():
     return {r: np.full((300, 9, 9, 1) if "images" in r else 300, 7, np.uint8) for r in ROLES}
 sys.stdin.read(1)

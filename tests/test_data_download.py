@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from bnexp.data import catalog, datasets, fetch, load, verify
-from bnexp.data.catalog import MNIST_FILES, IdxFile
+from bnexp.data import fetch, idx, load, mnist, verify
+from bnexp.data.idx import MNIST_FILES, IdxFile
 from bnexp.errors import DataError
 
 CLOSED = "http://127.0.0.1:9/mnist/"
@@ -142,8 +142,9 @@ def test_wrong_hash_from_both_mirrors_leaves_nothing(tmp_path, serve):
 
 
 def test_load_downloads_what_is_absent(serve, monkeypatch):
-    monkeypatch.setattr(catalog, "MIRRORS", [serve(PACKED)[0]])
-    monkeypatch.setattr(catalog, "MNIST_FILES", KNOWN)
+    monkeypatch.setattr(mnist, "MIRRORS", [serve(PACKED)[0]])
+    for module in (idx, mnist):
+        monkeypatch.setattr(module, "MNIST_FILES", KNOWN)
     data = load("mnist")
     assert data.train_images.shape == (9, 2, 2, 1)
     assert data.origin.startswith("canonical MNIST, from ")
@@ -160,7 +161,7 @@ def assert_refused_within(seconds):
 
 
 def test_no_network(monkeypatch):
-    monkeypatch.setattr(catalog, "MIRRORS", [CLOSED, CLOSED])
+    monkeypatch.setattr(mnist, "MIRRORS", [CLOSED, CLOSED])
     assert_refused_within(5)
 
 
@@ -181,13 +182,13 @@ def test_name_lookups_that_hang(monkeypatch):
 def test_servers_that_accept_and_say_nothing(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        monkeypatch.setattr(catalog, "MIRRORS", [url, url])
-        monkeypatch.setattr(datasets, "PATIENCE", 0.5)
+        monkeypatch.setattr(mnist, "MIRRORS", [url, url])
+        monkeypatch.setattr(mnist, "PATIENCE", 0.5)
         assert_refused_within(1.5 + 0.5)  # one look, two mirrors, and half a second to spare
 
 
 def test_the_default_patience_keeps_below_five_seconds():
-    assert 3 * datasets.PATIENCE < 5
+    assert 3 * mnist.PATIENCE < 5
 
 
 def test_a_proxy_is_asked_instead_of_the_mirror(monkeypatch):

@@ -237,14 +237,14 @@ def test_a_gzip_bomb_is_refused_before_it_unfolds(folder):
 
 
 def test_mnist_with_training_and_test_files_swapped_is_recognized(folder, monkeypatch):
-    from bnexp.data import catalog, idx
+    from bnexp.data import idx
 
     files = []
     other = {"train": "test", "test": "train"}
-    for file in catalog.MNIST_FILES:
+    for file in idx.MNIST_FILES:
         part, kind = file.role.split("_")
         content = sha256((folder / NAMES[f"{other[part]}_{kind}"]).read_bytes()).hexdigest()
-        files.append(catalog.IdxFile(file.role, file.name, file.gzip_sha256, content))
+        files.append(idx.IdxFile(file.role, file.name, file.gzip_sha256, content))
     monkeypatch.setattr(idx, "MNIST_FILES", tuple(files))
     message = complaint(folder)
     assert "the training and test files are swapped" in message

@@ -35,7 +35,7 @@ def test_one_wrong_training_label_makes_no_new_classes(folder, cached, monkeypat
     write_labels(folder, "train_labels", [200, *range(1, 10), *range(10)])
     if cached:
         with monkeypatch.context() as unchecked:
-            unchecked.setattr("bnexp.data.datasets.refuse_labels", lambda arrays, files: None)
+            unchecked.setattr("bnexp.data.idx.refuse_labels", lambda arrays, files: None)
             load(str(folder))
     assert complaint(folder) == (
         f"{folder / NAMES['train_labels']}: the largest label is 200; expected an image of every "

@@ -12,8 +12,8 @@ import bnexp
 from bnexp.cli.main import cli
 from bnexp.data import DATASETS, load
 from bnexp.data.arrays import idx_header
-from bnexp.data.catalog import MNIST_FILES
 from bnexp.data.generated import normal_values
+from bnexp.data.idx import MNIST_FILES
 from bnexp.execution.build import inputs
 from bnexp.sweep import make_plan
 from bnexp.training import Images, images

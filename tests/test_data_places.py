@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bnexp.data import DATASETS, data_folder, fetch, load, verify
-from bnexp.data.mnist import cache_folder, expand, mnist_folder
+from bnexp.data.datasets import cache_folder, expand
+from bnexp.data.mnist import mnist_folder
 from bnexp.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("own_places")
@@ -79,7 +80,7 @@ def test_a_notebook_without_widgets_is_not_warned():
     """What tqdm says on the import of pooch is about a bar that is never shown."""
     code = (
         "import sys, warnings\n"
-        "from bnexp.data.mnist import cache_folder\n"
+        "from bnexp.data.datasets import cache_folder\n"
         "class Warner:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name == 'tqdm.auto': warnings.warn('IProgress not found')\n"

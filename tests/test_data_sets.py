@@ -1,4 +1,4 @@
-"""The catalogue, `synthetic`, `gaussian` and `mnist-5k`."""
+"""The table of data sets, `synthetic`, `gaussian` and `mnist-5k`."""
 
 import gzip
 import os
@@ -29,7 +29,7 @@ def test_plain_names_are_not_folders(name):
     assert not is_folder(name)
 
 
-def test_sizes_in_the_catalogue():
+def test_sizes_in_the_table():
     sizes = {name: (facts.train, facts.test) for name, facts in DATASETS.items()}
     assert sizes == {
         "mnist": (60000, 10000),
@@ -39,8 +39,8 @@ def test_sizes_in_the_catalogue():
     }
 
 
-def test_the_catalogue_does_not_import_numpy():
-    code = "import sys, bnexp.data.catalog; print('numpy' in sys.modules, 'pooch' in sys.modules)"
+def test_the_table_does_not_import_numpy():
+    code = "import sys, bnexp.data.datasets; print('numpy' in sys.modules, 'pooch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 

@@ -11,7 +11,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 import bnexp
-from bnexp.data.mnist import DATA_VARIABLE
+from bnexp.data.datasets import DATA_VARIABLE
 from bnexp.execution import Task
 from bnexp.execution.task import train_task
 from bnexp.sweep import make_plan, make_stacks

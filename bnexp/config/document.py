@@ -8,7 +8,7 @@ from typing import Any
 
 from bnexp.config import shipped
 from bnexp.config.yaml import Document, KeyPath, Position, parse_file, parse_value
-from bnexp.data.catalog import is_folder
+from bnexp.data.datasets import is_folder
 from bnexp.errors import ConfigError
 
 MAX_EXTENDS = 16

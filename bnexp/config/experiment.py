@@ -11,6 +11,7 @@ from bnexp.config.architecture import Architecture, Cnn, Mlp, Model
 from bnexp.config.claims import Claim
 from bnexp.config.figures import Figure
 from bnexp.config.options import AddedLater, Either, OneOf, Options, Strict, entries, text
+from bnexp.data.datasets import DATASETS
 from bnexp.metrics import DEFAULT_METRICS, METRICS
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS
 from bnexp.nn.optimizers import SCHEDULES
@@ -86,12 +87,15 @@ SomeOrNone = Annotated[
 ]
 
 
+def _list_datasets(schema: dict[str, Any]) -> None:
+    """Describe `data.name` by the data sets that are known now, registered ones included."""
+    schema["description"] = f"{', '.join(DATASETS)}, or a folder of IDX files"
+
+
 class Data(Strict):
     """Which images."""
 
-    name: str = text(
-        "mnist", "mnist, mnist-5k, synthetic, gaussian, or a folder of IDX files", min_length=1
-    )
+    name: str = text("mnist", "", min_length=1, json_schema_extra=_list_datasets)
     pixels: Literal["grey", "binary", "centred"] = text(
         "grey",
         "grey: byte / 255; binary: 0 below 128, else 1; centred: grey minus the mean of the "

@@ -11,7 +11,7 @@ from bnexp.config.experiment import MAX_STEPS, Setting
 from bnexp.config.messages import Problem
 from bnexp.config.options import Options
 from bnexp.config.yaml import KeyPath
-from bnexp.data.catalog import DATASETS, is_folder
+from bnexp.data.datasets import DATASETS, is_folder
 from bnexp.text import choices
 
 
@@ -146,8 +146,6 @@ def _layers(claim: Claim) -> Iterator[Problem]:
 # The initializers that are a number times randn, which is all that the book's stream can replay.
 RANDN = ("normal", "xavier", "glorot", "he", "lecun")
 
-# The sets whose sizes are known before they are read: --data-dir can put others in mnist's place.
-FIXED = ("mnist-5k", "synthetic")
 MAX_WEIGHTS = 20_000_000
 
 
@@ -171,10 +169,10 @@ def setting_problems(setting: Setting, stream: str) -> list[Problem]:
 
 def training_images(setting: Setting) -> int | None:
     """How many images the networks are trained on; None where only the files can tell."""
-    name = setting.data.name
     if isinstance(setting.data.train, int):
         return setting.data.train
-    return DATASETS[name].train if name in FIXED else None
+    facts = DATASETS.get(setting.data.name)
+    return facts.train if facts and facts.fixed else None
 
 
 def _dataset(setting: Setting) -> Iterator[Problem]:
@@ -184,7 +182,7 @@ def _dataset(setting: Setting) -> Iterator[Problem]:
             names = choices(name, list(DATASETS))
             yield Problem(("data", "name"), f"unknown data set, expected {names}; or a folder: ./x")
         return
-    sizes = (("train", facts.train), ("test", facts.test)) if name in FIXED else ()
+    sizes = (("train", facts.train), ("test", facts.test)) if facts.fixed else ()
     for part, size in sizes:
         asked = getattr(setting.data, part)
         if isinstance(asked, int) and asked > size:

@@ -1,6 +1,9 @@
-"""Data sets: what there is (`catalog`), `load`, and `fetch`, `verify`, `info` for the files.
+"""Data sets: images and labels by name, from the table DATASETS or a folder of IDX files.
 
-Names are imported on first use, so that `bnexp.data.catalog` costs no import of numpy.
+`load` returns a data set's arrays and `info` describes it; `fetch` downloads MNIST's files and
+`verify` checks them. `datasets` has the table and says how to add a data set.
+
+Names are imported on first use, so that `bnexp.data.datasets` costs no import of numpy.
 """
 
 from __future__ import annotations
@@ -9,22 +12,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bnexp.data.arrays import Dataset
-    from bnexp.data.catalog import DATASETS, DatasetFacts, is_folder
-    from bnexp.data.datasets import FileCheck, info, load, verify
-    from bnexp.data.mnist import data_folder, fetch
+    from bnexp.data.arrays import Dataset, make_dataset
+    from bnexp.data.datasets import (
+        DATASETS,
+        DatasetFacts,
+        Places,
+        data_folder,
+        info,
+        is_folder,
+        load,
+    )
+    from bnexp.data.mnist import FileCheck, fetch, verify
 
 _HOMES = {
-    "DATASETS": "catalog",
-    "DatasetFacts": "catalog",
-    "is_folder": "catalog",
-    "FileCheck": "datasets",
+    "DATASETS": "datasets",
+    "DatasetFacts": "datasets",
+    "Places": "datasets",
+    "data_folder": "datasets",
     "info": "datasets",
-    "verify": "datasets",
-    "Dataset": "arrays",
-    "fetch": "mnist",
+    "is_folder": "datasets",
     "load": "datasets",
-    "data_folder": "mnist",
+    "Dataset": "arrays",
+    "make_dataset": "arrays",
+    "FileCheck": "mnist",
+    "fetch": "mnist",
+    "verify": "mnist",
 }
 
 __all__ = [
@@ -32,11 +44,13 @@ __all__ = [
     "Dataset",
     "DatasetFacts",
     "FileCheck",
+    "Places",
     "data_folder",
     "fetch",
     "info",
     "is_folder",
     "load",
+    "make_dataset",
     "verify",
 ]
 

@@ -16,8 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bnexp.data.arrays import Bytes, Content
-from bnexp.data.catalog import ROLES
+from bnexp.data.arrays import ROLES, Bytes, Content
 from bnexp.errors import StoreError
 from bnexp.files import write_folder
 

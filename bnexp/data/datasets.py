@@ -1,34 +1,104 @@
-"""From a data set's name to its arrays: a table of loaders, one a name, and folders."""
+"""The table of data sets, and `load` and `info`, which look up a name there.
+
+To add a data set, write a function that makes or reads its arrays, state its facts, and enter them
+in DATASETS: in a module of this package with a line below, or in a module of your own with
+
+    from bnexp.data import DATASETS, DatasetFacts, make_dataset
+
+    def load_rings(places):
+        ...
+        return make_dataset("rings", arrays, origin="made by rings.py")
+
+    DATASETS.register("rings", DatasetFacts(
+        train=800, test=200, image_shape=(8, 8, 1), classes=2, description="two rings",
+        load=load_rings,
+    ))
+
+It is then a value of `data.name`, and `bnexp data info rings` describes it. Installed packages
+enter theirs through the entry-point group `bnexp.data_set`.
+
+The module that makes or reads a data set is imported when its facts are first looked up; nothing
+here imports numpy before that, because configurations are read without it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
-from hashlib import sha256
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bnexp.data import catalog
-from bnexp.data.arrays import Content, Dataset, Labels, assemble
-from bnexp.data.cache import cached, entry_key
-from bnexp.data.catalog import MNIST_FILES, IdxFile
-from bnexp.data.generated import make_gaussian, make_synthetic, normal_values
-from bnexp.data.idx import (
-    GZIP_MARK,
-    find_file,
-    find_files,
-    parse_set,
-    read_file,
-    refuse_labels,
-    refuse_swapped,
-)
-from bnexp.data.mnist import cache_folder, data_folder, expand, fetch, is_good, mnist_folder
-from bnexp.data.sample import find_sample, parse_sample
 from bnexp.errors import DataError
+from bnexp.registry import Registry
+from bnexp.text import nearest_name
 
-PATIENCE = 1.5  # seconds a wait; one look and two mirrors then stay below five without a network
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bnexp.data.arrays import Dataset
+
+CACHE_VARIABLE = "BNEXP_CACHE_DIR"
+DATA_VARIABLE = "BNEXP_DATA_DIR"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a data set's function may find files.
+
+    data_dir: the folder that the user points to with --data-dir or BNEXP_DATA_DIR, if any.
+    cache: the folder for downloads and for what takes long to unpack, if the system has one.
+    download: whether missing files may be downloaded.
+    """
+
+    data_dir: Path | None
+    cache: Path | None
+    download: bool = True
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What is known of a data set before it is loaded, and the function that loads it.
+
+    train, test: how many images there are.
+    image_shape: height, width and channels of an image.
+    classes: how many classes there are, numbered from 0.
+    description: what it is, in a line.
+    load: returns the data set, or raises DataError.
+    sha256: the `Dataset.sha256` of the original data.
+    values: returns the 256 numbers that bytes stand for; without it a byte stands for byte / 255.
+    fixed: whether `load` always returns `train` and `test` images, so that a configuration can be
+        checked against these numbers before anything is loaded.
+    """
+
+    train: int
+    test: int
+    image_shape: tuple[int, int, int]
+    classes: int
+    description: str
+    load: Callable[[Places], Dataset] = field(repr=False)
+    sha256: str = ""
+    values: Callable[[], NDArray[np.float32]] | None = field(default=None, repr=False)
+    fixed: bool = False
+
+
+DATASETS: Registry[DatasetFacts] = Registry(
+    "data set",
+    {
+        "mnist": "bnexp.data.mnist:MNIST",
+        "mnist-5k": "bnexp.data.sample:MNIST_5K",
+        "synthetic": "bnexp.data.generated:SYNTHETIC",
+        "gaussian": "bnexp.data.generated:GAUSSIAN",
+    },
+    instance_of=DatasetFacts,
+)
+
+
+def is_folder(name: str) -> bool:
+    """Whether a data set's name means a folder of IDX files rather than an entry of DATASETS."""
+    return name.startswith((".", "~")) or "/" in name or os.sep in name
 
 
 def load(
@@ -38,7 +108,7 @@ def load(
     cache: str | Path | None = None,
     download: bool = True,
 ) -> Dataset:
-    """The data set of this name: one of `catalog.DATASETS`, or a folder of four IDX files.
+    """The data set of this name: an entry of DATASETS, or a folder of four IDX files.
 
     `data_dir` (else BNEXP_DATA_DIR) holds the files of `mnist` or `mnist-5k`; without one, `mnist`
     lies in the cache and is downloaded if need be and `download` allows it. `cache` (else
@@ -51,111 +121,24 @@ def load(
     >>> digits = load("synthetic")
     >>> digits.train_images.shape, digits.train_images.dtype.name, digits.classes
     ((2000, 28, 28, 1), 'uint8', 10)
-    >>> digits.sha256 == catalog.DATASETS["synthetic"].sha256
+    >>> digits.sha256 == DATASETS["synthetic"].sha256
     True
     """
-    store = cache_folder(cache)
-    if name == "mnist" and not download and not _at_hand(data_folder(data_dir), store):
-        raise DataError(f"MNIST is not in {mnist_folder(store)}.\n{catalog.WAYS_TO_GET_DATA}")
-    if catalog.is_folder(name):
-        return _load_idx(name, expand(name), store)
-    if name not in LOADERS:
-        raise DataError(_unknown(name))
-    return LOADERS[name](data_folder(data_dir), store)
+    cache = cache_folder(cache)
+    if is_folder(name):
+        from bnexp.data.idx import load_folder
 
-
-def _at_hand(folder: Path | None, cache: Path | None) -> bool:
-    files = catalog.MNIST_FILES
-    return folder is not None or all(is_good(mnist_folder(cache) / f.name, f) for f in files)
-
-
-def _load_mnist(folder: Path | None, cache: Path | None) -> Dataset:
-    if folder is None:
-        fetch(cache, catalog.MIRRORS, catalog.MNIST_FILES, timeout=PATIENCE)
-        folder = mnist_folder(cache)
-    return _load_idx("mnist", folder, cache)
-
-
-def _load_sample(folder: Path | None, cache: Path | None) -> Dataset:
-    path = find_sample(folder)
-    raw = read_file(path)
-    content = cached(cache, entry_key([b"sample 1", raw]), lambda: parse_sample(raw, path))
-    return assemble("mnist-5k", content, f"5,000 MNIST images from {path}")
-
-
-def _load_synthetic(folder: Path | None, cache: Path | None) -> Dataset:
-    return assemble("synthetic", Content.of(make_synthetic()), "made by bnexp")
-
-
-def _load_gaussian(folder: Path | None, cache: Path | None) -> Dataset:
-    made = assemble("gaussian", Content.of(make_gaussian()), "made by bnexp")
-    return replace(made, values=normal_values())
-
-
-LOADERS = {
-    "mnist": _load_mnist,
-    "mnist-5k": _load_sample,
-    "synthetic": _load_synthetic,
-    "gaussian": _load_gaussian,
-}
-
-
-def _load_idx(name: str, folder: Path, cache: Path | None) -> Dataset:
-    files = find_files(folder)
-    raw = {role: read_file(path) for role, path in files.items()}
-    content = cached(cache, entry_key(raw.values()), lambda: parse_set(raw, files))
-    refuse_swapped(content.digests, files)
-    refuse_labels(content.arrays, files)
-    return assemble(name, content, f"{_likeness(content.digests)}, from {folder}")
-
-
-def _likeness(digests: Mapping[str, str]) -> str:
-    """In words, how many of the four arrays are MNIST's own."""
-    foreign = [
-        file.role for file in catalog.MNIST_FILES if digests[file.role] != file.content_sha256
-    ]
-    if not foreign:
-        return "canonical MNIST"
-    if len(foreign) == len(catalog.ROLES):
-        return "IDX files other than MNIST"
-    return f"MNIST with other {' and '.join(foreign).replace('_', ' ')}"
-
-
-def _unknown(name: str) -> str:
-    near = get_close_matches(name, LOADERS, n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return (
-        f"data: no data set is called {name!r}.{hint} Known: {', '.join(LOADERS)}; "
-        "for a folder of IDX files write a path, such as ./my-digits."
-    )
-
-
-@dataclass(frozen=True)
-class FileCheck:
-    """One file's verdict: `status` is ok, missing or wrong; `got` is empty for a missing file."""
-
-    path: Path
-    status: str
-    expected: str
-    got: str
-
-    def __str__(self) -> str:
-        if self.status == "wrong":
-            return f"wrong    {self.path}: expected SHA-256 {self.expected}, got {self.got}"
-        return f"{self.status:<8} {self.path}"
-
-
-def verify(
-    data_dir: str | Path | None = None,
-    cache: str | Path | None = None,
-    known: Sequence[IdxFile] = MNIST_FILES,
-) -> list[FileCheck]:
-    """Compare each MNIST file's SHA-256 with the known one, where `load("mnist")` would look.
-
-    A file may be packed or not. Raises DataError if one is there but cannot be read.
-    """
-    folder = data_folder(data_dir) or mnist_folder(cache)
-    return [_check(folder, file) for file in known]
+        return load_folder(name, expand(name), cache)
+    if name not in DATASETS:
+        nearest = nearest_name(name, DATASETS)
+        hint = f" Did you mean {nearest}?" if nearest else ""
+        raise DataError(
+            f"data: no data set is called {name!r}.{hint} Known: {', '.join(DATASETS)}; "
+            "for a folder of IDX files write a path, such as ./my-digits."
+        )
+    facts = DATASETS[name]
+    dataset = facts.load(Places(data_folder(data_dir), cache, download))
+    return replace(dataset, values=facts.values()) if facts.values else dataset
 
 
 def info(name: str, *, data_dir: str | Path | None = None) -> dict[str, object]:
@@ -163,30 +146,60 @@ def info(name: str, *, data_dir: str | Path | None = None) -> dict[str, object]:
 
     Label counts are lists: entry k is how many images are of class k.
     """
-    data = load(name, data_dir=data_dir)
+    import numpy as np
+
+    dataset = load(name, data_dir=data_dir)
+
+    def counts(labels: Any) -> list[int]:
+        per_class: list[int] = np.bincount(labels, minlength=dataset.classes).tolist()
+        return per_class
+
     return {
-        "name": data.name,
-        "origin": data.origin,
-        "train": len(data.train_labels),
-        "test": len(data.test_labels),
-        "image_shape": list(data.train_images.shape[1:]),
-        "classes": data.classes,
-        "train_label_counts": _counts(data.train_labels, data.classes),
-        "test_label_counts": _counts(data.test_labels, data.classes),
-        "sha256": data.sha256,
+        "name": dataset.name,
+        "origin": dataset.origin,
+        "train": len(dataset.train_labels),
+        "test": len(dataset.test_labels),
+        "image_shape": list(dataset.train_images.shape[1:]),
+        "classes": dataset.classes,
+        "train_label_counts": counts(dataset.train_labels),
+        "test_label_counts": counts(dataset.test_labels),
+        "sha256": dataset.sha256,
     }
 
 
-def _check(folder: Path, file: IdxFile) -> FileCheck:
-    path = find_file(folder, file.role)
-    if path is None:
-        return FileCheck(folder / file.name, "missing", file.gzip_sha256, "")
-    raw = read_file(path)
-    expected = file.gzip_sha256 if raw.startswith(GZIP_MARK) else file.content_sha256
-    got = sha256(raw).hexdigest()
-    return FileCheck(path, "ok" if got == expected else "wrong", expected, got)
+def data_folder(data_dir: str | Path | None = None) -> Path | None:
+    """The folder the user pointed to, by argument or else BNEXP_DATA_DIR; None if neither."""
+    folder = data_dir or os.environ.get(DATA_VARIABLE)
+    return expand(folder) if folder else None
 
 
-def _counts(labels: Labels, classes: int) -> list[int]:
-    counts: list[int] = np.bincount(labels, minlength=classes).tolist()
-    return counts
+def cache_folder(cache: str | Path | None = None) -> Path | None:
+    """The cache: the argument, else BNEXP_CACHE_DIR, else the system's folder for caches.
+
+    None if the system has none, as for a user without a home folder.
+    """
+    if folder := cache or os.environ.get(CACHE_VARIABLE):
+        return expand(folder)
+    try:
+        return Path(import_pooch().os_cache("bnexp")).expanduser()
+    except RuntimeError:  # neither HOME nor an entry in the table of users
+        return None
+
+
+def expand(path: str | Path) -> Path:
+    """The path with a leading ~ replaced by the home folder; DataError if there is no such home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise DataError(f"{path}: {error}. Write the folder's full path instead.") from error
+
+
+def import_pooch() -> Any:
+    """The library, imported late: it takes a while, and most calls have no need of it.
+
+    In a notebook without widgets it would warn of a progress bar that is never shown.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import pooch
+    return pooch

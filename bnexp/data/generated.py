@@ -1,4 +1,8 @@
-"""`synthetic`: images made on the spot, to the last bit the same everywhere (integers only)."""
+"""`synthetic` and `gaussian`: images made on the spot, to the last bit the same everywhere.
+
+Only integers are computed with, and random bits come straight from PCG64: no version of numpy and
+no processor rounds them differently.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,66 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.data.arrays import Bytes
-from bnexp.data.catalog import DATASETS
+from bnexp.data.arrays import Bytes, Dataset, make_dataset
+from bnexp.data.datasets import DatasetFacts, Places
+
+TRAIN, TEST, CLASSES = 2000, 500, 10
+SIDE, GRID = (
+    28,
+    7,
+)  # pixels of a synthetic image, and of the coarse pattern that it is enlarged from
+STEP = SIDE // GRID
+SHIFT = 2  # pixels, each way
+NOISE = 96  # grey levels, each way
+NORMAL_SHAPE = (10, 10, 1)
+
+Integers = NDArray[np.int64]
+
+
+def load_synthetic(places: Places) -> Dataset:
+    """The images of a class are one smooth pattern, shifted, blended with another, and noisy.
+
+    Every block of 10 images holds each class once.
+    """
+    bits = np.random.PCG64(0)
+    count = TRAIN + TEST
+    labels = random_orders(bits, count // CLASSES, CLASSES).reshape(-1)
+    patterns = _smooth_patterns(bits)
+    offsets = np.arange(SIDE)
+    rows, columns = (
+        (offsets + random_bytes(bits, count, 1).astype(np.int64) % (2 * SHIFT + 1) - SHIFT) % SIDE
+        for _ in range(2)
+    )
+    other_labels = random_bytes(bits, count).astype(np.int64) % CLASSES
+    other_share = random_bytes(bits, count, 1, 1).astype(np.int64) // 2  # of 256
+    shifted = (rows[:, :, None], columns[:, None, :])
+    pattern = patterns[(labels[:, None, None], *shifted)]
+    other_pattern = patterns[(other_labels[:, None, None], *shifted)]
+    noise = (random_bytes(bits, count, SIDE, SIDE).astype(np.int64) - 128) * NOISE // 128
+    grey = ((256 - other_share) * pattern + other_share * other_pattern) // 256 + noise
+    images = np.clip(grey, 0, 255).astype(np.uint8)[..., None]
+    return _split("synthetic", images, labels.astype(np.uint8))
+
+
+def load_gaussian(places: Places) -> Dataset:
+    """Noise: every number of a sample is drawn from N(0, 1), and its label at random.
+
+    Pixels are bytes, which stand for the 256 numbers of `normal_values`.
+    """
+    bits = np.random.PCG64(1)
+    images = random_bytes(bits, TRAIN + TEST, *NORMAL_SHAPE)
+    labels = random_bytes(bits, TRAIN + TEST).astype(np.int64) % CLASSES
+    return _split("gaussian", images, labels.astype(np.uint8))
+
+
+def _split(name: str, images: Bytes, labels: Bytes) -> Dataset:
+    arrays = {
+        "train_images": images[:TRAIN],
+        "train_labels": labels[:TRAIN],
+        "test_images": images[TRAIN:],
+        "test_labels": labels[TRAIN:],
+    }
+    return make_dataset(name, arrays, "made by bnexp")
 
 
 def random_bytes(bits: np.random.PCG64, *shape: int) -> Bytes:
@@ -19,73 +81,24 @@ def random_bytes(bits: np.random.PCG64, *shape: int) -> Bytes:
     return words.view(np.uint8)[:size].reshape(shape)
 
 
-def random_orders(bits: np.random.PCG64, rows: int, size: int) -> NDArray[np.int64]:
+def random_orders(bits: np.random.PCG64, rows: int, size: int) -> Integers:
     """`rows` independent permutations of range(size): (rows, size)."""
     keys = bits.random_raw(rows * size).reshape(rows, size)
     return np.argsort(keys, axis=1, kind="stable").astype(np.int64)
 
 
-def make_gaussian() -> dict[str, Bytes]:
-    """The four arrays by role."""
-    facts = DATASETS["gaussian"]
-    cut, count = facts.train, facts.train + facts.test
-    bits = np.random.PCG64(1)
-    images = random_bytes(bits, count, *facts.image_shape)
-    labels = (random_bytes(bits, count).astype(np.int64) % facts.classes).astype(np.uint8)
-    return {
-        "train_images": images[:cut],
-        "train_labels": labels[:cut],
-        "test_images": images[cut:],
-        "test_labels": labels[cut:],
-    }
-
-
 def normal_values() -> NDArray[np.float32]:
-    """The number that each byte stands for: mean 0, variance 1."""
+    """The 256 numbers that the bytes of `gaussian` stand for: mean 0, variance 1.
+
+    Byte b stands for the quantile (b + 1/2) / 256 of the normal distribution.
+    """
     normal = NormalDist()
     quantiles = np.array([normal.inv_cdf((byte + 0.5) / 256) for byte in range(256)])
     values: NDArray[np.float32] = (quantiles / quantiles.std()).astype(np.float32)
     return values
 
 
-CLASSES, SIDE, GRID = 10, 28, 7
-STEP = SIDE // GRID
-SHIFT = 2  # pixels, each way
-NOISE = 96  # grey levels, each way
-
-Integers = NDArray[np.int64]
-
-
-def make_synthetic() -> dict[str, Bytes]:
-    """The four arrays by role; every block of 10 images holds each class once."""
-    cut, count = DATASETS["synthetic"].train, 2500
-    bits = np.random.PCG64(0)
-    labels = random_orders(bits, count // CLASSES, CLASSES).reshape(-1)
-    images = _images(bits, labels)
-    return {
-        "train_images": images[:cut],
-        "train_labels": labels[:cut].astype(np.uint8),
-        "test_images": images[cut:],
-        "test_labels": labels[cut:].astype(np.uint8),
-    }
-
-
-def _images(bits: np.random.PCG64, labels: Integers) -> Bytes:
-    """One shifted, blended and noisy pattern a label: (n, 28, 28, 1)."""
-    count = len(labels)
-    patterns = _patterns(bits)
-    rows, columns = (_positions(bits, count) for _ in range(2))  # (n, 28) each
-    others = random_bytes(bits, count).astype(np.int64) % CLASSES
-    share = random_bytes(bits, count, 1, 1).astype(np.int64) // 2  # of 256, of the other pattern
-    at = (rows[:, :, None], columns[:, None, :])
-    own = patterns[(labels[:, None, None], *at)]
-    other = patterns[(others[:, None, None], *at)]
-    noise = (random_bytes(bits, count, SIDE, SIDE).astype(np.int64) - 128) * NOISE // 128
-    grey = ((256 - share) * own + share * other) // 256 + noise
-    return np.clip(grey, 0, 255).astype(np.uint8)[..., None]
-
-
-def _patterns(bits: np.random.PCG64) -> Integers:
+def _smooth_patterns(bits: np.random.PCG64) -> Integers:
     """A smooth pattern a class, dark for about half of it: (10, 28, 28)."""
     coarse = random_bytes(bits, CLASSES, GRID, GRID).astype(np.int64)
     smooth = _enlarge(_enlarge(coarse).transpose(0, 2, 1)) // STEP**2
@@ -95,11 +108,29 @@ def _patterns(bits: np.random.PCG64) -> Integers:
 def _enlarge(grid: Integers) -> Integers:
     """STEP times linear interpolation between neighbors along the last axis, which wraps round."""
     weight = np.tile(np.arange(STEP), grid.shape[-1])
-    here = np.repeat(grid, STEP, axis=-1)
-    following = np.repeat(np.roll(grid, -1, axis=-1), STEP, axis=-1)
-    return (STEP - weight) * here + weight * following
+    left = np.repeat(grid, STEP, axis=-1)
+    right = np.repeat(np.roll(grid, -1, axis=-1), STEP, axis=-1)
+    return (STEP - weight) * left + weight * right
 
 
-def _positions(bits: np.random.PCG64, count: int) -> Integers:
-    shifts = random_bytes(bits, count, 1).astype(np.int64) % (2 * SHIFT + 1) - SHIFT
-    return (np.arange(SIDE) + shifts) % SIDE
+SYNTHETIC = DatasetFacts(
+    train=TRAIN,
+    test=TEST,
+    image_shape=(SIDE, SIDE, 1),
+    classes=CLASSES,
+    description="10 smooth random patterns, shifted, blended and made noisy; no download",
+    load=load_synthetic,
+    sha256="7e794bb92679c71a44cfc3232f7c8bd9ed3223b8442b57b3a85f6924fa2006c4",
+    fixed=True,
+)
+
+GAUSSIAN = DatasetFacts(
+    train=TRAIN,
+    test=TEST,
+    image_shape=NORMAL_SHAPE,
+    classes=CLASSES,
+    description="standard normal noise, 100 numbers a sample, labels at random; no download",
+    load=load_gaussian,
+    sha256="2fd1dc5c97c1460318dffc998f201409b3de7ed289ba897c16ab33759b69d57d",
+    values=normal_values,
+)

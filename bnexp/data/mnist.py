@@ -1,35 +1,73 @@
-"""MNIST from its mirrors into the user's cache: hash-checked, whole or not at all (by pooch)."""
+"""MNIST: downloaded from its mirrors into the user's cache, or read from a folder of its files.
+
+`fetch` downloads what is missing: each file is there whole and with the right SHA-256, or not at
+all (pooch sees to that). `verify` compares the files that `load("mnist")` would read.
+"""
 
 from __future__ import annotations
 
 import logging
-import os
 import socket
 import time
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Thread
-from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from bnexp.data.catalog import MIRRORS, MNIST_FILES, WAYS_TO_GET_DATA, IdxFile
+from bnexp.data.arrays import Dataset
+from bnexp.data.datasets import (
+    CACHE_VARIABLE,
+    DatasetFacts,
+    Places,
+    cache_folder,
+    data_folder,
+    import_pooch,
+)
+from bnexp.data.idx import (
+    GZIP_MARK,
+    MNIST_FILES,
+    WAYS_TO_GET_DATA,
+    IdxFile,
+    find_file,
+    load_folder,
+    read_limited,
+)
 from bnexp.errors import DataError
 
-CACHE_VARIABLE = "BNEXP_CACHE_DIR"
-DATA_VARIABLE = "BNEXP_DATA_DIR"
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+PATIENCE = 1.5  # seconds a wait; one look and two mirrors then stay below five without a network
+PORTS = {"http": 80, "https": 443}
+CHUNK = 1 << 16  # bytes of a download that are written at a time
 
 
-def cache_folder(cache: str | Path | None = None) -> Path | None:
-    """The cache: the argument, else BNEXP_CACHE_DIR, else the system's folder for caches.
+def load_mnist(places: Places) -> Dataset:
+    """MNIST, or what lies in its place in the user's folder; downloaded first if need be."""
+    folder = places.data_dir
+    if folder is None:
+        folder = mnist_folder(places.cache)
+        if places.download:
+            fetch(places.cache, MIRRORS, MNIST_FILES, timeout=PATIENCE)
+        elif not all(is_good(folder / file.name, file) for file in MNIST_FILES):
+            raise DataError(f"MNIST is not in {folder}.\n{WAYS_TO_GET_DATA}")
+    return load_folder("mnist", folder, places.cache)
 
-    None if the system has none, as for a user without a home folder.
-    """
-    chosen = cache or os.environ.get(CACHE_VARIABLE)
-    return expand(chosen) if chosen else _system_cache()
+
+MNIST = DatasetFacts(
+    train=60000,
+    test=10000,
+    image_shape=(28, 28, 1),
+    classes=10,
+    description="MNIST: 70,000 handwritten digits (LeCun, Cortes, Burges)",
+    load=load_mnist,
+    sha256="c65580678af93f1ea48c2c0d01d543ec89307c6b8a0eb7ca542d7c18c5f4c681",
+)
 
 
 def mnist_folder(cache: str | Path | None = None) -> Path:
@@ -41,76 +79,6 @@ def mnist_folder(cache: str | Path | None = None) -> Path:
             f"set?). Set {CACHE_VARIABLE} to a folder you may write to.\n{WAYS_TO_GET_DATA}"
         )
     return folder / "mnist"
-
-
-def data_folder(data_dir: str | Path | None = None) -> Path | None:
-    """The folder the user pointed to, by argument or else BNEXP_DATA_DIR; None if neither."""
-    chosen = data_dir or os.environ.get(DATA_VARIABLE)
-    return expand(chosen) if chosen else None
-
-
-def expand(path: str | Path) -> Path:
-    """The path with a leading ~ replaced by the home folder; DataError if there is no such home."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError as error:
-        raise DataError(f"{path}: {error}. Write the folder's full path instead.") from error
-
-
-def imported_pooch() -> Any:
-    """The library, imported late: it takes a while, and most calls have no need of it.
-
-    In a notebook without widgets it would warn of a progress bar that we never show.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import pooch
-    return pooch
-
-
-def _system_cache() -> Path | None:
-    try:
-        return Path(imported_pooch().os_cache("bnexp")).expanduser()
-    except RuntimeError:  # neither HOME nor an entry in the table of users
-        return None
-
-
-PORTS = {"http": 80, "https": 443}
-
-
-def answering(urls: Sequence[str], seconds: float) -> list[str]:
-    """Those URLs whose host (or proxy) accepts a connection within `seconds`, in their order."""
-    accepted: set[str] = set()
-    # No timeout bounds a look-up of a name, so it happens in threads that can be left behind.
-    threads = [Thread(target=_knock, args=(url, seconds, accepted), daemon=True) for url in urls]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + seconds
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    return [url for url in urls if url in accepted]
-
-
-def _knock(url: str, seconds: float, accepted: set[str]) -> None:
-    with suppress(OSError, ValueError):
-        socket.create_connection(_endpoint(url), timeout=seconds).close()
-        accepted.add(url)
-
-
-def _endpoint(url: str) -> tuple[str, int]:
-    target = _through_proxy(urlsplit(url))
-    return target.hostname or "", target.port or PORTS.get(target.scheme, 80)
-
-
-def _through_proxy(target: SplitResult) -> SplitResult:
-    proxies = getproxies()
-    proxy = proxies.get(target.scheme) or proxies.get("all")
-    if proxy is None or proxy_bypass(target.hostname or ""):
-        return target
-    return urlsplit(proxy if "//" in proxy else f"http://{proxy}")
-
-
-CHUNK = 1 << 16
 
 
 def fetch(
@@ -127,12 +95,25 @@ def fetch(
     Raises DataError, and leaves nothing half-done, if a file is to be had from no mirror.
     """
     folder = mnist_folder(cache)
-    wanted = [file for file in known if not is_good(folder / file.name, file)]
-    if wanted:
-        _make(folder)
-        reached = _reached(mirrors, min(timeout, 3.0), folder)
-        for file in wanted:
-            _download(file, folder, reached, timeout)
+    missing = [file for file in known if not is_good(folder / file.name, file)]
+    if missing:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"{folder}: cannot make this folder for MNIST ({error.strerror}). "
+                f"Set {CACHE_VARIABLE} to a folder you may write to.\n{WAYS_TO_GET_DATA}"
+            ) from error
+        seconds = min(timeout, 3.0)
+        reachable = answering(mirrors, seconds)
+        if not reachable:
+            raise DataError(
+                f"MNIST is missing or damaged in {folder} and cannot be downloaded: no "
+                f"network, or no answer within {seconds:g} s from\n{' or '.join(mirrors)}.\n"
+                f"{WAYS_TO_GET_DATA}"
+            )
+        for file in missing:
+            _download(file, folder, reachable, timeout)
     return [folder / file.name for file in known]
 
 
@@ -144,49 +125,88 @@ def is_good(path: Path, file: IdxFile) -> bool:
         return False
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"{folder}: cannot make this folder for MNIST ({error.strerror}). "
-            f"Set BNEXP_CACHE_DIR to a folder you may write to.\n{WAYS_TO_GET_DATA}"
-        ) from error
+def answering(urls: Sequence[str], seconds: float) -> list[str]:
+    """Those URLs whose host (or proxy) accepts a connection within `seconds`, in their order."""
+    accepted: set[str] = set()
+
+    def connect(url: str) -> None:
+        with suppress(OSError, ValueError):
+            socket.create_connection(_address(url), timeout=seconds).close()
+            accepted.add(url)
+
+    # No timeout bounds a look-up of a name, so it happens in threads that can be left behind.
+    threads = [Thread(target=connect, args=(url,), daemon=True) for url in urls]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return [url for url in urls if url in accepted]
 
 
-def _reached(mirrors: Sequence[str], seconds: float, folder: Path) -> list[str]:
-    reached = answering(mirrors, seconds)
-    if not reached:
-        raise DataError(
-            f"MNIST is missing or damaged in {folder} and cannot be downloaded: no "
-            f"network, or no answer within {seconds:g} s from\n{' or '.join(mirrors)}.\n"
-            f"{WAYS_TO_GET_DATA}"
-        )
-    return reached
+def _address(url: str) -> tuple[str, int]:
+    """Host and port of a connection to the URL, or to the proxy that is set for it."""
+    target, proxies = urlsplit(url), getproxies()
+    proxy = proxies.get(target.scheme) or proxies.get("all")
+    if proxy is not None and not proxy_bypass(target.hostname or ""):
+        target = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
+    return target.hostname or "", target.port or PORTS.get(target.scheme, 80)
 
 
 def _download(file: IdxFile, folder: Path, mirrors: Sequence[str], timeout: float) -> None:
+    """Download one file from the first mirror that has it; DataError with each one's reason."""
+    pooch = import_pooch()
+    pooch.get_logger().setLevel(logging.WARNING)
+    # A server that packs on the fly would change the bytes, and with them the hash.
+    headers = {"Accept-Encoding": "identity"}
+    downloader = pooch.HTTPDownloader(timeout=timeout, chunk_size=CHUNK, headers=headers)
     failures = []
     for mirror in mirrors:
         url = f"{mirror.rstrip('/')}/{file.name}"
         try:
-            _retrieve(url, file, folder, timeout)
+            digest = f"sha256:{file.gzip_sha256}"
+            pooch.retrieve(url, digest, file.name, folder, downloader=downloader)
             return
         except (OSError, ValueError) as error:
-            failures.append(f"  {url}: {_reason(error)}")
+            reason = (str(error).splitlines() or [""])[0][:300]
+            failures.append(f"  {url}: {type(error).__name__}: {reason}")
     lines = [f"{file.name} could not be downloaded:", *failures, WAYS_TO_GET_DATA]
     raise DataError("\n".join(lines))
 
 
-def _retrieve(url: str, file: IdxFile, folder: Path, timeout: float) -> None:
-    pooch = imported_pooch()
-    # A server that packs on the fly would change the bytes, and with them the hash.
-    headers = {"Accept-Encoding": "identity"}
-    get = pooch.HTTPDownloader(timeout=timeout, chunk_size=CHUNK, headers=headers)
-    pooch.get_logger().setLevel(logging.WARNING)
-    pooch.retrieve(url, f"sha256:{file.gzip_sha256}", file.name, folder, downloader=get)
+@dataclass(frozen=True)
+class FileCheck:
+    """One file's verdict: `status` is ok, missing or wrong; `got` is empty for a missing file."""
+
+    path: Path
+    status: str
+    expected: str
+    got: str
+
+    def __str__(self) -> str:
+        if self.status == "wrong":
+            return f"wrong    {self.path}: expected SHA-256 {self.expected}, got {self.got}"
+        return f"{self.status:<8} {self.path}"
 
 
-def _reason(error: Exception) -> str:
-    first_line = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first_line[:300]}"
+def verify(
+    data_dir: str | Path | None = None,
+    cache: str | Path | None = None,
+    known: Sequence[IdxFile] = MNIST_FILES,
+) -> list[FileCheck]:
+    """Compare each MNIST file's SHA-256 with the known one, where `load("mnist")` would look.
+
+    A file may be packed or not. Raises DataError if one is there but cannot be read.
+    """
+    folder = data_folder(data_dir) or mnist_folder(cache)
+    return [_check_file(folder, file) for file in known]
+
+
+def _check_file(folder: Path, file: IdxFile) -> FileCheck:
+    path = find_file(folder, file.role)
+    if path is None:
+        return FileCheck(folder / file.name, "missing", file.gzip_sha256, "")
+    raw = read_limited(path)
+    expected = file.gzip_sha256 if raw.startswith(GZIP_MARK) else file.content_sha256
+    got = sha256(raw).hexdigest()
+    return FileCheck(path, "ok" if got == expected else "wrong", expected, got)

@@ -31,7 +31,7 @@ from threadpoolctl import threadpool_limits
 from bnexp.config.experiment import Setting
 from bnexp.config.options import Options, fingerprint
 from bnexp.errors import BnexpError, ConfigError
-from bnexp.execution.task import Record, Task, train_task
+from bnexp.execution.task import Record, Task, train_task, with_data
 from bnexp.sweep import Network
 
 
@@ -382,7 +382,7 @@ class Local:
         lanes = WorkerProcesses(min(self.workers, len(tasks)), self.cell_timeout)
         finished = False
         try:
-            yield from run_tasks(lanes, tasks, on_steps)
+            yield from run_tasks(lanes, [with_data(task) for task in tasks], on_steps)
             finished = True
         finally:
             lanes.shutdown(wait=finished, cancel_futures=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -68,6 +68,14 @@ class Record:
 def dataset(name: str, data_dir: Path | None, download: bool = True) -> Dataset:
     """The data set, loaded once a process."""
     return data.load(name, data_dir=data_dir, download=download)
+
+
+def with_data(task: Task) -> Task:
+    """The task with its data set if only this process may know it: it was registered here."""
+    name = task.networks[0].setting.data.name
+    if name not in data.DATASETS or name in data.DATASETS.builtin:
+        return task
+    return replace(task, data=dataset(name, task.data_dir))
 
 
 def train_task(task: Task, on_step: Callable[[int], None] = lambda networks: None) -> list[Record]:
