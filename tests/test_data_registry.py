@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,7 +104,8 @@ def test_workers_train_on_it_as_this_process_does(stripes, config_file):
 
 
 @pytest.mark.slow
-def test_the_command_line_imports_it(tmp_path):
+def test_the_command_line_imports_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(bnexp.__file__).parents[1]))
     (tmp_path / "stripes.py").write_text(MODULE)
     (tmp_path / "striped.yaml").write_text(EXPERIMENT)
 
