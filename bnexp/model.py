@@ -21,13 +21,14 @@ from bnexp.config.experiment import Count, Seed, Setting, plain_values, refresh
 from bnexp.config.messages import dotted
 from bnexp.config.options import Strict
 from bnexp.config.rules import MAX_WEIGHTS, setting_problems
-from bnexp.config.yaml import flow
 from bnexp.data.datasets import DATASETS, data_folder
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.execution.build import blank, check_shapes, metrics_of
 from bnexp.execution.task import dataset, train_cells
 from bnexp.files import read_file, write_file
 from bnexp.nn.loss import Labels
+from bnexp.runs.tables import plan_axes
+from bnexp.runs.where import WhereError, select_values
 from bnexp.sweep import Network, make_plan
 from bnexp.training import Images, evaluate, logits_of
 from bnexp.training.evaluate import evaluation_state
@@ -183,9 +184,10 @@ def fit(
 ) -> Model:
     """Train one network of an experiment and return it, its numbers those of `bnexp.run`.
 
-    `point` names the values of swept keys as tables show them, `seed` one of the seeds; both may be
-    left out where there is only one. Raises ConfigError where they do not name one network, and
-    DataError where the data set is missing or damaged.
+    `point` selects values of swept keys as the `where` of a claim or a figure does (see
+    `bnexp.runs.where`), `seed` one of the seeds; both may be left out where there is only one.
+    Raises ConfigError where they do not name one network, and DataError where the data set is
+    missing or damaged.
 
     >>> from bnexp.data import load
     >>> few = {"data.name": "synthetic", "data.train": 200, "train.epochs": 2}
@@ -196,7 +198,7 @@ def fit(
     ((28, 28, 1), (3, 10), 'int64')
     """
     config = load_config(config) if isinstance(config, str) else config
-    network = _chosen(config, point or {}, seed)
+    network = _single_network(config, point or {}, seed)
     setting = network.setting
     loaded = dataset(setting.data.name, data_folder(Path(data_dir) if data_dir else None))
     check_shapes(setting, loaded)
@@ -228,40 +230,27 @@ def _as_in_a_run() -> Iterator[None]:
         yield
 
 
-def _chosen(config: Config, point: Mapping[str, Any], seed: int | None) -> Network:
+def _single_network(config: Config, point: Mapping[str, Any], seed: int | None) -> Network:
+    """The one network that `point` and `seed` select; ConfigError if there is none or several."""
     plan = make_plan(config)
-    keys = [axis.key for axis in plan.axes]
-    unknown = [key for key in point if key not in keys]
-    if unknown:
-        raise ConfigError(
-            f"fit: {unknown[0]} is not swept, expected one of {', '.join(keys) or 'no key'}"
-        )
-    found = [
+    try:
+        values = select_values(point, plan_axes(plan))
+    except WhereError as error:
+        raise ConfigError(f"fit: {dotted(error.path)}: {error.text}") from None
+    networks = [
         network
         for network in plan.networks
         if seed in (None, network.seed)
-        and all(_same(network.point[key], value) for key, value in point.items())
+        and all(network.point[key] in selected for key, selected in values.items())
     ]
-    if len(found) == 1:
-        return found[0]
-    values = "; ".join(f"{axis.key}: {', '.join(map(str, axis.labels))}" for axis in plan.axes)
+    if len(networks) == 1:
+        return networks[0]
+    swept = "; ".join(f"{axis.key}: {', '.join(map(str, axis.labels))}" for axis in plan.axes)
     seeds = ", ".join(map(str, config.experiment.random.seeds))
     raise ConfigError(
-        f"fit: expected a point and a seed that name one network, got {len(found)}; "
-        f"{values + '; ' if values else ''}seeds: {seeds}"
+        f"fit: expected a point and a seed that name one network, got {len(networks)}; "
+        f"{swept + '; ' if swept else ''}seeds: {seeds}"
     )
-
-
-def _same(label: Any, value: Any) -> bool:
-    """Equal, a number also where only its first digits were written: within 0.5 %.
-
-    What a table shows as text may be given as it stands in a file: a list, a truth value, none.
-    """
-    if not isinstance(value, int | float | str) or isinstance(value, bool):
-        value = "none" if value is None else flow(value)
-    if isinstance(label, float) and isinstance(value, int | float):
-        return bool(np.isclose(label, value, rtol=5e-3, atol=0))
-    return bool(label == value)
 
 
 FORMAT = 1

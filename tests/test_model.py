@@ -115,7 +115,12 @@ def test_a_network_that_diverged_answers_without_a_warning(fit, norm):
         ({}, None, "name one network, got 12; model.init.std: 10.0, 0.3, 0.01; model.norm: batch"),
         ({"model.init.std": 0.3, "model.norm": "none"}, None, "got 2; .*seeds: 0, 1"),
         ({"model.init.std": 0.3, "model.norm": "none"}, 7, "got 0"),
-        ({"train.epochs": 3}, 0, "train.epochs is not swept, expected one of model.init.std, "),
+        ({"train.epochs": 3}, 0, "fit: train.epochs: not swept, expected one of model.init.std, "),
+        (
+            {"model.norm": "layer"},
+            0,
+            "fit: model.norm: no value of the axis, expected one of batch",
+        ),
     ],
 )
 def test_a_point_that_names_no_single_network(small, point, seed, message):

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from bnexp.claims.measure import Sample, collect_samples
-from bnexp.claims.select import Point, Swept, Unfit, describe_point, pair_points, planned
+from bnexp.claims.select import Swept, Unfit, describe_point, pair_points, planned
 from bnexp.config.claims import Claim, Word
 from bnexp.config.experiment import plain_values
 from bnexp.runs.data import RunData
 from bnexp.runs.stats import Interval, t_interval
 from bnexp.runs.tables import Tables
+from bnexp.runs.where import Point
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.claims.select import Pair, Point, PointKey, Swept, Unfit, point_key
+from bnexp.claims.select import Pair, PointKey, Swept, Unfit, point_key
 from bnexp.config.claims import (
     AtEpoch,
     AtStep,
@@ -33,6 +33,7 @@ from bnexp.config.claims import (
 )
 from bnexp.metrics import HEADLINE, is_unbounded_loss, metric_column
 from bnexp.runs.tables import Table, Tables, rows
+from bnexp.runs.where import Point
 
 Floats: TypeAlias = NDArray[np.float64]
 NetworkKey: TypeAlias = tuple[PointKey, int]  # a point of the sweep and a seed

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Discriminator, Field, Tag
 
 from bnexp.config.options import Either, Name, Strict
+from bnexp.config.where import Where
 from bnexp.metrics import GAP, METRICS, SUMMARIES, evaluation_columns
 
 
@@ -125,22 +126,7 @@ TOLERANT = (*MONOTONE, "equals")
 
 Word = Literal["supported", "refuted", "undecided"]
 WORDS: tuple[Word, ...] = get_args(Word)
-Scalar = bool | int | float | str
 Axis = Annotated[str, Field(min_length=1)]
-
-
-class Range(Strict):
-    """The values of an axis of numbers from `at_least` to `at_most`, both included."""
-
-    at_least: float | None = Field(None, description="the smallest")
-    at_most: float | None = Field(None, description="the largest")
-
-
-Chosen = Annotated[
-    Scalar | Annotated[tuple[Scalar, ...], Field(strict=False, min_length=1)] | Range,
-    Either("a value, a list of values, or {at_least: number, at_most: number}"),
-]
-Where = dict[str, Chosen]
 
 
 class Within(Strict):

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bnexp.config.architecture import SIDE, ConvBlock, DenseBlock, Mlp, weights
-from bnexp.config.claims import RELATIONS, TOLERANT, Claim, Measure, OfQuantity, Range, Where
+from bnexp.config.claims import RELATIONS, TOLERANT, Claim, Measure, OfQuantity
 from bnexp.config.experiment import MAX_STEPS, Setting
 from bnexp.config.messages import Problem
 from bnexp.config.options import Options
+from bnexp.config.where import Range, Where, range_problem
 from bnexp.config.yaml import KeyPath
 from bnexp.data.datasets import DATASETS, is_folder
 from bnexp.text import choices
@@ -105,17 +106,8 @@ def _ranges(claim: Claim) -> Iterator[Problem]:
     sides |= {(name,): o.where for name in ("above", "below") if (o := getattr(claim, name))}
     for side, where in sides.items():
         for key, chosen in where.items():
-            if isinstance(chosen, Range) and (text := _range(chosen)):
+            if isinstance(chosen, Range) and (text := range_problem(chosen)):
                 yield Problem((*side, "where", key), text)
-
-
-def _range(chosen: Range) -> str | None:
-    low, high = chosen.at_least, chosen.at_most
-    if low is None and high is None:
-        return "no range, expected at_least, at_most or both, got neither"
-    if low is not None and high is not None and low > high:
-        return f"an empty range, expected at_least <= at_most, got {low:g} and {high:g}"
-    return None
 
 
 def _distances(claim: Claim) -> Iterator[Problem]:

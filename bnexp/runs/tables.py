@@ -21,10 +21,15 @@ Table: TypeAlias = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Axis:
-    """A swept config key and its values, in the sweep's order; a structure is its short label."""
+    """A swept key of the config.
+
+    values: the swept values in their order; mappings, lists, true, false and null by their labels.
+    config_values: by label, the values as the config has them; empty if they are not known.
+    """
 
     key: str
     values: tuple[Value, ...]
+    config_values: Mapping[Value, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def numeric(self) -> bool:
@@ -32,6 +37,14 @@ class Axis:
         return all(
             isinstance(value, int | float) and not isinstance(value, bool) for value in self.values
         )
+
+
+def plan_axes(plan: Plan) -> tuple[Axis, ...]:
+    """The axes of a plan, as tables have them."""
+    return tuple(
+        Axis(axis.key, axis.labels, dict(zip(axis.labels, axis.values, strict=True)))
+        for axis in plan.axes
+    )
 
 
 def rows(table: Table, chosen: Any) -> Table:
@@ -156,7 +169,7 @@ def make_tables(experiment: Experiment, plan: Plan, records: Mapping[str, Record
         name=experiment.name,
         title=experiment.title or experiment.name,
         source=experiment.source,
-        axes=tuple(Axis(axis.key, axis.labels) for axis in plan.axes),
+        axes=plan_axes(plan),
         seeds=experiment.random.seeds,
         metrics=_columns(
             [*FIRST, *keys, *evaluation_names(metrics)],
