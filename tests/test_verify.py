@@ -13,7 +13,7 @@ from comparison_cases import cells, change, contents, manifest, reference
 import bnexp
 from bnexp.cli.main import cli
 from bnexp.comparison import verify_lines
-from bnexp.comparison.verification import sampled
+from bnexp.comparison.verification import sample_networks
 from bnexp.errors import ConfigError, DataError, StoreError
 from bnexp.execution import task
 from bnexp.sweep import make_plan
@@ -177,7 +177,7 @@ def test_a_sample_is_the_same_each_time_and_spread_over_the_sweep(run):
 def test_samples_of_any_size_are_distinct_cells(small):
     plan = make_plan(bnexp.load_config(small))
     for number in range(1, 13):
-        assert len({network.id for network in sampled(plan.networks, number)}) == number
+        assert len({network.id for network in sample_networks(plan.networks, number)}) == number
 
 
 def test_a_reference_without_cells_is_compared_by_its_tables(run, tmp_path):

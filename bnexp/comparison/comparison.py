@@ -1,9 +1,15 @@
-"""One run directory against another: how they were made, and how far their numbers are apart."""
+"""Compare one run directory with another: how they were made, and how far apart their numbers are.
+
+`compare` pairs the networks of the two runs and returns a `Comparison`: the differences in config
+and environment, a `ComparedMetric` for each quantity, and a `FinalAccuracies` for each point where
+networks end with other accuracies.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -12,37 +18,35 @@ from bnexp.comparison.differences import (
     Deviation,
     Difference,
     Floats,
+    check_tolerance,
     config_differences,
-    differences,
     identical,
-    pair,
+    key_differences,
+    pair_series,
 )
 from bnexp.comparison.match import (
-    Key,
-    Matched,
+    MatchedNetworks,
+    NetworkKey,
     Series,
     damaged_files,
-    matched,
+    match_networks,
     read_compared_run,
     run_facts,
 )
-from bnexp.comparison.verification import check_tolerance
 from bnexp.metrics import HEADLINE, evaluation_columns
 from bnexp.runs.tables import Value
 
 ACCURACIES = evaluation_columns([HEADLINE])
-NOTHING = Series(np.zeros((0, 3)), np.zeros(0))
-
-Sides = Mapping[Key, tuple[Series, Series]]
+NO_NUMBERS = Series(np.zeros((0, 3)), np.zeros(0))
 
 
 @dataclass(frozen=True)
-class Metric:
+class ComparedMetric:
     """One quantity over all networks that both runs have.
 
-    paired, only_first, only_second: numbers. final: the mean of |A - B| at the end of training, of
-    each run's own; NaN if there is nothing to compare. largest, network: the largest deviation and
-    whose it is, None if all numbers are identical.
+    paired, only_first, only_second: how many numbers are in both runs, or in one. final: the mean
+    of |A - B| at the end of training, each run's own; NaN if there is nothing to compare. largest,
+    network: the largest deviation and its network; None if all numbers are identical.
     """
 
     name: str
@@ -51,92 +55,18 @@ class Metric:
     only_second: int
     final: float
     largest: Deviation | None
-    network: Key | None
+    network: NetworkKey | None
 
 
 @dataclass(frozen=True)
-class Final:
-    """Final accuracies, A's and B's, at one point of the common axes, means over its seeds."""
+class FinalAccuracies:
+    """The final accuracies at one point of the common axes, as means over its seeds.
+
+    accuracies: by metric, of A and of B; NaN if there are none.
+    """
 
     point: tuple[Value, ...]
     accuracies: Mapping[str, tuple[float, float]]
-
-
-def metrics(both: Matched) -> Iterator[Metric]:
-    """Each quantity that some network of one of the runs has numbers of."""
-    names = dict.fromkeys(name for sides in both.both.values() for side in sides for name in side)
-    for name in names:
-        sides = _sides(both, name)
-        if any(not np.isnan(side.values).all() for pair_ in sides.values() for side in pair_):
-            yield _metric(name, sides)
-
-
-def finals(both: Matched) -> Iterator[Final]:
-    """A row for each point where some network ends with another accuracy."""
-    groups: dict[tuple[Value, ...], list[Key]] = {}
-    for key in both.both:
-        groups.setdefault(key[:-1], []).append(key)
-    ends = {name: _ends(both, name) for name in ACCURACIES}
-    for point, keys in groups.items():
-        if any(not identical(*ends[name][key]).all() for name in ACCURACIES for key in keys):
-            yield Final(point, {name: _means(ends[name], keys) for name in ACCURACIES})
-
-
-def _sides(both: Matched, name: str) -> dict[Key, tuple[Series, Series]]:
-    return {
-        key: (ours.get(name, NOTHING), theirs.get(name, NOTHING))
-        for key, (ours, theirs) in both.both.items()
-    }
-
-
-def _metric(name: str, sides: Sides) -> Metric:
-    paired = {key: pair(*two) for key, two in sides.items()}
-    worst = {key: found for key, one in paired.items() if (found := one.worst(name))}
-    network = max(worst, key=lambda key: worst[key].size, default=None)
-    return Metric(
-        name,
-        sum(len(one.first) for one in paired.values()),
-        sum(one.only_first for one in paired.values()),
-        sum(one.only_second for one in paired.values()),
-        _mean_final(sides),
-        None if network is None else worst[network],
-        network,
-    )
-
-
-def _mean_final(sides: Sides) -> float:
-    ends = [(_end(a), _end(b)) for a, b in sides.values()]
-    apart = [_distance(a, b) for a, b in ends if len(a) == len(b) > 0]
-    return float(np.mean(np.concatenate(apart))) if apart else float("nan")
-
-
-def _distance(a: Floats, b: Floats) -> Floats:
-    """|a - b|: 0 for equal ones, NaN too; infinite where one of them is not a number."""
-    with np.errstate(all="ignore"):
-        apart = np.abs(a - b)
-    return np.where(identical(a, b), 0.0, np.where(np.isnan(apart), np.inf, apart))
-
-
-def _end(series: Series) -> Floats:
-    """The numbers of the last step."""
-    steps = series.places[:, 0]
-    return series.values[steps == steps.max()] if len(steps) else series.values
-
-
-def _ends(both: Matched, name: str) -> dict[Key, tuple[Floats, Floats]]:
-    """The last number of each network of both runs."""
-    return {key: (_end(a)[-1:], _end(b)[-1:]) for key, (a, b) in _sides(both, name).items()}
-
-
-def _means(ends: Mapping[Key, tuple[Floats, Floats]], keys: list[Key]) -> tuple[float, float]:
-    """Over networks, those without such images left out."""
-    first, second = (np.concatenate([ends[key][side] for key in keys]) for side in (0, 1))
-    return _mean(first), _mean(second)
-
-
-def _mean(values: Floats) -> float:
-    known = values[~np.isnan(values)]
-    return float(np.mean(known)) if len(known) else float("nan")
 
 
 @dataclass(frozen=True)
@@ -154,20 +84,24 @@ class Comparison:
     environment: tuple[Difference, ...] | None
     keys: tuple[str, ...]
     paired: int
-    only_first: tuple[Key, ...]
-    only_second: tuple[Key, ...]
-    metrics: tuple[Metric, ...]
-    finals: tuple[Final, ...]
+    only_first: tuple[NetworkKey, ...]
+    only_second: tuple[NetworkKey, ...]
+    metrics: tuple[ComparedMetric, ...]
+    finals: tuple[FinalAccuracies, ...]
     damaged: tuple[tuple[str, ...], tuple[str, ...]]
 
     def __repr__(self) -> str:
-        same = "all numbers identical" if self.all_paired else "what both have is identical"
-        said = same if self.paired else "nothing to compare"
         if any(metric.largest for metric in self.metrics):
             names = ", ".join(self.beyond)
-            said = f"beyond {self.tolerance:g}: {names}" if names else f"within {self.tolerance:g}"
+            result = (
+                f"beyond {self.tolerance:g}: {names}" if names else f"within {self.tolerance:g}"
+            )
+        elif not self.paired:
+            result = "nothing to compare"
+        else:
+            result = "all numbers identical" if self.all_paired else "what both have is identical"
         a, b = self.directories
-        return f"Comparison({a} against {b}: {self.paired} paired, {said})"
+        return f"Comparison({a} against {b}: {self.paired} paired, {result})"
 
     @property
     def beyond(self) -> tuple[str, ...]:
@@ -181,8 +115,8 @@ class Comparison:
     @property
     def all_paired(self) -> bool:
         """Whether neither run has a network or a number that the other lacks."""
-        alone = any(metric.only_first or metric.only_second for metric in self.metrics)
-        return not (alone or self.only_first or self.only_second)
+        unpaired = any(metric.only_first or metric.only_second for metric in self.metrics)
+        return not (unpaired or self.only_first or self.only_second)
 
     @property
     def exit_status(self) -> int:
@@ -199,21 +133,96 @@ def compare(first: str | Path, second: str | Path, tolerance: float = 0.0) -> Co
     StoreError where a file is damaged.
     """
     check_tolerance(tolerance)
-    directories = Path(first), Path(second)
-    a, b = map(read_compared_run, directories)
-    both = matched(a, b)
-    a_facts, b_facts = run_facts(a), run_facts(b)
-    known = a_facts is not None and b_facts is not None
+    a, b = read_compared_run(Path(first)), read_compared_run(Path(second))
+    networks = match_networks(a, b)
+    facts_a, facts_b = run_facts(a), run_facts(b)
+    known = facts_a is not None and facts_b is not None
     return Comparison(
-        directories=directories,
+        directories=(Path(first), Path(second)),
         tolerance=tolerance,
         config=config_differences(a.config, b.config),
-        environment=differences(a_facts or {}, b_facts or {}) if known else None,
-        keys=both.keys,
-        paired=len(both.both),
-        only_first=both.only_first,
-        only_second=both.only_second,
-        metrics=tuple(metrics(both)),
-        finals=tuple(finals(both)),
+        environment=key_differences(facts_a or {}, facts_b or {}) if known else None,
+        keys=networks.keys,
+        paired=len(networks.pairs),
+        only_first=networks.only_first,
+        only_second=networks.only_second,
+        metrics=tuple(_compare_metrics(networks)),
+        finals=tuple(_compare_finals(networks)),
         damaged=(tuple(damaged_files(a).values()), tuple(damaged_files(b).values())),
     )
+
+
+def _compare_metrics(networks: MatchedNetworks) -> Iterator[ComparedMetric]:
+    """Each quantity that a network of one of the runs has numbers of."""
+    names = dict.fromkeys(
+        name for numbers in networks.pairs.values() for side in numbers for name in side
+    )
+    for name in names:
+        series = _series_pairs(networks, name)
+        if all(np.isnan(side.values).all() for pair in series.values() for side in pair):
+            continue
+        paired = {network: pair_series(a, b) for network, (a, b) in series.items()}
+        deviations = {
+            network: deviation
+            for network, pair in paired.items()
+            if (deviation := pair.largest_deviation(name))
+        }
+        largest = max(deviations, key=lambda network: deviations[network].size, default=None)
+        ends = [(_last_step(a), _last_step(b)) for a, b in series.values()]
+        distances = [_distances(a, b) for a, b in ends if len(a) == len(b) > 0]
+        yield ComparedMetric(
+            name,
+            sum(len(pair.first) for pair in paired.values()),
+            sum(pair.only_first for pair in paired.values()),
+            sum(pair.only_second for pair in paired.values()),
+            float(np.mean(np.concatenate(distances))) if distances else nan,
+            None if largest is None else deviations[largest],
+            largest,
+        )
+
+
+def _compare_finals(networks: MatchedNetworks) -> Iterator[FinalAccuracies]:
+    """Each point where some network ends with another accuracy."""
+    points: dict[tuple[Value, ...], list[NetworkKey]] = {}
+    for network in networks.pairs:
+        points.setdefault(network[:-1], []).append(network)
+    ends = {
+        name: {
+            network: (_last_step(a)[-1:], _last_step(b)[-1:])
+            for network, (a, b) in _series_pairs(networks, name).items()
+        }
+        for name in ACCURACIES
+    }
+
+    def mean(name: str, seeds: Sequence[NetworkKey], side: int) -> float:
+        """Over networks that have such an accuracy."""
+        values = np.concatenate([ends[name][network][side] for network in seeds])
+        values = values[~np.isnan(values)]
+        return float(np.mean(values)) if len(values) else nan
+
+    for point, seeds in points.items():
+        if not all(identical(*ends[name][seed]).all() for name in ACCURACIES for seed in seeds):
+            accuracies = {name: (mean(name, seeds, 0), mean(name, seeds, 1)) for name in ACCURACIES}
+            yield FinalAccuracies(point, accuracies)
+
+
+def _series_pairs(networks: MatchedNetworks, name: str) -> dict[NetworkKey, tuple[Series, Series]]:
+    """One quantity of each network in both runs."""
+    return {
+        network: (a.get(name, NO_NUMBERS), b.get(name, NO_NUMBERS))
+        for network, (a, b) in networks.pairs.items()
+    }
+
+
+def _last_step(series: Series) -> Floats:
+    """The numbers of the last step."""
+    steps = series.places[:, 0]
+    return series.values[steps == steps.max()] if len(steps) else series.values
+
+
+def _distances(a: Floats, b: Floats) -> Floats:
+    """|a - b|: 0 for identical ones, NaN too; infinite where only one of them is a number."""
+    with np.errstate(all="ignore"):
+        distances = np.abs(a - b)
+    distances = np.where(np.isnan(distances), np.inf, distances)
+    return np.where(identical(a, b), 0.0, distances)

@@ -1,4 +1,9 @@
-"""Which network of one run is which network of another."""
+"""The numbers of a run's networks, and which network of one run is which network of another.
+
+A network is known by its swept values and its seed (`NetworkKey`), because its id changes with any
+part of its setting. `network_numbers` collects all numbers of each network of a run from its
+tables; `match_networks` pairs the networks of two runs by the keys that both sweep.
+"""
 
 from __future__ import annotations
 
@@ -21,180 +26,188 @@ from bnexp.runs.tables import Table, Value
 from bnexp.sweep import Network
 from bnexp.text import equations
 
-Key: TypeAlias = tuple[Value, ...]  # a network: its swept values in the axes' order, and its seed
+# The swept values in the order of the axes, and the seed.
+NetworkKey: TypeAlias = tuple[Value, ...]
+
+PLACES = ("step", "layer", "at")
 
 
 @dataclass(frozen=True)
 class Series:
-    """One quantity of one network: `places` (n, 3) are step, layer and at of the n `values`."""
+    """One quantity of one network: n numbers, and where each of them belongs.
+
+    places: (n, 3), the step, the layer and the place within the quantity (`at`) of each number; 0
+    where a quantity has none. values: (n,), the numbers.
+    """
 
     places: NDArray[np.float64]
     values: NDArray[np.float64]
 
 
-Numbers: TypeAlias = Mapping[str, Series]
+Numbers: TypeAlias = Mapping[str, Series]  # all quantities of one network, by name
 
 
-def key_of(network: Network) -> Key:
-    """The cell among the networks of a table."""
+def network_key(network: Network) -> NetworkKey:
+    """The key of a network of the plan."""
     return (*network.point.values(), network.seed)
 
 
-def network_numbers(data: RunData) -> dict[Key, Numbers]:
+def axis_keys(run: RunData) -> tuple[str, ...]:
+    """The swept keys of a run."""
+    return tuple(axis.key for axis in run.axes)
+
+
+def describe_network(keys: Sequence[str], network: NetworkKey) -> str:
+    """A network for messages: 'model.norm = batch, model.init.std = 0.01, seed 0'."""
+    point = equations(dict(zip(keys, network, strict=False)))
+    return f"{point}, seed {network[-1]}" if point else f"seed {network[-1]}"
+
+
+def network_numbers(run: RunData) -> dict[NetworkKey, Numbers]:
     """The numbers of each network that was evaluated: metrics, probe readings, divergence."""
-    keys = axis_keys(data)
+    names = [*axis_keys(run), "seed"]
     numbers = {
-        key: {
-            name: _series(data.metrics, rows, name, "step")
-            for name in data.metrics
+        network: {
+            name: _series(run.metrics, rows, name, "step")
+            for name in run.metrics
             if metric_column(name)
         }
-        for key, rows in _rows(data.metrics, [*keys, "seed"])
+        for network, rows in _group_rows(run.metrics, names)
     }
-    for (*key, quantity), rows in _rows(data.probes, [*keys, "seed", "quantity"]):
+    for (*key, quantity), rows in _group_rows(run.probes, [*names, "quantity"]):
         if series := numbers.get(tuple(key)):
-            series[str(quantity)] = _series(data.probes, rows, "value", "step", "layer", "at")
-    for network, rows in _rows(data.summary, [*keys, "seed"]):
+            series[str(quantity)] = _series(run.probes, rows, "value", *PLACES)
+    for network, rows in _group_rows(run.summary, names):
         if series := numbers.get(network):
-            series["diverged_at_step"] = _series(data.summary, rows, "diverged_at_step")
+            series["diverged_at_step"] = _series(run.summary, rows, "diverged_at_step")
     return dict(numbers)
 
 
-def axis_keys(data: RunData) -> tuple[str, ...]:
-    """The swept keys of a run."""
-    return tuple(axis.key for axis in data.axes)
-
-
-def _rows(table: Table, names: Sequence[str]) -> list[tuple[Key, NDArray[np.intp]]]:
+def _group_rows(
+    table: Table, names: Sequence[str]
+) -> list[tuple[tuple[Value, ...], NDArray[np.intp]]]:
     """The rows of each combination of the named columns' values, in the table's order."""
     if not len(next(iter(table.values()))):
         return []
-    index: dict[Key, int] = {}
+    numbers: dict[tuple[Value, ...], int] = {}
     values = zip(*(table[name].tolist() for name in names), strict=True)
-    which = np.array([index.setdefault(key, len(index)) for key in values])
-    ends = np.cumsum(np.bincount(which))[:-1]
-    return list(zip(index, np.split(np.argsort(which, kind="stable"), ends), strict=True))
+    groups = np.array([numbers.setdefault(combination, len(numbers)) for combination in values])
+    ends = np.cumsum(np.bincount(groups))[:-1]
+    rows = np.split(np.argsort(groups, kind="stable"), ends)
+    return list(zip(numbers, rows, strict=True))
 
 
-def _series(table: Any, rows: NDArray[np.intp], name: str, *places: str) -> Series:
+def _series(table: Table, rows: NDArray[np.intp], name: str, *places: str) -> Series:
+    """The values of a column in these rows, at the places that the table has columns of."""
     columns = [table[place][rows] if place in places else np.zeros(len(rows)) for place in PLACES]
     return Series(np.column_stack(columns).astype(np.float64), table[name][rows].astype(np.float64))
 
 
-PLACES = ("step", "layer", "at")
-
-
 def read_compared_run(path: Path) -> RunData:
     """As `read_run`; StoreError if the directory has neither results nor damaged cell files."""
-    data = read_run(path)
-    if not len(data.metrics["cell"]) and not data.damaged:
+    run = read_run(path)
+    if not len(run.metrics["cell"]) and not run.damaged:
         raise StoreError(
             f"{path}: no finished network, expected cells or a metrics.csv with rows of its "
             "config.yaml's networks; run the experiment"
         )
-    return data
+    return run
 
 
-def damaged_files(data: RunData) -> dict[Key, str]:
+def damaged_files(run: RunData) -> dict[NetworkKey, str]:
     """The networks whose cell file is damaged, with the file's path and what is wrong with it."""
     return {
-        key_of(network): f"cells/{network.id}.json: {data.damaged[network.id]}"
-        for network in data.plan.networks
-        if network.id in data.damaged
+        network_key(network): f"cells/{network.id}.json: {run.damaged[network.id]}"
+        for network in run.plan.networks
+        if network.id in run.damaged
     }
 
 
-def run_facts(data: RunData) -> dict[str, str] | None:
+def run_facts(run: RunData) -> dict[str, str] | None:
     """Dotted keys of the environment and the data that a run was made with; None if unknown.
 
     They are the manifest's; the SHA-256 of the data are those that the records name.
     """
-    if data.manifest is None and not data.records:
+    if run.manifest is None and not run.records:
         return None
-    known = facts(data.manifest or {})
-    for network in data.plan.networks:
-        if network.id in data.records:
-            known[f"data.{network.setting.data.name}"] = data.records[network.id].data_sha256
+    known = facts(run.manifest or {})
+    for network in run.plan.networks:
+        if network.id in run.records:
+            known[f"data.{network.setting.data.name}"] = run.records[network.id].data_sha256
     return known
 
 
 @dataclass(frozen=True)
-class Matched:
-    """Networks of both runs by the swept keys that both have and the seed, in the first's order.
+class MatchedNetworks:
+    """The networks of two runs, by the swept keys that both have and the seed.
 
-    A network is named by the first run where the two call the same value differently.
+    keys: these swept keys. pairs: the numbers of the networks that are in both runs, in the first
+    run's order. only_first, only_second: the networks that only one run has. A network has the
+    first run's values where the two runs write the same value differently.
     """
 
     keys: tuple[str, ...]
-    both: dict[Key, tuple[Numbers, Numbers]]
-    only_first: tuple[Key, ...]
-    only_second: tuple[Key, ...]
+    pairs: dict[NetworkKey, tuple[Numbers, Numbers]]
+    only_first: tuple[NetworkKey, ...]
+    only_second: tuple[NetworkKey, ...]
 
 
-def matched(first: RunData, second: RunData) -> Matched:
-    """ConfigError where several networks of one run have the same place among the common keys."""
+def match_networks(first: RunData, second: RunData) -> MatchedNetworks:
+    """Match the networks of two runs.
+
+    Values match if tables write them alike. Of the networks that are left then, those match whose
+    values mean the same, such as a dialect and the options that it stands for.
+
+    Raises ConfigError if several networks of one run have the same values of the common keys.
+    """
     keys = tuple(key for key in axis_keys(first) if key in axis_keys(second))
-    ours, theirs = _by(first, second, keys), _by(second, first, keys)
-    if theirs.keys() - ours.keys() and ours.keys() - theirs.keys():
-        theirs = _renamed(theirs, ours, _meanings(second, keys), _meanings(first, keys))
-    return Matched(
+    a, b = _by_common_keys(first, second, keys), _by_common_keys(second, first, keys)
+    if a.keys() - b.keys() and b.keys() - a.keys():
+        meanings_a, meanings_b = _meanings(first, keys), _meanings(second, keys)
+        unmatched = {meanings_a[key]: key for key in a if key not in b and key in meanings_a}
+        b = {
+            key if key in a else unmatched.pop(meanings_b.get(key, ""), key): numbers
+            for key, numbers in b.items()
+        }
+    return MatchedNetworks(
         keys,
-        {key: (ours[key], theirs[key]) for key in ours if key in theirs},
-        tuple(key for key in ours if key not in theirs),
-        tuple(key for key in theirs if key not in ours),
+        {key: (a[key], b[key]) for key in a if key in b},
+        tuple(key for key in a if key not in b),
+        tuple(key for key in b if key not in a),
     )
 
 
-def _meanings(run: RunData, keys: Sequence[str]) -> dict[Key, str]:
-    """What each network's swept values come to, dialects written out: equal for equal settings."""
-    found = {}
+def _by_common_keys(run: RunData, other: RunData, keys: Sequence[str]) -> dict[NetworkKey, Numbers]:
+    """The numbers of a run's networks by the values of the common keys, and the seed."""
+    columns = [axis_keys(run).index(key) for key in keys]
+    by_common_keys: dict[NetworkKey, Numbers] = {}
+    for network, numbers in network_numbers(run).items():
+        common = (*(network[column] for column in columns), network[-1])
+        if common in by_common_keys:
+            others = ", ".join(key for key in axis_keys(run) if key not in keys)
+            raise ConfigError(
+                f"{others}: swept in {run.directory} only, expected one network of it for each "
+                f"network of {other.directory}, got several with "
+                f"{describe_network(keys, common)}; give the other experiment that axis too, of "
+                "one value if need be"
+            )
+        by_common_keys[common] = numbers
+    return by_common_keys
+
+
+def _meanings(run: RunData, keys: Sequence[str]) -> dict[NetworkKey, str]:
+    """What each network's swept values mean, with all options written out, as text.
+
+    Values have the same meaning exactly if they make the same setting.
+    """
+
+    def child(value: Any, name: str) -> Any:
+        return value.get(name) if isinstance(value, Mapping) else None
+
+    meanings = {}
     for network in run.plan.networks:
         setting = identity(network.setting)
-        values = [reduce(_inside, key.split("."), setting) for key in keys]
-        place = (*(network.point[key] for key in keys), network.seed)
-        found[place] = json.dumps([*values, network.seed], sort_keys=True)
-    return found
-
-
-def _inside(value: Any, part: str) -> Any:
-    return value.get(part) if isinstance(value, Mapping) else None
-
-
-def _renamed(
-    theirs: Mapping[Key, Numbers],
-    ours: Mapping[Key, Numbers],
-    meant: Mapping[Key, str],
-    known: Mapping[Key, str],
-) -> dict[Key, Numbers]:
-    """Their networks by our name for the same values, where we have none of their own name."""
-    free = {known[key]: key for key in ours if key not in theirs and key in known}
-    return {
-        key if key in ours else free.pop(meant.get(key, ""), key): numbers
-        for key, numbers in theirs.items()
-    }
-
-
-def _by(run: RunData, other: RunData, keys: Sequence[str]) -> dict[Key, Numbers]:
-    places = [axis_keys(run).index(key) for key in keys]
-    found: dict[Key, Numbers] = {}
-    for key, numbers in network_numbers(run).items():
-        short = (*(key[place] for place in places), key[-1])
-        if short in found:
-            raise _ambiguous(run, other, keys, short)
-        found[short] = numbers
-    return found
-
-
-def _ambiguous(run: RunData, other: RunData, keys: Sequence[str], key: Key) -> ConfigError:
-    own = ", ".join(name for name in axis_keys(run) if name not in keys)
-    return ConfigError(
-        f"{own}: swept in {run.directory} only, expected one network of it for each network of "
-        f"{other.directory}, got several with {shown(keys, key)}; give the other experiment "
-        "that axis too, of one value if need be"
-    )
-
-
-def shown(keys: Sequence[str], key: Key) -> str:
-    """A network for messages: model.norm = batch, model.init.std = 0.01, seed 0."""
-    point = equations(dict(zip(keys, key, strict=False)))
-    return f"{point}, seed {key[-1]}" if point else f"seed {key[-1]}"
+        values = [reduce(child, key.split("."), setting) for key in keys]
+        common = (*(network.point[key] for key in keys), network.seed)
+        meanings[common] = json.dumps([*values, network.seed], sort_keys=True)
+    return meanings

@@ -1,192 +1,186 @@
-"""What `compare` found, as text in 80 columns."""
+"""What `verify` and `compare` found, as lines of at most 80 characters for the terminal."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
+from math import isnan
 
-from bnexp.comparison.comparison import ACCURACIES, Comparison, Final, Metric
+from bnexp.comparison.comparison import ACCURACIES, ComparedMetric, Comparison, FinalAccuracies
 from bnexp.comparison.differences import CAUSES, Difference
-from bnexp.comparison.match import shown
+from bnexp.comparison.match import describe_network
 from bnexp.comparison.verification import Verification, Verified
 from bnexp.text import PAGE_WIDTH, aligned, counted, cut, omitted, paragraph, short
 
-MAX_TEXT = 60
-MAX_ROWS = 20
+MAX_ROWS = 20  # of a table
+MAX_ITEMS = 5  # of a list
+MAX_TEXT = 60  # letters of a fact about the environment
+CONTEXT = 12  # letters that are shown before the first one that differs
 
 
-def verify_lines(found: Verification) -> Iterator[str]:
+def verify_lines(verification: Verification) -> Iterator[str]:
     """A row for each network that is not identical, then what may explain it, then the counts."""
-    shown = [one for one in found.networks if one.outcome not in ("identical", "not trained")]
-    if shown:
-        keys = ", ".join([*shown[0].point, "seed"])
+    networks = [n for n in verification.networks if n.outcome not in ("identical", "not trained")]
+    if networks:
+        keys = ", ".join([*networks[0].point, "seed"])
         head = ["outcome", "deviation", keys, "where: stored -> here"]
-        yield from aligned([head, *map(_row, shown[:MAX_ROWS])], right={1}, wrap_last=True)
-        yield from omitted(len(shown) - MAX_ROWS, "networks")
+        rows = [_verified_row(network) for network in networks[:MAX_ROWS]]
+        yield from aligned([head, *rows], right={1}, wrap_last=True)
+        yield from omitted(len(networks) - MAX_ROWS, "networks")
         yield ""
-    if any(one.worst or one.outcome == "different" for one in shown):
-        yield from _causes(found)
-    yield from (f"no {name}: what only it has is not verified" for name in found.unread)
-    yield _counted(found)
+    if any(network.worst or network.outcome == "different" for network in networks):
+        yield from _cause_lines(verification)
+        yield ""
+    for name in verification.unread:
+        yield f"no {name}: what only it has is not verified"
+    counts = [
+        f"{number} {outcome} ({verification.tolerance:g})"
+        if outcome == "within tolerance"
+        else f"{number} {outcome}"
+        for outcome, number in verification.counts.items()
+    ]
+    left_out = verification.left_out
+    total = counted(len(verification.networks) + left_out, "network")
+    sample = f", {left_out} not in the sample" if left_out else ""
+    yield f"{total}: {', '.join(counts)}{sample}"
 
 
-def _row(one: Verified) -> list[str]:
-    network = ", ".join([*map(short, one.point.values()), str(one.seed)])
-    if not (worst := one.worst):
-        return [one.outcome, "-", network, one.reason]
+def _verified_row(network: Verified) -> list[str]:
+    """Outcome, size of the largest deviation, network, and where that deviation is."""
+    name = ", ".join([*map(short, network.point.values()), str(network.seed)])
+    if not (worst := network.worst):
+        return [network.outcome, "-", name, network.reason]
     numbers = f"{worst.first:.6g}", f"{worst.second:.6g}"
-    if numbers[0] == numbers[1]:  # as they are, where they only differ further on
+    if numbers[0] == numbers[1]:  # they differ in later digits only
         numbers = repr(worst.first), repr(worst.second)
-    return [one.outcome, f"{worst.size:.1e}", network, f"{worst}: {' -> '.join(numbers)}"]
+    return [network.outcome, f"{worst.size:.1e}", name, f"{worst}: {' -> '.join(numbers)}"]
 
 
-def _causes(found: Verification) -> Iterator[str]:
+def _cause_lines(verification: Verification) -> Iterator[str]:
     """The likely causes of a difference."""
-    if found.renamed and not any(one.key == CAUSES["numerics"] for one in found.causes or ()):
+    causes = verification.causes
+    if verification.renamed and not any(c.key == CAUSES["numerics"] for c in causes or ()):
         yield "metrics.csv is of other cells: made by another bnexp, or of another config.yaml"
-    if found.causes is None:
+    if causes is None:
         yield "no manifest.json: nothing says what the stored numbers were made with"
-    elif not found.causes:
+    elif not causes:
         yield from paragraph(
             "no difference of environment found: the same data, numerics, BLAS, numpy, processor "
             "and python; the stored numbers may have been changed"
         )
     else:
         yield "what may explain it, the likeliest first (stored -> here):"
-        rows = [[f"  {one.key}", " -> ".join(_sides(one))] for one in found.causes]
+        rows = [
+            [f"  {c.key}", f"{cut(c.first, MAX_TEXT)} -> {cut(c.second, MAX_TEXT)}"] for c in causes
+        ]
         yield from aligned(rows, wrap_last=True)
-    yield ""
 
 
-def _sides(one: Difference) -> tuple[str, str]:
-    return cut(one.first, MAX_TEXT), cut(one.second, MAX_TEXT)
-
-
-def _counted(found: Verification) -> str:
-    counts = found.counts
-    parts = [f"{number} {outcome}" for outcome, number in counts.items()]
-    parts = [f"{part} ({found.tolerance:g})" if "within" in part else part for part in parts]
-    sample = f", {found.left_out} not in the sample" if found.left_out else ""
-    total = len(found.networks) + found.left_out
-    return f"{counted(total, 'network')}: {', '.join(parts)}{sample}"
-
-
-BEFORE = 12  # letters that are shown before the first one that differs
-MAX_KEYS = 5
-
-
-def compare_lines(found: Comparison) -> Iterator[str]:
+def compare_lines(comparison: Comparison) -> Iterator[str]:
     """Config, environment and data, networks, numbers, final accuracies, and a last line."""
-    yield from (f"{side}: {path}" for side, path in zip("AB", found.directories, strict=True))
-    yield from ["", *_differences("config", found.config)]
-    if found.environment is None:
-        yield from ["", "environment and data: a manifest.json is missing, not compared"]
+    for side, path in zip("AB", comparison.directories, strict=True):
+        yield f"{side}: {path}"
+    yield ""
+    yield from _difference_lines("config", comparison.config)
+    yield ""
+    if comparison.environment is None:
+        yield "environment and data: a manifest.json is missing, not compared"
     else:
-        yield from ["", *_differences("environment and data", found.environment)]
-    yield from ["", *_networks(found)]
-    if found.metrics:
-        yield from ["", *_metrics(found.metrics)]
-    yield from _largest(found)
-    yield from _finals(found)
-    yield from ["", _last(found)]
+        yield from _difference_lines("environment and data", comparison.environment)
+    yield ""
+    yield from _network_lines(comparison)
+    if comparison.metrics:
+        yield ""
+        yield from _metric_lines(comparison.metrics)
+    different = [metric for metric in comparison.metrics if metric.largest]
+    if different:
+        yield ""
+        yield "where they are largest, as |A - B| / max(1, |A|, |B|):"
+    for metric in different:
+        if metric.largest is not None and metric.network is not None:
+            sides = f"A {metric.largest.first!r}, B {metric.largest.second!r}"
+            network = describe_network(comparison.keys, metric.network)
+            yield from paragraph(f"{metric.largest}: {sides}", indent=2, hanging=4)
+            yield from paragraph(network, indent=4, hanging=6)
+    if comparison.finals:
+        yield ""
+        yield from _final_lines(comparison.keys, comparison.finals)
+    yield ""
+    if not comparison.paired:
+        yield "no network is in both: nothing to compare"
+    elif comparison.beyond:
+        names = ", ".join(comparison.beyond)
+        yield f"beyond the tolerance of {comparison.tolerance:g}: {names}"
+    elif different:
+        yield f"within the tolerance of {comparison.tolerance:g}"
+    elif comparison.all_paired:
+        yield "all numbers are identical"
+    else:
+        yield "the numbers that both have are identical; one has more of them than the other"
 
 
-def _differences(name: str, found: Sequence[Difference]) -> Iterator[str]:
-    if not found:
-        yield f"{name}: the same"
+def _difference_lines(title: str, differences: Sequence[Difference]) -> Iterator[str]:
+    """Each key with the texts of A and B, long ones from shortly before they differ."""
+    if not differences:
+        yield f"{title}: the same"
         return
-    yield f"{name}: {counted(len(found), 'difference')}"
-    for one in found:
-        first, second = _both(one, PAGE_WIDTH - 7)
-        yield f"  {one.key}"
-        yield f"    A: {first}"
-        yield f"    B: {second}"
+    yield f"{title}: {counted(len(differences), 'difference')}"
+    for difference in differences:
+        texts = [" ".join(text.split()) for text in (difference.first, difference.second)]
+        width = PAGE_WIDTH - 7
+        if max(map(len, texts)) > width:
+            pairs = enumerate(zip(*texts, strict=False))
+            same = next((index for index, (a, b) in pairs if a != b), 0)
+            if same > CONTEXT + 3:
+                texts = [f"...{text[same - CONTEXT :]}" for text in texts]
+            texts = [cut(text, width) for text in texts]
+        yield f"  {difference.key}"
+        yield f"    A: {texts[0]}"
+        yield f"    B: {texts[1]}"
 
 
-def _both(one: Difference, width: int) -> tuple[str, str]:
-    """Both texts, long ones from shortly before the first letter that differs."""
-    first, second = (" ".join(side.split()) for side in (one.first, one.second))
-    if max(len(first), len(second)) <= width:
-        return first, second
-    same = next((i for i, (a, b) in enumerate(zip(first, second)) if a != b), 0)  # noqa: B905
-    start = max(same - BEFORE, 0) if same > BEFORE + 3 else 0
-    return _window(first, start, width), _window(second, start, width)
+def _network_lines(comparison: Comparison) -> Iterator[str]:
+    """How many networks are in both runs, and the first ones that are not."""
+    keys, only = comparison.keys, (comparison.only_first, comparison.only_second)
+    yield from paragraph(f"networks paired by {', '.join([*keys, 'seed'])}:", hanging=2)
+    yield f"  {comparison.paired} paired, {len(only[0])} only in A, {len(only[1])} only in B"
+    for side, networks in zip("AB", only, strict=True):
+        for network in networks[:MAX_ITEMS]:
+            text = f"only in {side}: {describe_network(keys, network)}"
+            yield from paragraph(text, indent=2, hanging=4)
+        for line in omitted(len(networks) - MAX_ITEMS, f"only in {side}"):
+            yield f"  {line}"
+    for side, files in zip("AB", comparison.damaged, strict=True):
+        for file in files[:MAX_ITEMS]:
+            yield f"  {side}: {file}, left out"
+        for line in omitted(len(files) - MAX_ITEMS, f"of {side}"):
+            yield f"  {line}"
 
 
-def _window(side: str, start: int, width: int) -> str:
-    side = f"...{side[start:]}" if start else side
-    return cut(side, width)
-
-
-def _networks(found: Comparison) -> Iterator[str]:
-    yield from paragraph(f"networks paired by {', '.join([*found.keys, 'seed'])}:", hanging=2)
-    only = len(found.only_first), len(found.only_second)
-    yield f"  {found.paired} paired, {only[0]} only in A, {only[1]} only in B"
-    for side, keys in zip("AB", (found.only_first, found.only_second), strict=True):
-        for key in keys[:MAX_KEYS]:
-            yield from paragraph(f"only in {side}: {shown(found.keys, key)}", indent=2, hanging=4)
-        yield from (f"  {line}" for line in omitted(len(keys) - MAX_KEYS, f"only in {side}"))
-    for side, files in zip("AB", found.damaged, strict=True):
-        yield from (f"  {side}: {file}, left out" for file in files[:MAX_KEYS])
-        yield from (f"  {line}" for line in omitted(len(files) - MAX_KEYS, f"of {side}"))
-
-
-def _metrics(found: Sequence[Metric]) -> Iterator[str]:
+def _metric_lines(metrics: Sequence[ComparedMetric]) -> Iterator[str]:
+    """A table of how far the numbers of each quantity are apart."""
     yield "deviations: the largest of all, and the mean |A - B| at the end of training"
-    head = ["numbers", "paired", "only A", "only B", "largest", "mean at end"]
-    rows = [
-        [one.name, str(one.paired), str(one.only_first), str(one.only_second), *_sizes(one)]
-        for one in found
-    ]
-    yield from aligned([head, *rows], right={1, 2, 3, 4, 5})
+    rows = [["numbers", "paired", "only A", "only B", "largest", "mean at end"]]
+    for metric in metrics:
+        counts = [str(n) for n in (metric.paired, metric.only_first, metric.only_second)]
+        largest = f"{metric.largest.size:.1e}" if metric.largest else "0"
+        final = "-" if isnan(metric.final) else f"{metric.final:.1e}" if metric.final else "0"
+        rows.append([metric.name, *counts, largest if metric.paired else "-", final])
+    yield from aligned(rows, right={1, 2, 3, 4, 5})
 
 
-def _sizes(one: Metric) -> list[str]:
-    final = "-" if math.isnan(one.final) else f"{one.final:.1e}" if one.final else "0"
-    return ["-" if not one.paired else f"{one.largest.size:.1e}" if one.largest else "0", final]
-
-
-def _largest(found: Comparison) -> Iterator[str]:
-    apart = [one for one in found.metrics if one.largest]
-    if apart:
-        yield from ["", "where they are largest, as |A - B| / max(1, |A|, |B|):"]
-    for one in apart:
-        if one.largest is not None and one.network is not None:
-            sides = f"A {one.largest.first!r}, B {one.largest.second!r}"
-            yield from paragraph(f"{one.largest}: {sides}", indent=2, hanging=4)
-            yield from paragraph(shown(found.keys, one.network), indent=4, hanging=6)
-
-
-def _finals(found: Comparison) -> Iterator[str]:
-    if not found.finals:
-        return
+def _final_lines(keys: Sequence[str], finals: Sequence[FinalAccuracies]) -> Iterator[str]:
+    """A table of the final accuracies at the points where they differ."""
     names = [
         name
         for name in ACCURACIES
-        if not all(math.isnan(side) for row in found.finals for side in row.accuracies[name])
+        if not all(isnan(accuracy) for final in finals for accuracy in final.accuracies[name])
     ]
     sides = [f"{name.removesuffix('_accuracy')} {side}" for name in names for side in "AB"]
-    yield from ["", "final accuracies where they differ, means over seeds"]
-    head = [", ".join(found.keys), *sides]
-    rows = [_final(row, names) for row in found.finals[:MAX_ROWS]]
-    yield from aligned([head, *rows], right=set(range(len(head))))
-    yield from omitted(len(found.finals) - MAX_ROWS, "points")
-
-
-def _final(row: Final, names: Sequence[str]) -> list[str]:
-    ends = [side for name in names for side in row.accuracies[name]]
-    point = ", ".join(map(short, row.point)) or "all"
-    return [point, *("-" if math.isnan(end) else f"{end:.4f}" for end in ends)]
-
-
-def _last(found: Comparison) -> str:
-    if not found.paired:
-        return "no network is in both: nothing to compare"
-    if found.beyond:
-        return f"beyond the tolerance of {found.tolerance:g}: {', '.join(found.beyond)}"
-    apart = any(one.largest for one in found.metrics)
-    if apart:
-        return f"within the tolerance of {found.tolerance:g}"
-    if found.all_paired:
-        return "all numbers are identical"
-    return "the numbers that both have are identical; one has more of them than the other"
+    yield "final accuracies where they differ, means over seeds"
+    rows = [[", ".join(keys), *sides]]
+    for final in finals[:MAX_ROWS]:
+        accuracies = [accuracy for name in names for accuracy in final.accuracies[name]]
+        texts = ["-" if isnan(accuracy) else f"{accuracy:.4f}" for accuracy in accuracies]
+        rows.append([", ".join(map(short, final.point)) or "all", *texts])
+    yield from aligned(rows, right=set(range(len(rows[0]))))
+    yield from omitted(len(finals) - MAX_ROWS, "points")

@@ -1,4 +1,8 @@
-"""Training a run directory's networks again, to see whether its numbers repeat."""
+"""Verify a run directory: train its networks again, to see whether its numbers repeat.
+
+`verify` trains all networks, or a sample of them, with the stored config and returns a
+`Verification` with the outcome of each network (`Verified`). Nothing is written.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from bnexp.comparison.differences import Deviation, Difference, causes, largest, pair
+from bnexp.comparison.differences import (
+    Deviation,
+    Difference,
+    check_tolerance,
+    largest_deviation,
+    likely_causes,
+    pair_series,
+)
 from bnexp.comparison.match import (
-    Key,
+    NetworkKey,
     Numbers,
     damaged_files,
-    key_of,
+    network_key,
     network_numbers,
     read_compared_run,
     run_facts,
@@ -30,50 +41,6 @@ from bnexp.runs.data import RunData, run_data
 from bnexp.runs.manifest import environment, facts
 from bnexp.sweep import Network, make_stacks
 
-
-def check_tolerance(tolerance: float) -> None:
-    """ConfigError where nothing can be within it."""
-    if not 0 <= tolerance < math.inf:
-        raise ConfigError(f"tolerance: expected a number of at least 0, got {tolerance}")
-
-
-def judged(
-    old: Numbers, new: Numbers, unread: tuple[str, ...], tolerance: float
-) -> tuple[str, Deviation | None, str]:
-    """Outcome, largest deviation, and why it is different where no deviation says so.
-
-    `unread` names the tables that the stored side lacks: what only they have is not compared.
-    """
-    new = {
-        name: series for name, series in new.items() if name in old or _table(name) not in unread
-    }
-    if reason := _apart(old, new):
-        return "different", None, reason
-    worst = largest(pair(series, new[name]).worst(name) for name, series in old.items())
-    if worst is None:
-        return "identical", None, ""
-    return "within tolerance" if worst.size <= tolerance else "different", worst, ""
-
-
-def _table(name: str) -> str:
-    """The file that a quantity stands in."""
-    if metric_column(name):
-        return "metrics.csv"
-    return "summary.csv" if name == "diverged_at_step" else "probes.csv"
-
-
-def _apart(old: Numbers, new: Numbers) -> str:
-    """What one side has numbers of, and the other has not."""
-    for name in [*old, *new]:
-        if name not in old or name not in new:
-            return f"{name}: only in the {'stored' if name in old else 'new'} numbers"
-        both = pair(old[name], new[name])
-        if both.only_first or both.only_second:
-            numbers = f"{len(old[name].values)} numbers stored, {len(new[name].values)} now"
-            return f"{name}: at other places, {numbers}"
-    return ""
-
-
 TOLERANCE = 1e-6
 OUTCOMES = ("identical", "within tolerance", "different", "failed", "damaged", "not trained")
 _GOLDEN = (math.sqrt(5) - 1) / 2
@@ -81,7 +48,12 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class Verified:
-    """One network: `outcome` is one of OUTCOMES; `reason` says more where no number does."""
+    """One network: what became of its numbers.
+
+    cell: its id. point, seed: its swept values and seed. outcome: one of OUTCOMES. worst: the
+    largest deviation, None if there is none. reason: what else is different, or why nothing could
+    be compared.
+    """
 
     cell: str
     point: Mapping[str, object]
@@ -115,9 +87,9 @@ class Verification:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many networks have each outcome, those that none has left out."""
-        found = Counter(network.outcome for network in self.networks)
-        return {outcome: found[outcome] for outcome in OUTCOMES if found[outcome]}
+        """How many networks have each outcome, without the outcomes that none has."""
+        counts = Counter(network.outcome for network in self.networks)
+        return {outcome: counts[outcome] for outcome in OUTCOMES if counts[outcome]}
 
     @property
     def exit_status(self) -> int:
@@ -145,29 +117,40 @@ def verify(
     directory without cells is compared by its metrics.csv, probes.csv and summary.csv. `jobs`,
     `data_dir` and `place` are those of `run`. Raises ConfigError, DataError or StoreError.
     """
-    _check(sample, jobs, tolerance)
-    before = read_compared_run(Path(directory))
-    old = network_numbers(before)
-    prepared = prepare(_numbers_only(before.config), Path(data_dir) if data_dir else None)
-    known = [network for network in before.plan.networks if key_of(network) in old]
-    chosen = sampled(known, sample)
-    old_facts = run_facts(before)
-    records = _train(prepared, chosen, place or Local(jobs), progress or Progress())
+    for name, value in (("sample", sample), ("jobs", jobs)):
+        if value is not None and value < 1:
+            raise ConfigError(f"{name}: expected a number of at least 1, got {value}")
+    check_tolerance(tolerance)
+    stored = read_compared_run(Path(directory))
+    stored_numbers = network_numbers(stored)
+    # Figures and claims are left out: they could be wrong without the numbers being so.
+    experiment = stored.config.experiment.model_copy(update={"figures": None, "claims": None})
+    config = Config(experiment, stored.config.document)
+    prepared = prepare(config, Path(data_dir) if data_dir else None)
+    evaluated = [n for n in stored.plan.networks if network_key(n) in stored_numbers]
+    networks = sample_networks(evaluated, sample)
+    stored_facts = run_facts(stored)
+    records = _train(prepared, networks, place or Local(jobs), progress or Progress())
+    new = run_data(config, prepared.plan, records)
+    causes = None
+    if stored_facts is not None:
+        data = {name: {"sha256": images.sha256} for name, images in prepared.data.items()}
+        causes = likely_causes(stored_facts, facts({"environment": environment(), "data": data}))
     return Verification(
         Path(directory),
         tolerance,
-        tuple(_verified(before, old, prepared, chosen, records, tolerance)),
-        len(known) - len(chosen),
-        None if old_facts is None else causes(old_facts, _here(prepared)),
-        before.missing_files,
-        before.matched_by_values,
+        tuple(_verify_networks(stored, stored_numbers, new, tolerance)),
+        len(evaluated) - len(networks),
+        causes,
+        stored.missing_files,
+        stored.matched_by_values,
     )
 
 
-def sampled(networks: Sequence[Network], number: int | None) -> list[Network]:
-    """One cell of each of `number` equal parts of the sweep; all if there are not more.
+def sample_networks(networks: Sequence[Network], number: int | None) -> list[Network]:
+    """One network of each of `number` equal parts of the sweep; all if there are not more.
 
-    Where in its part it stands moves by the golden ratio, so that the last axis is sampled too.
+    Its place in its part moves by the golden ratio, so that the last axis is sampled too.
     """
     if number is None or number >= len(networks):
         return list(networks)
@@ -176,56 +159,72 @@ def sampled(networks: Sequence[Network], number: int | None) -> list[Network]:
     return [networks[a + int((b - a) * (i * _GOLDEN % 1))] for i, (a, b) in enumerate(parts)]
 
 
-def _check(sample: int | None, jobs: int, tolerance: float) -> None:
-    for name, value in (("sample", sample), ("jobs", jobs)):
-        if value is not None and value < 1:
-            raise ConfigError(f"{name}: expected a number of at least 1, got {value}")
-    check_tolerance(tolerance)
-
-
-def _numbers_only(config: Config) -> Config:
-    """Without figures and claims: what could not be drawn or judged can be trained all the same."""
-    nothing = {"figures": None, "claims": None}
-    return Config(config.experiment.model_copy(update=nothing), config.document)
-
-
 def _train(
     prepared: Prepared, networks: Sequence[Network], place: Place, progress: Progress
 ) -> dict[str, Record]:
+    """The records of the networks, by id."""
     progress.planned(networks, [], sum(prepared.steps[network.id] for network in networks), 0)
     stacks = make_stacks(networks, place.workers)
     tasks = [Task(stack.networks, prepared.data_dir) for stack in stacks]
     records: dict[str, Record] = {}
     with closing(place.records(tasks, progress.steps)) as batches:
-        for made in batches:
-            records.update({record.cell: record for record in made})
-            progress.done(made)
+        for batch in batches:
+            records.update({record.cell: record for record in batch})
+            progress.done(batch)
     return records
 
 
-def _here(prepared: Prepared) -> dict[str, str]:
-    data = {name: {"sha256": images.sha256} for name, images in prepared.data.items()}
-    return facts({"environment": environment(), "data": data})
-
-
-def _verified(
-    before: RunData,
-    old: Mapping[Key, Numbers],
-    prepared: Prepared,
-    chosen: Sequence[Network],
-    records: Mapping[str, Record],
+def _verify_networks(
+    stored: RunData,
+    stored_numbers: Mapping[NetworkKey, Numbers],
+    new: RunData,
     tolerance: float,
 ) -> Iterator[Verified]:
-    new = network_numbers(run_data(prepared.config, prepared.plan, records))
-    damaged = damaged_files(before)
-    trained = {network.id for network in chosen}
-    for network in before.plan.networks:
-        key, about = key_of(network), (network.id, network.point, network.seed)
+    """The outcome of each network, except for those that a sample left out."""
+    new_numbers, damaged = network_numbers(new), damaged_files(stored)
+    for network in stored.plan.networks:
+        key, identity = network_key(network), (network.id, network.point, network.seed)
+        record = new.records.get(network.id)
         if key in damaged:
-            yield Verified(*about, "damaged", reason=f"{damaged[key]}, not verified")
-        elif key not in old:
-            yield Verified(*about, "not trained")
-        elif network.id in trained and records[network.id].status == "failed":
-            yield Verified(*about, "failed", reason=records[network.id].error)
-        elif network.id in trained:
-            yield Verified(*about, *judged(old[key], new[key], before.missing_files, tolerance))
+            yield Verified(*identity, "damaged", reason=f"{damaged[key]}, not verified")
+        elif key not in stored_numbers:
+            yield Verified(*identity, "not trained")
+        elif record and record.status == "failed":
+            yield Verified(*identity, "failed", reason=record.error)
+        elif record:
+            numbers = stored_numbers[key], new_numbers[key]
+            yield Verified(*identity, *_compare_numbers(*numbers, stored.missing_files, tolerance))
+
+
+def _compare_numbers(
+    stored: Numbers, new: Numbers, missing_files: Sequence[str], tolerance: float
+) -> tuple[str, Deviation | None, str]:
+    """Outcome, largest deviation, and why it is different where no deviation says so.
+
+    `missing_files` are the tables that the stored side lacks: what only they have is not compared.
+    """
+
+    def table(name: str) -> str:
+        if metric_column(name):
+            return "metrics.csv"
+        return "summary.csv" if name == "diverged_at_step" else "probes.csv"
+
+    new = {
+        name: series
+        for name, series in new.items()
+        if name in stored or table(name) not in missing_files
+    }
+    deviations = []
+    for name in dict.fromkeys([*stored, *new]):
+        if name not in stored or name not in new:
+            reason = f"{name}: only in the {'stored' if name in stored else 'new'} numbers"
+            return "different", None, reason
+        pair = pair_series(stored[name], new[name])
+        if pair.only_first or pair.only_second:
+            numbers = f"{len(stored[name].values)} numbers stored, {len(new[name].values)} now"
+            return "different", None, f"{name}: at other places, {numbers}"
+        deviations.append(pair.largest_deviation(name))
+    worst = largest_deviation(deviations)
+    if worst is None:
+        return "identical", None, ""
+    return "within tolerance" if worst.size <= tolerance else "different", worst, ""

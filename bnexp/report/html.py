@@ -24,7 +24,7 @@ from markupsafe import Markup
 
 from bnexp import figures
 from bnexp.claims import judge_run
-from bnexp.comparison.differences import Difference, config_differences, differences
+from bnexp.comparison.differences import Difference, config_differences, key_differences
 from bnexp.config import Config, load_config, shipped
 from bnexp.config.load import resolved
 from bnexp.figures.page import render
@@ -120,7 +120,7 @@ def pair_page(first: RunData, second: RunData) -> str:
         runs=(first, second),
         figures=list(zip_longest(_draw_figures(first, "a-"), _draw_figures(second, "b-"))),
         changed=_effective_differences(first.config, second.config),
-        surroundings=differences(facts(first.manifest or {}), facts(second.manifest or {})),
+        surroundings=key_differences(facts(first.manifest or {}), facts(second.manifest or {})),
         claims=pair_verdicts(judge_run(first), judge_run(second)),
         points=compare_accuracies(first, second),
     )
