@@ -64,8 +64,8 @@ def test_every_shipped_experiment_names_the_schema_beside_it():
 
 def test_the_page_has_every_key_and_kind():
     page = (ROOT / "docs" / "config.md").read_text()
-    for topic in reference.topics():
-        last = topic.called[0].rpartition(".")[2]
+    for topic in reference.all_topics():
+        last = topic.spellings[0].rpartition(".")[2]
         said = (f"`{last}`", f"{{{last}: ")  # in a row of its own, or in the type of its mapping
         assert last == LAYER or any(text in page for text in said), topic.name
 

@@ -1,10 +1,14 @@
-"""The command `explain`, and what it prints: a key in words, readable in 80 columns."""
+"""The commands that show what there is, before anything is trained: list, explain, new, schema.
+
+`list` prints the shipped experiments and `explain` the reference of keys, both in 79 columns; `new`
+writes an experiment to start from; `schema` prints what editors read.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import indent, shorten
 from typing import TYPE_CHECKING, Any
 
@@ -13,51 +17,72 @@ import click
 from bnexp.text import counted, labeled, paragraph
 
 if TYPE_CHECKING:
-    from bnexp.config.reference import Shape, Topic
+    from bnexp.config.reference import MappingType, Topic
 
 WIDTH = 79
-COLUMN = 26
+LIST_COLUMN, KEY_COLUMN, NAME_COLUMN = 26, 18, 32  # where the text of a table begins
+# A line of a docstring that says what the names at its beginning are.
+_ITEM = re.compile(r"[\w, ]+: ")
 
 
-def by_source() -> Iterator[str]:
-    """A line for each experiment under the source that it is from."""
-    groups: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
+@click.command("list")
+@click.argument("experiment", required=False)
+@click.option("--verbose", is_flag=True, help="Show the question, the settings and the claims.")
+def list_experiments(experiment: str | None, verbose: bool) -> None:
+    """List the shipped experiments by source, or describe one.
+
+    \b
+    Example: bnexp list --verbose book_weight_scale
+    """
+    from bnexp.config import shipped
+
+    if experiment is None and not verbose:
+        lines = experiments_by_source()
+    else:
+        names = shipped.experiment_names() if experiment is None else [experiment]
+        lines = (line for name in names for line in (*experiment_description(name), ""))
+    click.echo("\n".join(lines).rstrip())
+
+
+def experiments_by_source() -> Iterator[str]:
+    """The lines of the list: each source, and below it the experiments that come from it."""
     from bnexp.config import document, shipped
 
+    by_work: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
     for name in shipped.experiment_names():
         values = document.read_document(shipped.experiments_folder() / f"{name}.yaml").value
-        groups.setdefault(origin(str(values.get("source", ""))), []).append((name, values))
-    for source in sorted(groups, key=lambda source: (source == "bnexp", source)):
-        yield f"{source}:"
-        for name, values in groups[source]:
-            yield from _entry(name, values)
+        by_work.setdefault(work_of(str(values.get("source", ""))), []).append((name, values))
+    for work in sorted(by_work, key=lambda work: (work == "bnexp", work)):
+        yield f"{work}:"
+        for name, values in by_work[work]:
+            kinds = [str(figure.get("kind")) for figure in values.get("figures") or []]
+            facts = [cost(values), ", ".join(dict.fromkeys(kinds)) or "panels, scale"]
+            if claims := values.get("claims"):
+                facts.append(counted(len(claims), "claim"))
+            texts = [str(values.get("title", "")), "; ".join(filter(None, facts))]
+            yield from labeled(name, texts, LIST_COLUMN, WIDTH)
         yield ""
 
 
-def origin(source: str) -> str:
-    """The work that a source is a part of: its text up to a comma, a bracket or a colon."""
+def work_of(source: str) -> str:
+    """The work that a source is a part of: its text up to a comma, a bracket or a colon.
+
+    >>> work_of("after CS231n, assignment 2"), work_of("")
+    ('CS231n', 'bnexp')
+    """
     return re.split(r"[,(:;]", source.removeprefix("after "))[0].strip() or "bnexp"
 
 
-def _entry(name: str, values: Mapping[str, Any]) -> Iterator[str]:
-    kinds = [str(figure.get("kind")) for figure in values.get("figures") or []]
-    facts = [cost(values), ", ".join(dict.fromkeys(kinds)) or "panels, scale"]
-    claims = len(values.get("claims") or [])
-    facts += [counted(claims, "claim")] if claims else []
-    title = str(values.get("title", ""))
-    yield from labeled(name, [title, "; ".join(fact for fact in facts if fact)], COLUMN, WIDTH)
-
-
 def cost(values: Mapping[str, Any]) -> str:
-    """How long a run takes, as the experiment says."""
+    """How long a run takes, as the experiment says; empty if it does not."""
     seconds = values.get("seconds")
     if not isinstance(seconds, int | float):
         return ""
     return f"about {seconds:.0f} s" if seconds < 100 else f"about {seconds / 60:.0f} min"
 
 
-def description(experiment: str) -> Iterator[str]:
-    """The question, the set-up and the claims of one experiment."""
+def experiment_description(experiment: str) -> Iterator[str]:
+    """The lines that describe one experiment: its question, its set-up and its claims."""
     from bnexp.config import document, shipped
     from bnexp.config.yaml import block_style
 
@@ -66,11 +91,8 @@ def description(experiment: str) -> Iterator[str]:
     yield from paragraph(f"source: {values.get('source', 'bnexp')}", WIDTH, hanging=2)
     yield f"{cost(values) or 'of unknown length'} on two cores"
     yield from ["", *paragraph(" ".join(str(values.get("description", "")).split()), WIDTH), ""]
-    setup = {
-        key: values[key]
-        for key in ("data", "model", "train", "random", "sweep", "probes", "figures")
-        if values.get(key)
-    }
+    parts = ("data", "model", "train", "random", "sweep", "probes", "figures")
+    setup = {part: values[part] for part in parts if values.get(part)}
     yield indent(block_style(setup).rstrip(), "  ")
     for number, claim in enumerate(values.get("claims") or [], 1):
         yield from ["", *paragraph(f"claim {number}: {claim['says']}", WIDTH, hanging=2)]
@@ -96,24 +118,35 @@ def new(name: str, experiment: str | None) -> None:
     """
     from bnexp import files
     from bnexp.config import template
-    from bnexp.config.jsonschema import FILE, schema_text
+    from bnexp.config.jsonschema import SCHEMA_FILE, schema_text
     from bnexp.errors import ConfigError
 
-    path = template.path_of(name)
+    path = template.experiment_path(name)
     if os.path.lexists(path):
         raise ConfigError(f"{path}: there already, expected a new name; remove it, or take another")
-    text = template.copy(path.stem, experiment) if experiment else template.lesson(path.stem)
-    schema = path.with_name(FILE)
-    current = schema_text().encode()
-    if files.read_file(schema) != current:
-        files.write_file(schema, current)
-        click.echo(f"{schema}: written; with it editors complete and check {path.name}")
+    if experiment:
+        text = template.copy_of_experiment(path.stem, experiment)
+    else:
+        text = template.explained_experiment(path.stem)
+    schema_file, content = path.with_name(SCHEMA_FILE), schema_text().encode()
+    if files.read_file(schema_file) != content:
+        files.write_file(schema_file, content)
+        click.echo(f"{schema_file}: written; with it editors complete and check {path.name}")
     files.write_file(path, text.encode())
     click.echo(f"{path}: written; what to do next:")
     click.echo(f"  bnexp check {path}\n  bnexp run {path}\n  bnexp explain KEY")
 
 
-COLUMN_explaining = 18
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of experiments, for editors.
+
+    \b
+    Example: bnexp schema > bnexp.schema.json
+    """
+    from bnexp.config.jsonschema import schema_text
+
+    click.echo(schema_text(), nl=False)
 
 
 @click.command()
@@ -129,145 +162,144 @@ def explain(key: str | None) -> None:
              bnexp explain model.norm=batch
              bnexp explain lr
     """
-    click.echo("\n".join(top() if key is None else answer(key)))
+    click.echo("\n".join(list_of_keys() if key is None else explanation(key)))
 
 
-def top() -> Iterator[str]:
+def list_of_keys() -> Iterator[str]:
     """The keys of an experiment, a line each."""
-    from bnexp.config.reference import catalogue
+    from bnexp.config.reference import experiment_keys
 
     yield "The keys of an experiment; `bnexp explain KEY` says more about one."
     yield ""
-    yield from _table((key.last, key.meaning) for key in catalogue())
+    yield from _table((key.last, key.meaning) for key in experiment_keys())
 
 
-def answer(asked: str) -> Iterator[str]:
-    """The page of what is asked for, or a line for each thing that is called so."""
-    from bnexp.config import reference
+def explanation(query: str) -> Iterator[str]:
+    """The page of the topic that is called `query`, or a line for each topic if there are many."""
+    from bnexp.config.reference import all_topics, find_topics
 
-    every = reference.topics()
-    found = reference.find(asked, every)
-    if len(found) == 1 or all(asked in topic.called for topic in found):
-        pages = ("\n".join(page(topic, every)) for topic in found)
-        yield "\n\n".join(pages)
+    topics = all_topics()
+    matches = find_topics(query, topics)
+    if len(matches) == 1 or all(query in topic.spellings for topic in matches):
+        yield "\n\n".join("\n".join(topic_page(topic, topics)) for topic in matches)
         return
     yield from _wrapped(
-        f"{asked}: {len(found)} keys or kinds have this name; `bnexp explain NAME` says more.", 0
+        f"{query}: {len(matches)} keys or kinds have this name; `bnexp explain NAME` says more."
     )
     yield ""
-    yield from _table(((_spoken(topic), _line(topic)) for topic in found), 32)
+    yield from _table(((_shell_name(topic), _summary(topic)) for topic in matches), NAME_COLUMN)
 
 
-def page(topic: Topic, every: Iterable[Topic]) -> Iterator[str]:
-    """All about one of them."""
-    yield from _kind(topic, topic.shape) if topic.shape else _key(topic, every)
-    yield from ["", *_users(topic)]
+def topic_page(topic: Topic, topics: Sequence[Topic]) -> Iterator[str]:
+    """Everything about a key, a kind or a dialect, and the experiments that use it."""
+    if topic.mapping:
+        yield from _kind_page(topic, topic.mapping)
+    else:
+        yield from _key_page(topic, topics)
+    yield ""
+    yield from _users(topic)
 
 
-def _key(topic: Topic, every: Iterable[Topic]) -> Iterator[str]:
-    yield _spoken(topic)
-    for variant in topic.variants:
-        of = f"of {', '.join(variant.of)}: " if variant.of else ""
-        yield from _wrapped(f"{of}{variant.key.meaning}", 2)
-        yield from _wrapped(f"type: {variant.key.type}", 4, 6)
-        yield from _wrapped(f"default: {variant.key.default}", 4, 6)
-    inner = [other for other in every if other.inside == topic.name]
-    kinds = [
-        (other.name.rpartition("=")[2], _line(other))
-        for other in inner
-        if other.shape and not other.dialect
-    ]
-    keys = [(other.variants[0].key.last, _line(other)) for other in inner if not other.shape]
-    for head, rows in (("kinds", kinds), ("keys", keys)):
-        yield from ["", f"  {head}:", *_table(rows)] if rows else []
-    if kinds:
-        yield from ["", f"  `bnexp explain {_spoken(topic)}={kinds[0][0]}` says more about a kind"]
-    yield from _settable(topic)
-
-
-def _settable(topic: Topic) -> Iterator[str]:
-    """How a single value is set and swept."""
+def _key_page(topic: Topic, topics: Sequence[Topic]) -> Iterator[str]:
+    """Meaning, type and default of a key; the kinds and keys inside it; how it is set and swept."""
     from bnexp.config.reference import SWEPT
 
-    mapping = all(variant.key.type.startswith("a mapping") for variant in topic.variants)
-    if mapping or topic.free or "[]" in topic.name or topic.name == "extends":
-        return
+    yield _shell_name(topic)
+    for variant in topic.variants:
+        owners = ", ".join(variant.owners_to_name)
+        yield from _wrapped(f"of {owners}: " * bool(owners) + variant.key.meaning, 2)
+        yield from _wrapped(f"type: {variant.key.type}", 4, 6)
+        yield from _wrapped(f"default: {variant.key.default}", 4, 6)
+    inner = [other for other in topics if other.parent == topic.name and not other.dialect]
+    kinds = [(t.name.rpartition("=")[2], _summary(t)) for t in inner if t.mapping]
+    keys = [(t.variants[0].key.last, _summary(t)) for t in inner if not t.mapping]
+    for heading, rows in (("kinds", kinds), ("keys", keys)):
+        if rows:
+            yield from ["", f"  {heading}:", *_table(rows)]
+    if kinds:
+        example = f"{_shell_name(topic)}={kinds[0][0]}"
+        yield from ["", f"  `bnexp explain {example}` says more about a kind"]
+    is_mapping = all(variant.key.type.startswith("a mapping") for variant in topic.variants)
+    if is_mapping or topic.has_placeholder or "[]" in topic.name or topic.name == "extends":
+        return  # it has no single value
     yield from ["", f"  --set {topic.name}=VALUE"]
-    if topic.inside.partition(".")[0] in SWEPT:
+    if topic.parent.partition(".")[0] in SWEPT:
         yield f"  sweep: {{{topic.name}: [VALUE, ...]}}"
 
 
-def _kind(topic: Topic, shape: Shape) -> Iterator[str]:
-    from bnexp.config.descriptions import shown
+def _kind_page(topic: Topic, mapping: MappingType) -> Iterator[str]:
+    """How a kind or a dialect is written, what its class says of itself, and its keys."""
+    from bnexp.config.descriptions import value_in_words
 
-    kind = topic.called[0].rpartition(".")[2] if not topic.dialect else shape.label
-    alone = f", or {kind} alone" if shape.bare and not topic.dialect else ""
-    dialect = f", dialect: {topic.dialect}" if topic.dialect else ", ..." if shape.keys else ""
-    yield f"{topic.inside.replace('[]', '')}: {{kind: {kind}{dialect}}}{alone}"
-    for text in _items(shape.text):
+    if topic.dialect:
+        written = f"{{kind: {mapping.label}, dialect: {topic.dialect}}}"
+    else:
+        kind = topic.spellings[0].rpartition(".")[2]
+        more = ", ..." if mapping.keys else ""
+        by_name = f", or {kind} alone" if mapping.name_suffices else ""
+        written = f"{{kind: {kind}{more}}}{by_name}"
+    yield f"{topic.parent.replace('[]', '')}: {written}"
+    for text in _paragraphs_and_items(mapping.docstring):
         yield from _wrapped(text, 2, 4 if _ITEM.match(text) else 2)
     if topic.dialect:
-        preset = shape.dialects[topic.dialect].items()
-        yield from ["", "  it sets:", *_table((key, shown(value)) for key, value in preset)]
-    elif shape.keys:
-        rows = [(key.last, f"{key.meaning}; default: {key.default}") for key in shape.keys]
+        preset = mapping.dialects[topic.dialect].items()
+        yield from ["", "  it sets:", *_table((key, value_in_words(v)) for key, v in preset)]
+    elif mapping.keys:
+        rows = [(key.last, f"{key.meaning}; default: {key.default}") for key in mapping.keys]
         yield from ["", "  keys:", *_table(rows)]
-    if shape.dialects and not topic.dialect:
-        example = f"{topic.called[0]}.{next(iter(shape.dialects))}"
+    if mapping.dialects and not topic.dialect:
+        example = f"{topic.spellings[0]}.{next(iter(mapping.dialects))}"
         yield from ["", f"  `bnexp explain {example}` says what a dialect sets"]
 
 
-# A line of a docstring that says what the names at its beginning are.
-_ITEM = re.compile(r"[\w, ]+: ")
-
-
-def _items(text: str) -> Iterator[str]:
-    """A docstring's paragraphs, and in them the lines `name, name: what it is`."""
-    for part in text.split("\n\n"):
-        item: list[str] = []
+def _paragraphs_and_items(docstring: str) -> Iterator[str]:
+    """The paragraphs of a docstring, and each of its items `name, name: what it is` alone."""
+    for part in docstring.split("\n\n"):
+        lines: list[str] = []
         for line in part.splitlines():
-            if item and _ITEM.match(line):
-                yield " ".join(item)
-                item = []
-            item.append(line)
-        yield " ".join(item)
+            if lines and _ITEM.match(line):
+                yield " ".join(lines)
+                lines = []
+            lines.append(line)
+        yield " ".join(lines)
 
 
 def _users(topic: Topic) -> Iterator[str]:
-    from bnexp.config import reference, shipped
+    """The shipped experiments that use a topic; a star marks those that sweep over it."""
+    from bnexp.config.reference import experiments_using
+    from bnexp.config.shipped import experiment_names
 
-    users, number = reference.users(topic), len(shipped.experiment_names())
+    users, number = experiments_using(topic), len(experiment_names())
     swept = [name for name, is_swept in users.items() if is_swept]
     if len(users) == number:
-        yield f"used by all {number} shipped experiments" + ("; these sweep over it:" * bool(swept))
-        names = " ".join(swept)
+        yield f"used by all {number} shipped experiments" + "; these sweep over it:" * bool(swept)
+        names = swept
     else:
-        yield f"used by {len(users) or 'none'} of {number} shipped experiments" + (
-            ", * sweeps over it:" if swept else ":" if users else ""
-        )
-        names = " ".join(f"{name}{'*' * (name in swept)}" for name in users)
-    yield from _wrapped(names, 2)
+        end = ", * sweeps over it:" if swept else ":" if users else ""
+        yield f"used by {len(users) or 'none'} of {number} shipped experiments{end}"
+        names = [f"{name}{'*' * (name in swept)}" for name in users]
+    yield from _wrapped(" ".join(names), 2)
 
 
-def _line(topic: Topic) -> str:
-    """What it is in a line or two, and whose key it is."""
-    if topic.shape:
-        dialect = f"dialect {topic.dialect} of {topic.shape.label}: " if topic.dialect else ""
-        return dialect + topic.shape.line
-    owners = dict.fromkeys(owner for variant in topic.variants for owner in variant.of)
-    of = f" ({', '.join(owners)})" if owners else ""
-    return shorten(topic.variants[0].key.meaning, 110, placeholder=" ...") + of
+def _summary(topic: Topic) -> str:
+    """What a topic is in a line or two, and whose key it is."""
+    if topic.mapping:
+        dialect = f"dialect {topic.dialect} of {topic.mapping.label}: " if topic.dialect else ""
+        return dialect + topic.mapping.summary
+    owners = dict.fromkeys(owner for v in topic.variants for owner in v.owners_to_name)
+    suffix = f" ({', '.join(owners)})" if owners else ""
+    return shorten(topic.variants[0].key.meaning, 110, placeholder=" ...") + suffix
 
 
-def _spoken(topic: Topic) -> str:
-    """As the user would ask for it; a shell has its own idea of brackets."""
-    return topic.called[0] if topic.dialect else topic.name.replace("[]", "")
+def _shell_name(topic: Topic) -> str:
+    """The topic's name as the user types it, without brackets, which a shell interprets."""
+    return topic.spellings[0] if topic.dialect else topic.name.replace("[]", "")
 
 
-def _table(rows: Iterable[tuple[str, str]], column: int = COLUMN_explaining) -> Iterator[str]:
+def _table(rows: Iterable[tuple[str, str]], column: int = KEY_COLUMN) -> Iterator[str]:
     for name, text in rows:
         yield from labeled(name, [text], column, WIDTH)
 
 
-def _wrapped(text: str, first: int, rest: int | None = None) -> list[str]:
-    return paragraph(text, WIDTH, first, rest, hyphens=False)
+def _wrapped(text: str, first: int = 0, hanging: int | None = None) -> list[str]:
+    return paragraph(text, WIDTH, first, hanging, hyphens=False)

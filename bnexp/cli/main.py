@@ -47,28 +47,10 @@ def cli(ctx: click.Context, modules: tuple[str, ...]) -> None:
 
 cli.add_command(run.run)
 cli.add_command(run.check)
+cli.add_command(explore.list_experiments)
 cli.add_command(explore.explain)
+cli.add_command(explore.schema)
 cli.add_command(explore.new)
-
-
-@cli.command("list")
-@click.argument("experiment", required=False)
-@click.option("--verbose", is_flag=True, help="Show the question, the settings and the claims.")
-def list_experiments(experiment: str | None, verbose: bool) -> None:
-    """List the shipped experiments by source, or describe one.
-
-    \b
-    Example: bnexp list --verbose book_weight_scale
-    """
-    from bnexp.cli import explore
-    from bnexp.config import shipped
-
-    if experiment is None and not verbose:
-        lines = explore.by_source()
-    else:
-        names = shipped.experiment_names() if experiment is None else [experiment]
-        lines = (line for name in names for line in (*explore.description(name), ""))
-    click.echo("\n".join(lines).rstrip())
 
 
 @cli.command()
@@ -112,18 +94,6 @@ cli.add_command(results.verify)
 cli.add_command(results.report)
 cli.add_command(results.export)
 cli.add_command(data.data)
-
-
-@cli.command()
-def schema() -> None:
-    """Print the JSON Schema of experiments, for editors.
-
-    \b
-    Example: bnexp schema > bnexp.schema.json
-    """
-    from bnexp.config.jsonschema import schema_text
-
-    click.echo(schema_text(), nl=False)
 
 
 def _interrupted(signum: int, frame: object) -> None:

@@ -1,4 +1,9 @@
-"""A part of the JSON Schema in words: its type, its meaning, its default."""
+"""Parts of the JSON Schema in words: the type of a value, the meaning of a key and its default.
+
+`bnexp explain`, the reference page, editors and error messages all describe keys by these
+functions. A schema is a part of what pydantic writes; `definitions` are its `$defs`, to which a
+`$ref` points.
+"""
 
 from __future__ import annotations
 
@@ -13,180 +18,193 @@ from bnexp.text import listed
 Schema = Mapping[str, Any]
 
 _PLURALS = {"a whole number": "whole numbers", "a number": "numbers", "a text": "texts"}
+_DEFAULT = re.compile(r"[.;,]? ?\b[Dd]efault: (?P<words>.*)$", re.DOTALL)
 
 
-def alternatives(node: Schema, definitions: Schema) -> Iterator[Schema]:
-    """What `node` can be, references and unions resolved."""
-    if "$ref" in node:
-        yield from alternatives(definitions[node["$ref"].split("/")[-1]], definitions)
-    elif inner := [*node.get("anyOf", ()), *node.get("oneOf", ())]:
-        for one in inner:
-            yield from alternatives(one, definitions)
+def alternatives(schema: Schema, definitions: Schema) -> Iterator[Schema]:
+    """The schemas that a value can follow, with references and unions resolved."""
+    if "$ref" in schema:
+        yield from alternatives(definitions[schema["$ref"].split("/")[-1]], definitions)
+    elif members := [*schema.get("anyOf", ()), *schema.get("oneOf", ())]:
+        for member in members:
+            yield from alternatives(member, definitions)
     else:
-        yield node
+        yield schema
 
 
-def kinds_of(node: Schema) -> tuple[str, ...]:
-    """The names that choose this mapping by its key `kind`."""
-    kind = node.get("properties", {}).get("kind", {})
+def kinds_of(schema: Schema) -> tuple[str, ...]:
+    """The values of the key `kind` that choose this mapping; empty if it has no such key."""
+    kind = schema.get("properties", {}).get("kind", {})
     return (kind["const"],) if "const" in kind else tuple(kind.get("enum", ()))
 
 
-def type_of(node: Schema, definitions: Schema) -> str:
-    """`a number >= 0 and < 1`, `before or after`, ...; null, which is not set, is left out."""
-    parts, names, kinds = [], [], False
-    for one in alternatives(node, definitions):
-        kind = "kind" in one.get("properties", {})
-        if kind or "const" in one or "enum" in one:
-            kinds = kinds or kind
-            names += [] if kind else [shown(v) for v in one.get("enum", [one.get("const")])]
-        elif one.get("type") != "null":
-            parts.append(_single(one, definitions))
-    if kinds:
-        none = [name for name in names if name == "none"]
-        names = [*none, *(["the name of a kind"] if len(names) > len(none) else [])]
-        names.append("{kind: NAME, ...}")
-    parts = list(dict.fromkeys([*names, *_merged(parts)]))
-    return listed(parts, "or") if parts else "any value"
+def type_in_words(schema: Schema, definitions: Schema) -> str:
+    """The type of a value; null is left out, because it stands for a value that is not set.
+
+    >>> type_in_words({"type": "number", "minimum": 0, "exclusiveMaximum": 1}, {})
+    'a number >= 0 and < 1'
+    >>> type_in_words({"enum": ["before", "after"]}, {})
+    'before or after'
+    """
+    types: list[str] = []
+    constants: list[str] = []
+    has_kinds = False
+    for member in alternatives(schema, definitions):
+        if "kind" in member.get("properties", {}):
+            has_kinds = True
+        elif "const" in member or "enum" in member:
+            constants += map(value_in_words, member.get("enum", [member.get("const")]))
+        elif member.get("type") != "null":
+            types.append(_member_in_words(member, definitions))
+    if has_kinds:
+        none = [name for name in constants if name == "none"]
+        by_name = ["the name of a kind"] if len(constants) > len(none) else []
+        constants = [*none, *by_name, "{kind: NAME, ...}"]
+    if "a number" in types:
+        types = [words for words in types if words != "a whole number"]
+    words = list(dict.fromkeys([*constants, *types]))
+    return listed(words, "or") if words else "any value"
 
 
-def _merged(parts: list[str]) -> list[str]:
-    """A whole number is a number."""
-    return [part for part in parts if part != "a whole number" or "a number" not in parts]
-
-
-def _single(node: Schema, definitions: Schema) -> str:
-    match node.get("type"):
+def _member_in_words(schema: Schema, definitions: Schema) -> str:
+    """The type of a value that can be of one type only."""
+    match schema.get("type"):
         case "integer":
-            return "a whole number" + _bounds(node)
+            return "a whole number" + _bounds_in_words(schema)
         case "number":
-            return "a number" + _bounds(node)
-        case "string":
-            return _text(node)
+            return "a number" + _bounds_in_words(schema)
         case "boolean":
             return "true or false"
+        case "string" if "pattern" in schema:
+            return f"a text of {NAME}"
+        case "string" if "maxLength" in schema:
+            return f"a text of at most {schema['maxLength']} characters"
+        case "string":
+            return "a text"
+        case "array" if "prefixItems" in schema:
+            items = [type_in_words(item, definitions) for item in schema["prefixItems"]]
+            return f"[{', '.join(items)}]"
         case "array":
-            return _list(node, definitions)
-    inner, required = node.get("properties", {}), node.get("required", [])
-    if len(inner) == len(required) == 1:
-        ((key, value),) = inner.items()
-        return f"{{{key}: {type_of(value, definitions)}}}"
-    if "type" not in node:
+            return _list_in_words(schema, definitions)
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    if len(properties) == len(required) == 1:
+        ((key, value),) = properties.items()
+        return f"{{{key}: {type_in_words(value, definitions)}}}"
+    if "type" not in schema:
         return "any value"
-    return f"a mapping with {listed(required, 'and')}" if required and inner else "a mapping"
+    return f"a mapping with {listed(required, 'and')}" if required and properties else "a mapping"
 
 
-def _bounds(node: Schema) -> str:
-    least, most = node.get("minimum"), node.get("maximum")
-    if least is not None and most is not None:
-        return f" from {least:,} to {most:,}"
+def _bounds_in_words(schema: Schema) -> str:
+    lowest, highest = schema.get("minimum"), schema.get("maximum")
+    if lowest is not None and highest is not None:
+        return f" from {lowest:,} to {highest:,}"
     signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
-    parts = [f"{sign} {shown(node[key])}" for key, sign in signs.items() if key in node]
-    return f" {' and '.join(parts)}" if parts else ""
+    bounds = [f"{sign} {value_in_words(schema[k])}" for k, sign in signs.items() if k in schema]
+    return f" {' and '.join(bounds)}" if bounds else ""
 
 
-def _text(node: Schema) -> str:
-    if "pattern" in node:
-        return f"a text of {NAME}"
-    return f"a text of at most {node['maxLength']} characters" if "maxLength" in node else "a text"
-
-
-def _list(node: Schema, definitions: Schema) -> str:
-    if "prefixItems" in node:
-        inner = [type_of(item, definitions) for item in node["prefixItems"]]
-        return f"[{', '.join(inner)}]"
-    if any("properties" in one for one in alternatives(node["items"], definitions)):
-        what = "mappings"
+def _list_in_words(schema: Schema, definitions: Schema) -> str:
+    item = type_in_words(schema["items"], definitions)
+    if any("properties" in member for member in alternatives(schema["items"], definitions)):
+        items = "mappings"
+    elif item == "any value":
+        items = "values"
     else:
-        what = _plural(type_of(node["items"], definitions))
-    return f"a list of {what}" + (f", at most {node['maxItems']:,}" if "maxItems" in node else "")
+        items = item
+        for singular, plural in _PLURALS.items():
+            if item == singular or item.startswith(f"{singular} "):
+                items = plural + item.removeprefix(singular)
+                break
+    limit = f", at most {schema['maxItems']:,}" if "maxItems" in schema else ""
+    return f"a list of {items}{limit}"
 
 
-def _plural(words: str) -> str:
-    for one, many in _PLURALS.items():
-        if words == one or words.startswith(f"{one} "):
-            return many + words.removeprefix(one)
-    return "values" if words == "any value" else f"{words}"
+def value_in_words(value: Any) -> str:
+    """A plain value on one line, with numbers as short as they are exact.
 
-
-def shown(value: Any) -> str:
-    """A plain value on one line, numbers as short as they are exact."""
+    >>> value_in_words([1e-05, True, None, {"kind": "sgd", "lr": 0.1}])
+    '[1e-05, true, null, {kind: sgd, lr: 0.1}]'
+    """
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float):
         return f"{value:g}" if float(f"{value:g}") == value else repr(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(shown, value))}]"
+        return f"[{', '.join(map(value_in_words, value))}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{k}: {shown(v)}' for k, v in value.items())}}}"
+        return f"{{{', '.join(f'{k}: {value_in_words(v)}' for k, v in value.items())}}}"
     return str(value)
 
 
-_DEFAULT = re.compile(r"[.;,]? ?\b[Dd]efault: (?P<words>.*)$", re.DOTALL)
+def meaning_of(schema: Schema) -> str:
+    """The description of a key, without what it says of the default."""
+    return _DEFAULT.sub("", " ".join(schema.get("description", "").split()))
 
 
-def meaning(node: Schema) -> str:
-    """The description without what it says of the default."""
-    return _DEFAULT.sub("", " ".join(node.get("description", "").split()))
+def default_in_words(schema: Schema, required: bool) -> str:
+    """The default of a key: as its description says, else its value, else `not set`.
 
+    `required` if the key has to be given. Of an option that dialects set, the first dialect's
+    value, and the other values with the dialects that set them.
 
-def default(node: Schema, required: bool) -> str:
-    """The default in words; `required` where there is none."""
+    >>> default_in_words({"dialects": [["book", 0.9], ["keras", 0.99], ["torch", 0.9]]}, False)
+    '0.9; 0.99 with keras'
+    """
     if required:
         return "required"
-    if said := _DEFAULT.search(" ".join(node.get("description", "").split())):
-        return said["words"].rstrip(".")
-    if "dialects" in node:
-        return _of_dialects(node["dialects"])
-    value = node.get("default")
-    return "not set" if value in ("", None) else shown(value)
-
-
-def _of_dialects(values: Sequence[tuple[str, Any]]) -> str:
-    """`0.9; 0.99 with keras and tensorflow`: the first dialect's value, and who has another."""
+    if match := _DEFAULT.search(" ".join(schema.get("description", "").split())):
+        return match["words"].rstrip(".")
+    if "dialects" not in schema:
+        value = schema.get("default")
+        return "not set" if value in ("", None) else value_in_words(value)
     users: dict[str, list[str]] = {}
-    for dialect, value in values:
-        users.setdefault(shown(value), []).append(dialect)
+    for dialect, value in schema["dialects"]:
+        users.setdefault(value_in_words(value), []).append(dialect)
     (first, _), *others = users.items()
-    parts = [f"{value} with {listed(names, 'and')}" for value, names in others]
-    return "; ".join([first, *parts])
+    return "; ".join([first, *(f"{v} with {listed(names, 'and')}" for v, names in others)])
 
 
-def line(text: str) -> str:
+def first_paragraph(docstring: str) -> str:
     """The first paragraph of a docstring as one line."""
-    return " ".join(text.split("\n\n")[0].split()).removesuffix(":")
+    return " ".join(docstring.split("\n\n")[0].split()).removesuffix(":")
 
 
 def described(meaning: str, default: str) -> str:
-    """The meaning and the default as one text."""
-    told = "Required" if default == "required" else f"Default: {default}"
-    return f"{meaning.rstrip('.')}. {told}."
+    """The meaning and the default as one text.
+
+    >>> described("images per step", "required"), described("the seed", "0")
+    ('images per step. Required.', 'the seed. Default: 0.')
+    """
+    default = "Required" if default == "required" else f"Default: {default}"
+    return f"{meaning.rstrip('.')}. {default}."
 
 
-def allowed(schema: Schema, data: Any, path: KeyPath) -> list[str]:
-    """Key names allowed in the mapping at `path` of `data`."""
-    nodes = [schema]
+def allowed_keys(schema: Schema, values: Any, path: KeyPath) -> list[str]:
+    """The keys that the mapping at `path` of `values` may have, for a message about another key.
+
+    schema: the whole schema. The `kind` of the mappings on the way decides what they may have.
+    """
+    schemas: Sequence[Schema] = [schema]
     for part in path:
-        nodes = [inner for node in _objects(schema, nodes, data) for inner in _step(node, part)]
-        data = data[part]
-    names = [name for node in _objects(schema, nodes, data) for name in node.get("properties", {})]
-    return list(dict.fromkeys(names))
+        inner: list[Schema] = []
+        for member in _fitting(schema, schemas, values):
+            if isinstance(part, int):
+                inner.append(member.get("items", {}))
+            elif part in member.get("properties", {}):
+                inner.append(member["properties"][part])
+            elif isinstance(member.get("additionalProperties"), Mapping):
+                inner.append(member["additionalProperties"])
+        schemas, values = inner, values[part]
+    fitting = _fitting(schema, schemas, values)
+    return list(dict.fromkeys(name for member in fitting for name in member.get("properties", {})))
 
 
-def _step(node: Schema, part: int | str) -> Iterator[Schema]:
-    if isinstance(part, int):
-        yield node.get("items", {})
-    elif part in node.get("properties", {}):
-        yield node["properties"][part]
-    elif isinstance(node.get("additionalProperties"), Mapping):
-        yield node["additionalProperties"]
-
-
-def _objects(schema: Schema, nodes: list[Schema], data: Any) -> Iterator[Schema]:
-    """The alternatives that `data`, by its kind, can be."""
-    kind = data.get("kind") if isinstance(data, Mapping) else None
-    for node in nodes:
-        for one in alternatives(node, schema.get("$defs", {})):
-            kinds = kinds_of(one)
+def _fitting(schema: Schema, schemas: Sequence[Schema], values: Any) -> Iterator[Schema]:
+    """The alternatives of `schemas` that a value with this `kind` can follow."""
+    kind = values.get("kind") if isinstance(values, Mapping) else None
+    for union in schemas:
+        for member in alternatives(union, schema.get("$defs", {})):
+            kinds = kinds_of(member)
             if kind is None or not kinds or kind in kinds:
-                yield one
+                yield member

@@ -1,78 +1,84 @@
-"""The JSON Schema of an experiment's file, as editors want it: a text on whatever one points at."""
+"""The JSON Schema of an experiment's file, in the form that editors show best.
+
+pydantic's schema describes a complete experiment. Three things are added here: each key's meaning
+and default as one text, which editors show when one points at the key; the dotted keys that can be
+swept, with their values; and a second version of every part without required keys, for a file that
+extends another and may leave out anything.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from bnexp.config import descriptions
 from bnexp.config.descriptions import Schema, kinds_of
 from bnexp.config.experiment import Experiment, refresh
-from bnexp.config.reference import EXTENDS, LAYER, SWEPT, Key, catalogue, every
+from bnexp.config.reference import EXTENDS, LAYER, SWEPT, Key, experiment_keys, walk_keys
 
 TITLE = "An experiment of bnexp"
-# The schema's file, and the line by which an editor finds it beside an experiment.
-FILE = "bnexp.schema.json"
-MODELINE = f"# yaml-language-server: $schema={FILE}\n"
+SCHEMA_FILE = "bnexp.schema.json"
+# The line by which an editor finds the schema's file next to an experiment.
+MODELINE = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of an experiment's file; one that extends another may leave anything out."""
+    """The JSON Schema of an experiment's file; one that extends another may leave out anything."""
     refresh()
-    raw = Experiment.model_json_schema()
-    raw["properties"] = {"extends": EXTENDS, **raw["properties"]}
-    whole = _for_editors(raw)
-    definitions = whole.pop("$defs")
-    parts = {f"Part{name}": _part(inner) for name, inner in definitions.items()}
-    axes = {"Axes": _axes(raw["$defs"])}
-    axes |= {name: _sweep(definitions["Sweep"], name) for name in ("Sweep", "PartSweep")}
+    schema = Experiment.model_json_schema()
+    schema["properties"] = {"extends": EXTENDS, **schema["properties"]}
+    complete = _with_texts(schema)
+    definitions = complete.pop("$defs")
+    partial = {f"Part{name}": _optional(inner) for name, inner in definitions.items()}
+    axes = {"Axes": _axes(schema["$defs"])}
+    sweeps = {name: _sweep(definitions["Sweep"], name) for name in ("Sweep", "PartSweep")}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **_part(whole),
+        **_optional(complete),
         "title": TITLE,
         "if": {"not": {"required": ["extends"]}},
-        "then": {key: whole[key] for key in ("required", "properties")},
-        "$defs": definitions | parts | axes,
+        "then": {key: complete[key] for key in ("required", "properties")},
+        "$defs": definitions | partial | axes | sweeps,
     }
 
 
 def schema_text() -> str:
-    """The schema as its file has it."""
+    """The JSON Schema as the text of its file."""
     return json.dumps(json_schema(), indent=1) + "\n"
 
 
 def _axes(definitions: Schema) -> dict[str, Any]:
-    """Every dotted key that can be swept, with the values that it can take."""
-    swept: dict[str, list[Key]] = {}
-    for key in every(catalogue()):
+    """Every dotted key that can be swept, with the values that its axis can have."""
+    keys_by_name: dict[str, list[Key]] = {}
+    for key in walk_keys(experiment_keys()):
         name = key.name.replace(LAYER, "output")
         if name.partition(".")[0] in SWEPT and "[]." not in name:
-            swept.setdefault(name.removesuffix("[]"), []).append(key)
-    return {"properties": {name: _axis(keys, definitions) for name, keys in swept.items()}}
+            keys_by_name.setdefault(name.removesuffix("[]"), []).append(key)
+    return {"properties": {name: _axis(keys, definitions) for name, keys in keys_by_name.items()}}
 
 
 def _axis(keys: list[Key], definitions: Schema) -> dict[str, Any]:
-    """A list of what the key can be, and the ranges where that is a number; or null."""
-    texts = _once(descriptions.described(key.meaning, key.default) for key in keys)
-    values = _once(_for_editors({**key.node, "description": ""}) for key in keys)
-    made = [{"type": "array", "minItems": 1, "items": {"anyOf": values}}, {"type": "null"}]
-    ways = [one for key in keys for one in descriptions.alternatives(key.node, definitions)]
-    if any(one.get("type") in ("number", "integer") for one in ways):
+    """A list of values; for numbers also a range; or null, which removes an inherited axis.
+
+    keys: the key as the different kinds of mapping that have it describe it.
+    """
+    texts, values = [], []
+    for key in keys:
+        text = descriptions.described(key.meaning, key.default)
+        value = _with_texts({**key.schema, "description": ""})
+        texts += [text] if text not in texts else []
+        values += [value] if value not in values else []
+    forms = [{"type": "array", "minItems": 1, "items": {"anyOf": values}}, {"type": "null"}]
+    members = [one for key in keys for one in descriptions.alternatives(key.schema, definitions)]
+    if any(member.get("type") in ("number", "integer") for member in members):
         ranges = definitions["Sweep"]["additionalProperties"]["anyOf"]
-        made += [one for one in ranges if "$ref" in one]
-    return {"description": "\n".join(texts), "anyOf": made}
-
-
-def _once(things: Iterable[Any]) -> list[Any]:
-    found: list[Any] = []
-    for thing in things:
-        found += [thing] if thing not in found else []
-    return found
+        forms += [form for form in ranges if "$ref" in form]
+    return {"description": "\n".join(texts), "anyOf": forms}
 
 
 def _sweep(sweep: Schema, name: str) -> dict[str, Any]:
-    """With the dotted keys; in what extends, null takes an inherited axis away."""
+    """The sweep with the dotted keys; in a file that extends another, an axis can be null."""
     values = sweep["additionalProperties"]
     if name == "PartSweep":
         values = {"anyOf": [*values["anyOf"], {"type": "null"}]}
@@ -80,54 +86,50 @@ def _sweep(sweep: Schema, name: str) -> dict[str, Any]:
     return {**sweep, **axes, "properties": {"zip": {**sweep["properties"]["zip"], **axes}}}
 
 
-def _for_editors(node: Any) -> Any:
-    """The same schema: what a key means and its default as its text, no titles but the kinds'."""
-    if isinstance(node, list):
-        return [_for_editors(inner) for inner in node]
-    if not isinstance(node, Mapping):
-        return node
-    made = {
-        key: _for_editors(inner)
-        for key, inner in node.items()
-        if key not in ("properties", "title", "dialects", "$defs") and inner != ""
+def _with_texts(schema: Any) -> Any:
+    """The schema with meaning and default as each key's description; titles are of kinds only."""
+    if isinstance(schema, list):
+        return [_with_texts(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    result: dict[str, Any] = {
+        key: _with_texts(value)
+        for key, value in schema.items()
+        if key not in ("properties", "title", "dialects", "$defs") and value != ""
     }
-    if "properties" in node:
-        made |= {"title": " or ".join(kinds)} if (kinds := kinds_of(node)) else {}
-        made["properties"] = {
-            k: _property(k, inner, node) for k, inner in node["properties"].items()
-        }
-    if "$defs" in node:
-        made["$defs"] = {name: _for_editors(inner) for name, inner in node["$defs"].items()}
-    return made
+    if "properties" in schema:
+        kinds, properties = kinds_of(schema), {}
+        for name, key in schema["properties"].items():
+            if name == "kind" and kinds:
+                text = schema.get("description", f"the kind: {kinds[0]}")
+            else:
+                default = descriptions.default_in_words(key, name in schema.get("required", ()))
+                text = descriptions.described(descriptions.meaning_of(key), default)
+            properties[name] = {**_with_texts(key), "description": text}
+        result |= {"title": " or ".join(kinds)} if kinds else {}
+        result["properties"] = properties
+    if "$defs" in schema:
+        result["$defs"] = {name: _with_texts(inner) for name, inner in schema["$defs"].items()}
+    return result
 
 
-def _property(name: str, node: Schema, around: Schema) -> dict[str, Any]:
-    made: dict[str, Any] = _for_editors(node)
-    if name == "kind" and kinds_of(around):
-        return {
-            **made,
-            "description": around.get("description", f"the kind: {kinds_of(around)[0]}"),
-        }
-    default = descriptions.default(node, name in around.get("required", ()))
-    return {**made, "description": descriptions.described(descriptions.meaning(node), default)}
+def _optional(schema: Any) -> Any:
+    """The schema without required keys, with references to definitions that have none either.
 
-
-def _part(node: Any) -> Any:
-    """The same schema without required keys, where several kinds of one thing can fit."""
-    if isinstance(node, list):
-        return [_part(inner) for inner in node]
-    if not isinstance(node, Mapping):
-        return node
-    made: dict[str, Any] = {
-        "anyOf" if key == "oneOf" else key: _properties(inner) if key == "properties" else inner
-        for key, inner in node.items()
-        if key not in ("discriminator", "required")
-    }
-    if "$ref" in made:
-        made["$ref"] = made["$ref"].replace("#/$defs/", "#/$defs/Part")
-    nested = ("anyOf", "items", "prefixItems", "additionalProperties", "allOf")
-    return {key: _part(inner) if key in nested else inner for key, inner in made.items()}
-
-
-def _properties(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _part(inner) for name, inner in properties.items()}
+    Several kinds of a mapping can fit then, so that one of them becomes any of them.
+    """
+    if isinstance(schema, list):
+        return [_optional(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    result: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "properties":
+            result[key] = {name: _optional(inner) for name, inner in value.items()}
+        elif key == "$ref":
+            result[key] = value.replace("#/$defs/", "#/$defs/Part")
+        elif key in ("anyOf", "oneOf", "items", "prefixItems", "additionalProperties", "allOf"):
+            result["anyOf" if key == "oneOf" else key] = _optional(value)
+        elif key not in ("discriminator", "required"):
+            result[key] = value
+    return result

@@ -14,7 +14,7 @@ from bnexp.config import descriptions, messages, rules, shipped
 from bnexp.config.document import override, read_document
 from bnexp.config.experiment import Experiment, explicit_values, refresh
 from bnexp.config.messages import Problem
-from bnexp.config.reference import elsewhere
+from bnexp.config.reference import keys_ending_in
 from bnexp.config.yaml import Document, block_style, flow
 from bnexp.errors import ConfigError
 from bnexp.text import omitted
@@ -100,7 +100,7 @@ def schema_problems(error: ValidationError, data: Any) -> list[Problem]:
         path = messages.real_path(entry["loc"], data, entry["type"])
         near: tuple[list[str], ...] = ()
         if entry["type"] == "extra_forbidden":
-            near = descriptions.allowed(schema, data, path[:-1]), elsewhere(str(path[-1]))
+            near = descriptions.allowed_keys(schema, data, path[:-1]), keys_ending_in(str(path[-1]))
         problems.append(messages.problem(entry, path, *near))
     return problems
 

@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from bnexp.config.descriptions import line
+from bnexp.config.descriptions import first_paragraph
 from bnexp.registry import Registry, description
 
 
@@ -174,7 +174,7 @@ class Options(Strict):
         if set(resolved["required"]) > {"kind"}:
             return full
         about = resolved.get("description")
-        about = {"description": line(about)} if about else {}
+        about = {"description": first_paragraph(about)} if about else {}
         return {"anyOf": [{"const": resolved["properties"]["kind"]["const"], **about}, full]}
 
 

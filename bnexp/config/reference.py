@@ -1,4 +1,13 @@
-"""What one can ask about, a key, a kind or a dialect, and finding it by what a user calls it."""
+"""The reference of keys: what `bnexp explain` says of every key, kind and dialect.
+
+Everything is read off the JSON Schema of an experiment, so that a registered class appears here
+without another line:
+
+    experiment_keys    the tree of keys: each `Key` with the mappings that its value can be
+    all_topics         the same as a flat list of topics: keys, kinds and dialects, each once
+    find_topics        the topics that a user means by `norm`, `model.norm.eps` or `norm=batch`
+    experiments_using  which shipped experiments use a topic, and which sweep over it
+"""
 
 from __future__ import annotations
 
@@ -19,376 +28,399 @@ from bnexp.config.yaml import Document
 from bnexp.errors import ConfigError
 from bnexp.text import choices, listed
 
-# What stands for any name in a mapping whose names are free; KEY is dotted, a swept key.
+# Placeholders in the names of keys: the number of a layer, and any dotted key that is swept.
 LAYER, KEY = "LAYER", "KEY"
-FREE = {LAYER: r"(\d+|output)", KEY: "[^=]+"}
-# Under which keys one can be swept.
+PLACEHOLDERS = {LAYER: r"(\d+|output)", KEY: "[^=]+"}
+# The keys of an experiment that can be swept stand inside these.
 SWEPT = ("data", "model", "train")
 EXTENDS: Schema = {
     "type": "string",
     "description": "a shipped experiment or a file; values here take precedence. default: none",
 }
+# The order in which the keys of an experiment are written.
+KEY_ORDER = (
+    "name", "extends", "title", "source", "description", "seconds",
+    "data", "model", "train", "probes", "random", "sweep", "figures", "claims",
+)  # fmt: skip
+# Shipped files are known to be valid, so the fast parser of libyaml will do where it is installed.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
 class Key:
-    """One key as one mapping has it. `name` is dotted: `model.norm.eps`, `figures[].kind`."""
+    """A key of a mapping, with its meaning, type and default in words.
+
+    name: its dotted name; `[]` follows a key whose value is a list of mappings, as in
+        `figures[].kind`.
+    schema: its part of the JSON Schema.
+    mappings: the mappings that its value, or each value of its list, can be.
+    """
 
     name: str
     meaning: str
     type: str
     default: str
-    node: Schema = field(repr=False)
-    shapes: tuple[Shape, ...] = field(default=(), repr=False)
+    schema: Schema = field(repr=False)
+    mappings: tuple[MappingType, ...] = field(default=(), repr=False)
 
     @property
     def last(self) -> str:
+        """The last part of the name."""
         return self.name.rpartition(".")[2].removesuffix("[]")
 
-    def said(self) -> tuple[str, str, str]:
-        """What a reader is told of it."""
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        """Meaning, type and default."""
         return self.meaning, self.type, self.default
 
 
 @dataclass(frozen=True)
-class Shape:
-    """A mapping that a key's value, or each value of its list, can be.
+class MappingType:
+    """One type of mapping that the value of a key can be.
 
-    `kinds` are the names that choose it; without any, `label` is the key that tells it from the
-    others. `bare` says that the name alone stands for it. `dialects` are its presets.
+    kinds: the values of its key `kind`; empty if it has no such key.
+    label: the first of the kinds, or else the required key that tells it from other types.
+    docstring: what the class that it configures says of itself.
+    name_suffices: whether the kind's name alone can stand for the mapping.
     """
 
     kinds: tuple[str, ...]
     label: str
-    text: str
-    bare: bool
+    docstring: str
+    name_suffices: bool
     keys: tuple[Key, ...]
-    node: Schema = field(repr=False)
+    schema: Schema = field(repr=False)
 
     @property
-    def line(self) -> str:
-        return descriptions.line(self.text)
+    def summary(self) -> str:
+        """The first paragraph of the docstring."""
+        return descriptions.first_paragraph(self.docstring)
 
     @property
     def dialects(self) -> Mapping[str, Mapping[str, Any]]:
-        """Of each dialect the value of each key; the first is the default."""
+        """The values that each dialect sets, by key; the first dialect is the default."""
         presets: dict[str, dict[str, Any]] = {}
         for key in self.keys:
-            for dialect, value in key.node.get("dialects", ()):
+            for dialect, value in key.schema.get("dialects", ()):
                 presets.setdefault(dialect, {})[key.last] = value
         return presets
 
 
-def catalogue() -> tuple[Key, ...]:
-    """The keys of an experiment, each with those inside it, with all kinds that are registered."""
+def experiment_keys() -> tuple[Key, ...]:
+    """The keys of an experiment in the order in which they are written, with all that is inside.
+
+    Classes that were registered since the last call are included.
+    """
     refresh()
     schema = Experiment.model_json_schema()
     definitions = schema.get("$defs", {})
-    extends = Key("extends", *_said_keys(EXTENDS, False, definitions), EXTENDS)
-    keys = (extends, *_keys(schema, "", definitions))
-    return tuple(sorted(keys, key=lambda key: place(key.last)))
+    extends = _key(EXTENDS, "extends", False, definitions)
+    return tuple(sorted((extends, *_keys(schema, "", definitions)), key=key_position))
 
 
-# The order in which an experiment is written.
-_ORDER = (
-    "name", "extends", "title", "source", "description", "seconds",
-    "data", "model", "train", "probes", "random", "sweep", "figures", "claims",
-)  # fmt: skip
+def key_position(key: Key | str) -> int:
+    """The position of a key of an experiment among the others; unknown keys come last."""
+    name = key if isinstance(key, str) else key.last
+    return KEY_ORDER.index(name) if name in KEY_ORDER else len(KEY_ORDER)
 
 
-def place(key: str) -> int:
-    """Where a key of an experiment stands among the others."""
-    return _ORDER.index(key) if key in _ORDER else len(_ORDER)
-
-
-def every(keys: tuple[Key, ...]) -> Iterator[Key]:
-    """The keys and all inside them; a name comes again where several kinds have it."""
+def walk_keys(keys: Iterable[Key]) -> Iterator[Key]:
+    """The keys and all keys inside them; a name is repeated where several kinds have the key."""
     for key in keys:
         yield key
-        for shape in key.shapes:
-            yield from every(shape.keys)
+        for mapping in key.mappings:
+            yield from walk_keys(mapping.keys)
 
 
-def _keys(node: Schema, around: str, definitions: Schema) -> tuple[Key, ...]:
-    """The keys of a mapping, `kind` apart, which is its shape's."""
-    required = node.get("required", ())
+def keys_ending_in(name: str) -> list[str]:
+    """The dotted keys whose last part is `name`, to suggest one; no key if there are over two."""
+    names = {key.name for key in walk_keys(experiment_keys()) if key.last == name}
+    settable = sorted(name for name in names if not re.search(r"[A-Z\[]", name))
+    return settable if len(settable) <= 2 else []
+
+
+def _keys(schema: Schema, prefix: str, definitions: Schema) -> tuple[Key, ...]:
+    """The keys of a mapping; a `kind` that tells the mapping from others is not one of them."""
+    required = schema.get("required", ())
     return tuple(
-        _key(inner, f"{around}{name}", name in required, definitions)
-        for name, inner in node.get("properties", {}).items()
-        if name != "kind" or not descriptions.kinds_of(node)
+        _key(inner, f"{prefix}{name}", name in required, definitions)
+        for name, inner in schema.get("properties", {}).items()
+        if name != "kind" or not descriptions.kinds_of(schema)
     )
 
 
-def _key(node: Schema, name: str, required: bool, definitions: Schema) -> Key:
-    shapes = tuple(_shapes(node, name, definitions))
-    of_mappings = any(
-        "properties" in inner
-        for one in descriptions.alternatives(node, definitions)
-        for inner in descriptions.alternatives(one.get("items", {}), definitions)
+def _key(schema: Schema, name: str, required: bool, definitions: Schema) -> Key:
+    mappings = tuple(_mapping_types(schema, name, definitions))
+    is_list_of_mappings = any(
+        "properties" in item
+        for alternative in descriptions.alternatives(schema, definitions)
+        for item in descriptions.alternatives(alternative.get("items", {}), definitions)
     )
-    name = f"{name}[]" if of_mappings else name
-    return Key(name, *_said_keys(node, required, definitions), node, shapes)
+    return Key(
+        f"{name}[]" if is_list_of_mappings else name,
+        descriptions.meaning_of(schema),
+        descriptions.type_in_words(schema, definitions),
+        descriptions.default_in_words(schema, required),
+        schema,
+        mappings,
+    )
 
 
-def _said_keys(node: Schema, required: bool, definitions: Schema) -> tuple[str, str, str]:
-    kind = descriptions.type_of(node, definitions)
-    return descriptions.meaning(node), kind, descriptions.default(node, required)
-
-
-def _shapes(node: Schema, name: str, definitions: Schema) -> Iterator[Shape]:
-    choices = list(descriptions.alternatives(node, definitions))
-    bare = {one["const"] for one in choices if "const" in one}
-    for one in choices:
-        if "items" in one:
-            yield from _shapes(one["items"], f"{name}[]", definitions)
-        elif "properties" in one or isinstance(one.get("additionalProperties"), Mapping):
-            yield _shape(one, name, bare, definitions)
-
-
-def _shape(node: Schema, name: str, bare: set[str], definitions: Schema) -> Shape:
-    kinds, required = descriptions.kinds_of(node), [*node.get("required", ()), ""]
-    keys = _keys(node, f"{name}.", definitions)
-    if isinstance(values := node.get("additionalProperties"), Mapping):
-        free = LAYER if name.endswith("layer_init") else KEY
-        keys = (_free(values, f"{name}.{free}", node, definitions), *keys)
-    text, own = node.get("description", ""), bool(set(kinds) & bare)
-    return Shape(kinds, kinds[0] if kinds else required[0], text, own, keys, node)
-
-
-def _free(node: Schema, name: str, around: Schema, definitions: Schema) -> Key:
-    made = _key(node, name, False, definitions)
-    return Key(name, descriptions.meaning(around), made.type, "not set", node, made.shapes)
-
-
-def elsewhere(name: str) -> list[str]:
-    """The dotted keys, if there are no more than two, whose last part is `name`."""
-    named = {key.name for key in every(catalogue()) if key.last == name}
-    found = sorted(key for key in named if not re.search(r"[A-Z\[]", key))
-    return found if len(found) <= 2 else []
+def _mapping_types(schema: Schema, name: str, definitions: Schema) -> Iterator[MappingType]:
+    """The mappings that the value of a key, or an item of its list, can be."""
+    alternatives = list(descriptions.alternatives(schema, definitions))
+    bare_names = {choice["const"] for choice in alternatives if "const" in choice}
+    for choice in alternatives:
+        values = choice.get("additionalProperties")
+        if "items" in choice:
+            yield from _mapping_types(choice["items"], f"{name}[]", definitions)
+        elif "properties" in choice or isinstance(values, Mapping):
+            kinds, required = descriptions.kinds_of(choice), choice.get("required", ())
+            keys = _keys(choice, f"{name}.", definitions)
+            if isinstance(values, Mapping):  # names are free
+                placeholder = LAYER if name.endswith("layer_init") else KEY
+                key = _key(values, f"{name}.{placeholder}", False, definitions)
+                meaning = descriptions.meaning_of(choice)
+                keys = (replace(key, name=f"{name}.{placeholder}", meaning=meaning,
+                                default="not set"), *keys)  # fmt: skip
+            label = next(iter((*kinds, *required)), "")
+            docstring = choice.get("description", "")
+            name_suffices = bool(set(kinds) & bare_names)
+            yield MappingType(kinds, label, docstring, name_suffices, keys, choice)
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A key as some of the mappings around it have it: `owners`, or all of `among`."""
+    """A key as some of the mappings that have it describe it.
+
+    owners: the labels of these mappings. siblings: the labels of all types of mapping there.
+    """
 
     key: Key
     owners: tuple[str, ...]
-    among: tuple[str, ...]
+    siblings: tuple[str, ...]
 
     @property
-    def common(self) -> bool:
-        return set(self.owners) == set(self.among)
+    def is_common(self) -> bool:
+        """Whether all siblings have the key so."""
+        return set(self.owners) == set(self.siblings)
 
     @property
-    def of(self) -> tuple[str, ...]:
-        """The kinds to name: none where all have it so, or where the key itself is the label."""
-        return () if self.common or self.owners == (self.key.last,) else self.owners
+    def owners_to_name(self) -> tuple[str, ...]:
+        """The owners; empty if all siblings have the key so, or if the key itself is the label."""
+        return () if self.is_common or self.owners == (self.key.last,) else self.owners
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A key with its variants; or one of its kinds, `shape`; or a dialect of that kind."""
+    """What one can ask about: a key; or a kind of a key; or a dialect of a kind.
 
-    name: str  # as `model.norm.eps`, `model.norm=batch`, `model.norm=batch dialect=keras`
-    called: tuple[str, ...]  # what stands for it, in dots alone
+    name: `model.norm.eps`, `model.norm=batch` or `model.norm=batch dialect=keras`.
+    spellings: the names in dots alone that a user may give it.
+    variants: of a key, its different descriptions.
+    mapping: of a kind or a dialect, the mapping that the kind chooses.
+    """
+
+    name: str
+    spellings: tuple[str, ...]
     variants: tuple[Variant, ...] = ()
-    shape: Shape | None = None
+    mapping: MappingType | None = None
     dialect: str = ""
 
     @property
-    def inside(self) -> str:
-        """The key that it is in, empty at the top."""
-        return self.name.partition("=")[0] if self.shape else self.name.rpartition(".")[0]
+    def parent(self) -> str:
+        """The name of the key that it is inside; empty at the top."""
+        return self.name.partition("=")[0] if self.mapping else self.name.rpartition(".")[0]
 
     @property
-    def free(self) -> bool:
-        """Whether a part of its name stands for any."""
-        return any(part in FREE for part in self.called[0].split("."))
+    def has_placeholder(self) -> bool:
+        """Whether a part of its name stands for any name."""
+        return any(part in PLACEHOLDERS for part in self.spellings[0].split("."))
 
-    def answers(self, asked: str) -> bool:
-        return asked in self.called or (
-            self.free and any(_pattern_lookup(name).fullmatch(asked) for name in self.called)
+    def matches(self, query: str) -> bool:
+        """Whether `query` is one of its spellings, in full."""
+        return query in self.spellings or (
+            self.has_placeholder
+            and any(_name_pattern(name).fullmatch(query) for name in self.spellings)
         )
 
-    def ends(self, asked: str) -> bool:
-        """Whether `asked` is the last parts of what it is called."""
-        return any(name.endswith(f".{asked}") for name in self.called)
+    def inner_keys(self) -> Iterator[Key]:
+        """The keys inside a key's value, or of a kind."""
+        for mapping in [self.mapping] if self.mapping else self._mappings():
+            yield from mapping.keys
+
+    def inner_kinds(self) -> list[str]:
+        """The kinds that a key's value can have."""
+        return list(dict.fromkeys(kind for mapping in self._mappings() for kind in mapping.kinds))
+
+    def _mappings(self) -> Iterator[MappingType]:
+        for variant in self.variants:
+            yield from variant.key.mappings
 
 
-def _pattern_lookup(name: str) -> re.Pattern[str]:
-    return re.compile(r"\.".join(FREE.get(p, re.escape(p)) for p in name.split(".")))
+def _name_pattern(name: str) -> re.Pattern[str]:
+    """A pattern of all names that `name` stands for."""
+    pattern = re.escape(name)
+    for placeholder, names in PLACEHOLDERS.items():
+        pattern = pattern.replace(placeholder, names)
+    return re.compile(pattern)
 
 
-def topics() -> list[Topic]:
-    """All there is to ask about, each once, in the order of the catalogue."""
-    merged: dict[str, Topic] = {}
-    for topic in _walk(catalogue(), (), (), ()):
-        old = merged.get(topic.name, topic)
-        called = tuple(dict.fromkeys((*old.called, *topic.called)))
-        variants = _merged((*old.variants, *topic.variants))
-        merged[topic.name] = replace(old, called=called, variants=variants)
-    return list(merged.values())
+def all_topics() -> list[Topic]:
+    """All topics, each once, in the order of the keys; equal variants are merged."""
+    topics: dict[str, Topic] = {}
+    for topic in _walk_topics(experiment_keys(), (), (), ()):
+        earlier = topics.get(topic.name, topic)
+        spellings = tuple(dict.fromkeys((*earlier.spellings, *topic.spellings)))
+        variants: dict[tuple[str, ...], Variant] = {}
+        for variant in (*earlier.variants, *topic.variants):
+            same = variants.get(variant.key.texts, variant)
+            owners = tuple(dict.fromkeys((*same.owners, *variant.owners)))
+            variants[variant.key.texts] = replace(same, owners=owners)
+        topics[topic.name] = replace(
+            earlier, spellings=spellings, variants=tuple(variants.values())
+        )
+    return list(topics.values())
 
 
-def _merged(variants: Iterable[Variant]) -> tuple[Variant, ...]:
-    """Variants that say the same as one."""
-    by_text: dict[tuple[str, ...], Variant] = {}
-    for variant in variants:
-        old = by_text.get(variant.key.said(), variant)
-        owners = tuple(dict.fromkeys((*old.owners, *variant.owners)))
-        by_text[variant.key.said()] = replace(old, owners=owners)
-    return tuple(by_text.values())
-
-
-def _walk(
-    keys: Sequence[Key], owners: tuple[str, ...], among: tuple[str, ...], around: tuple[str, ...]
+def _walk_topics(
+    keys: Sequence[Key],
+    owners: tuple[str, ...],
+    siblings: tuple[str, ...],
+    prefixes: tuple[str, ...],
 ) -> Iterator[Topic]:
-    for key in keys:
-        called = tuple(f"{name}.{key.last}" for name in around) or (key.last,)
-        kinds = _labels(key.shapes)
-        also = tuple(f"{name}.kind" for name in called) if any(s.kinds for s in key.shapes) else ()
-        yield Topic(key.name, called + also, (Variant(key, owners, among),))
-        for shape in key.shapes:
-            for kind in shape.kinds:
-                yield from _kind(key, shape, kind, called + also)
-            within = tuple(f"{name}.{kind}" for name in called for kind in shape.kinds)
-            yield from _walk(shape.keys, _labels([shape]), kinds, called + within)
+    """The topics of `keys` and of what is inside them.
 
-
-def _labels(shapes: Iterable[Shape]) -> tuple[str, ...]:
-    return tuple(label for shape in shapes for label in shape.kinds or (shape.label,))
-
-
-def _kind(key: Key, shape: Shape, kind: str, around: tuple[str, ...]) -> Iterator[Topic]:
-    name, called = f"{key.name}={kind}", tuple(f"{a}.{kind}" for a in around)
-    yield Topic(name, called, shape=shape)
-    for dialect in shape.dialects:
-        within = (*called, *(f"{a}.dialect" for a in (*called, *around)), *around)
-        spoken = tuple(f"{a}.{dialect}" for a in within)
-        yield Topic(f"{name} dialect={dialect}", spoken, shape=shape, dialect=dialect)
-
-
-def find(asked: str, every: list[Topic] | None = None) -> list[Topic]:
-    """What is called so, in full or by its last parts; ConfigError with near names if nothing is.
-
-    `model.norm=batch` asks for a kind; any other value after `=` is left out, as is the number in
-    `figures[0]`.
+    owners: the labels of the mapping that has the keys. siblings: those of all mappings there.
+    prefixes: the spellings of what the mapping belongs to.
     """
-    every = every or topics()
-    key, _, value = (part.strip() for part in asked.partition("="))
+    for key in keys:
+        spellings = tuple(f"{prefix}.{key.last}" for prefix in prefixes) or (key.last,)
+        has_kinds = any(mapping.kinds for mapping in key.mappings)
+        with_kind = (*spellings, *(f"{name}.kind" for name in spellings if has_kinds))
+        yield Topic(key.name, with_kind, (Variant(key, owners, siblings),))
+        labels = tuple(label for mapping in key.mappings for label in _labels(mapping))
+        for mapping in key.mappings:
+            for kind in mapping.kinds:
+                yield from _kind_topics(key, mapping, kind, with_kind)
+            within = tuple(f"{name}.{kind}" for name in spellings for kind in mapping.kinds)
+            yield from _walk_topics(mapping.keys, _labels(mapping), labels, spellings + within)
+
+
+def _labels(mapping: MappingType) -> tuple[str, ...]:
+    return mapping.kinds or (mapping.label,)
+
+
+def _kind_topics(
+    key: Key, mapping: MappingType, kind: str, prefixes: tuple[str, ...]
+) -> Iterator[Topic]:
+    """A kind and its dialects."""
+    name, spellings = f"{key.name}={kind}", tuple(f"{prefix}.{kind}" for prefix in prefixes)
+    yield Topic(name, spellings, mapping=mapping)
+    for dialect in mapping.dialects:
+        before = (*spellings, *(f"{p}.dialect" for p in (*spellings, *prefixes)), *prefixes)
+        in_dots = tuple(f"{prefix}.{dialect}" for prefix in before)
+        yield Topic(f"{name} dialect={dialect}", in_dots, mapping=mapping, dialect=dialect)
+
+
+def find_topics(query: str, topics: Sequence[Topic] | None = None) -> list[Topic]:
+    """The topics that are called `query`, in full or by the last parts of their names.
+
+    `model.norm=batch` asks for a kind; any other value after `=` is ignored, and so is the number
+    in `figures[0]`.
+
+    ConfigError with near names if there is none.
+    """
+    topics = topics or all_topics()
+    key, _, value = (part.strip() for part in query.partition("="))
     name = re.sub(r"\[\d*\]", "", key)
-    found = _called(every, f"{name}.{value}" if value else name)
-    if value and not found:
-        found = _called(every, name)
-        _refuse_kind(found, value, asked)
-    if not found:
-        raise ConfigError(f"{asked}: unknown key, expected {_expected(every, name)}")
-    return found
+    matches = _matches(topics, f"{name}.{value}" if value else name)
+    if value and not matches:
+        matches = _matches(topics, name)
+        kinds = [kind for topic in matches for kind in topic.inner_kinds()]
+        if kinds and len(matches) == 1 and value not in (*kinds, "none"):
+            raise ConfigError(f"{query}: {UNKNOWN_KIND}, expected {choices(value, kinds)}")
+    if not matches:
+        raise ConfigError(f"{query}: unknown key, expected {_expected(topics, name)}")
+    return matches
 
 
-def _called(every: list[Topic], name: str) -> list[Topic]:
+def _matches(topics: Sequence[Topic], name: str) -> list[Topic]:
+    """The topics of this name; an exact name wins over a placeholder, and that over an ending."""
     swept = re.fullmatch(r"sweep\.(?:zip\.)?(.+)", name)
-    if swept and (inner := [topic for topic in every if topic.answers(swept[1])]):
-        return inner
-    exact = [topic for topic in every if name in topic.called]
-    exact = exact or [topic for topic in every if topic.answers(name)]
-    ending = exact or [topic for topic in every if topic.ends(name)]
-    return [topic for topic in ending if not topic.free] or ending
+    if swept and (matches := [topic for topic in topics if topic.matches(swept[1])]):
+        return matches
+    matches = (
+        [topic for topic in topics if name in topic.spellings]
+        or [topic for topic in topics if topic.matches(name)]
+        or [topic for topic in topics if any(s.endswith(f".{name}") for s in topic.spellings)]
+    )
+    return [topic for topic in matches if not topic.has_placeholder] or matches
 
 
-def _refuse_kind(found: list[Topic], value: str, asked: str) -> None:
-    """An unknown kind of the one key that is asked about."""
-    kinds = [kind for topic in found for kind in inner_kinds(topic)]
-    if kinds and len(found) == 1 and value not in (*kinds, "none"):
-        raise ConfigError(f"{asked}: {UNKNOWN_KIND}, expected {choices(value, kinds)}")
-
-
-def inner_kinds(topic: Topic) -> list[str]:
-    """The kinds that a key's value can have."""
-    shapes = [shape for variant in topic.variants for shape in variant.key.shapes]
-    return list(dict.fromkeys(kind for shape in shapes for kind in shape.kinds))
-
-
-def _expected(every: list[Topic], name: str) -> str:
-    """The keys of the innermost mapping that there is, what came instead, and names like it."""
-    around, dot, last = name.rpartition(".")
-    inside = [topic for topic in every if topic.answers(around)] if dot else []
-    names = [key.last for topic in inside for key in inner_keys(topic)]
-    if names:
+def _expected(topics: Sequence[Topic], name: str) -> str:
+    """What an error says of an unknown key: the keys of the innermost mapping that exists."""
+    parent, dot, last = name.rpartition(".")
+    parents = [topic for topic in topics if topic.matches(parent)] if dot else []
+    if names := [key.last for topic in parents for key in topic.inner_keys()]:
         return choices(last, list(dict.fromkeys(names)))
-    longest_first = sorted(every, key=lambda topic: -topic.called[0].count("."))
-    lasts = {topic.called[0].rpartition(".")[2]: topic.called[0] for topic in longest_first}
-    near = [lasts[one] for one in difflib.get_close_matches(last, list(lasts), 3, 0.7)]
-    hint = f"did you mean {listed([repr(one) for one in near], 'or')}?" if near else ""
     if name in shipped.experiment_names():
         hint = f"that is an experiment: `bnexp list --verbose {name}`"
-    top = ", ".join(topic.called[0] for topic in every if not topic.inside)
-    return f"one of {top}, or one inside them, got {name!r}; {hint or '`bnexp explain` lists them'}"
+    else:
+        longest_first = sorted(topics, key=lambda topic: -topic.spellings[0].count("."))
+        full_names = {topic.spellings[0].rpartition(".")[2]: topic.spellings[0]
+                      for topic in longest_first}  # fmt: skip
+        near = difflib.get_close_matches(last, list(full_names), 3, 0.7)
+        meant = listed([repr(full_names[word]) for word in near], "or")
+        hint = f"did you mean {meant}?" if near else "`bnexp explain` lists them"
+    top = ", ".join(topic.spellings[0] for topic in topics if not topic.parent)
+    return f"one of {top}, or one inside them, got {name!r}; {hint}"
 
 
-def inner_keys(topic: Topic) -> Iterator[Key]:
-    """The keys inside a key's value, or of a kind."""
-    shapes = [shape for variant in topic.variants for shape in variant.key.shapes]
-    for shape in [topic.shape] if topic.shape else shapes:
-        yield from shape.keys
-
-
-# libyaml where there is one: shipped files are known to be valid, so that any parser will do.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def users(topic: Topic) -> dict[str, bool]:
-    """The shipped experiments that say it or inherit it, and whether they sweep over it."""
-    pattern = _pattern(topic)
-    read: dict[str, Document] = {}
-    found: dict[str, bool] = {}
+def experiments_using(topic: Topic) -> dict[str, bool]:
+    """The shipped experiments that state or inherit the topic, and whether they sweep over it."""
+    pattern = _name_pattern(topic.name.replace("[]", ""))
+    documents: dict[str, Document] = {}
+    users: dict[str, bool] = {}
     for name in shipped.experiment_names():
-        values = _document(name, read).value
-        uses = [swept for said, swept in _said(values) if pattern.fullmatch(said)]
-        found |= {name: any(uses)} if uses else {}
-    return found
+        values = _shipped_document(name, documents).value
+        sweep = values.get("sweep", {})
+        axes = {**without_key(sweep, "zip"), **sweep.get("zip", {})}
+        swept = [name for key, axis in axes.items() for name in _topic_names(axis, key)]
+        if any(map(pattern.fullmatch, swept)):
+            users[name] = True
+        elif any(map(pattern.fullmatch, _topic_names(values, ""))):
+            users[name] = False
+    return users
 
 
-def _pattern(topic: Topic) -> re.Pattern[str]:
-    name = re.escape(topic.name.replace("[]", ""))
-    for free, pattern in FREE.items():
-        name = name.replace(free, pattern)
-    return re.compile(name)
+def _shipped_document(name: str, documents: dict[str, Document]) -> Document:
+    """A shipped experiment with all that it extends, without places in the text.
 
-
-def _document(name: str, read: dict[str, Document]) -> Document:
-    """An experiment's values with all that it extends; no positions."""
-    if name not in read:
+    documents: those that were read before; this one is added.
+    """
+    if name not in documents:
         text = (shipped.experiments_folder() / f"{name}.yaml").read_bytes()
         document = Document(yaml.load(text, Loader=_LOADER), {}, {})
         if parent := document.value.get("extends"):
             child = Document(without_key(document.value, "extends"), {}, {})
-            document = merge_documents(
-                inherited_part(_document(parent.removesuffix(".yaml"), read)), child
-            )
-        read[name] = document
-    return read[name]
+            base = inherited_part(_shipped_document(parent.removesuffix(".yaml"), documents))
+            document = merge_documents(base, child)
+        documents[name] = document
+    return documents[name]
 
 
-def _said(values: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
-    """The names of all that a file says, as topics have them; true for what it sweeps over."""
-    sweep = values.get("sweep", {})
-    axes = {**without_key(sweep, "zip"), **sweep.get("zip", {})}
-    for key, axis in axes.items():
-        yield from ((said, True) for said in _inside(axis, key))
-    yield from ((said, False) for said in _inside(values, ""))
-
-
-def _inside(value: Any, name: str) -> Iterator[str]:
+def _topic_names(value: Any, name: str) -> Iterator[str]:
+    """The names of the topics that a value of the key `name` uses."""
     if name:
         yield name
     if isinstance(value, list):
-        for inner in value:
-            yield from _inside(inner, name)
+        for item in value:
+            yield from _topic_names(item, name)
     elif isinstance(value, Mapping):
-        kind, dialect = value.get("kind"), value.get("dialect")
-        yield from [f"{name}={kind}", f"{name}={kind} dialect={dialect}"] if kind else []
+        if kind := value.get("kind"):
+            yield from (f"{name}={kind}", f"{name}={kind} dialect={value.get('dialect')}")
         for key, inner in value.items():
-            yield from _inside(inner, f"{name}.{key}" if name else key)
+            yield from _topic_names(inner, f"{name}.{key}" if name else key)
     elif isinstance(value, str):
         yield f"{name}={value}"

@@ -1,10 +1,13 @@
-"""The text of a new experiment: one that teaches the keys, or a copy of another."""
+"""The text of a new experiment: one that explains its keys, or a copy of an existing one.
+
+`bnexp new` writes it. The explanations come from the reference of keys, so that they are the same
+as in `bnexp explain`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path as FilePath
+from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
@@ -15,90 +18,83 @@ from bnexp.config.document import read_document, without_key
 from bnexp.config.jsonschema import MODELINE
 from bnexp.config.load import load_config
 from bnexp.config.messages import NAME
-from bnexp.config.reference import Topic, inner_kinds, place, topics
+from bnexp.config.reference import all_topics, key_position
 from bnexp.config.yaml import flow, parse, parse_file
 from bnexp.errors import ConfigError
 
-TEMPLATE = FilePath(__file__).with_name("new.yaml")
+TEMPLATE = Path(__file__).with_name("new.yaml")
 WIDTH = 84
+EXPLANATION = "#: "  # followed by a key, it marks the place of the key's explanation
 
 
-def path_of(asked: str) -> FilePath:
-    """Where the experiment goes: `my`, `my.yaml` and `dir/my` mean a .yaml file of that name.
+def experiment_path(name: str) -> Path:
+    """The file of a new experiment: `my`, `my.yaml` and `dir/my` mean a .yaml file of that name.
 
-    ConfigError where that is no name for an experiment, or that of a shipped one.
+    ConfigError if an experiment cannot have that name, or if it is a shipped experiment's.
     """
-    path = FilePath(asked if asked.endswith((".yaml", ".yml")) else f"{asked}.yaml")
+    path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", path.stem):
-        raise ConfigError(f"{asked}: not an experiment's name, expected {NAME}, got {path.stem!r}")
+        raise ConfigError(f"{name}: not an experiment's name, expected {NAME}, got {path.stem!r}")
     if path.stem in shipped.experiment_names():
         raise ConfigError(
-            f"{asked}: a shipped experiment's name, expected another: both would keep their "
+            f"{name}: a shipped experiment's name, expected another: both would keep their "
             f"results in results/{path.stem}; for example my_{path.stem}"
         )
     return path
 
 
-def lesson(name: str) -> str:
-    """A small experiment that runs in seconds, each key with its meaning from the catalogue."""
-    by_name = {topic.called[0]: topic for topic in topics()}
+def explained_experiment(name: str) -> str:
+    """A small experiment that runs in seconds, with the meaning of each key as a comment."""
+    topics = {topic.spellings[0]: topic for topic in all_topics()}
     commands = {
         f"bnexp check {name}.yaml": "prints what would be trained",
         f"bnexp run {name}.yaml": "trains it, draws the figures, judges the claims",
         "bnexp explain KEY": "says more about a key than the comments here",
     }
     column = max(map(len, commands)) + 4
-    head = [f"# {command:<{column}}{text}" for command, text in commands.items()]
-    lines = TEMPLATE.read_text(encoding="utf-8").replace("NAME", name, 1).splitlines()
-    commented = (made for line in lines for made in _commented(line, by_name))
-    return MODELINE + "\n".join([*head, "", *commented]) + "\n"
+    lines = [f"# {command:<{column}}{text}" for command, text in commands.items()]
+    lines.append("")
+    for line in TEMPLATE.read_text(encoding="utf-8").replace("NAME", name, 1).splitlines():
+        indent, mark, key = line.partition(EXPLANATION)
+        if not mark:
+            lines.append(line)
+            continue
+        topic, start = topics[key], f"{indent}# "
+        kinds = ", ".join(topic.inner_kinds())
+        text = topic.variants[0].key.meaning + (f": {kinds}" if kinds else "")
+        lines += wrap(text, WIDTH, initial_indent=start, subsequent_indent=start)
+    return MODELINE + "\n".join(lines) + "\n"
 
 
-def _commented(line: str, by_name: dict[str, Topic]) -> Iterator[str]:
-    """The line; `#: KEY` as the meaning of that key."""
-    indent, mark, key = line.partition("#: ")
-    if not mark:
-        yield line
-        return
-    topic, start = by_name[key], f"{indent}# "
-    kinds = ", ".join(inner_kinds(topic))
-    text = topic.variants[0].key.meaning + (f": {kinds}" if kinds else "")
-    yield from wrap(text, WIDTH, initial_indent=start, subsequent_indent=start)
+def copy_of_experiment(name: str, experiment: str) -> str:
+    """A shipped experiment or a file under a new name, complete in one text.
 
+    The text is kept as it stands, unless the experiment extends another; then it is written out.
 
-def copy(name: str, experiment: str) -> str:
-    """Another experiment under a new name, its text as it stands where that is all of it."""
+    ConfigError if the experiment does not exist or is not valid.
+    """
     load_config(experiment)
     path = shipped.find_experiment(experiment)
-    values = {"name": name, **without_key(read_document(path).value, "name")}
-    renamed = _renamed(path.read_text(encoding="utf-8-sig"), name)
-    if parse_file(path).value == read_document(path).value and parse(renamed, name).value == values:
+    complete = read_document(path).value
+    values = {"name": name, **without_key(complete, "name")}
+    text = path.read_text(encoding="utf-8-sig").removeprefix(MODELINE)
+    name_line = f"name: {flow(name)}"
+    renamed = MODELINE + re.sub(r"^name:.*$", name_line, text, count=1, flags=re.MULTILINE)
+    if parse_file(path).value == complete and parse(renamed, name).value == values:
         return renamed
-    return (
-        f"{MODELINE}# {flow(experiment)}, with all that it extends, written out.\n{_block(values)}"
-    )
-
-
-def _renamed(text: str, name: str) -> str:
-    text = text.removeprefix(MODELINE)
-    return MODELINE + re.sub(r"^name:.*$", f"name: {flow(name)}", text, count=1, flags=re.MULTILINE)
+    in_order = dict(sorted(values.items(), key=lambda item: key_position(item[0])))
+    block: str = yaml.dump(
+        in_order, Dumper=_Dumper, sort_keys=False, width=WIDTH, allow_unicode=True,
+        default_flow_style=None,
+    )  # fmt: skip
+    return f"{MODELINE}# {flow(experiment)}, with all that it extends, written out.\n{block}"
 
 
 class _Dumper(yaml.SafeDumper):
-    """Lists indented below their key, nothing said by reference."""
+    """Indents lists below their key, and repeats equal values instead of referring to the first."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
-
-
-def _block(values: dict[str, Any]) -> str:
-    """In the order of the catalogue; what holds nothing but single values in brackets."""
-    values = dict(sorted(values.items(), key=lambda item: place(item[0])))
-    text: str = yaml.dump(
-        values, Dumper=_Dumper, sort_keys=False, width=WIDTH, allow_unicode=True,
-        default_flow_style=None,
-    )  # fmt: skip
-    return text

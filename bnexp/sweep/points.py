@@ -14,7 +14,7 @@ from bnexp.config.document import mapping_at
 from bnexp.config.experiment import Setting, Sweep
 from bnexp.config.load import Config, problems_error, schema_problems
 from bnexp.config.messages import Problem, dotted
-from bnexp.config.reference import SWEPT, elsewhere
+from bnexp.config.reference import SWEPT, keys_ending_in
 from bnexp.config.yaml import Document, KeyPath, flow
 
 MAX_CELLS = 100_000
@@ -88,7 +88,7 @@ def _around(key: str) -> list[str]:
 
 def _axis(key: str, values: Any, path: KeyPath, document: Document, zipped: bool = False) -> Axis:
     if key.partition(".")[0] not in SWEPT:
-        near = [name for name in elsewhere(key) if name.partition(".")[0] in SWEPT]
+        near = [name for name in keys_ending_in(key) if name.partition(".")[0] in SWEPT]
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         text = "not a key that can be swept, expected one under data, model or train, got "
         text += f"{key!r}{hint}"

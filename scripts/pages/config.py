@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from bnexp.config import document, load_config, shipped
-from bnexp.config.descriptions import shown
-from bnexp.config.reference import SWEPT, Key, Shape, Topic, topics
+from bnexp.config.descriptions import value_in_words
+from bnexp.config.reference import SWEPT, Key, MappingType, Topic, all_topics
 from bnexp.config.yaml import block_style
 from bnexp.text import listed
 
@@ -58,8 +58,8 @@ SHOWN = "quickstart"
 
 
 def page() -> str:
-    every = {topic.name: topic for topic in topics() if topic.shape is None}
-    top = [topic for topic in every.values() if not topic.inside]
+    every = {topic.name: topic for topic in all_topics() if topic.mapping is None}
+    top = [topic for topic in every.values() if not topic.parent]
     sections = [topic for topic in every.values() if _section_of(topic, every) == topic.name]
     lines = [
         INTRO,
@@ -79,21 +79,21 @@ def page() -> str:
 
 def _section_of(topic: Topic, every: dict[str, Topic]) -> str | None:
     """The section that has the keys inside a key: that of the first which takes the same."""
-    own = [_signature(shape) for shape in _shapes(topic)]
-    same = (one.name for one in every.values() if own == [_signature(s) for s in _shapes(one)])
+    own = [_signature(mapping) for mapping in _mappings(topic)]
+    same = (one.name for one in every.values() if own == [_signature(s) for s in _mappings(one)])
     return next(same) if own else None
 
 
-def _shapes(topic: Topic) -> list[Shape]:
+def _mappings(topic: Topic) -> list[MappingType]:
     """The mappings that it can be, each once, where the key's type does not say it all."""
-    shapes = [shape for variant in topic.variants for shape in variant.key.shapes]
-    once = {_signature(shape): shape for shape in shapes}.values()
+    mappings = [mapping for variant in topic.variants for mapping in variant.key.mappings]
+    once = {_signature(mapping): mapping for mapping in mappings}.values()
     told = topic.name.startswith(RANGES)
-    return [shape for shape in once if len(shape.keys) > 1 or shape.kinds or told]
+    return [mapping for mapping in once if len(mapping.keys) > 1 or mapping.kinds or told]
 
 
-def _signature(shape: Shape) -> str:
-    return json.dumps([shape.kinds, shape.text, [key.said() for key in shape.keys]])
+def _signature(mapping: MappingType) -> str:
+    return json.dumps([mapping.kinds, mapping.docstring, [key.texts for key in mapping.keys]])
 
 
 def _contents(sections: Iterable[str]) -> Iterator[str]:
@@ -114,34 +114,34 @@ def _section(topic: Topic, every: dict[str, Topic]) -> Iterator[str]:
     yield f"{text[:1].upper()}{text[1:].rstrip('.')}.\n"
     if topic.name == "sweep":
         yield from _sweep()
-    kinds = [shape for shape in _shapes(topic) if shape.kinds]
-    inner = [one for one in every.values() if one.inside == topic.name]
-    common = [one for one in inner if one.variants[0].common] if kinds else inner
+    kinds = [mapping for mapping in _mappings(topic) if mapping.kinds]
+    inner = [one for one in every.values() if one.parent == topic.name]
+    common = [one for one in inner if one.variants[0].is_common] if kinds else inner
     if common:
         yield from [*_table(common, every), ""]
-    for shape in kinds:
-        names = " or ".join(f"`{kind}`" for kind in shape.kinds)
-        yield f"**{names}**: {_cell(shape.line)}\n"
+    for mapping in kinds:
+        names = " or ".join(f"`{kind}`" for kind in mapping.kinds)
+        yield f"**{names}**: {_cell(mapping.summary)}\n"
         known = [one.name for one in common]
-        rows = [_row(key, (), every) for key in shape.keys if key.name not in known]
+        rows = [_row(key, (), every) for key in mapping.keys if key.name not in known]
         yield from [*_head(), *rows, ""] if rows else []
-        yield from _dialects(shape) if shape.dialects else []
+        yield from _dialects(mapping) if mapping.dialects else []
 
 
-def _dialects(shape: Shape) -> Iterator[str]:
-    presets = shape.dialects
+def _dialects(mapping: MappingType) -> Iterator[str]:
+    presets = mapping.dialects
     columns = list(next(iter(presets.values())))
-    varying = [c for c in columns if len({shown(p[c]) for p in presets.values()}) > 1]
+    varying = [c for c in columns if len({value_in_words(p[c]) for p in presets.values()}) > 1]
     same = [c for c in columns if c not in varying]
-    yield f"What the dialects of `{shape.label}` set, the first being the default:\n"
+    yield f"What the dialects of `{mapping.label}` set, the first being the default:\n"
     yield f"| dialect | {' | '.join(f'`{name}`' for name in varying)} |"
     yield "|---" * (len(varying) + 1) + "|"
     for dialect, preset in presets.items():
-        yield f"| `{dialect}` | {' | '.join(_cell(shown(preset[c])) for c in varying)} |"
+        yield f"| `{dialect}` | {' | '.join(_cell(value_in_words(preset[c])) for c in varying)} |"
     first = next(iter(presets.values()))
     yield ""
     if same:
-        yield f"All of them have {', '.join(f'`{c}`: {shown(first[c])}' for c in same)}.\n"
+        yield f"All of them have {', '.join(f'`{c}`: {value_in_words(first[c])}' for c in same)}.\n"
 
 
 def _head() -> list[str]:
@@ -151,7 +151,7 @@ def _head() -> list[str]:
 def _table(rows: Iterable[Topic], every: dict[str, Topic]) -> Iterator[str]:
     yield from _head()
     for topic in rows:
-        yield from (_row(variant.key, variant.of, every) for variant in topic.variants)
+        yield from (_row(variant.key, variant.owners_to_name, every) for variant in topic.variants)
 
 
 def _row(key: Key, of: Sequence[str], every: dict[str, Topic]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from bnexp.cli.explore import origin
+from bnexp.cli.explore import work_of
 from bnexp.config import document
 from bnexp.config.claims import WORDS
 from pages.markdown import REFERENCE
@@ -30,7 +30,7 @@ def experiments() -> list[tuple[str, Mapping[str, Any], Sequence[Mapping[str, An
         path = folder / "claims.json"
         claims = json.loads(path.read_text())["claims"] if path.is_file() else []
         found.append((folder.name, values, claims))
-    return sorted(found, key=lambda one: (origin(str(one[1].get("source", ""))), one[0]))
+    return sorted(found, key=lambda one: (work_of(str(one[1].get("source", ""))), one[0]))
 
 
 def parts() -> dict[str, str]:
@@ -57,7 +57,7 @@ def _table() -> Iterator[str]:
     yield "|---|---|---|---|"
     for name, values, claims in experiments():
         counts = " / ".join(str(_count(claims, word)) for word in WORDS) if claims else ""
-        source = origin(str(values.get("source", "")))
+        source = work_of(str(values.get("source", "")))
         yield f"| [`{name}`](results/reference/{name}) | {values['title']} | {source} | {counts} |"
 
 

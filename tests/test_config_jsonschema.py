@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bnexp.config import json_schema, load_config, resolved, shipped
-from bnexp.config.reference import SWEPT, catalogue, every
+from bnexp.config.reference import SWEPT, experiment_keys, walk_keys
 from bnexp.errors import ConfigError
 from bnexp.sweep import make_plan
 
@@ -110,7 +110,7 @@ def test_swept_values_are_those_of_their_key(sweep, config_file):
 
 def test_every_key_that_can_be_swept_is_offered():
     offered = json_schema()["$defs"]["Axes"]["properties"]
-    dotted = {key.name.removesuffix("[]") for key in every(catalogue())}
+    dotted = {key.name.removesuffix("[]") for key in walk_keys(experiment_keys())}
     dotted = {name.replace("LAYER", "output") for name in dotted if "[]." not in name}
     assert set(offered) == {name for name in dotted if name.split(".")[0] in SWEPT}
     assert len(offered) > 70

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 import bnexp
 from bnexp.cli.main import cli
 from bnexp.config import document, reference, shipped
-from bnexp.config.reference import catalogue, every
+from bnexp.config.reference import experiment_keys, walk_keys
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, BatchNorm, option
 from bnexp.nn.optimizers import SCHEDULES
 from bnexp.probes import PROBES
@@ -38,7 +38,7 @@ def refused(asked):
 
 
 def topics():
-    return {topic.name: topic for topic in reference.topics()}
+    return {topic.name: topic for topic in reference.all_topics()}
 
 
 def one(name):
@@ -47,7 +47,7 @@ def one(name):
 
 
 def test_every_key_has_a_meaning_and_a_type():
-    keys = list(every(catalogue()))
+    keys = list(walk_keys(experiment_keys()))
     assert len({key.name for key in keys}) > 150
     assert [key.name for key in keys if not key.meaning or not key.type or not key.default] == []
 
@@ -56,10 +56,10 @@ def test_every_kind_of_every_registry_is_there_with_its_options():
     named = topics()
     for name, registry in REGISTRIES.items():
         for kind, cls in registry.items():
-            shape = named[f"{name}={kind}"].shape
+            shape = named[f"{name}={kind}"].mapping
             names = [field.name for field in fields(cls)]
             assert [key.last for key in shape.keys if key.last != "dialect"] == names
-            assert shape.line
+            assert shape.summary
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_types_and_defaults_in_words(name, type_, default):
 
 def test_a_key_of_several_kinds_says_which_has_what():
     variants = topics()["model.norm.eps"].variants
-    assert {v.of: v.key.default for v in variants} == {
+    assert {v.owners_to_name: v.key.default for v in variants} == {
         ("batch",): "1e-06; 1e-05 with cs231n, paper and pytorch; 0.001 with keras and tensorflow",
         ("layer", "instance", "group", "rms"): "1e-05",
         ("noisy_batch",): "1e-05",
@@ -98,7 +98,7 @@ def test_a_key_of_several_kinds_says_which_has_what():
 
 
 def test_dialects_are_the_presets():
-    dialects = topics()["model.norm=batch"].shape.dialects
+    dialects = topics()["model.norm=batch"].mapping.dialects
     assert list(dialects) == list(BatchNorm.DIALECTS)
     assert dialects["keras"] == {**vars(BatchNorm()), **BatchNorm.DIALECTS["keras"]}
 
@@ -134,7 +134,7 @@ def test_dialects_are_the_presets():
     ],
 )
 def test_a_key_is_found_by_what_users_call_it(asked, found):
-    assert [topic.name for topic in reference.find(asked)] == found
+    assert [topic.name for topic in reference.find_topics(asked)] == found
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_an_unknown_key_is_answered_with_near_ones(asked, said):
 def test_without_a_key_it_lists_the_top_ones():
     lines = explained().splitlines()[2:]
     names = [line.split()[0] for line in lines if line[2] != " "]
-    assert names == [key.last for key in catalogue()]
+    assert names == [key.last for key in experiment_keys()]
     assert names[:2] == ["name", "extends"]
 
 
@@ -210,17 +210,17 @@ def test_several_of_one_name_are_listed():
 
 
 def test_all_pages_fit_80_columns():
-    for topic in reference.topics()[::25]:
-        page = explained(topic.called[0]).splitlines()
+    for topic in reference.all_topics()[::25]:
+        page = explained(topic.spellings[0]).splitlines()
         assert max(map(len, page)) < 80, topic.name
 
 
 def test_who_uses_a_key_is_what_the_loader_reads():
     read = {}
     for name in shipped.experiment_names():
-        values = reference._document(name, read).value
+        values = reference._shipped_document(name, read).value
         assert values == document.read_document(shipped.experiments_folder() / f"{name}.yaml").value
-    users = reference.users(reference.find("train.optimizer.lr")[0])
+    users = reference.experiments_using(reference.find_topics("train.optimizer.lr")[0])
     for name in shipped.experiment_names():
         swept = "lr" in str(read[name].value.get("sweep"))
         said = "lr" in str(read[name].value["train"].get("optimizer"))
@@ -228,10 +228,10 @@ def test_who_uses_a_key_is_what_the_loader_reads():
 
 
 def test_uses_of_kinds_are_those_said_and_inherited():
-    users = reference.users(reference.find("model.norm=batch")[0])
+    users = reference.experiments_using(reference.find_topics("model.norm=batch")[0])
     assert users["quickstart"]  # by book_weight_scale, which it extends
     assert "variance_propagation" not in users
-    assert reference.users(reference.find("keras")[0]) == {
+    assert reference.experiments_using(reference.find_topics("keras")[0]) == {
         "dialects": True,
         "dialects_population": True,
     }
@@ -269,7 +269,7 @@ def test_a_users_own_class_is_explained(monkeypatch):
 
 def test_after_that_it_is_forgotten():
     with pytest.raises(bnexp.ConfigError, match="unknown key"):
-        reference.find("triangular")
+        reference.find_topics("triangular")
 
 
 def test_an_experiments_name_leads_to_its_description():

@@ -131,7 +131,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", shipped.experiment_names())
 def test_a_copy_is_the_experiment_under_another_name(name):
     made, text = (
-        template.copy("mine", name),
+        template.copy_of_experiment("mine", name),
         (shipped.experiments_folder() / f"{name}.yaml").read_text(),
     )
     values = document.read_document(shipped.find_experiment(name)).value

@@ -7,7 +7,7 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from bnexp.cli.explore import cost, origin
+from bnexp.cli.explore import cost, work_of
 from bnexp.cli.main import cli
 from bnexp.config import shipped
 
@@ -54,7 +54,7 @@ def test_an_unknown_name_is_answered_with_the_nearest():
     ],
 )
 def test_origins(source, expected):
-    assert origin(source).startswith(expected)
+    assert work_of(source).startswith(expected)
 
 
 def test_costs():
