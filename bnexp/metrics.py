@@ -127,7 +127,9 @@ class _Metrics(Registry[type[Metric]]):
 
     def _checked(self, name: str, entry: Any) -> Any:
         super()._checked(name, entry)
-        label = getattr(entry, "__name__", entry)
+        label = entry.__name__
+        if not name.isidentifier():
+            raise TypeError(f"metric {name!r}: expected letters, digits and _, a letter first")
         if not issubclass(entry, Metric):
             raise TypeError(f"metric {name!r}: expected a class that extends Metric, got {label}")
         if not hasattr(entry, "label"):

@@ -83,8 +83,8 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         @DATASETS.register("my_digits")
         def load_my_digits(...): ...
 
-        METRICS: Registry[Metric] = Registry("metric", {...}, instance_of=Metric)
-        METRICS.register("margin", Metric(...))
+        DIALECTS: Registry[Mapping] = Registry("dialect", {...}, instance_of=Mapping)
+        DIALECTS.register("mine", {"eps": 1e-3})
 
     Built-in names cannot be replaced; a user's own names can. `builtin` is the set of built-in
     names. Classes have their options listed in their `help` when they are entered.
