@@ -108,7 +108,7 @@ PEERS = {
     AveragePool(3, 2, 1): average_pool,
     GlobalAveragePool(): lambda layer, x, p: x.mean(dim=(2, 3)),
     Flatten(): lambda layer, x, p: channels_last(x).flatten(1),
-    BatchNorm(): batch_norm,
+    BatchNorm(spatial="channel"): batch_norm,
     LayerNorm(): layer_norm,
     LayerNorm(affine=False): layer_norm,
     RMSNorm(): rms_norm,

@@ -1,4 +1,10 @@
-"""Activations: elementwise layers without parameters."""
+"""Activations: elementwise layers without parameters.
+
+An activation is its equation and its slope, one method each. The slope dy/dx is written in terms of
+what the forward pass remembers, which is the output y (the input x for `Gelu`):
+
+    backward: dx = dy * slope(y)
+"""
 
 from __future__ import annotations
 
@@ -7,7 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
+from bnexp.nn.protocols import (
+    Array,
+    Backward,
+    Forward,
+    Generator,
+    Initial,
+    Parameters,
+    Shape,
+    State,
+)
 from bnexp.registry import Registry, option
 
 
@@ -15,27 +30,28 @@ from bnexp.registry import Registry, option
 class Elementwise:
     """What every activation shares: it keeps the shape, trains nothing and remembers its output.
 
-    x, y and dy are (K, N, H) or (K, N, H, W, C).
+    x, y and dy are (K, N, H) or (K, N, H, W, C). A subclass has `value(x)` and `slope(y)`, both
+    elementwise and in the precision of their argument.
 
     >>> Relu().forward({}, {}, np.array([[[-1.0, 0.0, 2.0]]]), train=True)[0].tolist()
     [[[0.0, 0.0, 2.0]]]
     """
 
-    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """The same shape, no parameters, no state."""
         return shape, {}, {}
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, Array, State]:
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """y = value(x); the cache is y."""
         y = self.value(x)
         return y, y, state
 
-    def backward(
-        self, parameters: Parameters, cache: Array, dy: Array
-    ) -> tuple[Array, dict[str, Array]]:
+    def backward(self, parameters: Parameters, cache: Array, dy: Array) -> Backward:
+        """dx = dy * slope(y)."""
         return dy * self.slope(cache), {}
 
     def value(self, x: Array) -> Array:
+        """y, for x of any shape."""
         raise NotImplementedError
 
     def slope(self, y: Array) -> Array:
@@ -48,10 +64,12 @@ class Sigmoid(Elementwise):
     """y = 1 / (1 + exp(-x))."""
 
     def value(self, x: Array) -> Array:
-        with np.errstate(over="ignore"):  # exp(-x) = inf is right: y = 0
+        """1 / (1 + exp(-x)); 0 where exp(-x) overflows, which is right."""
+        with np.errstate(over="ignore"):
             return 1.0 / (1.0 + np.exp(-x))
 
     def slope(self, y: Array) -> Array:
+        """y (1 - y)."""
         return y * (1.0 - y)
 
 
@@ -60,9 +78,11 @@ class Tanh(Elementwise):
     """y = tanh(x)."""
 
     def value(self, x: Array) -> Array:
+        """tanh(x)."""
         return np.tanh(x)
 
     def slope(self, y: Array) -> Array:
+        """1 - y^2."""
         return 1.0 - y * y
 
 
@@ -71,12 +91,14 @@ class Relu(Elementwise):
     """y = max(x, 0); the slope at 0 is 0."""
 
     def value(self, x: Array) -> Array:
+        """max(x, 0)."""
         # A row of zeros, not the number: NumPy's maximum with a scalar takes 1.6 times as long.
         rows = x.reshape(len(x), len(x[0]), -1)
         return np.maximum(rows, np.zeros(rows.shape[-1], x.dtype)).reshape(x.shape)
 
     def slope(self, y: Array) -> Array:
-        return y > 0  # type: ignore[return-value]  # as a number: 0 or 1
+        """True where y > 0, which counts as 1, and False elsewhere, which counts as 0."""
+        return y > 0  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -86,10 +108,12 @@ class LeakyRelu(Elementwise):
     negative_slope: float = option(0.01, doc="the slope for x <= 0", ge=0, lt=1)
 
     def value(self, x: Array) -> Array:
+        """max(x, negative_slope * x)."""
         y: Array = np.maximum(x, self.negative_slope * x)
         return y
 
     def slope(self, y: Array) -> Array:
+        """1 where y > 0, `negative_slope` elsewhere."""
         return np.where(y > 0, 1.0, self.negative_slope).astype(y.dtype, copy=False)
 
 
@@ -100,10 +124,12 @@ class Elu(Elementwise):
     alpha: float = option(1.0, doc="the limit for x -> -inf is -alpha", gt=0)
 
     def value(self, x: Array) -> Array:
+        """x where x > 0, alpha * (exp(x) - 1) elsewhere."""
         y: Array = np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
         return y
 
     def slope(self, y: Array) -> Array:
+        """1 where y > 0; elsewhere alpha * exp(x) = y + alpha."""
         return np.where(y > 0, 1, y + self.alpha).astype(y.dtype, copy=False)
 
 
@@ -114,15 +140,16 @@ class Gelu(Elementwise):
     y = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
     """
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, Array, State]:
-        return self.value(x), x, state  # y does not tell which x it came from
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """y = value(x); the cache is x, because y does not tell which x it came from."""
+        return self.value(x), x, state
 
     def value(self, x: Array) -> Array:
+        """x / 2 * (1 + tanh(u)), u = sqrt(2 / pi) * (x + 0.044715 x^3)."""
         return 0.5 * x * (1.0 + np.tanh(self._inner(x)))
 
     def slope(self, y: Array) -> Array:
+        """(1 + tanh(u)) / 2 + x / 2 * (1 - tanh(u)^2) du/dx, with x for `y`."""
         x, tanh = y, np.tanh(self._inner(y))
         inner_slope = math.sqrt(2 / math.pi) * (1.0 + 3 * 0.044715 * x * x)
         return 0.5 * (1.0 + tanh) + 0.5 * x * (1.0 - tanh * tanh) * inner_slope
@@ -137,9 +164,11 @@ class Identity(Elementwise):
     """y = x: a linear network."""
 
     def value(self, x: Array) -> Array:
+        """x."""
         return x
 
     def slope(self, y: Array) -> Array:
+        """1."""
         return np.ones_like(y)
 
 

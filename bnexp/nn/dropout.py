@@ -1,4 +1,10 @@
-"""Dropout, its masks a function of a key and the step."""
+"""Dropout, its masks a function of a key and the step.
+
+    training:    y = x * mask / (1 - ratio)    mask = 0 with probability ratio, else 1
+    evaluation:  y = x
+
+With `scale: evaluation` the factor 1 - ratio is at evaluation instead, as in the paper.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,16 @@ from numpy.random import Generator as RandomGenerator
 from numpy.random import Philox
 from numpy.typing import NDArray
 
-from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
+from bnexp.nn.protocols import (
+    Array,
+    Backward,
+    Forward,
+    Generator,
+    Initial,
+    Parameters,
+    Shape,
+    State,
+)
 
 
 @dataclass(frozen=True)
@@ -36,23 +51,22 @@ class Dropout:
     ratio: float
     scale: Literal["inverted", "evaluation"] = "inverted"
 
-    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """No parameters; the key, to be set by who starts the training, and 0 steps, (1,) each."""
         return shape, {}, {"key": np.zeros(1, np.uint64), "steps": np.zeros(1, np.uint64)}
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, Any, State]:
-        kept = 1.0 - self.ratio
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """y (K, N, ...), and in training a state with one step more; the cache is mask / scale."""
+        keep = 1.0 - self.ratio
         if not train:
-            return (x * kept if self.scale == "evaluation" else x), None, state
+            return (x * keep if self.scale == "evaluation" else x), None, state
         factors = self._masks(state, x).astype(x.dtype)
         if self.scale == "inverted":
-            factors /= kept
+            factors /= keep
         return x * factors, factors, {**state, "steps": state["steps"] + 1}
 
-    def backward(
-        self, parameters: Parameters, cache: Any, dy: Array
-    ) -> tuple[Array, dict[str, Array]]:
+    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
+        """dx = dy times the factors of the forward pass."""
         if cache is not None:
             return dy * cache, {}
         return (dy * (1.0 - self.ratio) if self.scale == "evaluation" else dy), {}

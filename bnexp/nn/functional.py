@@ -1,8 +1,9 @@
 """Normalization as functions, with the names, dictionaries and caches of CS231n's assignment 2.
 
-Thin: each call goes through the layers of this package. Images are (N, C, H, W) here, as in the
-course; gamma and beta are (D,) or (C,), for group norm (1, C, 1, 1) too, and their gradients have
-the shape that was given.
+Each call goes through the layers of this package, with a stack of one network. Images are
+(N, C, H, W) here, as in the course; gamma and beta are (D,) or (C,), for group norm (1, C, 1, 1)
+too, and their gradients have the shape that was given. The caches are for the matching backward
+function only.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from bnexp.nn.batchnorm import BatchNorm
 from bnexp.nn.normalizers import GroupNorm, LayerNorm
 from bnexp.nn.protocols import Array, State
 
-Cache = tuple[Any, ...]
+FunctionCache = tuple[Any, ...]  # layer, its parameters, its cache, shapes of gamma and beta
 Settings = dict[str, Any]
 
 
 def batchnorm_forward(
     x: Array, gamma: Array, beta: Array, bn_param: Settings
-) -> tuple[Array, Cache]:
+) -> tuple[Array, FunctionCache]:
     """Batch norm of x (N, D). `bn_param`: mode (train or test), eps, momentum (the fraction kept),
     running_mean and running_var, which are written back. ValueError on any other mode.
 
@@ -49,7 +50,7 @@ def batchnorm_forward(
     return out[0], (layer, parameters, cache, (gamma.shape, beta.shape))
 
 
-def batchnorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
+def batchnorm_backward(dout: Array, cache: FunctionCache) -> tuple[Array, Array, Array]:
     """dx (N, D), dgamma and dbeta of `batchnorm_forward`, in train or in test mode."""
     layer, parameters, inner, shapes = cache
     dx, gradients = layer.backward(parameters, inner, dout[None])
@@ -61,26 +62,26 @@ batchnorm_backward_alt = batchnorm_backward  # the course's name for the closed 
 
 def layernorm_forward(
     x: Array, gamma: Array, beta: Array, ln_param: Settings
-) -> tuple[Array, Cache]:
+) -> tuple[Array, FunctionCache]:
     """Layer norm of x (N, D). `ln_param`: eps."""
     return _sample_forward(LayerNorm(eps=ln_param.get("eps", 1e-5)), x, gamma, beta)
 
 
-def layernorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
+def layernorm_backward(dout: Array, cache: FunctionCache) -> tuple[Array, Array, Array]:
     """dx (N, D), dgamma and dbeta of `layernorm_forward`."""
     return batchnorm_backward(dout, cache)
 
 
 def spatial_batchnorm_forward(
     x: Array, gamma: Array, beta: Array, bn_param: Settings
-) -> tuple[Array, Cache]:
+) -> tuple[Array, FunctionCache]:
     """Batch norm of images (N, C, H, W) over N, H and W. `bn_param` as in `batchnorm_forward`."""
     last = x.transpose(0, 2, 3, 1)
     out, cache = batchnorm_forward(last.reshape(-1, x.shape[1]), gamma, beta, bn_param)
     return out.reshape(last.shape).transpose(0, 3, 1, 2), cache
 
 
-def spatial_batchnorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
+def spatial_batchnorm_backward(dout: Array, cache: FunctionCache) -> tuple[Array, Array, Array]:
     """dx (N, C, H, W), dgamma and dbeta of `spatial_batchnorm_forward`."""
     last = dout.transpose(0, 2, 3, 1)
     dx, dgamma, dbeta = batchnorm_backward(last.reshape(-1, dout.shape[1]), cache)
@@ -89,7 +90,7 @@ def spatial_batchnorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array,
 
 def spatial_groupnorm_forward(
     x: Array, gamma: Array, beta: Array, G: int, gn_param: Settings
-) -> tuple[Array, Cache]:
+) -> tuple[Array, FunctionCache]:
     """Group norm of images (N, C, H, W) in G groups of channels. `gn_param`: eps.
 
     ValueError where the channels do not split into G equal groups.
@@ -100,7 +101,7 @@ def spatial_groupnorm_forward(
     return out.transpose(0, 3, 1, 2), cache
 
 
-def spatial_groupnorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array, Array]:
+def spatial_groupnorm_backward(dout: Array, cache: FunctionCache) -> tuple[Array, Array, Array]:
     """dx (N, C, H, W), dgamma and dbeta of `spatial_groupnorm_forward`."""
     dx, dgamma, dbeta = batchnorm_backward(dout.transpose(0, 2, 3, 1), cache)
     return dx.transpose(0, 3, 1, 2), dgamma, dbeta
@@ -108,7 +109,7 @@ def spatial_groupnorm_backward(dout: Array, cache: Cache) -> tuple[Array, Array,
 
 def _sample_forward(
     layer: LayerNorm | GroupNorm, x: Array, gamma: Array, beta: Array
-) -> tuple[Array, Cache]:
+) -> tuple[Array, FunctionCache]:
     parameters = _stacked(gamma, beta)
     out, cache, _ = layer.forward(parameters, {}, x[None], True)
     return out[0], (layer, parameters, cache, (gamma.shape, beta.shape))

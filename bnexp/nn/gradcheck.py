@@ -1,4 +1,8 @@
-"""The gradient check: a layer's backward pass against differences of its forward pass."""
+"""The gradient check: a layer's backward pass against differences of its forward pass.
+
+For a fixed random dy, `backward` returns the gradients of the number L = sum(dy * y). Each is
+compared with the slope of L along random directions (`relative_error`).
+"""
 
 from __future__ import annotations
 
@@ -32,13 +36,13 @@ def gradient_errors(layer: Layer, x: Array, seed: int = 0, train: bool = True) -
     if x.dtype != np.float64:
         raise ValueError(f"gradient check: expected x in float64, got {x.dtype}")
     random = np.random.default_rng(seed)
-    made = [Sequential((layer,)).init(random, x.shape[2:]) for _ in range(len(x))]
-    (parameters,), (first,) = (stack(part, x.dtype) for part in zip(*made, strict=True))
-    state: State = first
-    drawn = {name: random.standard_normal(w.shape) for name, w in parameters.items()}
+    starts = [Sequential((layer,)).init(random, x.shape[2:]) for _ in range(len(x))]
+    (initial,), (first_state,) = (stack(part, x.dtype) for part in zip(*starts, strict=True))
+    state: State = first_state
+    parameters = {name: random.standard_normal(w.shape) for name, w in initial.items()}
     if not train:
-        _, _, state = layer.forward(drawn, state, x, True)
-    return layer_errors(layer, drawn, state, x, random, train=train)
+        _, _, state = layer.forward(parameters, state, x, True)
+    return layer_errors(layer, parameters, state, x, random, train=train)
 
 
 def layer_errors(
@@ -50,7 +54,7 @@ def layer_errors(
     step: float = 1e-5,
     train: bool = True,
 ) -> dict[str, float]:
-    """As `gradient_errors`, at these parameters and in this state."""
+    """As `gradient_errors`, at these parameters (K, ...) and in this state."""
     y, cache, _ = layer.forward(parameters, state, x, train)
     dy = random.standard_normal(y.shape)  # never constant: sums of batch norm's slopes are 0
     dx, gradients = layer.backward(parameters, cache, dy)
@@ -70,27 +74,27 @@ def layer_errors(
 def relative_error(
     value: Callable[[Array], float],
     gradient: Array,
-    at: Array,
+    point: Array,
     random: np.random.Generator,
     step: float = 1e-5,
 ) -> float:
-    """How far `gradient` of the scalar function `value` is from what differences say, relatively.
+    """The relative error of `gradient`, that of the scalar function `value` at `point`.
 
     The slope of `value` along unit directions v is measured by differences of the fourth order,
 
-        (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12 h    with f(t) = value(at + t v)
+        (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12 h    with f(t) = value(point + t v)
 
     and compared with <gradient, v>. The error is relative to the slopes, so that small gradients
     are judged as strictly as large ones; where all slopes are 0 it is infinite, as nothing was
     tested.
     """
-    measured, claimed = [], []
+    slopes, products = [], []
     for _ in range(DIRECTIONS):
-        v: Any = random.standard_normal(at.shape)
+        v: Any = random.standard_normal(point.shape)
         v /= np.linalg.norm(v)
-        near = value(at + step * v) - value(at - step * v)
-        far = value(at + 2 * step * v) - value(at - 2 * step * v)
-        measured.append((8 * near - far) / (12 * step))
-        claimed.append(np.sum(gradient * v))
-    scale = np.linalg.norm(measured)
-    return float(np.linalg.norm(np.subtract(claimed, measured)) / scale) if scale > 0 else np.inf
+        difference = value(point + step * v) - value(point - step * v)
+        wide_difference = value(point + 2 * step * v) - value(point - 2 * step * v)
+        slopes.append((8 * difference - wide_difference) / (12 * step))
+        products.append(np.sum(gradient * v))
+    scale = np.linalg.norm(slopes)
+    return float(np.linalg.norm(np.subtract(products, slopes)) / scale) if scale > 0 else np.inf

@@ -1,4 +1,8 @@
-"""The dense layer, an affine map, and what all affine layers share: sums, folding, fitting."""
+"""Layers with weights: the dense layer and the convolution, and products and sums that are fast.
+
+Both are affine maps of rows: a convolution is a dense layer applied to every window of an image.
+`folded` merges an affine map with a scale and a shift that follow it.
+"""
 
 from __future__ import annotations
 
@@ -8,33 +12,42 @@ from typing import Any
 
 import numpy as np
 
-from bnexp.nn.protocols import Array, Generator, Initializer, Parameters, Shape, State
+from bnexp.nn.protocols import (
+    Array,
+    Backward,
+    Forward,
+    Generator,
+    Gradients,
+    Initial,
+    Initializer,
+    Parameters,
+    Shape,
+    State,
+)
 from bnexp.nn.windows import Window
 
 # NumPy works through one row at a time, and starting a row costs as much as some hundred numbers:
 # a convolution's features, 30 or so, are put side by side until a row is about as long as this.
-LENGTH = 1024
-SHORT = 64
+ROW_LENGTH = 1024
+SHORT_ROW = 64
 
 
 def rowwise(operation: np.ufunc, x: Array, row: Array, out: Array | None = None) -> Array:
-    """operation(x, row) for x (K, M, F) and row (K, 1, F), to the last bit; `out` may be x."""
-    beside = _beside(x)
-    if beside == 1 or (out is not None and not out.flags.c_contiguous):
-        made: Array = operation(x, row, out=out)
-        return made
-    wide = (-1, x.shape[-2] // beside, beside * x.shape[-1])
-    target = None if out is None else out.reshape(len(out), *wide[1:])
-    made = operation(x.reshape(len(x), *wide[1:]), np.tile(row, beside), out=target)
-    return made.reshape(len(made), *x.shape[1:])
+    """operation(x, row) for x (K, M, F) and row (K, 1, F), to the last bit; `out` may be x.
 
-
-def _beside(x: Array) -> int:
-    """How many samples make a row: a power of two that divides their number."""
-    length = x.shape[-1]
-    if not 0 < length <= SHORT:
-        return 1
-    return math.gcd(x.shape[-2], 2 ** ((LENGTH // length).bit_length() - 1))
+    Several short rows are computed as one long row, with copies of `row` side by side.
+    """
+    samples, features = x.shape[-2:]
+    tiles = 1  # a power of two that divides the number of samples
+    if 0 < features <= SHORT_ROW:
+        tiles = math.gcd(samples, 2 ** ((ROW_LENGTH // features).bit_length() - 1))
+    if tiles == 1 or (out is not None and not out.flags.c_contiguous):
+        result: Array = operation(x, row, out=out)
+        return result
+    shape = (-1, samples // tiles, tiles * features)
+    target = None if out is None else out.reshape(len(out), *shape[1:])
+    result = operation(x.reshape(len(x), *shape[1:]), np.tile(row, tiles), out=target)
+    return result.reshape(len(result), *x.shape[1:])
 
 
 def column_sums(x: Array) -> Array:
@@ -57,28 +70,59 @@ def times_transposed(dy: Array, weights: Array) -> Array:
 
 
 def folded(parameters: Parameters, scale: Array, shift: Array) -> dict[str, Array]:
-    """Parameters W, b of an affine map followed by y -> scale * y + shift."""
+    """Parameters W, b of an affine map followed by y -> scale * y + shift, rows (K, 1, H)."""
     b = parameters["b"] * scale + shift if "b" in parameters else shift
     return {"W": parameters["W"] * scale, "b": b}
 
 
-def fitted(layer: Any, parameters: Parameters, x: Array) -> Parameters:
-    """A layer's parameters with W fitted to data, where its initializer does that."""
-    if not layer.calibrates:
-        return parameters
+class WeightedLayer:
+    """What a dense layer and a convolution share: weights W, a bias b, and what fits W to data.
 
-    def outputs(w: Array) -> Array:
-        y: Array = layer.forward({**parameters, "W": w}, {}, x, train=True)[0]
-        return y
+    W is drawn by `initializer`, b starts at 0 and exists if `bias` is true.
+    """
 
-    return {**parameters, "W": layer.initializer.fitted(parameters["W"], outputs)}
+    initializer: Initializer
+    bias: bool
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether the initializer looks at data."""
+        return hasattr(self.initializer, "fitted")
+
+    def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
+        """The parameters, W as the initializer fits it to the outputs for x, (K, N, ...)."""
+        if not self.calibrates:
+            return parameters
+        layer: Any = self
+
+        def outputs(w: Array) -> Array:
+            y: Array = layer.forward({**parameters, "W": w}, {}, x, train=True)[0]
+            return y
+
+        return {**parameters, "W": layer.initializer.fitted(parameters["W"], outputs)}
+
+    def _initial(
+        self, generator: Generator, fan_in: int, features: int, fan_out: int
+    ) -> Parameters:
+        """W (fan_in, features) and b (1, features) of one network."""
+        w = self.initializer.draw(generator, (fan_in, features), fan_in, fan_out)
+        return {"W": w, "b": np.zeros((1, features))} if self.bias else {"W": w}
+
+    def _gradients(self, x: Array, dy: Array) -> Gradients:
+        """dW = x^T dy and db = sum(dy), for rows x (K or 1, M, D) and dy (K, M, H)."""
+        gradients = {"W": np.matmul(x.swapaxes(-1, -2), dy)}
+        if self.bias:
+            gradients["b"] = column_sums(dy)
+        return gradients
 
 
 @dataclass(frozen=True)
-class Dense:
+class Dense(WeightedLayer):
     """y = x W + b: x (K or 1, N, D), W (K, D, H), b (K, 1, H), y (K, N, H), H = `features`.
 
     `init` takes (D,), ValueError for images. Weights come from the initializer, b starts at 0.
+
+        dx = dy W^T,    dW = x^T dy,    db = sum of dy over the batch
 
     >>> from bnexp.nn import Normal, stack
     >>> layer = Dense(3, Normal(0.1))
@@ -93,46 +137,30 @@ class Dense:
     initializer: Initializer
     bias: bool = True
 
-    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """Output shape (H,), and the parameters W (D, H) and b (1, H) of one network."""
         (fan_in,) = shape
-        weights = (fan_in, self.features)
-        parameters = {"W": self.initializer.draw(generator, weights, fan_in, self.features)}
-        if self.bias:
-            parameters["b"] = np.zeros((1, self.features))
+        parameters = self._initial(generator, fan_in, self.features, self.features)
         return (self.features,), parameters, {}
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, Array, State]:
-        y = np.matmul(x, parameters["W"])  # (K, N, H)
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """y (K, N, H); the cache is x."""
+        y = np.matmul(x, parameters["W"])
         if self.bias:
             y += parameters["b"]
         return y, x, state
 
-    def backward(
-        self, parameters: Parameters, cache: Array, dy: Array
-    ) -> tuple[Array, dict[str, Array]]:
+    def backward(self, parameters: Parameters, cache: Array, dy: Array) -> Backward:
+        """dx (K, N, D), and the gradients of W and b."""
         return times_transposed(dy, parameters["W"]), self.gradients(parameters, cache, dy)
 
-    @property
-    def calibrates(self) -> bool:
-        """Whether the initializer looks at data."""
-        return hasattr(self.initializer, "fitted")
-
-    def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
-        """The parameters, W as the initializer fits it to the outputs for `x`."""
-        return fitted(self, parameters, x)
-
-    def gradients(self, parameters: Parameters, cache: Array, dy: Array) -> dict[str, Array]:
+    def gradients(self, parameters: Parameters, cache: Array, dy: Array) -> Gradients:
         """The parameters' gradients alone: a network's first layer needs no dx."""
-        gradients = {"W": np.matmul(cache.swapaxes(-1, -2), dy)}
-        if self.bias:
-            gradients["b"] = column_sums(dy)
-        return gradients
+        return self._gradients(cache, dy)
 
 
 @dataclass(frozen=True)
-class Conv:
+class Conv(WeightedLayer):
     """y = sum over a size x size window of x W, + b; images (K, N, H, W, C) to (K, N, OH, OW, H).
 
     W is a matrix (K, size * size * C, features), its rows in the order of `Window.slices`; b is
@@ -154,21 +182,17 @@ class Conv:
 
     @property
     def window(self) -> Window:
+        """The window that slides over the image."""
         return Window(self.size, self.stride, self.padding)
 
-    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
-        places = self.window.places(shape)
-        fan_in = self.size**2 * shape[2]
-        weights = (fan_in, self.features)
-        fan_out = self.size**2 * self.features
-        parameters = {"W": self.initializer.draw(generator, weights, fan_in, fan_out)}
-        if self.bias:
-            parameters["b"] = np.zeros((1, self.features))
-        return (*places, self.features), parameters, {}
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """Output shape (OH, OW, features), and W (fan_in, features), b of one network."""
+        places, area = self.window.places(shape), self.size**2
+        fans = (area * shape[2], self.features, area * self.features)
+        return (*places, self.features), self._initial(generator, *fans), {}
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, Any, State]:
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """y (K, N, OH, OW, features); the cache is the windows as rows, and the shape of x."""
         patches = self.window.patches(x)  # once for the whole stack where x is shared
         y = np.matmul(patches, parameters["W"])  # (K, N * OH * OW, features)
         if self.bias:
@@ -176,28 +200,17 @@ class Conv:
         places = self.window.places(x.shape[2:])
         return y.reshape(len(y), x.shape[1], *places, -1), (patches, x.shape), state
 
-    def backward(
-        self, parameters: Parameters, cache: Any, dy: Array
-    ) -> tuple[Array, dict[str, Array]]:
+    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
+        """dx (K, N, H, W, C), summed over the windows that contain a pixel; and the gradients."""
         _, shape = cache
-        rows = dy.reshape(len(dy), -1, self.features)
-        dx = times_transposed(rows, parameters["W"])
+        dx = times_transposed(self._rows(dy), parameters["W"])
         return self.window.summed(dx, (len(dy), *shape[1:])), self.gradients(parameters, cache, dy)
 
-    @property
-    def calibrates(self) -> bool:
-        """Whether the initializer looks at data."""
-        return hasattr(self.initializer, "fitted")
-
-    def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
-        """The parameters, W as the initializer fits it to the outputs for `x`."""
-        return fitted(self, parameters, x)
-
-    def gradients(self, parameters: Parameters, cache: Any, dy: Array) -> dict[str, Array]:
+    def gradients(self, parameters: Parameters, cache: Any, dy: Array) -> Gradients:
         """The parameters' gradients alone: a network's first layer needs no dx."""
         patches, _ = cache
-        rows = dy.reshape(len(dy), -1, self.features)
-        gradients = {"W": np.matmul(patches.swapaxes(-1, -2), rows)}
-        if self.bias:
-            gradients["b"] = column_sums(rows)
-        return gradients
+        return self._gradients(patches, self._rows(dy))
+
+    def _rows(self, dy: Array) -> Array:
+        """(K, N * OH * OW, features)."""
+        return dy.reshape(len(dy), -1, self.features)

@@ -1,4 +1,8 @@
-"""The loss: softmax and cross-entropy in one, and its gradient."""
+"""The loss: softmax and cross-entropy in one, and its gradient.
+
+loss(z, label) = -log softmax(z)[label] = log(sum(exp(z - max z))) - (z[label] - max z)
+d mean(loss) / dz = (softmax(z) - one_hot(label)) / N
+"""
 
 from __future__ import annotations
 
@@ -26,25 +30,28 @@ class SoftmaxCrossEntropy:
     """
 
     def per_sample(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
-        """Every sample's loss, (K, N), and the probabilities, (K, N, C)."""
+        """Every sample's loss, (K, N), and the probabilities, (K, N, C).
+
+        logits: (K, N, C), which are left as they are; labels: (K or 1, N), from 0 to C - 1.
+        """
         # Inside, classes come before samples: to reduce the ten numbers at the end of each row
         # takes four times as long.
         z = np.ascontiguousarray(logits.swapaxes(-1, -2))  # (K, C, N)
         z -= z.max(axis=-2, keepdims=True)
-        picked = z[_places(z, labels)]
+        z_label = z[_label_index(z, labels)]
         probabilities = np.exp(z, out=z)
         total = probabilities.sum(axis=-2, keepdims=True)
         probabilities /= total
-        return np.log(total[..., 0, :]) - picked, probabilities.swapaxes(-1, -2)
+        return np.log(total[..., 0, :]) - z_label, probabilities.swapaxes(-1, -2)
 
     def gradient(self, probabilities: Array, labels: Labels) -> Array:
         """d(mean loss)/d(logits) = (probabilities - one_hot(labels)) / N. Writes over its input."""
         z = probabilities.swapaxes(-1, -2)
-        z[_places(z, labels)] -= 1.0
+        z[_label_index(z, labels)] -= 1.0
         z /= z.shape[-1]
         return probabilities
 
 
-def _places(z: Array, labels: Labels) -> tuple[Labels, Labels, Labels]:
-    """Where each sample's label stands in (K, C, N)."""
+def _label_index(z: Array, labels: Labels) -> tuple[Labels, Labels, Labels]:
+    """The index of each sample's label in z (K, C, N)."""
     return np.arange(len(z))[:, None], labels, np.arange(z.shape[-1])

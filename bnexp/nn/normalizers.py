@@ -1,10 +1,23 @@
-"""The table of normalizers: what `norm: {kind: ...}` may name."""
+"""Normalizers other than batch norm, and the table of all that `norm: {kind: ...}` may name.
+
+`LayerNorm`, `RMSNorm`, `GroupNorm` and `InstanceNorm` normalize each sample by itself, in training
+and at evaluation alike, and have no state. `SampleNorm` has their equations; they differ in how a
+sample is split into groups of numbers that share a mean and a variance:
+
+    layer      one group, the whole sample          a gamma and a beta per number
+    rms        the same, without subtracting means  a gamma per number
+    group      some channels, at all pixels         a gamma and a beta per channel
+    instance   one channel, at all pixels           a gamma and a beta per channel
+
+`Centre` subtracts means over the batch, and `NoisyBatchNorm` adds noise to batch norm. `BatchNorm`,
+and `WeightNorm`, which is a norm of weights, have modules of their own.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.random import Generator as RandomGenerator
@@ -12,13 +25,23 @@ from numpy.random import Philox
 
 from bnexp.nn.batchnorm import BatchNorm
 from bnexp.nn.linear import column_sums
-from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
+from bnexp.nn.protocols import (
+    Array,
+    Backward,
+    Forward,
+    Generator,
+    Gradients,
+    Initial,
+    Parameters,
+    Shape,
+    State,
+)
 from bnexp.nn.weightnorm import WeightNorm
 from bnexp.registry import Registry, option
 
 
 class SampleNormCache(NamedTuple):
-    """The normalized input and 1 / sqrt(var + eps), in groups: the last axis is the members."""
+    """What backward needs, in groups (K, N, G, members): x hat, and r (K, N, G, 1)."""
 
     normalized: Array
     inverse: Array
@@ -26,27 +49,35 @@ class SampleNormCache(NamedTuple):
 
 @dataclass(frozen=True)
 class SampleNorm:
-    """What these normalizers share; each says how a sample is split and what gamma is one of.
+    """Normalization within each sample, in groups of numbers:
+
+        r = 1 / sqrt(mean((x - mean(x))^2) + eps)       means over a group
+        x hat = (x - mean(x)) * r
+        y = gamma * x hat + beta
 
     x, y and dy are (K, N, H) or (K, N, H, W, C); gamma and beta are rows (K, 1, number of gammas).
+    If `centered` is false, nothing is subtracted and there is no beta. Subclasses say how a sample
+    is split into groups, and how many gammas there are.
+
     `init` raises ValueError for samples that cannot be split so.
     """
 
     eps: float = option(1e-5, doc="added to keep the division finite", ge=0)
     affine: bool = option(True, doc="scale by gamma and shift by beta, both trained")
 
-    centered = True
+    centered: ClassVar[bool] = True
 
-    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """gamma = 1 and beta = 0; no state, and nothing is drawn."""
         self.check(shape)
         row = (1, self.scales(shape))
-        parameters = {"gamma": np.ones(row), "beta": np.zeros(row)}
-        names = (["gamma", "beta"] if self.centered else ["gamma"]) if self.affine else []
-        return shape, {name: parameters[name] for name in names}, {}
+        parameters: dict[str, Array] = {"gamma": np.ones(row)} if self.affine else {}
+        if self.affine and self.centered:
+            parameters["beta"] = np.zeros(row)
+        return shape, parameters, {}
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, SampleNormCache, State]:
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """The equations above; `train` makes no difference."""
         groups = self.split(x)
         if self.centered:
             groups = groups - groups.mean(axis=-1, keepdims=True)
@@ -61,12 +92,13 @@ class SampleNorm:
         # K may have grown where x was shared
         return y.reshape(len(y), *x.shape[1:]), SampleNormCache(normalized, inverse), state
 
-    def backward(
-        self, parameters: Parameters, cache: SampleNormCache, dy: Array
-    ) -> tuple[Array, dict[str, Array]]:
-        """dx = inverse * (g - mean(g) - normalized * mean(g * normalized)), g = gamma * dy."""
+    def backward(self, parameters: Parameters, cache: SampleNormCache, dy: Array) -> Backward:
+        """dx = r * (g - mean(g) - x hat * mean(g * x hat)), g = gamma * dy; means over a group.
+
+        dgamma and dbeta are sums of dy * x hat and dy over all that one gamma scales.
+        """
         normalized, inverse = cache
-        gradients: dict[str, Array] = {}
+        gradients: Gradients = {}
         g = dy
         if self.affine:
             rows = self._rows(dy)
@@ -87,7 +119,7 @@ class SampleNorm:
         """ValueError where a sample of this shape cannot be normalized so."""
 
     def scales(self, shape: Shape) -> int:
-        """How many gammas: by default one for each number of a sample."""
+        """The number of gammas: by default one for each number of a sample."""
         return math.prod(shape)
 
     def split(self, x: Array) -> Array:
@@ -95,7 +127,7 @@ class SampleNorm:
         return x.reshape(*x.shape[:2], 1, -1)
 
     def join(self, groups: Array, shape: Shape) -> Array:
-        """The inverse of `split`."""
+        """The inverse of `split`: groups (K, N, G, members) in this shape, (K, N, ...)."""
         return groups.reshape(shape)
 
     def _rows(self, y: Array) -> Array:
@@ -118,29 +150,35 @@ class LayerNorm(SampleNorm):
 class RMSNorm(SampleNorm):
     """y = gamma * x / sqrt(mean(x^2) + eps): not centered, no beta. Zhang & Sennrich 2019."""
 
-    centered = False
+    centered: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
 class ChannelGroups(SampleNorm):
-    """Over the places and the channels of each group, a gamma a channel."""
+    """Sample normalization over the pixels and the channels of each group; one gamma per channel.
+
+    A dense layer's output (K, N, H) counts as one pixel with H channels.
+    """
 
     def groups_of(self, shape: Shape) -> int:
-        """How many groups the channels, the last number of `shape`, are split into."""
+        """The number of groups into which the channels, the last number of `shape`, are split."""
         raise NotImplementedError
 
     def scales(self, shape: Shape) -> int:
+        """One gamma for each channel."""
         return shape[-1]
 
     def split(self, x: Array) -> Array:
+        """(K, N, ..., C) as groups (K, N, G, pixels * C / G)."""
         groups = self.groups_of(x.shape)
-        parts = x.reshape(*x.shape[:2], -1, groups, x.shape[-1] // groups)
-        return parts.swapaxes(2, 3).reshape(*x.shape[:2], groups, -1)
+        pixels = x.reshape(*x.shape[:2], -1, groups, x.shape[-1] // groups)
+        return pixels.swapaxes(2, 3).reshape(*x.shape[:2], groups, -1)
 
     def join(self, groups: Array, shape: Shape) -> Array:
+        """The inverse of `split`: groups (K, N, G, members) in this shape, (K, N, ..., C)."""
         number = self.groups_of(shape)
-        parts = groups.reshape(*shape[:2], number, -1, shape[-1] // number)
-        return parts.swapaxes(2, 3).reshape(shape)
+        pixels = groups.reshape(*shape[:2], number, -1, shape[-1] // number)
+        return pixels.swapaxes(2, 3).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -150,12 +188,14 @@ class GroupNorm(ChannelGroups):
     groups: int = option(2, doc="the number of groups into which the channels are split", ge=1)
 
     def check(self, shape: Shape) -> None:
+        """ValueError if the number of channels is not a multiple of `groups`."""
         if shape[-1] % self.groups:
             raise ValueError(
                 f"group norm: {shape[-1]} channels do not split into {self.groups} equal groups"
             )
 
     def groups_of(self, shape: Shape) -> int:
+        """The option `groups`."""
         return self.groups
 
 
@@ -166,43 +206,50 @@ class InstanceNorm(ChannelGroups):
     affine: bool = option(False, doc="scale by gamma and shift by beta, both trained")
 
     def check(self, shape: Shape) -> None:
+        """ValueError if a sample is not an image."""
         if len(shape) != 3:
             raise ValueError("instance norm: needs images, a dense layer's output has no places")
 
     def groups_of(self, shape: Shape) -> int:
+        """Each channel is a group."""
         return shape[-1]
 
 
 @dataclass(frozen=True)
 class Centre:
-    """Subtract the mean of each unit or channel over the batch; at evaluation the running mean."""
+    """Subtract the mean of each unit or channel over the batch; at evaluation the running mean.
+
+    Shapes:
+        x and y are (K, N, H) or (K, N, H, W, C); means run over all axes but K and the last. The
+        state is the running mean, a row (K, 1, H) or (K, 1, C). There are no parameters.
+    """
 
     gradient: Literal["exact", "ignored"] = option(
         "exact", doc="ignored: computed as if the mean did not depend on the parameters"
     )
     stat_decay: float = option(0.9, doc="the fraction of the running mean that is kept", ge=0, lt=1)
 
-    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """No parameters; the running mean starts at 0."""
         return shape, {}, {"mean": np.zeros((1, shape[-1]))}
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, Any, State]:
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """y = x - mean(x); the cache is `train`."""
         rows = x.reshape(len(x), -1, x.shape[-1])
         mean = column_sums(rows) / rows.shape[1] if train else state["mean"]
         y = (rows - mean).reshape(-1, *x.shape[1:])
-        kept = self.stat_decay * state["mean"] + (1 - self.stat_decay) * mean
-        return y, train, {"mean": kept} if train else state
+        averaged = self.stat_decay * state["mean"] + (1 - self.stat_decay) * mean
+        return y, train, {"mean": averaged} if train else state
 
-    def backward(
-        self, parameters: Parameters, cache: Any, dy: Array
-    ) -> tuple[Array, dict[str, Array]]:
+    def backward(self, parameters: Parameters, cache: bool, dy: Array) -> Backward:
+        """dx = dy - mean(dy); dx = dy after an evaluation, or if the mean's gradient is ignored."""
         if not cache or self.gradient == "ignored":
             return dy, {}
         rows = dy.reshape(len(dy), -1, dy.shape[-1])
         return (rows - column_sums(rows) / rows.shape[1]).reshape(dy.shape), {}
 
     def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
+        """Scale 1 and shift -mean, rows (K, 1, H)."""
         return np.ones_like(state["mean"]), -state["mean"]
 
 
@@ -213,6 +260,10 @@ class NoisyBatchNorm:
     Each step and unit: mu ~ U(-mean, mean), sigma ~ U(1, deviation); each sample of it then
     shift ~ U(mu - jitter, mu + jitter), scale ~ N(sigma, jitter^2). The numbers follow from the
     state, as dropout's masks do: a key for each network and the number of steps made.
+
+    Source:
+        Santurkar et al. 2018, section 2.1: the noise brings back the covariate shift that batch
+        norm is said to reduce, and networks train as well as without it.
     """
 
     mean: float = option(0.5, doc="the largest mean that the noise gives a unit", ge=0)
@@ -227,31 +278,33 @@ class NoisyBatchNorm:
 
     @property
     def norm(self) -> BatchNorm:
+        """The batch norm that the noise is added to."""
         return BatchNorm(eps=self.eps, stat_decay=self.stat_decay, spatial="channel")
 
-    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """The batch norm's parameters and state, and a key and a number of steps, (1,) each."""
         shape, parameters, state = self.norm.init(generator, shape)
-        own = {"key": np.zeros(1, np.uint64), "steps": np.zeros(1, np.uint64)}
-        return shape, parameters, {**state, **own}
+        counters = {"key": np.zeros(1, np.uint64), "steps": np.zeros(1, np.uint64)}
+        return shape, parameters, {**state, **counters}
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, Any, State]:
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """y in the shape of x; the cache is the batch norm's and the noise's scale."""
         y, cache, running = self.norm.forward(parameters, state, x, train)
         if not train:
             return y, (cache, None), state
-        noise = [self._noise(*pair, y.shape[1:]) for pair in _keys(state)]
-        scale, shift = (np.stack(part).astype(y.dtype) for part in zip(*noise, strict=True))
-        own = {"key": state["key"], "steps": state["steps"] + np.uint64(1)}
-        return scale * y + shift, (cache, scale), {**running, **own}
+        keys, steps = (state[name][:, 0].tolist() for name in ("key", "steps"))
+        noise = [self._noise(*pair, y.shape[1:]) for pair in zip(keys, steps, strict=True)]
+        scale, shift = (np.stack(arrays).astype(y.dtype) for arrays in zip(*noise, strict=True))
+        counters = {"key": state["key"], "steps": state["steps"] + np.uint64(1)}
+        return scale * y + shift, (cache, scale), {**running, **counters}
 
-    def backward(
-        self, parameters: Parameters, cache: Any, dy: Array
-    ) -> tuple[Array, dict[str, Array]]:
+    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
+        """The batch norm's gradients for scale * dy: the noise is a constant."""
         inner, scale = cache
         return self.norm.backward(parameters, inner, dy if scale is None else dy * scale)
 
     def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
+        """The batch norm's scale and shift, rows (K, 1, H)."""
         return self.norm.evaluated(parameters, state)
 
     def _noise(self, key: int, step: int, shape: Shape) -> tuple[Array, Array]:
@@ -262,10 +315,6 @@ class NoisyBatchNorm:
         sigma = random.uniform(1, self.deviation, units)
         shift = mu + random.uniform(-self.jitter, self.jitter, shape)
         return sigma + self.jitter * random.standard_normal(shape), shift
-
-
-def _keys(state: State) -> list[tuple[int, int]]:
-    return list(zip(state["key"][:, 0].tolist(), state["steps"][:, 0].tolist(), strict=True))
 
 
 NORMALIZERS: Registry[type] = Registry(

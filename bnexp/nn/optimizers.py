@@ -1,8 +1,13 @@
-"""Update rules. They write into the parameters: the one place where arrays are changed in place.
+"""Optimizers and learning-rate schedules.
 
-A rule gives, from a gradient g, its state and the learning rate, the step that w is moved by.
+An optimizer's rule gives, from a gradient g, its state and the learning rate, the step that w is
+moved by. Rules write into the parameters: the one place where arrays are changed in place. A rule
+here is the printed equation for one parameter, `step(w, g, lr, ...)`; the arrays of its state come
+after the rate, in the order of `state_arrays`.
+
 Parameters and gradients are (K, ...) of equal shapes; the gradients are used up. The learning rate
-is an array (K, 1, 1); the option `lr` is where the configuration has it from.
+is an array (K, 1, 1); the option `lr` is where the configuration has it from. A schedule multiplies
+it by a factor that depends on the step.
 
 >>> w, g = {"W": np.ones((1, 1, 1))}, {"W": np.full((1, 1, 1), 2.0)}
 >>> rule = Momentum(momentum=0.5)
@@ -16,13 +21,13 @@ is an array (K, 1, 1); the option `lr` is where the configuration has it from.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from bnexp.nn.protocols import Array, Parameters, State
+from bnexp.nn.protocols import Array, Gradients, Parameters, State
 from bnexp.registry import Registry, option
 
 
@@ -35,9 +40,11 @@ class Schedule:
     )
 
     def factor(self, step: int, steps: int) -> float:
+        """min(1, t / (warmup + 1)) * after_warmup(t)."""
         return min(1.0, step / (self.warmup + 1)) * self.after_warmup(step, steps)
 
     def after_warmup(self, step: int, steps: int) -> float:
+        """The factor at step t of `steps`, the linear rise apart."""
         return 1.0
 
 
@@ -54,6 +61,7 @@ class StepDecay(Schedule):
     gamma: float = option(0.1, doc="the factor by which it falls", gt=0, le=1)
 
     def after_warmup(self, step: int, steps: int) -> float:
+        """gamma^floor((t - 1) / every)."""
         return self.gamma ** ((step - 1) // self.every)
 
 
@@ -64,6 +72,7 @@ class Cosine(Schedule):
     end: float = option(0.0, doc="the factor after the last step", ge=0, le=1)
 
     def after_warmup(self, step: int, steps: int) -> float:
+        """end + (1 - end) * (1 + cos(pi (t - 1) / steps)) / 2."""
         return self.end + (1 - self.end) * (1 + math.cos(math.pi * (step - 1) / steps)) / 2
 
 
@@ -74,67 +83,76 @@ SCHEDULES: Registry[type] = Registry(
 )
 
 
-def _zeros(parameters: Parameters, *names: str) -> State:
-    """One zero array for each name and each parameter, called by both."""
-    return {
-        f"{name} {which}": np.zeros_like(w) for name in names for which, w in parameters.items()
-    }
+@dataclass(frozen=True)
+class Rule:
+    """What the rules share: the loop over parameters, and a state of arrays like them.
 
+    A subclass names its state's arrays in `state_arrays`, and has
 
-def _rate() -> Any:
-    return option(0.01, doc="the learning rate", gt=0)
+        step(w, g, lr, *arrays)
+
+    which changes one parameter w and its arrays in place. w, g and the arrays are (K, ...) of one
+    shape, and lr is (K, 1, 1); g may be written over. The state maps "v W" to the array v of the
+    parameter W; all start at 0.
+    """
+
+    lr: float = option(0.01, doc="the learning rate", gt=0)
+
+    state_arrays: ClassVar[tuple[str, ...]] = ()
+    step: ClassVar[Callable[..., None]]
+
+    def init(self, parameters: Parameters) -> State:
+        """An array of zeros (K, ...) for each of `state_arrays` and each parameter."""
+        return {
+            f"{array} {name}": np.zeros_like(w)
+            for array in self.state_arrays
+            for name, w in parameters.items()
+        }
+
+    def update(
+        self, parameters: Parameters, gradients: Gradients, state: State, lr: Array
+    ) -> State:
+        """One step of every parameter, in place; returns the state, whose arrays have changed."""
+        for name, w in parameters.items():
+            arrays = (state[f"{array} {name}"] for array in self.state_arrays)
+            self.step(w, gradients[name], lr, *arrays)
+        return state
 
 
 @dataclass(frozen=True)
-class SGD:
+class SGD(Rule):
     """w <- w - lr * g."""
 
-    lr: float = _rate()
-
-    def init(self, parameters: Parameters) -> State:
-        return {}
-
-    def update(
-        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
-    ) -> State:
-        for name, w in parameters.items():
-            step = gradients[name]
-            step *= lr
-            np.subtract(w, step, out=w)
-        return state
+    def step(self, w: Array, g: Array, lr: Array) -> None:
+        """w <- w - lr * g."""
+        g *= lr
+        w -= g
 
 
 @dataclass(frozen=True)
-class Momentum:
+class Momentum(Rule):
     """v <- momentum * v - lr * g;  w <- w + v. The book's section 6.1.4."""
 
-    lr: float = _rate()
     momentum: float = option(0.9, doc="the fraction of the last update that is kept", ge=0, lt=1)
 
-    def init(self, parameters: Parameters) -> State:
-        return _zeros(parameters, "v")
+    state_arrays = ("v",)
 
-    def update(
-        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
-    ) -> State:
-        for name, w in parameters.items():
-            step, v = gradients[name], state[f"v {name}"]
-            step *= lr
-            v *= self.momentum
-            v -= step
-            np.add(w, v, out=w)
-        return state
+    def step(self, w: Array, g: Array, lr: Array, v: Array) -> None:
+        """v <- momentum * v - lr * g;  w <- w + v."""
+        g *= lr
+        v *= self.momentum
+        v -= g
+        w += v
 
 
 @dataclass(frozen=True)
-class Nesterov:
+class Nesterov(Rule):
     """v <- momentum * v - lr * g;  w <- w + momentum * v - lr * g. Sutskever et al. 2013; PyTorch.
 
     In Bengio et al. 2012, equation 7, the step is momentum^2 * v_old - (1 + momentum) * lr * g, the
     same. The book's code has that formula with v where v_old is meant: dialect book.
     """
 
-    lr: float = _rate()
     momentum: float = option(0.9, doc="the fraction of the last update that is kept", ge=0, lt=1)
     velocity: Literal["old", "new"] = option("old", doc="which v is used in Bengio's formula")
 
@@ -143,71 +161,53 @@ class Nesterov:
         {"standard": {}, "book": {"velocity": "new"}},
         instance_of=Mapping,
     )
+    state_arrays = ("v",)
 
-    def init(self, parameters: Parameters) -> State:
-        return _zeros(parameters, "v")
-
-    def update(
-        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
-    ) -> State:
+    def step(self, w: Array, g: Array, lr: Array, v: Array) -> None:
+        """Bengio's formula, its first term added before v is updated, or in the book's after."""
         m = self.momentum
-        for name, w in parameters.items():
-            step, v = gradients[name], state[f"v {name}"]
-            step *= lr
-            v *= m
-            if self.velocity == "old":
-                w += m * v
-            v -= step
-            if self.velocity == "new":
-                w += m * m * v
-            w -= (1 + m) * step
-        return state
+        g *= lr
+        v *= m
+        if self.velocity == "old":
+            w += m * v
+        v -= g
+        if self.velocity == "new":
+            w += m * m * v
+        w -= (1 + m) * g
 
 
 @dataclass(frozen=True)
-class AdaGrad:
+class AdaGrad(Rule):
     """h <- h + g^2;  w <- w - lr * g / (sqrt(h) + eps). Duchi et al. 2011."""
 
-    lr: float = _rate()
     eps: float = option(1e-7, doc="added to keep the division finite", ge=0)
 
-    def init(self, parameters: Parameters) -> State:
-        return _zeros(parameters, "h")
+    state_arrays = ("h",)
 
-    def update(
-        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
-    ) -> State:
-        for name, w in parameters.items():
-            g, h = gradients[name], state[f"h {name}"]
-            h += g * g
-            w -= lr * g / (np.sqrt(h) + self.eps)
-        return state
+    def step(self, w: Array, g: Array, lr: Array, h: Array) -> None:
+        """h <- h + g^2;  w <- w - lr * g / (sqrt(h) + eps)."""
+        h += g * g
+        w -= lr * g / (np.sqrt(h) + self.eps)
 
 
 @dataclass(frozen=True)
-class RMSprop:
+class RMSprop(Rule):
     """h <- decay * h + (1 - decay) * g^2;  w <- w - lr * g / (sqrt(h) + eps)."""
 
-    lr: float = _rate()
     decay: float = option(0.99, doc="the fraction of h that is kept", ge=0, lt=1)
     eps: float = option(1e-7, doc="added to keep the division finite", ge=0)
 
-    def init(self, parameters: Parameters) -> State:
-        return _zeros(parameters, "h")
+    state_arrays = ("h",)
 
-    def update(
-        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
-    ) -> State:
-        for name, w in parameters.items():
-            g, h = gradients[name], state[f"h {name}"]
-            h *= self.decay
-            h += (1 - self.decay) * (g * g)
-            w -= lr * g / (np.sqrt(h) + self.eps)
-        return state
+    def step(self, w: Array, g: Array, lr: Array, h: Array) -> None:
+        """h <- decay * h + (1 - decay) * g^2;  w <- w - lr * g / (sqrt(h) + eps)."""
+        h *= self.decay
+        h += (1 - self.decay) * (g * g)
+        w -= lr * g / (np.sqrt(h) + self.eps)
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Rule):
     """m, v: running averages of g, g^2;  w <- w - lr * m' / (sqrt(v') + eps). Kingma & Ba 2015.
 
     m' = m / (1 - beta1^t) and v' = v / (1 - beta2^t). The book puts both corrections into the rate,
@@ -231,22 +231,29 @@ class Adam:
         {"standard": {}, "book": {"eps": 1e-7, "correction": "rate"}},
         instance_of=Mapping,
     )
+    state_arrays = ("m", "v")
 
     def init(self, parameters: Parameters) -> State:
-        return {**_zeros(parameters, "m", "v"), "steps": np.zeros((), np.int64)}
+        """m and v of each parameter (K, ...), and the number of steps t, all 0."""
+        return {**super().init(parameters), "steps": np.zeros((), np.int64)}
 
     def update(
-        self, parameters: Parameters, gradients: dict[str, Array], state: State, lr: Array
+        self, parameters: Parameters, gradients: Gradients, state: State, lr: Array
     ) -> State:
-        steps = int(state["steps"]) + 1
-        first, second = 1 - self.beta1**steps, (1 - self.beta2**steps) ** 0.5
+        """One step of every parameter, in place; the state with its number of steps increased.
+
+        Both corrections are put into the rate; if eps is to be corrected, it is multiplied by that
+        of v instead, which is the same equation.
+        """
+        t = int(state["steps"]) + 1
+        first, second = 1 - self.beta1**t, (1 - self.beta2**t) ** 0.5
         eps = self.eps * second if self.correction == "moments" else self.eps
         for name, w in parameters.items():
             g, m, v = gradients[name], state[f"m {name}"], state[f"v {name}"]
             m += (1 - self.beta1) * (g - m)
             v += (1 - self.beta2) * (g * g - v)
             w -= lr * (second / first) * m / (np.sqrt(v) + eps)
-        return {**state, "steps": np.array(steps)}
+        return {**state, "steps": np.array(t)}
 
 
 OPTIMIZERS: Registry[type] = Registry(

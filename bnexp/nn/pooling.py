@@ -1,4 +1,8 @@
-"""Pooling: the largest or the mean of each window; and images as rows."""
+"""Pooling: the largest or the mean of each window; and images as rows.
+
+These layers have no parameters and no state. `MaxPool` and `AveragePool` reduce each window of a
+channel to one number, `GlobalAveragePool` a whole channel; `Flatten` reduces nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
+from bnexp.nn.protocols import (
+    Array,
+    Backward,
+    Forward,
+    Generator,
+    Initial,
+    Parameters,
+    Shape,
+    State,
+)
 from bnexp.nn.windows import Window
 from bnexp.registry import Registry, option
 
@@ -30,7 +43,8 @@ class Pool:
     def window(self) -> Window:
         return Window(self.size, self.stride, self.padding)
 
-    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """Output shape (OH, OW, C), no parameters, no state."""
         if self.padding >= self.size:
             raise ValueError(
                 f"a pooling window of {self.size} with a padding of {self.padding} would lie in "
@@ -48,9 +62,8 @@ class MaxPool(Pool):
     [[5.0, 7.0], [13.0, 15.0]]
     """
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, Any, State]:
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """The maximum over the window's positions; a frame of -inf is never the largest."""
         framed = self.window.framed(x, -np.inf)
         first, *others = self.window.slices(framed)
         y = first.copy()
@@ -58,21 +71,20 @@ class MaxPool(Pool):
             np.maximum(y, view, out=y)
         return y, (framed, y), state
 
-    def backward(
-        self, parameters: Parameters, cache: Any, dy: Array
-    ) -> tuple[Array, dict[str, Array]]:
+    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
+        """dy goes to the first pixel of each window that is its largest."""
         framed, y = cache
         dx = np.zeros((len(dy), *framed.shape[1:]), framed.dtype)
-        left = np.ones(y.shape, bool)  # windows whose largest has not been met yet
-        apart = self.stride >= self.size  # a pixel is in one window, with nothing to be added to
+        open_windows = np.ones(y.shape, bool)  # those whose largest pixel has not been met yet
+        disjoint = self.stride >= self.size  # each pixel is in one window: nothing to add up
         for view, out in zip(self.window.slices(framed), self.window.slices(dx), strict=True):
-            here = view == y
-            here &= left
-            left ^= here
-            if apart:
-                out[...] = dy * here
+            chosen = view == y
+            chosen &= open_windows
+            open_windows ^= chosen
+            if disjoint:
+                out[...] = dy * chosen
             else:
-                out += dy * here
+                out += dy * chosen
         return self.window.unframed(dx), {}
 
 
@@ -85,9 +97,8 @@ class AveragePool(Pool):
     [[2.5, 4.5], [10.5, 12.5]]
     """
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, Any, State]:
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """The sum over the window's positions, divided by their number."""
         first, *others = self.window.slices(self.window.framed(x))
         y = first.copy()
         for view in others:
@@ -95,9 +106,8 @@ class AveragePool(Pool):
         y /= self.size**2
         return y, x.shape, state
 
-    def backward(
-        self, parameters: Parameters, cache: Any, dy: Array
-    ) -> tuple[Array, dict[str, Array]]:
+    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
+        """dy / size^2 for every pixel of a window, summed over the windows that contain it."""
         _, n, height, width, channels = cache
         p = 2 * self.padding
         dx = np.zeros((len(dy), n, height + p, width + p, channels), dy.dtype)
@@ -111,18 +121,17 @@ class AveragePool(Pool):
 class GlobalAveragePool:
     """The mean of each channel, (K, N, H, W, C) -> (K, N, C)."""
 
-    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """Output shape (C,), no parameters, no state."""
         return shape[2:], {}, {}
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, Any, State]:
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """The mean over H and W."""
         y: Array = x.mean(axis=(2, 3))
         return y, x.shape, state
 
-    def backward(
-        self, parameters: Parameters, cache: Any, dy: Array
-    ) -> tuple[Array, dict[str, Array]]:
+    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
+        """dy / (H W) for every pixel, (K, N, H, W, C)."""
         share = dy[:, :, None, None, :] / (cache[2] * cache[3])
         return np.broadcast_to(share, (len(dy), *cache[1:])), {}
 
@@ -131,17 +140,16 @@ class GlobalAveragePool:
 class Flatten:
     """Images as rows, (K, N, H, W, C) -> (K, N, H * W * C)."""
 
-    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """Output shape (H * W * C,), no parameters, no state."""
         return (math.prod(shape),), {}, {}
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, Any, State]:
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """The same numbers, row by row of the image, channels last."""
         return x.reshape(*x.shape[:2], -1), x.shape, state
 
-    def backward(
-        self, parameters: Parameters, cache: Any, dy: Array
-    ) -> tuple[Array, dict[str, Array]]:
+    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
+        """dy in the shape of x."""
         return dy.reshape(len(dy), *cache[1:]), {}
 
 

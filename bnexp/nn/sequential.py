@@ -1,4 +1,9 @@
-"""A network: layers one after another, forward, backward, evaluated, calibrated, folded."""
+"""A network: layers one after another, forward, backward, evaluated, calibrated, folded.
+
+`Sequential` is an architecture: it holds layers and their options, no numbers. Parameters and
+states are tuples with one mapping per layer. `mlp` and `block` put the usual layers in the usual
+order, and `stack` puts the parameters of K networks side by side.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,7 @@ from bnexp.nn.protocols import (
     Array,
     BatchStatistics,
     Generator,
+    Gradients,
     Initializer,
     Layer,
     Normalizer,
@@ -33,8 +39,8 @@ class Sequential:
 
     >>> from bnexp.nn import BatchNorm, He, Relu, SoftmaxCrossEntropy
     >>> network = mlp([20, 10], Relu(), BatchNorm(), [He(), He()])
-    >>> made = [network.init(np.random.default_rng(seed), (784,)) for seed in (0, 1, 2)]
-    >>> parameters, state = (stack(part, "float32") for part in zip(*made))
+    >>> starts = [network.init(np.random.default_rng(seed), (784,)) for seed in (0, 1, 2)]
+    >>> parameters, state = (stack(part, "float32") for part in zip(*starts))
     >>> x, labels = np.ones((1, 50, 784), "float32"), np.zeros((1, 50), int)
     >>> logits, caches, state = network.forward(parameters, state, x, train=True)
     >>> losses, probabilities = SoftmaxCrossEntropy().per_sample(logits, labels)
@@ -53,11 +59,12 @@ class Sequential:
 
         `shape` is one sample's. ValueError where a layer does not fit what comes before it.
         """
-        made = []
+        parameters, states = [], []
         for layer in self.layers:
-            shape, parameters, state = layer.init(generator, shape)
-            made.append((parameters, state))
-        return tuple(p for p, _ in made), tuple(s for _, s in made)
+            shape, p, s = layer.init(generator, shape)
+            parameters.append(p)
+            states.append(s)
+        return tuple(parameters), tuple(states)
 
     def forward(
         self, parameters: Sequence[Parameters], state: Sequence[State], x: Array, train: bool
@@ -80,15 +87,18 @@ class Sequential:
 
     def backward(
         self, parameters: Sequence[Parameters], caches: Sequence[Any], dy: Array
-    ) -> list[dict[str, Array]]:
-        """Every layer's gradients. The gradient of the network's input is not computed."""
-        gradients: list[dict[str, Array]] = []
+    ) -> list[Gradients]:
+        """Every layer's gradients, for dy (K, N, C). That of the network's input is not computed.
+
+        The gradients have the shapes of the parameters, (K, ...).
+        """
+        gradients: list[Gradients] = []
         for layer, p, cache in reversed(list(zip(self.layers, parameters, caches, strict=True))):
             if len(gradients) == len(self.layers) - 1 and isinstance(layer, Affine):
                 gradients.append(layer.gradients(p, cache, dy))
             else:
-                dy, own = layer.backward(p, cache, dy)
-                gradients.append(own)
+                dy, layer_gradients = layer.backward(p, cache, dy)
+                gradients.append(layer_gradients)
         return gradients[::-1]
 
     @property
@@ -108,12 +118,12 @@ class Sequential:
 
         Each layer sees what the calibrated layers before it make of `x`, in training mode.
         """
-        made = []
+        calibrated = []
         for layer, p, s in zip(self.layers, parameters, state, strict=True):
             p = layer.calibrated(p, x) if isinstance(layer, Affine) else p
             x, _, _ = layer.forward(p, s, x, train=True)
-            made.append(p)
-        return tuple(made)
+            calibrated.append(p)
+        return tuple(calibrated)
 
     def population_state(
         self, parameters: Sequence[Parameters], state: Sequence[State], batches: Iterable[Array]
@@ -140,10 +150,15 @@ class Sequential:
     def folded(
         self, parameters: Sequence[Parameters], state: Sequence[State]
     ) -> tuple[Sequential, tuple[Parameters, ...], tuple[State, ...]]:
-        """The evaluated network with each normalizer that follows a dense layer merged into it."""
-        out: list[tuple[Layer, Parameters, State]] = []
+        """The evaluated network with each normalizer that follows a dense layer merged into it.
+
+        Of a normalizer with y = scale * x + shift after x = u W + b, W becomes W * scale and b
+        becomes b * scale + shift; convolutions alike. The result has fewer layers, and parameters
+        (K, ...) of its own.
+        """
+        merged: list[tuple[Layer, Parameters, State]] = []
         for layer, p, s in zip(self.layers, parameters, state, strict=True):
-            before = out[-1][0] if out else None
+            before = merged[-1][0] if merged else None
             affine = layer.evaluated(p, s) if isinstance(layer, Normalizer) else None
             # A row for each activation of an image fits no convolution's features.
             if (
@@ -151,11 +166,11 @@ class Sequential:
                 and isinstance(before, Dense | Conv)
                 and affine[0].shape[-1] == before.features
             ):
-                out[-1] = (replace(before, bias=True), folded(out[-1][1], *affine), {})
+                merged[-1] = (replace(before, bias=True), folded(merged[-1][1], *affine), {})
             else:
-                out.append((layer, p, s))
-        layers, merged, states = zip(*out, strict=True)
-        return Sequential(layers), merged, states
+                merged.append((layer, p, s))
+        layers, merged_parameters, states = zip(*merged, strict=True)
+        return Sequential(layers), merged_parameters, states
 
 
 def mlp(
@@ -187,6 +202,10 @@ def block(
     """What follows a dense layer or a convolution: norm, activation, dropout; those given.
 
     The order of Ioffe & Szegedy (section 3.2), or the norm behind the activation.
+
+    >>> from bnexp.nn import LayerNorm, Relu
+    >>> block(Relu(), LayerNorm(), norm_after_activation=True)
+    [Relu(), LayerNorm(eps=1e-05, affine=True)]
     """
     pair = [activation, normalizer] if norm_after_activation else [normalizer, activation]
     return [layer for layer in (*pair, dropout) if layer is not None]
@@ -197,20 +216,21 @@ def stack(
 ) -> tuple[dict[str, Array], ...]:
     """Parameters (or states) of K networks side by side: K x (D, H) -> (K, D, H) in `dtype`.
 
-    Each network's are a sequence with one mapping a layer, as `Network.init` returns them.
+    Each network's are a sequence with one mapping a layer, as `Sequential.init` returns them. A
+    number too large for `dtype` becomes infinite; keys and counts, which are integers, keep theirs.
 
     >>> networks = [[{"W": np.ones((5, 3))}], [{"W": np.zeros((5, 3))}]]
     >>> (layer,) = stack(networks, "float32")
     >>> layer["W"].shape, layer["W"].dtype.name
     ((2, 5, 3), 'float32')
     """
+
+    def stacked(arrays: list[Array]) -> Array:
+        array = np.stack(arrays)
+        with np.errstate(over="ignore"):
+            return array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array
+
     return tuple(
-        {name: _cast(np.stack([net[i][name] for net in networks]), dtype) for name in first}
+        {name: stacked([network[i][name] for network in networks]) for name in first}
         for i, first in enumerate(networks[0])
     )
-
-
-def _cast(array: Array, dtype: DTypeLike) -> Array:
-    """Numbers in `dtype`, where one that is too large is infinite; keys and counts as they are."""
-    with np.errstate(over="ignore"):
-        return array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array

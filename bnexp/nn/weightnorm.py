@@ -14,7 +14,17 @@ import numpy as np
 
 from bnexp.nn.initializers import rounding
 from bnexp.nn.linear import Conv, Dense, column_sums
-from bnexp.nn.protocols import Array, Generator, Parameters, Shape, State
+from bnexp.nn.protocols import (
+    Array,
+    Backward,
+    Forward,
+    Generator,
+    Gradients,
+    Initial,
+    Parameters,
+    Shape,
+    State,
+)
 from bnexp.registry import option
 
 
@@ -32,6 +42,7 @@ class WeightNorm:
     )
 
     def around(self, layer: Dense | Conv) -> WeightNormed:
+        """The layer with its weights normalized."""
         return WeightNormed(layer, self.start)
 
 
@@ -48,7 +59,8 @@ class WeightNormCache(NamedTuple):
 class WeightNormed:
     """`layer` with W = length * direction / ||direction||: (K, D, H), lengths (K, 1, H).
 
-    A direction of length 0 has no unit vector: the outputs are NaN.
+    g of the module's equations is the parameter `length`, v is `direction`; a bias stays the
+    layer's. A direction of length 0 has no unit vector: the outputs are NaN.
     """
 
     layer: Dense | Conv
@@ -56,40 +68,42 @@ class WeightNormed:
 
     @property
     def features(self) -> int:
+        """The number of outputs, or channels."""
         return self.layer.features
 
-    def init(self, generator: Generator, shape: Shape) -> tuple[Shape, Parameters, State]:
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """The layer's parameters, W as `direction` with `length` = ||W||: W is as it was drawn."""
         shape, parameters, state = self.layer.init(generator, shape)
-        own = {name: array for name, array in parameters.items() if name != "W"}
+        others = {name: array for name, array in parameters.items() if name != "W"}
         w = parameters["W"]
-        length = np.sqrt(np.square(w).sum(axis=-2, keepdims=True))
-        return shape, {"direction": w, "length": length, **own}, state
+        return shape, {"direction": w, "length": _lengths(w), **others}, state
 
-    def forward(
-        self, parameters: Parameters, state: State, x: Array, train: bool
-    ) -> tuple[Array, WeightNormCache, State]:
-        effective, inverse = self._effective(parameters)
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """The layer's y for the effective weights."""
+        direction = parameters["direction"]
+        inverse = np.reciprocal(np.sqrt(column_sums(np.square(direction))))
+        effective: dict[str, Array] = {"W": direction * (parameters["length"] * inverse)}
+        if self.layer.bias:
+            effective["b"] = parameters["b"]
         y, cache, state = self.layer.forward(effective, state, x, train)
-        return y, WeightNormCache(cache, effective, parameters["direction"], inverse), state
+        return y, WeightNormCache(cache, effective, direction, inverse), state
 
-    def backward(
-        self, parameters: Parameters, cache: WeightNormCache, dy: Array
-    ) -> tuple[Array, dict[str, Array]]:
+    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
+        """The layer's dx, and the gradients of equation 3."""
         dx, gradients = self.layer.backward(cache.effective, cache.inner, dy)
-        return dx, self._own(parameters, cache, gradients)
+        return dx, self._chained(parameters, cache, gradients)
 
-    def gradients(
-        self, parameters: Parameters, cache: WeightNormCache, dy: Array
-    ) -> dict[str, Array]:
+    def gradients(self, parameters: Parameters, cache: Any, dy: Array) -> Gradients:
         """The parameters' gradients alone: a network's first layer needs no dx."""
-        inner = self.layer.gradients(cache.effective, cache.inner, dy)
-        return self._own(parameters, cache, inner)
+        gradients = self.layer.gradients(cache.effective, cache.inner, dy)
+        return self._chained(parameters, cache, gradients)
 
     def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
-        """Parameters that suit the data: an initializer's scale, then mean 0 and variance 1."""
+        """Parameters that suit the data x (K, N, ...): what the initializer fits, and then, with
+        `start` data, lengths and biases for which the outputs have mean 0 and variance 1."""
         inner = {**parameters, "W": parameters["direction"]}
         direction = self.layer.calibrated(inner, x)["W"]
-        length = np.sqrt(np.square(direction).sum(axis=-2, keepdims=True))
+        length = _lengths(direction)
         fitted = {**parameters, "direction": direction, "length": length}
         if self.start == "weights":
             return fitted
@@ -102,19 +116,21 @@ class WeightNormed:
 
     @property
     def calibrates(self) -> bool:
+        """Whether lengths, or the layer's initializer, look at data."""
         return self.start == "data" or self.layer.calibrates
 
-    def _effective(self, parameters: Parameters) -> tuple[Parameters, Array]:
-        direction = parameters["direction"]
-        inverse = np.reciprocal(np.sqrt(column_sums(np.square(direction))))
-        effective = {"W": direction * (parameters["length"] * inverse)}
-        return (effective | {"b": parameters["b"]} if self.layer.bias else effective), inverse
-
-    def _own(
-        self, parameters: Parameters, cache: WeightNormCache, gradients: dict[str, Array]
-    ) -> dict[str, Array]:
+    def _chained(
+        self, parameters: Parameters, cache: WeightNormCache, gradients: Gradients
+    ) -> Gradients:
+        """Equation 3: from dL/dW to the gradients of length and direction."""
         dw = gradients.pop("W")
         unit = cache.direction * cache.inverse
         d_length = column_sums(dw * unit)
         d_direction = (dw - unit * d_length) * (parameters["length"] * cache.inverse)
         return {"direction": d_direction, "length": d_length, **gradients}
+
+
+def _lengths(w: Array) -> Array:
+    """||w|| of each unit, w (..., fan_in, units) -> (..., 1, units)."""
+    lengths: Array = np.sqrt(np.square(w).sum(axis=-2, keepdims=True))
+    return lengths

@@ -1,7 +1,9 @@
 """Windows of an image: the patches that a convolution multiplies and a pooling reduces.
 
-Images are (K, N, H, W, C), channels last. A window of kh x kw slides by `stride` over the image,
-which is framed by `padding`; there are OH x OW places.
+Images are (K, N, H, W, C), channels last. A square window slides by `stride` over the image, which
+is framed by `padding` pixels on each side. It fits at OH x OW places:
+
+    OH = floor((H + 2 padding - size) / stride) + 1,  and OW likewise
 """
 
 from __future__ import annotations
@@ -23,7 +25,10 @@ class Window:
     padding: int = 0
 
     def places(self, shape: Shape) -> tuple[int, int]:
-        """(OH, OW) for an image (H, W, ...); what does not fill a window at the end is left out."""
+        """(OH, OW) for an image (H, W, ...); what does not fill a window at the end is left out.
+
+        ValueError if `shape` is not an image's, or the image is smaller than the window.
+        """
         if len(shape) < 2:
             raise ValueError("a window needs images, a dense layer's output has no places")
         height, width = (
@@ -37,18 +42,22 @@ class Window:
         return height, width
 
     def framed(self, x: Array, value: float = 0.0) -> Array:
-        """The images with their frame."""
+        """The images with their frame, (K, N, H + 2 padding, W + 2 padding, C)."""
         if self.padding == 0:
             return x
         frame = (self.padding, self.padding)
         return np.pad(x, ((0, 0), (0, 0), frame, frame, (0, 0)), constant_values=value)
 
     def unframed(self, x: Array) -> Array:
+        """The inverse of `framed`: a view without the frame."""
         p = self.padding
         return x[:, :, p:-p, p:-p] if p else x
 
     def slices(self, framed: Array) -> Iterator[Array]:
-        """For each place in the window, row by row, the pixels there: views (K, N, OH, OW, C)."""
+        """For each position in the window, row by row, the pixels that it meets at all places.
+
+        These are views (K, N, OH, OW, C) of the framed images; there are size * size of them.
+        """
         rows, columns = (
             (side - self.size) // self.stride * self.stride + 1 for side in framed.shape[2:4]
         )
@@ -57,16 +66,16 @@ class Window:
                 yield framed[:, :, i : i + rows : self.stride, j : j + columns : self.stride]
 
     def patches(self, x: Array) -> Array:
-        """Every window as a row, (K, N * OH * OW, kh * kw * C)."""
+        """Every window as a row, (K, N * OH * OW, size * size * C)."""
         views = list(self.slices(self.framed(x)))
         k, n, height, width, channels = views[0].shape
         if channels == 1:  # a number at a time is slow to copy; made transposed, it is runs of OW
             columns = np.stack([view[..., 0] for view in views], axis=1)
             return columns.reshape(k, len(views), -1).swapaxes(1, 2)
-        made = np.empty((k, n, height, width, len(views), channels), x.dtype)
+        patches = np.empty((k, n, height, width, len(views), channels), x.dtype)
         for i, view in enumerate(views):
-            made[..., i, :] = view
-        return made.reshape(k, n * height * width, -1)
+            patches[..., i, :] = view
+        return patches.reshape(k, n * height * width, -1)
 
     def summed(self, patches: Array, shape: tuple[int, ...]) -> Array:
         """The transpose of `patches`: rows added up where their pixels were, (K, N, H, W, C)."""
