@@ -1,4 +1,7 @@
-"""The errors a user can meet: each says what, expected, got, what to do, and knows its status."""
+"""The errors that a user can meet, each with the exit status of a command that ends by it.
+
+A message says what is wrong and where, what was expected, what was found, and what to do.
+"""
 
 from __future__ import annotations
 
@@ -35,3 +38,13 @@ class StoreError(BnexpError):
     """The run directory cannot be read or written."""
 
     exit_status = 4
+
+
+class Interrupted(BaseException):
+    """A command was stopped by SIGINT, SIGTERM or SIGHUP.
+
+    It is no KeyboardInterrupt: where that passes through an import, Python ends by the signal
+    instead of our exit status, even if it was caught.
+    """
+
+    exit_status = 130

@@ -36,44 +36,44 @@ def cells(*names):
 
 
 def planned(known=(), names="abcd"):
-    watch = progress.Watch(quiet=True)
-    watch.progress.planned(cells(*names), known, 100, 0)
-    return watch
+    display = progress.ProgressDisplay(quiet=True)
+    display.progress.planned(cells(*names), known, 100, 0)
+    return display
 
 
 def test_the_best_is_of_all_networks_and_named_by_its_point():
-    watch = planned([record("a", 0.5)])
-    assert watch.standing.said() == "0 of 3 networks done, 3 left"
-    assert watch.standing.found() == "best train 0.500 (0.02512, a)"
-    watch.progress.done([record("c", 0.75, status="diverged"), record("b", 0.4)])
-    assert watch.standing.said() == "2 of 3 networks done, 1 left"
-    assert watch.standing.found() == "1 diverged, best train 0.750 (0.02512, c)"
-    watch.progress.done([failed("d", "no reason")])
-    assert watch.standing.found() == "1 diverged, 1 failed, best train 0.750 (0.02512, c)"
+    display = planned([record("a", 0.5)])
+    assert display.status.counts() == "0 of 3 networks done, 3 left"
+    assert display.status.results() == "best train 0.500 (0.02512, a)"
+    display.progress.done([record("c", 0.75, status="diverged"), record("b", 0.4)])
+    assert display.status.counts() == "2 of 3 networks done, 1 left"
+    assert display.status.results() == "1 diverged, best train 0.750 (0.02512, c)"
+    display.progress.done([failed("d", "no reason")])
+    assert display.status.results() == "1 diverged, 1 failed, best train 0.750 (0.02512, c)"
 
 
 def test_the_best_is_by_test_accuracy_where_there_is_one_and_never_nan():
-    watch = planned()
-    watch.progress.done([record("a", 0.9, 0.3), record("b", 0.5, 0.6)])
-    watch.progress.done([record("c", float("nan"))])
-    assert watch.standing.found() == "best test 0.600 (0.02512, b)"
+    display = planned()
+    display.progress.done([record("a", 0.9, 0.3), record("b", 0.5, 0.6)])
+    display.progress.done([record("c", float("nan"))])
+    assert display.status.results() == "best test 0.600 (0.02512, b)"
 
 
 def test_a_long_name_is_cut():
-    watch = planned(names=["x" * 99])
-    watch.progress.done([record("x" * 99, 1.0)])
-    assert watch.standing.found() == "best train 1.000 (0.02512, xxxxxxxxxxxx...)"
+    display = planned(names=["x" * 99])
+    display.progress.done([record("x" * 99, 1.0)])
+    assert display.status.results() == "best train 1.000 (0.02512, xxxxxxxxxxxx...)"
 
 
 def test_without_a_terminal_a_line_now_and_then(monkeypatch, capsys):
     clock = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
-    watch = progress.Watch(quiet=False)
-    watch.progress.planned(cells("a", "b"), [], 1000, 3)
+    display = progress.ProgressDisplay(quiet=False)
+    display.progress.planned(cells("a", "b"), [], 1000, 3)
     for clock[0], steps in ((10.0, 100), (29.0, 290), (31.0, 310), (45.0, 400), (61.0, 500)):
-        watch.progress.steps(steps)
+        display.progress.steps(steps)
         if steps == 400:
-            watch.progress.done([record("a", 0.5)])
+            display.progress.done([record("a", 0.5)])
     output = capsys.readouterr()
     assert output.out == (
         "2 networks: 0 up to date, 2 to train\n"

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share, and what their values mean."""
 
 from __future__ import annotations
 
@@ -14,30 +14,11 @@ import click
 from bnexp.errors import ConfigError
 
 
-def import_modules(names: Iterable[str]) -> None:
-    """Import each module, from the current folder or installed; ConfigError where that fails."""
-    if os.getcwd() not in sys.path:  # worker processes are given this path, too
-        sys.path.insert(0, os.getcwd())
-    for name in names:
-        if not all(part.isidentifier() for part in name.split(".")):
-            raise ConfigError(f"--import {name}: expected a module's name such as my_norms")
-        try:
-            import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-                raise _failed(name, error) from None
-            module = name.removesuffix(".py")
-            hint = "" if module == name else f"; did you mean {module}?"
-            raise ConfigError(
-                f"--import {name}: no such module, expected the name of an installed one or of "
-                f"{module.replace('.', '/')}.py in {os.getcwd()}{hint}"
-            ) from None
-        except Exception as error:  # whatever the user's code raises
-            raise _failed(name, error) from None
-
-
-def _failed(name: str, error: Exception) -> ConfigError:
-    return ConfigError(f"--import {name}: the module raised {type(error).__name__}: {error}")
+def require_name(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The value, if any; an empty one, as of an unset variable, would mean the current folder."""
+    if value is not None and not value.strip():
+        raise click.BadParameter("expected a folder, got an empty name", ctx, parameter)
+    return value
 
 
 experiment_argument = click.argument("experiment")
@@ -50,16 +31,9 @@ seeds_option = click.option(
 jobs_option = click.option(
     "-j", "--jobs", type=click.IntRange(1, 256), help="Worker processes; default: one per core."
 )
-
-
-def named(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Path | None:
-    """A path; an empty one, as from a variable that is not set, would be the current folder."""
-    if value is not None and not value.strip():
-        raise click.BadParameter("expected a folder, got an empty name", ctx, parameter)
-    return None if value is None else Path(value)
-
-
-out_option = click.option("--out", callback=named, help="Run directory; default: results/NAME.")
+out_option = click.option(
+    "--out", callback=require_name, help="Run directory; default: results/NAME."
+)
 data_option = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
@@ -74,8 +48,6 @@ executor_option = click.option(
 scheduler_option = click.option(
     "--scheduler", metavar="ADDRESS|FILE", help="The cluster's scheduler, with --executor dask."
 )
-
-
 import_option = click.option(
     "--import",
     "modules",
@@ -85,22 +57,61 @@ import_option = click.option(
 )
 
 
+def import_modules(names: Iterable[str]) -> None:
+    """Import the modules of `--import`, from the current folder or installed ones.
+
+    ConfigError if there is no such module, or if it raises an error.
+    """
+    if os.getcwd() not in sys.path:  # worker processes are given this path, too
+        sys.path.insert(0, os.getcwd())
+    for name in names:
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise ConfigError(f"--import {name}: expected a module's name such as my_norms")
+        try:
+            import_module(name)
+        except Exception as error:  # whatever the user's code raises
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            if not (missing and f"{name}.".startswith(f"{missing}.")):
+                raise ConfigError(
+                    f"--import {name}: the module raised {type(error).__name__}: {error}"
+                ) from None
+            module = name.removesuffix(".py")
+            hint = "" if module == name else f"; did you mean {module}?"
+            raise ConfigError(
+                f"--import {name}: no such module, expected the name of an installed one or of "
+                f"{module.replace('.', '/')}.py in {os.getcwd()}{hint}"
+            ) from None
+
+
+def load_experiment(experiment: str, assignments: tuple[str, ...], seeds: str | None) -> Any:
+    """The `Config` of a shipped experiment or a file, with the values of --set and --seeds."""
+    from bnexp.config import load_config
+
+    if seeds is not None:
+        assignments = (*assignments, f"random.seeds={seed_list(seeds)}")
+    return load_config(experiment, assignments=assignments)
+
+
 def seed_list(text: str) -> str:
-    """`5` -> [0, 1, 2, 3, 4]; `0,1,7` -> [0, 1, 7]."""
-    parts = [part.strip() for part in text.removesuffix(",").split(",")]
-    short = all(part.isdecimal() and len(part) <= 10 for part in parts)
-    several = "," in text
-    if not short or not (several or 1 <= int(parts[0]) <= 1000):
+    """The seeds that the value of --seeds means, as a list in YAML.
+
+    >>> seed_list("5"), seed_list("0,1,7"), seed_list("3,")
+    ('[0, 1, 2, 3, 4]', '[0, 1, 7]', '[3]')
+    """
+    seeds = [part.strip() for part in text.removesuffix(",").split(",")]
+    is_list = "," in text
+    are_numbers = all(seed.isdecimal() and len(seed) <= 10 for seed in seeds)
+    if not are_numbers or not (is_list or 1 <= int(seeds[0]) <= 1000):
         raise click.BadParameter(
             "expected a number of seeds (1 to 1000), a list such as 0,1,2, or for one seed alone "
             f"its number and a comma, got {text!r}",
             param_hint="--seeds",
         )
-    return f"[{', '.join(parts)}]" if several else str(list(range(int(parts[0]))))
+    return f"[{', '.join(seeds)}]" if is_list else str(list(range(int(seeds[0]))))
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -109,7 +120,10 @@ def cores() -> int:
 def cluster(
     executor: str, scheduler: str | None, jobs: int | None, cell_timeout: float | None
 ) -> Any:
-    """The cluster to train on, None for this machine."""
+    """The `Cluster` that --executor and --scheduler name, None for this machine.
+
+    UsageError if one of the two is missing, or with an option that is for this machine alone.
+    """
     if (executor == "dask") != bool(scheduler):
         raise click.UsageError("--executor dask and --scheduler: expected both or neither")
     if scheduler is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bnexp.cli.arguments import data_option
+from bnexp.errors import DataError
 
 
 @click.group()
@@ -25,9 +26,9 @@ def fetch() -> None:
     \b
     Example: bnexp data fetch
     """
-    from bnexp import data as datasets
+    from bnexp.data import fetch
 
-    for path in datasets.fetch():
+    for path in fetch():
         click.echo(str(path))
 
 
@@ -39,10 +40,9 @@ def verify(data_dir: Path | None) -> None:
     \b
     Example: bnexp data verify --data-dir ~/mnist
     """
-    from bnexp import data as datasets
-    from bnexp.errors import DataError
+    from bnexp.data import verify
 
-    checks = datasets.verify(data_dir)
+    checks = verify(data_dir)
     for check in checks:
         click.echo(str(check))
     if any(check.status != "ok" for check in checks):
@@ -60,7 +60,7 @@ def info(name: str, data_dir: Path | None) -> None:
     \b
     Example: bnexp data info mnist-5k
     """
-    from bnexp import data as datasets
+    from bnexp.data import info
 
-    for key, value in datasets.info(name, data_dir=data_dir).items():
+    for key, value in info(name, data_dir=data_dir).items():
         click.echo(f"{key.replace('_', ' '):<20}{value}")

@@ -1,25 +1,59 @@
-"""The commands. Everything heavy is imported inside them, so that `bnexp --help` is quick."""
+"""The group of all commands, and how each of them ends.
+
+A command ends with an exit status and, if something is wrong, one message on stderr; never with a
+traceback, unless BNEXP_DEBUG is set. Everything heavy is imported inside the commands, so that
+`bnexp --help` is quick.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from pathlib import Path
+from typing import Any
 
 import click
 
 from bnexp import __version__
 from bnexp.cli import data, explore, results, run
-from bnexp.cli.arguments import import_option
-from bnexp.cli.group import INTERRUPTED, Commands, Interrupted
+from bnexp.cli.arguments import import_modules, import_option
+from bnexp.errors import BnexpError, Interrupted, StoreError
 
 # A closed terminal, where there is such a thing, stops a run in order too.
-STOPPING = (
+STOP_SIGNALS = (
     signal.SIGINT,
     signal.SIGTERM,
     *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),
 )
+
+
+class Commands(click.Group):
+    """A group that turns errors into one message on stderr and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command; exit with the status of the error that it raises, if any."""
+        try:
+            return super().invoke(ctx)
+        except BnexpError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(error.exit_status)
+        except (KeyboardInterrupt, Interrupted):
+            click.echo("interrupted; the same command goes on from here", err=True)
+            ctx.exit(Interrupted.exit_status)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except OSError as error:
+            click.echo(f"bnexp: {error}", err=True)
+            ctx.exit(StoreError.exit_status)
+        except Exception as error:
+            if os.environ.get("BNEXP_DEBUG"):
+                raise
+            click.echo(
+                f"bnexp: a mistake of the program, please report it: {type(error).__name__}: "
+                f"{error}; BNEXP_DEBUG=1 shows where",
+                err=True,
+            )
+            ctx.exit(1)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,73 +74,38 @@ def cli(ctx: click.Context, modules: tuple[str, ...]) -> None:
     if os.environ.get("NO_COLOR"):
         ctx.color = False
     if modules:
-        from bnexp.cli import arguments
-
-        arguments.import_modules(modules)
+        import_modules(modules)
 
 
-cli.add_command(run.run)
-cli.add_command(run.check)
-cli.add_command(explore.list_experiments)
-cli.add_command(explore.explain)
-cli.add_command(explore.schema)
-cli.add_command(explore.new)
+for command in (
+    run.run,
+    run.check,
+    explore.list_experiments,
+    explore.explain,
+    explore.schema,
+    explore.new,
+    results.plot,
+    results.claims,
+    results.report,
+    results.compare,
+    results.verify,
+    results.export,
+    data.data,
+):
+    cli.add_command(command)
 
 
-@cli.command()
-@click.argument("directory", type=click.Path(path_type=Path))
-def plot(directory: Path) -> None:
-    """Draw a run directory's figures again.
-
-    \b
-    Example: bnexp plot results/quickstart
-    """
-    from bnexp import running
-
-    drawn = running.replot(directory)
-    click.echo("\n".join(map(str, drawn)) or f"{directory}: nothing to draw")
-
-
-@cli.command()
-@click.argument("directory", type=click.Path(path_type=Path))
-@click.pass_context
-def claims(ctx: click.Context, directory: Path) -> None:
-    """Judge a run directory's claims again.
-
-    Exit status 1 if one is refuted.
-
-    \b
-    Example: bnexp claims results/weight_scale
-    """
-    from bnexp import running
-    from bnexp.cli.output import print_verdicts
-
-    found = running.judge_again(directory)
-    if not found:
-        click.echo(f"{directory}: nothing is claimed")
-    print_verdicts(found)
-    if any(verdict.verdict == "refuted" for verdict in found):
-        ctx.exit(1)
-
-
-cli.add_command(results.compare)
-cli.add_command(results.verify)
-cli.add_command(results.report)
-cli.add_command(results.export)
-cli.add_command(data.data)
-
-
-def _interrupted(signum: int, frame: object) -> None:
+def _stop(signum: int, frame: object) -> None:
     """Stop in order; a second signal ends the program at once, and the workers follow it."""
-    for number in STOPPING:
-        signal.signal(number, lambda signum, frame: os._exit(INTERRUPTED))
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda signum, frame: os._exit(Interrupted.exit_status))
     raise Interrupted
 
 
 def main() -> None:
-    """Entry point: `cli`, quiet when the reader of our output has gone."""
-    for number in STOPPING:
-        signal.signal(number, _interrupted)
+    """Entry point: `cli` with its signal handlers, silent if the reader of the output has gone."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, _stop)
     try:
         cli()
     except BrokenPipeError:

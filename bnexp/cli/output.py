@@ -1,4 +1,4 @@
-"""What commands print: plans, tables and verdicts."""
+"""What commands print of an experiment: its plan before training, its results, its verdicts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from bnexp.claims import Verdict, verdict_lines
-from bnexp.cli.progress import kept
+from bnexp.cli.progress import kept_networks
 from bnexp.config import Config
 from bnexp.errors import DataError
 from bnexp.result import Result
@@ -26,69 +26,67 @@ COLORS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
 _VERDICT = re.compile(f"(?<=^  )({'|'.join(COLORS)})")
 
 
-def print_result(made: Result, quiet: bool) -> None:
-    """The small table, what diverged, and where everything is."""
-    if quiet:
-        return
+def print_result(result: Result) -> None:
+    """Print the small table, what diverged, the verdicts, and where everything is."""
     click.echo("")
-    for text in paragraph(made.results.title):
-        click.echo(text)
-    if trained(made.results):
-        click.echo("\n".join(overview_lines(overview(made.results))))
+    for line in paragraph(result.results.title):
+        click.echo(line)
+    if trained(result.results):
+        click.echo("\n".join(overview_lines(overview(result.results))))
     else:
         click.echo("no network was scored after an update: see probes.csv and the figures")
-    lines = list(diverged(made.results))
-    if lines:
+    if lines := list(diverged(result.results)):
         click.echo(f"\n{len(lines)} diverged:")
         lines = [*lines[:MAX_DIVERGED], *omitted(len(lines) - MAX_DIVERGED)]
         click.echo("\n".join(f"  {line}" for line in lines))
-    print_verdicts(made.claims)
-    for text in made.left_out:
+    print_verdicts(result.claims)
+    for text in result.left_out:
         click.echo(f"\nleft out: {text}")
-    click.echo(f"\n{made.directory}:")
-    for path in made.files:
+    click.echo(f"\n{result.directory}:")
+    for path in result.files:
         click.echo(f"  {path}")
-    if len(made.results.metrics["cell"]):
-        click.echo(f"\nbnexp report {shlex.quote(str(made.directory))} puts all of it on one page")
+    if len(result.results.metrics["cell"]):
+        directory = shlex.quote(str(result.directory))
+        click.echo(f"\nbnexp report {directory} puts all of it on one page")
 
 
-def print_verdicts(found: Sequence[Verdict]) -> None:
-    """The table of claims, if there are any."""
-    if found:
+def print_verdicts(verdicts: Sequence[Verdict]) -> None:
+    """Print each claim with its verdict, in color on a terminal; nothing without claims."""
+    if verdicts:
         click.echo("")
-        for line in verdict_lines(found):
+        for line in verdict_lines(verdicts):
             click.echo(_VERDICT.sub(lambda word: click.style(word[0], fg=COLORS[word[0]]), line))
 
 
 def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
-    """Axes with their values, networks, and what is done already and why not."""
-    made, store = make_plan(config), RunDirectory(out)
+    """Print the axes, how many networks there are, and which would be trained and why."""
+    plan, directory = make_plan(config), RunDirectory(out)
     try:
         prepared = prepare(config, data_dir, download=False)
-        reasons = Counter(missing(prepared, store).values())
+        reasons = Counter(missing(prepared, directory).values())
         effort = f"{sum(prepared.steps.values()):,} steps in all"
     except DataError as error:
-        reasons = Counter(store.read_records(made.networks, None)[1].values())
+        reasons = Counter(directory.read_records(plan.networks, None)[1].values())
         effort = f"data: not at hand. {error}"
-    click.echo("\n".join([*_sweep(config, made), effort]))
-    done = len(made.networks) - reasons.total()
+    click.echo("\n".join([*_plan_lines(config, plan), effort]))
+    done = len(plan.networks) - reasons.total()
     click.echo(f"{out}: {done} up to date, {reasons.total()} to train")
     for reason, number in reasons.items():
         click.echo(f"  {number} {reason}")
-    if others := store.others(made.networks):
-        click.echo(f"  {kept(others)}")
+    if others := directory.others(plan.networks):
+        click.echo(f"  {kept_networks(others)}")
 
 
-def _sweep(config: Config, made: Plan) -> Iterator[str]:
+def _plan_lines(config: Config, plan: Plan) -> Iterator[str]:
     yield f"{config.name}: valid"
-    for axis in made.axes:
+    for axis in plan.axes:
         values = f"{counted(len(axis.labels), 'value')}: {', '.join(map(short, axis.labels))}"
         yield from paragraph(f"{axis.key}: {values}", indent=2, hanging=4)
     seeds = ", ".join(map(str, config.experiment.random.seeds))
     yield from paragraph(f"seeds: {seeds}", indent=2, hanging=4)
     if config.experiment.claims:
         yield f"  claims: {len(config.experiment.claims)}"
-    stacks = make_stacks(made.networks)
+    stacks = make_stacks(plan.networks)
     sizes = Counter(len(stack.networks) for stack in stacks)
     shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
-    yield f"{counted(len(made.networks), 'network')} in {counted(len(stacks), 'stack')} ({shapes})"
+    yield f"{counted(len(plan.networks), 'network')} in {counted(len(stacks), 'stack')} ({shapes})"

@@ -1,4 +1,4 @@
-"""What is said while networks train: a bar on a terminal, elsewhere a line now and then."""
+"""What is shown while networks train: a bar on a terminal, elsewhere a line now and then."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 import click
@@ -18,14 +17,21 @@ from bnexp.running import Progress
 from bnexp.sweep import Network
 from bnexp.text import counted, cut, short
 
-EVERY = 30.0  # seconds between two lines
-PLACE = 24  # letters of a point in the bar
-FORMAT = "{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}"
+LINE_SECONDS = 30.0  # between two lines
+MAX_POINT = 24  # characters of a point in the bar
+BAR_FORMAT = "{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}"
 
 
 @dataclass
-class Standing:
-    """How far a run is, and what has come of it: by test accuracy where test images are scored."""
+class RunStatus:
+    """How far a run is, and its results so far.
+
+    points: the swept values of each network, by its id.
+    networks: how many networks are trained in this run; `done` of them are.
+    diverged, failed: how many there are, those of earlier runs included.
+    best, best_part, best_point: the best final accuracy, whether of `test` images or, if none are
+        scored, of `train`, and the swept values of its network.
+    """
 
     points: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     networks: int = 0
@@ -33,130 +39,117 @@ class Standing:
     diverged: int = 0
     failed: int = 0
     best: float = -1.0
-    place: str = ""
-    which: str = "test"  # or train, where no test images are scored
+    best_part: str = "test"
+    best_point: str = ""
 
-    def take(self, records: Sequence[Record]) -> None:
+    def add(self, records: Sequence[Record]) -> None:
+        """Take the results of these networks into account."""
         for record in records:
             self.diverged += record.status == "diverged"
             self.failed += record.status == "failed"
-            accuracy, which = _final(record)
-            if accuracy > self.best:
-                self.which = which
-                values = self.points[record.cell].values()
-                self.best, self.place = accuracy, ", ".join(map(short, values))
+            for part in ("test", "train"):
+                if values := record.metrics.get(f"{part}_{HEADLINE}"):
+                    if values[-1] > self.best:  # never true of NaN
+                        self.best, self.best_part = values[-1], part
+                        self.best_point = ", ".join(map(short, self.points[record.cell].values()))
+                    break
 
-    def found(self) -> str:
-        """What has come of it so far, in a few words."""
-        counts = {"diverged": self.diverged, "failed": self.failed}
-        said = [f"{number} {what}" for what, number in counts.items() if number]
-        place = f" ({cut(self.place, PLACE)})" if self.place else ""
-        best = f"best {self.which} {self.best:.3f}{place}"
-        return ", ".join([*said, *([best] if self.best >= 0 else [])])
+    def results(self) -> str:
+        """The results so far, such as `1 diverged, best test 0.951 (0.01, batch)`; or none yet."""
+        words = [f"{self.diverged} diverged"] * (self.diverged > 0)
+        words += [f"{self.failed} failed"] * (self.failed > 0)
+        if self.best >= 0:
+            point = f" ({cut(self.best_point, MAX_POINT)})" if self.best_point else ""
+            words.append(f"best {self.best_part} {self.best:.3f}{point}")
+        return ", ".join(words)
 
-    def said(self) -> str:
+    def counts(self) -> str:
+        """How many networks are done and left."""
         return f"{self.done} of {self.networks} networks done, {self.networks - self.done} left"
 
 
-def _final(record: Record) -> tuple[float, str]:
-    """The final accuracy, NaN as it is: nothing is less than that; -1 without any."""
-    for which in ("test", "train"):
-        if values := record.metrics.get(f"{which}_{HEADLINE}"):
-            return values[-1], which
-    return -1.0, "train"
+class ProgressDisplay:
+    """Shows how far a run is, by what the run tells its `progress`.
 
+    quiet: show nothing.
+    again: networks that have results are trained again, as by `bnexp verify`.
+    """
 
-class Watch:
-    """Tells how a run is getting on; nothing with `quiet`, or where nobody looks for long."""
-
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, quiet: bool, again: bool = False) -> None:
         self._quiet = quiet
-        self._told = quiet or sys.stderr is None
+        self._again = again
+        self._lines = not quiet and sys.stderr is not None
         self._bar: tqdm[Any] | None = None
-        self._made = self._steps_in_all = 0
-        self._started = self._last = time.monotonic()
-        self.standing = Standing()
-        self.progress = Progress(self._planned, self._steps, self._done, waiting)
+        self._steps = self._all_steps = 0
+        self._started = self._last_line = time.monotonic()
+        self.status = RunStatus()
+        self.progress = Progress(self._plan, self._count_steps, self._count_done, print_waiting)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> ProgressDisplay:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.close()
 
-    def _planned(
+    def _plan(
         self, networks: Sequence[Network], known: Sequence[Record], steps: int, others: int
     ) -> None:
+        """Begin: say how many networks there are, and open the bar if stderr is a terminal."""
+        left = len(networks) - len(known)
         if not self._quiet:
-            click.echo(self._says(len(networks), len(known)))
-        if others and not self._quiet:
-            click.echo(f"{kept(others)}; tables and figures are of these only")
-        self.standing = Standing(
-            {network.id: network.point for network in networks}, len(networks) - len(known)
-        )
-        self.standing.take(known)
-        self._started = self._last = time.monotonic()
-        self._steps_in_all = steps
-        if not self._told and sys.stderr.isatty():
+            if self._again:
+                click.echo(f"{len(networks)} networks to train again")
+            else:
+                to_train = f", {left} to train" if left > 0 else ""
+                click.echo(f"{len(networks)} networks: {len(known)} up to date{to_train}")
+            if others:
+                click.echo(f"{kept_networks(others)}; tables and figures are of these only")
+        self.status = RunStatus({network.id: network.point for network in networks}, left)
+        self.status.add(known)
+        self._started = self._last_line = time.monotonic()
+        self._all_steps = steps
+        if self._lines and sys.stderr.isatty():
             self._bar = tqdm(
                 desc=self._networks(),
                 total=steps,
-                bar_format=FORMAT,
+                bar_format=BAR_FORMAT,
                 leave=False,
                 dynamic_ncols=True,
             )
-            self._show()
+            self._update_bar(self._bar)
 
-    def _says(self, networks: int, known: int) -> str:
-        rest = f", {networks - known} to train" if networks > known else ""
-        return f"{networks} networks: {known} up to date{rest}"
-
-    def _steps(self, total: int) -> None:
-        made, self._made = total - self._made, total
+    def _count_steps(self, total: int) -> None:
+        new_steps, self._steps = total - self._steps, total
+        now = time.monotonic()
         if self._bar is not None:
-            self._bar.update(made)
-        elif not self._told and time.monotonic() - self._last >= EVERY:
-            self._last = time.monotonic()
-            click.echo(self._line(), err=True)
+            self._bar.update(new_steps)
+        elif self._lines and now - self._last_line >= LINE_SECONDS:
+            self._last_line = now
+            seconds = (now - self._started) * (self._all_steps - total) / max(total, 1)
+            words = [f"{self.status.counts()} (about {tqdm.format_interval(seconds)})"]
+            words += filter(None, [self.status.results()])
+            click.echo(", ".join(words), err=True)
 
-    def _line(self) -> str:
-        elapsed = time.monotonic() - self._started
-        left = elapsed * (self._steps_in_all - self._made) / max(self._made, 1)
-        found = self.standing.found()
-        return f"{self.standing.said()} (about {tqdm.format_interval(left)}){found and ', '}{found}"
-
-    def _done(self, records: Sequence[Record]) -> None:
-        self.standing.done += len(records)
-        self.standing.take(records)
+    def _count_done(self, records: Sequence[Record]) -> None:
+        self.status.done += len(records)
+        self.status.add(records)
         if self._bar is not None:
-            self._show()
+            self._update_bar(self._bar)
+
+    def _update_bar(self, bar: tqdm[Any]) -> None:
+        bar.set_description_str(self._networks(), refresh=False)
+        bar.set_postfix_str(self.status.results())
 
     def _networks(self) -> str:
-        return f"{self.standing.done}/{self.standing.networks} networks"
-
-    def _show(self) -> None:
-        if self._bar is not None:
-            self._bar.set_description_str(self._networks(), refresh=False)
-            self._bar.set_postfix_str(self.standing.found())
+        return f"{self.status.done}/{self.status.networks} networks"
 
 
-def kept(others: int) -> str:
-    """That a run directory has results of other settings, too."""
-    return f"{counted(others, 'network')} of other settings stay in its cells/"
+def kept_networks(number: int) -> str:
+    """What is said of a run directory that has results of other settings, too."""
+    return f"{counted(number, 'network')} of other settings stay in its cells/"
 
 
-def waiting() -> None:
+def print_waiting() -> None:
+    """Say that the run directory is locked by another process."""
     click.echo("another bnexp is writing to this folder; waiting for it", err=True)
-
-
-class Again(Watch):
-    """The same where what is there is trained again."""
-
-    def _says(self, networks: int, known: int) -> str:
-        return f"{networks} networks to train again"

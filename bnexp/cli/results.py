@@ -1,4 +1,4 @@
-"""The commands that ask whether numbers repeat: `verify` and `compare`."""
+"""The commands that take a run directory: plot, claims, report, compare, verify and export."""
 
 from __future__ import annotations
 
@@ -8,64 +8,47 @@ from typing import Any
 
 import click
 
-from bnexp.cli.arguments import cores, data_option, jobs_option, named
-from bnexp.cli.group import INTERRUPTED, Interrupted
+from bnexp.cli.arguments import cores, data_option, jobs_option, require_name
+from bnexp.errors import Interrupted
 from bnexp.exports import EXPORTS
 
-SOON = 2.0  # seconds without a bar
-
-
-class ExportFormat(click.Choice):  # type: ignore[type-arg]
-    """The formats at the time of the command, as a module of `--import` may have added some."""
-
-    def __init__(self) -> None:
-        super().__init__(())
-
-    @property
-    def choices(self) -> tuple[Any, ...]:
-        return tuple(EXPORTS)
-
-    @choices.setter
-    def choices(self, names: tuple[Any, ...]) -> None:
-        """Ignored: what click sets are the formats when the command was defined."""
+BAR_DELAY = 2.0  # seconds of writing an export before a bar is shown
 
 
 @click.command()
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--to", required=True, type=ExportFormat(), help="The format.")
-@click.option(
-    "--out",
-    callback=lambda *given: given[-1] if named(*given) else None,
-    metavar="PATH",
-    help="A folder or, for mlflow, a tracking URI; default: DIR/export/FORMAT.",
-)
-def export(directory: Path, to: str, out: str | None) -> None:
-    """Write a run directory's numbers for other programs.
+@click.argument("directory", type=click.Path(path_type=Path))
+def plot(directory: Path) -> None:
+    """Draw a run directory's figures again.
 
     \b
-    parquet      tables with types: pandas, polars, DuckDB
-    tensorboard  learning curves, and the sweep under HPARAMS
-    mlflow       an experiment with a run for each network
-
-    Each format needs a library: pip install 'bnexp[parquet]', and so on. Exporting again replaces
-    what the last export wrote, and nothing else.
-
-    \b
-    Example: bnexp export results/quickstart --to parquet
+    Example: bnexp plot results/quickstart
     """
-    from bnexp.cli.progress import waiting
-    from bnexp.exports.base import export_run
+    from bnexp import running
 
-    written = export_run(directory, to, out, _bar, waiting)
-    click.echo("\n".join(written.lines))
-    click.echo(f"look at it: {written.view}")
+    paths = running.replot(directory)
+    click.echo("\n".join(map(str, paths)) or f"{directory}: nothing to draw")
 
 
-def _bar(networks: Sequence[Any]) -> Iterable[Any]:
-    """The same, with a bar on a terminal where it takes long."""
-    from tqdm import tqdm
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.pass_context
+def claims(ctx: click.Context, directory: Path) -> None:
+    """Judge a run directory's claims again.
 
-    return tqdm(networks, unit=" networks", disable=None, delay=SOON, leave=False)
+    Exit status 1 if one is refuted.
+
+    \b
+    Example: bnexp claims results/weight_scale
+    """
+    from bnexp import running
+    from bnexp.cli.output import print_verdicts
+
+    verdicts = running.judge_again(directory)
+    if not verdicts:
+        click.echo(f"{directory}: nothing is claimed")
+    print_verdicts(verdicts)
+    if any(verdict.verdict == "refuted" for verdict in verdicts):
+        ctx.exit(1)
 
 
 @click.command()
@@ -88,6 +71,32 @@ def report(directory: Path, other: Path | None, out: Path | None) -> None:
     from bnexp.report import write_report
 
     click.echo(str(write_report(directory, out, other)))
+
+
+@click.command()
+@click.argument("first", metavar="A", type=click.Path(path_type=Path))
+@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=0.0,
+    help="Allowed deviation, relative for numbers above 1; default: 0.",
+)
+@click.pass_context
+def compare(ctx: click.Context, first: Path, second: Path, tolerance: float) -> None:
+    """Compare two run directories: settings and numbers.
+
+    Compares config, environment, data and every number; networks are paired by their swept values
+    and seed. Exit status 1 if a number deviates beyond the tolerance, or if no network is in both.
+
+    \b
+    Example: bnexp compare results/quickstart results/faster
+    """
+    from bnexp import comparison
+
+    result = comparison.compare(first, second, tolerance)
+    click.echo("\n".join(comparison.compare_lines(result)))
+    ctx.exit(result.exit_status)
 
 
 @click.command()
@@ -119,41 +128,68 @@ def verify(
     Example: bnexp verify results/quickstart --sample 8
     """
     from bnexp import comparison
-    from bnexp.cli.progress import Again
+    from bnexp.cli.progress import ProgressDisplay
 
     try:
-        with Again(quiet=False) as watch:
-            found = comparison.verify(
-                directory, sample, jobs or cores(), data_dir, tolerance, watch.progress
+        with ProgressDisplay(quiet=False, again=True) as display:
+            verification = comparison.verify(
+                directory, sample, jobs or cores(), data_dir, tolerance, display.progress
             )
     except (KeyboardInterrupt, Interrupted):
-        click.echo(f"interrupted: {watch.standing.said()}; nothing was written", err=True)
-        ctx.exit(INTERRUPTED)
-    click.echo("\n".join(comparison.verify_lines(found)))
-    ctx.exit(found.exit_status)
+        click.echo(f"interrupted: {display.status.counts()}; nothing was written", err=True)
+        ctx.exit(Interrupted.exit_status)
+    click.echo("\n".join(comparison.verify_lines(verification)))
+    ctx.exit(verification.exit_status)
+
+
+class ExportFormat(click.Choice):  # type: ignore[type-arg]
+    """The formats at the time of the command, as a module of `--import` may have added some."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        return tuple(EXPORTS)
+
+    @choices.setter
+    def choices(self, names: tuple[Any, ...]) -> None:
+        """Ignored: what click sets are the formats when the command was defined."""
 
 
 @click.command()
-@click.argument("first", metavar="A", type=click.Path(path_type=Path))
-@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--to", required=True, type=ExportFormat(), help="The format.")
 @click.option(
-    "--tolerance",
-    type=click.FloatRange(0),
-    default=0.0,
-    help="Allowed deviation, relative for numbers above 1; default: 0.",
+    "--out",
+    callback=require_name,
+    metavar="PATH",
+    help="A folder or, for mlflow, a tracking URI; default: DIR/export/FORMAT.",
 )
-@click.pass_context
-def compare(ctx: click.Context, first: Path, second: Path, tolerance: float) -> None:
-    """Compare two run directories: settings and numbers.
-
-    Compares config, environment, data and every number; networks are paired by their swept values
-    and seed. Exit status 1 if a number deviates beyond the tolerance, or if no network is in both.
+def export(directory: Path, to: str, out: str | None) -> None:
+    """Write a run directory's numbers for other programs.
 
     \b
-    Example: bnexp compare results/quickstart results/faster
-    """
-    from bnexp import comparison
+    parquet      tables with types: pandas, polars, DuckDB
+    tensorboard  learning curves, and the sweep under HPARAMS
+    mlflow       an experiment with a run for each network
 
-    found = comparison.compare(first, second, tolerance)
-    click.echo("\n".join(comparison.compare_lines(found)))
-    ctx.exit(found.exit_status)
+    Each format needs a library: pip install 'bnexp[parquet]', and so on. Exporting again replaces
+    what the last export wrote, and nothing else.
+
+    \b
+    Example: bnexp export results/quickstart --to parquet
+    """
+    from bnexp.cli.progress import print_waiting
+    from bnexp.exports.base import export_run
+
+    written = export_run(directory, to, out, _with_bar, print_waiting)
+    click.echo("\n".join(written.lines))
+    click.echo(f"look at it: {written.view}")
+
+
+def _with_bar(networks: Sequence[Any]) -> Iterable[Any]:
+    """The networks, and on a terminal a bar that shows how many were iterated over."""
+    from tqdm import tqdm
+
+    return tqdm(networks, unit=" networks", disable=None, delay=BAR_DELAY, leave=False)

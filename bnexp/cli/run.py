@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -14,14 +13,13 @@ from bnexp.cli.arguments import (
     executor_option,
     experiment_argument,
     jobs_option,
+    load_experiment,
     out_option,
     scheduler_option,
-    seed_list,
     seeds_option,
     set_option,
 )
-from bnexp.cli.group import Interrupted
-from bnexp.errors import NetworksFailed
+from bnexp.errors import Interrupted, NetworksFailed
 
 
 @click.command()
@@ -54,7 +52,7 @@ def run(
     assignments: tuple[str, ...],
     seeds: str | None,
     jobs: int | None,
-    out: Path | None,
+    out: str | None,
     data_dir: Path | None,
     dry_run: bool,
     fresh: bool,
@@ -73,35 +71,37 @@ def run(
     Example: bnexp run weight_scale --seeds 3 --set train.epochs=10 --out results/short
     """
     from bnexp import running
-    from bnexp.cli import progress
     from bnexp.cli.output import print_plan, print_result
+    from bnexp.cli.progress import ProgressDisplay
 
     place = cluster(executor, scheduler, jobs, cell_timeout)
-    config = _config(experiment, assignments, seeds)
-    out = out or Path("results") / config.name
+    config = load_experiment(experiment, assignments, seeds)
+    directory = Path(out or f"results/{config.name}")
     if dry_run:
-        print_plan(config, out, data_dir)
+        print_plan(config, directory, data_dir)
         return
     try:
-        with progress.Watch(quiet) as watch:
+        with ProgressDisplay(quiet) as display:
             result = running.run(
                 config,
-                out,
+                directory,
                 jobs or cores(),
                 data_dir,
                 fresh,
-                watch.progress,
+                display.progress,
                 checkpoint,
                 cell_timeout,
                 place,
             )
     except NetworksFailed as error:
-        print_result(error.result, quiet)
+        if not quiet:
+            print_result(error.result)
         raise
     except (KeyboardInterrupt, Interrupted):
-        click.echo(watch.standing.said(), err=True)
+        click.echo(display.status.counts(), err=True)
         raise
-    print_result(result, quiet)
+    if not quiet:
+        print_result(result)
 
 
 @click.command()
@@ -114,7 +114,7 @@ def check(
     experiment: str,
     assignments: tuple[str, ...],
     seeds: str | None,
-    out: Path | None,
+    out: str | None,
     data_dir: Path | None,
 ) -> None:
     """Validate an experiment and print what would be trained.
@@ -124,16 +124,7 @@ def check(
     \b
     Example: bnexp check my_experiment.yaml
     """
-    pass
-
-    config = _config(experiment, assignments, seeds)
     from bnexp.cli.output import print_plan
 
-    print_plan(config, out or Path("results") / config.name, data_dir)
-
-
-def _config(experiment: str, assignments: tuple[str, ...], seeds: str | None) -> Any:
-    from bnexp.config import load_config
-
-    given = () if seeds is None else (f"random.seeds={seed_list(seeds)}",)
-    return load_config(experiment, assignments=(*assignments, *given))
+    config = load_experiment(experiment, assignments, seeds)
+    print_plan(config, Path(out or f"results/{config.name}"), data_dir)
