@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 from figure_results import NORM, W, results
 
-from bnexp.claims import Swept, judge_claims
+from bnexp.claims import SweepPoints, judge_claims
 from bnexp.config.claims import Claim
 from bnexp.runs.tables import Axis
 
@@ -20,15 +20,15 @@ def claim(**parts):
     return Claim.model_validate({"says": "it is so", "measure": "final_train_accuracy", **parts})
 
 
-def swept(data):
+def sweep_points(data):
     keys = [axis.key for axis in data.axes]
     points = (dict(zip(keys, p, strict=True)) for p in product(*(a.values for a in data.axes)))
-    return Swept(data.axes, tuple(points), data.seeds)
+    return SweepPoints(data.axes, tuple(points), data.seeds)
 
 
 def judged(data, **parts):
     """The verdict on one claim."""
-    (verdict,) = judge_claims((claim(**parts),), swept(data), data)
+    (verdict,) = judge_claims((claim(**parts),), sweep_points(data), data)
     return verdict
 
 

@@ -7,7 +7,16 @@ from math import exp, inf, nan, sqrt
 
 import numpy as np
 import pytest
-from claim_results import METHODS, SCALES, by_point, claim, judged, spread, swept, with_probes
+from claim_results import (
+    METHODS,
+    SCALES,
+    by_point,
+    claim,
+    judged,
+    spread,
+    sweep_points,
+    with_probes,
+)
 from figure_results import NORM, W, results
 from hypothesis import given
 from hypothesis import strategies as st
@@ -394,9 +403,9 @@ def test_the_text_of_claims_is_strict_json_and_always_the_same():
 
     data = results((METHODS,), (0, 1), value=value)
     claims = (claim(measure="final_train_loss", at_least=1, source="a paper", expect="refuted"),)
-    verdicts = judge_claims(claims, swept(data), data)
+    verdicts = judge_claims(claims, sweep_points(data), data)
     text = claims_text(verdicts)
-    assert text == claims_text(judge_claims(claims, swept(data), data))
+    assert text == claims_text(judge_claims(claims, sweep_points(data), data))
     made = json.loads(text, parse_constant=lambda name: pytest.fail(name))
     assert (made["bnexp_claims"], made["confidence"]) == (1, 0.95)
     (one,) = made["claims"]
@@ -405,7 +414,7 @@ def test_the_text_of_claims_is_strict_json_and_always_the_same():
     assert one["points"][0]["point"] == {NORM: "batch"}
     assert one["points"][0]["low"] == "inf"
     assert "not corrected" in made["about"]
-    empty = judge_claims((claim(measure="final_gap", at_least=1),), swept(data), data)
+    empty = judge_claims((claim(measure="final_gap", at_least=1),), sweep_points(data), data)
     assert json.loads(claims_text(empty))["claims"][0]["points"][0]["estimate"] is None
 
 
@@ -427,7 +436,7 @@ def test_the_source_is_the_experiments_unless_given():
 def test_the_table_fits_80_columns():
     data = by_point({("batch",): (0.9, 0.9), ("none",): (0.6, 0.6)})
     claims = (claim(says="word " * 40, at_least=0.5), claim(at_least=0.7), claim(at_most=0.7))
-    lines = list(verdict_lines(judge_claims(claims, swept(data), data)))
+    lines = list(verdict_lines(judge_claims(claims, sweep_points(data), data)))
     assert max(map(len, lines)) <= 80
     assert lines[-1] == "1 supported, 2 refuted, 0 undecided"
     assert lines[2].startswith("  supported  word word")

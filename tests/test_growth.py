@@ -10,7 +10,7 @@ import pytest
 
 import bnexp
 from bnexp import files
-from bnexp.claims import judge_claims, planned
+from bnexp.claims import judge_claims, plan_points
 from bnexp.execution import Record
 from bnexp.files import System
 from bnexp.running import prepare, read_records
@@ -88,7 +88,7 @@ def work_of(part, config, out):
         "looking": lambda: read_records(prepared, directory),
         "tabling": lambda: make_tables(config.experiment, plan, records),
         "writing tables": lambda: csv_text(tables.metrics) + csv_text(tables.summary),
-        "judging": lambda: judge_claims(config.experiment.claims, planned(plan), tables),
+        "judging": lambda: judge_claims(config.experiment.claims, plan_points(plan), tables),
         "summing up": lambda: list(overview_lines(overview(tables))),
         "the whole": lambda: bnexp.run(config, out),
     }

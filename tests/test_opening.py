@@ -13,7 +13,7 @@ from report_cases import PLAIN, SMALL, made, made_with_failures
 
 import bnexp
 from bnexp import report
-from bnexp.claims import claims_text, judge_claims, planned
+from bnexp.claims import claims_text, judge_run
 from bnexp.cli.main import cli
 from bnexp.errors import BnexpError, StoreError
 from bnexp.running import judge_again
@@ -44,7 +44,7 @@ def test_a_reference_is_read_and_judged_to_the_very_bytes_that_it_has(folder):
         path = folder / f"{name}.csv"
         text = csv_text(getattr(found.tables, name))
         assert text == path.read_text() if path.exists() else text.count("\n") == 1
-    verdicts = judge_claims(found.config.experiment.claims, planned(found.plan), found.tables)
+    verdicts = judge_run(found)
     path = folder / "claims.json"
     assert (claims_text(verdicts) if verdicts else "") == (path.read_text() if verdicts else "")
     assert path.exists() == bool(verdicts)

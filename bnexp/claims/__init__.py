@@ -8,18 +8,18 @@ about, the likelier it is that the interval of one of them misses its mean.
 
 from bnexp.claims.check import Times, claim_problems
 from bnexp.claims.judge import PointVerdict, Verdict, judge_claims, judge_run
-from bnexp.claims.select import Swept, planned
+from bnexp.claims.select import SweepPoints, plan_points
 from bnexp.claims.text import claims_text, verdict_lines
 
 __all__ = [
     "PointVerdict",
-    "Swept",
+    "SweepPoints",
     "Times",
     "Verdict",
     "claim_problems",
     "claims_text",
     "judge_claims",
     "judge_run",
-    "planned",
+    "plan_points",
     "verdict_lines",
 ]

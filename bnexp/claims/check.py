@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bnexp.claims.measure import parse_metric, select_evaluations, select_steps
-from bnexp.claims.select import PointKey, Unfit, pair_points, planned, point_key
+from bnexp.claims.select import PointKey, Undecidable, pair_points, plan_points, point_key
 from bnexp.config.claims import Claim, Measure, OfQuantity
 from bnexp.config.experiment import Setting
 from bnexp.config.messages import Problem
@@ -46,15 +46,15 @@ def claim_problems(
             continue
         try:
             _check(claim, plan, times)
-        except Unfit as unfit:
-            path = ("claims", index, *unfit.path)
-            problems.append(Problem(path, unfit.text, unfit.at_key))
+        except Undecidable as error:
+            path = ("claims", index, *error.path)
+            problems.append(Problem(path, error.text, error.at_key))
     return problems
 
 
 def _check(claim: Claim, plan: Plan, times: Mapping[str, Times] | None) -> None:
-    """Raise Unfit for the first measure that a network of the claim will not have."""
-    pairs = pair_points(claim, planned(plan))
+    """Raise Undecidable for the first measure that a network of the claim will not have."""
+    pairs = pair_points(claim, plan_points(plan))
     networks = {point_key(network.point): network for network in plan.networks}
     sides: list[tuple[KeyPath, Measure, list[PointKey]]] = [
         (("measure",), claim.measure, [point_key(pair.point) for pair in pairs])
@@ -71,41 +71,41 @@ def _check(claim: Claim, plan: Plan, times: Mapping[str, Times] | None) -> None:
                 _check_measure(measure, network.setting)
                 if times is not None:
                     _check_times(measure, times[network.id])
-        except Unfit as unfit:
-            raise Unfit((*path, *unfit.path), unfit.text, unfit.at_key) from None
+        except Undecidable as error:
+            raise Undecidable((*path, *error.path), error.text, error.at_key) from None
 
 
 def _check_measure(measure: Measure, setting: Setting) -> None:
-    """Raise Unfit if a network of this setting will have no such number at any step."""
+    """Raise Undecidable if a network of this setting will have no such number at any step."""
     if not isinstance(measure, OfQuantity):
         metric = parse_metric(measure).metric
         if (metric == "gap" or metric.startswith("test")) and setting.data.test == 0:
-            raise Unfit((), f"no test images, expected data.test above 0 for {metric}, got 0")
+            raise Undecidable((), f"no test images, expected data.test above 0 for {metric}, got 0")
         column = metric_column(metric)
         names = recorded_metrics({options.kind for options in setting.train.metrics or ()})
         if column and column.name not in names:
             text = f"{metric}: not recorded, expected {column.name} in train.metrics"
-            raise Unfit((), text)
+            raise Undecidable((), text)
         return
     quantity = measure.quantity
     if setting.probes is None:
         text = f"not recorded, expected probes that read {quantity}, got none"
-        raise Unfit(("quantity",), text)
+        raise Undecidable(("quantity",), text)
     probes = [instantiate(options) for options in setting.probes.read]
     if not all(isinstance(probe, Layers) for probe in probes):
         return  # what other probes record is known only afterwards
     quantities = [name for probe in probes for name in probe.quantities]
     if quantity not in quantities:
-        raise Unfit(("quantity",), f"not recorded, expected {choices(quantity, quantities)}")
+        raise Undecidable(("quantity",), f"not recorded, expected {choices(quantity, quantities)}")
     layers, last = measure.growth or (measure.layer or 0,), setting.model.weighted() + 1
     if not 1 <= min(layers) <= max(layers) <= last:  # Layers records nothing of layer 0
         path = tuple(name for name in ("layer", "growth") if getattr(measure, name) is not None)
         text = f"no such layer, expected 1 to {last} for {quantity}, got {max(layers)}"
-        raise Unfit(path, text)
+        raise Undecidable(path, text)
 
 
 def _check_times(measure: Measure, times: Times) -> None:
-    """Raise Unfit if the network is not scored or probed when the measure is taken."""
+    """Raise Undecidable if the network is not scored or probed when the measure is taken."""
     if not isinstance(measure, OfQuantity):
         epochs = [step // times.per_epoch for step in times.scored]
         select_evaluations(parse_metric(measure), times.scored, epochs)

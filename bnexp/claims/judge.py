@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bnexp.claims.measure import Sample, collect_samples
-from bnexp.claims.select import Swept, Unfit, describe_point, pair_points, planned
+from bnexp.claims.select import SweepPoints, Undecidable, describe_point, pair_points, plan_points
 from bnexp.config.claims import Claim, Word
 from bnexp.config.experiment import plain_values
 from bnexp.runs.data import RunData
@@ -123,25 +123,25 @@ class Verdict:
 
 def judge_run(run: RunData) -> tuple[Verdict, ...]:
     """A verdict on each claim of the run's experiment."""
-    return judge_claims(run.config.experiment.claims, planned(run.plan), run.tables)
+    return judge_claims(run.config.experiment.claims, plan_points(run.plan), run.tables)
 
 
 def judge_claims(
-    claims: Sequence[Claim] | None, swept: Swept, tables: Tables
+    claims: Sequence[Claim] | None, sweep: SweepPoints, tables: Tables
 ) -> tuple[Verdict, ...]:
     """A verdict on each claim; undecided, with the reason, if it does not fit the sweep."""
     with np.errstate(all="ignore"):  # infinite losses are numbers here
-        return tuple(_judge_claim(claim, swept, tables) for claim in claims or ())
+        return tuple(_judge_claim(claim, sweep, tables) for claim in claims or ())
 
 
-def _judge_claim(claim: Claim, swept: Swept, tables: Tables) -> Verdict:
+def _judge_claim(claim: Claim, sweep: SweepPoints, tables: Tables) -> Verdict:
     points: tuple[PointVerdict, ...] = ()
     word: Word = "undecided"
     needed = 0
     try:
-        samples = collect_samples(claim, pair_points(claim, swept), swept, tables)
-    except Unfit as unfit:
-        reason = f"not in this experiment: {unfit.text}"
+        samples = collect_samples(claim, pair_points(claim, sweep), sweep, tables)
+    except Undecidable as error:
+        reason = f"not in this experiment: {error.text}"
     else:
         points = tuple(judge_point(claim, index, sample) for index, sample in enumerate(samples))
         needed = claim.in_at_least or len(points)

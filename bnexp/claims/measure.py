@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.claims.select import Pair, PointKey, Swept, Unfit, point_key
+from bnexp.claims.select import Pair, PointKey, SweepPoints, Undecidable, point_key
 from bnexp.config.claims import (
     AtEpoch,
     AtStep,
@@ -32,7 +32,7 @@ from bnexp.config.claims import (
     OfQuantity,
 )
 from bnexp.metrics import HEADLINE, is_unbounded_loss, metric_column
-from bnexp.runs.tables import Table, Tables, rows
+from bnexp.runs.tables import Table, Tables, group_rows, rows
 from bnexp.runs.where import Point
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -48,13 +48,13 @@ def select_evaluations(
     """The indices of the evaluations that a measure is about.
 
     `steps` and `epochs` are those of all evaluations of a network. An epoch with several
-    evaluations means its first one. Raises Unfit if there is no such evaluation.
+    evaluations means its first one. Raises Undecidable if there is no such evaluation.
     """
     when, indices = measure.at, list(range(len(steps)))
     if isinstance(when, MeanOfLast):
         if when.mean_of_last > len(steps):
             text = f"more than there are, expected at most {len(steps)} evaluations"
-            raise Unfit(("at", "mean_of_last"), f"{text}, got {when.mean_of_last}")
+            raise Undecidable(("at", "mean_of_last"), f"{text}, got {when.mean_of_last}")
         return indices[-when.mean_of_last :]
     if isinstance(when, AtStep):
         return [_find(when.step, steps, "a step that is scored", ("at", "step"))]
@@ -66,13 +66,13 @@ def select_evaluations(
 def select_steps(measure: OfQuantity, steps: Sequence[int]) -> list[int]:
     """The steps that a measure is about, of those at which a network was probed.
 
-    Raises Unfit if there is no such step.
+    Raises Undecidable if there is no such step.
     """
     when = measure.step
     if isinstance(when, MeanFrom):
         if when.mean_from > steps[-1]:
             text = f"after the last, expected at most step {steps[-1]}, got {when.mean_from}"
-            raise Unfit(("step", "mean_from"), text)
+            raise Undecidable(("step", "mean_from"), text)
         return [step for step in steps if step >= when.mean_from]
     if isinstance(when, int):
         return [steps[_find(when, steps, "a step that is probed", ("step",))]]
@@ -80,13 +80,13 @@ def select_steps(measure: OfQuantity, steps: Sequence[int]) -> list[int]:
 
 
 def _find(number: float, numbers: Sequence[float], meaning: str, path: tuple[str, ...]) -> int:
-    """The index of the first equal number; Unfit, with the nearest number, if there is none."""
+    """The index of the first equal number; Undecidable, with the nearest one, if there is none."""
     for index, candidate in enumerate(numbers):
         if candidate == number:
             return index
     nearest = min(numbers, key=lambda candidate: abs(candidate - number))
     text = f"not {meaning}, expected one of {_abridged(numbers, 6, 3)}, got {number:g}"
-    raise Unfit(path, f"{text}; the nearest is {nearest:g}")
+    raise Undecidable(path, f"{text}; the nearest is {nearest:g}")
 
 
 def _abridged(numbers: Sequence[float], most: int, first: int) -> str:
@@ -113,33 +113,25 @@ def measure_networks(
     """The measure of each of the networks, by the network's id.
 
     NaN stands for a network without a number. A loss that is not finite counts as +inf, because its
-    network diverged. Networks without a row in the table are left out. Raises Unfit if the tables
-    do not have what the measure asks for.
+    network diverged. Networks without a row in the table are left out. Raises Undecidable if the
+    tables do not have what the measure asks for.
     """
     if isinstance(measure, OfQuantity):
-        recorded = np.flatnonzero(tables.probes["quantity"] == measure.quantity)
-        if not len(recorded):
-            raise Unfit(("quantity",), f"{measure.quantity}: not recorded")
-        names = ("cell", "step", "layer", "at", "value")
-        table = {name: tables.probes[name][recorded] for name in names}
-        return {
-            network: _quantity(measure, readings)
-            for network, readings in _by_network(table, networks)
-        }
-    metric = parse_metric(measure)
-    return {
-        network: _metric(metric, evaluations)
-        for network, evaluations in _by_network(tables.metrics, networks)
-    }
-
-
-def _by_network(table: Table, networks: Collection[str]) -> Iterable[tuple[str, Table]]:
-    """Each of the networks that the table has rows of, with these rows."""
-    indices: dict[str, list[int]] = {network: [] for network in networks}
-    for index, network in enumerate(table["cell"].tolist()):
-        if network in indices:
-            indices[network].append(index)
-    return ((network, rows(table, chosen)) for network, chosen in indices.items() if chosen)
+        recorded = tables.probes["quantity"] == measure.quantity
+        if not recorded.any():
+            raise Undecidable(("quantity",), f"{measure.quantity}: not recorded")
+        table = rows(tables.probes, recorded)
+    else:
+        table, measure = tables.metrics, parse_metric(measure)
+    numbers = {}
+    for (network,), indices in group_rows(table, ["cell"]).items():
+        if network in networks:
+            part = rows(table, indices)
+            if isinstance(measure, OfQuantity):
+                numbers[network] = _quantity(measure, part)
+            else:
+                numbers[network] = _metric(measure, part)
+    return numbers
 
 
 def _metric(measure: OfMetric, table: Table) -> float:
@@ -148,7 +140,7 @@ def _metric(measure: OfMetric, table: Table) -> float:
     if (column := metric_column(measure.metric)) is None:  # the gap
         values = np.asarray(table[f"train_{HEADLINE}"] - table[f"test_{HEADLINE}"])
     elif measure.metric not in table:
-        raise Unfit((), f"{measure.metric}: not recorded")
+        raise Undecidable((), f"{measure.metric}: not recorded")
     else:
         values = np.asarray(table[measure.metric], dtype=np.float64)
         better = column.metric.better
@@ -172,7 +164,7 @@ def _quantity(measure: OfQuantity, table: Table) -> float:
         values = table["value"][table["layer"] == layer]
         if not len(values):
             layers = ", ".join(map(str, sorted(set(table["layer"].tolist()))))
-            raise Unfit(("layer",), f"layer {layer}: not recorded, expected one of {layers}")
+            raise Undecidable(("layer",), f"layer {layer}: not recorded, expected one of {layers}")
         return float(np.mean(values))
 
     if measure.growth is None:
@@ -184,19 +176,19 @@ def _quantity(measure: OfQuantity, table: Table) -> float:
 def _mask_place(measure: OfQuantity, column: Floats) -> NDArray[np.bool_]:
     """The rows at the place within the quantity that the measure is about.
 
-    `column` has the place of each row: NaN for a quantity that is one number. Raises Unfit where
+    `column` has the place of each row: NaN for a quantity that is one number. Raises Undecidable if
     the quantity has several places and the measure names none, or none of them.
     """
     places = sorted(set(column[~np.isnan(column)].tolist()))
     if measure.at is None:
         if len(places) > 1:
             expected = f"at: one of {_abridged(places, 12, 10)}"
-            raise Unfit((), f"no place in it, expected {expected}, got none")
+            raise Undecidable((), f"no place in it, expected {expected}, got none")
         return np.ones(len(column), dtype=bool)
     mask = np.isclose(column, measure.at, rtol=1e-6, atol=1e-12)
     if not mask.any():
         expected = f"one of {_abridged(places, 12, 10)}" if places else "no at, it is one number"
-        raise Unfit(("at",), f"no such place, expected {expected}, got {measure.at:g}")
+        raise Undecidable(("at",), f"no such place, expected {expected}, got {measure.at:g}")
     return mask
 
 
@@ -231,18 +223,18 @@ class Sample:
 
 
 def collect_samples(
-    claim: Claim, pairs: Sequence[Pair], swept: Swept, tables: Tables
+    claim: Claim, pairs: Sequence[Pair], sweep: SweepPoints, tables: Tables
 ) -> tuple[Sample, ...]:
     """The sample of each pair of points, in their order.
 
     A comparison's numbers are measure - times * other, and the negative of it for a claim that the
-    measure is below or does not increase. Raises Unfit if the measure was not recorded.
+    measure is below or does not increase. Raises Undecidable if the measure was not recorded.
     """
     networks, diverged = _index_networks(tables)
 
     def measure_points(measure: Measure, points: Iterable[Point]) -> dict[NetworkKey, float]:
         """The measure by point and seed, of the networks that there are."""
-        keys = {(point_key(point), seed) for point in points for seed in swept.seeds}
+        keys = {(point_key(point), seed) for point in points for seed in sweep.seeds}
         ids = {key: networks[key] for key in keys if key in networks}
         numbers = measure_networks(measure, tables, set(ids.values())) if ids else {}
         return {key: numbers.get(network, nan) for key, network in ids.items()}
@@ -259,7 +251,7 @@ def collect_samples(
         sides = [point_key(point) for point in (pair.point, pair.than) if point is not None]
         values: list[float] = []
         ties = left_out = missing = 0
-        for seed in swept.seeds:
+        for seed in sweep.seeds:
             number, subtrahend = numbers.get((sides[0], seed)), others.get((sides[-1], seed))
             if number is None or (pair.than is not None and subtrahend is None):
                 missing += 1
@@ -273,7 +265,7 @@ def collect_samples(
                 left_out += 1
             else:
                 values.append(number)
-        ids = {networks.get((side, seed)) for side in sides for seed in swept.seeds}
+        ids = {networks.get((side, seed)) for side in sides for seed in sweep.seeds}
         samples.append(Sample(pair, tuple(values), ties, left_out, missing, len(ids & diverged)))
     return tuple(samples)
 

@@ -22,7 +22,7 @@ from bnexp.errors import ConfigError, StoreError
 from bnexp.metrics import metric_column
 from bnexp.runs.data import RunData, read_run
 from bnexp.runs.manifest import facts
-from bnexp.runs.tables import Table, Value
+from bnexp.runs.tables import Table, Value, group_rows
 from bnexp.sweep import Network
 from bnexp.text import equations
 
@@ -72,29 +72,15 @@ def network_numbers(run: RunData) -> dict[NetworkKey, Numbers]:
             for name in run.metrics
             if metric_column(name)
         }
-        for network, rows in _group_rows(run.metrics, names)
+        for network, rows in group_rows(run.metrics, names).items()
     }
-    for (*key, quantity), rows in _group_rows(run.probes, [*names, "quantity"]):
+    for (*key, quantity), rows in group_rows(run.probes, [*names, "quantity"]).items():
         if series := numbers.get(tuple(key)):
             series[str(quantity)] = _series(run.probes, rows, "value", *PLACES)
-    for network, rows in _group_rows(run.summary, names):
+    for network, rows in group_rows(run.summary, names).items():
         if series := numbers.get(network):
             series["diverged_at_step"] = _series(run.summary, rows, "diverged_at_step")
     return dict(numbers)
-
-
-def _group_rows(
-    table: Table, names: Sequence[str]
-) -> list[tuple[tuple[Value, ...], NDArray[np.intp]]]:
-    """The rows of each combination of the named columns' values, in the table's order."""
-    if not len(next(iter(table.values()))):
-        return []
-    numbers: dict[tuple[Value, ...], int] = {}
-    values = zip(*(table[name].tolist() for name in names), strict=True)
-    groups = np.array([numbers.setdefault(combination, len(numbers)) for combination in values])
-    ends = np.cumsum(np.bincount(groups))[:-1]
-    rows = np.split(np.argsort(groups, kind="stable"), ends)
-    return list(zip(numbers, rows, strict=True))
 
 
 def _series(table: Table, rows: NDArray[np.intp], name: str, *places: str) -> Series:

@@ -52,6 +52,20 @@ def rows(table: Table, chosen: Any) -> Table:
     return {name: column[chosen] for name, column in table.items()}
 
 
+def group_rows(table: Table, names: Sequence[str]) -> dict[tuple[Any, ...], NDArray[np.intp]]:
+    """The numbers of the rows that have the same values of the named columns, by these values.
+
+    Groups are in the order of their first rows. An empty table needs no columns.
+    """
+    if not len(next(iter(table.values()))):
+        return {}
+    numbers: dict[tuple[Any, ...], int] = {}
+    combinations = zip(*(table[name].tolist() for name in names), strict=True)
+    groups = np.array([numbers.setdefault(values, len(numbers)) for values in combinations])
+    ends = np.cumsum(np.bincount(groups))[:-1]
+    return dict(zip(numbers, np.split(np.argsort(groups, kind="stable"), ends), strict=True))
+
+
 def moves_along(pairs: Iterable[tuple[Value, Value]]) -> bool:
     """Of (value of one axis, value of another): the other varies, but not while the one stays."""
     together = set(pairs)
