@@ -17,8 +17,7 @@ from bnexp import config as configuration
 from bnexp.claims import Times, Verdict, claims_text, judge_run
 from bnexp.config import Config
 from bnexp.config.document import OVERRIDES
-from bnexp.config.load import problems_error
-from bnexp.config.messages import Problem
+from bnexp.config.messages import Problem, problems_error
 from bnexp.data import Dataset
 from bnexp.data.datasets import data_folder
 from bnexp.errors import ConfigError, NetworksFailed

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 import bnexp
 from bnexp.config import json_schema, load_config, resolved, shipped
-from bnexp.config.architecture import weights
 from bnexp.config.yaml import block_style, flow, parse, parse_value
 from bnexp.errors import ConfigError
 
@@ -239,7 +238,9 @@ def test_steps_are_limited_as_soon_as_the_images_are_known(config_file):
 def test_the_weights_of_an_image_network_are_counted_layer_by_layer(config_file):
     blocks = "[{kind: conv, features: 30, size: 5}, {kind: max_pool}, {kind: dense, features: 100}]"
     path = config_file(GOOD.replace("hidden: [10]", f"kind: cnn, blocks: {blocks}"))
-    assert weights(load_config(path).experiment.model) == 30 * 25 + 30 * 12**2 * 100 + 100 * 10
+    assert (
+        load_config(path).experiment.model.weight_count() == 30 * 25 + 30 * 12**2 * 100 + 100 * 10
+    )
     path.write_text(path.read_text().replace("features: 100", "features: 20000"))
     assert "model.blocks: too large, expected at most 20,000,000 weights, got 86,600,750" in errors(
         path

@@ -18,7 +18,7 @@ import bnexp
 from bnexp.cli.main import cli
 from bnexp.config import shipped
 from bnexp.running import check_claims, fitting_figures
-from bnexp.sweep import make_plan, networks, points
+from bnexp.sweep import axes, make_plan, networks
 
 SECONDS = 5
 SHIPPED = [path.read_text() for path in sorted(shipped.experiments_folder().glob("*.yaml"))]
@@ -62,7 +62,7 @@ SCALAR = re.compile(r"(?<=[:\[,] )[^,\]\[{}#\n]+|(?<=\[)[^,\]\[{}#\n]+")
 def _few_cells():
     """A sweep of more networks is refused as one of 100,000 is."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (points, networks):
+        for module in (axes, networks):
             patch.setattr(module, "MAX_CELLS", 500)
         yield
 

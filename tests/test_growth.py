@@ -11,6 +11,7 @@ import pytest
 import bnexp
 from bnexp import files
 from bnexp.claims import judge_claims, plan_points
+from bnexp.config.experiment import Setting
 from bnexp.execution import Record
 from bnexp.files import System
 from bnexp.running import prepare, read_records
@@ -144,22 +145,45 @@ def test_a_network_is_one_file_whatever_happened(sized, tmp_path, monkeypatch):
     assert {path.name for path in (tmp_path / "out").iterdir()} == names
 
 
-def test_each_point_of_the_sweep_is_validated_once(sized, monkeypatch):
-    """Seeds are no reason to look at a setting again."""
-    from bnexp.config.experiment import Setting
-
-    seen = Counter()
+def plan_and_validations(config):
+    """The plan, and what was validated as a setting to make it, one entry for each validation."""
+    inputs = []
     validate = Setting.model_validate
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Setting, "model_validate", lambda raw: (inputs.append(raw), validate(raw))[1])
+        return make_plan(config), inputs
 
-    def counted(raw):
-        seen["settings"] += 1
-        return validate(raw)
 
-    config = sized(FEW, **{"random.seeds": list(range(10))})
-    monkeypatch.setattr(Setting, "model_validate", counted)
-    plan = make_plan(config)
+def test_seeds_are_no_reason_to_validate_a_setting_again(sized):
+    plan, inputs = plan_and_validations(sized(FEW, **{"random.seeds": list(range(10))}))
     assert len(plan.networks) == 10 * FEW
-    assert seen["settings"] <= FEW + 2
+    assert len(inputs) <= FEW + 4
+
+
+def test_each_distinct_part_of_a_setting_is_validated_once(sized):
+    """Twenty models and thirty trainings are fifty validations, not six hundred."""
+    rates = {"linspace": [0.1, 1, 30]}
+    plan, inputs = plan_and_validations(
+        sized(20, **{"sweep.train.optimizer.lr": rates, "random.seeds": [3]})
+    )
+    assert len(plan.networks) == 600
+    assert len({network.id for network in plan.networks}) == 600
+    assert len(inputs) <= 20 + 30 + 4
+
+
+def test_what_is_not_swept_is_not_validated_again(sized):
+    """The other keys are objects that the schema has accepted; all networks share them."""
+    config = sized(20)
+    plan, inputs = plan_and_validations(config)
+    for raw in inputs:
+        assert raw["train"] is config.experiment.train
+        if isinstance(raw["model"], dict):
+            accepted = dict(config.experiment.model)
+            changed = {key for key, value in raw["model"].items() if value is not accepted[key]}
+            assert changed <= {"norm", "init"}
+    for network in plan.networks:
+        assert network.setting.train is config.experiment.train
+        assert network.setting.model.activation is config.experiment.model.activation
 
 
 def test_a_cell_file_grows_with_its_evaluations_alone(sized):

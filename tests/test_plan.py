@@ -15,7 +15,7 @@ from bnexp.config import load_config, resolved
 from bnexp.config.options import fingerprint
 from bnexp.errors import ConfigError
 from bnexp.sweep import make_plan, make_stacks
-from bnexp.sweep.points import labels
+from bnexp.sweep.axes import value_labels
 from bnexp.sweep.stacks import structure
 
 
@@ -259,19 +259,19 @@ def test_the_books_stream_needs_initializers_that_draw_like_randn():
 
 
 def test_labels_are_short_and_tell_values_apart():
-    assert labels([{"kind": "batch"}, "none"]) == ("batch", "none")
-    assert labels([{"kind": "batch", "dialect": "book"}, {"kind": "batch", "eps": 1e-3}]) == (
+    assert value_labels([{"kind": "batch"}, "none"]) == ("batch", "none")
+    assert value_labels([{"kind": "batch", "dialect": "book"}, {"kind": "batch", "eps": 1e-3}]) == (
         "batch dialect=book",
         "batch eps=0.001",
     )
-    assert labels(["batch", {"kind": "batch", "dialect": "keras"}, "none"]) == (
+    assert value_labels(["batch", {"kind": "batch", "dialect": "keras"}, "none"]) == (
         "batch",
         "batch dialect=keras",
         "none",
     )
-    assert labels([[100], [50, 50]]) == ("[100]", "[50, 50]")
-    assert labels([0.1, 1]) == (0.1, 1)
-    small = labels([{"kind": "batch", "eps": 1e-5}, {"kind": "batch", "eps": 0}])
+    assert value_labels([[100], [50, 50]]) == ("[100]", "[50, 50]")
+    assert value_labels([0.1, 1]) == (0.1, 1)
+    small = value_labels([{"kind": "batch", "eps": 1e-5}, {"kind": "batch", "eps": 0}])
     assert small == ("batch eps=1e-05", "batch eps=0")
 
 
@@ -291,7 +291,7 @@ def test_stacks_hold_one_structure_and_every_cell_once(small):
     stacks = make_stacks(networks, workers=2)
     assert sorted(c.id for s in stacks for c in s.networks) == sorted(c.id for c in networks)
     for stack in stacks:
-        assert len({structure(network) for network in stack.networks}) == 1
+        assert len({structure(network.setting) for network in stack.networks}) == 1
     assert len(stacks) % 2 == 0
     rates = {network.setting.train.optimizer.lr for network in stacks[0].networks}
     assert rates == {0.1, 0.2}  # the learning rate is no structure

@@ -1,8 +1,13 @@
-"""The schema of a network: its kind, its layers, and what stands between them."""
+"""The schema of a network's architecture: its kind, its layers, and what stands between them.
+
+`Model` is a multilayer perceptron (`Mlp`) or a convolutional network (`Cnn`). Both have the keys
+of `Architecture`; activations, initializers and normalizers come from the registries of bnexp.nn.
+"""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
@@ -13,6 +18,7 @@ from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS
 MAX_LAYERS = 200
 MAX_WIDTH = 20_000
 MAX_SIDE = 64
+SIDE, CLASSES = 28, 10  # of the images for which weights are counted
 
 Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
@@ -49,9 +55,17 @@ class Architecture(Strict):
         {}, "a different init for single layers: 1 is the first with weights, output the last"
     )
 
-    def weighted(self) -> int:
-        """How many layers have weights, the output layer apart."""
+    def widths(self) -> Sequence[int]:
+        """How many units, or channels, each layer with weights has, but for the output layer."""
         raise NotImplementedError
+
+    def weight_count(self) -> int:
+        """The number of weights of all layers, without biases and normalizers."""
+        raise NotImplementedError
+
+    def weighted(self) -> int:
+        """How many layers have weights, but for the output layer."""
+        return len(self.widths())
 
 
 class Mlp(Architecture):
@@ -62,8 +76,12 @@ class Mlp(Architecture):
         description="widths of the hidden layers", max_length=MAX_LAYERS, strict=False
     )
 
-    def weighted(self) -> int:
-        return len(self.hidden)
+    def widths(self) -> Sequence[int]:
+        return self.hidden
+
+    def weight_count(self) -> int:
+        widths = (SIDE * SIDE, *self.hidden, CLASSES)
+        return sum(inputs * outputs for inputs, outputs in itertools.pairwise(widths))
 
 
 class ConvBlock(Strict):
@@ -77,6 +95,10 @@ class ConvBlock(Strict):
         0, "the width of the frame of zeros around the image"
     )
 
+    def output_side(self, side: int) -> int:
+        """The side of the output for an image of this side; at least 1."""
+        return max((side + 2 * self.padding - self.size) // self.stride + 1, 1)
+
 
 class PoolBlock(Strict):
     """The largest or the mean of each window."""
@@ -87,6 +109,11 @@ class PoolBlock(Strict):
     padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = text(
         0, "the width of the frame around the image, which counts as no pixel"
     )
+
+    def output_side(self, side: int) -> int:
+        """The side of the output for an image of this side; at least 1."""
+        stride = self.stride or self.size
+        return max((side + 2 * self.padding - self.size) // stride + 1, 1)
 
 
 class GlobalPoolBlock(Strict):
@@ -116,11 +143,27 @@ class Cnn(Architecture):
         strict=False,
     )
 
-    def weighted(self) -> int:
-        return sum(block.kind in ("conv", "dense") for block in self.blocks)
+    def widths(self) -> Sequence[int]:
+        return [b.features for b in self.blocks if isinstance(b, ConvBlock | DenseBlock)]
+
+    def weight_count(self) -> int:
+        number, side, channels = 0, SIDE, 1
+        for block in self.blocks:
+            if isinstance(block, ConvBlock):
+                number += channels * block.features * block.size**2
+                side, channels = block.output_side(side), block.features
+            elif isinstance(block, PoolBlock):
+                side = block.output_side(side)
+            elif isinstance(block, DenseBlock):
+                number += channels * side**2 * block.features
+                side, channels = 1, block.features
+            else:  # global pooling
+                side = 1
+        return number + channels * side**2 * CLASSES
 
 
-def _model_kind(value: Any) -> Any:
+def _model_kind(value: Any) -> str | None:
+    """The kind of a mapping or of a validated model; mlp if it has none."""
     kind = value.get("kind", "mlp") if isinstance(value, dict) else getattr(value, "kind", "mlp")
     return kind if isinstance(kind, str) else None
 
@@ -128,34 +171,3 @@ def _model_kind(value: Any) -> Any:
 Model = Annotated[
     Annotated[Mlp, Tag("mlp")] | Annotated[Cnn, Tag("cnn")], Discriminator(_model_kind)
 ]
-
-
-SIDE, CLASSES = 28, 10
-
-
-def weights(model: Mlp | Cnn) -> int:
-    """The weights of all layers, biases and normalizers apart."""
-    if isinstance(model, Cnn):
-        return _of_blocks(model)
-    widths = (SIDE * SIDE, *model.hidden, CLASSES)
-    return sum(a * b for a, b in itertools.pairwise(widths))
-
-
-def _of_blocks(model: Cnn) -> int:
-    number, side, channels = 0, SIDE, 1
-    for block in model.blocks:
-        if isinstance(block, ConvBlock):
-            number += channels * block.features * block.size**2
-            side, channels = _side(side, block, block.stride), block.features
-        elif isinstance(block, PoolBlock):
-            side = _side(side, block, block.stride or block.size)
-        elif isinstance(block, DenseBlock):
-            number += channels * side**2 * block.features
-            side, channels = 1, block.features
-        else:
-            side = 1
-    return number + channels * side**2 * CLASSES
-
-
-def _side(side: int, block: ConvBlock | PoolBlock, stride: int) -> int:
-    return max((side + 2 * block.padding - block.size) // stride + 1, 1)

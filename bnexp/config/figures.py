@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from bnexp.config.descriptions import allowed_keys
-from bnexp.config.messages import Problem, dotted, problem, real_path
+from bnexp.config.messages import Problem, dotted, real_path, schema_problem
 from bnexp.config.options import ByName, Either, Name, Strict
 from bnexp.errors import ConfigError
 from bnexp.metrics import GAP, METRICS, evaluation_columns, summary_columns
@@ -230,4 +230,4 @@ def figure_options(kind: str, **options: Any) -> FigureOptions:
 
 def _problem(entry: ErrorDetails, data: Any) -> Problem:
     path = real_path(entry["loc"], data, entry["type"])
-    return problem(entry, path, allowed_keys(_NAMED.json_schema(), data, path[:-1]))
+    return schema_problem(entry, path, allowed_keys(_NAMED.json_schema(), data, path[:-1]))

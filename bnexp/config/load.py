@@ -1,4 +1,9 @@
-"""From an experiment's file and overrides to a validated `Experiment`, or all errors at once."""
+"""Load an experiment: from a file and overrides to a validated `Experiment`, or to its errors.
+
+`load_config` reads the file with all that it extends (bnexp.config.document), sets the overrides,
+validates the values by the schema (bnexp.config.experiment) and by the rules between keys
+(bnexp.config.rules), and returns a `Config`. `resolved` writes a `Config` as text again.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
-from bnexp.config import descriptions, messages, rules, shipped
+from bnexp.config import shipped
+from bnexp.config.descriptions import allowed_keys
 from bnexp.config.document import override, read_document
 from bnexp.config.experiment import Experiment, explicit_values, refresh
-from bnexp.config.messages import Problem
+from bnexp.config.messages import Problem, problems_error, real_path, schema_problem
 from bnexp.config.reference import keys_ending_in
+from bnexp.config.rules import experiment_problems
 from bnexp.config.yaml import Document, block_style, flow
-from bnexp.errors import ConfigError
-from bnexp.text import omitted
-
-MAX_PROBLEMS = 20
 
 
 @dataclass(frozen=True)
 class Config:
-    """A validated experiment, its plain values, and where in which text each of them stands.
+    """A validated experiment, with its values as its text has them.
 
-    overridden: whether some values were set from outside, so that figures may not fit any more.
+    experiment: the validated experiment.
+    document: its plain values, and where in which text each of them stands.
+    overridden: whether some values were set from outside, so that its figures may not fit any more.
     """
 
     experiment: Experiment
@@ -56,23 +60,20 @@ def load_config(
     ('quickstart', 5, 0.1)
     """
     refresh()
-    path = shipped.find_experiment(str(experiment))
-    document = read_document(path)
+    document = read_document(shipped.find_experiment(str(experiment)))
     for key, value in (overrides or {}).items():
         document = override(document, f"{key}={flow(value)}", "override")
     assignments = tuple(assignments)
     for assignment in assignments:
         document = override(document, assignment)
     config = validate_document(document)
-    return _lenient(config) if overrides or assignments else config
-
-
-def _lenient(config: Config) -> Config:
-    """What was overridden can lack what a claim is about, which is no mistake of the text then."""
+    if not (overrides or assignments):
+        return config
+    # What was overridden may lack what a claim is about: that is no mistake of the text.
     claims = config.experiment.claims
-    undecided = claims and tuple(c.model_copy(update={"absent": "undecided"}) for c in claims)
-    experiment = config.experiment.model_copy(update={"claims": undecided})
-    return Config(experiment, config.document, overridden=True)
+    claims = claims and tuple(c.model_copy(update={"absent": "undecided"}) for c in claims)
+    validated = config.experiment.model_copy(update={"claims": claims})
+    return Config(validated, document, overridden=True)
 
 
 def validate_document(document: Document) -> Config:
@@ -81,46 +82,38 @@ def validate_document(document: Document) -> Config:
         experiment = Experiment.model_validate(document.value)
     except ValidationError as error:
         raise problems_error(schema_problems(error, document.value), document) from None
-    broken = rules.setting_problems(experiment, experiment.random.stream)
-    broken += rules.repeated_seeds(experiment.random.seeds) + rules.claim_contradictions(
-        experiment.claims
-    )
-    if broken:
-        raise problems_error(broken, document)
+    if problems := experiment_problems(experiment):
+        raise problems_error(problems, document)
     return Config(experiment, document)
 
 
 def schema_problems(error: ValidationError, data: Any) -> list[Problem]:
-    """pydantic's errors about `data` in our words."""
-    entries = [entry for entry in error.errors() if not _follows(entry)]
-    unknown = any(entry["type"] == "extra_forbidden" for entry in entries)
-    schema = Experiment.model_json_schema() if unknown else {}
+    """pydantic's errors about an experiment, or about a setting, as problems.
+
+    A list that is too short only because some of its values are not valid is no problem of its own.
+    """
+    schema: Mapping[str, Any] = {}
     problems = []
-    for entry in entries:
-        path = messages.real_path(entry["loc"], data, entry["type"])
-        near: tuple[list[str], ...] = ()
+    for entry in error.errors():
+        if entry["type"] == "too_short" and len(entry["input"]) >= entry["ctx"]["min_length"]:
+            continue
+        path = real_path(entry["loc"], data, entry["type"])
         if entry["type"] == "extra_forbidden":
-            near = descriptions.allowed_keys(schema, data, path[:-1]), keys_ending_in(str(path[-1]))
-        problems.append(messages.problem(entry, path, *near))
+            schema = schema or Experiment.model_json_schema()
+            names = allowed_keys(schema, data, path[:-1])
+            problems.append(schema_problem(entry, path, names, keys_ending_in(str(path[-1]))))
+        else:
+            problems.append(schema_problem(entry, path))
     return problems
 
 
-def _follows(entry: ErrorDetails) -> bool:
-    """Whether a list is only called too short because some of its values are not valid."""
-    short = entry["type"] == "too_short"
-    return short and len(entry["input"]) >= entry["ctx"]["min_length"]
+# Keys of an experiment that are written behind the others, and the order of these groups.
+_GROUPS = {"data": 1, "model": 1, "train": 1, "random": 1, "sweep": 1, "figures": 2, "claims": 3}
 
 
 def resolved(config: Config) -> str:
-    """The whole experiment as one text that extends nothing and says every default."""
+    """The experiment as YAML text that extends nothing and states every default."""
     values = explicit_values(config.experiment)
     values.pop("seconds", None)  # of the shipped experiment, not of this run
-    order = sorted(values, key=lambda key: key in ("data", "model", "train", "random", "sweep"))
-    order.sort(key=lambda key: (key == "claims", key == "figures"))
-    return block_style({key: values[key] for key in order})
-
-
-def problems_error(problems: Iterable[Problem], document: Document) -> ConfigError:
-    """All problems, each with its place in the document's texts, as one error."""
-    lines = messages.lines(problems, document)
-    return ConfigError("\n".join([*lines[:MAX_PROBLEMS], *omitted(len(lines) - MAX_PROBLEMS)]))
+    keys = sorted(values, key=lambda key: _GROUPS.get(key, 0))
+    return block_style({key: values[key] for key in keys})

@@ -30,6 +30,7 @@ from bnexp.config.descriptions import first_paragraph
 from bnexp.registry import Registry, description
 
 
+@cache
 def fingerprint(cls: type) -> str | None:
     """None for bnexp's own classes; any other is known by its text, or else by its bytecode."""
     if cls.__module__.partition(".")[0] == "bnexp":
@@ -324,28 +325,40 @@ def _lax(kind: Any) -> dict[str, Any]:
     return {"strict": False, "min_length": 1} if get_origin(kind) is tuple else {}
 
 
-def identity(setting: BaseModel) -> dict[str, Any]:
-    """The setting as plain values, dialects written out: equal for equal numbers."""
-    fields = type(setting).model_fields
-    return {
-        name: _identity(value)
-        for name, value in setting
-        if value or not any(isinstance(mark, AddedLater) for mark in fields[name].metadata)
-    }
+def identity(part: BaseModel, memo: dict[int, Any] | None = None) -> dict[str, Any]:
+    """A setting, or a part of it, as plain values with dialects written out.
+
+    Equal for settings of equal numbers. The options of a class that is not bnexp's own have the
+    class's fingerprint with them. `memo` keeps the values of options by their `id`, for callers
+    with many settings that share options; the caller keeps the settings.
+    """
+    memo = {} if memo is None else memo
+    later = _added_later(type(part))
+    return {name: _identity(v, memo) for name, v in part if v or name not in later}
 
 
-def _identity(value: Any) -> Any:
+@cache
+def _added_later(cls: type[BaseModel]) -> frozenset[str]:
+    """The keys that `AddedLater` marks."""
+    return frozenset(
+        name
+        for name, field in cls.model_fields.items()
+        if any(isinstance(mark, AddedLater) for mark in field.metadata)
+    )
+
+
+def _identity(value: Any, memo: dict[int, Any]) -> Any:
     if isinstance(value, Options):
-        return {
-            "kind": value.kind,
-            "code": fingerprint(value.target),
-            **dataclasses.asdict(instantiate(value)),
-        }
+        if id(value) not in memo:
+            entry = instantiate(value)
+            values = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
+            memo[id(value)] = {"kind": value.kind, "code": fingerprint(value.target), **values}
+        return memo[id(value)]
     if isinstance(value, BaseModel):
-        return identity(value)
-    if isinstance(value, Mapping):
-        return {key: _identity(inner) for key, inner in value.items()}
-    return [_identity(inner) for inner in value] if isinstance(value, tuple) else value
+        return identity(value, memo)
+    if isinstance(value, dict):
+        return {key: _identity(inner, memo) for key, inner in value.items()}
+    return [_identity(inner, memo) for inner in value] if isinstance(value, tuple) else value
 
 
 def text(default: Any, description: str, **rest: Any) -> Any:

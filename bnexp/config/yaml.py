@@ -1,9 +1,13 @@
-"""YAML text to plain values, each with its place in the text: a strict subset of YAML 1.1.
+"""YAML text to plain values, each with its place in the text, and plain values to YAML text.
 
-One document of mappings with text keys, lists, strings, decimal numbers, true, false and null. Left
-out is what surprises (`no` read as false, `017` read as 15, a key given twice) and what a
-configuration does not need (anchors, tags, directives). Every refusal is a ConfigError that reads
+Reading (`parse_file`, `parse`, `parse_value`) accepts a strict subset of YAML 1.1: one document of
+mappings with text keys, lists, texts, decimal numbers, true, false and null. It refuses what
+surprises (`no` read as false, `017` read as 15, a key given twice) and what a configuration does
+not need (anchors, tags, directives). Every error is a ConfigError that reads
 "source:line:column: what, expected ..., got ..., what to do".
+
+Writing (`flow` on one line, `block_style` as indented lines) yields text that every reader of YAML
+takes for the same values.
 """
 
 from __future__ import annotations
@@ -19,7 +23,13 @@ from yaml.reader import ReaderError
 
 from bnexp.errors import ConfigError
 
+MAX_BYTES = 256 * 1024
+MAX_NODES = 20_000
+MAX_DEPTH = 32
 MAX_DIGITS = 18
+
+# The keys, and the positions in lists, on the way from the root of a document to a value.
+KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -34,152 +44,23 @@ class Position:
         return f"{self.source}:{self.line}:{self.column}"
 
 
-def refusal(at: Position, what: str, expected: str, got: str, advice: str) -> ConfigError:
-    return ConfigError(f"{at}: {what}, expected {expected}, got {got}, {advice}")
-
-
-def quoted(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:40] + "...")
-
-
-_WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_FLOAT = re.compile(
-    r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan"
-)
-# What YAML's versions and readers disagree on -> what to write instead; the first that fits.
-_AMBIGUOUS = {
-    r"True|TRUE|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF": "true or false",
-    r"Null|NULL": "null",
-    r"[-+]?\.(Inf|INF|nan|NaN|NAN)": ".inf, -.inf or .nan",
-    r"(?i:[-+]?(0o?[0-9_]+|0x[0-9a-f_]+|0b[01_]+))": "a decimal number without leading zero",
-    r"[-+]?(?=\.?[0-9])[0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9_]+)?": "a number without underscores",
-    r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?": "a decimal number without colons",
-}
-
-
-def parse_scalar(event: yaml.ScalarEvent, at: Position) -> Any:
-    """Text, number, truth value or null; ConfigError where readers of YAML would disagree."""
-    if bad := re.search(r"[\0\uD800-\uDFFF]", event.value):
-        advice = "write the character itself, or leave it out"
-        raise refusal(at, "escape of no character", "text", quoted(bad[0]), advice)
-    return _plain(event.value, at) if event.style is None else event.value
-
-
-def _plain(text: str, at: Position) -> Any:
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INTEGER.fullmatch(text):
-        return _integer(text, at)
-    if _FLOAT.fullmatch(text):
-        return float(text.replace(".inf", "inf").replace(".nan", "nan"))
-    return _unambiguous(text, at)
-
-
-def _integer(text: str, at: Position) -> int:
-    digits = len(text.lstrip("+-"))
-    if digits > MAX_DIGITS:
-        limit, got = f"at most {MAX_DIGITS} digits", f"{digits} digits"
-        raise refusal(at, "integer too long", limit, got, "write a smaller number (or quote it)")
-    return int(text)
-
-
-def _unambiguous(text: str, at: Position) -> str:
-    for pattern, form in _AMBIGUOUS.items():
-        if re.fullmatch(pattern, text):
-            got, advice = quoted(text), f"write {form} (or quote it: {quoted(text)})"
-            raise refusal(at, "ambiguous text", form, got, advice)
-    return text
-
-
-# Read as text by every YAML reader; everything else is quoted.
-_PLAIN = re.compile(r"(?!(?i:true|false|yes|no|on|off|null|y|n)$)[A-Za-z][A-Za-z0-9_.-]*")
-_ESCAPES = {'"': r"\"", "\\": r"\\", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
-
-
-def flow(value: Any) -> str:
-    """A value on one line; NumPy's numbers and arrays as Python's."""
-    value = value.tolist() if hasattr(value, "tolist") else value
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_text(str(k))}: {flow(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list | tuple | range):
-        return "[" + ", ".join(flow(v) for v in value) + "]"
-    if value is None or isinstance(value, bool):
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, float):
-        return _number(float(value))
-    return str(int(value)) if isinstance(value, int) else _text(str(value))
-
-
-def _number(value: float) -> str:
-    """A float that every YAML reader takes for one: to those of YAML 1.1, 1e-9 is a text."""
-    text = repr(value).replace("inf", ".inf").replace("nan", ".nan")
-    digits, e, exponent = text.partition("e")
-    return f"{digits}.0e{exponent}" if e and "." not in digits else text
-
-
-def block_style(mapping: Mapping[str, Any]) -> str:
-    """A mapping as indented lines, lists and short mappings on one line each."""
-    return "".join(f"{line}\n" for line in _lines(mapping, ""))
-
-
-def _lines(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:
-    for key, value in mapping.items():
-        line = f"{indent}{_text(key)}: {flow(value)}"
-        if isinstance(value, Mapping) and value and len(line) > 80:
-            yield f"{indent}{_text(key)}:"
-            yield from _lines(value, f"{indent}  ")
-        elif isinstance(value, list) and len(line) > 80 and isinstance(value[0], Mapping):
-            yield f"{indent}{_text(key)}:"
-            yield from (f"{indent}  - {flow(inner)}" for inner in value)
-        else:
-            yield line
-
-
-def _text(text: str) -> str:
-    if _PLAIN.fullmatch(text):
-        return text
-    escaped = "".join(
-        _ESCAPES.get(c, c) if c.isprintable() or c in _ESCAPES else f"\\U{ord(c):08X}" for c in text
-    )
-    return f'"{escaped}"'
-
-
-def flatten(
-    mapping: Mapping[str, Any], whole: Callable[[str], bool] = lambda key: False, around: str = ""
-) -> Iterator[tuple[str, Any]]:
-    """The values within by their dotted keys; a mapping of a key that is `whole` is one value."""
-    for name, value in mapping.items():
-        key = f"{around}.{name}" if around else str(name)
-        if isinstance(value, Mapping) and not whole(key):
-            yield from flatten(value, whole, key)
-        else:
-            yield key, value
-
-
-def unquoted(value: Any) -> str:
-    """A text as it is, any other value as `flow` writes it."""
-    return value if isinstance(value, str) else flow(value)
-
-
-MAX_BYTES = 256 * 1024
-MAX_NODES = 20_000
-MAX_DEPTH = 32
-
-KeyPath = tuple[str | int, ...]
-
-
 @dataclass(frozen=True)
 class Document:
-    """A plain value, and where each of its keys and values stands; the root's path is ().
+    """A plain value, and where each of its keys and values stands.
 
-    extends: the nearest shipped experiment that it is made from, empty where there is none.
+    value: mappings, lists, texts, numbers, truth values and None.
+    keys: the places of keys, by their paths.
+    values: the places of values, by their paths; the root's path is ().
+    extends: the nearest shipped experiment that it extends, empty if there is none.
     """
 
     value: Any
     keys: Mapping[KeyPath, Position]
     values: Mapping[KeyPath, Position]
     extends: str = ""
+
+
+# Reading
 
 
 def parse_file(path: pathlib.Path) -> Document:
@@ -192,17 +73,22 @@ def parse_file(path: pathlib.Path) -> Document:
         got = f"got: {error.strerror or error}, check the path"
         raise ConfigError(f"{source}: unreadable, expected a readable file, {got}") from error
     _check_size(data, source)
-    return parse(_decode(data, source), source)
+    try:
+        return parse(data.decode("utf-8"), source)
+    except UnicodeDecodeError as error:
+        position = _end(data[: error.start].decode("utf-8"), source)
+        got = f"byte 0x{data[error.start]:02x}"
+        raise _error(position, "not UTF-8", "UTF-8 text", got, "save the file as UTF-8") from None
 
 
 def parse(text: str, source: str) -> Document:
-    """Parse a whole text, which must be one mapping; `source` names it in positions and errors."""
+    """Parse a text, which must be one mapping; `source` names it in positions and errors."""
     document = parse_value(text, source)
     if isinstance(document.value, dict):
         return document
     kinds = {type(None): ("empty document", "nothing"), list: ("list at the top", "a list")}
     what, got = kinds.get(type(document.value), ("single value at the top", "a value without key"))
-    raise refusal(document.values[()], what, "a mapping", got, "write KEY: VALUE lines")
+    raise _error(document.values[()], what, "a mapping", got, "write KEY: VALUE lines")
 
 
 def parse_value(text: str, source: str) -> Document:
@@ -211,31 +97,37 @@ def parse_value(text: str, source: str) -> Document:
     return _Builder(_events(text.removeprefix("\ufeff"), source), source).document()
 
 
+def _error(position: Position, what: str, expected: str, got: str, advice: str) -> ConfigError:
+    return ConfigError(f"{position}: {what}, expected {expected}, got {got}, {advice}")
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:40] + "...")
+
+
 def _check_size(data: bytes, source: str) -> None:
     if len(data) > MAX_BYTES:
-        at, limit = Position(source, 1, 1), f"at most {MAX_BYTES} bytes"
-        raise refusal(at, "too large", limit, "more", "check that this is the text you mean")
+        advice = "check that this is the text you mean"
+        limit = f"at most {MAX_BYTES} bytes"
+        raise _error(Position(source, 1, 1), "too large", limit, "more", advice)
 
 
-def _decode(data: bytes, source: str) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        at = _end_of(data[: error.start].decode("utf-8"), source)
-        got = f"byte 0x{data[error.start]:02x}"
-        raise refusal(at, "not UTF-8", "UTF-8 text", got, "save the file as UTF-8") from None
-
-
-def _end_of(text: str, source: str) -> Position:
+def _end(text: str, source: str) -> Position:
+    """The place behind the last character of a text."""
     lines = f"{text}|".removeprefix("\ufeff").splitlines()
     return Position(source, len(lines), len(lines[-1]))
+
+
+def _position(mark: Any, source: str) -> Position:
+    """PyYAML's mark, which counts from 0."""
+    return Position(source, mark.line + 1, mark.column + 1)
 
 
 _REFUSED_TOKENS = {"&": "anchor", "*": "alias", "!": "tag", "%": "directive"}
 
 
 class _Loader(yaml.SafeLoader):
-    """The pure Python scanner (its positions are the same everywhere), without what we refuse."""
+    """PyYAML's own scanner, not libyaml's: its positions are the same on every machine."""
 
     def __init__(self, text: str, source: str) -> None:
         super().__init__(text)
@@ -255,21 +147,8 @@ class _Loader(yaml.SafeLoader):
             raise self._error(what, "at most 0010FFFF", advice) from None
 
     def _error(self, what: str, expected: str, advice: str) -> ConfigError:
-        got = quoted(re.split(r"[\s\0\",\]}]", self.prefix(41))[0])
-        return refusal(_position(self.get_mark(), self.source), what, expected, got, advice)
-
-
-def _events(text: str, source: str) -> Iterator[Any]:
-    """The parser's events, its errors turned into ours."""
-    try:
-        loader = _Loader(text, source)
-        while loader.check_event():
-            yield loader.get_event()  # type: ignore[no-untyped-call]
-    except ReaderError as error:
-        at, got = _end_of(text[: error.position], source), quoted(text[error.position])
-        raise refusal(at, "control character", "printable text", got, "remove it") from None
-    except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, source) from None
+        got = _quoted(re.split(r"[\s\0\",\]}]", self.prefix(41))[0])
+        return _error(_position(self.get_mark(), self.source), what, expected, got, advice)
 
 
 # Part of the parser's problem -> what to do about it; the first that fits.
@@ -284,17 +163,21 @@ _ADVICE = {
 }
 
 
-def _syntax_error(error: yaml.MarkedYAMLError, source: str) -> ConfigError:
-    problem, mark = error.problem or "", error.context_mark
-    advice = next(advice for part, advice in _ADVICE.items() if part in problem)
-    got = f"{problem} ({error.context} at {_position(mark, source)})" if mark else problem
-    return refusal(
-        _position(error.problem_mark, source), "not valid", "valid YAML", f"an error: {got}", advice
-    )
-
-
-def _position(mark: Any, source: str) -> Position:
-    return Position(source, mark.line + 1, mark.column + 1)
+def _events(text: str, source: str) -> Iterator[Any]:
+    """The parser's events; its errors become ConfigErrors."""
+    try:
+        loader = _Loader(text, source)
+        while loader.check_event():
+            yield loader.get_event()  # type: ignore[no-untyped-call]
+    except ReaderError as error:
+        position, got = _end(text[: error.position], source), _quoted(text[error.position])
+        raise _error(position, "control character", "printable text", got, "remove it") from None
+    except yaml.MarkedYAMLError as error:
+        problem, mark = error.problem or "", error.context_mark
+        advice = next(advice for part, advice in _ADVICE.items() if part in problem)
+        got = f"{problem} ({error.context} at {_position(mark, source)})" if mark else problem
+        position = _position(error.problem_mark, source)
+        raise _error(position, "not valid", "valid YAML", f"an error: {got}", advice) from None
 
 
 class _Builder:
@@ -312,20 +195,25 @@ class _Builder:
         if isinstance(next(self.events), yaml.DocumentStartEvent):
             value = self._value(next(self.events), ())
             next(self.events)  # the end of the document
-            _check_last(next(self.events), self.source)
+            event = next(self.events)
+            if not isinstance(event, yaml.StreamEndEvent):
+                position, advice = self._position(event), "write one file for each"
+                raise _error(position, "second document", "one document", "another '---'", advice)
         return Document(value, self.keys, self.values)
 
+    def _position(self, event: Any) -> Position:
+        return _position(event.start_mark, self.source)
+
     def _value(self, event: Any, path: KeyPath) -> Any:
-        self.values[path] = at = _position(event.start_mark, self.source)
+        self.values[path] = position = self._position(event)
         if len(self.keys) + len(self.values) > MAX_NODES:
             limit = f"at most {MAX_NODES} keys and values"
-            raise refusal(at, "too many values", limit, "more", "make the text smaller")
+            raise _error(position, "too many values", limit, "more", "make the text smaller")
         if isinstance(event, yaml.ScalarEvent):
-            return parse_scalar(event, at)
+            return _scalar(event, position)
         if len(path) >= MAX_DEPTH:
-            raise refusal(
-                at, "nested too deep", f"at most {MAX_DEPTH} levels", "more", "flatten it"
-            )
+            limit = f"at most {MAX_DEPTH} levels"
+            raise _error(position, "nested too deep", limit, "more", "flatten it")
         return (self._list if isinstance(event, yaml.SequenceStartEvent) else self._dict)(path)
 
     def _list(self, path: KeyPath) -> list[Any]:
@@ -337,28 +225,136 @@ class _Builder:
     def _dict(self, path: KeyPath) -> dict[str, Any]:
         result: dict[str, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
-            key = self._key(event, path)
+            key, position = self._key(event), self._position(event)
+            if first := self.keys.get((*path, key)):
+                what, got = f"duplicate key {_quoted(key)}", f"it first at {first} and again here"
+                raise _error(position, what, "each key once", got, "remove one")
+            self.keys[(*path, key)] = position
             result[key] = self._value(next(self.events), (*path, key))
         return result
 
-    def _key(self, event: Any, path: KeyPath) -> str:
-        at = _position(event.start_mark, self.source)
-        key = _key_text(event, at)
-        if first := self.keys.get((*path, key)):
-            what, got = f"duplicate key {quoted(key)}", f"it first at {first} and again here"
-            raise refusal(at, what, "each key once", got, "remove one")
-        self.keys[(*path, key)] = at
-        return key
+    def _key(self, event: Any) -> str:
+        position, got = self._position(event), "a list or mapping"
+        if isinstance(event, yaml.ScalarEvent):
+            if type(_scalar(event, position)) in (str, int):
+                return event.value
+            got = _quoted(event.value)
+        raise _error(position, "key is not text", "a name", got, "write a name, or quote it")
 
 
-def _check_last(event: Any, source: str) -> None:
-    if not isinstance(event, yaml.StreamEndEvent):
-        at, got = _position(event.start_mark, source), "another '---'"
-        raise refusal(at, "second document", "one document", got, "write one file for each")
+_WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_FLOAT = re.compile(
+    r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan"
+)
+# What YAML's versions and readers disagree on -> what to write instead; the first that fits.
+_AMBIGUOUS = {
+    r"True|TRUE|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF": "true or false",
+    r"Null|NULL": "null",
+    r"[-+]?\.(Inf|INF|nan|NaN|NAN)": ".inf, -.inf or .nan",
+    r"(?i:[-+]?(0o?[0-9_]+|0x[0-9a-f_]+|0b[01_]+))": "a decimal number without leading zero",
+    r"[-+]?(?=\.?[0-9])[0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9_]+)?": "a number without underscores",
+    r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?": "a decimal number without colons",
+}
 
 
-def _key_text(event: Any, at: Position) -> str:
-    if isinstance(event, yaml.ScalarEvent) and type(parse_scalar(event, at)) in (str, int):
-        return event.value
-    got = quoted(event.value) if isinstance(event, yaml.ScalarEvent) else "a list or mapping"
-    raise refusal(at, "key is not text", "a name", got, "write a name, or quote it")
+def _scalar(event: yaml.ScalarEvent, position: Position) -> Any:
+    """Text, number, truth value or null; ConfigError where readers of YAML would disagree."""
+    text = event.value
+    if bad := re.search(r"[\0\uD800-\uDFFF]", text):
+        advice = "write the character itself, or leave it out"
+        raise _error(position, "escape of no character", "text", _quoted(bad[0]), advice)
+    if event.style is not None:  # quoted, or a block of text
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        if (digits := len(text.lstrip("+-"))) > MAX_DIGITS:
+            limit, advice = f"at most {MAX_DIGITS} digits", "write a smaller number (or quote it)"
+            raise _error(position, "integer too long", limit, f"{digits} digits", advice)
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+    for pattern, form in _AMBIGUOUS.items():
+        if re.fullmatch(pattern, text):
+            advice = f"write {form} (or quote it: {_quoted(text)})"
+            raise _error(position, "ambiguous text", form, _quoted(text), advice)
+    return text
+
+
+# Writing
+
+# Read as text by every YAML reader; everything else is quoted.
+_PLAIN = re.compile(r"(?!(?i:true|false|yes|no|on|off|null|y|n)$)[A-Za-z][A-Za-z0-9_.-]*")
+_ESCAPES = {'"': r"\"", "\\": r"\\", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
+
+
+def flow(value: Any) -> str:
+    """A value on one line; NumPy's numbers and arrays as Python's.
+
+    >>> flow({"kind": "batch", "eps": 1e-9, "axes": (0, 1)}), flow("yes")
+    ('{kind: batch, eps: 1.0e-09, axes: [0, 1]}', '"yes"')
+    """
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_text(str(k))}: {flow(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple | range):
+        return "[" + ", ".join(flow(v) for v in value) + "]"
+    if value is None or isinstance(value, bool):
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, float):
+        text = repr(float(value)).replace("inf", ".inf").replace("nan", ".nan")
+        digits, e, exponent = text.partition("e")
+        # To readers of YAML 1.1, 1e-9 is a text.
+        return f"{digits}.0e{exponent}" if e and "." not in digits else text
+    return str(int(value)) if isinstance(value, int) else _text(str(value))
+
+
+def _text(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return text
+    escaped = "".join(
+        _ESCAPES.get(c, c) if c.isprintable() or c in _ESCAPES else f"\\U{ord(c):08X}" for c in text
+    )
+    return f'"{escaped}"'
+
+
+def unquoted(value: Any) -> str:
+    """A text as it is, any other value as `flow` writes it."""
+    return value if isinstance(value, str) else flow(value)
+
+
+def block_style(mapping: Mapping[str, Any]) -> str:
+    """A mapping as indented lines; lists, and mappings that fit, on one line each."""
+    return "".join(f"{line}\n" for line in _lines(mapping, ""))
+
+
+def _lines(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for key, value in mapping.items():
+        line = f"{indent}{_text(key)}: {flow(value)}"
+        if isinstance(value, Mapping) and value and len(line) > 80:
+            yield f"{indent}{_text(key)}:"
+            yield from _lines(value, f"{indent}  ")
+        elif isinstance(value, list) and len(line) > 80 and isinstance(value[0], Mapping):
+            yield f"{indent}{_text(key)}:"
+            yield from (f"{indent}  - {flow(inner)}" for inner in value)
+        else:
+            yield line
+
+
+def flatten(
+    mapping: Mapping[str, Any],
+    is_value: Callable[[str], bool] = lambda key: False,
+    prefix: str = "",
+) -> Iterator[tuple[str, Any]]:
+    """Dotted keys and the values at them; the mapping at a key that `is_value` is one value.
+
+    >>> dict(flatten({"model": {"norm": {"eps": 0.1}, "bias": True}}))
+    {'model.norm.eps': 0.1, 'model.bias': True}
+    """
+    for name, value in mapping.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and not is_value(key):
+            yield from flatten(value, is_value, f"{key}.")
+        else:
+            yield key, value

@@ -64,7 +64,7 @@ def _code(module: str, name: str) -> str:
         found = import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
-        return str(fingerprint(found))  # type: ignore[arg-type]
+        return str(fingerprint(found))
     except Exception as error:  # a module may do anything when it is imported
         return f"{type(error).__name__}: {error}"
 

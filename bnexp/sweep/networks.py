@@ -1,4 +1,13 @@
-"""Cells: one network each, with an id that stands for everything its numbers depend on."""
+"""The networks of an experiment: one for each point of its sweep and each seed.
+
+`make_plan` combines the axes' values into points, validates the setting at each point, and names
+each network by an id that stands for everything its numbers depend on. Two networks of one id have
+the same numbers, in whatever experiment they occur: a stored result is found again by its id.
+
+The experiment without its sweep is valid already. At a point only the keys that are swept are
+validated, as parts of the mapping around them: `_Settings` validates each combination of the values
+of one part (data, model, train) once, however many points and seeds share it.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +16,33 @@ import itertools
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
 
-from bnexp.config.architecture import Cnn, Mlp
+from bnexp.config.architecture import Mlp
+from bnexp.config.document import mapping_at
 from bnexp.config.experiment import Setting
-from bnexp.config.load import Config, problems_error, schema_problems
-from bnexp.config.messages import NO_KIND, Problem, dotted
+from bnexp.config.load import Config, schema_problems
+from bnexp.config.messages import NO_KIND, Problem, dotted, problems_error
 from bnexp.config.options import identity
-from bnexp.config.rules import setting_problems as broken_rules
-from bnexp.sweep.points import MAX_CELLS, Axis, Label, axes, raw_setting, whole
+from bnexp.config.rules import setting_problems
+from bnexp.config.yaml import KeyPath
+from bnexp.errors import ConfigError
+from bnexp.sweep.axes import MAX_CELLS, Axis, Label, sweep_axes
 
-# Counts the changes of the numerics that give other numbers for the same configuration.
+# Increment it if the same configuration gives other numbers after a change of the numerics.
 NUMERICS = 2
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a cell draws in the book's stream: each round builds its networks, then trains them."""
+class StreamPosition:
+    """Where a network draws in the book's stream of random numbers.
+
+    The stream goes through rounds. Each round draws the weights of all its `networks`, of which
+    this one is number `network`, and then trains them.
+    """
 
     round: int
     network: int
@@ -35,18 +51,25 @@ class Place:
 
 @dataclass(frozen=True)
 class Network:
-    """One network: its setting, its seed, and its point of the sweep as tables show it."""
+    """One network that an experiment trains.
+
+    id: 20 hexadecimal digits that stand for everything the network's numbers depend on.
+    setting: its data, model, training and probes.
+    seed: its seed.
+    point: the label of each swept key, as tables show it.
+    place: its position in the book's stream; None if the experiment does not replay it.
+    """
 
     id: str
     setting: Setting
     seed: int
     point: Mapping[str, Label]
-    place: Place | None
+    place: StreamPosition | None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All cells of an experiment in the order of its sweep, seeds last."""
+    """All networks of an experiment in the order of its sweep, with seeds as the innermost loop."""
 
     axes: tuple[Axis, ...]
     networks: tuple[Network, ...]
@@ -54,29 +77,44 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Point:
-    """One combination of axis values; `index` is the position in each group of axes."""
+    """One combination of axis values.
+
+    index: which value each group of axes has.
+    chosen: each axis with the index of its value.
+    """
 
     index: tuple[int, ...]
     chosen: tuple[tuple[Axis, int], ...]
 
 
 def make_plan(config: Config) -> Plan:
-    """Expand the sweep; ConfigError, at the axis's value, for a combination that is not valid."""
-    groups = whole(axes(config.experiment.sweep, config.document), config)
+    """The networks of an experiment.
+
+    ConfigError with everything that is wrong with the settings of the sweep, each problem at the
+    swept value that causes it; also for too many networks, and for two that are the same.
+    """
+    groups = _whole_numbers(sweep_axes(config.experiment.sweep, config.document), config)
     sizes = [len(group[0].values) for group in groups]
     seeds = config.experiment.random.seeds
     total = math.prod(sizes) * len(seeds)
     if total > MAX_CELLS:
         text = f"too many networks, expected at most {MAX_CELLS:,}, got {total:,}"
-        raise problems_error([Problem(("sweep",), text)], config.document)
-    settings = _settings(config, _points(groups))
-    _check_book(config, settings)
-    networks = [
-        (point, _cell(config, point, setting, seed, sizes))
-        for point, setting in settings
-        for seed in seeds
-    ]
-    _refuse_twice(networks, config)
+        raise _error(("sweep",), text, config)
+    points = list(_points(groups))
+    settings = _Settings(config, points[0])
+    valid = _valid_settings(settings, points, config)
+    is_book = config.experiment.random.stream == "book"
+    if is_book:
+        _refuse_different_draws(valid, config)
+    networks: list[tuple[_Point, Network]] = []
+    for point, setting in zip(points, valid, strict=True):
+        identity_text = settings.identity_text(setting)
+        labels = {axis.key: axis.labels[i] for axis, i in point.chosen}
+        place = _stream_position(point, sizes) if is_book else None
+        for seed in seeds:
+            network_id = _network_id(identity_text, seed, place)
+            networks.append((point, Network(network_id, setting, seed, labels, place)))
+    _refuse_duplicates(networks, config)
     return Plan(tuple(itertools.chain(*groups)), tuple(network for _, network in networks))
 
 
@@ -86,113 +124,205 @@ def _points(groups: Sequence[Sequence[Axis]]) -> Iterator[_Point]:
         yield _Point(index, tuple(chosen))
 
 
-def _settings(config: Config, points: Iterable[_Point]) -> list[tuple[_Point, Setting]]:
-    """The setting at each point, validated like a file's; all that is wrong is said at once."""
-    made: list[tuple[_Point, Setting]] = []
-    wrong: dict[Problem, None] = {}
+class _Settings:
+    """The settings at the points of a sweep; each distinct part of them is validated once."""
+
+    def __init__(self, config: Config, point: _Point) -> None:
+        """`point` is any point: it has the axes of all of them.
+
+        ConfigError if an axis sets a key inside something that is no mapping.
+        """
+        self._config = config
+        self._base = {name: getattr(config.experiment, name) for name in Setting.model_fields}
+        self._setting = Setting.model_validate(self._base)
+        self._raw = _raw_setting(point.chosen, config)
+        # Which of a point's axes are in each part of the setting.
+        parts = [axis.keys[0] for axis, _ in point.chosen]
+        self._axes = {
+            name: [i for i, part in enumerate(parts) if part == name]
+            for name in Setting.model_fields
+            if name in parts
+        }
+        self._parts: dict[tuple[Any, ...], Any] = {}
+        self._identities: dict[int, str] = {}
+        self._options: dict[int, Any] = {}
+
+    def at(self, point: _Point) -> Setting | list[Problem]:
+        """The validated setting at a point, or what is wrong with its swept values."""
+        parts: dict[str, Any] = {}
+        problems: list[Problem] = []
+        for name, positions in self._axes.items():
+            key = (name, *(point.chosen[i][1] for i in positions))
+            if key not in self._parts:
+                self._parts[key] = self._validate(name, [point.chosen[i] for i in positions])
+            part = self._parts[key]
+            if isinstance(part, list):
+                problems += part
+            else:
+                parts[name] = part
+        return problems or self._setting.model_copy(update=parts)
+
+    def _validate(self, name: str, chosen: Sequence[tuple[Axis, int]]) -> Any:
+        """One part with the chosen values, or its problems; only swept keys are validated again."""
+        raw = _raw_setting(chosen, self._config)
+        part = raw[name]
+        if all(len(axis.keys) > 1 for axis, _ in chosen):  # else the part is swept as one value
+            swept = {axis.keys[1]: part[axis.keys[1]] for axis, _ in chosen}
+            part = {**dict(self._base[name]), **swept}
+        try:
+            setting = Setting.model_validate({**self._base, name: part})
+        except ValidationError as error:
+            return schema_problems(error, raw)
+        return getattr(setting, name)
+
+    def identity_text(self, setting: Setting) -> str:
+        """The identity of a setting as JSON with sorted keys, put together from those of its parts.
+
+        Parts that settings share are looked at once: `_parts` keeps them, so that no two of them
+        have the same `id`.
+        """
+        texts = []
+        for name in sorted(Setting.model_fields):
+            part = getattr(setting, name)
+            if id(part) not in self._identities:
+                self._identities[id(part)] = _json(part and identity(part, self._options))
+            texts.append(f'"{name}":{self._identities[id(part)]}')
+        return f"{{{','.join(texts)}}}"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _raw_setting(chosen: Iterable[tuple[Axis, int]], config: Config) -> dict[str, Any]:
+    """The setting as the experiment's text has it, with the chosen values put in."""
+    document = config.document.value
+    raw: Any = {name: document[name] for name in Setting.model_fields if name in document}
+    for axis, i in chosen:
+        raw = _put(raw, (), axis.keys, i, axis, config)
+    return dict(raw)
+
+
+def _put(raw: Any, outer: KeyPath, keys: KeyPath, i: int, axis: Axis, config: Config) -> Any:
+    """`raw`, which stands at the path `outer`, with value `i` of the axis at the path `keys` in it.
+
+    Nothing is changed in place.
+    """
+    if not keys:
+        return axis.values[i]
+    mapping = mapping_at(outer, raw)
+    if not isinstance(mapping, Mapping):
+        text = f"not a key that can be swept, expected a mapping around {keys[0]!r}, got {raw!r}"
+        raise _error(axis.path, text, config, at_key=True)
+    inner = _put(mapping.get(keys[0]), (*outer, keys[0]), keys[1:], i, axis, config)
+    return {**mapping, keys[0]: inner}
+
+
+def _whole_numbers(groups: list[list[Axis]], config: Config) -> list[list[Axis]]:
+    """The axes; the numbers of a range as integers if their key accepts nothing else.
+
+    Ranges yield floats. Those of batch sizes and widths, refused as floats at the sweep's first
+    point, become integers where they have no fraction and are valid as such.
+    """
+    ranges = {axis.key for group in groups for axis in group if axis.spaced}
+    refused = ranges and ranges & _refused_keys(groups, config)
+    if not refused:
+        return groups
+    converted = [[_as_integers(a) if a.key in refused else a for a in group] for group in groups]
+    return groups if refused & _refused_keys(converted, config) else converted
+
+
+def _as_integers(axis: Axis) -> Axis:
+    values = tuple(int(value) if value.is_integer() else value for value in axis.values)
+    return replace(axis, values=values, labels=values)
+
+
+def _refused_keys(groups: list[list[Axis]], config: Config) -> set[str]:
+    """The dotted keys of what is not valid at the sweep's first point."""
+    point = next(_points(groups))
+    setting = _Settings(config, point).at(point)
+    return {dotted(problem.path) for problem in setting} if isinstance(setting, list) else set()
+
+
+def _valid_settings(settings: _Settings, points: Iterable[_Point], config: Config) -> list[Setting]:
+    """The setting at each point; ConfigError with everything that is wrong with any of them."""
+    valid: list[Setting] = []
+    problems: dict[Problem, None] = {}  # in order, each once
     for point in points:
-        setting, found = _setting(config, point)
-        wrong |= dict.fromkeys(_at_axis(problem, point) for problem in found)
-        if setting is not None:
-            made.append((point, setting))
-    if wrong:
-        raise problems_error(wrong, config.document)
-    return made
-
-
-def _setting(config: Config, point: _Point) -> tuple[Setting | None, Iterable[Problem]]:
-    raw = raw_setting(config, point.chosen)
-    try:
-        setting = Setting.model_validate(raw)
-    except ValidationError as error:
-        return None, schema_problems(error, raw)
-    return setting, broken_rules(setting, config.experiment.random.stream)
+        setting = settings.at(point)
+        if isinstance(setting, Setting):
+            valid.append(setting)
+            setting = setting_problems(setting, config.experiment.random.stream)
+        problems |= dict.fromkeys(_at_axis(problem, point) for problem in setting)
+    if problems:
+        raise problems_error(problems, config.document)
+    return valid
 
 
 def _at_axis(problem: Problem, point: _Point) -> Problem:
-    """The problem at the swept value that it is about, or where it stands if none is."""
-    name = dotted(problem.path)
+    """The problem with the place of the swept value that causes it; its own place if none does."""
+    key = dotted(problem.path)
     for axis, i in reversed(point.chosen):
-        if name == axis.key or name.startswith((f"{axis.key}.", f"{axis.key}[")):
-            within = problem.path[len(axis.key.split(".")) :]
-            unknown = problem.at_key and not within  # the swept key itself
-            at = axis.path if unknown else (*axis.path, i, *within)
-            return Problem(at, problem.text, problem.at_key)
-    for axis, i in reversed(point.chosen):  # what a swept key stands in can lack something else
-        if axis.key.rpartition(".")[0] == name:
-            if problem.text.startswith(NO_KIND):  # the mapping is the sweep's own
-                last = axis.key.rpartition(".")[2]
-                text = (
-                    f"{NO_KIND} that has {last}, expected {name}: {{kind: NAME, ...}} in the file"
-                )
-                return Problem(axis.path, text, at_key=True)
+        if key == axis.key or key.startswith((f"{axis.key}.", f"{axis.key}[")):
+            inner = problem.path[len(axis.keys) :]
+            is_axis_unknown = problem.at_key and not inner
+            path = axis.path if is_axis_unknown else (*axis.path, i, *inner)
+            return Problem(path, problem.text, problem.at_key)
+    for axis, i in reversed(point.chosen):  # the mapping around a swept key lacks something else
+        outer, _, last = axis.key.rpartition(".")
+        if outer == key and problem.text.startswith(NO_KIND):  # the mapping is the sweep's own
+            text = f"{NO_KIND} that has {last}, expected {key}: {{kind: NAME, ...}} in the file"
+            return Problem(axis.path, text, at_key=True)
+        if outer == key:
             return Problem((*axis.path, i), problem.text)
     return problem
 
 
-def _check_book(config: Config, settings: Sequence[tuple[_Point, Setting]]) -> None:
-    """The book's stream goes on from network to network: all must draw alike."""
-    if config.experiment.random.stream != "book":
-        return
-    shapes = {
-        flow: setting
-        for _, setting in settings
-        for flow in [str((_images(setting), _shape(setting.model), _length(setting)))]
-    }
-    if len(shapes) > 1:
+def _error(path: KeyPath, text: str, config: Config, at_key: bool = False) -> ConfigError:
+    return problems_error([Problem(path, text, at_key)], config.document)
+
+
+def _refuse_different_draws(settings: Iterable[Setting], config: Config) -> None:
+    """ConfigError unless all networks draw alike: the book's stream goes on from one to the next.
+
+    What is drawn depends on the training images, the layers and the length of the training; test
+    images are only scored.
+    """
+    draws = set()
+    for setting in settings:
+        data, model, train = setting.data, setting.model, setting.train
+        layers = model.hidden if isinstance(model, Mlp) else model.blocks
+        length = (train.epochs, train.steps, train.batch_size, train.evaluate)
+        draws.add(str(((data.name, data.train), layers, length)))
+    if len(draws) > 1:
         text = "sweeps what is drawn, expected one data set, one shape and one length of training"
         text += " with random.stream: book, got several; use random.stream: independent"
-        raise problems_error([Problem(("sweep",), text)], config.document)
+        raise _error(("sweep",), text, config)
 
 
-def _images(setting: Setting) -> tuple[Any, ...]:
-    """What batches are drawn from; test images are only scored."""
-    return setting.data.name, setting.data.train
-
-
-def _shape(model: Mlp | Cnn) -> tuple[Any, ...]:
-    return model.hidden if isinstance(model, Mlp) else model.blocks
-
-
-def _length(setting: Setting) -> tuple[Any, ...]:
-    train = setting.train
-    return train.epochs, train.steps, train.batch_size, train.evaluate
-
-
-def _cell(
-    config: Config, point: _Point, setting: Setting, seed: int, sizes: Sequence[int]
-) -> Network:
-    place = _place(point, sizes) if config.experiment.random.stream == "book" else None
-    labels = {axis.key: axis.labels[i] for axis, i in point.chosen}
-    return Network(_id(setting, seed, place), setting, seed, labels, place)
-
-
-def _place(point: _Point, sizes: Sequence[int]) -> Place:
+def _stream_position(point: _Point, sizes: Sequence[int]) -> StreamPosition:
     """The first axis is the book's outer loop; the others are the networks of one round."""
     network = 0
     for i, size in zip(point.index[1:], sizes[1:], strict=True):
         network = network * size + i
-    return Place(point.index[0] if point.index else 0, network, math.prod(sizes[1:]))
+    return StreamPosition(point.index[0] if point.index else 0, network, math.prod(sizes[1:]))
 
 
-def _id(setting: Setting, seed: int, place: Place | None) -> str:
-    what = {
-        "numerics": NUMERICS,
-        "setting": identity(setting),
-        "seed": seed,
-        "book": [place.round, place.network, place.networks] if place else None,
-    }
-    text = json.dumps(what, sort_keys=True, separators=(",", ":"))
+def _network_id(setting: str, seed: int, place: StreamPosition | None) -> str:
+    """The id of a network: a hash of JSON with sorted keys, in which `setting` is JSON already."""
+    book = _json([place.round, place.network, place.networks] if place else None)
+    text = f'{{"book":{book},"numerics":{NUMERICS},"seed":{seed},"setting":{setting}}}'
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def _refuse_twice(networks: Iterable[tuple[_Point, Network]], config: Config) -> None:
-    """ConfigError, at the value that gives nothing new, if two cells are the same network."""
-    seen: dict[str, _Point] = {}
+def _refuse_duplicates(networks: Iterable[tuple[_Point, Network]], config: Config) -> None:
+    """ConfigError, at the value that changes nothing, if two networks are the same."""
+    first_points: dict[str, _Point] = {}
     for point, network in networks:
-        first = seen.setdefault(network.id, point)
-        for (axis, i), (_, before) in zip(point.chosen, first.chosen, strict=True):
-            if i != before:
-                text = f"the same network as value {before} of it, expected another, got "
-                text += repr(axis.labels[i])
-                raise problems_error([Problem((*axis.path, i), text)], config.document)
+        first = first_points.setdefault(network.id, point)
+        if first is point:
+            continue
+        for (axis, i), (_, earlier) in zip(point.chosen, first.chosen, strict=True):
+            if i != earlier:
+                text = f"the same network as value {earlier} of it, expected another, got "
+                raise _error((*axis.path, i), f"{text}{axis.labels[i]!r}", config)

@@ -1,4 +1,7 @@
-"""Stacks: cells of one structure, trained together along a leading axis."""
+"""Stacks: networks of one structure, trained together along the leading axis of their arrays.
+
+How networks are grouped changes the time of a run, never a network's numbers.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bnexp.config.architecture import Cnn
 from bnexp.config.experiment import Setting
@@ -23,7 +27,7 @@ CNN_STACK = 1
 
 @dataclass(frozen=True)
 class Stack:
-    """Cells that differ only in seed, initial weights and learning rate."""
+    """Networks that differ only in seed, initial weights and learning rate."""
 
     networks: tuple[Network, ...]
 
@@ -31,51 +35,63 @@ class Stack:
 def make_stacks(
     networks: Iterable[Network], workers: int = 1, size: int | None = None
 ) -> list[Stack]:
-    """Group cells by structure into stacks of at most `size`, the costliest first.
+    """Group networks by structure into stacks of at most `size`, the costliest first.
 
-    How cells are grouped changes the time, never the numbers. Stacks of a group are of nearly equal
-    size and, where there are enough cells, as many as keep all workers busy.
+    workers: the number of stacks of each structure is a multiple of it, if there are enough
+        networks, so that all workers are busy to the end. Stacks of a group are of nearly equal
+        size.
+    size: default: as many networks as fit the cache, see `stack_size`.
     """
+    structures: dict[int, str] = {}  # by the `id` of settings, which seeds share
+    options: dict[int, Any] = {}
     groups: dict[str, list[Network]] = {}
-    for network in sorted(
-        networks, key=lambda network: network.seed
-    ):  # a seed's cells share their batches
-        groups.setdefault(structure(network), []).append(network)
+    for network in sorted(networks, key=lambda network: network.seed):  # equal seeds share batches
+        key = id(network.setting)
+        if key not in structures:
+            structures[key] = structure(network.setting, options)
+        groups.setdefault(structures[key], []).append(network)
+    # With a normalizer first: these take longer.
     ordered = sorted(groups.values(), key=lambda group: group[0].setting.model.norm is None)
     return [stack for group in ordered for stack in _split(group, workers, size)]
 
 
 def stacks_by_step(
-    networks: Iterable[Network], made: Mapping[str, int], workers: int = 1
+    networks: Iterable[Network], steps: Mapping[str, int], workers: int = 1
 ) -> list[Stack]:
-    """Stacks of cells that have made the same number of steps; the least trained ones first."""
+    """Stacks of networks that have been trained for equally many steps, the least trained first.
+
+    `steps` has the number of steps by network id.
+    """
     groups: dict[int, list[Network]] = {}
     for network in networks:
-        groups.setdefault(made[network.id], []).append(network)
+        groups.setdefault(steps[network.id], []).append(network)
     return [stack for step in sorted(groups) for stack in make_stacks(groups[step], workers)]
 
 
 def _split(group: Sequence[Network], workers: int, size: int | None) -> list[Stack]:
-    size = size or stack_size(group[0].setting)
-    number = math.ceil(len(group) / size)
+    number = math.ceil(len(group) / (size or stack_size(group[0].setting)))
     number = min(math.ceil(number / workers) * workers, len(group))
     ends = [len(group) * i // number for i in range(number + 1)]
-    return [Stack(tuple(group[a:b])) for a, b in itertools.pairwise(ends)]
+    return [Stack(tuple(group[start:end])) for start, end in itertools.pairwise(ends)]
 
 
 def stack_size(setting: Setting) -> int:
-    """How many networks' activations fit the cache; 1 to 8."""
+    """How many networks' activations of one batch fit the cache, from 1 to 8."""
     if isinstance(setting.model, Cnn):
         return CNN_STACK
-    number = 8 if setting.train.precision == "float64" else 4
-    widest = setting.train.batch_size * sum(setting.model.hidden) * number
-    return max(1, min(MAX_STACK, CACHE_BYTES // max(widest, 1)))
+    bytes_per_number = 8 if setting.train.precision == "float64" else 4
+    network_bytes = setting.train.batch_size * sum(setting.model.hidden) * bytes_per_number
+    return max(1, min(MAX_STACK, CACHE_BYTES // max(network_bytes, 1)))
 
 
-def structure(network: Network) -> str:
-    """What cells of one stack must share: everything but seed, initial weights, learning rate."""
-    shape = identity(network.setting)
+def structure(setting: Setting, memo: dict[int, Any] | None = None) -> str:
+    """What networks of one stack share: all but seed, initial weights and learning rate.
+
+    `memo` is that of `identity`.
+    """
+    shape = identity(setting, memo)
     for key in ("init", "layer_init"):
         del shape["model"][key]
-    del shape["train"]["optimizer"]["lr"]
+    optimizer = shape["train"]["optimizer"]
+    shape["train"]["optimizer"] = {key: optimizer[key] for key in optimizer if key != "lr"}
     return json.dumps(shape, sort_keys=True)

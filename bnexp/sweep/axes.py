@@ -1,0 +1,170 @@
+"""The axes of a sweep: each swept key with its values and the labels that tables show.
+
+`sweep_axes` makes them from the validated `Sweep` of an experiment. An axis keeps its values as the
+text has them: what a value means depends on the other keys of the mapping that it is put into, so
+that it can only be validated as part of a network's setting (see bnexp.sweep.networks).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bnexp.config.experiment import Sweep
+from bnexp.config.messages import Problem, problems_error
+from bnexp.config.reference import SWEPT, keys_ending_in
+from bnexp.config.yaml import Document, KeyPath, flow
+from bnexp.errors import ConfigError
+
+MAX_CELLS = 100_000  # how many networks a sweep can have at most
+
+Label = float | int | str
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A swept key with its values.
+
+    key: the dotted key, such as `model.init.std`.
+    values: what the key is set to, as plain values that are not validated yet.
+    labels: the values as tables and figures show them; mappings by their kind.
+    path: where the axis stands in the experiment, for messages.
+    spaced: whether the values come from a range such as `linspace`, not from a list.
+    """
+
+    key: str
+    values: tuple[Any, ...]
+    labels: tuple[Label, ...]
+    path: KeyPath
+    spaced: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The parts of the dotted key."""
+        return tuple(self.key.split("."))
+
+
+def sweep_axes(sweep: Sweep, document: Document) -> list[list[Axis]]:
+    """The axes in groups: groups are multiplied, the axes of one group (`zip`) move together.
+
+    ConfigError, with its place in the document, for a key that cannot be swept or is swept twice,
+    and for values that are repeated, are no range, or are not as many as those zipped with them.
+    """
+    groups = [[_axis(key, v, ("sweep", key), document)] for key, v in sweep.axes().items()]
+    zipped = [
+        _axis(key, v, ("sweep", "zip", key), document, zipped=True) for key, v in sweep.zip.items()
+    ]
+    _refuse_overlaps([*(axis for group in groups for axis in group), *zipped], document)
+    if len({len(axis.values) for axis in zipped}) > 1:
+        got = ", ".join(f"{len(axis.values)} of {axis.key}" for axis in zipped)
+        text = f"not of one length, expected as many values of each key, got {got}"
+        raise _error(("sweep", "zip"), text, document)
+    rows = Counter(zip(*(axis.labels for axis in zipped), strict=True))
+    repeated = next((row for row, count in rows.items() if count > 1), None)
+    if repeated is not None:
+        text = "the same values twice, expected each combination once, "
+        raise _error(("sweep", "zip"), f"{text}got {flow(repeated)} again", document)
+    return [*groups, zipped] if zipped else groups
+
+
+def _error(path: KeyPath, text: str, document: Document, at_key: bool = False) -> ConfigError:
+    return problems_error([Problem(path, text, at_key)], document)
+
+
+def _refuse_overlaps(axes: Sequence[Axis], document: Document) -> None:
+    """ConfigError if one axis sets what another one sets too: one of them would silently win."""
+    counts = Counter(axis.key for axis in axes)
+    for axis in reversed(axes):
+        outer = [".".join(axis.keys[:i]) for i in range(1, len(axis.keys))]
+        others = [key for key in outer if key in counts]
+        others += [axis.key] if counts[axis.key] > 1 else []
+        if others:
+            text = "swept over twice, expected axes apart from each other, got "
+            raise _error(axis.path, f"{text}{others[0]!r} as an axis as well", document, True)
+
+
+def _axis(key: str, values: Any, path: KeyPath, document: Document, zipped: bool = False) -> Axis:
+    """One axis from the validated values of its key: a tuple, or a range with its three numbers."""
+    if key.partition(".")[0] not in SWEPT:
+        meant = [name for name in keys_ending_in(key) if name.partition(".")[0] in SWEPT]
+        hint = f"; did you mean {' or '.join(map(repr, meant))}?" if meant else ""
+        text = "not a key that can be swept, expected one under data, model or train, got "
+        raise _error(path, f"{text}{key!r}{hint}", document, True)
+    if isinstance(values, tuple):
+        labels = value_labels(values)
+        if len(set(labels)) < len(labels) and not zipped:
+            text = f"a value twice, expected each once, got {flow(labels)}"
+            raise _error(path, text, document)
+        return Axis(key, values, labels, path)
+    ((space, (start, stop, number)),) = values
+    if number > MAX_CELLS:
+        text = f"too many values, expected at most {MAX_CELLS}, got {number}"
+        raise _error(path, text, document)
+    try:
+        numbers = tuple(float(value) for value in _spaced(space, start, stop, number, key))
+    except (ValueError, OverflowError):
+        ends = "ends on one side of 0" if space in _SPACES else "the smaller end first"
+        text = f"no such range, expected {ends}, got {flow([start, stop, number])}"
+        raise _error(path, text, document) from None
+    return Axis(key, numbers, numbers, path, spaced=True)
+
+
+_SPACES: dict[str, Callable[..., Any]] = {
+    "linspace": np.linspace,
+    "logspace": np.logspace,
+    "geomspace": np.geomspace,
+}
+
+
+def _spaced(space: str, start: float, stop: float, number: int, key: str) -> Any:
+    """The numbers of a range. Random ones are drawn from a generator that the key alone seeds."""
+    with np.errstate(all="ignore"):
+        if space in _SPACES:
+            return _SPACES[space](start, stop, number)
+        numbers = np.random.default_rng([*key.encode()]).uniform(start, stop, number)
+        return 10**numbers if space == "loguniform" else numbers
+
+
+def value_labels(values: Sequence[Any]) -> tuple[Label, ...]:
+    """The values as tables show them: numbers and texts as they are, mappings by their kind.
+
+    Where several mappings have one kind, the keys in which they differ are added.
+
+    >>> value_labels([0.1, 1]), value_labels(["batch", {"kind": "batch", "eps": 0.001}, "none"])
+    ((0.1, 1), ('batch', 'batch eps=0.001', 'none'))
+    """
+    if any(isinstance(value, Mapping) for value in values):  # there a bare name is a kind too
+        values = [{"kind": value} if isinstance(value, str) else value for value in values]
+    short = [_short_label(value) for value in values]
+    counts = Counter(short)
+    labels = []
+    for value, label in zip(values, short, strict=True):
+        if counts[label] > 1 and isinstance(value, Mapping):
+            same = [other for other, name in zip(values, short, strict=True) if name == label]
+            label = f"{label} {_differences(value, same)}".strip()
+        labels.append(label)
+    return tuple(labels)
+
+
+def _short_label(value: Any) -> Label:
+    if isinstance(value, Mapping):
+        return str(value.get("kind", flow(value)))
+    if value is None:
+        return "none"
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        return value
+    return flow(value)
+
+
+def _differences(value: Mapping[str, Any], others: Sequence[Any]) -> str:
+    """The keys of a mapping in which another one differs, with their values."""
+    mappings = [other for other in others if isinstance(other, Mapping)]
+    return " ".join(
+        f"{key}={inner if isinstance(inner, float) else flow(inner)}"
+        for key, inner in value.items()
+        if any(key not in other or other[key] != inner for other in mappings)
+    )
