@@ -214,10 +214,10 @@ class Largest:
 
     factor: float = option(1.0, doc="what it is multiplied by", gt=0)
 
-    def read(self, moment):
-        found = [np.abs(moment.parameters[s.weights]["W"]).max((1, 2)) for s in moment.sites]
+    def read(self, step):
+        found = [np.abs(step.parameters[s.weights]["W"]).max((1, 2)) for s in step.sites]
         values = self.factor * np.stack(found, axis=1)[..., None].astype(float)
-        return [Reading("largest", values, tuple(s.number for s in moment.sites))]
+        return [Reading("largest", values, tuple(s.number for s in step.sites))]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 from numeric_cases import bits
-from test_probes_moment import alone, convolutional, moment_of, rows
+from test_probes_moment import alone, convolutional, rows, step_of
 
 from bnexp.nn import BatchNorm, Dropout
 from bnexp.nn.weightnorm import WeightNorm
@@ -76,12 +76,12 @@ def spectrum_rank(flat):
     return eigenvalues.sum() ** 2 / np.sum(eigenvalues**2)
 
 
-def expected(moment, after):
+def expected(step, after):
     """Every quantity, as a list with one number a layer."""
-    own = [{name: a[0] for name, a in layer.items()} for layer in moment.parameters]
+    own = [{name: a[0] for name, a in layer.items()} for layer in step.parameters]
     weights = [layer for layer in own if "W" in layer]
     norms = [layer for layer in own if "gamma" in layer]
-    x, labels = moment.x[0], moment.labels[0]
+    x, labels = step.x[0], step.labels[0]
     given, made, _ = textbook(weights, norms, x, labels, after)
     flat = [a.reshape(len(a), -1) for a in made]
     before = [u.reshape(len(u), -1) for u in given]
@@ -99,7 +99,7 @@ def expected(moment, after):
         for i, layer in enumerate(weights)
     ]
     lengths = [np.sqrt(np.sum(layer["W"] ** 2)) for layer in weights]
-    rate = moment.lr.item()
+    rate = step.lr.item()
     ratios = [np.abs(u.mean(axis=0)) / u.std(axis=0) for u in before]
     return {
         "preactivation_mean": [np.mean(u) for u in given],
@@ -131,12 +131,12 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_every_quantity_is_the_textbooks(case):
     network, shape, after = CASES[case]
-    moment = moment_of(network, 1, shape, n=6)
+    step = step_of(network, 1, shape, n=6)
     if case == "plain":  # a unit that never fires, and one that always does
-        moment.parameters[0]["b"][0, 0, 2] = -50
-        moment.parameters[0]["b"][0, 0, 0] = moment.parameters[2]["b"][0, 0, 0] = 9
-    want = expected(moment, after)
-    readings = Layers((*OF_WEIGHTS, *OF_ACTIVATIONS)).read(moment)
+        step.parameters[0]["b"][0, 0, 2] = -50
+        step.parameters[0]["b"][0, 0, 0] = step.parameters[2]["b"][0, 0, 0] = 9
+    want = expected(step, after)
+    readings = Layers((*OF_WEIGHTS, *OF_ACTIVATIONS)).read(step)
     assert {r.quantity for r in readings} == set(want) == set(get_args(Quantity))
     for reading in readings:
         hidden = reading.quantity in OF_ACTIVATIONS
@@ -149,10 +149,10 @@ def test_every_quantity_is_the_textbooks(case):
 
 
 def test_a_normed_weights_numbers_are_those_of_its_direction_and_length():
-    moment = moment_of(rows(around=WeightNorm().around))
-    direction, length = (moment.parameters[0][name] for name in ("direction", "length"))
-    here, ahead = moment.here.gradients[0], moment.advanced[0]
-    readings = Layers(("weight_norm", "gradient_norm", "update_ratio")).read(moment)
+    step = step_of(rows(around=WeightNorm().around))
+    direction, length = (step.parameters[0][name] for name in ("direction", "length"))
+    here, ahead = step.current.gradients[0], step.advanced[0]
+    readings = Layers(("weight_norm", "gradient_norm", "update_ratio")).read(step)
     made = [reading.values[0, 0, 0] for reading in readings]
     size = np.sqrt(np.sum(direction**2) + np.sum(length**2))
     slope = np.sqrt(np.sum(here["direction"] ** 2) + np.sum(here["length"] ** 2))
@@ -161,12 +161,12 @@ def test_a_normed_weights_numbers_are_those_of_its_direction_and_length():
 
 
 def test_batch_norms_outputs_have_mean_beta_and_square_one_half_behind_a_relu():
-    moment = moment_of(rows(BatchNorm(eps=0.0), widths=(300, 300, 4)), n=400)
-    for layer in moment.parameters:
+    step = step_of(rows(BatchNorm(eps=0.0), widths=(300, 300, 4)), n=400)
+    for layer in step.parameters:
         if "gamma" in layer:
             layer["gamma"][:], layer["beta"][:] = 1, 0
     wanted = ("preactivation_mean", "preactivation_std", "mean_ratio", "activation_square")
-    mean, std, ratio, square = (r.values[0, :, 0] for r in Layers(wanted).read(moment))
+    mean, std, ratio, square = (r.values[0, :, 0] for r in Layers(wanted).read(step))
     np.testing.assert_allclose(mean, 0, atol=1e-13)
     np.testing.assert_allclose(std, 1, rtol=1e-12)
     np.testing.assert_allclose(ratio, 0, atol=1e-12)
@@ -175,11 +175,11 @@ def test_batch_norms_outputs_have_mean_beta_and_square_one_half_behind_a_relu():
 
 @pytest.mark.parametrize("fill", [0.0, np.nan, np.inf])
 def test_activations_without_variation_or_number_are_no_warning(fill):
-    moment = moment_of(rows())
-    moment.parameters[0]["W"][:] = fill
-    moment.parameters[0]["b"][:] = 0
+    step = step_of(rows())
+    step.parameters[0]["W"][:] = fill
+    step.parameters[0]["b"][:] = 0
     with np.errstate(all="ignore"):
-        readings = {r.quantity: r.values[0, 0, 0] for r in Layers(OF_ACTIVATIONS).read(moment)}
+        readings = {r.quantity: r.values[0, 0, 0] for r in Layers(OF_ACTIVATIONS).read(step)}
     assert np.isnan(readings["mean_ratio"])
     assert np.isnan(readings["similarity"])
     assert np.isnan(readings["rank"])
@@ -202,12 +202,12 @@ OPTIONS = {"percentiles": {"layer": 2}, "layers": {"quantities": get_args(Quanti
     ],
 )
 def test_a_stack_reads_what_its_networks_read_alone(network, shape, dtype):
-    moment = moment_of(network, 3, shape, dtype=dtype)
-    moment.parameters[0][next(iter(moment.parameters[0]))][1, 0, 0] = np.nan
+    step = step_of(network, 3, shape, dtype=dtype)
+    step.parameters[0][next(iter(step.parameters[0]))][1, 0, 0] = np.nan
     for name, probe in PROBES.items():
         with np.errstate(all="ignore"):
-            together = probe(**OPTIONS.get(name, {})).read(moment)
-            each = [probe(**OPTIONS.get(name, {})).read(alone(moment, k)) for k in range(3)]
+            together = probe(**OPTIONS.get(name, {})).read(step)
+            each = [probe(**OPTIONS.get(name, {})).read(alone(step, k)) for k in range(3)]
         for i, reading in enumerate(together):
             assert reading.values.dtype == np.float64
             assert reading.values.shape == (3, len(reading.layers), len(reading.at))

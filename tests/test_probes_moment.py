@@ -27,7 +27,7 @@ from bnexp.nn import (
 from bnexp.nn.normalizers import NoisyBatchNorm
 from bnexp.nn.optimizers import Adam, Constant, Cosine, StepDecay
 from bnexp.nn.weightnorm import WeightNorm
-from bnexp.probes import Moment, sites
+from bnexp.probes import TrainingStep, sites
 from bnexp.training import train
 from bnexp.training.loop import Probing
 from bnexp.training.update import Adjustments
@@ -47,7 +47,7 @@ def convolutional(norm=None):
     return Sequential((*first, Dense(5, Normal(0.6)), *block(Relu(), norm), Dense(4, Normal(0.6))))
 
 
-def moment_of(network, k=1, shape=(5,), n=12, rate=0.1, dtype="float64"):
+def step_of(network, k=1, shape=(5,), n=12, rate=0.1, dtype="float64"):
     """K networks with random parameters before a step of plain gradient descent."""
     random = np.random.default_rng(8)
     parameters, state = stacked(network, k, shape, dtype)
@@ -72,14 +72,14 @@ def descending(network, parameters, state, x, labels, lr):
         pairs = zip(parameters, gradients, strict=True)
         return [{name: p[name] - lr * g[name] for name in p} for p, g in pairs]
 
-    return Moment(network, parameters, state, x, labels, lr, advance)
+    return TrainingStep(network, parameters, state, x, labels, lr, advance)
 
 
-def alone(moment, k):
-    """Network k of the moment's stack by itself."""
-    parts = (one(part, k) for part in (moment.parameters, moment.state))
-    own = moment.lr[k : k + 1]
-    return descending(moment.network, *parts, moment.x, moment.labels, own)
+def alone(step, k):
+    """Network k of the step's stack by itself."""
+    parts = (one(part, k) for part in (step.parameters, step.state))
+    own = step.lr[k : k + 1]
+    return descending(step.network, *parts, step.x, step.labels, own)
 
 
 @dataclass
@@ -90,10 +90,10 @@ class Keep:
     ahead: dict[int, Any] = field(default_factory=dict)
     rates: list[float] = field(default_factory=list)
 
-    def read(self, moment):
-        self.now[len(self.now)] = bits(moment.parameters)
-        self.ahead[len(self.ahead)] = bits(moment.advanced)
-        self.rates.append(moment.lr.ravel().tolist())
+    def read(self, step):
+        self.now[len(self.now)] = bits(step.parameters)
+        self.ahead[len(self.ahead)] = bits(step.advanced)
+        self.rates.append(step.lr.ravel().tolist())
         return []
 
 
@@ -147,13 +147,13 @@ def test_sites_of_a_cnn_and_of_normed_weights():
     ],
 )
 def test_a_pass_is_the_trainings_own(network, shape):
-    moment = moment_of(network, 3, shape)
-    logits, caches, _ = network.forward(moment.parameters, moment.state, moment.x, train=True)
+    step = step_of(network, 3, shape)
+    logits, caches, _ = network.forward(step.parameters, step.state, step.x, train=True)
     loss = SoftmaxCrossEntropy()
-    losses, probabilities = loss.per_sample(logits, moment.labels)
-    dy = loss.gradient(probabilities, moment.labels)
-    gradients = network.backward(moment.parameters, caches, dy)
-    here = moment.here
+    losses, probabilities = loss.per_sample(logits, step.labels)
+    dy = loss.gradient(probabilities, step.labels)
+    gradients = network.backward(step.parameters, caches, dy)
+    here = step.current
     assert bits(here.logits) == bits(logits)
     assert bits(here.losses) == bits(losses.mean(axis=-1))
     assert bits(here.gradients) == bits(gradients)

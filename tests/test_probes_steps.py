@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numeric_cases import bits, images, stacked
 from test_probes_layers import textbook
-from test_probes_moment import moment_of, rows
+from test_probes_moment import rows, step_of
 
 from bnexp.nn import SGD, BatchNorm, Momentum, SoftmaxCrossEntropy
 from bnexp.nn.optimizers import Adam, StepDecay
@@ -22,12 +22,12 @@ from bnexp.training.update import Adjustments
 EPS = 1e-3
 
 
-def book(network, moment, parameters):
-    """Loss and gradients on the moment's batch by the network's own pass."""
-    logits, caches, _ = network.forward(parameters, moment.state, moment.x, train=True)
+def book(network, step, parameters):
+    """Loss and gradients on the step's batch by the network's own pass."""
+    logits, caches, _ = network.forward(parameters, step.state, step.x, train=True)
     loss = SoftmaxCrossEntropy()
-    losses, probabilities = loss.per_sample(logits, moment.labels)
-    dy = loss.gradient(probabilities, moment.labels)
+    losses, probabilities = loss.per_sample(logits, step.labels)
+    dy = loss.gradient(probabilities, step.labels)
     return losses.mean(), network.backward(parameters, caches, dy)
 
 
@@ -45,12 +45,12 @@ def down(parameters, gradients, eta):
 @pytest.mark.parametrize("unit", ["learning_rate", "one"])
 @pytest.mark.parametrize("network", [rows(BatchNorm(eps=EPS)), rows(around=WeightNorm().around)])
 def test_the_landscape_is_what_steps_of_each_size_find(network, unit):
-    moment, steps = moment_of(network, rate=0.2), (0.5, 1.0, 3.0)
-    start, g = book(network, moment, moment.parameters)
+    step, factors = step_of(network, rate=0.2), (0.5, 1.0, 3.0)
+    start, g = book(network, step, step.parameters)
     losses, changes, slopes = [], [], []
-    for step in steps:
-        eta = step * (0.2 if unit == "learning_rate" else 1)
-        loss, there = book(network, moment, down(moment.parameters, g, eta))
+    for factor in factors:
+        eta = factor * (0.2 if unit == "learning_rate" else 1)
+        loss, there = book(network, step, down(step.parameters, g, eta))
         losses.append(loss)
         changes.append(np.linalg.norm(flat(g) - flat(there)))
         slopes.append(changes[-1] / np.linalg.norm(eta * flat(g)))
@@ -62,38 +62,38 @@ def test_the_landscape_is_what_steps_of_each_size_find(network, unit):
         "gradient_change": [max(changes)],
         "smoothness": [max(slopes)],
     }
-    readings = Landscape(steps, unit).read(moment)
+    readings = Landscape(factors, unit).read(step)
     assert [r.quantity for r in readings] == list(want)
     for reading in readings:
         assert reading.layers == (0,)
         along = reading.quantity.endswith("along")
-        assert reading.at == steps if along else np.isnan(reading.at).tolist() == [True]
+        assert reading.at == factors if along else np.isnan(reading.at).tolist() == [True]
         np.testing.assert_allclose(reading.values[0, 0], want[reading.quantity], rtol=1e-9)
 
 
 def test_the_losses_along_are_the_textbooks():
     network = rows(BatchNorm(eps=EPS))
-    moment = moment_of(network, rate=0.3)
-    _, g = book(network, moment, moment.parameters)
-    moved = [{n: a[0] for n, a in p.items()} for p in down(moment.parameters, g, 0.6)]
+    step = step_of(network, rate=0.3)
+    _, g = book(network, step, step.parameters)
+    moved = [{n: a[0] for n, a in p.items()} for p in down(step.parameters, g, 0.6)]
     dense, norms = ([p for p in moved if name in p] for name in ("W", "gamma"))
-    want = textbook(dense, norms, moment.x[0], moment.labels[0], after=False)[2]
-    made = Landscape((2.0,)).read(moment)[0].values[0, 0, 0]
+    want = textbook(dense, norms, step.x[0], step.labels[0], after=False)[2]
+    made = Landscape((2.0,)).read(step)[0].values[0, 0, 0]
     assert made == pytest.approx(want, rel=1e-12)
 
 
 def test_a_short_step_falls_by_the_gradients_square():
-    moment = moment_of(rows())
-    g = flat(moment.here.gradients)
-    along = Landscape((1e-5,), "one").read(moment)[0].values[0, 0, 0]
-    assert (moment.here.losses[0] - along) / 1e-5 == pytest.approx(g @ g, rel=1e-3)
+    step = step_of(rows())
+    g = flat(step.current.gradients)
+    along = Landscape((1e-5,), "one").read(step)[0].values[0, 0, 0]
+    assert (step.current.losses[0] - along) / 1e-5 == pytest.approx(g @ g, rel=1e-3)
 
 
 def test_each_network_steps_by_its_own_rate():
-    moment = moment_of(rows(), 3, rate=0.2)
-    single = Landscape((2.0,)).read(moment)[0].values
+    step = step_of(rows(), 3, rate=0.2)
+    single = Landscape((2.0,)).read(step)[0].values
     for k, rate in enumerate((0.2, 0.3, 0.4)):
-        same = replace(moment, lr=np.full((3, 1, 1), rate))
+        same = replace(step, lr=np.full((3, 1, 1), rate))
         assert Landscape((2.0,)).read(same)[0].values[k] == single[k]
     assert len(set(single.ravel())) == 3
 
@@ -190,22 +190,22 @@ def test_the_shift_is_that_of_the_definition(kind):
 
 
 def test_the_first_layer_has_no_shift_and_earlier_norms_count():
-    moment = moment_of(rows(BatchNorm(eps=EPS)), rate=0.5)
-    shift, relative, cosine = CovariateShift().read(moment)
+    step = step_of(rows(BatchNorm(eps=EPS)), rate=0.5)
+    shift, relative, cosine = CovariateShift().read(step)
     assert shift.layers == relative.layers == cosine.layers == (2, 3)
-    g = moment.here.gradients[3]["W"]
-    early = [*moment.advanced[:3], *moment.parameters[3:]]
-    moved = book(moment.network, moment, early)[1][3]["W"]
+    g = step.current.gradients[3]["W"]
+    early = [*step.advanced[:3], *step.parameters[3:]]
+    moved = book(step.network, step, early)[1][3]["W"]
     assert shift.values[0, 0, 0] == pytest.approx(np.linalg.norm(g - moved), rel=1e-12)
-    without_norm = [moment.advanced[0], *moment.parameters[1:]]
-    other = book(moment.network, moment, without_norm)[1][3]["W"]
+    without_norm = [step.advanced[0], *step.parameters[1:]]
+    other = book(step.network, step, without_norm)[1][3]["W"]
     assert shift.values[0, 0, 0] != pytest.approx(np.linalg.norm(g - other), rel=1e-3)
 
 
 @pytest.mark.parametrize("probe", [CovariateShift(), Landscape()])
 def test_reading_changes_no_array(probe):
-    moment = moment_of(rows(BatchNorm(eps=EPS)), 2)
-    before = bits((moment.parameters, moment.state, moment.x))
-    first = [r.values for r in probe.read(moment)]
-    assert bits((moment.parameters, moment.state, moment.x)) == before
-    assert bits([r.values for r in probe.read(moment)]) == bits(first)
+    step = step_of(rows(BatchNorm(eps=EPS)), 2)
+    before = bits((step.parameters, step.state, step.x))
+    first = [r.values for r in probe.read(step)]
+    assert bits((step.parameters, step.state, step.x)) == before
+    assert bits([r.values for r in probe.read(step)]) == bits(first)

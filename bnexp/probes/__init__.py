@@ -1,14 +1,14 @@
 """Probes: what can be recorded during training besides loss and accuracy.
 
-A probe is a frozen dataclass of options with one method, `read(moment)`, which gives readings of a
-stack of networks between two steps. It changes nothing: with and without probes a network's numbers
-are the same to the last bit. A new one is one class and one line in PROBES.
+A probe is a frozen dataclass of options with one method, `read(step)`, which computes readings of a
+stack of networks before their next step. It changes nothing: with and without probes a network's
+numbers are the same to the last bit. A new one is one class and one line in PROBES.
 """
 
+from bnexp.probes.base import Probe, Reading, Site, TrainingStep, sites
 from bnexp.probes.distributions import Histogram, Percentiles
 from bnexp.probes.landscape import Landscape
 from bnexp.probes.layers import CovariateShift, Layers
-from bnexp.probes.probe import Moment, Probe, Reading, Site, sites
 from bnexp.registry import Registry
 
 PROBES: Registry[type] = Registry(
@@ -20,6 +20,9 @@ PROBES: Registry[type] = Registry(
         "landscape": Landscape,
         "covariate_shift": CovariateShift,
     },
+    methods=("read",),
 )
 
-__all__ = ["PROBES", "Moment", "Probe", "Reading", "Site", "sites"]
+Moment = TrainingStep  # its name in version 0.1
+
+__all__ = ["PROBES", "Moment", "Probe", "Reading", "Site", "TrainingStep", "sites"]

@@ -1,4 +1,8 @@
-"""How activations are distributed: histograms of each layer, percentiles of one unit."""
+"""How activations are distributed: histograms of each layer, percentiles of one unit.
+
+Both look at single numbers of the next batch, in training mode: a layer's activations, or its
+preactivations, which are what the activation function is applied to.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from bnexp.nn import Array
-from bnexp.probes.probe import Moment, Reading, Site, of
+from bnexp.probes.base import Reading, Site, TrainingStep, of_network
 from bnexp.registry import option
 
 
@@ -27,17 +31,21 @@ class Histogram:
         "activation", doc="activation: its output; preactivation: its input"
     )
 
-    def read(self, moment: Moment) -> Sequence[Reading]:
+    def read(self, step: TrainingStep) -> Sequence[Reading]:
+        """`activation_density` or `preactivation_density`, (K, layers, bins), at = left edges.
+
+        NaN and infinite numbers are in no bin, and are counted in the total.
+        """
         edges = np.linspace(self.low, self.high, self.bins + 1)
-        places = [site for site in moment.sites if site.activation is not None]
-        values = np.empty((moment.networks, len(places), self.bins))
-        for i, site in enumerate(places):
-            numbers = _numbers(moment, site, self.of)
-            for k in range(moment.networks):
-                own = of(numbers, k)
-                finite = own[np.isfinite(own)]
-                values[k, i] = np.histogram(finite, edges)[0] / own.size
-        layers = tuple(site.number for site in places)
+        sites = [site for site in step.sites if site.activation is not None]
+        values = np.empty((step.networks, len(sites), self.bins))
+        for i, site in enumerate(sites):
+            stack = _activations(step, site, self.of)
+            for k in range(step.networks):
+                numbers = of_network(stack, k)
+                finite = numbers[np.isfinite(numbers)]
+                values[k, i] = np.histogram(finite, edges)[0] / numbers.size
+        layers = tuple(site.number for site in sites)
         return [Reading(f"{self.of}_density", values, layers, tuple(edges[:-1].tolist()))]
 
 
@@ -54,18 +62,20 @@ class Percentiles:
         (15.0, 50.0, 85.0), doc="the percentiles, from 0 to 100"
     )
 
-    def read(self, moment: Moment) -> Sequence[Reading]:
-        site = moment.sites[self.layer - 1]
-        numbers = _numbers(moment, site, "preactivation")
-        values = np.empty((moment.networks, 1, len(self.percentiles)))
-        for k in range(moment.networks):
-            own = of(numbers, k).reshape(-1, numbers.shape[-1])[:, self.unit]
-            values[k, 0] = np.percentile(own, self.percentiles)
+    def read(self, step: TrainingStep) -> Sequence[Reading]:
+        """`percentile`, (K, 1, percentiles), at = the percentile; of a channel over all pixels."""
+        site = step.sites[self.layer - 1]
+        stack = _activations(step, site, "preactivation")
+        values = np.empty((step.networks, 1, len(self.percentiles)))
+        for k in range(step.networks):
+            unit = of_network(stack, k).reshape(-1, stack.shape[-1])[:, self.unit]
+            values[k, 0] = np.percentile(unit, self.percentiles)
         return [Reading("percentile", values, (self.layer,), self.percentiles)]
 
 
-def _numbers(moment: Moment, site: Site, which: str) -> Array:
-    """What the site's activation makes or is given; the output layer's logits are both."""
+def _activations(step: TrainingStep, site: Site, side: str) -> Array:
+    """The output ("activation") or input ("preactivation") of the site's activation function,
+    (K or 1, N, ...); the logits for the output layer, which has none."""
     if site.activation is None:
-        return moment.here.logits
-    return moment.here.inputs[site.activation + (which == "activation")]
+        return step.current.logits
+    return step.current.inputs[site.activation + (side == "activation")]

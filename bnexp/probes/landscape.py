@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bnexp.nn import Array, Parameters
-from bnexp.probes.probe import Moment, Numbers, Pass, Reading, each, norm, of
+from bnexp.nn import Array
+from bnexp.nn.protocols import Gradients
+from bnexp.probes.base import Numbers, Pass, Reading, TrainingStep, norm, of_network, per_network
 from bnexp.registry import option
 
 
@@ -30,49 +31,56 @@ class Landscape:
         "learning_rate", doc="learning_rate: multiples of it; one: eta itself"
     )
 
-    def read(self, moment: Moment) -> Sequence[Reading]:
-        here = moment.here
-        passes = [moment.with_parameters(_moved(moment, self._eta(moment, s))) for s in self.steps]
+    def read(self, step: TrainingStep) -> Sequence[Reading]:
+        """The quantities above: those `_along` are (K, 1, steps), the others (K, 1, 1)."""
+        networks, start = step.networks, step.current
+        etas = [self._eta(step, factor) for factor in self.steps]
+        passes = [_pass_at(step, eta) for eta in etas]
         losses = np.stack([p.losses for p in passes], axis=-1).astype(np.float64)  # (K, steps)
-        changes = np.stack([_changes(moment, here, p) for p in passes], axis=-1)
-        lengths = each(moment.networks, lambda k: norm(_all(here.gradients, k)))
-        etas = np.stack([self._eta(moment, s)[:, 0, 0] for s in self.steps], axis=-1)
-        start = here.losses.astype(np.float64)
-        slopes = changes / (etas * lengths[:, None])
+        changes = np.stack([_changes(networks, start, end) for end in passes], axis=-1)
+        lengths = per_network(networks, lambda k: norm(_of_all(start.gradients, k)))
+        slopes = changes / (np.stack([eta[:, 0, 0] for eta in etas], axis=-1) * lengths[:, None])
         along = {
             "loss_along": losses,
-            "relative_loss_along": losses / start[:, None],
+            "relative_loss_along": losses / start.losses.astype(np.float64)[:, None],
             "gradient_change_along": changes,
         }
-        whole = {
+        overall = {
             "loss_range": losses.max(axis=1) - losses.min(axis=1),
             "gradient_change": changes.max(axis=1),
             "smoothness": slopes.max(axis=1),
         }
-        at = tuple(self.steps)
         return [
-            *(Reading(name, values[:, None], at=at) for name, values in along.items()),
-            *(Reading(name, values[:, None, None]) for name, values in whole.items()),
+            *(
+                Reading(name, values[:, None], at=tuple(self.steps))
+                for name, values in along.items()
+            ),
+            *(Reading(name, values[:, None, None]) for name, values in overall.items()),
         ]
 
-    def _eta(self, moment: Moment, step: float) -> Array:
+    def _eta(self, step: TrainingStep, factor: float) -> Array:
         """The step size of each network, (K, 1, 1)."""
-        eta = step * (moment.lr if self.unit == "learning_rate" else np.ones_like(moment.lr))
-        return eta.astype(moment.lr.dtype)
+        lr = step.lr
+        eta = factor * (lr if self.unit == "learning_rate" else np.ones_like(lr))
+        return eta.astype(lr.dtype)
 
 
-def _moved(moment: Moment, eta: Array) -> list[Parameters]:
-    pairs = zip(moment.parameters, moment.here.gradients, strict=True)
-    return [{name: p[name] - eta * g[name] for name in p} for p, g in pairs]
+def _pass_at(step: TrainingStep, eta: Array) -> Pass:
+    """The pass at theta - eta g(theta)."""
+    pairs = zip(step.parameters, step.current.gradients, strict=True)
+    return step.with_parameters([{name: p[name] - eta * g[name] for name in p} for p, g in pairs])
 
 
-def _changes(moment: Moment, here: Pass, there: Pass) -> Numbers:
+def _changes(networks: int, start: Pass, end: Pass) -> Numbers:
+    """The distance of each network's gradients in two passes, (K,)."""
+
     def change(k: int) -> float:
-        pairs = zip(_all(here.gradients, k), _all(there.gradients, k), strict=True)
+        pairs = zip(_of_all(start.gradients, k), _of_all(end.gradients, k), strict=True)
         return norm([a - b for a, b in pairs])
 
-    return each(moment.networks, change)
+    return per_network(networks, change)
 
 
-def _all(gradients: Sequence[dict[str, Array]], k: int) -> list[Any]:
-    return [of(g, k) for layer in gradients for g in layer.values()]
+def _of_all(gradients: Sequence[Gradients], k: int) -> list[Any]:
+    """Network k's gradients of all parameters of all layers."""
+    return [of_network(g, k) for layer in gradients for g in layer.values()]

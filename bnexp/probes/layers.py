@@ -1,22 +1,155 @@
-"""Numbers about each layer with weights: one line a quantity."""
+"""Numbers about each layer with weights: one line a quantity.
+
+`Layers` records quantities of three kinds, each kind a table from a name to a function:
+
+    OF_ACTIVATIONS   of one array of the pass over the next batch: the activation's input, its
+                     output, or the loss's gradient with respect to its output
+    OF_WEIGHTS       of the weights, their gradients and their next change
+
+A new quantity is one entry of a table, and one line in the docstring of `Layers` that says what it
+is. `CovariateShift` compares the gradients of a layer before and after the layers below it change.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bnexp.probes.probe import Moment, Numbers, Pass, Reading, Site, each, norm, of
+from bnexp.probes.base import (
+    Numbers,
+    Pass,
+    Reading,
+    Site,
+    TrainingStep,
+    norm,
+    of_network,
+    per_network,
+)
 from bnexp.registry import option
 
-Quantity = Literal[
-    "preactivation_mean", "preactivation_std", "mean_ratio", "activation_mean", "activation_std",
-    "activation_square", "dead", "similarity", "rank", "signal_square", "gradient_norm",
-    "weight_norm", "bias_norm", "update_ratio",
-]  # fmt: skip
+LayerQuantity = Callable[[TrainingStep, Site], Numbers]  # (K,)
+
+# The names of what weights are: W, or the direction and length of weight norm.
+WEIGHTS = ("W", "direction", "length")
+
+
+def of_input(number: Callable[[Numbers], float]) -> LayerQuantity:
+    """A number of the activation's input, as (N, units): one row an image."""
+    return lambda step, site: _over_rows(step, step.current.inputs[site.activation or 0], number)
+
+
+def of_output(number: Callable[[Numbers], float]) -> LayerQuantity:
+    """A number of the activation's output, as (N, units)."""
+    return lambda step, site: _over_rows(
+        step, step.current.inputs[(site.activation or 0) + 1], number
+    )
+
+
+def of_signal(number: Callable[[Numbers], float]) -> LayerQuantity:
+    """A number of the loss's gradient with respect to the activation's output, as (N, units)."""
+    return lambda step, site: _over_rows(step, step.current.signals[site.activation or 0], number)
+
+
+def _over_rows(step: TrainingStep, array: Any, number: Callable[[Numbers], float]) -> Numbers:
+    return per_network(
+        step.networks, lambda k: number(of_network(array, k).reshape(array.shape[1], -1))
+    )
+
+
+def mean(rows: Numbers) -> float:
+    """The mean of all numbers."""
+    return float(rows.mean())
+
+
+def std(rows: Numbers) -> float:
+    """The standard deviation of all numbers."""
+    return float(rows.std())
+
+
+def mean_square(rows: Numbers) -> float:
+    """The mean of all squares."""
+    return float(np.square(rows).mean())
+
+
+def mean_ratio(rows: Numbers) -> float:
+    """|mean| / std of each unit, averaged over units; those that do not vary are left out."""
+    deviations = rows.std(axis=0)
+    varying = deviations > 0
+    if not varying.any():
+        return math.nan
+    return float(np.mean(np.abs(rows.mean(axis=0)[varying]) / deviations[varying]))
+
+
+def dead(rows: Numbers) -> float:
+    """The share of units that are the same for every image."""
+    return float(np.mean(rows.max(axis=0) == rows.min(axis=0)))
+
+
+def similarity(rows: Numbers) -> float:
+    """The mean cosine of two images: (|sum u|^2 - n) / (n (n - 1)), u the rows as unit vectors.
+
+    NaN for a single image.
+    """
+    lengths = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
+    total, n = (rows / lengths).sum(axis=0), len(rows)
+    return math.nan if n == 1 else float((total @ total - n) / (n * (n - 1)))
+
+
+def participation_ratio(rows: Numbers) -> float:
+    """(sum s^2)^2 / sum s^4, s the singular values; NaN if a number is not finite."""
+    squares = np.square(np.linalg.svd(rows, compute_uv=False)) if np.isfinite(rows).all() else rows
+    return float(squares.sum() ** 2 / np.square(squares).sum())
+
+
+OF_ACTIVATIONS: Mapping[str, LayerQuantity] = {
+    "preactivation_mean": of_input(mean),
+    "preactivation_std": of_input(std),
+    "mean_ratio": of_input(mean_ratio),
+    "activation_mean": of_output(mean),
+    "activation_std": of_output(std),
+    "activation_square": of_output(mean_square),
+    "dead": of_output(dead),
+    "similarity": of_output(similarity),
+    "rank": of_output(participation_ratio),
+    "signal_square": of_signal(mean_square),
+}
+
+
+def layer_norm(
+    step: TrainingStep, layers: Sequence[Mapping[str, Any]], site: Site, names: Sequence[str]
+) -> Numbers:
+    """The Euclidean norm of a layer's arrays of these names, 0 if it has none: (K,)."""
+    arrays = [layers[site.weights][name] for name in names if name in layers[site.weights]]
+    return per_network(step.networks, lambda k: norm([of_network(a, k) for a in arrays]))
+
+
+def update_ratio(step: TrainingStep, site: Site) -> Numbers:
+    """The norm of the change of the weights in the next step over their norm: (K,)."""
+    before, after = step.parameters[site.weights], step.advanced[site.weights]
+    names = [name for name in WEIGHTS if name in before]
+
+    def ratio(k: int) -> float:
+        change = norm([of_network(after[name], k) - of_network(before[name], k) for name in names])
+        return float(np.divide(change, norm([of_network(before[name], k) for name in names])))
+
+    return per_network(step.networks, ratio)
+
+
+OF_WEIGHTS: Mapping[str, LayerQuantity] = {
+    "gradient_norm": lambda step, site: layer_norm(step, step.current.gradients, site, WEIGHTS),
+    "weight_norm": lambda step, site: layer_norm(step, step.parameters, site, WEIGHTS),
+    "bias_norm": lambda step, site: layer_norm(step, step.parameters, site, ("b",)),
+    "update_ratio": update_ratio,
+}
+
+if TYPE_CHECKING:
+    Quantity = str
+else:
+    Quantity = Literal[(*OF_ACTIVATIONS, *OF_WEIGHTS)]
 
 
 @dataclass(frozen=True)
@@ -39,115 +172,21 @@ class Layers:
         doc="which statistics",
     )
 
-    def read(self, moment: Moment) -> Sequence[Reading]:
-        return [_reading(moment, name) for name in self.quantities]
+    def read(self, step: TrainingStep) -> Sequence[Reading]:
+        """A reading (K, layers, 1) for each quantity.
 
-
-def _reading(moment: Moment, quantity: str) -> Reading:
-    wanted = [s for s in moment.sites if quantity in OF_WEIGHTS or s.activation is not None]
-    compute = OF_WEIGHTS.get(quantity) or OF_ACTIVATIONS[quantity]
-    values = np.empty((moment.networks, len(wanted), 1))
-    for i, site in enumerate(wanted):
-        values[:, i, 0] = compute(moment, site)
-    return Reading(quantity, values, tuple(site.number for site in wanted))
-
-
-def _given(number: Callable[[Numbers], float]) -> Callable[[Moment, Site], Numbers]:
-    """A number of what the activation is given: (N, units), one row an image."""
-    return lambda moment, site: _over(moment, moment.here.inputs[site.activation or 0], number)
-
-
-def _made(number: Callable[[Numbers], float]) -> Callable[[Moment, Site], Numbers]:
-    """A number of what the activation makes."""
-    return lambda moment, site: _over(
-        moment, moment.here.inputs[(site.activation or 0) + 1], number
-    )
-
-
-def _sent_back(number: Callable[[Numbers], float]) -> Callable[[Moment, Site], Numbers]:
-    """A number of the loss's gradient with respect to what the activation makes."""
-    return lambda moment, site: _over(moment, moment.here.signals[site.activation or 0], number)
-
-
-def _over(moment: Moment, array: Any, number: Callable[[Numbers], float]) -> Numbers:
-    return each(moment.networks, lambda k: number(of(array, k).reshape(array.shape[1], -1)))
-
-
-def _mean_ratio(rows: Numbers) -> float:
-    """Units that do not vary have no ratio and are left out."""
-    std = rows.std(axis=0)
-    varying = std > 0
-    if not varying.any():
-        return math.nan
-    return float(np.mean(np.abs(rows.mean(axis=0)[varying]) / std[varying]))
-
-
-def _dead(rows: Numbers) -> float:
-    return float(np.mean(rows.max(axis=0) == rows.min(axis=0)))
-
-
-def _similarity(rows: Numbers) -> float:
-    """Of unit vectors u: (|sum u|^2 - n) / (n (n - 1)); a single image has no other."""
-    lengths = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
-    total, n = (rows / lengths).sum(axis=0), len(rows)
-    return math.nan if n == 1 else float((total @ total - n) / (n * (n - 1)))
-
-
-def _rank(rows: Numbers) -> float:
-    squares = np.square(np.linalg.svd(rows, compute_uv=False)) if np.isfinite(rows).all() else rows
-    return float(squares.sum() ** 2 / np.square(squares).sum())
-
-
-def _gradient_norm(moment: Moment, site: Site) -> Numbers:
-    return _norms(moment, moment.here.gradients, site, WEIGHTS)
-
-
-def _weight_norm(moment: Moment, site: Site) -> Numbers:
-    return _norms(moment, moment.parameters, site, WEIGHTS)
-
-
-def _bias_norm(moment: Moment, site: Site) -> Numbers:
-    return _norms(moment, moment.parameters, site, ("b",))
-
-
-def _norms(
-    moment: Moment, layers: Sequence[Mapping[str, Any]], site: Site, names: Sequence[str]
-) -> Numbers:
-    arrays = [layers[site.weights][name] for name in names if name in layers[site.weights]]
-    return each(moment.networks, lambda k: norm([of(a, k) for a in arrays]))
-
-
-def _update_ratio(moment: Moment, site: Site) -> Numbers:
-    before, after = moment.parameters[site.weights], moment.advanced[site.weights]
-    names = [name for name in WEIGHTS if name in before]
-
-    def ratio(k: int) -> float:
-        change = norm([of(after[name], k) - of(before[name], k) for name in names])
-        return float(np.divide(change, norm([of(before[name], k) for name in names])))
-
-    return each(moment.networks, ratio)
-
-
-WEIGHTS = ("W", "direction", "length")
-
-OF_ACTIVATIONS: Mapping[str, Callable[[Moment, Site], Numbers]] = {
-    "preactivation_mean": _given(lambda rows: float(rows.mean())),
-    "preactivation_std": _given(lambda rows: float(rows.std())),
-    "mean_ratio": _given(_mean_ratio),
-    "activation_mean": _made(lambda rows: float(rows.mean())),
-    "activation_std": _made(lambda rows: float(rows.std())),
-    "activation_square": _made(lambda rows: float(np.square(rows).mean())),
-    "dead": _made(_dead),
-    "similarity": _made(_similarity),
-    "rank": _made(_rank),
-    "signal_square": _sent_back(lambda rows: float(np.square(rows).mean())),
-}
-OF_WEIGHTS: Mapping[str, Callable[[Moment, Site], Numbers]] = {
-    "gradient_norm": _gradient_norm,
-    "weight_norm": _weight_norm,
-    "bias_norm": _bias_norm,
-    "update_ratio": _update_ratio,
-}
+        Of activations the layers are the hidden ones, of weights all.
+        """
+        readings = []
+        for quantity in self.quantities:
+            compute = OF_WEIGHTS.get(quantity) or OF_ACTIVATIONS[quantity]
+            hidden = quantity in OF_ACTIVATIONS
+            sites = [s for s in step.sites if s.activation is not None or not hidden]
+            values = np.empty((step.networks, len(sites), 1))
+            for i, site in enumerate(sites):
+                values[:, i, 0] = compute(step, site)
+            readings.append(Reading(quantity, values, tuple(site.number for site in sites)))
+        return readings
 
 
 @dataclass(frozen=True)
@@ -158,29 +197,32 @@ class CovariateShift:
 
     shift: |G - G'|; shift_relative: |G - G'| / |G|; shift_cosine: <G, G'> / |G| |G'|. The first
     layer has none before it and is left out.
+
+    Source:
+        Santurkar et al. 2018, definition 2.1, there called internal covariate shift.
     """
 
-    def read(self, moment: Moment) -> Sequence[Reading]:
-        places = moment.sites[1:]
-        values = np.empty((3, moment.networks, len(places), 1))
-        for i, site in enumerate(places):
-            before = moment.with_parameters(
-                [*moment.advanced[: site.weights], *moment.parameters[site.weights :]]
+    def read(self, step: TrainingStep) -> Sequence[Reading]:
+        """The three quantities, (K, layers - 1, 1) each."""
+        sites = step.sites[1:]
+        values = np.empty((3, step.networks, len(sites), 1))
+        for i, site in enumerate(sites):
+            shifted = step.with_parameters(
+                [*step.advanced[: site.weights], *step.parameters[site.weights :]]
             )
-            for k in range(moment.networks):
-                values[:, k, i, 0] = _compared(moment.here, before, site, k)
+            for k in range(step.networks):
+                g, moved = (_weight_gradient(p, site, k) for p in (step.current, shifted))
+                shift, length = norm([g - moved]), norm([g])
+                cosine = np.divide(g @ moved, length * norm([moved]))
+                values[:, k, i, 0] = shift, np.divide(shift, length), cosine
+        layers = tuple(site.number for site in sites)
         names = ("shift", "shift_relative", "shift_cosine")
-        layers = tuple(site.number for site in places)
-        return [Reading(name, own, layers) for name, own in zip(names, values, strict=True)]
+        return [Reading(name, values[i], layers) for i, name in enumerate(names)]
 
 
-def _compared(here: Pass, before: Pass, site: Site, k: int) -> tuple[float, float, float]:
-    g, moved = (
-        np.concatenate(
-            [of(a, k).ravel() for name, a in p.gradients[site.weights].items() if name in WEIGHTS]
-        )
-        for p in (here, before)
+def _weight_gradient(pass_: Pass, site: Site, k: int) -> Numbers:
+    """Network k's gradient of the site's weights, as a vector."""
+    gradients = pass_.gradients[site.weights]
+    return np.concatenate(
+        [of_network(g, k).ravel() for name, g in gradients.items() if name in WEIGHTS]
     )
-    apart, length = norm([g - moved]), norm([g])
-    cosine = np.divide(g @ moved, length * norm([moved]))
-    return apart, float(np.divide(apart, length)), float(cosine)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn import Array, Optimizer, Parameters, Sequential, SoftmaxCrossEntropy, State
-from bnexp.probes import Moment, Probe, Reading
+from bnexp.probes import Probe, Reading, TrainingStep
 from bnexp.training.evaluate import evaluate, evaluation_state
 from bnexp.training.images import Images
 from bnexp.training.random import Peekable
@@ -25,8 +25,8 @@ class Probing:
     probes: Sequence[Probe] = ()
     steps: frozenset[int] = frozenset()
 
-    def read(self, moment: Moment) -> tuple[Reading, ...]:
-        return tuple(reading for probe in self.probes for reading in probe.read(moment))
+    def read(self, step: TrainingStep) -> tuple[Reading, ...]:
+        return tuple(reading for probe in self.probes for reading in probe.read(step))
 
 
 UNPROBED = Probing()
@@ -82,7 +82,7 @@ class _Stack:
     state: tuple[State, ...]
     moments: list[State]
 
-    def moment(self, x: Array, labels: Indices, at: tuple[int, int]) -> Moment:
+    def next_step(self, x: Array, labels: Indices, at: tuple[int, int]) -> TrainingStep:
         """What probes see before step `at` (of all), which is made with the batch x, labels."""
 
         def advance() -> tuple[Parameters, ...]:
@@ -95,7 +95,7 @@ class _Stack:
             return ahead.parameters
 
         lr = self.lr * self.lr.dtype.type(self.adjustments.schedule.factor(*at))
-        return Moment(self.network, self.parameters, self.state, x, labels, lr, advance)
+        return TrainingStep(self.network, self.parameters, self.state, x, labels, lr, advance)
 
     def update(self, x: Array, labels: Indices, at: tuple[int, int]) -> Array:
         """Step `at` (of all) on a batch (K or 1, N, ...); returns each network's loss before it."""
@@ -167,8 +167,8 @@ def train(
                 course.score(step, _scores(stack, sets, train_set, batch_size, for_test, metrics))
             if step in probes.steps:
                 coming = (min(step + 1, max(last, 1)), max(last, 1))
-                moment = stack.moment(*train_set.batch(drawn.peek()), coming)
-                course.readings.append((step, probes.read(moment)))
+                next_step = stack.next_step(*train_set.batch(drawn.peek()), coming)
+                course.readings.append((step, probes.read(next_step)))
             if step > 0:
                 on_step(lambda step=step: course.snapshot(step, stack))  # type: ignore[misc]
     end = course.snapshot(last, stack)

@@ -1,0 +1,165 @@
+"""What probes have in common: the step that they are given, and the readings that they return.
+
+Between two steps, training describes the next one as a `TrainingStep`. From it a probe computes
+what it records, a `Reading` per quantity. The pass forward and back over the step's batch is
+computed once for all probes, and only if one needs it. Numbers are computed network by network
+(`per_network`, `of_network`), so that the bits of one do not depend on its neighbors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bnexp.nn import ACTIVATIONS, Array, Parameters, Sequential, SoftmaxCrossEntropy, State
+from bnexp.nn.loss import Labels
+from bnexp.nn.protocols import Affine, Gradients
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One record of one quantity: `values` (K, layers, at).
+
+    `layers` are 1 for the first layer with weights, 2, ..., or 0 for the whole network; `at` says
+    where a number stands within the quantity (a bin's left edge, a percentile, a step size), NaN
+    where there is one number only.
+    """
+
+    quantity: str
+    values: Numbers
+    layers: tuple[int, ...] = (0,)
+    at: tuple[float, ...] = (float("nan"),)
+
+
+class Probe(Protocol):
+    """A frozen dataclass of options that computes readings from a training step."""
+
+    def read(self, step: TrainingStep) -> Sequence[Reading]:
+        """A reading for each quantity; the step and its arrays are not changed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Site:
+    """A layer with weights and its activation.
+
+    `number` counts these layers from 1; `weights` and `activation` are indices into the network's
+    layers. The output layer has no activation.
+    """
+
+    number: int
+    weights: int
+    activation: int | None
+
+
+def sites(network: Sequential) -> tuple[Site, ...]:
+    """The layers with weights, first to last, each with the first activation that follows it."""
+    activations = tuple(ACTIVATIONS.values())
+    starts = [i for i, layer in enumerate(network.layers) if isinstance(layer, Affine)]
+    ends = [*starts[1:], len(network.layers)]
+    return tuple(
+        Site(
+            number,
+            start,
+            next(
+                (i for i in range(start, end) if isinstance(network.layers[i], activations)), None
+            ),
+        )
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True), 1)
+    )
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass forward and back in training mode; lists have an entry per layer.
+
+    losses: (K,), means over the batch. inputs: each layer's input (K, N, ...), and logits (K, N, C)
+    the last layer's output. gradients: the parameters'. signals: the loss's gradient with respect
+    to each layer's output.
+    """
+
+    losses: Array
+    inputs: list[Array]
+    logits: Array
+    signals: list[Array]
+    gradients: list[Gradients]
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """The next step of K networks, before it is taken.
+
+    Parameters and state are those before the step; x (K or 1, N, ...) and labels (K or 1, N) are
+    its batch, lr (K, 1, 1) its learning rate. `advance` computes the parameters after the step, and
+    changes nothing.
+    """
+
+    network: Sequential
+    parameters: Sequence[Parameters]
+    state: Sequence[State]
+    x: Array
+    labels: Labels
+    lr: Array
+    advance: Callable[[], Sequence[Parameters]]
+
+    @property
+    def networks(self) -> int:
+        """The number of networks, K."""
+        return len(self.lr)
+
+    @cached_property
+    def sites(self) -> tuple[Site, ...]:
+        """The network's layers with weights."""
+        return sites(self.network)
+
+    @cached_property
+    def current(self) -> Pass:
+        """The pass over the batch with the parameters before the step."""
+        return self.with_parameters(self.parameters)
+
+    @cached_property
+    def advanced(self) -> Sequence[Parameters]:
+        """The parameters after the step."""
+        return self.advance()
+
+    def with_parameters(self, parameters: Sequence[Parameters]) -> Pass:
+        """The pass over the batch with other parameters, in the same state."""
+        x, inputs, caches = self.x, [], []
+        for layer, p, s in zip(self.network.layers, parameters, self.state, strict=True):
+            inputs.append(x)
+            x, cache, _ = layer.forward(p, s, x, train=True)
+            caches.append(cache)
+        loss = SoftmaxCrossEntropy()
+        losses, probabilities = loss.per_sample(x, self.labels)
+        dy = loss.gradient(probabilities, self.labels)
+        signals: list[Array] = []
+        gradients: list[Gradients] = []
+        layers = zip(self.network.layers, parameters, caches, strict=True)
+        for layer, p, cache in reversed(list(layers)):
+            signals.append(dy)
+            dy, layer_gradients = layer.backward(p, cache, dy)
+            gradients.append(layer_gradients)
+        return Pass(losses.mean(axis=-1), inputs, x, signals[::-1], gradients[::-1])
+
+
+def per_network(networks: int, function: Callable[[int], float]) -> Numbers:
+    """function(k) for k = 0, ..., K - 1, as (K,): one number for each network, computed alone."""
+    return np.array([function(k) for k in range(networks)], dtype=np.float64)
+
+
+def of_network(array: Array, k: int) -> Numbers:
+    """Network k of an array (K or 1, ...), in float64; what all networks share is each one's."""
+    part: Numbers = array[k if len(array) > 1 else 0].astype(np.float64)
+    return part
+
+
+def norm(arrays: Sequence[Array]) -> float:
+    """The Euclidean norm of all the numbers of some arrays."""
+    return float(np.sqrt(sum(np.square(a, dtype=np.float64).sum() for a in arrays)))
