@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 
 from bnexp.claims import claims_text, judge_claims, verdict_lines
 from bnexp.claims.judge import overall_verdict
-from bnexp.runs.stats import band, t_interval
 from bnexp.runs.tables import Axis
 
 # 0.5, 0.6, 0.7: mean 0.6, s = 0.1, t = 4.302653 with 2 degrees of freedom (a table's value).
@@ -278,14 +277,6 @@ def test_the_overall_verdict_counts(words, data):
     elif possible < needed:
         expected = "refuted"
     assert overall_verdict(words, needed) == expected
-
-
-@given(st.lists(st.floats(0.01, 100), min_size=2, max_size=9).filter(lambda v: len(set(v)) > 1))
-def test_the_interval_is_that_of_the_figures(values):
-    interval, drawn = t_interval(values), band(np.array(values)[:, None])
-    assert interval.mean == pytest.approx(drawn.mean[0])
-    assert max(interval.low, 0) == pytest.approx(drawn.low[0], abs=1e-9)
-    assert interval.high == pytest.approx(drawn.high[0])
 
 
 # Which evaluation: 0.1 at step 1 (epoch 0), 0.5 at step 11 (epoch 1), 0.3 at step 21 (epoch 2).

@@ -206,7 +206,7 @@ def _judge_mean(sample: Sample, bounds: Bounds) -> tuple[Word, str, Interval, fl
     intervals of their own: all of them must agree on the verdict.
     """
     finite = [value for value in sample.values if isfinite(value)]
-    intervals = [t_interval(finite)] if finite else []
+    intervals = [t_interval(finite, sample.limits)] if finite else []
     infinite = sorted(set(sample.values) - set(finite))
     intervals += [Interval(value, value, value) for value in infinite]
     intervals += [Interval(0.0, 0.0, 0.0)] if sample.ties else []

@@ -31,11 +31,12 @@ from bnexp.config.claims import (
     OfMetric,
     OfQuantity,
 )
-from bnexp.metrics import HEADLINE, is_unbounded_loss, metric_column
+from bnexp.metrics import HEADLINE, METRICS, is_unbounded_loss, metric_column
 from bnexp.runs.tables import Table, Tables, group_rows, rows
 from bnexp.runs.where import Point
 
 Floats: TypeAlias = NDArray[np.float64]
+Limits: TypeAlias = tuple[float, float]
 NetworkKey: TypeAlias = tuple[PointKey, int]  # a point of the sweep and a seed
 
 # The evaluations or steps that a word means; the best of all is found once they are known.
@@ -134,6 +135,21 @@ def measure_networks(
     return numbers
 
 
+def measure_limits(measure: Measure) -> Limits:
+    """The smallest and the largest number that a measure can be, from the table of metrics.
+
+    >>> measure_limits("final_train_accuracy"), measure_limits("final_gap")
+    ((0.0, 1.0), (-1.0, 1.0))
+    """
+    if isinstance(measure, OfQuantity):
+        return -inf, inf
+    column = metric_column(parse_metric(measure).metric)
+    if column is not None:
+        return column.metric.limits
+    low, high = METRICS[HEADLINE].limits
+    return low - high, high - low
+
+
 def _metric(measure: OfMetric, table: Table) -> float:
     """A metric of one network, from its rows of the metrics table."""
     better: str = "lower"
@@ -211,7 +227,8 @@ class Sample:
     values: the numbers; where the claim compares two points, the differences by seed. ties: seeds
     whose two numbers are infinite alike, so that their difference is 0 for the claim and no number.
     left_out: seeds whose number is NaN. missing: seeds whose network, or one of the two, failed or
-    is not trained. diverged: networks that diverged, of both points.
+    is not trained. diverged: networks that diverged, of both points. limits: the smallest and the
+    largest number that is possible.
     """
 
     pair: Pair
@@ -220,6 +237,7 @@ class Sample:
     left_out: int
     missing: int
     diverged: int
+    limits: Limits = (-inf, inf)
 
 
 def collect_samples(
@@ -245,6 +263,8 @@ def collect_samples(
     others = measure_points(other_measure, [pair.than for pair in pairs if pair.than is not None])
     times = other.times if other else 1.0
     sign = -1.0 if claim.relation in ("below", "non_increasing") else 1.0
+    (low, high), (other_low, other_high) = map(measure_limits, (claim.measure, other_measure))
+    differences = sorted((sign * (low - times * other_high), sign * (high - times * other_low)))
 
     samples = []
     for pair in pairs:
@@ -266,7 +286,11 @@ def collect_samples(
             else:
                 values.append(number)
         ids = {networks.get((side, seed)) for side in sides for seed in sweep.seeds}
-        samples.append(Sample(pair, tuple(values), ties, left_out, missing, len(ids & diverged)))
+        limits = (low, high) if pair.than is None else (differences[0], differences[1])
+        number_diverged = len(ids & diverged)
+        samples.append(
+            Sample(pair, tuple(values), ties, left_out, missing, number_diverged, limits)
+        )
     return tuple(samples)
 
 

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from bnexp.claims import PointVerdict, Verdict
-from bnexp.metrics import HEADLINE, IMAGE_SETS, is_unbounded_loss, metric_column
+from bnexp.metrics import HEADLINE, IMAGE_SETS, METRICS, is_unbounded_loss, metric_column
 from bnexp.runs.data import RunData
 from bnexp.runs.manifest import failures
 from bnexp.runs.stats import t_interval
@@ -197,7 +197,7 @@ def _final_accuracies(run: RunData) -> dict[AccuracyKey, Accuracy]:
         finite = [accuracy for accuracy, _ in sample if isfinite(accuracy)]
         accuracies[key] = Accuracy()
         if finite:
-            mean, low, high = t_interval(finite)
+            interval = t_interval(finite, METRICS[HEADLINE].limits)
             diverged = sum(status == "diverged" for _, status in sample)
-            accuracies[key] = Accuracy(mean, max(low, 0.0), min(high, 1.0), len(finite), diverged)
+            accuracies[key] = Accuracy(*interval, len(finite), diverged)
     return accuracies
