@@ -261,15 +261,15 @@ def _storing(place: str | Path) -> Iterator[None]:
         raise storage_error("cannot write", Path(place), error) from error
 
 
-def storage_error(what: str, path: Path, error: OSError | ValueError) -> StoreError:
+def storage_error(action: str, path: Path, error: OSError | ValueError) -> StoreError:
     """What the user reads of an error of the system: the path, what failed and why, what to do.
 
-    what: "cannot read", "cannot write" or "cannot remove".
+    action: "cannot read", "cannot write" or "cannot remove".
     """
     reason = getattr(error, "strerror", None) or str(error)
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-    advice = f"; {'make room, or ' * full}give another place" if "write" in what else ""
-    return StoreError(f"{path}: {what}, {reason}{advice}")
+    advice = f"; {'make room, or ' * full}give another place" if "write" in action else ""
+    return StoreError(f"{path}: {action}, {reason}{advice}")
 
 
 def encode_npz(kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:

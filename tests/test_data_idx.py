@@ -1,5 +1,9 @@
-"""Folders of IDX files: what is read, and what is refused with which message."""
+"""Folders of IDX files: what is read, and what is refused with which message.
 
+The files' form, which labels they may have, and files and folders that may not be read.
+"""
+
+import errno
 import gzip
 import os
 import struct
@@ -10,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnexp.data import load
+from bnexp.data import load, verify
 from bnexp.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("own_places")
@@ -249,6 +253,113 @@ def test_mnist_with_training_and_test_files_swapped_is_recognized(folder, monkey
     message = complaint(folder)
     assert "the training and test files are swapped" in message
     assert "expected MNIST's train images, got its test images. Rename the files." in message
+
+
+def write_labels(folder, role, labels):
+    (folder / NAMES[role]).write_bytes(idx_bytes(np.asarray(labels)))
+
+
+def test_more_than_ten_classes(folder):
+    write_labels(folder, "train_labels", range(20))
+    assert load(str(folder)).classes == 20
+
+
+def test_up_to_ten_classes_some_may_be_empty(folder):
+    write_labels(folder, "train_labels", [3, 9] * 10)
+    write_labels(folder, "test_labels", [0] * 6)
+    assert load(str(folder)).classes == 10
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_one_wrong_training_label_makes_no_new_classes(folder, cached, monkeypatch):
+    write_labels(folder, "train_labels", [200, *range(1, 10), *range(10)])
+    if cached:
+        with monkeypatch.context() as unchecked:
+            unchecked.setattr("bnexp.data.idx.refuse_labels", lambda arrays, files: None)
+            load(str(folder))
+    assert complaint(folder) == (
+        f"{folder / NAMES['train_labels']}: the largest label is 200; expected an image of every "
+        "class 0 to 200, got none of 10, 11, 12, 13, 14, 15, 16, 17, .... "
+        "Is a label wrong? If not, number the classes from 0 or 1 without gaps."
+    )
+
+
+def test_beyond_ten_classes_a_gap_below_ten_is_refused_too(folder):
+    labels = np.arange(20) % 10 + 1
+    labels[labels == 4] = 5
+    write_labels(folder, "train_labels", labels)
+    assert "expected an image of every class 0 to 10, got none of 4. " in complaint(folder)
+
+
+def test_a_set_may_count_from_one(folder):
+    write_labels(folder, "train_labels", np.arange(20) % 10 + 1)
+    assert load(str(folder)).classes == 11
+
+
+def test_test_labels_must_be_of_training_classes(folder):
+    write_labels(folder, "test_labels", [0, 1, 2, 3, 4, 10])
+    assert complaint(folder) == (
+        f"{folder / NAMES['test_labels']}: expected labels of the training set's classes, 0 to 9, "
+        "got 10. Do the training and test files belong together?"
+    )
+
+
+@pytest.fixture
+def close(monkeypatch):
+    """close(method, place) denies that method of Path to `place` and all that lies in it.
+
+    Tests may run as root, to whom no folder is closed.
+    """
+
+    def deny(method, place):
+        allowed = getattr(Path, method)
+
+        def guarded(self, *args, **kwargs):
+            if self == place or place in self.parents:
+                raise PermissionError(errno.EACCES, "Permission denied", str(self))
+            return allowed(self, *args, **kwargs)
+
+        monkeypatch.setattr(Path, method, guarded)
+
+    return deny
+
+
+def assert_closed(call, path):
+    with pytest.raises(DataError) as caught:
+        call()
+    message = str(caught.value)
+    assert message.startswith(f"{path}: cannot be looked up (Permission denied). Check the path")
+    assert caught.value.exit_status == 3
+
+
+def test_a_closed_folder_is_named_with_the_cause(folder, close):
+    close("stat", folder)
+    first = folder / f"{NAMES['train_images']}.gz"
+    assert_closed(lambda: load(str(folder)), first)
+    assert_closed(lambda: load("mnist", data_dir=folder), first)
+    assert_closed(lambda: load("mnist-5k", data_dir=folder), folder / "mnist_5k.csv.gz")
+    assert_closed(lambda: verify(folder), first)
+
+
+def test_a_folder_that_cannot_be_listed(folder, close):
+    (folder / NAMES["test_labels"]).unlink()
+    close("iterdir", folder)
+    assert "the folder cannot be read (Permission denied)" in complaint(folder)
+
+
+def test_a_closed_file_is_named_with_the_cause(folder, close):
+    path = folder / NAMES["test_labels"]
+    close("read_bytes", path)
+    assert complaint(folder) == f"{path}: cannot be read (Permission denied)."
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_without_permissions(folder):
+    folder.chmod(0)
+    try:
+        assert "cannot be looked up (Permission denied)" in complaint(folder)
+    finally:
+        folder.chmod(0o700)
 
 
 @pytest.mark.skipif(not REAL, reason="BNEXP_DATA_DIR does not point to the MNIST files")

@@ -13,115 +13,13 @@ from report_cases import LEAST, made
 import bnexp
 from bnexp import files
 from bnexp.cli.main import cli
-from bnexp.errors import BnexpError, ConfigError, StoreError
+from bnexp.errors import BnexpError, ConfigError
 from bnexp.exports import EXPORTS, base
 from bnexp.exports.base import default_environment, silence_libraries
-from bnexp.files import HOST, LISTED, TEMPORARY, System, write_export
-
-
-def contents(folder):
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
 def call(*arguments):
     return CliRunner().invoke(cli, ["export", *map(str, arguments)])
-
-
-def test_a_folder_is_replaced_whole(tmp_path):
-    write_export(str(tmp_path / "out"), [("a", b"1"), ("in/b", b"2")])
-    assert contents(tmp_path / "out") == {"a": b"1", "in/b": b"2", LISTED: b"a\nin/b\n"}
-    write_export(str(tmp_path / "out"), [("in/c", b"3")])
-    assert contents(tmp_path / "out") == {"in/c": b"3", LISTED: b"in/c\n"}
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-
-def test_an_export_that_breaks_off_leaves_the_one_before(tmp_path):
-    def breaks():
-        yield "a", b"2"
-        raise KeyboardInterrupt
-
-    write_export(str(tmp_path / "out"), [("a", b"1")])
-    with pytest.raises(KeyboardInterrupt):
-        write_export(str(tmp_path / "out"), breaks())
-    assert contents(tmp_path / "out") == {"a": b"1", LISTED: b"a\n"}
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-
-
-class Failing(System):
-    """The call of this number fails, counted from 0."""
-
-    def __init__(self, number):
-        self.left = number
-
-    def __getattribute__(self, name):
-        if name.startswith("_") or name == "left":
-            return super().__getattribute__(name)
-        self.left -= 1
-        if self.left == -1:
-            raise OSError(28, "No space left on device")
-        return super().__getattribute__(name)
-
-
-def test_whatever_fails_the_folder_is_the_old_or_the_new_one(tmp_path, monkeypatch):
-    out, kept, said = tmp_path / "out", [], set()
-    for number in range(20):
-        write_export(str(out), [("a", b"1")])
-        monkeypatch.setattr(files, "system", Failing(number))
-        try:
-            write_export(str(out), [("a", b"2"), ("b", b"2")])
-        except StoreError as error:
-            said.add(str(error))
-        monkeypatch.undo()
-        assert [path.name for path in tmp_path.iterdir()] == ["out"]
-        kept.append((out / "a").read_bytes())
-    # A folder around, three calls for each of three files, two moves; then it is there.
-    assert kept == [b"1"] * 12 + [b"2"] * 8
-    assert said == {
-        f"{out}: cannot write, No space left on device; make room, or give another place"
-    }
-
-
-def test_what_killed_exports_left_is_removed(tmp_path):
-    for name in (f"{HOST}-999999999-1-out", f"{HOST}-999999999-1-old-out", "elsewhere-1-1-out"):
-        (tmp_path / f"{TEMPORARY}{name}").mkdir()
-    write_export(str(tmp_path / "out"), [])
-    names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"out", f"{TEMPORARY}elsewhere-1-1-out"}
-
-
-def test_a_link_stays_a_link(tmp_path):
-    (tmp_path / "real").mkdir()
-    (tmp_path / "out").symlink_to(tmp_path / "real")
-    write_export(str(tmp_path / "out"), [("a", b"1")])
-    assert (tmp_path / "out").is_symlink()
-    assert (tmp_path / "real" / "a").read_bytes() == b"1"
-
-
-@pytest.mark.parametrize("name", ["mine", "in/mine", "link"])
-def test_what_no_export_wrote_is_not_removed(tmp_path, name):
-    out = tmp_path / "out"
-    write_export(str(out), [("a", b"1"), ("in/b", b"2")])
-    (out / ".DS_Store").touch()
-    write_export(str(out), [("a", b"1"), ("in/b", b"2")])
-    if name == "link":
-        (out / name).symlink_to(tmp_path)
-    else:
-        (out / name).write_text("mine")
-    with pytest.raises(StoreError) as caught:
-        write_export(str(out), [("a", b"2")])
-    assert f"got one with '{name}', which no export wrote" in str(caught.value)
-    assert (out / "a").read_bytes() == b"1"
-
-
-def test_a_file_is_not_a_folder(tmp_path):
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(StoreError, match="a file, expected a folder to export to"):
-        write_export(str(tmp_path / "file"), [])
-    with pytest.raises(StoreError, match="cannot write"):
-        write_export(str(tmp_path / "file" / "out"), [])
-    with pytest.raises(StoreError, match="cannot write"):
-        write_export("a\0b", [])
 
 
 @pytest.mark.parametrize("to", EXPORTS)

@@ -306,23 +306,3 @@ def test_half_files_of_workers_are_removed_when_a_run_ends(tmp_path):
     with pytest.raises(StoreError, match="stopped"):
         run()
     assert list(half.parent.iterdir()) == []
-
-
-def test_two_threads_write_a_file_at_once(tmp_path):
-    """Whoever is last wins; it is whole in any case."""
-    contents = [bytes([i]) * 200_000 for i in range(8)]
-    problems = []
-
-    def write(content):
-        try:
-            files.write_file(tmp_path / "table.csv", content)
-        except StoreError as error:
-            problems.append(error)
-
-    threads = [threading.Thread(target=write, args=(content,)) for content in contents]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert problems == []
-    assert (tmp_path / "table.csv").read_bytes() in contents

@@ -14,7 +14,7 @@ import pytest
 import bnexp
 from bnexp.errors import ConfigError, StoreError
 from bnexp.execution import Record
-from bnexp.files import HOST, write_file
+from bnexp.files import HOST
 from bnexp.running import Progress
 from bnexp.runs import RunDirectory
 from bnexp.runs.directory import FORMAT, Damaged, decode, encode
@@ -178,20 +178,6 @@ def test_manifest_says_what_it_was_made_with(small, tmp_path):
     assert manifest["environment"]["packages"]["numpy"] == np.__version__
     assert manifest["environment"]["blas"]
     assert manifest["trained"] == 12
-
-
-def test_a_file_is_whole_or_absent(tmp_path, monkeypatch):
-    path = tmp_path / "table.csv"
-    write_file(path, b"old")
-
-    def full(handle):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StoreError, match=r"table\.csv: cannot write, No space left on device"):
-        write_file(path, b"new")
-    assert [p.name for p in tmp_path.iterdir()] == ["table.csv"]
-    assert path.read_bytes() == b"old"
 
 
 def test_leftovers_of_a_killed_run_are_swept(small, tmp_path):

@@ -93,20 +93,20 @@ class ProgressDisplay:
             self._bar.close()
 
     def _plan(
-        self, networks: Sequence[Network], known: Sequence[Record], steps: int, others: int
+        self, networks: Sequence[Network], finished: Sequence[Record], steps: int, others: int
     ) -> None:
         """Begin: say how many networks there are, and open the bar if stderr is a terminal."""
-        left = len(networks) - len(known)
+        left = len(networks) - len(finished)
         if not self._quiet:
             if self._again:
                 click.echo(f"{len(networks)} networks to train again")
             else:
                 to_train = f", {left} to train" if left > 0 else ""
-                click.echo(f"{len(networks)} networks: {len(known)} up to date{to_train}")
+                click.echo(f"{len(networks)} networks: {len(finished)} up to date{to_train}")
             if others:
                 click.echo(f"{kept_networks(others)}; tables and figures are of these only")
         self.status = RunStatus({network.id: network.point for network in networks}, left)
-        self.status.add(known)
+        self.status.add(finished)
         self._started = self._last_line = time.monotonic()
         self._all_steps = steps
         if self._lines and sys.stderr.isatty():

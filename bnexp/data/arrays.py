@@ -79,13 +79,13 @@ def make_dataset(
     >>> make_dataset("blank", dict(zip(ROLES, [images, labels] * 2)), "an example").classes
     10
     """
-    given = arrays.arrays if isinstance(arrays, Content) else arrays
-    _check_arrays(name, given)
+    by_role = arrays.arrays if isinstance(arrays, Content) else arrays
+    _check_arrays(name, by_role)
     content = arrays if isinstance(arrays, Content) else Content.of(arrays)
     train_labels, test_labels = (
-        given[role].astype(np.int64) for role in ("train_labels", "test_labels")
+        by_role[role].astype(np.int64) for role in ("train_labels", "test_labels")
     )
-    images = given["train_images"], given["test_images"]
+    images = by_role["train_images"], by_role["test_images"]
     for array in (*images, train_labels, test_labels):
         array.flags.writeable = False
     return Dataset(

@@ -1,7 +1,8 @@
-"""A data set of the user's own: registered, used from YAML and the command line, and in workers."""
+"""The table of data sets: its names, a user's own, and where their files are looked for."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,10 +14,44 @@ import pytest
 
 import bnexp
 from bnexp import registry
-from bnexp.data import DATASETS, DatasetFacts, info, load, make_dataset
+from bnexp.data import DATASETS, DatasetFacts, data_folder, fetch, info, is_folder, load, verify
+from bnexp.data.datasets import cache_folder, expand
+from bnexp.data.mnist import mnist_folder
 from bnexp.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("own_places")
+
+
+@pytest.mark.parametrize("name", ["./digits", "a/b", "/a", "~/a", "..", ".", "~"])
+def test_paths_are_folders(name):
+    assert is_folder(name)
+
+
+@pytest.mark.parametrize("name", ["mnist", "mnist-5k", "synthetic", "gaussian", "digits"])
+def test_plain_names_are_not_folders(name):
+    assert not is_folder(name)
+
+
+def test_sizes_in_the_table():
+    sizes = {name: (facts.train, facts.test) for name, facts in DATASETS.items()}
+    assert sizes == {
+        "mnist": (60000, 10000),
+        "mnist-5k": (4000, 1000),
+        "synthetic": (2000, 500),
+        "gaussian": (2000, 500),
+    }
+
+
+def test_the_table_does_not_import_numpy():
+    code = "import sys, bnexp.data.datasets; print('numpy' in sys.modules, 'pooch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_unknown_names_get_a_hint():
+    with pytest.raises(DataError, match=r"called 'mnits'\. Did you mean mnist\? Known: mnist, "):
+        load("mnits")
+
 
 MODULE = '''\
 import numpy as np
@@ -132,26 +167,80 @@ def test_an_installed_package_enters_its_own(monkeypatch, tmp_path):
         own["striped"]
 
 
-IMAGES, LABELS = np.zeros((4, 3, 3, 1), np.uint8), np.arange(4, dtype=np.uint8)
+NO_CACHE = r"MNIST: expected a home folder .* got none .* Set BNEXP_CACHE_DIR to a folder"
+
+
+@pytest.fixture
+def homeless(tmp_path, monkeypatch):
+    """No HOME, and a user the system does not know, in a working directory of its own."""
+    pwd = pytest.importorskip("pwd")
+
+    def unknown(user):
+        raise KeyError(user)
+
+    for variable in ("HOME", "XDG_CACHE_HOME", "BNEXP_CACHE_DIR"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_data_folder_is_the_argument_else_the_variable_else_none(monkeypatch):
+    assert data_folder() is None
+    assert data_folder(None) is None
+    monkeypatch.setenv("BNEXP_DATA_DIR", "/by/variable")
+    assert data_folder() == Path("/by/variable")
+    assert data_folder("/by/argument") == Path("/by/argument")
+
+
+def test_the_cache_is_the_argument_else_the_variable(tmp_path):
+    assert cache_folder() == tmp_path / "cache"
+    assert cache_folder("/by/argument") == Path("/by/argument")
+    assert mnist_folder() == tmp_path / "cache" / "mnist"
+
+
+def test_the_systems_cache_is_below_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv("BNEXP_CACHE_DIR")
+    monkeypatch.setattr("pooch.os_cache", lambda name: Path("~/caches") / name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert cache_folder() == tmp_path / "caches" / "bnexp"
+
+
+def test_without_a_home_sets_that_need_no_cache_load_and_nothing_is_written(homeless):
+    assert cache_folder() is None
+    assert load("synthetic").sha256 == DATASETS["synthetic"].sha256
+    assert os.listdir(homeless) == []
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"train_images": IMAGES / 255}, "train_images: expected unsigned bytes in 4 dimensions"),
-        ({"test_labels": LABELS[:, None]}, r"test_labels: .* in 1 dimensions, got uint8 of shape"),
-        ({"test_labels": LABELS[:0]}, r"got uint8 of shape \(0,\)"),
-        ({"test_labels": LABELS[:3]}, "test: expected one label an image, got 4 images and 3"),
-        ({"test_images": IMAGES[:, 1:]}, r"training images \(3, 3, 1\), got \(2, 3, 1\)"),
-        ({"test_labels": LABELS + 9}, "training set's classes, 0 to 9, got 12"),
-    ],
+    "call",
+    [lambda: load("mnist"), lambda: load("mnist", download=False), fetch, verify],
+    ids=["load", "load without download", "fetch", "verify"],
 )
-def test_arrays_that_do_not_fit_are_refused(changes, words):
-    arrays = {
-        "train_images": IMAGES,
-        "train_labels": LABELS,
-        "test_images": IMAGES,
-        "test_labels": LABELS,
-    }
-    with pytest.raises(DataError, match=f"data mine: {words}|data mine: .*{words}"):
-        make_dataset("mine", arrays | changes, "a test")
+def test_without_a_home_mnist_says_what_to_set(homeless, call):
+    with pytest.raises(DataError, match=NO_CACHE):
+        call()
+
+
+@pytest.mark.parametrize("call", [expand, load, data_folder, cache_folder])
+def test_the_home_of_an_unknown_user(call):
+    with pytest.raises(DataError, match=r"^~no-such-user/x: .*Write the folder's full path"):
+        call("~no-such-user/x")
+
+
+def test_a_notebook_without_widgets_is_not_warned():
+    """What tqdm says on the import of pooch is about a bar that is never shown."""
+    code = (
+        "import sys, warnings\n"
+        "from bnexp.data.datasets import cache_folder\n"
+        "class Warner:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'tqdm.auto': warnings.warn('IProgress not found')\n"
+        "sys.meta_path.insert(0, Warner())\n"
+        "print(cache_folder().name, 'tqdm.auto' in sys.modules)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "BNEXP_CACHE_DIR"}
+    words = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("bnexp True\n", "")
