@@ -47,7 +47,10 @@ def option(default: Any = MISSING, *, doc: str, **bounds: float) -> Any:
         raise TypeError(
             f"option: expected bounds gt, ge, lt or le, got {', '.join(sorted(unknown))}"
         )
-    return field(default=default, metadata={"doc": doc, "bounds": bounds})
+    metadata = {"doc": doc, "bounds": bounds}
+    if isinstance(default, dict):  # of which each instance gets a copy
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 class Registry(Mapping[str, Entry], Generic[Entry]):

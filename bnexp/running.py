@@ -81,7 +81,7 @@ def fitting_figures(config: Config, plan: Plan) -> tuple[Config, tuple[str, ...]
     refusals = {
         i: text
         for i, options in enumerate(wanted)
-        if (text := figures.check(options, plan, has_test))
+        if (text := figures.planned_refusal(options, plan, has_test))
     }
     if not refusals:
         return config, ()
@@ -132,7 +132,7 @@ def write_figures(tables: Tables, config: Config, directory: RunDirectory) -> li
 
     if not len(tables.metrics["cell"]):
         return []
-    wanted = figures.wanted(config.experiment.figures, tables)
+    wanted = figures.requested_figures(config.experiment.figures, tables)
     kinds = [options.kind for options in wanted]
     written: list[Path] = []
     for i, options in enumerate(wanted):
@@ -146,10 +146,8 @@ def write_figures(tables: Tables, config: Config, directory: RunDirectory) -> li
 
 def _remove_others(folder: Path, written: list[Path]) -> None:
     """Figures that an earlier configuration asked for would be taken for this one's."""
-    from bnexp.figures.spec import KINDS
-
     for path in folder.glob("*"):
-        ours = re.fullmatch(rf"({'|'.join(KINDS)})\d*\.(png|svg)", path.name)
+        ours = re.fullmatch(rf"({'|'.join(figures.FIGURES)})\d*\.(png|svg)", path.name)
         if ours and path not in written:
             remove_file(path)
 

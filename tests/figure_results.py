@@ -7,8 +7,10 @@ from itertools import product
 
 import numpy as np
 
-from bnexp.config.figures import Panels, Scale, figure_options
+from bnexp.config.figures import figure_options
 from bnexp.figures import draw
+from bnexp.figures.panels import Panels
+from bnexp.figures.scale import Scale
 from bnexp.runs.tables import Axis, Results
 
 W = "model.init.std"
@@ -119,7 +121,7 @@ def titles(figure):
 
 
 def panels(data, **options):
-    return draw(Panels(kind="panels", **options), data)
+    return draw(Panels(**options), data)
 
 
 def curves(axes):
@@ -157,8 +159,8 @@ def everything(number=lambda step, layer: 0.5 + 0.1 * layer):
 
 
 EVERY = (
-    Panels(kind="panels", metric="train_loss"),
-    Scale(kind="scale"),
+    Panels(metric="train_loss"),
+    Scale(),
     figure_options("curves", metrics=["train_loss", "train_accuracy"]),
     figure_options("curves", quantity="dead"),
     figure_options("percentiles"),

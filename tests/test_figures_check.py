@@ -8,10 +8,12 @@ from figure_results import NORM, W, results
 
 from bnexp import run
 from bnexp.config import load_config
-from bnexp.config.figures import Panels, Scale, figure_options
+from bnexp.config.figures import figure_options
 from bnexp.errors import ConfigError
-from bnexp.figures import check, draw, series
-from bnexp.figures.series import planned_records
+from bnexp.figures import draw, planned_refusal, quantities
+from bnexp.figures.panels import Panels
+from bnexp.figures.quantities import planned_records
+from bnexp.figures.scale import Scale
 from bnexp.runs.tables import Axis
 from bnexp.sweep import make_plan
 
@@ -53,15 +55,15 @@ def as_results(made, read=None):
 of = figure_options
 
 REFUSED = [
-    (Panels(kind="panels", axis="model.init.sdt"), [SCALES], "Did you mean model.init.std?"),
-    (Scale(kind="scale", axis="model.norn"), [SCALES, NORMS], "Did you mean model.norm?"),
-    (Scale(kind="scale", axis=NORM), [SCALES, NORMS], "the values of model.norm are not numbers"),
-    (Scale(kind="scale"), [NORMS], "no swept key has only numbers"),
-    (Scale(kind="scale"), [], "no swept key has only numbers"),
-    (Panels(kind="panels", metric="test_loss"), [SCALES], "test_loss needs test images"),
-    (Panels(kind="panels"), [f"{W}: {{linspace: [1, 2, 37]}}"], "has 37 values, and at most 36"),
-    (Panels(kind="panels"), [SCALES, SIZES], "train.batch_size would make 13 lines"),
-    (Scale(kind="scale"), [SCALES, SIZES], "train.batch_size would make 13 lines"),
+    (Panels(axis="model.init.sdt"), [SCALES], "Did you mean model.init.std?"),
+    (Scale(axis="model.norn"), [SCALES, NORMS], "Did you mean model.norm?"),
+    (Scale(axis=NORM), [SCALES, NORMS], "the values of model.norm are not numbers"),
+    (Scale(), [NORMS], "no swept key has only numbers"),
+    (Scale(), [], "no swept key has only numbers"),
+    (Panels(metric="test_loss"), [SCALES], "test_loss needs test images"),
+    (Panels(), [f"{W}: {{linspace: [1, 2, 37]}}"], "has 37 values, and at most 36"),
+    (Panels(), [SCALES, SIZES], "train.batch_size would make 13 lines"),
+    (Scale(), [SCALES, SIZES], "train.batch_size would make 13 lines"),
     (of("curves"), [SCALES, SIZES], "would make 26 lines, and at most 12"),
     (of("curves", metrics=["gap"]), [SCALES], "metrics gap needs test images"),
     (of("curves", quantity="dead"), [SCALES], "dead is not recorded. Recorded: none. Add a probe"),
@@ -80,7 +82,7 @@ REFUSED = [
 @pytest.mark.parametrize(("options", "sweep", "expected"), REFUSED)
 def test_check_refuses_what_draw_refuses_in_the_same_words(tmp_path, options, sweep, expected):
     made = plan(tmp_path, *sweep)
-    refusal = check(options, made, has_test=False)
+    refusal = planned_refusal(options, made, has_test=False)
     assert expected in refusal
     with pytest.raises(ConfigError) as error:
         draw(options, as_results(made))
@@ -93,12 +95,12 @@ ZIPPED = ["zip:", f"  {SIZES}", f"  train.optimizer.lr: {[n / 100 for n in range
 @pytest.mark.parametrize(
     ("options", "sweep"),
     [
-        (Panels(kind="panels"), []),
-        (Panels(kind="panels"), [SCALES, NORMS]),
-        (Panels(kind="panels", axis=NORM), [SCALES, NORMS]),
-        (Panels(kind="panels", axis="train.batch_size"), [SCALES, SIZES]),
-        (Scale(kind="scale"), [NORMS, SCALES]),
-        (Scale(kind="scale", axis="train.optimizer.lr"), [NORMS, *ZIPPED]),
+        (Panels(), []),
+        (Panels(), [SCALES, NORMS]),
+        (Panels(axis=NORM), [SCALES, NORMS]),
+        (Panels(axis="train.batch_size"), [SCALES, SIZES]),
+        (Scale(), [NORMS, SCALES]),
+        (Scale(axis="train.optimizer.lr"), [NORMS, *ZIPPED]),
         (of("curves"), [SCALES, NORMS]),
         (of("curves", where={W: 1}), [SCALES, SIZES.replace("13, 14", "13")]),
         (of("curves", panel_axis="train.batch_size"), [SCALES, SIZES]),
@@ -107,7 +109,7 @@ ZIPPED = ["zip:", f"  {SIZES}", f"  train.optimizer.lr: {[n / 100 for n in range
 )
 def test_check_allows_what_draw_draws(tmp_path, options, sweep):
     made = plan(tmp_path, *sweep)
-    assert check(options, made, has_test=False) is None
+    assert planned_refusal(options, made, has_test=False) is None
     assert draw(options, as_results(made)).axes
 
 
@@ -128,7 +130,7 @@ PROBING = [
 @pytest.mark.parametrize(("options", "expected"), PROBING)
 def test_quantities_are_known_before_training(tmp_path, options, expected):
     made = plan(tmp_path, SCALES, NORMS, probes=PROBES)
-    refusal = check(options, made, has_test=False)
+    refusal = planned_refusal(options, made, has_test=False)
     assert refusal is None if expected is None else expected in refusal
 
 
@@ -141,18 +143,18 @@ def test_what_probes_are_said_to_record_is_what_they_record(tmp_path):
 
 
 def test_probes_of_other_packages_are_not_refused(tmp_path, monkeypatch):
-    monkeypatch.delitem(series.QUANTITIES, "landscape")
+    monkeypatch.delitem(quantities.QUANTITIES, "landscape")
     made = plan(tmp_path, SCALES, probes=PROBES)
-    assert check(of("curves", quantity="anything"), made, has_test=False) is None
+    assert planned_refusal(of("curves", quantity="anything"), made, has_test=False) is None
 
 
 def test_a_test_metric_is_allowed_with_test_images(tmp_path):
-    options = Panels(kind="panels", metric="test_accuracy")
-    assert check(options, plan(tmp_path, SCALES), has_test=True) is None
+    options = Panels(metric="test_accuracy")
+    assert planned_refusal(options, plan(tmp_path, SCALES), has_test=True) is None
 
 
 def test_check_does_without_matplotlib():
-    code = "import sys, bnexp.figures.spec; print('matplotlib' in sys.modules)"
+    code = "import sys, bnexp; bnexp.load_config('quickstart'); print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 
@@ -182,5 +184,5 @@ def test_near_misses_are_suggested():
 
 
 def test_options_are_returned_as_their_kind():
-    assert figure_options("scale", axis=W) == Scale(kind="scale", axis=W)
-    assert figure_options("panels") == Panels(kind="panels")
+    assert figure_options("scale", axis=W) == Scale(axis=W)
+    assert figure_options("panels") == Panels()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from figure_results import EVERY, NORMS, W, crosses, everything, panels, results, without_rows
 
-from bnexp.config.figures import Scale
 from bnexp.figures import draw
 from bnexp.figures.marks import CROSS_HEIGHT
+from bnexp.figures.scale import Scale
 from bnexp.runs.stats import band
 from bnexp.runs.tables import Axis
 
@@ -17,7 +17,7 @@ OF_LOSSES = [kind for kind in EVERY if "loss" in repr(kind) or kind.kind == "sca
 
 
 def scale_limits(values):
-    axes = draw(Scale(kind="scale"), results((Axis(W, values),))).axes[1]
+    axes = draw(Scale(), results((Axis(W, values),))).axes[1]
     return axes.get_xscale(), *axes.get_xlim()
 
 
@@ -60,7 +60,7 @@ def test_limits_of_many_decades():
 
 def test_small_powers_of_ten_are_written_out():
     many = Axis(W, tuple(np.logspace(-30, -14, 17).tolist()))
-    axes = draw(Scale(kind="scale"), results((many,))).axes[1]
+    axes = draw(Scale(), results((many,))).axes[1]
     assert axes.xaxis.get_major_formatter()(1e-20) == "1e-20"
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from bnexp.errors import ConfigError
 from bnexp.figures import default_figures, draw
 from bnexp.figures.labels import symbol, value_label, value_text
-from bnexp.figures.select import panel_axis
+from bnexp.figures.panels import Panels
+from bnexp.figures.quantities import Recorded
 from bnexp.runs.stats import band, t_quantile
 from bnexp.runs.tables import Axis
 
@@ -102,11 +103,12 @@ def test_which_axes_are_numbers(values, numeric):
 
 def test_the_panels_axis():
     scales = Axis(W, (1.0, 0.1))
-    assert panel_axis(results((NORMS, scales)), None) == scales
-    assert panel_axis(results((NORMS,)), None) == NORMS
-    assert panel_axis(results(()), None) is None
+    recorded = Recorded(tested=False, quantities=None)
+    assert Panels().choose(results((NORMS, scales)), recorded).axis == scales
+    assert Panels().choose(results((NORMS,)), recorded).axis == NORMS
+    assert Panels().choose(results(()), recorded).axis is None
     with pytest.raises(ConfigError, match=r"Swept: none"):
-        panel_axis(results(()), "model.norm")
+        Panels(axis="model.norm").choose(results(()), recorded)
 
 
 def kinds(data):

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from figure_results import NORM, NORMS, W, results
 
-from bnexp.config.figures import Scale
 from bnexp.errors import ConfigError
 from bnexp.figures import draw
+from bnexp.figures.scale import Scale
 from bnexp.runs.tables import Axis
 
 SCALES = Axis(W, (1.0, 0.1, 0.01, 0.001))
 
 
 def scale(data, **options):
-    return draw(Scale(kind="scale", **options), data)
+    return draw(Scale(**options), data)
 
 
 def lines(axes):

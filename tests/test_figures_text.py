@@ -8,7 +8,7 @@ import pytest
 from figure_results import NORMS, W, panels, results, words
 
 from bnexp.figures import style
-from bnexp.figures.page import render
+from bnexp.figures.canvas import render
 from bnexp.runs.tables import Axis
 
 FEW = Axis(W, (1.0, 0.01))
@@ -51,7 +51,7 @@ def test_ordinary_figures_ask_for_one_font_only():
     ids=["title", "value"],
 )
 def test_installed_fonts_stand_behind_for_letters_that_it_lacks(data, monkeypatch, caplog):
-    monkeypatch.setattr(style, "OTHERS", ("No Such Font", "STIXGeneral", "cmr10"))
+    monkeypatch.setattr(style, "FALLBACK_FONTS", ("No Such Font", "STIXGeneral", "cmr10"))
     with caplog.at_level(logging.WARNING):
         figure = panels(data)
         render(figure, "png")
@@ -60,7 +60,7 @@ def test_installed_fonts_stand_behind_for_letters_that_it_lacks(data, monkeypatc
 
 
 def test_letters_that_no_font_has_are_drawn_without_a_warning(monkeypatch):
-    monkeypatch.setattr(style, "OTHERS", ())
+    monkeypatch.setattr(style, "FALLBACK_FONTS", ())
     figure = panels(results((FEW, NORMS), title=JAPANESE))
     assert title(figure).get_text() == JAPANESE
     assert render(figure, "png") == render(figure, "png")

@@ -6,9 +6,9 @@ from figure_results import NORM, NORMS, W, figure, legend, lines, notes, results
 
 from bnexp.config.figures import figure_options
 from bnexp.errors import ConfigError
-from bnexp.figures.select import matches, restricted
-from bnexp.figures.series import Recorded
-from bnexp.figures.spec import Planned, refusal
+from bnexp.figures import PlannedSweep, refusal
+from bnexp.figures.quantities import Recorded
+from bnexp.figures.select import matches
 from bnexp.runs.tables import Axis
 
 SCALES = Axis(W, tuple(np.logspace(0, -4, 16).tolist()))
@@ -54,7 +54,7 @@ def test_restricted_to_one_network():
 def test_axes_that_move_along_keep_the_values_that_occur():
     points = [(w, r) for w, r in zip((1.0, 0.1), (0.1, 0.01), strict=True)]
     data = results((Axis(W, (1.0, 0.1)), RATES), points=points)
-    left = restricted(figure_options("curves", where={W: 1.0}), data)
+    left = figure_options("curves", where={W: 1.0}).restrict(data)
     assert left.axes == ()
     assert len(left.summary["cell"]) == 1
     assert len(left.metrics["cell"]) == 3
@@ -128,7 +128,7 @@ def test_best_needs_the_axis_that_it_is_of():
 
 def test_the_best_of_more_values_than_fit_on_a_page_can_be_planned():
     many = Axis(W, tuple(float(i) for i in range(1, 101)))
-    swept = Planned((many,), {W: np.array(many.values, object)})
+    swept = PlannedSweep((many,), {W: np.array(many.values, object)})
     recorded = Recorded(tested=False, quantities=())
     assert refusal(figure_options("curves", panel_axis=W, best=20), swept, recorded) is None
     assert "at most 36" in refusal(figure_options("curves", panel_axis=W), swept, recorded)

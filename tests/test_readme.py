@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import bnexp
 from bnexp.cli.main import cli
-from bnexp.figures.spec import KINDS
+from bnexp.figures import FIGURES
 from bnexp.nn import INITIALIZERS, NORMALIZERS, BatchNorm
 
 ROOT = Path(__file__).parents[1]
@@ -110,7 +110,7 @@ def test_its_table_of_files_is_what_a_run_leaves(small, tmp_path):
     [
         ("model.norm", NORMALIZERS.builtin),
         ("dialect", BatchNorm.DIALECTS),
-        ("figures", KINDS),
+        ("figures", FIGURES),
     ],
 )
 def test_its_table_of_choices_has_them_all(key, kinds):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bnexp.config.architecture import Architecture, Cnn, Mlp, Model
 from bnexp.config.claims import Claim
-from bnexp.config.figures import Figure
+from bnexp.config.figures import FIGURES, Figure, option_values
 from bnexp.config.options import AddedLater, Either, OneOf, Options, Strict, entries, text
 from bnexp.data.datasets import DATASETS
 from bnexp.metrics import DEFAULT_METRICS, METRICS
@@ -209,6 +210,9 @@ class Setting(Strict):
 class Experiment(Setting):
     """One experiment: a setting, what is swept over, and what is drawn."""
 
+    # The kinds of figures are imported with the schema, and import modules that import this one.
+    model_config = ConfigDict(defer_build=True)
+
     name: str = Field(
         description="the name of the experiment and of its run directory; default where the file "
         "extends another: the file's own name",
@@ -230,8 +234,9 @@ class Experiment(Setting):
 
 def plain_values(value: Any) -> Any:
     """A validated part of an experiment as plain values, without what is not set."""
-    if isinstance(value, BaseModel):
-        fields = {name: plain_values(inner) for name, inner in value}
+    if isinstance(value, BaseModel) or is_dataclass(value):
+        parts = value if isinstance(value, BaseModel) else option_values(value)
+        fields = {name: plain_values(inner) for name, inner in parts}
         return {name: inner for name, inner in fields.items() if inner not in (None, {}, "")}
     if isinstance(value, Mapping):
         return {key: plain_values(inner) for key, inner in value.items()}
@@ -247,13 +252,17 @@ def explicit_values(part: BaseModel) -> dict[str, Any]:
 
 _REGISTRIES = (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, SCHEDULES, PROBES, METRICS)
 _built = [entries(registry) for registry in _REGISTRIES]
+_built_figures: dict[str, tuple[type, str]] = {}
 
 
 def refresh() -> None:
     """Take up classes and dialects that were registered since the schema was made."""
-    global _built
-    now = [entries(registry) for registry in _REGISTRIES]
-    if now != _built:
-        _built = now
-        for part in (Architecture, Mlp, Cnn, Train, Probes, Setting, Experiment):
+    global _built, _built_figures
+    now, figures = [entries(registry) for registry in _REGISTRIES], entries(FIGURES)
+    changed = now != _built
+    if changed:
+        for part in (Architecture, Mlp, Cnn, Train, Probes, Setting):
             part.model_rebuild(force=True)
+    if changed or figures != _built_figures:
+        Experiment.model_rebuild(force=True)
+    _built, _built_figures = now, figures

@@ -1,24 +1,44 @@
-"""The options of each figure kind.
+"""Figures in a configuration: the registry of kinds, the types of their options, and validation.
 
-A new kind is a class here, a member of `FigureOptions`, and an entry of bnexp.figures.kinds.
+The kinds themselves are in bnexp.figures, one module each, and are imported when the schema of an
+experiment is first needed: they import the tables of runs, which import the configuration.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import dataclasses
+from functools import cache
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from bnexp.config.descriptions import allowed_keys
-from bnexp.config.messages import Problem, dotted, real_path, schema_problem
-from bnexp.config.options import ByName, Either, Name, Strict
+from bnexp.config.messages import dotted, real_path, schema_problem
+from bnexp.config.options import Either, Name, Strict, docstring, model_fields
 from bnexp.errors import ConfigError
 from bnexp.metrics import GAP, METRICS, evaluation_columns, summary_columns
+from bnexp.registry import Registry
 
-Metric = Annotated[str, Name(lambda: evaluation_columns(METRICS))]
-Drawable = Annotated[str, Name(lambda: (*evaluation_columns(METRICS), GAP))]
-Column = Annotated[str, Name(lambda: summary_columns(METRICS))]
+KINDS = (
+    "panels", "scale", "curves", "percentiles", "histograms", "heatmap", "landscape", "depth",
+)  # fmt: skip
+
+# A class of options for each kind of figure; bnexp.figures.kind says what it has to have.
+FIGURES: Registry[type] = Registry(
+    "figure",
+    {kind: f"bnexp.figures.{kind}:{kind.capitalize()}" for kind in KINDS},
+    methods=("choose", "draw"),
+)
 
 
 def _rising(pair: tuple[float, float]) -> tuple[float, float]:
@@ -27,207 +47,105 @@ def _rising(pair: tuple[float, float]) -> tuple[float, float]:
     raise ValueError(pair)
 
 
-Layer = Annotated[int, Field(ge=0)]
-Step = Annotated[int, Field(ge=0)]
-One = bool | int | float | str
-Several = Annotated[tuple[One, ...], Field(strict=False, min_length=1)]
-Wanted = Annotated[One | Several, Either("a value of the swept key, or a list of values")]
-Numbers = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
+# Types of options.
+Metric = Annotated[str, Name(lambda: evaluation_columns(METRICS))]
+MetricOrGap = Annotated[str, Name(lambda: (*evaluation_columns(METRICS), GAP))]
+SummaryMetric = Annotated[str, Name(lambda: summary_columns(METRICS))]
+Value = bool | int | float | str
+Values = Annotated[
+    Value | Annotated[tuple[Value, ...], Field(strict=False, min_length=1)],
+    Either("a value of the swept key, or a list of values"),
+]
+Where = dict[str, Values]
 Limits = Annotated[
     Annotated[tuple[float, float], Field(strict=False)],
     AfterValidator(_rising),
     Either("[low, high], the lower first"),
 ]
+Layer = Annotated[int, Field(ge=0)]
 Layers = Annotated[
     Layer | Annotated[tuple[Layer, ...], Field(strict=False, min_length=1)],
     Either("a layer's number, or a list of numbers"),
 ]
+LayerSpan = Annotated[tuple[Layer, Layer], Field(strict=False)]
+Numbers = Annotated[tuple[float, ...], Field(strict=False, min_length=1)]
 Places = Annotated[float | Numbers, Either("a number, or a list of numbers")]
-Span = Annotated[tuple[Layer, Layer], Field(strict=False)]
-When = Annotated[Step | Literal["first", "last"], Either("a step, first or last")]
-
-LAYERS = "[first, last] layer to draw; default: all"
-WHEN = "the step to draw; first or last: of those recorded for each network"
-LOG = "whether the y axis is logarithmic; default: if the numbers span decades"
+Step = Annotated[
+    Annotated[int, Field(ge=0)] | Literal["first", "last"], Either("a step, first or last")
+]
 
 
-class Drawn(Strict):
-    """What every figure has."""
+class _ByKind:
+    """Annotation: the options of a kind in FIGURES. Its name alone stands for {kind: NAME}."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        models: Any = Union[tuple(_model(name, FIGURES[name]) for name in FIGURES)]  # noqa: UP007
+        kinds = handler.generate_schema(Annotated[models, Field(discriminator="kind")])
+        options = core_schema.no_info_after_validator_function(_options, kinds)
+        return core_schema.no_info_before_validator_function(
+            lambda value: {"kind": value} if isinstance(value, str) else value, options
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        by_kind = handler(schema)
+        kinds = [handler.resolve_ref_schema(kind) for kind in by_kind["oneOf"]]
+        names = [
+            {"const": kind["properties"]["kind"]["const"], "description": kind["description"]}
+            for kind in kinds
+            if set(kind["required"]) == {"kind"}  # a name is enough where nothing else is needed
+        ]
+        return {"anyOf": [*names, by_kind]}
+
+
+# What a configuration's `figures` are a list of: instances of the classes in FIGURES.
+Figure = Annotated[Any, _ByKind()]
+
+
+class _Model(Strict):
+    """The options of a kind while they are validated."""
 
     kind: str
 
 
-class Panels(Drawn):
-    """One panel for each value of an axis, one line for each method: the book's 4 x 4 figure."""
-
-    kind: Literal["panels"]
-    axis: str | None = Field(None, description="the swept key of the panels; default: the first")
-    metric: Metric = Field("train_accuracy", description="what is drawn against the epoch")
+@cache
+def _model(name: str, cls: type) -> type[_Model]:
+    fields: dict[str, Any] = {"kind": (Literal[name], ...), **dict(model_fields(cls))}
+    return create_model(cls.__name__, __base__=_Model, __doc__=docstring(cls), **fields)
 
 
-class Scale(Drawn):
-    """Final or best accuracy and final loss against a swept number, as CS231n draws them."""
-
-    kind: Literal["scale"]
-    axis: str | None = Field(
-        None, description="the swept key on the x axis; default: the first that is a number"
-    )
-    accuracy: Literal["final", "best"] = Field("final", description="which accuracy is drawn")
+def _options(model: _Model) -> Any:
+    cls = FIGURES[model.kind]
+    return cls(**{field.name: getattr(model, field.name) for field in dataclasses.fields(cls)})
 
 
-class Chosen(Drawn):
-    """A figure of some of the networks."""
-
-    where: dict[str, Wanted] = Field(
-        {}, description="swept key -> the value or values to draw; numbers match to 0.5 %"
-    )
+def option_values(options: Any) -> list[tuple[str, Any]]:
+    """The kind of a figure and its options by name."""
+    names = ["kind", *(field.name for field in dataclasses.fields(options))]
+    return [(name, getattr(options, name)) for name in names]
 
 
-class Ruled(Chosen):
-    """A figure whose y axis can be set."""
-
-    limits: Limits | None = Field(None, description="[low, high] of the y axis")
-    log: bool | None = Field(None, description=LOG)
-
-
-class Curves(Ruled):
-    """Metrics, or a recorded quantity, against step or epoch: one line for each combination."""
-
-    kind: Literal["curves"]
-    metrics: Annotated[tuple[Drawable, ...], Field(strict=False, min_length=1)] | None = Field(
-        None,
-        description="what is drawn, one panel each; gap: training minus test accuracy. "
-        "Default: the accuracies",
-    )
-    quantity: str | None = Field(
-        None, description="a quantity that a probe recorded, instead of metrics"
-    )
-    layer: Layers | None = Field(
-        None,
-        description="the layers of the quantity, one panel each; default: all that were recorded",
-    )
-    at: Places | None = Field(
-        None, description="the places within the quantity, one panel each; default: all"
-    )
-    against: Literal["step", "epoch"] | None = Field(
-        None, description="the x axis; default: epoch for metrics scored once per epoch, else step"
-    )
-    together: bool = Field(
-        False, description="draw training and test images in one panel, told apart by markers"
-    )
-    panel_axis: str | None = Field(
-        None, description="a swept key with one panel per value; default: none"
-    )
-    best: Annotated[int, Field(ge=2, le=36)] | None = Field(
-        None,
-        description="how many values of panel_axis to draw: those with the best mean final "
-        "accuracy (on test images, if they are scored), the best first; default: all",
-    )
-    smooth: bool = Field(
-        False,
-        description="smooth each network's curve as the book does, with a Kaiser window of 11",
-    )
-
-
-class Percentiles(Chosen):
-    """Percentiles of one unit's activation input over training: Ioffe & Szegedy, figure 1."""
-
-    kind: Literal["percentiles"]
-    quantity: str = Field("percentile", description="a quantity recorded at several places")
-    layer: Layer | None = Field(
-        None, description="the unit's layer; default: the last that was recorded"
-    )
-    at: Numbers | None = Field(None, description="which percentiles; default: all recorded")
-    limits: Limits | None = Field(None, description="[low, high] of the y axes")
-
-
-class Histograms(Ruled):
-    """The distribution of each layer's numbers, one column per layer: the book's section 6.2."""
-
-    kind: Literal["histograms"]
-    quantity: str = Field("activation_density", description="the recorded shares of the bins")
-    layers: Span | None = Field(None, description=LAYERS)
-    step: When = Field("first", description=WHEN)
-
-
-class Heatmap(Chosen):
-    """One number of each network as a color over two swept keys, one map for each method."""
-
-    kind: Literal["heatmap"]
-    x: str | None = Field(
-        None, description="the swept key of the columns; default: the first except model.norm"
-    )
-    y: str | None = Field(None, description="the swept key of the rows; default: the next")
-    value: Column = Field("final_train_accuracy", description="a column of the summary")
-    limits: Limits | None = Field(None, description="[low, high] of the colors")
-
-
-class Landscape(Ruled):
-    """How far a quantity varies along the gradient, over training: Santurkar et al., figure 4."""
-
-    kind: Literal["landscape"]
-    quantity: str = Field("loss_along", description="a quantity recorded at one or several places")
-    layer: Layer | None = Field(
-        None, description="the layer of the quantity; default: the first that was recorded"
-    )
-    panel_axis: str | None = Field(
-        None, description="the swept key of the panels; default: the first except model.norm"
-    )
-
-
-class Law(Strict):
-    """What theory says: a rate of growth per layer, or the values themselves."""
-
-    label: str = Field(description="its name in the legend", min_length=1, max_length=80)
-    rate: float | None = Field(
-        None,
-        description="the factor from one layer to the next, starting at the measured line",
-        gt=0,
-    )
-    values: Numbers | None = Field(
-        None, description="the values themselves, one for each layer drawn"
-    )
-    where: dict[str, Wanted] = Field(
-        {}, description="the line at which a rate starts: swept key -> value; default: the first"
-    )
-
-
-class Depth(Ruled):
-    """A quantity of each layer against the layer's number: a line for each combination."""
-
-    kind: Literal["depth"]
-    quantity: str = Field(description="a quantity recorded for each layer")
-    step: When = Field("first", description=WHEN)
-    layers: Span | None = Field(None, description=LAYERS)
-    panel_axis: str | None = Field(
-        None, description="a swept key with one panel per value; default: none"
-    )
-    law: tuple[Law, ...] = Field(
-        (), description="lines of theory, drawn thin and black", strict=False, max_length=4
-    )
-    backwards: bool = Field(
-        False,
-        description="laws start at the last layer and grow towards the first, as gradients do",
-    )
-
-
-FigureOptions = Panels | Scale | Curves | Percentiles | Histograms | Heatmap | Landscape | Depth
-Figure = Annotated[Annotated[FigureOptions, Field(discriminator="kind")], ByName()]
-
-
-_NAMED: TypeAdapter[dict[str, Figure]] = TypeAdapter(dict[str, Figure])
-
-
-def figure_options(kind: str, **options: Any) -> FigureOptions:
+def figure_options(kind: str, **options: Any) -> Any:
     """The validated options of one figure; ConfigError says all that is wrong with them."""
+    adapter = _adapter(tuple(FIGURES.items()))
     data = {"figure": {"kind": kind, **options}}
     try:
-        return _NAMED.validate_python(data)["figure"]
+        return adapter.validate_python(data)["figure"]
     except ValidationError as error:
-        problems = [_problem(entry, data) for entry in error.errors()]
-    raise ConfigError("\n".join(f"{dotted(p.path)}: {p.text}" for p in problems))
+        entries = error.errors()
+    lines = []
+    for entry in entries:
+        path = real_path(entry["loc"], data, entry["type"])
+        names = allowed_keys(adapter.json_schema(), data, path[:-1])
+        mistake = schema_problem(entry, path, names)
+        lines.append(f"{dotted(mistake.path)}: {mistake.text}")
+    raise ConfigError("\n".join(lines))
 
 
-def _problem(entry: ErrorDetails, data: Any) -> Problem:
-    path = real_path(entry["loc"], data, entry["type"])
-    return schema_problem(entry, path, allowed_keys(_NAMED.json_schema(), data, path[:-1]))
+@cache
+def _adapter(kinds: tuple[tuple[str, type], ...]) -> TypeAdapter[dict[str, Any]]:
+    """A validator of named figures, made anew when kinds are registered."""
+    return TypeAdapter(dict[str, Figure])

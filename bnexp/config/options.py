@@ -66,29 +66,6 @@ def _constant(value: Any) -> str:
     return f"({[_constant(inner) for inner in value]})" if isinstance(value, tuple) else repr(value)
 
 
-class ByName:
-    """Annotation: a kind's name stands for {kind: NAME}, unless the kind needs more."""
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(
-            lambda value: {"kind": value} if isinstance(value, str) else value, handler(source)
-        )
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        made = handler(schema)
-        full = [(one, handler.resolve_ref_schema(one)) for one in made["oneOf"]]
-        names = [
-            {"const": node["properties"]["kind"]["const"], "description": node["description"]}
-            for _, node in full
-            if set(node["required"]) == {"kind"}
-        ]
-        return {"anyOf": [*names, made]}
-
-
 class Strict(BaseModel):
     """What every part of a configuration is: frozen, without unknown keys, conversions or NaN."""
 
@@ -264,16 +241,16 @@ def _options(cls: type, name: str, dialects: str) -> type[Options]:
         names = Literal[tuple(_dialects(cls))]  # type: ignore[valid-type]
         text = "a named set of conventions; the other keys override it"
         fields["dialect"] = (names, Field(next(iter(_dialects(cls))), description=text))
-    fields.update(_knobs(cls))
+    fields.update(model_fields(cls))
     home = cls.__module__.rpartition(".")[2]
     made: type[Options] = create_model(
-        f"{home}_{name}", __base__=Options, __doc__=_docstring(cls), **fields
+        f"{home}_{name}", __base__=Options, __doc__=docstring(cls), **fields
     )
     made.target = cls
     return made
 
 
-def _docstring(cls: type) -> str | None:
+def docstring(cls: type) -> str | None:
     """The class's description, None where dataclass wrote it."""
     text = description(cls)
     return None if text.startswith(f"{cls.__name__}(") else text or None
@@ -304,20 +281,23 @@ def _exact(hint: Any) -> Any:
     return Annotated[hint, _Exactly(allowed)] if whole else hint
 
 
-def _knobs(cls: type) -> Iterator[tuple[str, Any]]:
-    hints = get_type_hints(cls)
+def model_fields(cls: type) -> Iterator[tuple[str, Any]]:
+    """The name of each option of a class with its type and pydantic's field."""
+    hints = get_type_hints(cls, include_extras=True)
     for field in dataclasses.fields(cls):
         about = {"description": field.metadata.get("doc"), **field.metadata.get("bounds", {})}
         kind = _exact(hints[field.name])
+        factory: Any = field.default_factory
+        default = field.default if factory is dataclasses.MISSING else factory()
         if _dialects(cls):  # what is not given is the dialect's
             presets = _dialects(cls).items()
-            values = [[name, preset.get(field.name, field.default)] for name, preset in presets]
+            values = [[name, preset.get(field.name, default)] for name, preset in presets]
             extra: Any = {"dialects": values}  # pairs: pydantic sorts mappings
             yield field.name, (kind | None, Field(None, **about, json_schema_extra=extra))
-        elif field.default is dataclasses.MISSING:
+        elif default is dataclasses.MISSING:
             yield field.name, (kind, Field(**about, **_lax(kind)))
         else:
-            yield field.name, (kind, Field(field.default, **about, **_lax(kind)))
+            yield field.name, (kind, Field(default, **about, **_lax(kind)))
 
 
 def _lax(kind: Any) -> dict[str, Any]:

@@ -1,49 +1,64 @@
-"""Figures from tables: `draw` one, `save` it, or ask which ones an experiment gets by default.
+"""Figures from run data: `draw` one, `save` it, or ask which ones an experiment gets by default.
 
-Nothing here imports matplotlib before a figure is drawn, and nothing ever shows a window.
+    options      a frozen dataclass for each kind of figure, `FigureKind` (kind.py), by name in the
+                 registry FIGURES
+    + run data   or, before training, a plan's axes and points
+    -> select    which networks are shown, which swept keys are spread out, and which make the lines
+                 (select.py, quantities.py)
+    -> series    the numbers of each line, with bands over the seeds (series.py)
+    -> page      title, notes, panels and legend (page.py, notes.py), and what is on the panels
+                 (axes.py, marks.py, style.py, labels.py)
+    -> file      PNG and SVG (canvas.py)
+
+A kind is one module named after it, which reads in this order: options, choose, draw. Nothing here
+imports matplotlib before a figure is drawn, and nothing ever shows a window.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bnexp.config.figures import FIGURES
+from bnexp.errors import ConfigError
+from bnexp.figures.kind import FigureData, FigureKind
+from bnexp.figures.labels import chosen_text
+from bnexp.figures.quantities import Recorded, planned_records, recorded_in
+from bnexp.figures.select import Swept
+from bnexp.runs.tables import Axis, Tables, Table
+from bnexp.sweep import Plan
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from bnexp.config.figures import Drawn, FigureOptions
-    from bnexp.runs.tables import Results
-    from bnexp.sweep import Plan
-
-__all__ = ["check", "default_figures", "draw", "save", "wanted"]
-
-
-def check(options: Drawn, plan: Plan, has_test: bool) -> str | None:
-    """Why the figure of a whole `plan` could not be drawn, None if it could.
-
-    It is `draw`'s own message, known before training: an axis that is not swept or not a number,
-    more panels or lines than can be told apart, a quantity that no probe reads, or a metric of test
-    images though none are scored, as `has_test` says.
-    """
-    from bnexp.figures.series import planned_records
-    from bnexp.figures.spec import planned, refusal
-
-    return refusal(options, planned(plan), planned_records(plan, has_test))
+__all__ = [
+    "FIGURES",
+    "FigureData",
+    "FigureKind",
+    "default_figures",
+    "draw",
+    "planned_refusal",
+    "requested_figures",
+    "save",
+]
 
 
-def draw(options: Drawn, results: Results) -> Figure:
-    """The figure of `options.kind`, not shown and not saved.
+def draw(options: FigureKind, results: Tables) -> Figure:
+    """The figure with these options, not shown and not saved.
 
     Raises ConfigError if the options name an axis, a metric or a quantity that the results do not
     have, or if there are more panels or lines than can be told apart.
     """
-    from bnexp.figures.labels import written
-    from bnexp.figures.spec import drawing
-    from bnexp.figures.style import families, house_style
+    from bnexp.figures.style import fonts_for, house_style
 
-    with house_style(families(written(results))):
-        return drawing(options.kind)(options, results)
+    with house_style(fonts_for(chosen_text(results))):
+        restricted = options.restrict(results)
+        selection = options.choose(restricted, recorded_in(results))
+        return options.draw(FigureData(results, restricted, selection))
 
 
 def save(
@@ -53,18 +68,59 @@ def save(
 
     The same figure gives the same bytes. Nothing is written if it cannot be rendered.
     """
-    from bnexp.figures.page import save_with
+    from bnexp.figures.canvas import write_figure
 
-    return save_with(write, figure, folder, stem)
-
-
-def default_figures(results: Results) -> tuple[FigureOptions, ...]:
-    """The figures of an experiment that asks for none: panels, and scale if a number is swept."""
-    from bnexp.figures.spec import defaults
-
-    return defaults(results)
+    return write_figure(write, figure, folder, stem)
 
 
-def wanted(asked: Sequence[FigureOptions] | None, results: Results) -> Sequence[FigureOptions]:
+@dataclass(frozen=True)
+class PlannedSweep:
+    """What is to be swept: like results whose summary has the swept columns only."""
+
+    axes: tuple[Axis, ...]
+    summary: Table
+
+
+def planned_refusal(options: FigureKind, plan: Plan, has_test: bool) -> str | None:
+    """Why the figure of a whole `plan` could not be drawn, None if it could.
+
+    It is `draw`'s own message, known before training: an axis that is not swept or not a number,
+    more panels or lines than can be told apart, a quantity that no probe reads, or a metric of test
+    images though none are scored, as `has_test` says.
+    """
+    axes = tuple(Axis(axis.key, axis.labels) for axis in plan.axes)
+    columns = {axis.key: [network.point[axis.key] for network in plan.networks] for axis in axes}
+    summary = {key: np.array(values, object) for key, values in columns.items()}
+    return refusal(options, PlannedSweep(axes, summary), planned_records(plan, has_test))
+
+
+def refusal(options: FigureKind, swept: Swept, recorded: Recorded) -> str | None:
+    """Why the figure cannot be drawn; None if it can."""
+    try:
+        options.choose(options.restrict(swept), recorded)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def default_figures(results: Tables) -> tuple[FigureKind, ...]:
+    """The figures of an experiment that asks for none: panels, and scale if a number is swept.
+
+    They are over the usual axis, or over the first other one of which they can be drawn.
+    """
+    recorded = recorded_in(results)
+    figures = []
+    for kind in ("panels", "scale"):
+        for key in (None, *(axis.key for axis in results.axes)):
+            options = FIGURES[kind](axis=key)
+            if refusal(options, results, recorded) is None:
+                figures.append(options)
+                break
+    return tuple(figures)
+
+
+def requested_figures(
+    figures: Sequence[FigureKind] | None, results: Tables
+) -> Sequence[FigureKind]:
     """The figures that an experiment asks for, or those of one that asks for none."""
-    return default_figures(results) if asked is None else asked
+    return default_figures(results) if figures is None else figures

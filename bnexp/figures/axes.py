@@ -1,99 +1,91 @@
-"""Limits and ticks of axes, with numbers written out instead of powers in mathematical type."""
+"""Limits, scales and ticks of a panel's axes.
+
+Numbers are written out (`0.001`, not a power of ten in mathematical type). Losses and accuracies
+have fixed conventions, so that figures of different experiments can be compared; quantities of
+probes have no usual range, and their limits follow the numbers. matplotlib is imported in the
+functions that need it: nothing here is used before a figure is drawn.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.axis import Axis as Ruler
-from matplotlib.ticker import (
-    FixedLocator,
-    FuncFormatter,
-    LogLocator,
-    MaxNLocator,
-    MultipleLocator,
-    NullFormatter,
-    NullLocator,
-)
 
 from bnexp.figures.labels import digits
 from bnexp.runs.stats import Band, Floats
 from bnexp.runs.tables import Value
 from bnexp.text import short
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis as Ruler
+
+Limits = tuple[float, float]
+
 ROOM = 0.04  # of an accuracy axis, so that lines at 0 and 1 show
-WIDE = 100.0  # a loss that spans more than this factor gets a logarithmic axis
-FAR = 30.0  # and so much for other numbers, which have no usual range
+LOSS_SPAN = 100.0  # a loss that spans more than this factor gets a logarithmic axis
+QUANTITY_SPAN = 30.0  # and so much for other numbers, which have no usual range
 LOSS_TOP = 100.0  # larger losses say no more than that training failed
 LOSS_BOTTOM = 1e-6
 SMALLEST, LARGEST = 1e-250, 1e250  # beyond these, limits with room around them overflow
 
 
-def accuracy_axis(axes: Axes, step: float, limits: tuple[float, float] | None = None) -> None:
-    """The whole range with a tick each `step`, or a part of it with ticks that suit it."""
+def accuracy_axis(axes: Axes, step: float, limits: Limits | None = None) -> None:
+    """Make the y axis one for accuracies: from 0 to 1 with a tick at each multiple of `step`.
+
+    `limits` show a part of that range, with ticks that suit it.
+    """
+    from matplotlib.ticker import MultipleLocator
+
     low, high = limits or (-ROOM, 1 + ROOM)
     axes.set_ylim(low, high)
-    whole = high - low > 2 * step
-    axes.yaxis.set_major_locator(MultipleLocator(step) if whole else MaxNLocator(6))
-    axes.yaxis.set_major_formatter(FuncFormatter(plain))
+    plain_ticks(axes.yaxis, 6)
+    if high - low > 2 * step:
+        axes.yaxis.set_major_locator(MultipleLocator(step))
 
 
-def loss_axis(axes: Axes, limits: tuple[float, float], log: bool) -> None:
+def loss_axis(axes: Axes, limits: Limits, log: bool) -> None:
+    """Make the y axis one for losses, with matplotlib's ticks unless it is logarithmic."""
     if log:
         axes.set_yscale("log", nonpositive="clip")
         log_ticks(axes.yaxis, limits)
     axes.set_ylim(limits)
 
 
-def free_axis(axes: Axes, limits: tuple[float, float], log: bool) -> None:
-    """A y axis for numbers of any size."""
+def free_axis(axes: Axes, limits: Limits, log: bool) -> None:
+    """Make the y axis one for numbers of any size."""
     loss_axis(axes, limits, log)
     if not log:
-        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-        axes.yaxis.set_major_formatter(FuncFormatter(plain))
+        plain_ticks(axes.yaxis, 5, steps=(1, 2, 2.5, 5, 10))
 
 
-def wanted_log(
-    asked: bool | None, what: str, values: Floats, limits: tuple[float, float] | None
-) -> bool:
-    """Whether the axis is logarithmic: as asked, else as the numbers and the limits suggest."""
-    if asked is not None or what == "accuracy":
-        return bool(asked)
-    if limits and limits[0] <= 0:
-        return False
-    return wants_log(values) if what == "loss" else far_apart(values)
+def whole_number_axis(axes: Axes, x: Floats, most_ticks: int) -> None:
+    """Make the x axis one for steps, epochs or layers: limits around them, whole numbers as ticks.
 
+    A single point has the only tick.
+    """
+    from matplotlib.ticker import FixedLocator
 
-def time_axis(axes: Axes, x: Floats, ticks: int) -> None:
-    """Limits around the points in time, whole numbers as ticks."""
     low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 1.0)
-    room = 0.04 * (high - low) or 0.5
+    room = ROOM * (high - low) or 0.5
     axes.set_xlim(low - room, high + room)
-    whole = MaxNLocator(ticks, integer=True, steps=[1, 2, 5, 10])
-    axes.xaxis.set_major_locator(whole if high > low else FixedLocator([low]))
-    axes.xaxis.set_major_formatter(FuncFormatter(plain))
-
-
-def bins_axis(axes: Axes, edges: Floats) -> None:
-    """From the first bin's left edge to the last one's right edge, with few ticks."""
-    low, high = (float(edges.min()), float(edges.max())) if edges.size else (0.0, 1.0)
-    room = 0.02 * (high - low) or 0.5
-    axes.set_xlim(low - room, high + room)
-    axes.xaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(plain))
-
-
-def layer_axis(axes: Axes, layers: Sequence[int]) -> None:
-    """Layers from first to last, whole numbers as ticks."""
-    time_axis(axes, np.array(layers, dtype=np.float64), 10)
+    plain_ticks(axes.xaxis, most_ticks, steps=(1, 2, 5, 10), integer=True)
+    if low == high:
+        axes.xaxis.set_major_locator(FixedLocator([low]))
 
 
 def number_axis(axes: Axes, values: Sequence[Value]) -> None:
-    """An x axis that suits the swept values (see `spacing`), without those that cannot be shown."""
-    shown = [value for value in values if can_be_shown(float(value))]
-    numbers = [float(value) for value in shown] or [0.0]
+    """Make the x axis one for the values of a swept number.
+
+    It is logarithmic or linear as `spacing` says, with a tick at each value if there is room for
+    all. Values that no axis can show are left out.
+    """
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    visible = [v for v in values if float(v) == 0 or SMALLEST <= abs(float(v)) <= LARGEST]
+    numbers = [float(value) for value in visible] or [0.0]
     low, high = min(numbers), max(numbers)
     if spacing(numbers) == "log":
         axes.set_xscale("log")
@@ -104,87 +96,9 @@ def number_axis(axes: Axes, values: Sequence[Value]) -> None:
         room = ROOM * (high - low) or max(0.5, ROOM * abs(high))
         axes.set_xlim(low - room, high + room)
         axes.xaxis.set_major_formatter(FuncFormatter(plain))
-    if shown and _have_room(numbers):
-        axes.set_xticks(numbers, [short(value, digits(values)) for value in shown])
+    if visible and _have_room(numbers):
+        axes.set_xticks(numbers, [short(value, digits(values)) for value in visible])
         axes.xaxis.set_minor_locator(NullLocator())
-
-
-def can_be_shown(value: float) -> bool:
-    """Whether an axis can reach the value: 0, or neither too small nor too large."""
-    return value == 0 or SMALLEST <= abs(value) <= LARGEST
-
-
-def wants_log(losses: Floats) -> bool:
-    """Whether finite losses differ so much that the small ones would lie on the axis."""
-    positive = losses[np.isfinite(losses) & (losses > 0)]
-    if not positive.size:
-        return False
-    return float(positive.max()) > WIDE * max(float(positive.min()), LOSS_BOTTOM)
-
-
-def far_apart(values: Floats) -> bool:
-    """Whether numbers, none of them negative, span more than FAR from the smallest above 0."""
-    shown = values[np.isfinite(values)]
-    positive = shown[shown > 0]
-    if not positive.size or (shown < 0).any():
-        return False
-    return bool(positive.max() / FAR > positive.min())
-
-
-def free_limits(values: Band, log: bool) -> tuple[float, float]:
-    """Limits that hold all means that can be shown, and of their intervals what is not absurd."""
-    means = values.mean[np.isfinite(values.mean) & (np.abs(values.mean) <= LARGEST)]
-    if log:
-        return _log_limits(means[means >= SMALLEST], values)
-    if not means.size:
-        return 0.0, 1.0
-    low, high = float(means.min()), float(means.max())
-    reach = max(2 * (high - low), abs(high) / 2)  # how far intervals of few seeds may go
-    ends = np.concatenate([values.low, values.high])
-    ends = ends[np.isfinite(ends)]
-    low = min(low, max(float(ends.min(initial=low)), low - reach))
-    high = max(high, min(float(ends.max(initial=high)), high + reach))
-    room = ROOM * (high - low) or abs(high) / 2 or 0.5
-    return (0.0 if 0 <= low < 0.3 * high else low - room), high + room
-
-
-def _log_limits(means: Floats, values: Band) -> tuple[float, float]:
-    if not means.size:
-        return 0.1, 10.0
-    low, high = float(means.min()), float(means.max())
-    lows, highs = (ends[np.isfinite(ends) & (ends > 0)] for ends in (values.low, values.high))
-    low = min(low, max(float(lows.min(initial=low)), low / 3))
-    high = max(high, min(float(highs.max(initial=high)), high * 3))
-    room = (high / low) ** ROOM if high > low else 2.0
-    return low / room, high * room
-
-
-def not_on_log(values: Floats) -> int:
-    """How many finite numbers a logarithmic axis leaves out: 0 and below."""
-    return int((np.isfinite(values) & (values <= 0)).sum())
-
-
-def loss_limits(losses: Band, log: bool, headroom: float = 0.05) -> tuple[float, float]:
-    """Limits that hold all finite means up to LOSS_TOP, and a share of empty room at the top.
-
-    Intervals of few seeds can be very wide: they are held up to twice the largest mean.
-    """
-    largest = _largest(losses.mean) or 1.0
-    high = min(max(largest, min(_largest(losses.high), 2 * largest)), LOSS_TOP)
-    if not log:
-        return 0.0, high / (1 - headroom)
-    low = max(float(losses.mean[losses.mean > 0].min()), LOSS_BOTTOM) / 1.2
-    low = min(low, high / 10)
-    return low, high * (high / low) ** (headroom / (1 - headroom))
-
-
-def above_top(losses: Floats) -> int:
-    """How many finite losses lie above what the axis shows."""
-    return int((np.isfinite(losses) & (losses > LOSS_TOP)).sum())
-
-
-def _largest(losses: Floats) -> float:
-    return float(losses[np.isfinite(losses)].max(initial=0.0))
 
 
 def spacing(values: Sequence[float]) -> Literal["log", "linear"]:
@@ -197,14 +111,6 @@ def spacing(values: Sequence[float]) -> Literal["log", "linear"]:
     return "linear" if even else "log"
 
 
-def log_ticks(ruler: Ruler, limits: tuple[float, float]) -> None:
-    """A tick each power of ten; also at 2 and 5 where that would leave fewer than three."""
-    decades = np.log10(limits[1]) - np.log10(limits[0])
-    ruler.set_major_locator(LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0), numticks=8))
-    ruler.set_major_formatter(FuncFormatter(_power))
-    ruler.set_minor_formatter(NullFormatter())
-
-
 def _have_room(values: Sequence[float]) -> bool:
     """Whether each swept value can have a tick of its own."""
     x = np.unique(np.log(values) if spacing(values) == "log" else values)
@@ -212,9 +118,97 @@ def _have_room(values: Sequence[float]) -> bool:
     return x.size <= 8 and bool((gaps > 0.1 * (x[-1] - x[0])).all())
 
 
-def _power(value: float, position: int | None = None) -> str:
-    return f"{value:g}"
+def plain_ticks(
+    ruler: Ruler, most: int, steps: Sequence[float] | None = None, integer: bool = False
+) -> None:
+    """At most about `most` ticks at round numbers, which are written out.
+
+    `steps` are the first digits that the distance of two ticks may have.
+    """
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    ruler.set_major_locator(MaxNLocator(most, steps=steps, integer=integer))
+    ruler.set_major_formatter(FuncFormatter(plain))
+
+
+def log_ticks(ruler: Ruler, limits: Limits) -> None:
+    """A tick each power of ten; also at 2 and 5 where that would leave fewer than three."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    decades = np.log10(limits[1]) - np.log10(limits[0])
+    ruler.set_major_locator(LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0), numticks=8))
+    ruler.set_major_formatter(FuncFormatter(lambda value, position=None: f"{value:g}"))
+    ruler.set_minor_formatter(NullFormatter())
 
 
 def plain(value: float, position: int | None = None) -> str:
+    """A tick's number without the noise of its last binary digits."""
     return f"{round(float(value), 12):g}"
+
+
+Scale = Literal["accuracy", "loss", "other"]
+
+
+def wants_log(values: Floats, scale: Scale) -> bool:
+    """Whether the numbers differ so much that the small ones would lie on a linear axis.
+
+    `scale` says what they are: accuracies never get a logarithmic axis, losses one if they span
+    more than LOSS_SPAN, other numbers if they span more than QUANTITY_SPAN and none is negative.
+    """
+    finite = values[np.isfinite(values)]
+    positive = finite[finite > 0]
+    if scale == "accuracy" or not positive.size:
+        return False
+    if scale == "loss":
+        return float(positive.max()) > LOSS_SPAN * max(float(positive.min()), LOSS_BOTTOM)
+    return not (finite < 0).any() and bool(positive.max() / QUANTITY_SPAN > positive.min())
+
+
+def loss_limits(losses: Band, log: bool, headroom: float = 0.05) -> Limits:
+    """Limits that hold all finite means up to LOSS_TOP, and a share of empty room at the top.
+
+    Intervals of few seeds can be very wide: they are held up to twice the largest mean.
+    """
+
+    def largest(values: Floats) -> float:
+        return float(values[np.isfinite(values)].max(initial=0.0))
+
+    mean = largest(losses.mean) or 1.0
+    high = min(max(mean, min(largest(losses.high), 2 * mean)), LOSS_TOP)
+    if not log:
+        return 0.0, high / (1 - headroom)
+    low = max(float(losses.mean[losses.mean > 0].min()), LOSS_BOTTOM) / 1.2
+    low = min(low, high / 10)
+    return low, high * (high / low) ** (headroom / (1 - headroom))
+
+
+def free_limits(values: Band, log: bool) -> Limits:
+    """Limits that hold all means that can be shown, and of their intervals what is not absurd.
+
+    An interval may reach beyond the means by twice their range, on a logarithmic axis by a factor
+    of 3: those of two or three seeds can be wider than all there is to see.
+    """
+    means = values.mean[np.isfinite(values.mean) & (np.abs(values.mean) <= LARGEST)]
+    if log:
+        return _log_limits(means[means >= SMALLEST], values)
+    if not means.size:
+        return 0.0, 1.0
+    low, high = float(means.min()), float(means.max())
+    reach = max(2 * (high - low), abs(high) / 2)
+    ends = np.concatenate([values.low, values.high])
+    ends = ends[np.isfinite(ends)]
+    low = min(low, max(float(ends.min(initial=low)), low - reach))
+    high = max(high, min(float(ends.max(initial=high)), high + reach))
+    room = ROOM * (high - low) or abs(high) / 2 or 0.5
+    return (0.0 if 0 <= low < 0.3 * high else low - room), high + room
+
+
+def _log_limits(means: Floats, values: Band) -> Limits:
+    if not means.size:
+        return 0.1, 10.0
+    low, high = float(means.min()), float(means.max())
+    lows, highs = (ends[np.isfinite(ends) & (ends > 0)] for ends in (values.low, values.high))
+    low = min(low, max(float(lows.min(initial=low)), low / 3))
+    high = max(high, min(float(highs.max(initial=high)), high * 3))
+    room = (high / low) ** ROOM if high > low else 2.0
+    return low / room, high * room

@@ -4,66 +4,289 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from math import ceil, isnan, sqrt
+from math import isnan
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from pydantic import Field
 
-from bnexp.config.figures import Curves
+from bnexp.config.figures import Layers, MetricOrGap, Places
 from bnexp.errors import ConfigError
 from bnexp.figures.axes import (
+    Scale,
     accuracy_axis,
     free_axis,
     free_limits,
     loss_limits,
-    time_axis,
-    wanted_log,
+    whole_number_axis,
 )
+from bnexp.figures.kind import FigureData, RuledKind
 from bnexp.figures.labels import metric_label, quantity_label, value_text
 from bnexp.figures.marks import (
-    above_note,
+    MOST_UNMARKED,
     band_alpha,
-    diverged_note,
-    draw_band,
-    joined,
+    draw_lines,
     legend_lines,
-    line,
+    line_artist,
     mark_divergence,
-    missing_note,
-    seeds_note,
     write_no_data,
-    zero_note,
 )
-from bnexp.figures.page import Page, build
-from bnexp.figures.select import MAX_PANELS, Selection, pairs, restricted, where_note
-from bnexp.figures.series import (
-    Curve,
+from bnexp.figures.notes import above_note, diverged_note, interval_note, joined, zero_note
+from bnexp.figures.page import Page, build, square
+from bnexp.figures.quantities import (
     Recorded,
-    Source,
-    What,
-    at_place,
-    chosen_layers,
-    chosen_places,
-    curve,
-    found_records,
-    metric_source,
-    panel_values,
+    check_metric,
+    check_quantity,
+    layers_of,
+    places_of,
     readings,
-    time_column,
+    recorded_in,
     with_epochs,
 )
-from bnexp.figures.spec import NORM, curve_metrics, curves_choice
-from bnexp.figures.style import DASHES, Look, looks
+from bnexp.figures.select import (
+    MAX_PANELS,
+    NORM,
+    Selection,
+    Swept,
+    best_values,
+    check_panels,
+    find_axis,
+    restrict,
+    select,
+)
+from bnexp.figures.series import (
+    TIME_LABELS,
+    Curve,
+    Source,
+    curve,
+    metric_source,
+    quantity_source,
+    time_column,
+)
+from bnexp.figures.style import DASHES, Look
+from bnexp.metrics import HEADLINE, IMAGE_SETS, evaluation_columns, metric_column
+from bnexp.registry import option
 from bnexp.runs.stats import Band, pooled
-from bnexp.runs.tables import Results, Table, Value
+from bnexp.runs.tables import Tables
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+ASPECTS = {1: 0.5, 2: 0.66}  # by the number of columns
+MOST_MARKERS = 8  # on a line
+
+# How the lines of training and test images differ, by the first part of the column's name.
+Styles = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves(RuledKind):
+    """Metrics, or a recorded quantity, against step or epoch: one line for each combination."""
+
+    metrics: Annotated[tuple[MetricOrGap, ...], Field(strict=False, min_length=1)] | None = option(
+        None,
+        doc="what is drawn, one panel each; gap: training minus test accuracy. "
+        "Default: the accuracies",
+    )
+    quantity: str | None = option(None, doc="a quantity that a probe recorded, instead of metrics")
+    layer: Layers | None = option(
+        None,
+        doc="the layers of the quantity, one panel each; default: all that were recorded",
+    )
+    at: Places | None = option(
+        None, doc="the places within the quantity, one panel each; default: all"
+    )
+    against: Literal["step", "epoch"] | None = option(
+        None, doc="the x axis; default: epoch for metrics scored once per epoch, else step"
+    )
+    together: bool = option(
+        False, doc="draw training and test images in one panel, told apart by markers"
+    )
+    panel_axis: str | None = option(None, doc="a swept key with one panel per value; default: none")
+    best: Annotated[int, Field(ge=2, le=36)] | None = option(
+        None,
+        doc="how many values of panel_axis to draw: those with the best mean final "
+        "accuracy (on test images, if they are scored), the best first; default: all",
+    )
+    smooth: bool = option(
+        False,
+        doc="smooth each network's curve as the book does, with a Kaiser window of 11",
+    )
+
+    def restrict(self, swept: Any) -> Any:
+        """With the networks of `where`, and of these those with the best values."""
+        swept = super().restrict(swept)
+        if self.best is None:
+            return swept
+        if self.panel_axis is None:
+            raise ConfigError("figure curves: best is of the values of panel_axis. Name that too.")
+        best = best_values(self.kind, swept, self.panel_axis, self.best)
+        return restrict(self.kind, swept, {self.panel_axis: best})
+
+    def choose(self, swept: Swept, recorded: Recorded) -> Selection:
+        """Spread out panel_axis, if one is named; all other axes make the lines."""
+        axis = None if self.panel_axis is None else find_axis(self.kind, swept, self.panel_axis)
+        selection = select(swept, axis)
+        check_panels(self.kind, swept, selection)
+        self.check_limits()
+        if self.quantity is None:
+            self._metric_groups(recorded)
+            return selection
+        for name in ("metrics", "together"):
+            if getattr(self, name):
+                raise ConfigError(
+                    f"figure curves: quantity and {name} exclude each other. Omit one."
+                )
+        check_quantity(self.kind, self.quantity, recorded)
+        return selection
+
+    def draw(self, data: FigureData) -> Figure:
+        results, selection = data.results, data.selection
+        time = self.against or ("step" if self.quantity else time_column(results.metrics))
+        facets = self._facets(results, recorded_in(data.run), time)
+        panels = self._panels(data, facets, time)
+        styles = _image_styles(selection, facets)
+        scales = list(dict.fromkeys(facet.scale for facet in facets))
+        values = {
+            scale: pooled(
+                line.band for panel in panels if panel.facet.scale == scale for line in panel.all
+            )
+            for scale in scales
+        }
+        log = {scale: self.is_log(band.mean, scale) for scale, band in values.items()}
+
+        left_out = [zero_note(band.mean, log[scale]) for scale, band in values.items()]
+        if "loss" in values and self.limits is None:
+            left_out.append(above_note(values["loss"].mean))
+        page = self._page(data, panels, facets, TIME_LABELS[time], joined(*left_out))
+        many = len(selection.lines) > MOST_UNMARKED
+        points_only = all(line.x.size <= 1 for panel in panels for line in panel.all)
+        handles = legend_lines(selection, marked=not styles and (many or points_only))
+        figure, all_axes = build(page, [*handles, *_image_handles(styles)])
+
+        x = np.concatenate([line.x for panel in panels for line in panel.all])
+        for axes, panel in zip(all_axes, panels, strict=True):
+            alpha = band_alpha(len(selection.lines))
+            for source, lines in zip(panel.facet.sources, panel.curves, strict=True):
+                style = styles.get(source.column.partition("_")[0])
+                draw_lines(axes, lines, selection, alpha, many, MOST_MARKERS, style)
+            if not any(line.x.size for line in panel.all):
+                write_no_data(axes)
+            whole_number_axis(axes, x, 5 if page.crowded else 10)
+            scale = panel.facet.scale
+            self._rule(axes, scale, values[scale], log[scale], page.crowded)
+            mark_divergence(axes, panel.curves[0], selection)
+        return figure
+
+    def _metric_groups(self, recorded: Recorded) -> list[tuple[str, ...]]:
+        """The metrics of each panel; if `together`, those of training and test images."""
+        if self.layer is not None or self.at is not None:
+            raise ConfigError(
+                "figure curves: layer and at are a quantity's. Add quantity or omit them."
+            )
+        names: Sequence[str] = self.metrics or evaluation_columns([HEADLINE])
+        if self.metrics is None and not recorded.tested and not self.together:
+            names = names[:1]
+        for name in names:
+            check_metric(self.kind, name, recorded, "metrics")
+        groups: dict[str, list[str]] = {}
+        for name in dict.fromkeys(names):
+            column = metric_column(name)
+            metric = column.name if column and self.together else name
+            groups.setdefault(metric, []).append(name)
+        return [tuple(group) for group in groups.values()]
+
+    def _facets(self, results: Tables, recorded: Recorded, time: str) -> list[Facet]:
+        """One for each metric or pair of metrics, or for each layer and place of a quantity."""
+        if self.quantity is None:
+            return [_metric_facet(results, group) for group in self._metric_groups(recorded)]
+        table = readings(results, self.quantity)
+        if time == "epoch":
+            table = with_epochs(self.kind, table, results.metrics)
+        label = quantity_label(self.quantity)
+        facets = []
+        places = places_of(self.kind, table, self.at)
+        for layer in layers_of(self.kind, table, self.layer):
+            for place in places:
+                parts = (f"layer {layer}" if layer else "", _place_text(place))
+                title = ", ".join(part for part in parts if part)
+                about = ", ".join(part for part in (label, title) if part)
+                facets.append(Facet(title, label, about, (quantity_source(table, layer, place),)))
+        return facets or [Facet("", label, label, (quantity_source(table, 0, float("nan")),))]
+
+    def _panels(self, data: FigureData, facets: Sequence[Facet], time: str) -> list[Panel]:
+        """Every facet of every value of the axis. ConfigError if they do not fit on a page."""
+        values = data.panels()
+        if len(values) * len(facets) > MAX_PANELS:
+            raise ConfigError(
+                f"figure curves: {len(values) * len(facets)} panels, and at most {MAX_PANELS} fit "
+                f"on a page. Name fewer metrics, layers or places, or restrict the figure by where."
+            )
+        if len(values) > 4:
+            order = [(value, facet) for value in values for facet in facets]
+        else:
+            order = [(value, facet) for facet in facets for value in values]
+        labels_differ = len({facet.label for facet in facets}) == len(facets)
+        panels = []
+        for (value, points), facet in order:
+            titled = len(facets) > 1 and not (value and labels_differ)
+            title = ", ".join(part for part in (value, facet.title if titled else "") if part)
+            curves = tuple(
+                tuple(curve(data.results, point, source, time, self.smooth) for point in points)
+                for source in facet.sources
+            )
+            panels.append(Panel(title, facet, curves))
+        return panels
+
+    def _page(
+        self,
+        data: FigureData,
+        panels: Sequence[Panel],
+        facets: Sequence[Facet],
+        x_label: str,
+        left_out: str,
+    ) -> Page:
+        columns = _columns(len(panels), len(facets))
+        rows = (panels[start : start + columns] for start in range(0, len(panels), columns))
+        common_label = len({facet.label for facet in facets}) == 1
+        return Page(
+            title=data.title,
+            notes=data.notes(
+                joined(
+                    facets[0].about if len(facets) == 1 else "",  # several have it in their titles
+                    interval_note(data.results, "line", "band"),
+                    "smoothed over 11 points" if self.smooth else "",
+                ),
+                diverged_note(data.results, *(facet.scale for facet in facets)),
+                left_out,
+                where="the best first" if self.best else "",
+            ),
+            titles=tuple(panel.title for panel in panels),
+            columns=columns,
+            aspect=ASPECTS.get(columns, 0.62),
+            x_label=x_label,
+            y_label=facets[0].label if common_label else "",
+            y_labels=() if common_label else tuple(panel.facet.label for panel in panels),
+            own_y=any(len({panel.facet.scale for panel in row}) > 1 for row in rows),
+        )
+
+    def _rule(self, axes: Axes, scale: Scale, values: Band, log: bool, crowded: bool) -> None:
+        """Give the panel the y axis of all panels with numbers of this scale."""
+        if scale == "accuracy" and not log:
+            accuracy_axis(axes, 0.5 if crowded else 0.2, self.limits)
+        else:
+            limits = loss_limits(values, log) if scale == "loss" else free_limits(values, log)
+            free_axis(axes, self.limits or limits, log)
 
 
 @dataclass(frozen=True)
 class Facet:
-    """What a panel shows: a column, or those of training and test images together."""
+    """What a panel shows: a column, or those of training and test images together.
+
+    title: in the panel's title; label: of the y axis; about: in the notes if it is the only one.
+    """
 
     title: str
     label: str
@@ -71,8 +294,9 @@ class Facet:
     sources: tuple[Source, ...]
 
     @property
-    def what(self) -> What:
-        return self.sources[0].what
+    def scale(self) -> Scale:
+        """Which axis fits: accuracy, loss or other."""
+        return self.sources[0].scale
 
 
 @dataclass(frozen=True)
@@ -83,225 +307,49 @@ class Panel:
     facet: Facet
     curves: tuple[tuple[Curve, ...], ...]
 
-
-def facets(options: Curves, results: Results, recorded: Recorded, time: str) -> list[Facet]:
-    """One for each metric or pair of metrics, or for each layer and place of a quantity."""
-    if options.quantity is None:
-        groups = curve_metrics(options, recorded)
-        return [_of_metrics(results, group) for group in groups]
-    table = readings(results, options.quantity)
-    table = with_epochs("curves", table, results.metrics) if time == "epoch" else table
-    layers = chosen_layers("curves", table, options.layer)
-    places = chosen_places("curves", table, options.at)
-    label = quantity_label(options.quantity)
-    if not layers or not places:
-        return [Facet("", label, label, (at_place(table, 0, float("nan")),))]
-    return [_of_place(table, label, layer, at) for layer in layers for at in places]
+    @property
+    def all(self) -> list[Curve]:
+        """The curves of all sources."""
+        return [line for lines in self.curves for line in lines]
 
 
-def panels_of(
-    results: Results,
-    selection: Selection,
-    facets: Sequence[Facet],
-    time: str,
-    smooth: bool,
-) -> list[Panel]:
-    """Every facet of every value of the axis. Raises ConfigError if they do not fit on a page."""
-    places = panel_values(results, selection)
-    if len(places) * len(facets) > MAX_PANELS:
-        raise ConfigError(
-            f"figure curves: {len(places) * len(facets)} panels, and at most {MAX_PANELS} fit on a "
-            f"page. Name fewer metrics, layers or places, or restrict the figure by where."
-        )
-    both = [(place, facet) for facet in facets for place in places]
-    if len(places) > 4:
-        both.sort(key=lambda pair: places.index(pair[0]))
-    return [
-        Panel(
-            _title(title, facet, facets),
-            facet,
-            _curves(results, selection, here, facet, time, smooth),
-        )
-        for (title, here), facet in both
-    ]
-
-
-def columns(panels: Sequence[Panel], facets: Sequence[Facet]) -> int:
-    """A row a facet or a column a facet, by what is narrower; about as many of both if only one."""
-    values = len(panels) // len(facets)
-    if len(facets) == 1 or values == 1:
-        return ceil(sqrt(len(panels)))
-    return values if values <= 4 else len(facets)
-
-
-def _of_place(table: Table, label: str, layer: int, at: float) -> Facet:
-    parts = (f"layer {layer}" if layer else "", "" if isnan(at) else f"at {value_text(at)}")
-    title = ", ".join(part for part in parts if part)
-    about = ", ".join(part for part in (label, title) if part)
-    return Facet(title, label, about, (at_place(table, layer, at),))
-
-
-def _of_metrics(results: Results, names: Sequence[str]) -> Facet:
-    sources = tuple(metric_source(results, name) for name in names)
+def _metric_facet(results: Tables, metrics: Sequence[str]) -> Facet:
+    sources = tuple(metric_source(results, name) for name in metrics)
     label = sources[0].label
-    title = metric_label(names[0]) if len(names) == 1 else label
+    title = metric_label(metrics[0]) if len(metrics) == 1 else label
     return Facet(title, label, title, sources)
 
 
-def _curves(
-    results: Results,
-    selection: Selection,
-    here: list[tuple[str, Value]],
-    facet: Facet,
-    time: str,
-    smooth: bool,
-) -> tuple[tuple[Curve, ...], ...]:
-    lines = [here + pairs(selection.line_axes, line) for line in selection.lines]
-    return tuple(
-        tuple(curve(results, wanted, source, time, smooth) for wanted in lines)
-        for source in facet.sources
-    )
+def _place_text(place: float) -> str:
+    return "" if isnan(place) else f"at {value_text(place)}"
 
 
-def _labels_tell(facets: Sequence[Facet]) -> bool:
-    """Whether the y axes' labels tell the facets apart."""
-    return len({facet.label for facet in facets}) == len(facets)
+def _columns(panels: int, facets: int) -> int:
+    """A row a facet or a column a facet, by what is narrower; about as many of both if only one."""
+    values = panels // facets
+    if facets == 1 or values == 1:
+        return square(panels)
+    return values if values <= 4 else facets
 
 
-def _title(value: str, facet: Facet, facets: Sequence[Facet]) -> str:
-    several = len(facets) > 1 and not (value and _labels_tell(facets))
-    return ", ".join(part for part in (value, facet.title if several else "") if part)
-
-
-TIME_LABELS = {"epoch": "epochs", "step": "step"}
-ASPECTS = {1: 0.5, 2: 0.66}
-UNMARKED = 2  # so many lines are told apart in grey print by their dashes; more get markers
-MARKERS_A_LINE = 8
-SETS = {"train": "training images", "test": "test images"}
-
-
-def curves(options: Curves, results: Results) -> Figure:
-    """Draw the metrics or the quantity over training."""
-    recorded, shown = found_records(results), restricted(options, results)
-    selection = curves_choice(options, shown, recorded)
-    time = options.against or ("step" if options.quantity else time_column(shown.metrics))
-    parts = facets(options, shown, recorded, time)
-    drawn = panels_of(shown, selection, parts, time, options.smooth)
-    page = _page(options, results, shown, drawn, parts)
-    styles = _styles(selection, drawn)
-    figure, axes = build(page, _legend(selection, styles, drawn))
-    for number, (one, panel) in enumerate(zip(axes, drawn, strict=True)):
-        _draw(one, panel, selection, styles)
-        _rule(one, options, drawn, panel.facet.what, page.columns > 2)
-        one.set_ylabel(panel.facet.label if page.has_y(number) and not page.y_label else "")
-        one.set_xlabel(TIME_LABELS[time] if page.is_lowest(number) else "")
-        mark_divergence(one, panel.curves[0], looks(selection))
-    return figure
-
-
-def _page(
-    options: Curves,
-    results: Results,
-    shown: Results,
-    drawn: Sequence[Panel],
-    parts: Sequence[Facet],
-) -> Page:
-    whats = dict.fromkeys(part.what for part in parts)
-    zeros = (zero_note(_all(drawn, w).mean, _is_log(options, drawn, w)) for w in whats)
-    off = "loss" in whats and options.limits is None
-    notes = (
-        joined(_about(parts), seeds_note(shown, "line", "band"), _smoothed(options)),
-        joined(where_note(results, shown), "the best first" if options.best else ""),
-        joined(diverged_note(shown, "loss" in whats, "accuracy" in whats), missing_note(shown)),
-        joined(*zeros, above_note(_all(drawn, "loss").mean) if off else ""),
-    )
-    titles = tuple(panel.title for panel in drawn)
-    wide = columns(drawn, parts)
-    rows = (drawn[start : start + wide] for start in range(0, len(drawn), wide))
-    own_y = any(len({panel.facet.what for panel in row}) > 1 for row in rows)
-    title = results.title or results.name
-    label = parts[0].label if len({part.label for part in parts}) == 1 else ""
-    aspect = ASPECTS.get(wide, 0.62)
-    return Page(title, notes, titles, wide, aspect, own_y=own_y, y_label=label)
-
-
-def _about(parts: Sequence[Facet]) -> str:
-    """What the only facet shows, for the notes; several have it in their titles."""
-    return parts[0].about if len(parts) == 1 else ""
-
-
-def _smoothed(options: Curves) -> str:
-    return "smoothed over 11 points" if options.smooth else ""
-
-
-def _all(drawn: Sequence[Panel], what: What) -> Band:
-    own = (panel for panel in drawn if panel.facet.what == what)
-    return pooled(one.band for panel in own for one in chain(*panel.curves))
-
-
-def _is_log(options: Curves, drawn: Sequence[Panel], what: What) -> bool:
-    return wanted_log(options.log, what, _all(drawn, what).mean, options.limits)
-
-
-def _styles(selection: Selection, drawn: Sequence[Panel]) -> Mapping[str, Mapping[str, object]]:
+def _image_styles(selection: Selection, facets: Sequence[Facet]) -> Styles:
     """What sets the lines of training and test images apart where they share a panel.
 
     The marker does; the dash too, where it has no normalization to tell.
     """
-    if all(len(panel.facet.sources) == 1 for panel in drawn):
+    if all(len(facet.sources) == 1 for facet in facets):
         return {}
-    norms = any(axis.key == NORM for axis in selection.line_axes)
-    test = {} if norms else {"linestyle": DASHES[1]}
+    has_norm = any(axis.key == NORM for axis in selection.line_axes)
+    dash = {} if has_norm else {"linestyle": DASHES[1]}
     hollow = {"marker": "s", "markerfacecolor": "white", "linewidth": 1.2}
-    return {"train": {"marker": "o", "markersize": 4.0}, "test": {**hollow, **test}}
+    return {"train": {"marker": "o", "markersize": 4.0}, "test": {**hollow, **dash}}
 
 
-def _legend(
-    selection: Selection, styles: Mapping[str, Mapping[str, object]], drawn: Sequence[Panel]
-) -> list[Line2D]:
-    handles = legend_lines(selection, not styles and _marked(drawn))
-    for part, style in styles.items():
-        handle = line([], [], Look("0.25", "solid", ""), SETS[part], "")
+def _image_handles(styles: Styles) -> list[Line2D]:
+    """The legend's entries for training and test images."""
+    handles = []
+    for images, style in styles.items():
+        handle = line_artist([], [], Look("0.25", "solid", ""), f"{IMAGE_SETS[images]} images")
         handle.set(**style)
         handles.append(handle)
     return handles
-
-
-def _marked(drawn: Sequence[Panel]) -> bool:
-    every = [one for panel in drawn for one in chain(*panel.curves)]
-    many = any(len(panel.curves[0]) > UNMARKED for panel in drawn)
-    return many or all(one.x.size <= 1 for one in every)
-
-
-def _draw(
-    axes: Axes, panel: Panel, selection: Selection, styles: Mapping[str, Mapping[str, object]]
-) -> None:
-    for source, row in zip(panel.facet.sources, panel.curves, strict=True):
-        style = styles.get(source.column.partition("_")[0], {})
-        for one, look, label in zip(row, looks(selection), selection.labels, strict=True):
-            if one.x.size:
-                _draw_curve(axes, one, look, label, len(row), style)
-    if not any(one.x.size for one in chain(*panel.curves)):
-        write_no_data(axes)
-
-
-def _draw_curve(
-    axes: Axes, one: Curve, look: Look, label: str, lines: int, style: Mapping[str, object]
-) -> None:
-    draw_band(axes, one.x, one.band, look, band_alpha(lines))
-    marker = look.marker if lines > UNMARKED or one.x.size == 1 else ""
-    drawn = line(one.x, one.band.mean, look, label, marker, ceil(one.x.size / MARKERS_A_LINE))
-    drawn.set(**style)
-    axes.add_line(drawn)
-
-
-def _rule(axes: Axes, options: Curves, drawn: Sequence[Panel], what: What, small: bool) -> None:
-    """The same limits for all panels of one sort of number."""
-    xs = [one.x for panel in drawn for one in chain(*panel.curves)]
-    time_axis(axes, np.concatenate([np.empty(0), *xs]), 5 if small else 10)
-    values, log = _all(drawn, what), _is_log(options, drawn, what)
-    if what == "accuracy" and not log:
-        accuracy_axis(axes, 0.5 if small else 0.2, options.limits)
-        return
-    limits = loss_limits(values, log) if what == "loss" else free_limits(values, log)
-    free_axis(axes, options.limits or limits, log)

@@ -4,204 +4,207 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from pydantic import Field
 
-from bnexp.config.figures import Depth, Law
+from bnexp.config.figures import LayerSpan, Numbers, Step, Where
+from bnexp.config.options import Strict
 from bnexp.errors import ConfigError
-from bnexp.figures.axes import free_axis, free_limits, layer_axis, wanted_log
+from bnexp.figures.axes import free_axis, free_limits, whole_number_axis
+from bnexp.figures.kind import FigureData, RuledKind
 from bnexp.figures.labels import quantity_label
 from bnexp.figures.marks import (
     band_alpha,
-    diverged_note,
-    draw_band,
-    joined,
+    draw_lines,
     legend_lines,
-    line,
-    missing_note,
-    seeds_note,
+    line_artist,
     write_no_data,
+)
+from bnexp.figures.notes import (
+    diverged_note,
+    interval_note,
+    joined,
+    not_finite_note,
+    step_note,
     zero_note,
 )
-from bnexp.figures.page import Page, build
-from bnexp.figures.select import Selection, matches, pairs, restricted, rows_where, where_note
-from bnexp.figures.series import (
-    Pair,
-    at_step,
-    found_records,
+from bnexp.figures.page import Page, build, square
+from bnexp.figures.quantities import (
+    Recorded,
+    check_quantity,
     layers_between,
-    not_finite_note,
-    panel_values,
     readings,
-    step_note,
+    rows_at_step,
     value_range,
 )
-from bnexp.figures.spec import depth_choice
-from bnexp.figures.style import looks
+from bnexp.figures.select import (
+    Point,
+    Selection,
+    Swept,
+    check_panels,
+    find_axis,
+    matches,
+    select,
+    values_where,
+)
+from bnexp.figures.series import Line, by_seed
+from bnexp.figures.style import Dash, Look
+from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band, pooled
-from bnexp.runs.tables import Results, Table
+from bnexp.runs.tables import Table, rows
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+LAW_DASHES: tuple[Dash, ...] = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (10, 3)))
 
 
-@dataclass(frozen=True)
-class LayerLine:
-    """One combination: where it stands in the sweep, and at each layer the band over seeds."""
+class Law(Strict):
+    """What theory says: a rate of growth per layer, or the values themselves."""
 
-    at: tuple[Pair, ...]
-    x: Floats
-    band: Band
+    label: str = Field(description="its name in the legend", min_length=1, max_length=80)
+    rate: float | None = Field(
+        None,
+        description="the factor from one layer to the next, starting at the measured line",
+        gt=0,
+    )
+    values: Numbers | None = Field(
+        None, description="the values themselves, one for each layer drawn"
+    )
+    where: Where = Field(
+        {}, description="the line at which a rate starts: swept key -> value; default: the first"
+    )
 
 
-@dataclass(frozen=True)
-class LawLine:
-    label: str
-    number: int
-    x: Floats
-    y: Floats
+@dataclass(frozen=True, kw_only=True)
+class Depth(RuledKind):
+    """A quantity of each layer against the layer's number: a line for each combination."""
 
+    quantity: str = option(doc="a quantity recorded for each layer")
+    step: Step = option(
+        "first", doc="the step to draw; first or last: of those recorded for each network"
+    )
+    layers: LayerSpan | None = option(None, doc="[first, last] layer to draw; default: all")
+    panel_axis: str | None = option(None, doc="a swept key with one panel per value; default: none")
+    law: Annotated[tuple[Law, ...], Field(strict=False, max_length=4)] = option(
+        (), doc="lines of theory, drawn thin and black"
+    )
+    backwards: bool = option(
+        False,
+        doc="laws start at the last layer and grow towards the first, as gradients do",
+    )
 
-def layer_lines(
-    results: Results, selection: Selection, table: Table, layers: Sequence[int]
-) -> list[tuple[str, list[LayerLine]]]:
-    """For each panel its title and its lines."""
-    return [
-        (
-            title,
-            [
-                _line(table, here + pairs(selection.line_axes, line), layers)
-                for line in selection.lines
-            ],
+    def choose(self, swept: Swept, recorded: Recorded) -> Selection:
+        """Spread out panel_axis, if one is named; all other axes make the lines."""
+        axis = None if self.panel_axis is None else find_axis(self.kind, swept, self.panel_axis)
+        selection = select(swept, axis)
+        check_panels(self.kind, swept, selection)
+        self.check_limits()
+        check_quantity(self.kind, self.quantity, recorded)
+        for number, law in enumerate(self.law):
+            values_where(self.kind, swept, law.where)
+            if (law.rate is None) == (law.values is None):
+                raise ConfigError(
+                    f"figure depth: law[{number}] ({law.label}): either rate or values is needed. "
+                    f"Give one of them."
+                )
+        return selection
+
+    def draw(self, data: FigureData) -> Figure:
+        """The quantity at one step, and the lines of theory."""
+        results, selection = data.results, data.selection
+        table = rows_at_step(self.kind, readings(results, self.quantity), self.step)
+        layers = layers_between(self.kind, table, self.layers)
+        titles, points = zip(*data.panels(), strict=True)
+        panels = [[_layer_line(table, point, layers) for point in lines] for lines in points]
+        laws = [self._law_lines(lines, layers) for lines in panels]
+        measured = pooled(line.band for lines in panels for line in lines)
+        values = pooled([measured, *(line.band for lines in laws for line in lines.values())])
+        log = self.is_log(values.mean)
+
+        page = Page(
+            title=data.title,
+            notes=data.notes(
+                joined(step_note(table), interval_note(results, "points", "band")),
+                diverged_note(results, marked=False),
+                joined(not_finite_note(table), zero_note(measured.mean, log)),
+            ),
+            titles=titles,
+            columns=square(len(panels)),
+            aspect=0.55 if len(panels) == 1 else 0.7,
+            x_label="layer",
+            y_label=quantity_label(self.quantity),
         )
-        for title, here in panel_values(results, selection)
-    ]
+        drawn_laws = sorted({number for lines in laws for number in lines})
+        handles = [_law_artist([], [], number, self.law[number].label) for number in drawn_laws]
+        figure, all_axes = build(page, [*legend_lines(selection, marked=True), *handles])
+
+        limits = self.limits or free_limits(values, log)
+        for axes, lines, panel_laws in zip(all_axes, panels, laws, strict=True):
+            draw_lines(axes, lines, selection, band_alpha(len(lines)), marked=True)
+            for number, law in panel_laws.items():
+                label = self.law[number].label
+                axes.add_line(_law_artist(law.x, law.band.mean, number, label))
+            if not any(np.isfinite(line.band.mean).any() for line in lines):
+                write_no_data(axes)
+            whole_number_axis(axes, np.array(layers, dtype=np.float64), 10)
+            free_axis(axes, limits, log)
+        return figure
+
+    def _law_lines(self, lines: Sequence[LayerLine], layers: Sequence[int]) -> dict[int, Line]:
+        """The laws of a panel by number, without those that start from a line not in the panel."""
+        laws = {}
+        x = np.array(layers, dtype=np.float64)
+        for number, law in enumerate(self.law):
+            if law.values is not None:
+                if len(law.values) != len(layers):
+                    raise ConfigError(
+                        f"figure depth: law[{number}] ({law.label}): {len(law.values)} values for "
+                        f"{len(layers)} layers. Give one for each layer that is drawn."
+                    )
+                laws[number] = _exact_line(x, np.array(law.values))
+                continue
+            start = next((line for line in lines if _is_at(line.point, law.where)), None)
+            if start is None or law.rate is None or not np.isfinite(start.band.mean).any():
+                continue
+            end = np.flatnonzero(np.isfinite(start.band.mean))[-1 if self.backwards else 0]
+            distance = start.x[end] - x if self.backwards else x - start.x[end]
+            laws[number] = _exact_line(x, start.band.mean[end] * law.rate**distance)
+        return laws
 
 
-def law_lines(options: Depth, lines: Sequence[LayerLine], layers: Sequence[int]) -> list[LawLine]:
-    """The laws of a panel; one that starts from a line which is not in it is left out."""
-    made = (_law(options, number, law, lines, layers) for number, law in enumerate(options.law))
-    return [line for line in made if line is not None]
+@dataclass(frozen=True)
+class LayerLine(Line):
+    """The line over the layers of the networks at one point of the sweep."""
+
+    point: Point
 
 
-def _line(table: Table, wanted: list[Pair], layers: Sequence[int]) -> LayerLine:
-    mask = rows_where(table, wanted) & np.isin(table["layer"], layers)
-    x, column = np.unique(table["layer"][mask].astype(np.float64), return_inverse=True)
-    seeds, row = np.unique(table["seed"][mask], return_inverse=True)
-    values = np.full((len(seeds), len(x)), np.nan)
-    values[row, column] = table["value"][mask]
+def _layer_line(table: Table, point: Point, layers: Sequence[int]) -> LayerLine:
+    drawn = rows(table, np.isin(table["layer"], layers))
+    x, values = by_seed(drawn, point, "layer", "value")
     floor, ceiling = value_range(table)
-    return LayerLine(tuple(wanted), x, band(values, ceiling, floor))
+    return LayerLine(x, band(values, ceiling, floor), point)
 
 
-def _law(
-    options: Depth, number: int, law: Law, lines: Sequence[LayerLine], layers: Sequence[int]
-) -> LawLine | None:
-    x = np.array(layers, dtype=np.float64)
-    if law.values is not None:
-        if len(law.values) != len(layers):
-            raise ConfigError(
-                f"figure depth: law[{number}] ({law.label}): {len(law.values)} values for "
-                f"{len(layers)} layers. Give one for each layer that is drawn."
-            )
-        return LawLine(law.label, number, x, np.array(law.values))
-    line = next((line for line in lines if _is_wanted(line, law)), None)
-    finite = np.isfinite(line.band.mean) if line else np.zeros(0, dtype=bool)
-    if line is None or law.rate is None or not finite.any():
-        return None
-    end = np.flatnonzero(finite)[-1 if options.backwards else 0]
-    steps = line.x[end] - x if options.backwards else x - line.x[end]
-    return LawLine(law.label, number, x, line.band.mean[end] * law.rate**steps)
+def _exact_line(x: Floats, y: Floats) -> Line:
+    return Line(x, Band(y, y, y))
 
 
-def _is_wanted(line: LayerLine, law: Law) -> bool:
-    own = dict(line.at)
-    several = {key: v if isinstance(v, tuple) else (v,) for key, v in law.where.items()}
+def _is_at(point: Point, where: Where) -> bool:
+    """Whether the point has one of the values of each key."""
     return all(
-        key in own and any(matches(own[key], one) for one in wanted)
-        for key, wanted in several.items()
+        key in point
+        and any(
+            matches(point[key], v) for v in (values if isinstance(values, tuple) else (values,))
+        )
+        for key, values in where.items()
     )
 
 
-LAW_DASHES = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (10, 3)))
-
-Row = tuple[list[LayerLine], list[LawLine]]
-
-
-def depth(options: Depth, results: Results) -> Figure:
-    """The quantity at one step, and the lines of theory."""
-    shown = restricted(options, results)
-    selection = depth_choice(options, shown, found_records(results))
-    table = at_step("depth", readings(shown, options.quantity), options.step)
-    layers = layers_between("depth", table, options.layers)
-    panels = layer_lines(shown, selection, table, layers)
-    rows = [(lines, law_lines(options, lines, layers)) for _, lines in panels]
-    page = _page(options, results, shown, table, [title for title, _ in panels], rows)
-    figure, axes = build(page, _legend(options, selection, rows))
-    for number, (one, row) in enumerate(zip(axes, rows, strict=True)):
-        _draw(one, row, selection)
-        layer_axis(one, layers)
-        _rule(one, options, rows)
-        one.set_xlabel("layer" if page.is_lowest(number) else "")
-    return figure
-
-
-def _rule(axes: Axes, options: Depth, rows: Sequence[Row]) -> None:
-    log = _log(options, rows)
-    free_axis(axes, options.limits or free_limits(_all(rows), log), log)
-
-
-def _log(options: Depth, rows: Sequence[Row]) -> bool:
-    return wanted_log(options.log, "other", _all(rows).mean, options.limits)
-
-
-def _all(rows: Sequence[Row]) -> Band:
-    """What is measured, and what laws say."""
-    said = [Band(law.y, law.y, law.y) for _, laws in rows for law in laws]
-    return pooled([*(one.band for lines, _ in rows for one in lines), *said])
-
-
-def _page(
-    options: Depth,
-    results: Results,
-    shown: Results,
-    table: Table,
-    titles: Sequence[str],
-    rows: Sequence[Row],
-) -> Page:
-    measured = pooled(one.band for lines, _ in rows for one in lines).mean
-    notes = (
-        joined(step_note(table), seeds_note(shown, "points", "band")),
-        where_note(results, shown),
-        joined(diverged_note(shown, False, False, marked=False), missing_note(shown)),
-        joined(not_finite_note(table), zero_note(measured, _log(options, rows))),
-    )
-    columns = ceil(sqrt(len(titles)))
-    title, label = results.title or results.name, quantity_label(options.quantity)
-    aspect = 0.55 if columns == 1 else 0.7
-    return Page(title, notes, tuple(titles), columns, aspect, y_label=label)
-
-
-def _legend(options: Depth, selection: Selection, rows: Sequence[Row]) -> list[Line2D]:
-    drawn = {law.number for _, laws in rows for law in laws}
-    laws = [_law_line([], [], n, law.label) for n, law in enumerate(options.law) if n in drawn]
-    return [*legend_lines(selection, markers=True), *laws]
-
-
-def _law_line(x: Any, y: Any, number: int, label: str) -> Line2D:
-    dash = LAW_DASHES[number % len(LAW_DASHES)]
-    return Line2D(x, y, color="black", linewidth=1.0, linestyle=dash, label=label, zorder=3.5)
-
-
-def _draw(axes: Axes, row: Row, selection: Selection) -> None:
-    lines, laws = row
-    for one, look, label in zip(lines, looks(selection), selection.labels, strict=True):
-        if one.x.size:
-            draw_band(axes, one.x, one.band, look, band_alpha(len(lines)))
-            axes.add_line(line(one.x, one.band.mean, look, label, look.marker))
-    for law in laws:
-        axes.add_line(_law_line(law.x, law.y, law.number, law.label))
-    if not any(np.isfinite(one.band.mean).any() for one in lines):
-        write_no_data(axes)
+def _law_artist(x: Any, y: Any, number: int, label: str) -> Line2D:
+    look = Look("black", LAW_DASHES[number % len(LAW_DASHES)], "")
+    return line_artist(x, y, look, label, linewidth=1.0, zorder=3.5)

@@ -1,119 +1,207 @@
-"""One number of each network as color over two swept keys, a map for each method."""
+"""One number of each network as color over two swept keys, a map for each method.
+
+Where there are exactly two maps, a third shows their difference. Cells hold their numbers where
+those can be read, and a cross where a network diverged. A row and a column are the values of the
+two swept keys, sorted if they are numbers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LogNorm, Normalize
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from bnexp.config.figures import Heatmap
-from bnexp.figures.axes import LOSS_TOP, free_limits, log_ticks, loss_limits, plain, wants_log
+from bnexp.config.figures import Limits, SummaryMetric
+from bnexp.errors import ConfigError
+from bnexp.figures.axes import LOSS_TOP, free_limits, log_ticks, loss_limits, plain_ticks, wants_log
+from bnexp.figures.kind import FigureData, RestrictedKind
 from bnexp.figures.labels import axis_name, digits, metric_label, symbol
-from bnexp.figures.marks import cross, diverged_note, joined, missing_note
+from bnexp.figures.marks import cross
+from bnexp.figures.notes import companions_note, diverged_note, joined, seeds_note
 from bnexp.figures.page import NOTE_LETTER, RIGHT, Page, build
-from bnexp.figures.select import Selection, networks_of, pairs, restricted, rows_where, where_note
-from bnexp.figures.series import found_records, metric_axis
-from bnexp.figures.spec import NORM, Grid, heatmap_choice
+from bnexp.figures.quantities import Recorded, check_metric
+from bnexp.figures.select import (
+    NORM,
+    Point,
+    Selection,
+    Swept,
+    check_number,
+    find_axis,
+    networks_at,
+    select,
+    swept_keys,
+)
+from bnexp.figures.series import metric_scale
 from bnexp.metrics import metric_of
+from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band
-from bnexp.runs.tables import Axis, Results, Table, Value
-from bnexp.text import counted, short
+from bnexp.runs.tables import Axis, Tables, Value
+from bnexp.text import short
 
-Counts = NDArray[np.int64]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap, Normalize
+    from matplotlib.figure import Figure
+
+MOST_MAPS = 12
+MOST_WRITTEN = 12  # rows and columns of cells with numbers
+SMALLEST_TYPE, LARGEST_TYPE = 5.5, 8.5
+LETTER = 0.0092  # inches: width of a letter of one point
+WRITTEN_HEIGHT, SHAPE, HIGHEST = 0.3, 0.7, 0.5  # of a cell: least, over its width, most
+TICK_LETTER, TICK_HEIGHT = 0.068, 0.15  # inches
+NUMBER_WIDTH = 5  # letters
+BAR_ROOM = 0.62  # inches below the panels, for the color bar
+BAR_BOTTOM, BAR_HEIGHT, BAR_GAP = 0.45, 0.1, 0.35
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heatmap(RestrictedKind):
+    """One number of each network as a color over two swept keys, one map for each method."""
+
+    x: str | None = option(
+        None, doc="the swept key of the columns; default: the first except model.norm"
+    )
+    y: str | None = option(None, doc="the swept key of the rows; default: the next")
+    value: SummaryMetric = option("final_train_accuracy", doc="a column of the summary")
+    limits: Limits | None = option(None, doc="[low, high] of the colors")
+
+    def choose(self, swept: Swept, recorded: Recorded) -> Selection:
+        """Spread out the named axes, else the first ones, model.norm last of all."""
+        named = {key: find_axis(self.kind, swept, key) for key in (self.x, self.y) if key}
+        others = [axis for axis in swept.axes if axis.key not in named]
+        free = iter(sorted(others, key=lambda axis: axis.key == NORM))
+        x, y = (named[key] if key else next(free, None) for key in (self.x, self.y))
+        if x is None or y is None or x == y:
+            raise ConfigError(
+                f"figure heatmap: two different swept keys are needed for x and y. "
+                f"Swept: {swept_keys(swept)}. Sweep another key, or draw kind: scale instead."
+            )
+        selection = select(swept, x, y)
+        check_number(self.kind, selection, MOST_MAPS, "maps")
+        check_metric(self.kind, self.value, recorded, "value")
+        return selection
+
+    def draw(self, data: FigureData) -> Figure:
+        """A map for each line, and their difference if there are two."""
+        maps, difference = _maps(data.results, data.selection, self.value)
+        everything = [*maps, *([difference] if difference else [])]
+        page, turned = self._page(data, everything)
+        diverged = any(drawn.diverged.any() for drawn in maps)
+        figure, all_axes = build(page, [cross("0.25", "diverged")] if diverged else [])
+
+        values = np.array([drawn.values for drawn in maps])
+        colors = _value_colors(values, self.value, self.limits)
+        scales = [colors] * len(maps)
+        if difference:
+            scales.append(_difference_colors(difference.values))
+        panels = zip(all_axes, everything, scales, strict=True)
+        for number, (axes, drawn, scale) in enumerate(panels):
+            _draw_map(axes, drawn, scale, page)
+            _name_axes(axes, page, data.selection, turned, number)
+        _add_color_bar(
+            figure, page, colors, metric_label(self.value), 0, len(everything) - len(maps) + 1
+        )
+        if difference:
+            _add_color_bar(figure, page, scales[-1], "difference", 1, 2)
+        return figure
+
+    def _page(self, data: FigureData, maps: Sequence[Map]) -> tuple[Page, bool]:
+        """The page, and whether the columns' labels stand upright."""
+        results, selection = data.results, data.selection
+        x, y = selection.spread
+        rows, columns = maps[0].values.shape
+        side_by_side = _maps_side_by_side(len(maps), columns, rows)
+        extra_left = max(0.0, TICK_LETTER * _longest_tick(y) - 0.3)
+        column_width = (6.2 - extra_left) / side_by_side / max(1, columns)
+        turned = TICK_LETTER * (_longest_tick(x) + 0.5) > column_width
+        x_room = max(0.0, TICK_LETTER * _longest_tick(x) - 0.15) if turned else 0.0
+        has_gaps = any(np.isnan(drawn.values).any() for drawn in maps)
+        page = Page(
+            title=data.title,
+            notes=data.notes(
+                joined(metric_label(self.value), seeds_note(results), companions_note(selection)),
+                diverged_note(results, metric_scale(self.value)),
+                "grey: no finite value" if has_gaps else "",
+            ),
+            titles=tuple(drawn.title for drawn in maps),
+            columns=side_by_side,
+            aspect=1.0,
+            below=BAR_ROOM + x_room,
+            extra_left=extra_left,
+        )
+        width = page.panel_width / columns
+        least = WRITTEN_HEIGHT if max(rows, columns) <= MOST_WRITTEN else 0.0
+        height = min(max(SHAPE * width, least), HIGHEST)
+        aspect = min(max(rows * height / page.panel_width, 0.12), 2.5)
+        return replace(page, aspect=aspect), turned
 
 
 @dataclass(frozen=True)
 class Map:
-    """The mean over seeds (rows, columns), and how many networks diverged there."""
+    """The mean over seeds (rows, columns), and how many networks diverged there.
+
+    signed: whether numbers are written with their sign.
+    """
 
     title: str
     values: Floats
-    diverged: Counts
+    diverged: NDArray[np.int64]
     signed: bool = False
 
 
-def maps(results: Results, grid: Grid, value: str) -> list[Map]:
-    """A map for each line, batch norm's first."""
-    return [_map(results, grid, value, number) for number in _order(grid.selection)]
+def _maps(results: Tables, selection: Selection, value: str) -> tuple[list[Map], Map | None]:
+    """A map for each line, batch norm's first; and the first minus the second if there are two."""
+    keys = [axis.key for axis in selection.line_axes]
+    numbers = list(range(len(selection.lines)))
+    if NORM in keys:
+        norms = [str(line[keys.index(NORM)]) for line in selection.lines]
+        numbers.sort(key=lambda number: not norms[number].startswith("batch"))
+    points = selection.line_points
+    cells = [_by_cell(results, selection, points[number], value) for number in numbers]
+    labels = [selection.labels[number] for number in numbers]
+    maps = [
+        Map(label, _mean(values), diverged)
+        for label, (values, diverged) in zip(labels, cells, strict=True)
+    ]
+    if len(maps) != 2:
+        return maps, None
+    apart = _mean(cells[0][0] - cells[1][0])  # seed by seed
+    return maps, Map(" minus ".join(labels), apart, np.zeros_like(cells[0][1]), signed=True)
 
 
-def difference(results: Results, grid: Grid, value: str) -> Map | None:
-    """The first map minus the second, seed by seed, if there are exactly two."""
-    if len(grid.selection.lines) != 2:
-        return None
-    order = _order(grid.selection)
-    a, b = (_by_cell(results, grid, value, number) for number in order)
-    labels = " minus ".join(grid.selection.labels[number] for number in order)
-    counts = np.zeros(a.shape[1:], dtype=np.int64)
-    return Map(labels, _mean(a - b), counts, signed=True)
+def _by_cell(
+    results: Tables, selection: Selection, point: Point, value: str
+) -> tuple[Floats, NDArray[np.int64]]:
+    """The values (seeds, rows, columns), NaN where none is finite; and how many diverged."""
+    x, y = selection.spread
+    row, column = ({v: i for i, v in enumerate(_sorted_values(axis))} for axis in (y, x))
+    values = np.full((len(results.seeds), len(row), len(column)), np.nan)
+    diverged = np.zeros(values.shape[1:], dtype=np.int64)
+    networks = networks_at(results, point)
+    names = ("seed", y.key, x.key, value, "status")
+    for seed, at_y, at_x, number, status in zip(
+        *(networks[n].tolist() for n in names), strict=True
+    ):
+        place = row[at_y], column[at_x]
+        values[results.seeds.index(seed), *place] = number
+        diverged[place] += status == "diverged"
+    return np.where(np.isfinite(values), values, np.nan), diverged
 
 
-def ordered(axis: Axis) -> list[Value]:
+def _sorted_values(axis: Axis) -> list[Value]:
     """Numbers from small to large, others as they are swept."""
     values = list(dict.fromkeys(axis.values))
     return sorted(values) if axis.numeric else values
 
 
-def _order(selection: Selection) -> list[int]:
-    keys = [axis.key for axis in selection.line_axes]
-    numbers = list(range(len(selection.lines)))
-    if NORM not in keys:
-        return numbers
-    at = keys.index(NORM)
-    return sorted(numbers, key=lambda n: not str(selection.lines[n][at]).startswith("batch"))
-
-
-def _map(results: Results, grid: Grid, value: str, number: int) -> Map:
-    networks = _line(results, grid, number)
-    gone = networks["status"] == "diverged"
-    diverged = [
-        [int((gone & rows_where(networks, place)).sum()) for place in row] for row in _places(grid)
-    ]
-    values = _mean(_by_cell(results, grid, value, number))
-    return Map(grid.selection.labels[number], values, np.array(diverged))
-
-
-def _by_cell(results: Results, grid: Grid, value: str, number: int) -> Floats:
-    """(seeds, rows, columns); NaN where there is no finite value."""
-    networks = _line(results, grid, number)
-    values = np.full((len(results.seeds), *_shape(grid)), np.nan)
-    for i, places in enumerate(_places(grid)):
-        for j, place in enumerate(places):
-            here = rows_where(networks, place)
-            at = [results.seeds.index(seed) for seed in networks["seed"][here].tolist()]
-            values[at, i, j] = networks[value][here]
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def _line(results: Results, grid: Grid, number: int) -> Table:
-    return networks_of(results, pairs(grid.selection.line_axes, grid.selection.lines[number]))
-
-
-def _places(grid: Grid) -> list[list[list[tuple[str, Value]]]]:
-    return [[[(grid.x.key, x), (grid.y.key, y)] for x in ordered(grid.x)] for y in ordered(grid.y)]
-
-
-def _shape(grid: Grid) -> tuple[int, int]:
-    return len(ordered(grid.y)), len(ordered(grid.x))
-
-
 def _mean(values: Floats) -> Floats:
+    """The mean of the finite values over the first axis."""
     flat = values.reshape(len(values), -1)
     return band(flat, floor=-np.inf).mean.reshape(values.shape[1:])
-
-
-BAR_ROOM = 0.62  # inches below the panels
-BAR_BOTTOM, BAR_HEIGHT, BAR_GAP = 0.45, 0.1, 0.35
 
 
 @dataclass(frozen=True)
@@ -131,181 +219,113 @@ class Colors:
         return "white" if 1.05 / light > light / 0.05 else "black"
 
 
-def sequential(values: Floats, column: str, limits: tuple[float, float] | None) -> Colors:
+def _value_colors(values: Floats, column: str, limits: tuple[float, float] | None) -> Colors:
     """Bright is good: accuracies from 0 to 1, losses and others over what the values span."""
-    what = metric_axis(column)
-    color = colormaps["viridis_r" if metric_of(column).better == "lower" else "viridis"]
-    if what == "accuracy":
-        return Colors(color, Normalize(*(limits or (0.0, 1.0)), clip=True))
+    from matplotlib import colormaps
+    from matplotlib.colors import LogNorm, Normalize
+
+    lower_is_better = metric_of(column).better == "lower"
+    color_map = colormaps["viridis_r" if lower_is_better else "viridis"]
+    scale = metric_scale(column)
     flat = values[np.isfinite(values)]
-    if what == "other":
-        low, high = limits or free_limits(Band(flat, flat, flat), log=False)
-        return Colors(color, Normalize(low, high, clip=True))
-    log = wants_log(flat) and (limits is None or limits[0] > 0)
-    low, high = limits or loss_limits(Band(flat, flat, flat), log, headroom=0.0)
-    return Colors(color, (LogNorm if log else Normalize)(low, high, clip=True))
+    log = wants_log(flat, scale) and scale == "loss" and (limits is None or limits[0] > 0)
+    if limits is None and scale == "accuracy":
+        limits = (0.0, 1.0)
+    elif limits is None and scale == "loss":
+        limits = loss_limits(Band(flat, flat, flat), log, headroom=0.0)
+    elif limits is None:
+        limits = free_limits(Band(flat, flat, flat), log)
+    return Colors(color_map, (LogNorm if log else Normalize)(*limits, clip=True))
 
 
-def diverging(values: Floats) -> Colors:
+def _difference_colors(values: Floats) -> Colors:
     """Blue above 0 and red below, white at 0."""
+    from matplotlib import colormaps
+    from matplotlib.colors import Normalize
+
     finite = np.abs(values[np.isfinite(values)])
     reach = min(float(finite.max(initial=0.0)), LOSS_TOP) or 1.0
     return Colors(colormaps["RdBu"], Normalize(-reach, reach, clip=True))
 
 
-def _legend_height(figure: Figure) -> float:
-    heights = [legend.get_window_extent().height for legend in figure.legends]
-    return float(sum(heights)) / figure.dpi
+def _add_color_bar(
+    figure: Figure, page: Page, colors: Colors, name: str, number: int, count: int
+) -> None:
+    """Add bar `number` of `count` side by side, at the bottom of the page's room below panels."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LogNorm
 
-
-def color_bar(figure: Figure, page: Page, colors: Colors, name: str, at: int, of: int) -> None:
-    """The bar number `at` of `of` side by side, at the bottom of the page's room below panels."""
     width, height = figure.get_size_inches()
-    free = (page.width - page.left - RIGHT - BAR_GAP * (of - 1)) / of
-    left, bottom = page.left + at * (free + BAR_GAP), _legend_height(figure) + BAR_BOTTOM
-    box = (left / width, bottom / height, free / width, BAR_HEIGHT / height)
+    legends = [legend.get_window_extent().height for legend in figure.legends]
+    bar_width = (page.width - page.left - RIGHT - BAR_GAP * (count - 1)) / count
+    left = page.left + number * (bar_width + BAR_GAP)
+    bottom = float(sum(legends)) / figure.dpi + BAR_BOTTOM
+    box = (left / width, bottom / height, bar_width / width, BAR_HEIGHT / height)
     axes = figure.add_axes(box, label="_bar")
-    bar = figure.colorbar(ScalarMappable(colors.norm, colors.map), axes, orientation="horizontal")
+    bar: Any = figure.colorbar(
+        ScalarMappable(colors.norm, colors.map), axes, orientation="horizontal"
+    )
     bar.set_label(name)
     bar.outline.set_linewidth(0.6)
     if isinstance(colors.norm, LogNorm):
         log_ticks(axes.xaxis, (float(colors.norm.vmin or 1), float(colors.norm.vmax or 1)))
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.xaxis.set_major_formatter(FuncFormatter(plain))
+        plain_ticks(axes.xaxis, 5)
 
 
-MOST_WRITTEN = 12  # rows and columns of cells with numbers
-SMALLEST_TYPE, LARGEST_TYPE = 5.5, 8.5
-LETTER = 0.0092  # inches: width of a letter of one point
-WRITTEN_HEIGHT, SHAPE, HIGHEST = 0.3, 0.7, 0.5  # of a cell: least, over its width, most
-TICK_LETTER, TICK_HEIGHT = 0.068, 0.15  # inches
-NUMBER_WIDTH = 5  # letters
-
-
-def heatmap(options: Heatmap, results: Results) -> Figure:
-    """A map for each line, and their difference if there are two."""
-    shown = restricted(options, results)
-    grid = heatmap_choice(options, shown, found_records(results))
-    drawn = maps(shown, grid, options.value)
-    apart = difference(shown, grid, options.value)
-    every = [*drawn, *([apart] if apart else [])]
-    page = _page(options, results, shown, grid, every)
-    figure, axes = build(page, _legend(drawn))
-    colors = sequential(np.array([one.values for one in drawn]), options.value, options.limits)
-    scales = [colors] * len(drawn) + ([diverging(apart.values)] if apart else [])
-    for number, (one, cells, scale) in enumerate(zip(axes, every, scales, strict=True)):
-        _draw(one, cells, scale, page)
-        _name_axes(one, page, grid, number)
-    color_bar(figure, page, colors, metric_label(options.value), 0, len(every) - len(drawn) + 1)
-    if apart:
-        color_bar(figure, page, scales[-1], "difference", 1, 2)
-    return figure
-
-
-def _page(
-    options: Heatmap, results: Results, shown: Results, grid: Grid, every: Sequence[Map]
-) -> Page:
-    loss = metric_axis(options.value) == "loss"
-    along = ", ".join(f"{axis.key} moves along" for axis in grid.selection.companions)
-    notes = (
-        joined(metric_label(options.value), _seeds(shown), along),
-        where_note(results, shown),
-        joined(diverged_note(shown, loss, not loss), missing_note(shown)),
-        "grey: no finite value" if any(np.isnan(one.values).any() for one in every) else "",
-    )
-    rows, columns = every[0].values.shape
-    wide = _columns(len(every), columns, rows)
-    page = Page(
-        title=results.title or results.name,
-        notes=notes,
-        titles=tuple(one.title for one in every),
-        columns=wide,
-        aspect=1.0,
-        below=BAR_ROOM + _x_room(grid, wide),
-        extra_left=_left(grid),
-    )
-    return replace(page, aspect=_aspect(page, rows, columns))
-
-
-def _seeds(results: Results) -> str:
-    seeds = len(results.seeds)
-    return "1 seed" if seeds == 1 else f"mean of {counted(seeds, 'seed')}"
-
-
-def _columns(panels: int, columns: int, rows: int) -> int:
-    """So many panels side by side that numbers still fit into their cells, if they can at all."""
+def _maps_side_by_side(maps: int, columns: int, rows: int) -> int:
+    """So many that numbers still fit into the cells, if they can at all."""
     if max(columns, rows) > MOST_WRITTEN:
-        return 2 if panels == 4 else min(panels, 3)
-    widest = 3 if columns <= 5 and panels != 4 else 2 if columns <= 8 else 1
-    return min(panels, widest)
-
-
-def _aspect(page: Page, rows: int, columns: int) -> float:
-    width = page.panel_width / columns
-    least = WRITTEN_HEIGHT if max(rows, columns) <= MOST_WRITTEN else 0.0
-    height = min(max(SHAPE * width, least), HIGHEST)
-    return min(max(rows * height / page.panel_width, 0.12), 2.5)
-
-
-def _longest(axis: Axis) -> int:
-    return max((len(text) for text in _tick_texts(axis)), default=0)
+        return 2 if maps == 4 else min(maps, 3)
+    widest = 3 if columns <= 5 and maps != 4 else 2 if columns <= 8 else 1
+    return min(maps, widest)
 
 
 def _tick_texts(axis: Axis) -> list[str]:
-    texts = [short(value, digits(axis.values)) for value in ordered(axis)]
+    texts = [short(value, digits(axis.values)) for value in _sorted_values(axis)]
     return [text.replace(" dialect=", " ") for text in texts]
 
 
-def _turned(grid: Grid, wide: int) -> bool:
-    """Whether the columns' labels have to stand upright."""
-    free = (6.2 - _left(grid)) / wide / max(1, len(ordered(grid.x)))
-    return TICK_LETTER * (_longest(grid.x) + 0.5) > free
+def _longest_tick(axis: Axis) -> int:
+    return max((len(text) for text in _tick_texts(axis)), default=0)
 
 
-def _left(grid: Grid) -> float:
-    """Room for the rows' labels beyond what every page has."""
-    return max(0.0, TICK_LETTER * _longest(grid.y) - 0.3)
-
-
-def _x_room(grid: Grid, wide: int) -> float:
-    return max(0.0, TICK_LETTER * _longest(grid.x) - 0.15) if _turned(grid, wide) else 0.0
-
-
-def _legend(drawn: Sequence[Map]) -> list[Line2D]:
-    return [cross("0.25", "diverged")] if any(one.diverged.any() for one in drawn) else []
-
-
-def _draw(axes: Axes, cells: Map, colors: Colors, page: Page) -> None:
-    rows, columns = cells.values.shape
+def _draw_map(axes: Axes, drawn: Map, colors: Colors, page: Page) -> None:
+    """Color the cells; write their numbers, and mark those in which a network diverged."""
+    rows, columns = drawn.values.shape
     x, y = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
-    shown = np.ma.masked_invalid(cells.values)
     axes.grid(False)
     axes.set_facecolor("0.8")
     axes.pcolormesh(
-        x, y, shown, cmap=colors.map, norm=colors.norm, edgecolors="white", linewidth=0.4
+        x,
+        y,
+        np.ma.masked_invalid(drawn.values),
+        cmap=colors.map,
+        norm=colors.norm,
+        edgecolors="white",
+        linewidth=0.4,
     )
     axes.set_xlim(x[0], x[-1])
     axes.set_ylim(y[0], y[-1])
-    size = (page.panel_width / columns, page.panel_height / rows)
-    if max(rows, columns) <= MOST_WRITTEN:
-        _write(axes, cells, colors, size)
-    _cross_out(axes, cells, colors, size)
+    width, height = page.panel_width / columns, page.panel_height / rows
+    points = min(width / NUMBER_WIDTH / LETTER, height / 0.02, LARGEST_TYPE)
+    if max(rows, columns) <= MOST_WRITTEN and points >= SMALLEST_TYPE:
+        for (i, j), value in np.ndenumerate(drawn.values):
+            if np.isfinite(value):
+                text = _number_text(value, drawn.signed)
+                ink = colors.ink(value)
+                axes.text(j, i, text, ha="center", va="center", fontsize=points, color=ink)
+    for (i, j), count in np.ndenumerate(drawn.diverged):
+        if count:  # a cross in the cell's upper right corner
+            behind = float(drawn.values[i, j])
+            mark = cross(colors.ink(behind) if np.isfinite(behind) else "black")
+            mark.set(markersize=min(3.6, 20 * min(width, height)), markeredgewidth=1.1)
+            inside = min(0.045, 0.4 * min(width, height))
+            mark.set_data([j + 0.5 - inside / width], [i + 0.5 - inside / height])
+            axes.add_artist(mark)
 
 
-def _write(axes: Axes, cells: Map, colors: Colors, size: tuple[float, float]) -> None:
-    """The numbers, as large as the cells allow; none where they could not be read."""
-    points = min(size[0] / NUMBER_WIDTH / LETTER, size[1] / 0.02, LARGEST_TYPE)
-    if points < SMALLEST_TYPE:
-        return
-    for (i, j), value in np.ndenumerate(cells.values):
-        if np.isfinite(value):
-            text = _number(value, cells.signed)
-            ink = colors.ink(value)
-            axes.text(j, i, text, ha="center", va="center", fontsize=points, color=ink)
-
-
-def _number(value: float, signed: bool) -> str:
+def _number_text(value: float, signed: bool) -> str:
     """Two decimals; large losses with two digits."""
     text = f"{value:.2f}" if abs(value) < 10 else short(float(value), 2)
     if not signed or float(text) == 0:
@@ -313,39 +333,25 @@ def _number(value: float, signed: bool) -> str:
     return f"+{text}" if value > 0 else text
 
 
-def _cross_out(axes: Axes, cells: Map, colors: Colors, size: tuple[float, float]) -> None:
-    """A cross in the upper right corner of cells in which a network diverged."""
-    for (i, j), count in np.ndenumerate(cells.diverged):
-        if count:
-            value = cells.values[i, j]
-            mark = cross(colors.ink(float(value)) if np.isfinite(value) else "black")
-            mark.set(markersize=min(3.6, 20 * min(size)), markeredgewidth=1.1)
-            inside = min(0.045, 0.4 * min(size))
-            mark.set_data([j + 0.5 - inside / size[0]], [i + 0.5 - inside / size[1]])
-            axes.add_artist(mark)
-
-
-def _name_axes(axes: Axes, page: Page, grid: Grid, number: int) -> None:
-    turned = _turned(grid, page.columns)
-    for ruler, axis, room in (
-        (axes.xaxis, grid.x, page.panel_width if turned else np.inf),
-        (axes.yaxis, grid.y, page.panel_height),
-    ):
+def _name_axes(axes: Axes, page: Page, selection: Selection, turned: bool, number: int) -> None:
+    """Write the values of the swept keys at the axes, as many as there is room for."""
+    x, y = selection.spread
+    x_room = page.panel_width if turned else np.inf
+    for ruler, axis, room in ((axes.xaxis, x, x_room), (axes.yaxis, y, page.panel_height)):
         texts = _tick_texts(axis)
-        every = max(1, ceil(TICK_HEIGHT * len(texts) / room))
-        ruler.set_ticks(range(0, len(texts), every), texts[::every])
+        step = max(1, ceil(TICK_HEIGHT * len(texts) / room))
+        ruler.set_ticks(range(0, len(texts), step), texts[::step])
         ruler.set_tick_params(length=0)
     axes.tick_params(axis="x", rotation=90 if turned else 0)
-    keys = [grid.x.key, grid.y.key]
-    across, up = (_name(key, keys, room) for key, room in zip(keys, _sides(page), strict=True))
-    axes.set_xlabel(across if page.is_lowest(number) else "")
-    axes.set_ylabel(up if page.is_first(number) else "")
+    keys = (x.key, y.key)
+    x_name, y_name = (
+        _axis_text(x.key, keys, page.panel_width),
+        _axis_text(y.key, keys, page.panel_height + 0.3),
+    )
+    axes.set_xlabel(x_name if page.is_lowest(number) else "")
+    axes.set_ylabel(y_name if page.is_first(number) else "")
 
 
-def _sides(page: Page) -> tuple[float, float]:
-    return page.panel_width, page.panel_height + 0.3
-
-
-def _name(key: str, keys: Sequence[str], room: float) -> str:
+def _axis_text(key: str, keys: Sequence[str], room: float) -> str:
     """The key's name, or its symbol where the name is longer than the panel's side."""
     return axis_name(key) if len(axis_name(key)) * NOTE_LETTER < room else symbol(key, keys)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bnexp.metrics import GAP, metric_column
-from bnexp.runs.tables import Axis, Results, Value
+from bnexp.runs.tables import Axis, Tables, Value
 from bnexp.text import short
 
 SYMBOLS = {"model.init.std": "W"}
@@ -105,7 +105,7 @@ def digits(values: Sequence[Value]) -> int:
     return next((n for n in counts if len({short(v, n) for v in distinct}) == len(distinct)), 17)
 
 
-def written(results: Results) -> str:
+def chosen_text(results: Tables) -> str:
     """All of a figure's text that the experiment chose, for its letters."""
     names = [text for axis in results.axes for text in (axis.key, *map(str, axis.values))]
     return "".join([results.title or results.name, *names])

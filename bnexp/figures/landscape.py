@@ -4,190 +4,169 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
-from bnexp.config.figures import Landscape
-from bnexp.figures.axes import free_axis, free_limits, time_axis, wanted_log
+from bnexp.config.figures import Layer
+from bnexp.figures.axes import free_axis, free_limits, whole_number_axis
+from bnexp.figures.kind import FigureData, RuledKind
 from bnexp.figures.labels import quantity_label
 from bnexp.figures.marks import (
     band_alpha,
-    diverged_note,
     draw_band,
-    joined,
+    draw_lines,
     legend_lines,
-    line,
-    missing_note,
-    seeds_note,
+    line_artist,
     write_no_data,
+)
+from bnexp.figures.notes import (
+    diverged_note,
+    interval_note,
+    joined,
+    not_finite_note,
+    seeds_note,
     zero_note,
 )
-from bnexp.figures.page import Page, build
-from bnexp.figures.select import Selection, pairs, restricted, where_note
-from bnexp.figures.series import (
-    Pair,
-    at_place,
-    by_seed,
-    chosen_layers,
-    chosen_places,
-    found_records,
-    not_finite_note,
-    panel_values,
+from bnexp.figures.page import Page, build, square
+from bnexp.figures.quantities import (
+    Recorded,
+    check_quantity,
+    layers_of,
+    places_of,
     readings,
+    rows_at_place,
+    value_range,
 )
-from bnexp.figures.spec import landscape_choice
-from bnexp.figures.style import Look, looks
-from bnexp.runs.stats import Band, Floats, band, pooled
-from bnexp.runs.tables import Results, Table, rows
-from bnexp.text import counted
+from bnexp.figures.select import NORM, Point, Selection, Swept, check_panels, find_axis, select
+from bnexp.figures.series import Line, by_seed
+from bnexp.figures.style import looks
+from bnexp.registry import option
+from bnexp.runs.stats import Band, band, pooled
+from bnexp.runs.tables import Table, rows
 
-ALPHA, FAINT = 0.3, 0.12  # of two bands, of more
-
-
-@dataclass(frozen=True)
-class Range:
-    """At each step the means over seeds of smallest and largest number; or one and its band."""
-
-    x: Floats
-    low: Floats
-    high: Floats
-    band: Band | None
-
-    @property
-    def drawn(self) -> Band:
-        """What the axis has to hold."""
-        return self.band or pooled([Band(e, e, e) for e in (self.low, self.high)])
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
-def landscape(options: Landscape, results: Results) -> Figure:
-    """A panel for each value of the axis, a range for each line."""
-    shown = restricted(options, results)
-    selection = landscape_choice(options, shown, found_records(results))
-    table = readings(shown, options.quantity)
-    layer = chosen_layers("landscape", table, options.layer)[:1]
-    own = rows(table, np.isin(table["layer"], layer))
-    places = panel_values(shown, selection)
-    panels = [_ranges(selection, here, own) for _, here in places]
-    page = _page(options, results, shown, own, [title for title, _ in places], panels)
-    single = _is_single(own)
-    figure, axes = build(page, _legend(selection, single))
-    for number, (one, ranges) in enumerate(zip(axes, panels, strict=True)):
-        _draw(one, ranges, selection)
-        _rule(one, options, panels, page.columns > 2)
-        one.set_xlabel("step" if page.is_lowest(number) else "")
-    return figure
+@dataclass(frozen=True, kw_only=True)
+class Landscape(RuledKind):
+    """How far a quantity varies along the gradient, over training: Santurkar et al., figure 4."""
 
-
-def _is_single(table: Table) -> bool:
-    return len(chosen_places("landscape", table, None)) <= 1
-
-
-def _ranges(selection: Selection, here: list[Pair], table: Table) -> list[Range]:
-    lines = [here + pairs(selection.line_axes, line) for line in selection.lines]
-    places = chosen_places("landscape", table, None)
-    return [_range(wanted, table, places) for wanted in lines]
-
-
-def _range(wanted: list[Pair], table: Table, places: Sequence[float]) -> Range:
-    layer = int(table["layer"][0]) if len(table["layer"]) else 0
-    read = [by_seed(at_place(table, layer, at), wanted, "step") for at in places]
-    if not read:
-        empty = np.empty(0)
-        return Range(empty, empty, empty, Band(empty, empty, empty))
-    x = read[0][0]
-    values = np.stack([np.where(np.isfinite(v), v, np.nan) for _, v in read])  # (at, S, P)
-    if len(places) == 1:
-        own = band(values[0], floor=at_place(table, layer, places[0]).floor)
-        return Range(x, own.mean, own.mean, own)
-    low, high = np.fmin.reduce(values), np.fmax.reduce(values)
-    lows, highs = (band(ends, floor=-np.inf).mean for ends in (low, high))
-    return Range(x, lows, highs, None)
-
-
-def _page(
-    options: Landscape,
-    results: Results,
-    shown: Results,
-    table: Table,
-    titles: Sequence[str],
-    panels: Sequence[Sequence[Range]],
-) -> Page:
-    every = _all(panels)
-    log = wanted_log(options.log, "other", every.mean, options.limits)
-    notes = (
-        _about(shown, table, options.quantity),
-        where_note(results, shown),
-        joined(diverged_note(shown, False, False, marked=False), missing_note(shown)),
-        joined(not_finite_note(table), zero_note(every.mean, log)),
+    quantity: str = option("loss_along", doc="a quantity recorded at one or several places")
+    layer: Layer | None = option(
+        None, doc="the layer of the quantity; default: the first that was recorded"
     )
-    columns = ceil(sqrt(len(titles)))
-    title, label = results.title or results.name, quantity_label(options.quantity)
-    aspect = 0.5 if columns == 1 else 0.66
-    return Page(title, notes, tuple(titles), columns, aspect, y_label=label)
+    panel_axis: str | None = option(
+        None, doc="the swept key of the panels; default: the first except model.norm"
+    )
+
+    def choose(self, swept: Swept, recorded: Recorded) -> Selection:
+        """Spread out the named axis, else the first but model.norm."""
+        first = next((axis.key for axis in swept.axes if axis.key != NORM), None)
+        key = self.panel_axis or first
+        selection = select(swept, None if key is None else find_axis(self.kind, swept, key))
+        check_panels(self.kind, swept, selection)
+        self.check_limits()
+        check_quantity(self.kind, self.quantity, recorded)
+        return selection
+
+    def draw(self, data: FigureData) -> Figure:
+        """A panel for each value of the axis, a range for each line; a line if it has one place."""
+        results, selection = data.results, data.selection
+        table = readings(results, self.quantity)
+        layers = layers_of(self.kind, table, self.layer)[:1]
+        table = rows(table, np.isin(table["layer"], layers))
+        places = places_of(self.kind, table)
+        is_range = len(places) > 1
+        titles, points = zip(*data.panels(), strict=True)
+        panels = [[_line(table, layers, places, point) for point in lines] for lines in points]
+        bands = [line.band for lines in panels for line in lines]
+        if is_range:
+            bands = [Band(ends, ends, ends) for band in bands for ends in (band.low, band.high)]
+            what = "step sizes" if self.quantity.endswith("_along") else "places"
+            seeds = seeds_note(results, "mean of each over {}")
+            drawn = f"band: from the smallest to the largest of {len(places)} {what}; {seeds}"
+        else:
+            drawn = interval_note(results, "line", "band")
+        values = pooled(bands)
+        log = self.is_log(values.mean)
+
+        page = Page(
+            title=data.title,
+            notes=data.notes(
+                drawn,
+                diverged_note(results, marked=False),
+                joined(not_finite_note(table), zero_note(values.mean, log)),
+            ),
+            titles=titles,
+            columns=square(len(panels)),
+            aspect=0.5 if len(panels) == 1 else 0.66,
+            x_label="step",
+            y_label=quantity_label(self.quantity),
+        )
+        alpha = 0.3 if len(selection.lines) <= 2 else 0.12
+        handles: list[Artist] = list(legend_lines(selection, marked=False))
+        if is_range and handles:
+            handles = _patches(selection, alpha)
+        figure, all_axes = build(page, handles)
+
+        x = np.concatenate([line.x for lines in panels for line in lines])
+        limits = self.limits or free_limits(values, log)
+        for axes, lines in zip(all_axes, panels, strict=True):
+            if is_range:
+                _draw_ranges(axes, lines, selection, alpha)
+            else:
+                draw_lines(axes, lines, selection, band_alpha(len(lines)), marked=False)
+            if not any(np.isfinite(line.band.mean).any() for line in lines):
+                write_no_data(axes)
+            whole_number_axis(axes, x, 5 if page.crowded else 8)
+            free_axis(axes, limits, log)
+        return figure
 
 
-def _about(results: Results, table: Table, quantity: str) -> str:
-    """What a band is, and over how many seeds."""
-    if _is_single(table):
-        return seeds_note(results, "line", "band")
-    places = len(chosen_places("landscape", table, None))
-    what = "step sizes" if quantity.endswith("_along") else "places"
-    seeds = len(results.seeds)
-    ends = "1 seed" if seeds == 1 else f"mean of each over {counted(seeds, 'seed')}"
-    return f"band: from the smallest to the largest of {places} {what}; {ends}"
+def _line(table: Table, layers: Sequence[int], places: Sequence[float], point: Point) -> Line:
+    """The numbers at one point of the sweep against the step.
+
+    Of one place the mean over seeds and its interval; of several the range: the band's ends are the
+    means over seeds of the smallest and of the largest number, and its mean is the lower end.
+    """
+    tables = [rows_at_place(table, layer, place) for layer in layers for place in places]
+    if not tables:
+        empty = np.empty(0)
+        return Line(empty, Band(empty, empty, empty))
+    x, _ = by_seed(tables[0], point, "step", "value")
+    values = np.stack([by_seed(rows, point, "step", "value")[1] for rows in tables])  # (at, S, P)
+    if len(places) == 1:
+        return Line(x, band(values[0], floor=value_range(tables[0])[0]))
+    values = np.where(np.isfinite(values), values, np.nan)
+    low = band(np.fmin.reduce(values), floor=-np.inf).mean
+    high = band(np.fmax.reduce(values), floor=-np.inf).mean
+    return Line(x, Band(low, low, high))
 
 
-def _all(panels: Sequence[Sequence[Range]]) -> Band:
-    return pooled(one.drawn for ranges in panels for one in ranges)
+def _patches(selection: Selection, alpha: float) -> list[Artist]:
+    """The legend's entries for ranges."""
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import Patch
 
-
-def _legend(selection: Selection, single: bool) -> list[Any]:
-    if single or not selection.line_axes:
-        return list(legend_lines(selection, markers=False))
     return [
-        _patch(look, label, _alpha(selection))
+        Patch(
+            facecolor=to_rgba(look.color, alpha),
+            edgecolor=look.color,
+            linestyle=look.dash,
+            label=label,
+        )
         for look, label in zip(looks(selection), selection.labels, strict=True)
     ]
 
 
-def _alpha(selection: Selection) -> float:
-    return ALPHA if len(selection.lines) <= 2 else FAINT
-
-
-def _patch(look: Look, label: str, alpha: float) -> Patch:
-    rgba = to_rgba(look.color, alpha)
-    return Patch(facecolor=rgba, edgecolor=look.color, linestyle=look.dash, label=label)
-
-
-def _draw(axes: Axes, ranges: Sequence[Range], selection: Selection) -> None:
-    for one, look, label in zip(ranges, looks(selection), selection.labels, strict=True):
-        marker = look.marker if one.x.size == 1 else ""
-        if one.band is not None:
-            draw_band(axes, one.x, one.band, look, band_alpha(len(ranges)))
-            axes.add_line(line(one.x, one.band.mean, look, label, marker))
-        else:
-            draw_band(axes, one.x, Band(one.low, one.low, one.high), look, _alpha(selection))
-            _edges(axes, one, look, label, marker)
-    if not any(np.isfinite(one.drawn.mean).any() for one in ranges):
-        write_no_data(axes)
-
-
-def _edges(axes: Axes, one: Range, look: Look, label: str, marker: str) -> None:
-    for values, name in ((one.low, "_low"), (one.high, label)):
-        edge = line(one.x, values, look, name, marker)
-        edge.set_linewidth(1.0)
-        axes.add_line(edge)
-
-
-def _rule(axes: Axes, options: Landscape, panels: Sequence[Sequence[Range]], small: bool) -> None:
-    xs = [one.x for ranges in panels for one in ranges]
-    time_axis(axes, np.concatenate([np.empty(0), *xs]), 5 if small else 8)
-    every = _all(panels)
-    log = wanted_log(options.log, "other", every.mean, options.limits)
-    free_axis(axes, options.limits or free_limits(every, log), log)
+def _draw_ranges(axes: Axes, lines: Sequence[Line], selection: Selection, alpha: float) -> None:
+    """Shade each range and draw its ends as thin lines, of which the upper one has the name."""
+    for line, look, label in zip(lines, looks(selection), selection.labels, strict=True):
+        draw_band(axes, line.x, line.band, look, alpha)
+        marker = look.marker if line.x.size == 1 else ""
+        for y, name in ((line.band.low, "_low"), (line.band.high, label)):
+            axes.add_line(line_artist(line.x, y, look, name, marker=marker, linewidth=1.0))

@@ -1,47 +1,81 @@
-"""Where networks diverged: crosses on the curves, and a few words where the panel is empty."""
+"""What is drawn on a panel: lines with bands, crosses where networks diverged, and a few words.
+
+The words about divergence are set where they cover least of the lines, and the crosses on a line at
+the place where it ends. Limits of a panel must be final before either is placed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
+from math import ceil
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from bnexp.figures.axes import LOSS_TOP, above_top, not_on_log
-from bnexp.figures.select import Selection, combinations
-from bnexp.figures.series import Curve
+from bnexp.figures.select import Selection
+from bnexp.figures.series import Curve, Line
 from bnexp.figures.style import Look, looks
 from bnexp.runs.stats import Band, Floats
-from bnexp.runs.tables import Results
-from bnexp.text import counted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+MOST_UNMARKED = 2  # so many lines are told apart in grey print by their dashes; more get markers
 
 
-def line(x: Any, y: Any, look: Look, label: str, marker: str, every: int = 1) -> Line2D:
-    """A line not yet on any axes, with a marker on `every` so many of its points."""
+def line_artist(x: Any, y: Any, look: Look, label: str, **style: Any) -> Line2D:
+    """A line that is not on any axes yet; without markers unless `style` has a marker."""
+    from matplotlib.lines import Line2D
+
     return Line2D(
         x,
         y,
         color=look.color,
-        linestyle=look.dash,
-        marker=marker,
-        markevery=every,
         label=label or "_",  # a lone line has no name, and an underscore keeps it nameless
-        zorder=3,
+        **{"linestyle": look.dash, "marker": "", "zorder": 3, **style},
     )
 
 
-def draw_band(axes: Axes, x: Floats, shown: Band, look: Look, alpha: float) -> None:
+def draw_lines(
+    axes: Axes,
+    lines: Sequence[Line],
+    selection: Selection,
+    alpha: float,
+    marked: bool,
+    most_markers: int = 0,
+    style: Mapping[str, Any] | None = None,
+) -> None:
+    """Draw the selection's lines with their bands.
+
+    Arguments:
+        alpha: how strongly bands show.
+        marked: whether all lines have markers; a line of a single point always has one.
+        most_markers: at most so many markers on a line, evenly spread; 0: one at each point.
+        style: what overrides the looks.
+    """
+    for line, look, label in zip(lines, looks(selection), selection.labels, strict=True):
+        if line.x.size:
+            draw_band(axes, line.x, line.band, look, alpha)
+            marker = look.marker if marked or line.x.size == 1 else ""
+            every = ceil(line.x.size / most_markers) if most_markers else 1
+            artist = line_artist(
+                line.x, line.band.mean, look, label, marker=marker, markevery=every
+            )
+            axes.add_line(artist)
+            artist.set(**style or {})
+
+
+def draw_band(axes: Axes, x: Floats, band: Band, look: Look, alpha: float) -> None:
     """Shade the interval; a single point has no width to shade and gets a bar."""
-    if not np.isfinite(shown.low).any():
+    if not np.isfinite(band.low).any():
         return
     if x.size == 1:
-        axes.vlines(x, shown.low, shown.high, color=look.color, linewidth=1)
+        axes.vlines(x, band.low, band.high, color=look.color, linewidth=1)
     else:
-        axes.fill_between(x, shown.low, shown.high, color=look.color, alpha=alpha, linewidth=0)
+        axes.fill_between(x, band.low, band.high, color=look.color, alpha=alpha, linewidth=0)
 
 
 def band_alpha(lines: int) -> float:
@@ -50,128 +84,98 @@ def band_alpha(lines: int) -> float:
 
 
 def write_no_data(axes: Axes) -> None:
-    """What an empty panel says."""
+    """Write 'no data' into an empty panel."""
     axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", va="center")
 
 
-def legend_lines(selection: Selection, markers: bool) -> list[Line2D]:
-    """An entry for each line; none if there is nothing to tell apart."""
+def legend_lines(selection: Selection, marked: bool) -> list[Line2D]:
+    """A legend's entry for each line; none if there is nothing to tell apart."""
     if not selection.line_axes:
         return []
     return [
-        line([], [], look, label, look.marker if markers else "")
+        line_artist([], [], look, label, marker=look.marker if marked else "")
         for look, label in zip(looks(selection), selection.labels, strict=True)
     ]
-
-
-def seeds_note(results: Results, line: str, spread: str) -> str:
-    """'1 seed', or what line and spread mean over several."""
-    if len(results.seeds) == 1:
-        return "1 seed"
-    seeds = counted(len(results.seeds), "seed")
-    return f"{line}: mean of {seeds}, {spread}: 95 % t-interval of the mean"
-
-
-def diverged_note(results: Results, loss: bool, accuracy: bool, marked: bool = True) -> str:
-    """How many networks diverged, and what became of their numbers; empty if none did."""
-    count = _count(results, "diverged")
-    if not count:
-        return ""
-    treated = [
-        "accuracies kept" if accuracy else "",
-        "non-finite losses left out" if loss else "",
-    ]
-    total = counted(len(results.summary["status"]), "network")
-    end = f": {', '.join(filter(None, treated))}" if any(treated) else ""
-    return f"{count} of {total} diverged{' (x)' if marked else ''}{end}"
-
-
-def missing_note(results: Results) -> str:
-    """How many networks failed or were not trained; empty if none is missing."""
-    points = combinations(results.summary, [axis.key for axis in results.axes])
-    present = len(results.summary["status"]) - _count(results, "failed")
-    missing = len(points) * len(results.seeds) - present
-    return f"{counted(missing, 'network')} missing" if missing > 0 else ""
-
-
-def above_note(losses: Floats) -> str:
-    """How many drawn losses are beyond the end of the axis; empty if none is."""
-    count = above_top(losses)
-    return f"{counted(count, 'point')} above a loss of {LOSS_TOP:g} off the axis" if count else ""
-
-
-def zero_note(values: Floats, log: bool) -> str:
-    """How many drawn numbers have no place on a logarithmic axis; empty if all have."""
-    count = not_on_log(values) if log else 0
-    return f"{counted(count, 'point')} at 0 or below not on the logarithmic axis" if count else ""
-
-
-def joined(*parts: str) -> str:
-    return "; ".join(part for part in parts if part)
-
-
-def _count(results: Results, status: str) -> int:
-    return int(np.sum(results.summary["status"] == status))
 
 
 CROSS = {"marker": "x", "markersize": 6.0, "markeredgewidth": 1.7}
 CROSS_HEIGHT = 0.95  # of the panel, where there is no curve to stand on
 WORDS_SIZE, SMALL_SIZE = 8.5, 7.0
+LINE_WEIGHT = 20  # how much worse it is to cover a point of a line than one of a band
 
 Counts = NDArray[np.int64]
-LINE_WEIGHT = 20
 
 
 def cross(color: str, label: str = "_diverged") -> Line2D:
     """A cross without a place, as the legend shows it."""
+    from matplotlib.lines import Line2D
+
     return Line2D([], [], color=color, linestyle="none", label=label, **CROSS)  # type: ignore[arg-type]
 
 
-def mark_divergence(axes: Axes, curves: Sequence[Curve], looks: Sequence[Look]) -> None:
-    """Crosses on all curves, and the words. The panel's limits must be final."""
-    for curve, look in zip(curves, looks, strict=True):
+def mark_divergence(axes: Axes, curves: Sequence[Curve], selection: Selection) -> None:
+    """Draw a cross on each curve where networks diverged, and write how many did."""
+    styles = looks(selection)
+    for curve, look in zip(curves, styles, strict=True):
         if curve.diverged_steps:
             _cross_out(axes, curve, look)
-    words, color = divergence_words(curves, looks)
+    words, color = divergence_words(curves, styles)
     if words:
-        _write(axes, words, color, curves)
+        _write_in_free_place(axes, words, color, curves)
 
 
 def top_crosses(
     axes: Axes, x: Floats, lost: Counts, networks: Counts, color: str, height: float
 ) -> None:
-    """A cross at each x shown where networks are lost; below it how many, unless all are."""
+    """Draw a cross at each visible x where some of the networks are lost.
+
+    Below it stands how many of them, unless all are. `height` is a fraction of the panel's.
+    """
     left, right = axes.get_xlim()
-    some = (lost > 0) & (left <= x) & (x <= right)
+    visible = (lost > 0) & (left <= x) & (x <= right)
     mark = cross(color)
-    mark.set_data(x[some], np.full(int(some.sum()), height))
+    mark.set_data(x[visible], np.full(int(visible.sum()), height))
     mark.set_transform(axes.get_xaxis_transform())
     axes.add_artist(mark)
-    for place, count, of in zip(x[some], lost[some], networks[some], strict=True):
-        if count < of:
-            _fraction(axes, place, height, f"{count}/{of}", color)
+    for place, count, total in zip(x[visible], lost[visible], networks[visible], strict=True):
+        if count < total:
+            axes.annotate(
+                f"{count}/{total}",
+                (place, height),
+                xycoords=axes.get_xaxis_transform(),
+                xytext=(0, -4.5),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                fontsize=SMALL_SIZE,
+                color=color,
+            )
 
 
 def divergence_words(curves: Sequence[Curve], looks: Sequence[Look]) -> tuple[str, str]:
     """'diverged at step 3' or '3 of 5 diverged', and its color: the line's if only one is hit."""
-    hit = [n for n, curve in enumerate(curves) if curve.diverged_steps]
+    hit = [i for i, curve in enumerate(curves) if curve.diverged_steps]
     if not hit:
         return "", ""
-    if len(hit) == 1 and curves[hit[0]].networks == 1:
-        return f"diverged at step {curves[hit[0]].diverged_steps[0]}", looks[hit[0]].color
-    of = [curves[n] for n in hit] if len(hit) == 1 else curves
-    count = sum(len(curve.diverged_steps) for curve in of)
-    words = f"{count} of {sum(curve.networks for curve in of)} diverged"
-    return words, looks[hit[0]].color if len(hit) == 1 else "0.15"
+    first = curves[hit[0]]
+    color = looks[hit[0]].color if len(hit) == 1 else "0.15"
+    if len(hit) == 1 and first.networks == 1:
+        return f"diverged at step {first.diverged_steps[0]}", color
+    counted = [first] if len(hit) == 1 else curves
+    diverged = sum(len(curve.diverged_steps) for curve in counted)
+    return f"{diverged} of {sum(curve.networks for curve in counted)} diverged", color
 
 
 def _cross_out(axes: Axes, curve: Curve, look: Look) -> None:
+    """A cross at each x where networks diverged: on the curve, else at the panel's top."""
     x = np.unique(curve.diverged_x)
     finite = np.isfinite(curve.band.mean)
     mark = cross(look.color)
     if finite.any():
         y = np.interp(x, curve.x[finite], curve.band.mean[finite])
-        mark.set_data(x, _within(axes, y))
+        low, high = axes.get_ylim()
+        top = (axes.transAxes + axes.transData.inverted()).transform((0, CROSS_HEIGHT))[1]
+        mark.set_data(x, np.where(y <= high, np.maximum(y, low), top))
     else:
         mark.set_data(x, np.full(len(x), CROSS_HEIGHT))
         mark.set_transform(axes.get_xaxis_transform())
@@ -179,29 +183,7 @@ def _cross_out(axes: Axes, curve: Curve, look: Look) -> None:
     axes.add_artist(mark)
 
 
-def _within(axes: Axes, y: Floats) -> Floats:
-    """Heights that the panel does not show, moved to its top or bottom edge."""
-    low, high = axes.get_ylim()
-    place = axes.transAxes + axes.transData.inverted()
-    top = place.transform((0, CROSS_HEIGHT))[1]
-    return np.where(y <= high, np.maximum(y, low), top)
-
-
-def _fraction(axes: Axes, x: float, height: float, words: str, color: str) -> None:
-    axes.annotate(
-        words,
-        (x, height),
-        xycoords=axes.get_xaxis_transform(),
-        xytext=(0, -4.5),
-        textcoords="offset points",
-        ha="center",
-        va="top",
-        fontsize=SMALL_SIZE,
-        color=color,
-    )
-
-
-def _write(axes: Axes, words: str, color: str, curves: Sequence[Curve]) -> None:
+def _write_in_free_place(axes: Axes, words: str, color: str, curves: Sequence[Curve]) -> None:
     text = axes.text(0, 0, words, transform=axes.transAxes, fontsize=WORDS_SIZE, color=color)
     text.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8})
     text.set_zorder(5)
@@ -214,38 +196,35 @@ def _write(axes: Axes, words: str, color: str, curves: Sequence[Curve]) -> None:
 def quietest_place(
     size: tuple[float, float], points: Floats, weights: Floats
 ) -> tuple[float, float]:
-    """The lower left corner at which a box of this size covers least; of equals the upper left."""
+    """Where a box of this size covers least: its lower left corner, of equals the upper left.
+
+    All are fractions of the panel; `points` (P, 2) have the `weights` (P,).
+    """
     room = [max(0.04, 0.96 - side) for side in size]
     heights, lefts = np.linspace(room[1], 0.04, 14), np.linspace(0.04, room[0], 5)
-    corners = list(product(heights, lefts))
-    covered = [_covered((x, y), size, points, weights) for y, x in corners]
-    y, x = corners[int(np.argmin(covered))]
-    return float(x), float(y)
-
-
-def _covered(
-    corner: tuple[float, float], size: tuple[float, float], points: Floats, weights: Floats
-) -> float:
-    low, high = np.array(corner) - 0.02, np.array(corner) + size + 0.02
-    inside = np.all((points >= low) & (points <= high), axis=1)
-    return float(weights[inside].sum())
+    corners = [(float(left), float(bottom)) for bottom, left in product(heights, lefts)]
+    covered = []
+    for corner in corners:
+        low, high = np.array(corner) - 0.02, np.array(corner) + size + 0.02
+        inside = np.all((points >= low) & (points <= high), axis=1)
+        covered.append(float(weights[inside].sum()))
+    return corners[int(np.argmin(covered))]
 
 
 def _obstacles(axes: Axes, curves: Sequence[Curve]) -> tuple[Floats, Floats]:
     """Points along lines and within bands, as fractions of the panel, and how much each matters."""
     points, weights = [np.empty((0, 2))], [np.empty(0)]
     for curve in curves:
-        for share in np.linspace(0, 1, 7):
-            inside = _dense(axes, curve.x, curve.band.low * (1 - share) + curve.band.high * share)
-            points.append(inside)
-            weights.append(np.ones(len(inside)))
-        line = _dense(axes, curve.x, curve.band.mean)
-        points.append(line)
-        weights.append(np.full(len(line), LINE_WEIGHT, dtype=np.float64))
+        low, high = curve.band.low, curve.band.high
+        heights = [(low * (1 - share) + high * share, 1) for share in np.linspace(0, 1, 7)]
+        for y, weight in [*heights, (curve.band.mean, LINE_WEIGHT)]:
+            points.append(_along(axes, curve.x, y))
+            weights.append(np.full(len(points[-1]), weight, dtype=np.float64))
     return np.concatenate(points), np.concatenate(weights)
 
 
-def _dense(axes: Axes, x: Floats, y: Floats) -> Floats:
+def _along(axes: Axes, x: Floats, y: Floats) -> Floats:
+    """120 points along a line, as fractions of the panel; none if no number is finite."""
     finite = np.isfinite(y)
     if not finite.any():
         return np.empty((0, 2))

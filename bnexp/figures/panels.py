@@ -2,116 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import ceil, sqrt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from bnexp.config.figures import Panels
+from bnexp.config.figures import Metric
 from bnexp.figures.axes import (
     accuracy_axis,
     free_axis,
     free_limits,
     loss_axis,
     loss_limits,
-    time_axis,
-    wanted_log,
+    wants_log,
+    whole_number_axis,
 )
+from bnexp.figures.kind import FigureData, FigureKind
 from bnexp.figures.labels import metric_label
 from bnexp.figures.marks import (
-    above_note,
-    diverged_note,
-    draw_band,
-    joined,
+    MOST_UNMARKED,
+    draw_lines,
     legend_lines,
-    line,
     mark_divergence,
-    missing_note,
-    seeds_note,
     write_no_data,
 )
-from bnexp.figures.page import Page, build
-from bnexp.figures.select import Selection
-from bnexp.figures.series import Row, found_records, metric_axis, panel_rows, time_column
-from bnexp.figures.spec import panels_choice
-from bnexp.figures.style import looks
-from bnexp.metrics import metric_of
-from bnexp.runs.stats import Band, pooled
-from bnexp.runs.tables import Results
+from bnexp.figures.notes import above_note, diverged_note, interval_note, joined
+from bnexp.figures.page import Page, build, square
+from bnexp.figures.quantities import Recorded, check_metric
+from bnexp.figures.select import Selection, Swept, check_panels, find_axis, select
+from bnexp.figures.series import TIME_LABELS, curve, metric_source, time_column
+from bnexp.registry import option
+from bnexp.runs.stats import pooled
+from bnexp.runs.tables import Axis
 
-TIME_LABELS = {"epoch": "epochs", "step": "step"}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 ASPECT = 0.62
-UNMARKED = 2  # so many lines are told apart in grey print by their dashes; more get markers
-MARKERS_A_LINE = 6
+MOST_MARKERS = 6  # on a line
 
 
-def panels(options: Panels, results: Results) -> Figure:
-    """Draw `options.metric` over training, row by row in the sweep's order."""
-    selection = panels_choice(options, results, found_records(results))
-    rows = panel_rows(results, selection, options.metric)
-    page = _page(options, results, rows)
-    marked = len(selection.lines) > UNMARKED or _single(rows)
-    figure, axes = build(page, legend_lines(selection, marked))
-    for one, row in zip(axes, rows, strict=True):
-        _draw(one, row, selection)
-    _rule(axes, page, rows, options.metric)
-    _name_axes(axes, page, options.metric, TIME_LABELS[time_column(results.metrics)])
-    for one, row in zip(axes, rows, strict=True):
-        mark_divergence(one, row.curves, looks(selection))
-    return figure
+@dataclass(frozen=True, kw_only=True)
+class Panels(FigureKind):
+    """One panel for each value of an axis, one line for each method: the book's 4 x 4 figure."""
 
-
-def _page(options: Panels, results: Results, rows: Sequence[Row]) -> Page:
-    loss = metric_axis(options.metric) == "loss"
-    notes = (
-        joined(metric_label(options.metric), seeds_note(results, "line", "band")),
-        joined(diverged_note(results, loss, not loss), missing_note(results)),
-        above_note(_all(rows).mean) if loss else "",
+    axis: str | None = option(None, doc="the swept key of the panels; default: the first")
+    metric: Metric = option(
+        "train_accuracy", doc="what is drawn against the epoch"
     )
-    titles = tuple(row.title for row in rows)
-    return Page(results.title or results.name, notes, titles, ceil(sqrt(len(rows))), ASPECT)
 
-
-def _all(rows: Sequence[Row]) -> Band:
-    return pooled(curve.band for row in rows for curve in row.curves)
-
-
-def _single(rows: Sequence[Row]) -> bool:
-    """Whether lines are single points, which only a marker shows."""
-    return all(curve.x.size <= 1 for row in rows for curve in row.curves)
-
-
-def _draw(axes: Axes, row: Row, selection: Selection) -> None:
-    many = len(row.curves) > UNMARKED
-    for curve, look, label in zip(row.curves, looks(selection), selection.labels, strict=True):
-        if curve.x.size:
-            draw_band(axes, curve.x, curve.band, look, 0.12 if many else 0.22)
-            marker = look.marker if many or curve.x.size == 1 else ""
-            every = ceil(curve.x.size / MARKERS_A_LINE)
-            axes.add_line(line(curve.x, curve.band.mean, look, label, marker, every))
-    if not any(curve.x.size for curve in row.curves):
-        write_no_data(axes)
-
-
-def _rule(panels: Sequence[Axes], page: Page, rows: Sequence[Row], metric: str) -> None:
-    """The same limits for all panels, and fewer ticks where panels are small."""
-    x = np.concatenate([np.empty(0), *(curve.x for row in rows for curve in row.curves)])
-    small, values = page.columns > 2, _all(rows)
-    what = metric_axis(metric)
-    log = wanted_log(None, what, values.mean, None)
-    for axes in panels:
-        time_axis(axes, x, 5 if small else 10)
-        if what == "accuracy":
-            accuracy_axis(axes, 0.5 if small else 0.2)
-        elif what == "loss":
-            loss_axis(axes, loss_limits(values, log), log)
+    def choose(self, swept: Swept, recorded: Recorded) -> Selection:
+        """Spread out the named axis, else the first that is a number, else the first."""
+        if self.axis is not None:
+            axis: Axis | None = find_axis(self.kind, swept, self.axis)
         else:
-            free_axis(axes, free_limits(values, log), log)
+            axis = next((a for a in swept.axes if a.numeric), next(iter(swept.axes), None))
+        selection = select(swept, axis)
+        check_panels(self.kind, swept, selection)
+        check_metric(self.kind, self.metric, recorded)
+        return selection
 
+    def draw(self, data: FigureData) -> Figure:
+        results, selection = data.results, data.selection
+        source, time = metric_source(results, self.metric), time_column(results.metrics)
+        titles, points = zip(*data.panels(), strict=True)
+        panels = [[curve(results, point, source, time) for point in lines] for lines in points]
+        curves = [line for lines in panels for line in lines]
+        values = pooled(line.band for line in curves)
 
-def _name_axes(panels: Sequence[Axes], page: Page, metric: str, time: str) -> None:
-    for number, axes in enumerate(panels):
-        axes.set_ylabel(metric_of(metric).label if page.is_first(number) else "")
-        axes.set_xlabel(time if page.is_lowest(number) else "")
+        page = Page(
+            title=data.title,
+            notes=data.notes(
+                joined(metric_label(self.metric), interval_note(results, "line", "band")),
+                diverged_note(results, source.scale),
+                above_note(values.mean) if source.scale == "loss" else "",
+            ),
+            titles=titles,
+            columns=square(len(panels)),
+            aspect=ASPECT,
+            x_label=TIME_LABELS[time],
+            y_labels=(source.label,) * len(panels),
+        )
+        many = len(selection.lines) > MOST_UNMARKED
+        points_only = all(line.x.size <= 1 for line in curves)
+        figure, all_axes = build(page, legend_lines(selection, many or points_only))
+
+        x, log = np.concatenate([line.x for line in curves]), wants_log(values.mean, source.scale)
+        for axes, lines in zip(all_axes, panels, strict=True):
+            draw_lines(axes, lines, selection, 0.12 if many else 0.22, many, MOST_MARKERS)
+            if not any(line.x.size for line in lines):
+                write_no_data(axes)
+            whole_number_axis(axes, x, 5 if page.crowded else 10)
+            if source.scale == "accuracy":
+                accuracy_axis(axes, 0.5 if page.crowded else 0.2)
+            elif source.scale == "loss":
+                loss_axis(axes, loss_limits(values, log), log)
+            else:
+                free_axis(axes, free_limits(values, log), log)
+            mark_divergence(axes, lines, selection)
+        return figure

@@ -2,165 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from bnexp.config.figures import Scale
+from bnexp.errors import ConfigError
 from bnexp.figures.axes import accuracy_axis, loss_axis, loss_limits, number_axis, wants_log
+from bnexp.figures.kind import FigureData, FigureKind
 from bnexp.figures.labels import axis_name
-from bnexp.figures.marks import (
-    above_note,
-    cross,
-    diverged_note,
-    joined,
-    legend_lines,
-    line,
-    missing_note,
-    seeds_note,
-    top_crosses,
-)
+from bnexp.figures.marks import cross, legend_lines, line_artist, top_crosses
+from bnexp.figures.notes import above_note, companions_note, diverged_note, interval_note, joined
 from bnexp.figures.page import Page, build
-from bnexp.figures.select import Selection, networks_of, pairs, scale_axis
-from bnexp.figures.series import found_records
-from bnexp.figures.spec import scale_choice
+from bnexp.figures.quantities import Recorded
+from bnexp.figures.select import (
+    Point,
+    Selection,
+    Swept,
+    check_lines,
+    find_axis,
+    networks_at,
+    select,
+)
+from bnexp.figures.series import Line, by_seed
 from bnexp.figures.style import looks
-from bnexp.metrics import HEADLINE, metric_of
-from bnexp.runs.stats import Band, Floats, band, pooled
-from bnexp.runs.tables import Axis, Results, Table
+from bnexp.metrics import HEADLINE, IMAGE_SETS, metric_of
+from bnexp.registry import option
+from bnexp.runs.stats import band, pooled
+from bnexp.runs.tables import Axis, Tables
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CROSS_ROOM = 0.13  # of a loss panel's height, for each line's crosses
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale(FigureKind):
+    """Final or best accuracy and final loss against a swept number, as CS231n draws them."""
+
+    axis: str | None = option(
+        None, doc="the swept key on the x axis; default: the first that is a number"
+    )
+    accuracy: Literal["final", "best"] = option("final", doc="which accuracy is drawn")
+
+    def choose(self, swept: Swept, recorded: Recorded) -> Selection:
+        """Spread out the named axis, else the first, of those that are numbers."""
+        numeric = [axis for axis in swept.axes if axis.numeric]
+        if self.axis is None:
+            axis = next(iter(numeric), None)
+        else:
+            axis = find_axis(self.kind, swept, self.axis)
+        if axis not in numeric:
+            key = self.axis
+            what = (
+                f"the values of {key} are not numbers" if key else "no swept key has only numbers"
+            )
+            raise ConfigError(
+                f"figure scale: {what}. Sweep a number, or draw kind: panels instead."
+            )
+        selection = select(swept, axis)
+        check_lines(self.kind, selection)
+        return selection
+
+    def draw(self, data: FigureData) -> Figure:
+        """A column for each set of images: accuracy above, loss below."""
+        results, selection = data.results, data.selection
+        axis: Any = selection.axis
+        tested = np.isfinite(results.summary[f"final_test_{HEADLINE}"]).any()
+        images = ("train", "test") if tested else ("train",)
+        columns = len(images)
+        metrics = [f"{self.accuracy}_{which}_{HEADLINE}" for which in images]
+        metrics += [f"final_{which}_loss" for which in images]
+        panels = [
+            [_line(results, point, axis, metric) for point in selection.line_points]
+            for metric in metrics
+        ]
+        losses = panels[columns:]
+        values = pooled(line.band for lines in losses for line in lines)
+
+        page = Page(
+            title=data.title,
+            notes=data.notes(
+                joined(interval_note(results, "points", "bars"), companions_note(selection)),
+                diverged_note(results, "loss", "accuracy"),
+                above_note(values.mean),
+            ),
+            titles=(*(f"{IMAGE_SETS[which]} images" for which in images), *("",) * columns),
+            columns=columns,
+            aspect=0.4 if columns == 1 else 0.72,
+            x_label=axis_name(axis.key),
+            y_labels=tuple(f"{name.split('_')[0]} {metric_of(name).label}" for name in metrics),
+        )
+        handles = legend_lines(selection, marked=True)
+        if any(line.lost.any() for lines in losses for line in lines):
+            handles.append(cross("0.25", "diverged (loss not finite)"))
+        figure, all_axes = build(page, handles)
+
+        # The losses' limits are the same along the row and leave room for the crosses.
+        log = wants_log(values.mean, "loss")
+        crossed = max(sum(bool(line.lost.any()) for line in lines) for lines in losses)
+        limits = loss_limits(values, log, 0.05 + CROSS_ROOM * crossed)
+        for number, (axes, lines) in enumerate(zip(all_axes, panels, strict=True)):
+            number_axis(axes, axis.values)
+            if number < columns:
+                accuracy_axis(axes, 0.2)
+            else:
+                loss_axis(axes, limits, log)
+            for line, look, label in zip(lines, looks(selection), selection.labels, strict=True):
+                artist = line_artist(line.x, line.band.mean, look, label, marker=look.marker)
+                axes.add_line(artist)
+                _draw_bars(axes, line, look.color)
+            height = 1 - CROSS_ROOM / 3  # each line's crosses have their own, values have none
+            for line, look in zip(lines, looks(selection), strict=True):
+                if number >= columns and line.lost.any():
+                    top_crosses(axes, line.x, line.lost, line.networks, look.color, height)
+                    height -= CROSS_ROOM
+        return figure
 
 
 @dataclass(frozen=True)
-class Points:
-    """One line: at each `x` the band over seeds, and how many networks have no finite value."""
+class ScaleLine(Line):
+    """A line, and at each x how many networks there are and how many have no finite value."""
 
-    x: Floats
-    band: Band
     networks: NDArray[np.int64]
     lost: NDArray[np.int64]
 
 
-def scale_metrics(results: Results, accuracy: str) -> tuple[str, ...]:
-    """The summary's columns that are drawn, row by row: accuracies, then losses."""
-    tested = np.isfinite(results.summary[f"final_test_{HEADLINE}"]).any()
-    sets = ("train", "test") if tested else ("train",)
-    return (*(f"{accuracy}_{part}_{HEADLINE}" for part in sets), *(f"final_{p}_loss" for p in sets))
-
-
-def scale_points(
-    results: Results, selection: Selection, axis: Axis, metric: str
-) -> tuple[Points, ...]:
-    """A line for each line of the selection."""
-    return tuple(
-        _points(networks_of(results, pairs(selection.line_axes, line)), axis.key, metric)
-        for line in selection.lines
+def _line(results: Tables, point: Point, axis: Axis, metric: str) -> ScaleLine:
+    networks = networks_at(results, point)
+    x, values = by_seed(networks, {}, axis.key, metric)
+    place = np.searchsorted(x, networks[axis.key].astype(np.float64))
+    infinite = ~np.isfinite(networks[metric].astype(np.float64))
+    return ScaleLine(
+        x=x,
+        band=band(values, metric_of(metric).limits[1]),
+        networks=np.bincount(place, minlength=len(x)),
+        lost=np.bincount(place[infinite], minlength=len(x)),
     )
 
 
-def _points(networks: Table, key: str, metric: str) -> Points:
-    x, at = np.unique(networks[key].astype(np.float64), return_inverse=True)
-    seeds, row = np.unique(networks["seed"], return_inverse=True)
-    values = np.full((len(seeds), len(x)), np.nan)
-    values[row, at] = networks[metric]
-    lost = np.bincount(at[~np.isfinite(networks[metric].astype(np.float64))], minlength=len(x))
-    return Points(
-        x, band(values, metric_of(metric).limits[1]), np.bincount(at, minlength=len(x)), lost
-    )
-
-
-CROSS_ROOM = 0.13  # of a loss panel's height, for each line's crosses
-SET_TITLES = {"train": "training images", "test": "test images"}
-Row = tuple[Points, ...]
-
-
-def scale(options: Scale, results: Results) -> Figure:
-    """Draw a column for each set of images: accuracy above, loss below."""
-    axis = scale_axis(results, options.axis)
-    metrics = scale_metrics(results, options.accuracy)
-    selection = scale_choice(options, results, found_records(results))
-    rows = [scale_points(results, selection, axis, metric) for metric in metrics]
-    columns = len(metrics) // 2
-    page = _page(results, selection, metrics[:columns], rows[columns:])
-    figure, panels = build(page, _legend(selection, rows[columns:]))
-    _rule(panels, axis, rows[columns:])
-    for axes, row in zip(panels, rows, strict=True):
-        _draw(axes, row, selection)
-    for axes, row in zip(panels[columns:], rows[columns:], strict=True):
-        _draw_crosses(axes, row, selection)
-    _name_axes(panels, page, axis, metrics)
-    return figure
-
-
-def _page(
-    results: Results, selection: Selection, metrics: Sequence[str], losses: Sequence[Row]
-) -> Page:
-    columns = len(metrics)
-    along = ", ".join(f"{axis.key} moves along" for axis in selection.companions)
-    notes = (
-        joined(seeds_note(results, "points", "bars"), along),
-        joined(diverged_note(results, loss=True, accuracy=True), missing_note(results)),
-        above_note(_all(losses).mean),
-    )
-    heads = tuple(SET_TITLES[metric.split("_")[1]] for metric in metrics)
-    aspect = 0.4 if columns == 1 else 0.72
-    return Page(results.title or results.name, notes, heads + ("",) * columns, columns, aspect)
-
-
-def _all(rows: Sequence[Row]) -> Band:
-    return pooled(one.band for row in rows for one in row)
-
-
-def _legend(selection: Selection, losses: Sequence[Row]) -> list[Line2D]:
-    some = any(one.lost.any() for row in losses for one in row)
-    crosses = [cross("0.25", "diverged (loss not finite)")] if some else []
-    return legend_lines(selection, markers=True) + crosses
-
-
-def _rule(panels: Sequence[Axes], axis: Axis, losses: Sequence[Row]) -> None:
-    """The same limits along a row; the losses' leave room for the crosses."""
-    values = _all(losses)
-    log = wants_log(values.mean)
-    crossed = max(sum(bool(one.lost.any()) for one in row) for row in losses)
-    limits = loss_limits(values, log, 0.05 + CROSS_ROOM * crossed)
-    for number, axes in enumerate(panels):
-        number_axis(axes, axis.values)
-        if number < len(losses):
-            accuracy_axis(axes, 0.2)
-        else:
-            loss_axis(axes, limits, log)
-
-
-def _draw(axes: Axes, row: Row, selection: Selection) -> None:
-    for one, look, label in zip(row, looks(selection), selection.labels, strict=True):
-        axes.add_line(line(one.x, one.band.mean, look, label, look.marker))
-        _draw_bars(axes, one, look.color)
-
-
-def _draw_bars(axes: Axes, one: Points, color: str) -> None:
-    arms = np.stack([one.band.mean - one.band.low, one.band.high - one.band.mean])
-    some = np.isfinite(arms).all(axis=0)
-    if some.any():
-        x, y = one.x[some], one.band.mean[some]
-        bars = axes.errorbar(x, y, yerr=arms[:, some], fmt="none", ecolor=color, capsize=2.2)
+def _draw_bars(axes: Any, line: Line, color: str) -> None:
+    """Draw the intervals as bars."""
+    arms = np.stack([line.band.mean - line.band.low, line.band.high - line.band.mean])
+    finite = np.isfinite(arms).all(axis=0)
+    if finite.any():
+        x, y = line.x[finite], line.band.mean[finite]
+        bars = axes.errorbar(x, y, yerr=arms[:, finite], fmt="none", ecolor=color, capsize=2.2)
         bars[2][0].set_linewidth(1.0)
-
-
-def _draw_crosses(axes: Axes, row: Row, selection: Selection) -> None:
-    """Each line's crosses at their own height at the top edge, as the values have none."""
-    height = 1 - CROSS_ROOM / 3
-    for one, look in zip(row, looks(selection), strict=True):
-        if one.lost.any():
-            top_crosses(axes, one.x, one.lost, one.networks, look.color, height)
-            height -= CROSS_ROOM
-
-
-def _name_axes(panels: Sequence[Axes], page: Page, axis: Axis, metrics: Sequence[str]) -> None:
-    for number, (axes, metric) in enumerate(zip(panels, metrics, strict=True)):
-        which, _, what = metric.split("_")
-        axes.set_ylabel(f"{which} {what}" if page.is_first(number) else "")
-        axes.set_xlabel(axis_name(axis.key) if page.is_lowest(number) else "")

@@ -1,65 +1,45 @@
-"""How figures look: fixed parameters, and a color, a dash pattern and a marker for each line."""
+"""How figures look: fixed parameters of matplotlib, and a color, a dash and a marker for each line.
+
+A line looks the same in every panel and in the legend. The dash pattern tells the normalization
+(solid: batch norm, dashed: none), so that figures can be read in grey print, and the color tells
+the rest.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-import matplotlib.style
 import numpy as np
-from matplotlib.font_manager import FontProperties, findfont, fontManager
-from matplotlib.ft2font import FT2Font
 
-from bnexp.figures.select import Selection
+from bnexp.figures.select import NORM, Selection
 from bnexp.runs.tables import Value
 
 DEJAVU = "DejaVu Sans"  # ships with matplotlib: the same glyphs everywhere
-OTHERS = (
-    "Noto Sans CJK JP",
-    "Noto Sans JP",
-    "Source Han Sans",
-    "Source Han Sans JP",
-    "Hiragino Sans",
-    "Yu Gothic",
-    "Meiryo",
-    "IPAexGothic",
-    "TakaoGothic",
-    "Noto Sans CJK SC",
-    "Noto Sans SC",
-    "PingFang SC",
-    "Microsoft YaHei",
-    "WenQuanYi Zen Hei",
-    "Noto Sans CJK KR",
-    "Noto Sans KR",
-    "Apple SD Gothic Neo",
-    "Malgun Gothic",
-)
-
-
-def families(text: str) -> tuple[str, ...]:
-    """DejaVu Sans, and behind it the installed `OTHERS` if it lacks a letter of `text`."""
-    if all(ord(letter) in _letters() or letter.isspace() for letter in text):
-        return (DEJAVU,)
-    installed = {font.name for font in fontManager.ttflist}
-    return (DEJAVU, *(name for name in OTHERS if name in installed))
-
-
-@cache
-def _letters() -> frozenset[int]:
-    path = findfont(FontProperties(family=[DEJAVU]), fallback_to_default=False)
-    return frozenset(FT2Font(path).get_charmap())
-
+# Fonts with the letters that it lacks, of which the installed ones are used.
+FALLBACK_FONTS = (
+    "Noto Sans CJK JP", "Noto Sans JP", "Source Han Sans", "Source Han Sans JP", "Hiragino Sans",
+    "Yu Gothic", "Meiryo", "IPAexGothic", "TakaoGothic",
+    "Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Zen Hei",
+    "Noto Sans CJK KR", "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic",
+)  # fmt: skip
 
 Dash = Literal["solid"] | tuple[int, Sequence[float]]
 
 # Okabe and Ito's colors without yellow, which does not show on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000")
-OTHER_DASHES = ((0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (8, 2)), (0, (5, 1.2, 1, 1.2, 1, 1.2)))
-DASHES: tuple[Dash, ...] = ("solid", (0, (4, 1.6)), *OTHER_DASHES)
+DASHES: tuple[Dash, ...] = (
+    "solid",
+    (0, (4, 1.6)),
+    (0, (1, 1.2)),
+    (0, (6, 1.5, 1, 1.5)),
+    (0, (8, 2)),
+    (0, (5, 1.2, 1, 1.2, 1, 1.2)),
+)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 PARAMETERS: dict[str, Any] = {
@@ -88,6 +68,46 @@ PARAMETERS: dict[str, Any] = {
     "svg.hashsalt": "bnexp",
 }
 
+# Scripts that no font here has, or that matplotlib cannot join: boxes say so well enough.
+GLYPH_WARNINGS = r"Glyph .* missing from|Matplotlib currently does not support"
+
+
+@contextmanager
+def house_style(fonts: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
+    """Use matplotlib's defaults and ours inside the block, whatever the user's matplotlibrc says.
+
+    Neither letters without a glyph nor numbers too large for a page are warned about.
+    """
+    import matplotlib.style
+
+    parameters = {**PARAMETERS, "font.family": list(fonts)}
+    with (
+        matplotlib.style.context(["default", parameters]),
+        np.errstate(over="ignore", invalid="ignore"),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", GLYPH_WARNINGS, UserWarning)
+        yield
+
+
+def fonts_for(text: str) -> tuple[str, ...]:
+    """DejaVu Sans, and the installed `FALLBACK_FONTS` after it if it lacks a letter of `text`."""
+    if all(ord(letter) in _dejavu_letters() or letter.isspace() for letter in text):
+        return (DEJAVU,)
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    return (DEJAVU, *(name for name in FALLBACK_FONTS if name in installed))
+
+
+@cache
+def _dejavu_letters() -> frozenset[int]:
+    from matplotlib.font_manager import FontProperties, findfont
+    from matplotlib.ft2font import FT2Font
+
+    path = findfont(FontProperties(family=[DEJAVU]), fallback_to_default=False)
+    return frozenset(FT2Font(path).get_charmap())
+
 
 @dataclass(frozen=True)
 class Look:
@@ -98,37 +118,21 @@ class Look:
     marker: str
 
 
-# Scripts that no font here has, or that matplotlib cannot join: boxes say so well enough.
-GLYPH_WARNINGS = r"Glyph .* missing from|Matplotlib currently does not support"
-
-
-@contextmanager
-def house_style(families: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
-    """Matplotlib's defaults and ours, whatever the user's matplotlibrc says.
-
-    Neither letters without a glyph nor numbers too large for a page are warned about.
-    """
-    parameters = {**PARAMETERS, "font.family": list(families)}
-    with (
-        matplotlib.style.context(["default", parameters]),
-        np.errstate(over="ignore", invalid="ignore"),
-        warnings.catch_warnings(),
-    ):
-        warnings.filterwarnings("ignore", GLYPH_WARNINGS, UserWarning)
-        yield
-
-
 def looks(selection: Selection) -> tuple[Look, ...]:
-    """A look for each line: the dash pattern tells the normalization, the color the rest."""
+    """A look for each line of the selection.
+
+    Where the normalization is swept, it decides the dash, and the values of the other axes decide
+    the color; if that gave two lines the same look, colors and dashes are counted through instead.
+    """
     keys = [axis.key for axis in selection.line_axes]
-    if "model.norm" not in keys:
+    if NORM not in keys:
         return tuple(_look(i, i) for i in range(len(selection.lines)))
-    at = keys.index("model.norm")
-    norms = _norm_numbers([line[at] for line in selection.lines])
-    rests = _numbers([line[:at] + line[at + 1 :] for line in selection.lines])
-    colors = rests if 1 < len(set(rests)) <= len(COLORS) else norms
-    numbers = list(zip(colors, norms, strict=True))
-    if len(set(numbers)) < len(numbers):  # then being told apart matters more than the scheme
+    position = keys.index(NORM)
+    dashes = _norm_numbers([line[position] for line in selection.lines])
+    others = _numbered([line[:position] + line[position + 1 :] for line in selection.lines])
+    colors = others if 1 < len(set(others)) <= len(COLORS) else dashes
+    numbers = list(zip(colors, dashes, strict=True))
+    if len(set(numbers)) < len(numbers):
         numbers = [(i, i) for i in range(len(numbers))]
     return tuple(_look(color, dash) for color, dash in numbers)
 
@@ -141,11 +145,12 @@ def _look(color: int, dash: int) -> Look:
 def _norm_numbers(norms: Sequence[Value]) -> list[int]:
     """0, solid, for the first batch norm; 1, dashed, for none; 2, 3, ... for the others."""
     batch = next((norm for norm in norms if str(norm).startswith("batch")), "batch")
-    known: Mapping[Value, int] = {batch: 0, "none": 1}
-    others = [norm for norm in dict.fromkeys(norms) if norm not in known]
-    return [known[norm] if norm in known else 2 + others.index(norm) for norm in norms]
+    numbers: Mapping[Value, int] = {batch: 0, "none": 1}
+    others = [norm for norm in dict.fromkeys(norms) if norm not in numbers]
+    return [numbers[norm] if norm in numbers else 2 + others.index(norm) for norm in norms]
 
 
-def _numbers(things: Sequence[Any]) -> list[int]:
-    order = list(dict.fromkeys(things))
-    return [order.index(thing) for thing in things]
+def _numbered(values: Sequence[Hashable]) -> list[int]:
+    """The number of each value in the order of first appearance."""
+    order = list(dict.fromkeys(values))
+    return [order.index(value) for value in values]

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from bnexp.figures import labels
-from bnexp.figures.axes import ROOM, free_limits, loss_limits, wanted_log
-from bnexp.figures.select import combinations, pairs, rows_where, select
-from bnexp.figures.series import by_seed, curve, metric_axis, metric_source, time_column
+from bnexp.figures.axes import ROOM, free_limits, loss_limits, wants_log
+from bnexp.figures.select import combinations, rows_where, select
+from bnexp.figures.series import by_seed, curve, metric_scale, metric_source, time_column
 from bnexp.figures.style import COLORS, looks
 from bnexp.metrics import metric_column
 from bnexp.runs.stats import Band
@@ -53,12 +53,12 @@ def explorer_data(tables: Tables) -> Mapping[str, Any] | None:
 
 def _metric(tables: Tables, name: str) -> Mapping[str, Any]:
     """A choice of y axis, with the same limits for all points, so that they can be compared."""
-    title, scale = {"key": name, "label": labels.metric_label(name)}, metric_axis(name)
+    title, scale = {"key": name, "label": labels.metric_label(name)}, metric_scale(name)
     if scale == "accuracy":
         return {**title, "log": False, "low": -ROOM, "high": 1 + ROOM}
     column = tables.metrics[name]
     finite = column[np.isfinite(column)]
-    log = wanted_log(None, scale, finite, None)
+    log = wants_log(finite, scale)
     limits = loss_limits if scale == "loss" else free_limits
     low, high = limits(Band(finite, finite, finite), log)
     return {**title, "log": log, "low": low, "high": high}
@@ -68,12 +68,12 @@ def _point(
     tables: Tables, point: tuple[Value, ...], metrics: Sequence[str], time: str
 ) -> Mapping[str, Any]:
     """The curves of one point of the sweep: each metric, of each seed and over seeds."""
-    where = pairs(tables.axes, point)
+    where = dict(zip([axis.key for axis in tables.axes], point, strict=True))
     values: dict[str, Any] = {}
     for name in metrics:
         source = metric_source(tables, name)
         line = curve(tables, where, source, time)
-        _, numbers = by_seed(source, where, time)
+        _, numbers = by_seed(source.table, where, time, source.column)
         values[name] = {"seeds": numbers}
         if len(numbers) > 1:
             band = line.band

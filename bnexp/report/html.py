@@ -27,7 +27,7 @@ from bnexp.claims import judge_run
 from bnexp.comparison.differences import Difference, config_differences, key_differences
 from bnexp.config import Config, load_config, shipped
 from bnexp.config.load import resolved
-from bnexp.figures.page import render
+from bnexp.figures.canvas import render
 from bnexp.files import write_file
 from bnexp.report.explorer import explorer_data
 from bnexp.report.sections import (
@@ -155,7 +155,7 @@ def _draw_figures(run: RunData, prefix: str = "") -> list[tuple[str, Markup]]:
         return []
     drawings: list[tuple[str, Markup]] = []
     for number, options in enumerate(
-        figures.wanted(run.config.experiment.figures, run.tables), start=1
+        figures.requested_figures(run.config.experiment.figures, run.tables), start=1
     ):
         svg = render(figures.draw(options, run.tables), "svg").decode()
         # Letters are drawn as paths: nothing of the experiment's text is in it.

@@ -1,0 +1,123 @@
+"""What every kind of figure is: options, a choice, a drawing.
+
+A kind is a frozen dataclass in a module of its own, `bnexp/figures/KIND.py`, and a line in
+`FIGURES`. Its fields are the keys in YAML, of any type that pydantic validates. Its methods:
+
+    choose  which swept keys are spread out and which make the lines; ConfigError if the figure
+            cannot be drawn. Asked before training, and again to draw.
+    draw    the figure: numbers first (series.py, quantities.py), then the page (page.py), then what
+            is on its panels (axes.py, marks.py).
+
+matplotlib is imported only inside functions that draw: options are read by every command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bnexp.config.figures import FIGURES, Limits, Where
+from bnexp.errors import ConfigError
+from bnexp.figures.axes import Scale, wants_log
+from bnexp.figures.notes import joined, missing_note, where_note
+from bnexp.figures.quantities import Recorded
+from bnexp.figures.select import Point, Selection, Swept, panels_of, restrict, values_where
+from bnexp.registry import option
+from bnexp.runs.stats import Floats
+from bnexp.runs.tables import Tables
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class FigureData:
+    """What one figure is drawn from.
+
+    run: all results. results: those of the networks that the figure shows. selection: which swept
+    keys are spread out.
+    """
+
+    run: Tables
+    results: Tables
+    selection: Selection
+
+    @property
+    def title(self) -> str:
+        """The line at the top."""
+        return self.run.title or self.run.name
+
+    def panels(self) -> list[tuple[str, list[Point]]]:
+        """The title of each panel, and the point of each of its lines."""
+        return panels_of(self.results, self.selection)
+
+    def notes(
+        self, drawn: str, diverged: str, left_out: str = "", where: str = ""
+    ) -> tuple[str, ...]:
+        """The lines under the title, in the order of all figures.
+
+        drawn: what is drawn, and what mean and interval are. where: more about which networks.
+        diverged: how many networks diverged. left_out: numbers that the axes do not show.
+        """
+        networks = joined(where_note(self.run, self.results), where)
+        return drawn, networks, joined(diverged, missing_note(self.results)), left_out
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureKind:
+    """The base of all kinds of figures."""
+
+    @property
+    def kind(self) -> str:
+        """The name under which the class is registered."""
+        return next(name for name, cls in FIGURES.items() if cls is type(self))
+
+    def restrict(self, swept: Any) -> Any:
+        """`swept`, a plan or results, with the networks that the figure shows only."""
+        return swept
+
+    def choose(self, swept: Swept, recorded: Recorded) -> Selection:
+        """Which swept keys are spread out. Raises ConfigError if the figure cannot be drawn."""
+        raise NotImplementedError
+
+    def draw(self, data: FigureData) -> Figure:
+        """The figure, not shown and not saved."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestrictedKind(FigureKind):
+    """A figure of some of the networks."""
+
+    where: Where = option(
+        {}, doc="swept key -> the value or values to draw; numbers match to 0.5 %"
+    )
+
+    def restrict(self, swept: Any) -> Any:
+        if not self.where:
+            return swept
+        return restrict(self.kind, swept, values_where(self.kind, swept, self.where))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuledKind(RestrictedKind):
+    """A figure whose y axis can be set."""
+
+    limits: Limits | None = option(None, doc="[low, high] of the y axis")
+    log: bool | None = option(
+        None, doc="whether the y axis is logarithmic; default: if the numbers span decades"
+    )
+
+    def check_limits(self) -> None:
+        """Raise ConfigError for limits that no logarithmic axis can have."""
+        if self.log and self.limits and self.limits[0] <= 0:
+            raise ConfigError(
+                f"figure {self.kind}: limits of a logarithmic axis start above 0, got "
+                f"{self.limits[0]:g}. Raise the lower one, or omit log."
+            )
+
+    def is_log(self, values: Floats, scale: Scale = "other") -> bool:
+        """Whether the y axis is logarithmic: as the option says, else as the numbers suggest."""
+        if self.log is not None:
+            return self.log
+        return not (self.limits and self.limits[0] <= 0) and wants_log(values, scale)

@@ -1,0 +1,109 @@
+"""The small lines under a figure's title: what is drawn, of which networks, and what is left out.
+
+Each function returns one part of a note, and an empty text if there is nothing to say. The order is
+the same in all figures, see `FigureData.notes` in kind.py.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bnexp.figures.axes import LOSS_TOP
+from bnexp.figures.labels import symbol, value_label
+from bnexp.figures.select import Selection, Swept, combinations
+from bnexp.runs.stats import Floats
+from bnexp.runs.tables import Tables, Table
+from bnexp.text import counted
+
+
+def joined(*parts: str) -> str:
+    """The parts that say something, as one note."""
+    return "; ".join(part for part in parts if part)
+
+
+def seeds_note(results: Tables, template: str = "mean of {}") -> str:
+    """'1 seed', or what is made of several: the template with their number in it."""
+    seeds = counted(len(results.seeds), "seed")
+    return seeds if len(results.seeds) == 1 else template.format(seeds)
+
+
+def interval_note(results: Tables, mean: str, spread: str) -> str:
+    """'1 seed', or what shows the mean over several and what shows its interval."""
+    return seeds_note(results, f"{mean}: mean of {{}}, {spread}: 95 % t-interval of the mean")
+
+
+def companions_note(selection: Selection) -> str:
+    """Which swept keys change along with the axis that is spread out."""
+    return ", ".join(f"{axis.key} moves along" for axis in selection.companions)
+
+
+def where_note(before: Swept, after: Swept) -> str:
+    """'W = 0.05; 3 of 16 values of lr': what the figure is restricted to."""
+    left = {axis.key: axis for axis in after.axes}
+    keys = [axis.key for axis in before.axes]
+    single, some = [], []
+    for axis in before.axes:
+        if axis.key not in left:
+            value = after.summary[axis.key].tolist()[:1]
+            single += [value_label(axis, v, keys) for v in value]
+        elif len(left[axis.key].values) < len(axis.values):
+            count = f"{len(left[axis.key].values)} of {len(axis.values)}"
+            some.append(f"{count} values of {symbol(axis.key, keys)}")
+    return joined(*single, *some)
+
+
+TREATMENTS = {"accuracy": "accuracies kept", "loss": "non-finite losses left out"}
+
+
+def diverged_note(results: Tables, *scales: str, marked: bool = True) -> str:
+    """How many networks diverged, and what became of their numbers on accuracy and loss axes.
+
+    marked: whether the figure has crosses.
+    """
+    count = _count(results, "diverged")
+    if not count:
+        return ""
+    networks = counted(len(results.summary["status"]), "network")
+    treatments = ", ".join(text for scale, text in TREATMENTS.items() if scale in scales)
+    end = f": {treatments}" if treatments else ""
+    return f"{count} of {networks} diverged{' (x)' if marked else ''}{end}"
+
+
+def missing_note(results: Tables) -> str:
+    """How many networks failed or were not trained."""
+    points = combinations(results.summary, [axis.key for axis in results.axes])
+    present = len(results.summary["status"]) - _count(results, "failed")
+    missing = len(points) * len(results.seeds) - present
+    return f"{counted(missing, 'network')} missing" if missing > 0 else ""
+
+
+def _count(results: Tables, status: str) -> int:
+    return int(np.sum(results.summary["status"] == status))
+
+
+def above_note(losses: Floats) -> str:
+    """How many losses that are drawn are beyond the end of the axis."""
+    count = int((np.isfinite(losses) & (losses > LOSS_TOP)).sum())
+    return f"{counted(count, 'point')} above a loss of {LOSS_TOP:g} off the axis" if count else ""
+
+
+def zero_note(values: Floats, log: bool) -> str:
+    """How many numbers that are drawn have no place on a logarithmic axis."""
+    count = int((np.isfinite(values) & (values <= 0)).sum()) if log else 0
+    return f"{counted(count, 'point')} at 0 or below not on the logarithmic axis" if count else ""
+
+
+def not_finite_note(table: Table) -> str:
+    """How many of the numbers that a probe read are not finite."""
+    count = int((~np.isfinite(table["value"])).sum())
+    return f"{counted(count, 'number')} not finite left out" if count else ""
+
+
+def step_note(table: Table) -> str:
+    """'before the first step', 'step 200', or 'steps 200 to 400'."""
+    steps = np.unique(table["step"]).tolist()
+    if not steps:
+        return ""
+    if steps == [0]:
+        return "before the first step"
+    return f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
