@@ -67,7 +67,11 @@ REFUSED = [
     (of("curves"), [SCALES, SIZES], "would make 26 lines, and at most 12"),
     (of("curves", metrics=["gap"]), [SCALES], "metrics gap needs test images"),
     (of("curves", quantity="dead"), [SCALES], "dead is not recorded. Recorded: none. Add a probe"),
-    (of("curves", where={W: 0.3}), [SCALES], "0.3 is not among its values. Swept: 1, 0.1"),
+    (
+        of("curves", where={W: 0.3}),
+        [SCALES],
+        "where model.init.std: no value of the axis, expected one of 1, 0.1, got 0.3",
+    ),
     (of("curves", limits=[0, 1], log=True), [SCALES], "start above 0, got 0"),
     (of("percentiles"), [SCALES], "quantity percentile is not recorded"),
     (of("histograms"), [SCALES, SIZES], "would make 26 rows, and at most 16"),

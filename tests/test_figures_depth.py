@@ -155,7 +155,10 @@ def test_networks_of_other_depths_end_earlier():
         ({"law": [{"label": "a"}]}, r"law\[0\] \(a\): either rate or values"),
         ({"law": [{"label": "a", "rate": 1, "values": [1]}]}, "either rate or values"),
         ({"law": [{"label": "a", "values": [1, 2]}]}, "2 values for 8 layers. Give one for each"),
-        ({"law": [{"label": "a", "rate": 1, "where": {NORM: "layer"}}]}, "layer is not among"),
+        (
+            {"law": [{"label": "a", "rate": 1, "where": {NORM: "layer"}}]},
+            "where model.norm: no value",
+        ),
         ({"step": 3}, "step 3 was not recorded. Recorded: 0, 7"),
         ({"panel_axis": "model.init"}, "axis model.init is not swept"),
     ],

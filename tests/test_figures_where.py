@@ -8,8 +8,8 @@ from bnexp.config.figures import figure_options
 from bnexp.errors import ConfigError
 from bnexp.figures import PlannedSweep, refusal
 from bnexp.figures.quantities import Recorded
-from bnexp.figures.select import matches
 from bnexp.runs.tables import Axis
+from bnexp.runs.where import WhereError, select_values
 
 SCALES = Axis(W, tuple(np.logspace(0, -4, 16).tolist()))
 RATES = Axis("train.optimizer.lr", (0.1, 0.01))
@@ -28,7 +28,11 @@ def own(point, seed, epoch, metric):
     ],
 )  # fmt: skip
 def test_numbers_are_meant_to_half_a_percent(value, wanted, expected):
-    assert matches(value, wanted) is expected
+    try:
+        selected = select_values({W: wanted}, [Axis(W, (value,))])
+    except WhereError:
+        selected = {W: ()}
+    assert (selected[W] == (value,)) is expected
 
 
 def test_one_value_is_no_line_and_stands_in_the_notes():
@@ -76,8 +80,8 @@ def test_networks_of_other_values_are_neither_missing_nor_diverged():
     ("where", "expected"),
     [
         ({"model.init.sdt": 1}, "axis model.init.sdt is not swept.*Did you mean model.init.std"),
-        ({NORM: "layer"}, r"where model\.norm: layer is not among its values\. Swept: batch, none"),
-        ({W: [1, 3]}, r"where model\.init\.std: 3 is not among its values\. Swept: 1, 0\.541"),
+        ({NORM: "layer"}, r"where model\.norm: no value .* one of batch, none, got layer"),
+        ({W: [1, 3]}, r"where model\.init\.std: no value of the axis, expected one of 1, 0\.541"),
     ],
 )
 def test_what_is_not_swept_is_refused(where, expected):

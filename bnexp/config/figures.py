@@ -51,12 +51,6 @@ def _rising(pair: tuple[float, float]) -> tuple[float, float]:
 Metric = Annotated[str, Name(lambda: evaluation_columns(METRICS))]
 MetricOrGap = Annotated[str, Name(lambda: (*evaluation_columns(METRICS), GAP))]
 SummaryMetric = Annotated[str, Name(lambda: summary_columns(METRICS))]
-Value = bool | int | float | str
-Values = Annotated[
-    Value | Annotated[tuple[Value, ...], Field(strict=False, min_length=1)],
-    Either("a value of the swept key, or a list of values"),
-]
-Where = dict[str, Values]
 Limits = Annotated[
     Annotated[tuple[float, float], Field(strict=False)],
     AfterValidator(_rising),

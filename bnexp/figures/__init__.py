@@ -29,7 +29,7 @@ from bnexp.figures.kind import FigureData, FigureKind
 from bnexp.figures.labels import chosen_text
 from bnexp.figures.quantities import Recorded, planned_records, recorded_in
 from bnexp.figures.select import Swept
-from bnexp.runs.tables import Axis, Tables, Table
+from bnexp.runs.tables import Axis, Table, Tables, plan_axes
 from bnexp.sweep import Plan
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def planned_refusal(options: FigureKind, plan: Plan, has_test: bool) -> str | No
     more panels or lines than can be told apart, a quantity that no probe reads, or a metric of test
     images though none are scored, as `has_test` says.
     """
-    axes = tuple(Axis(axis.key, axis.labels) for axis in plan.axes)
+    axes = plan_axes(plan)
     columns = {axis.key: [network.point[axis.key] for network in plan.networks] for axis in axes}
     summary = {key: np.array(values, object) for key, values in columns.items()}
     return refusal(options, PlannedSweep(axes, summary), planned_records(plan, has_test))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from bnexp.config.figures import LayerSpan, Numbers, Step, Where
+from bnexp.config.figures import LayerSpan, Numbers, Step
 from bnexp.config.options import Strict
+from bnexp.config.where import Where
 from bnexp.errors import ConfigError
 from bnexp.figures.axes import free_axis, free_limits, whole_number_axis
 from bnexp.figures.kind import FigureData, RuledKind
@@ -39,21 +40,13 @@ from bnexp.figures.quantities import (
     rows_at_step,
     value_range,
 )
-from bnexp.figures.select import (
-    Point,
-    Selection,
-    Swept,
-    check_panels,
-    find_axis,
-    matches,
-    select,
-    values_where,
-)
+from bnexp.figures.select import Selection, Swept, check_panels, find_axis, select, values_where
 from bnexp.figures.series import Line, by_seed
 from bnexp.figures.style import Dash, Look
 from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band, pooled
 from bnexp.runs.tables import Table, rows
+from bnexp.runs.where import Point
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -120,7 +113,7 @@ class Depth(RuledKind):
         layers = layers_between(self.kind, table, self.layers)
         titles, points = zip(*data.panels(), strict=True)
         panels = [[_layer_line(table, point, layers) for point in lines] for lines in points]
-        laws = [self._law_lines(lines, layers) for lines in panels]
+        laws = [self._law_lines(results, lines, layers) for lines in panels]
         measured = pooled(line.band for lines in panels for line in lines)
         values = pooled([measured, *(line.band for lines in laws for line in lines.values())])
         log = self.is_log(values.mean)
@@ -154,7 +147,9 @@ class Depth(RuledKind):
             free_axis(axes, limits, log)
         return figure
 
-    def _law_lines(self, lines: Sequence[LayerLine], layers: Sequence[int]) -> dict[int, Line]:
+    def _law_lines(
+        self, swept: Swept, lines: Sequence[LayerLine], layers: Sequence[int]
+    ) -> dict[int, Line]:
         """The laws of a panel by number, without those that start from a line not in the panel."""
         laws = {}
         x = np.array(layers, dtype=np.float64)
@@ -167,7 +162,13 @@ class Depth(RuledKind):
                     )
                 laws[number] = _exact_line(x, np.array(law.values))
                 continue
-            start = next((line for line in lines if _is_at(line.point, law.where)), None)
+            where = values_where(self.kind, swept, law.where)
+            at_start = (
+                line
+                for line in lines
+                if all(line.point.get(key) in values for key, values in where.items())
+            )
+            start = next(at_start, None)
             if start is None or law.rate is None or not np.isfinite(start.band.mean).any():
                 continue
             end = np.flatnonzero(np.isfinite(start.band.mean))[-1 if self.backwards else 0]
@@ -192,17 +193,6 @@ def _layer_line(table: Table, point: Point, layers: Sequence[int]) -> LayerLine:
 
 def _exact_line(x: Floats, y: Floats) -> Line:
     return Line(x, Band(y, y, y))
-
-
-def _is_at(point: Point, where: Where) -> bool:
-    """Whether the point has one of the values of each key."""
-    return all(
-        key in point
-        and any(
-            matches(point[key], v) for v in (values if isinstance(values, tuple) else (values,))
-        )
-        for key, values in where.items()
-    )
 
 
 def _law_artist(x: Any, y: Any, number: int, label: str) -> Line2D:

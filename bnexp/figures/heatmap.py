@@ -26,7 +26,6 @@ from bnexp.figures.page import NOTE_LETTER, RIGHT, Page, build
 from bnexp.figures.quantities import Recorded, check_metric
 from bnexp.figures.select import (
     NORM,
-    Point,
     Selection,
     Swept,
     check_number,
@@ -40,6 +39,7 @@ from bnexp.metrics import metric_of
 from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band
 from bnexp.runs.tables import Axis, Tables, Value
+from bnexp.runs.where import Point
 from bnexp.text import short
 
 if TYPE_CHECKING:

@@ -22,12 +22,13 @@ from bnexp.figures.quantities import (
     readings,
     rows_at_step,
 )
-from bnexp.figures.select import Point, Selection, Swept, check_number, select
+from bnexp.figures.select import Selection, Swept, check_number, select
 from bnexp.figures.series import by_seed
 from bnexp.figures.style import Look, looks
 from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band, pooled
 from bnexp.runs.tables import Table, rows
+from bnexp.runs.where import Point
 from bnexp.text import counted
 
 if TYPE_CHECKING:

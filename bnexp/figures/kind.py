@@ -16,15 +16,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bnexp.config.figures import FIGURES, Limits, Where
+from bnexp.config.figures import FIGURES, Limits
+from bnexp.config.where import Where
 from bnexp.errors import ConfigError
 from bnexp.figures.axes import Scale, wants_log
 from bnexp.figures.notes import joined, missing_note, where_note
 from bnexp.figures.quantities import Recorded
-from bnexp.figures.select import Point, Selection, Swept, panels_of, restrict, values_where
+from bnexp.figures.select import Selection, Swept, panels_of, restrict, values_where
 from bnexp.registry import option
 from bnexp.runs.stats import Floats
 from bnexp.runs.tables import Tables
+from bnexp.runs.where import Point
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

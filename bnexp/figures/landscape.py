@@ -38,12 +38,13 @@ from bnexp.figures.quantities import (
     rows_at_place,
     value_range,
 )
-from bnexp.figures.select import NORM, Point, Selection, Swept, check_panels, find_axis, select
+from bnexp.figures.select import NORM, Selection, Swept, check_panels, find_axis, select
 from bnexp.figures.series import Line, by_seed
 from bnexp.figures.style import looks
 from bnexp.registry import option
 from bnexp.runs.stats import Band, band, pooled
 from bnexp.runs.tables import Table, rows
+from bnexp.runs.where import Point
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

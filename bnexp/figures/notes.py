@@ -12,7 +12,7 @@ from bnexp.figures.axes import LOSS_TOP
 from bnexp.figures.labels import symbol, value_label
 from bnexp.figures.select import Selection, Swept, combinations
 from bnexp.runs.stats import Floats
-from bnexp.runs.tables import Tables, Table
+from bnexp.runs.tables import Table, Tables
 from bnexp.text import counted
 
 

@@ -47,9 +47,7 @@ class Panels(FigureKind):
     """One panel for each value of an axis, one line for each method: the book's 4 x 4 figure."""
 
     axis: str | None = option(None, doc="the swept key of the panels; default: the first")
-    metric: Metric = option(
-        "train_accuracy", doc="what is drawn against the epoch"
-    )
+    metric: Metric = option("train_accuracy", doc="what is drawn against the epoch")
 
     def choose(self, swept: Swept, recorded: Recorded) -> Selection:
         """Spread out the named axis, else the first that is a number, else the first."""

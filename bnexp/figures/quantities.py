@@ -19,7 +19,7 @@ from bnexp.errors import ConfigError
 from bnexp.figures.labels import value_text
 from bnexp.metrics import GAP, HEADLINE, metric_column
 from bnexp.runs.stats import Floats
-from bnexp.runs.tables import Tables, Table, planned_metrics, rows
+from bnexp.runs.tables import Table, Tables, planned_metrics, rows
 from bnexp.sweep import Plan
 
 # Probe kind to the quantities that it records with its options.

@@ -16,21 +16,14 @@ from bnexp.figures.marks import cross, legend_lines, line_artist, top_crosses
 from bnexp.figures.notes import above_note, companions_note, diverged_note, interval_note, joined
 from bnexp.figures.page import Page, build
 from bnexp.figures.quantities import Recorded
-from bnexp.figures.select import (
-    Point,
-    Selection,
-    Swept,
-    check_lines,
-    find_axis,
-    networks_at,
-    select,
-)
+from bnexp.figures.select import Selection, Swept, check_lines, find_axis, networks_at, select
 from bnexp.figures.series import Line, by_seed
 from bnexp.figures.style import looks
 from bnexp.metrics import HEADLINE, IMAGE_SETS, metric_of
 from bnexp.registry import option
 from bnexp.runs.stats import band, pooled
 from bnexp.runs.tables import Axis, Tables
+from bnexp.runs.where import Point
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

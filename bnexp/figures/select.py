@@ -16,17 +16,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.config.yaml import flow
 from bnexp.errors import ConfigError
-from bnexp.figures.labels import value_label, value_text
+from bnexp.figures.labels import value_label
 from bnexp.metrics import HEADLINE
-from bnexp.runs.tables import Axis, Tables, Table, Value, moves_along, rows
+from bnexp.runs.tables import Axis, Table, Tables, Value, moves_along, rows
+from bnexp.runs.where import Point, WhereError, select_values
 
 NORM = "model.norm"
 MAX_PANELS = 36
 MAX_LINES = 12
-
-Point = Mapping[str, Value]  # swept key -> value
 
 
 class Swept(Protocol):
@@ -188,10 +186,7 @@ def check_number(
         )
 
 
-TOLERANCE = 0.005  # a value is written with three digits, and 0.158 means 0.15849
 TABLES = ("metrics", "summary", "probes")
-
-Where = Mapping[str, Any]  # swept key -> the value or values to draw
 
 
 def restrict(kind: str, swept: Any, values: Mapping[str, Sequence[Value]]) -> Any:
@@ -212,30 +207,13 @@ def restrict(kind: str, swept: Any, values: Mapping[str, Sequence[Value]]) -> An
     return replace(swept, axes=tuple(a for a in axes if len(a.values) > 1), **tables)
 
 
-def values_where(kind: str, swept: Swept, where: Where) -> dict[str, list[Value]]:
-    """The swept values that `where` names of each key. Raises ConfigError for one not swept."""
-    return {key: _named_values(kind, find_axis(kind, swept, key), v) for key, v in where.items()}
-
-
-def _named_values(kind: str, axis: Axis, named: Any) -> list[Value]:
-    values: Sequence[Any] = named if isinstance(named, tuple | list) else (named,)
-    if (as_list := flow(list(values))) in axis.values:  # the swept values are lists themselves
-        return [as_list]
-    unknown = [v for v in values if not any(matches(value, v) for value in axis.values)]
-    if unknown:
-        swept = ", ".join(value_text(value) for value in axis.values)
-        raise ConfigError(
-            f"figure {kind}: where {axis.key}: {unknown[0]} is not among its values. "
-            f"Swept: {swept}."
-        )
-    return [value for value in axis.values if any(matches(value, v) for v in values)]
-
-
-def matches(value: Value, named: Any) -> bool:
-    """Whether a swept value is the named one; true and false are texts in tables."""
-    if isinstance(named, bool) or isinstance(value, str) or isinstance(named, str):
-        return str(value).lower() == str(named).lower()
-    return bool(abs(value - named) <= TOLERANCE * abs(named))
+def values_where(kind: str, swept: Swept, where: Mapping[str, Any]) -> dict[str, list[Value]]:
+    """The swept values that `where` selects of each key. Raises ConfigError if it selects none."""
+    axes = [find_axis(kind, swept, key) for key in where]
+    try:
+        return {key: list(values) for key, values in select_values(where, axes).items()}
+    except WhereError as error:
+        raise ConfigError(f"figure {kind}: where {error.path[0]}: {error.text}") from None
 
 
 def _rows_among(table: Table, values: Mapping[str, Sequence[Value]]) -> Table:

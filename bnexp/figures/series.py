@@ -15,10 +15,11 @@ import numpy as np
 from bnexp.figures.axes import Scale
 from bnexp.figures.labels import metric_label
 from bnexp.figures.quantities import rows_at_place, value_range
-from bnexp.figures.select import Point, rows_where
+from bnexp.figures.select import rows_where
 from bnexp.metrics import GAP, HEADLINE, is_unbounded_loss, metric_of
 from bnexp.runs.stats import Band, Floats, band
-from bnexp.runs.tables import Tables, Table
+from bnexp.runs.tables import Table, Tables
+from bnexp.runs.where import Point
 
 
 @dataclass(frozen=True)
