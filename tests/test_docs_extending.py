@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bnexp.data import DATASETS
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS
 from bnexp.nn.optimizers import SCHEDULES
 from bnexp.probes import PROBES
@@ -26,7 +27,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
-MODULE, CHECK, SCRIPT = blocks("python")
+MODULE, CHECK, SCRIPT, DATASET = blocks("python")
 EXPERIMENT, IMAGES = blocks("yaml")
 
 
@@ -62,6 +63,15 @@ def commands() -> list[list[str]]:
 def summary(folder: Path) -> list[dict[str, str]]:
     with (folder / "summary.csv").open() as file:
         return list(csv.DictReader(file))
+
+
+def test_its_data_set_is_described(folder):
+    (folder / "my_stripes.py").write_text(DATASET)
+    command = re.search(r"`bnexp (--import my_stripes [^`]*)`", PAGE)[1]
+    said = program("-m", "bnexp", *command.split(), cwd=folder)
+    assert "made by my_stripes.py" in said
+    assert "[6, 5, 1]" in said
+    assert "[100, 100, 100, 100, 0" in said
 
 
 def test_its_commands_work(folder):
@@ -151,5 +161,5 @@ def test_its_entry_points_are_found_without_import(folder, tmp_path):
 
 def test_its_groups_are_the_registries():
     named = set(re.findall(r"`bnexp\.(\w+)`(?:,| and|\.\s)", PAGE))
-    tables = (NORMALIZERS, INITIALIZERS, ACTIVATIONS, OPTIMIZERS, SCHEDULES, PROBES)
-    assert named == {registry.noun for registry in tables}
+    tables = (NORMALIZERS, INITIALIZERS, ACTIVATIONS, OPTIMIZERS, SCHEDULES, PROBES, DATASETS)
+    assert named == {registry.noun.replace(" ", "_") for registry in tables}
