@@ -21,11 +21,10 @@ from bnexp.config.messages import Problem, problems_error
 from bnexp.data import Dataset
 from bnexp.data.datasets import data_folder
 from bnexp.errors import ConfigError, NetworksFailed
-from bnexp.execution import Record, Task
 from bnexp.execution.build import check_shapes
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.processes import Local, Place, leave_if_worker
-from bnexp.execution.task import dataset
+from bnexp.execution.task import Record, Task, dataset
 from bnexp.files import read_file, remove_file, write_file
 from bnexp.result import Result
 from bnexp.runs import RunDirectory, manifest

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import bnexp
-from bnexp.execution import Task, train_task
 from bnexp.execution.processes import Here, WorkerDied, WorkerProcesses, run_tasks
+from bnexp.execution.task import Task, train_task
 from bnexp.sweep import make_plan, make_stacks
 
 

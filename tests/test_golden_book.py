@@ -12,8 +12,7 @@ from threadpoolctl import threadpool_limits
 
 import bnexp
 from bnexp.data.datasets import DATA_VARIABLE
-from bnexp.execution import Task
-from bnexp.execution.task import train_task
+from bnexp.execution.task import Task, train_task
 from bnexp.sweep import make_plan, make_stacks
 
 SCALES = np.logspace(0, -4, 16)

@@ -12,7 +12,7 @@ import bnexp
 from bnexp import files
 from bnexp.claims import judge_claims, plan_points
 from bnexp.config.experiment import Setting
-from bnexp.execution import Record
+from bnexp.execution.task import Record
 from bnexp.files import System
 from bnexp.running import prepare, read_records
 from bnexp.runs import RunDirectory

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import bnexp
-from bnexp.execution import Task, build, train_task
+from bnexp.execution import build
 from bnexp.execution.build import draw, inputs
-from bnexp.execution.task import dataset
+from bnexp.execution.task import Task, dataset, train_task
 from bnexp.nn import Conv, Dense, WeightNorm
 from bnexp.nn.initializers import Lsuv, Zeros
 from bnexp.nn.weightnorm import WeightNormed

@@ -11,8 +11,7 @@ import pytest
 import bnexp
 from bnexp.config import load_config, resolved
 from bnexp.errors import ConfigError
-from bnexp.execution import Record
-from bnexp.execution.task import Probed
+from bnexp.execution.task import Probed, Record
 from bnexp.nn import option
 from bnexp.probes import PROBES, Reading
 from bnexp.runs.directory import Damaged, decode, encode

@@ -9,8 +9,7 @@ import pytest
 
 import bnexp
 from bnexp.data import load
-from bnexp.execution import Task, train_task
-from bnexp.execution.task import train_cells
+from bnexp.execution.task import Task, train_cells, train_task
 from bnexp.sweep import make_plan, make_stacks
 
 pytestmark = pytest.mark.usefixtures("one_blas_thread")

@@ -13,7 +13,7 @@ import pytest
 
 import bnexp
 from bnexp.errors import ConfigError, StoreError
-from bnexp.execution import Record
+from bnexp.execution.task import Record
 from bnexp.files import HOST
 from bnexp.running import Progress
 from bnexp.runs import RunDirectory

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from bnexp.execution import Record
+from bnexp.execution.task import Record
 from bnexp.metrics import HEADLINE
 from bnexp.running import Progress
 from bnexp.sweep import Network

@@ -33,8 +33,8 @@ from bnexp.comparison.match import (
 )
 from bnexp.config import Config
 from bnexp.errors import ConfigError, StoreError
-from bnexp.execution import Record, Task
 from bnexp.execution.processes import Local, Place
+from bnexp.execution.task import Record, Task
 from bnexp.metrics import metric_column
 from bnexp.running import Prepared, Progress, prepare
 from bnexp.runs.data import RunData, run_data

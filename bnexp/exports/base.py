@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bnexp.errors import BnexpError, ConfigError
-from bnexp.execution import Record
+from bnexp.execution.task import Record
 from bnexp.exports import EXPORTS
 from bnexp.runs import RunDirectory
 from bnexp.runs.data import RunData, read_finished_run

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bnexp.config import Config, load_config
 from bnexp.config.messages import UNKNOWN_KIND
 from bnexp.errors import BnexpError, ConfigError, StoreError
-from bnexp.execution import Record
+from bnexp.execution.task import Record
 from bnexp.runs.csv import read_metrics, read_probes, read_summary
 from bnexp.runs.directory import DAMAGES, RunDirectory
 from bnexp.runs.tables import Axis, Table, Tables, column, make_tables

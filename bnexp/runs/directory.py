@@ -16,9 +16,8 @@ from filelock import FileLock, Timeout
 
 from bnexp import files
 from bnexp.errors import StoreError
-from bnexp.execution import Record
 from bnexp.execution.checkpoints import Checkpoints
-from bnexp.execution.task import Probed
+from bnexp.execution.task import Probed, Record
 from bnexp.runs.manifest import read_manifest
 from bnexp.sweep import Network
 

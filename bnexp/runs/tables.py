@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.config import Experiment
-from bnexp.execution import Record
-from bnexp.execution.task import Probed
+from bnexp.execution.task import Probed, Record
 from bnexp.metrics import evaluation_columns, metric_of, recorded_metrics, summary_columns
 from bnexp.sweep import Network, Plan
 
