@@ -23,7 +23,7 @@ from bnexp.data.datasets import data_folder
 from bnexp.errors import ConfigError, NetworksFailed
 from bnexp.execution.build import check_shapes
 from bnexp.execution.checkpoints import Checkpoints
-from bnexp.execution.processes import Local, Place, leave_if_worker
+from bnexp.execution.processes import Executor, Local, leave_if_worker
 from bnexp.execution.task import Record, Task, dataset
 from bnexp.files import read_file, remove_file, write_file
 from bnexp.result import Result
@@ -199,7 +199,7 @@ def run(
     progress: Progress | None = None,
     checkpoint: float = 60.0,
     cell_timeout: float | None = None,
-    place: Place | None = None,
+    place: Executor | None = None,
 ) -> Result:
     """Train what is missing in the run directory `out` and return the whole experiment's result.
 
@@ -246,7 +246,7 @@ def _checked(config: Any, out: Any, jobs: Any, checkpoint: Any) -> Config:
 def _run(
     prepared: Prepared,
     directory: RunDirectory | None,
-    place: Place,
+    place: Executor,
     fresh: bool,
     progress: Progress,
     checkpoint: float,

@@ -236,7 +236,7 @@ def test_a_failed_network_keeps_its_checkpoint(half):
         def records(self, tasks, on_steps):
             for task in tasks:
                 yield [
-                    bnexp.execution.processes.failed(network.id, "broken")
+                    bnexp.execution.processes.failed_record(network.id, "broken")
                     for network in task.networks
                 ]
 

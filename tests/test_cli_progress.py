@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from bnexp.cli import progress
 from bnexp.cli.main import cli
-from bnexp.execution.processes import failed
+from bnexp.execution.processes import failed_record
 from bnexp.execution.task import Record
 
 COLOR = "\x1b["
@@ -48,7 +48,7 @@ def test_the_best_is_of_all_networks_and_named_by_its_point():
     display.progress.done([record("c", 0.75, status="diverged"), record("b", 0.4)])
     assert display.status.counts() == "2 of 3 networks done, 1 left"
     assert display.status.results() == "1 diverged, best train 0.750 (0.02512, c)"
-    display.progress.done([failed("d", "no reason")])
+    display.progress.done([failed_record("d", "no reason")])
     assert display.status.results() == "1 diverged, 1 failed, best train 0.750 (0.02512, c)"
 
 

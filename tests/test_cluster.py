@@ -195,7 +195,7 @@ def test_data_travel_once_to_each_worker(loopback, small, tmp_path, monkeypatch)
     run = distributed.Client.run
 
     def counted(client, function, *args, **options):
-        if function is dask.keep:
+        if function is dask.keep_data:
             sent.extend(options["workers"])
         return run(client, function, *args, **options)
 

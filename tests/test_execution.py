@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 import bnexp
-from bnexp.execution.processes import Here, WorkerDied, WorkerProcesses, run_tasks
+from bnexp.execution.processes import ThisProcess, WorkerDied, WorkerProcesses, run_tasks
 from bnexp.execution.task import Task, train_task
 from bnexp.sweep import make_plan, make_stacks
 
 
 @pytest.fixture(scope="module")
-def lanes():
+def workers():
     with WorkerProcesses(2) as made:
         yield made
 
@@ -31,24 +31,24 @@ def records(config, size, engine):
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_any_stack_size_and_any_worker_gives_the_same_bits(small, precision, lanes):
+def test_any_stack_size_and_any_worker_gives_the_same_bits(small, precision, workers):
     config = bnexp.load_config(small, {"train.precision": precision, "data.test": 100})
-    alone = records(config, 1, Here())
+    alone = records(config, 1, ThisProcess())
     assert len(alone) == 12
     for size in (2, 3, 8):
-        assert records(config, size, Here()) == alone
-    assert records(config, 2, lanes) == alone
+        assert records(config, size, ThisProcess()) == alone
+    assert records(config, 2, workers) == alone
 
 
-def test_the_books_stream_gives_the_same_bits_in_any_stack(lanes):
+def test_the_books_stream_gives_the_same_bits_in_any_stack(workers):
     changes = {"data.name": "synthetic", "train.epochs": 3}
     changes["sweep.model.init.std"] = [0.3, 0.03, 0.003]
     config = bnexp.load_config("book_weight_scale", changes)
-    alone = records(config, 1, Here())
+    alone = records(config, 1, ThisProcess())
     assert len(alone) == 6
     for size in (2, 3):
-        assert records(config, size, Here()) == alone
-    assert records(config, 2, lanes) == alone
+        assert records(config, size, ThisProcess()) == alone
+    assert records(config, 2, workers) == alone
 
 
 def test_one_job_and_two_jobs_write_the_same_tables(small, tmp_path):
@@ -132,20 +132,20 @@ def environment() -> tuple[str | None, int]:
     return os.environ.get("OPENBLAS_NUM_THREADS"), max(threads)
 
 
-def test_workers_have_one_blas_thread_and_the_caller_keeps_its_own(lanes):
+def test_workers_have_one_blas_thread_and_the_caller_keeps_its_own(workers):
     before = os.environ.get("OPENBLAS_NUM_THREADS")
     np.ones(1)
-    assert lanes.submit(environment).result(60) == ("1", 1)
+    assert workers.submit(environment).result(60) == ("1", 1)
     assert os.environ.get("OPENBLAS_NUM_THREADS") == before
-    assert Here().submit(environment).result()[1] == 1
+    assert ThisProcess().submit(environment).result()[1] == 1
 
 
-def test_steps_are_counted(small, lanes):
+def test_steps_are_counted(small, workers):
     config = bnexp.load_config(small)
-    before = lanes.steps()
-    records(config, 3, lanes)
-    assert lanes.steps() - before == 12 * 12
-    here = Here()
+    before = workers.steps()
+    records(config, 3, workers)
+    assert workers.steps() - before == 12 * 12
+    here = ThisProcess()
     records(config, 3, here)
     assert here.steps() == 12 * 12
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import MISSING, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import click
 
 from bnexp.errors import ConfigError
+from bnexp.execution import EXECUTORS
+from bnexp.registry import Registry
 
 
 def require_name(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -19,6 +22,22 @@ def require_name(ctx: click.Context, parameter: click.Parameter, value: str | No
     if value is not None and not value.strip():
         raise click.BadParameter("expected a folder, got an empty name", ctx, parameter)
     return value
+
+
+class RegistryChoice(click.Choice):  # type: ignore[type-arg]
+    """The names of a registry when the command runs: a module of `--import` may have added some."""
+
+    def __init__(self, registry: Registry[Any]) -> None:
+        self._registry = registry
+        super().__init__(())
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        return tuple(self._registry)
+
+    @choices.setter
+    def choices(self, names: tuple[Any, ...]) -> None:
+        """Ignored: what click sets are the names when the command was defined."""
 
 
 experiment_argument = click.argument("experiment")
@@ -41,7 +60,7 @@ data_option = click.option(
 )
 executor_option = click.option(
     "--executor",
-    type=click.Choice(["local", "dask"]),
+    type=RegistryChoice(EXECUTORS),
     default="local",
     help="Train on this machine (default) or on a dask cluster.",
 )
@@ -117,20 +136,23 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def cluster(
-    executor: str, scheduler: str | None, jobs: int | None, cell_timeout: float | None
+def make_executor(
+    name: str, scheduler: str | None, jobs: int | None, cell_timeout: float | None
 ) -> Any:
-    """The `Cluster` that --executor and --scheduler name, None for this machine.
+    """The executor that --executor names, with the options that it has; None for this machine.
 
-    UsageError if one of the two is missing, or with an option that is for this machine alone.
+    UsageError if an option that it needs is missing, or if it does not have one that is given.
     """
-    if (executor == "dask") != bool(scheduler):
-        raise click.UsageError("--executor dask and --scheduler: expected both or neither")
-    if scheduler is None:
+    if name == "local" and scheduler is None:
         return None
-    for option, value in (("--jobs", jobs), ("--cell-timeout", cell_timeout)):
-        if value is not None:
-            raise click.UsageError(f"{option}: is for this machine, not for --executor dask")
-    from bnexp.execution.dask import Cluster
-
-    return Cluster(scheduler)
+    executor = EXECUTORS[name]
+    needed = {each.name for each in fields(executor) if each.default is MISSING}
+    if ("scheduler" in needed) != bool(scheduler):
+        named = "dask" if name == "local" else name
+        raise click.UsageError(f"--executor {named} and --scheduler: expected both or neither")
+    options = {"scheduler": scheduler, "workers": jobs, "cell_timeout": cell_timeout}
+    known = {each.name for each in fields(executor)}
+    for option, key in (("--jobs", "workers"), ("--cell-timeout", "cell_timeout")):
+        if options[key] is not None and key not in known:
+            raise click.UsageError(f"{option}: is for this machine, not for --executor {name}")
+    return executor(**{key: value for key, value in options.items() if value is not None})

@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from bnexp.cli.arguments import cores, data_option, jobs_option, require_name
+from bnexp.cli.arguments import (
+    RegistryChoice,
+    cores,
+    data_option,
+    jobs_option,
+    require_name,
+)
 from bnexp.errors import Interrupted
 from bnexp.exports import EXPORTS
 
@@ -142,24 +148,9 @@ def verify(
     ctx.exit(verification.exit_status)
 
 
-class ExportFormat(click.Choice):  # type: ignore[type-arg]
-    """The formats at the time of the command, as a module of `--import` may have added some."""
-
-    def __init__(self) -> None:
-        super().__init__(())
-
-    @property
-    def choices(self) -> tuple[Any, ...]:
-        return tuple(EXPORTS)
-
-    @choices.setter
-    def choices(self, names: tuple[Any, ...]) -> None:
-        """Ignored: what click sets are the formats when the command was defined."""
-
-
 @click.command()
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--to", required=True, type=ExportFormat(), help="The format.")
+@click.option("--to", required=True, type=RegistryChoice(EXPORTS), help="The format.")
 @click.option(
     "--out",
     callback=require_name,

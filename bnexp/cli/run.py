@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from bnexp.cli.arguments import (
-    cluster,
     cores,
     data_option,
     executor_option,
     experiment_argument,
     jobs_option,
     load_experiment,
+    make_executor,
     out_option,
     scheduler_option,
     seeds_option,
@@ -74,7 +74,7 @@ def run(
     from bnexp.cli.output import print_plan, print_result
     from bnexp.cli.progress import ProgressDisplay
 
-    place = cluster(executor, scheduler, jobs, cell_timeout)
+    place = make_executor(executor, scheduler, jobs, cell_timeout)
     config = load_experiment(experiment, assignments, seeds)
     directory = Path(out or f"results/{config.name}")
     if dry_run:

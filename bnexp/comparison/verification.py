@@ -33,7 +33,7 @@ from bnexp.comparison.match import (
 )
 from bnexp.config import Config
 from bnexp.errors import ConfigError, StoreError
-from bnexp.execution.processes import Local, Place
+from bnexp.execution.processes import Executor, Local
 from bnexp.execution.task import Record, Task
 from bnexp.metrics import metric_column
 from bnexp.running import Prepared, Progress, prepare
@@ -107,7 +107,7 @@ def verify(
     data_dir: str | Path | None = None,
     tolerance: float = TOLERANCE,
     progress: Progress | None = None,
-    place: Place | None = None,
+    place: Executor | None = None,
 ) -> Verification:
     """Train the networks of a run directory again and compare every number with the stored one.
 
@@ -160,7 +160,7 @@ def sample_networks(networks: Sequence[Network], number: int | None) -> list[Net
 
 
 def _train(
-    prepared: Prepared, networks: Sequence[Network], place: Place, progress: Progress
+    prepared: Prepared, networks: Sequence[Network], place: Executor, progress: Progress
 ) -> dict[str, Record]:
     """The records of the networks, by id."""
     progress.planned(networks, [], sum(prepared.steps[network.id] for network in networks), 0)

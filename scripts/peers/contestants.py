@@ -127,7 +127,7 @@ class Ours:
     notes: dict[str, float] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        self._lanes = WorkerProcesses(self.workers)
+        self._workers = WorkerProcesses(self.workers)
         self._train(self._tasks(self.experiment.small()))
         self._planned = self._tasks(self.experiment)
 
@@ -137,7 +137,7 @@ class Ours:
         return time.perf_counter() - started
 
     def close(self) -> None:
-        self._lanes.shutdown()
+        self._workers.shutdown()
 
     def _tasks(self, experiment: Experiment) -> list[Task]:
         config = load_config(experiment.base, {**experiment.overrides(), **self.overrides})
@@ -146,7 +146,7 @@ class Ours:
         ]
 
     def _train(self, tasks: list[Task]) -> None:
-        records = [r for made in run_tasks(self._lanes, tasks, int) for r in made]
+        records = [r for made in run_tasks(self._workers, tasks, int) for r in made]
         if errors := [record.error for record in records if record.status == "failed"]:
             raise RuntimeError(errors[0])
 
