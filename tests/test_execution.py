@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import bnexp
+from bnexp.execution import processes
 from bnexp.execution.processes import ThisProcess, WorkerDied, WorkerProcesses, run_tasks
 from bnexp.execution.task import Task, train_task
 from bnexp.sweep import make_plan, make_stacks
@@ -104,8 +106,6 @@ def test_a_task_that_kills_its_worker_each_time_is_given_up():
 
 
 def test_a_stack_that_fails_does_not_take_the_others_with_it(small, tmp_path, monkeypatch):
-    from bnexp.execution import processes
-
     def fails(task, on_step):
         if task.networks[0].setting.model.norm is None:
             raise MemoryError("out of memory")
@@ -156,7 +156,7 @@ def test_a_script_without_a_main_guard_is_told_so_at_once(small, tmp_path):
     script.write_text(f"import bnexp\nprint('read')\n{run}\n")
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert done.stdout.split().count("read") in (2, 3)  # here, and in one worker or both
+    assert done.stdout.count("read") in (2, 3)  # here, and in one worker or both
     assert done.stderr.count("Traceback") == 1
     assert done.stderr.splitlines()[-1].startswith(
         "bnexp.errors.ConfigError: a script that asks for several jobs is read again by each worker"
@@ -165,3 +165,69 @@ def test_a_script_without_a_main_guard_is_told_so_at_once(small, tmp_path):
     script.write_text(guarded)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("12\n", "")
+
+
+class SlowToEnd:
+    """A process that is gone from its pool's view before its exit code is known."""
+
+    def __init__(self):
+        self.exitcode = None
+
+    def join(self, timeout):
+        self.exitcode = processes.UNGUARDED
+
+    def kill(self):
+        pass
+
+
+def test_a_broken_pools_exit_code_is_waited_for(monkeypatch):
+    monkeypatch.setattr(processes, "_processes", lambda pool: [slow])
+    slow = SlowToEnd()
+    assert processes._exit_codes(None) == {processes.UNGUARDED}
+
+
+def test_the_wait_for_an_exit_code_is_bounded(monkeypatch):
+    monkeypatch.setattr(processes, "_processes", lambda pool: [slow])
+    monkeypatch.setattr(processes, "EXIT_SECONDS", 0.01)
+    slow = SlowToEnd()
+    monkeypatch.setattr(slow, "join", lambda timeout: None)
+    assert processes._exit_codes(None) == {None}
+
+
+EXECUTOR = """\
+from dataclasses import dataclass
+
+from bnexp.execution import EXECUTORS
+from bnexp.execution.task import train_task
+
+
+@EXECUTORS.register("patient")
+@dataclass(frozen=True)
+class Patient:
+    workers: int = 3
+
+    def records(self, tasks, on_steps):
+        for task in tasks:
+            yield train_task(task)
+"""
+
+
+def test_a_users_executor_is_named_on_the_command_line(small, tmp_path):
+    (tmp_path / "own_executor.py").write_text(EXECUTOR)
+    words = [sys.executable, "-m", "bnexp", "--import", "own_executor", "run", small]
+    options = ["--executor", "patient", "-j", "2", "--quiet", "--out", tmp_path / "own"]
+    path = {**os.environ, "PYTHONPATH": str(Path(bnexp.__file__).parents[1])}
+    done = subprocess.run(
+        [*words, *options], cwd=tmp_path, env=path, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert json.loads((tmp_path / "own" / "manifest.json").read_text())["jobs"] == 2
+    bnexp.run(bnexp.load_config(small), tmp_path / "here")
+    own, here = ((tmp_path / name / "metrics.csv").read_bytes() for name in ("own", "here"))
+    assert own == here
+    refused = subprocess.run(
+        [*words, *options, "--cell-timeout", "9"],
+        cwd=tmp_path, env=path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert refused.returncode == 2
+    assert "--cell-timeout: is for this machine, not for --executor patient" in refused.stderr
