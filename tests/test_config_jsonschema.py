@@ -118,7 +118,7 @@ def test_every_key_that_can_be_swept_is_offered():
 
 def test_each_kind_is_offered_by_name_and_as_a_mapping_where_both_will_do():
     definitions = json_schema()["$defs"]
-    batch, normal = definitions["batchnorm_batch"], definitions["initializers_normal"]
+    batch, normal = definitions["normalizer_batch"], definitions["initializer_normal"]
     assert batch["anyOf"][0]["const"] == "batch"
     assert batch["anyOf"][1]["title"] == "batch"
     assert normal["title"] == "normal"

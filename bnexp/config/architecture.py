@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from bnexp.config.options import OneOf, Options, Strict, text
+from bnexp.config.options import OneOf, Options, Strict, key
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS
 
 MAX_LAYERS = 200
@@ -31,7 +31,7 @@ class Dropout(Strict):
     """Dropout after each hidden activation."""
 
     ratio: float = Field(description="the probability that a number is dropped", ge=0, lt=1)
-    scale: Literal["inverted", "evaluation"] = text(
+    scale: Literal["inverted", "evaluation"] = key(
         "inverted",
         "divide by 1 - ratio in training (inverted) or multiply by it at evaluation (the book)",
     )
@@ -40,18 +40,18 @@ class Dropout(Strict):
 class Architecture(Strict):
     """What every network has, whatever its layers."""
 
-    activation: Activation = text("relu", "the hidden layers' activation")
-    norm: Normalizer = text("none", "the normalization of each hidden layer, or none")
-    norm_position: Literal["before", "after"] = text(
+    activation: Activation = key("relu", "the hidden layers' activation")
+    norm: Normalizer = key("none", "the normalization of each hidden layer, or none")
+    norm_position: Literal["before", "after"] = key(
         "before",
         "before: the norm precedes the activation (the paper, the book); after: it follows it",
     )
-    bias: bool = text(
+    bias: bool = key(
         True, "whether hidden layers have a bias; batch norm right after it cancels it"
     )
-    dropout: Dropout | None = text(None, "dropout after each hidden activation; default: none")
-    init: Initializer = text("he", "how weights are drawn; biases start at 0")
-    layer_init: dict[str, Initializer] = text(
+    dropout: Dropout | None = key(None, "dropout after each hidden activation; default: none")
+    init: Initializer = key("he", "how weights are drawn; biases start at 0")
+    layer_init: dict[str, Initializer] = key(
         {}, "a different init for single layers: 1 is the first with weights, output the last"
     )
 
@@ -71,7 +71,7 @@ class Architecture(Strict):
 class Mlp(Architecture):
     """Dense - [norm] - activation for each hidden width, then a dense layer for the classes."""
 
-    kind: Literal["mlp"] = text("mlp", "a multilayer perceptron")
+    kind: Literal["mlp"] = key("mlp", "a multilayer perceptron")
     hidden: tuple[Width, ...] = Field(
         description="widths of the hidden layers", max_length=MAX_LAYERS, strict=False
     )
@@ -89,9 +89,9 @@ class ConvBlock(Strict):
 
     kind: Literal["conv"]
     features: Width = Field(description="the number of output channels")
-    size: Side = text(3, "the side of the window")
-    stride: Side = text(1, "how far the window moves")
-    padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = text(
+    size: Side = key(3, "the side of the window")
+    stride: Side = key(1, "how far the window moves")
+    padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = key(
         0, "the width of the frame of zeros around the image"
     )
 
@@ -104,9 +104,9 @@ class PoolBlock(Strict):
     """The largest or the mean of each window."""
 
     kind: Literal["max_pool", "average_pool"]
-    size: Side = text(2, "the side of the window")
-    stride: Side | None = text(None, "how far the window moves; default: its size")
-    padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = text(
+    size: Side = key(2, "the side of the window")
+    stride: Side | None = key(None, "how far the window moves; default: its size")
+    padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = key(
         0, "the width of the frame around the image, which counts as no pixel"
     )
 

@@ -1,7 +1,13 @@
-"""Several texts as one document: inheritance by `extends`, and `--set KEY=VALUE`."""
+"""Experiments made of several texts: inheritance by `extends`, and `--set KEY=VALUE`.
+
+Each text is a `Document`, plain values with their places. `merge_documents` lays one over another
+and keeps the place of each value that is left, so that a message points at the file or argument
+that has it. Nothing is validated here but `extends` and the form of KEY=VALUE.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,49 +30,46 @@ _KINDS: set[KeyPath] = {
     ("train", "optimizer"),
     ("train", "schedule"),
 }
-# What is refined where nothing is given: the schema's default, where that has options.
+# The kind to which options are added where none is given: the schema's default, if it has options.
 _DEFAULTS: dict[KeyPath, str] = {("train", "optimizer"): "sgd", ("train", "schedule"): "constant"}
 
 
-def read_document(path: Path) -> Document:
-    """The file with everything that it extends, deep-merged: nearer values win."""
-    return _read(path, ())
+def read_document(path: Path, children: tuple[Path, ...] = ()) -> Document:
+    """The file merged with everything that it extends; the file's own values win.
 
-
-def _read(path: Path, children: tuple[Path, ...]) -> Document:
-    document = _anchored(parse_file(path), path.parent)
+    children: the files that extend this one, nearest last; a file among them may not come again.
+    """
+    document = _absolute_folders(parse_file(path), path.parent)
     if "extends" not in document.value:
         return document
-    at, name = document.values[("extends",)], document.value["extends"]
+    position, name = document.values[("extends",)], document.value["extends"]
     if not isinstance(name, str):
-        raise ConfigError(f"{at}: extends: not a file name, expected text, got {name!r}")
-    chain = (*children, path.resolve())
-    parent = _parent(name, path, at)
-    if parent.resolve() in chain:
-        raise ConfigError(f"{at}: extends: goes in a circle, expected another file, got {name!r}")
-    if len(chain) >= MAX_EXTENDS:
-        raise ConfigError(f"{at}: extends: too long a chain, expected at most {MAX_EXTENDS} files")
-    nearest = parent.stem if parent.resolve().parent == shipped.experiments_folder() else ""
-    own = {"name": path.stem, **without_key(document.value, "extends")}  # not its parent's folder
-    values = {("name",): at, **document.values}
-    child = Document(own, document.keys, values, nearest)
-    return merge_documents(inherited_part(_read(parent, chain)), child)
+        raise ConfigError(f"{position}: extends: not a file name, expected text, got {name!r}")
+    try:
+        sibling = path.parent / name
+        parent = sibling if shipped.file_exists(sibling) else shipped.find_experiment(name)
+    except ConfigError as error:
+        raise ConfigError(f"{position}: extends: {error}") from None
+    files = (*children, path.resolve())
+    if parent.resolve() in files:
+        what = "goes in a circle, expected another file"
+        raise ConfigError(f"{position}: extends: {what}, got {name!r}")
+    if len(files) >= MAX_EXTENDS:
+        expected = f"expected at most {MAX_EXTENDS} files"
+        raise ConfigError(f"{position}: extends: too long a chain, {expected}")
+    is_shipped = parent.resolve().parent == shipped.experiments_folder()
+    child = Document(
+        {"name": path.stem, **without_key(document.value, "extends")},
+        document.keys,
+        {("name",): position, **document.values},
+        parent.stem if is_shipped else "",
+    )
+    return merge_documents(inherited_part(read_document(parent, files)), child)
 
 
 def inherited_part(parent: Document) -> Document:
     """What an experiment takes over from the one that it extends."""
-    value = {key: inner for key, inner in parent.value.items() if key not in OWN}
-    return replace(parent, value=value)
-
-
-def _parent(name: str, path: Path, at: Position) -> Path:
-    beside = path.parent / name
-    if shipped.file_exists(beside):
-        return beside
-    try:
-        return shipped.find_experiment(name)
-    except ConfigError as error:
-        raise ConfigError(f"{at}: extends: {error}") from None
+    return replace(parent, value={k: v for k, v in parent.value.items() if k not in OWN})
 
 
 def merge_documents(base: Document, child: Document) -> Document:
@@ -77,87 +80,66 @@ def merge_documents(base: Document, child: Document) -> Document:
     """
     keys, values = dict(base.keys), dict(base.values)
 
-    def take(path: KeyPath) -> None:
-        for own, new in ((keys, child.keys), (values, child.values)):
-            for old in [p for p in own if p[: len(path)] == path and (len(p) > len(path))]:
-                del own[old]
-            own.update({p: at for p, at in new.items() if p[: len(path)] == path})
+    def take_places(path: KeyPath) -> None:
+        """The places of the child for everything at the path."""
+        for merged, new in ((keys, child.keys), (values, child.values)):
+            for old in [p for p in merged if len(p) > len(path) and p[: len(path)] == path]:
+                del merged[old]
+            merged.update({p: place for p, place in new.items() if p[: len(path)] == path})
 
-    def walk(old: Any, new: Any, path: KeyPath) -> Any:
-        if not _mergeable(old, new, path):
-            take(path)
+    def merge(old: Any, new: Any, path: KeyPath) -> Any:
+        is_merged = isinstance(old, dict) and isinstance(new, dict) and not _is_axis(path)
+        if not is_merged or new.get("kind", old.get("kind")) != old.get("kind"):
+            take_places(path)
             return new
         merged = dict(old)
         for key, value in new.items():
             inner = (*path, key)
             before = mapping_at(inner, old.get(key)) if isinstance(value, dict) else old.get(key)
             if key not in old:
-                take(inner)
-            merged[key] = value if before is None else walk(before, value, inner)
-        return {k: v for k, v in merged.items() if not (_is_axis((*path, k)) and v is None)}
+                take_places(inner)
+            merged[key] = value if before is None else merge(before, value, inner)
+        return {k: v for k, v in merged.items() if v is not None or not _is_axis((*path, k))}
 
-    return Document(walk(base.value, child.value, ()), keys, values, child.extends or base.extends)
+    return Document(merge(base.value, child.value, ()), keys, values, child.extends or base.extends)
 
 
 def mapping_at(path: KeyPath, value: Any) -> Any:
-    """A key's value as a mapping to set more keys in, where it can be one."""
+    """A key's value as a mapping to set more keys in, if it can be one."""
     if value is None:
         value = _DEFAULTS.get(path, {})
-    own = path[:2] == ("model", "layer_init") and len(path) == 3
-    named = isinstance(value, str) and value != "none" and (own or path in _KINDS)
-    return {"kind": value} if named else value
-
-
-def _mergeable(old: Any, new: Any, path: KeyPath) -> bool:
-    both = isinstance(old, dict) and isinstance(new, dict)
-    return both and not _is_axis(path) and new.get("kind", old.get("kind")) == old.get("kind")
+    is_kind = path in _KINDS or (path[:2] == ("model", "layer_init") and len(path) == 3)
+    return {"kind": value} if is_kind and isinstance(value, str) and value != "none" else value
 
 
 def _is_axis(path: KeyPath) -> bool:
-    inside = path[:1] == ("sweep",) and len(path) > 1
-    return inside and (len(path) > 2 or path[1] != "zip")
+    return path[:1] == ("sweep",) and (len(path) > 2 or (len(path) == 2 and path[1] != "zip"))
 
 
 def override(document: Document, argument: str, word: str = "--set") -> Document:
-    """The document with one `KEY=VALUE`; the value is YAML and goes through the same validation.
+    """The document with one KEY=VALUE; the value is YAML and is validated like a file's.
 
-    `word` is what the messages call it.
+    `word` is what the messages call it. ConfigError if it is no assignment, or if KEY is swept.
     """
     key, equals, value = argument.partition("=")
-    source = f"{word} {key.strip()[:MAX_SHOWN]}"
     if not equals or not key.strip():
         raise ConfigError(
             f"{word}: not an assignment, expected KEY=VALUE, got {argument[:MAX_SHOWN]!r}; "
             f"for example {word} train.epochs=5"
         )
+    source = f"{word} {key.strip()[:MAX_SHOWN]}"
     path = _split(key.strip())
-    text = parse_value(" " * (len(key) + 1) + value, source)
-    _refuse_swept(document, path, Position(source, 1, 1), word)
-    return merge_documents(document, _anchored(_nested(path, text), Path()))
-
-
-def _anchored(document: Document, folder: Path) -> Document:
-    """Relative data folders made absolute: they are meant from where the text stands."""
-
-    def walk(value: Any, path: KeyPath) -> Any:
-        if isinstance(value, dict):
-            return {key: walk(inner, (*path, key)) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [walk(inner, (*path, i)) for i, inner in enumerate(value)]
-        keys = ".".join(part for part in path if isinstance(part, str))
-        named = f".{keys}".endswith(".data.name") and isinstance(value, str) and is_folder(value)
-        return _absolute(value, folder, document.values[path]) if named else value
-
-    return Document(walk(document.value, ()), document.keys, document.values)
-
-
-def _absolute(name: str, folder: Path, at: Position) -> str:
-    try:
-        return str((folder / Path(name).expanduser()).resolve())
-    except (OSError, RuntimeError, ValueError) as error:  # no such user, links in a circle
-        raise ConfigError(
-            f"{at}: data.name: no such folder, expected a folder's path, got {name!r}: {error}"
-        ) from None
+    text = parse_value(" " * (len(key) + 1) + value, source)  # columns are those of the argument
+    position = Position(source, 1, 1)
+    _refuse_swept(document, ".".join(path), position, word)
+    nested = text.value
+    for part in reversed(path):
+        nested = {part: nested}
+    outer: dict[KeyPath, Position] = {path[:i]: position for i in range(len(path) + 1)}
+    keys = {(*path, *inner): place for inner, place in text.keys.items()}
+    values = {(*path, *inner): place for inner, place in text.values.items()}
+    assignment = Document(nested, outer | keys, outer | values)
+    return merge_documents(document, _absolute_folders(assignment, Path()))
 
 
 def _split(key: str) -> tuple[str, ...]:
@@ -168,27 +150,40 @@ def _split(key: str) -> tuple[str, ...]:
     return tuple(key.split("."))
 
 
-def _refuse_swept(document: Document, path: tuple[str, ...], at: Position, word: str) -> None:
-    key, sweep = ".".join(path), document.value.get("sweep")
+def _refuse_swept(document: Document, key: str, position: Position, word: str) -> None:
+    """ConfigError if the sweep would set the key, or a key inside it, again."""
+    sweep = document.value.get("sweep")
     axes = sweep if isinstance(sweep, dict) else {}
-    inner = axes.get("zip")
-    for axis in [*axes, *(inner if isinstance(inner, dict) else {})]:
+    zipped = axes.get("zip")
+    for axis in [*axes, *(zipped if isinstance(zipped, dict) else {})]:
         if axis == key or axis.startswith(f"{key}."):
             raise ConfigError(
-                f"{at}: {key}: swept over, expected a key that the sweep leaves alone; "
+                f"{position}: {key}: swept over, expected a key that the sweep leaves alone; "
                 f"set the axis instead: {word} sweep.{axis}=[...], or null to drop it"
             )
 
 
-def _nested(path: tuple[str, ...], text: Document) -> Document:
-    value = text.value
-    for key in reversed(path):
-        value = {key: value}
-    at = Position(text.values[()].source, 1, 1)
-    outer: dict[KeyPath, Position] = {path[:i]: at for i in range(len(path) + 1)}
-    inner = [{(*path, *p): at for p, at in own.items()} for own in (text.keys, text.values)]
-    return Document(value, outer | inner[0], outer | inner[1])
+def _absolute_folders(document: Document, folder: Path) -> Document:
+    """The document with data folders made absolute: they are relative to where the text stands."""
+
+    def walk(value: Any, path: KeyPath) -> Any:
+        if isinstance(value, dict):
+            return {key: walk(inner, (*path, key)) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [walk(inner, (*path, i)) for i, inner in enumerate(value)]
+        key = "." + ".".join(part for part in path if isinstance(part, str))
+        if not (key.endswith(".data.name") and isinstance(value, str) and is_folder(value)):
+            return value
+        try:
+            return str((folder / Path(value).expanduser()).resolve())
+        except (OSError, RuntimeError, ValueError) as error:  # no such user, links in a circle
+            what = "no such folder, expected a folder's path"
+            place = document.values[path]
+            raise ConfigError(f"{place}: data.name: {what}, got {value!r}: {error}") from None
+
+    return Document(walk(document.value, ()), document.keys, document.values)
 
 
-def without_key(mapping: dict[str, Any], key: str) -> dict[str, Any]:
-    return {k: v for k, v in mapping.items() if k != key}
+def without_key(mapping: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The mapping without one of its keys."""
+    return {name: value for name, value in mapping.items() if name != key}

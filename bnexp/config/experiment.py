@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bnexp.config.architecture import Architecture, Cnn, Mlp, Model
 from bnexp.config.claims import Claim
 from bnexp.config.figures import FIGURES, Figure, option_values
-from bnexp.config.options import AddedLater, Either, OneOf, Options, Strict, entries, text
+from bnexp.config.options import AddedLater, Either, OneOf, Options, Strict, entries, key
 from bnexp.data.datasets import DATASETS
 from bnexp.metrics import DEFAULT_METRICS, METRICS
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS
@@ -96,14 +96,14 @@ def _list_datasets(schema: dict[str, Any]) -> None:
 class Data(Strict):
     """Which images."""
 
-    name: str = text("mnist", "", min_length=1, json_schema_extra=_list_datasets)
-    pixels: Literal["grey", "binary", "centred"] = text(
+    name: str = key("mnist", "", min_length=1, json_schema_extra=_list_datasets)
+    pixels: Literal["grey", "binary", "centred"] = key(
         "grey",
         "grey: byte / 255; binary: 0 below 128, else 1; centred: grey minus the mean of the "
         "training images that are used",
     )
-    train: OneOrMore = text("all", "how many training images are used, from the first")
-    test: SomeOrNone = text(
+    train: OneOrMore = key("all", "how many training images are used, from the first")
+    test: SomeOrNone = key(
         0, "how many test images are scored, from the first; with 0 the test columns are empty"
     )
 
@@ -126,40 +126,40 @@ Points = Annotated[
 class Train(Strict):
     """How the networks are trained and when they are scored."""
 
-    epochs: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = text(
+    epochs: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = key(
         None, "length of the training in passes over the data"
     )
-    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = text(
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] | None = key(
         None, "length of the training in updates, instead of epochs"
     )
     batch_size: Count = Field(description="images per step")
-    sampling: Literal["with_replacement", "shuffle"] = text(
+    sampling: Literal["with_replacement", "shuffle"] = key(
         "shuffle", "how batches are drawn; shuffle: a new permutation of the data in each epoch"
     )
-    optimizer: Optimizer = text("sgd", "the update rule and its learning rate")
-    schedule: Schedule = text("constant", "how the learning rate changes over the steps")
-    l2: float = text(
+    optimizer: Optimizer = key("sgd", "the update rule and its learning rate")
+    schedule: Schedule = key("constant", "how the learning rate changes over the steps")
+    l2: float = key(
         0.0, "adds l2 / 2 * sum(W^2) to the loss that is minimized, weights only (the book)", ge=0
     )
-    weight_decay: float = text(
+    weight_decay: float = key(
         0.0,
         "subtracts learning rate * weight_decay * W from each weight, apart from the loss",
         ge=0,
     )
-    clip_norm: float | None = text(
+    clip_norm: float | None = key(
         None, "the largest norm of a network's gradient; a larger one is scaled down to it", gt=0
     )
-    precision: Literal["float32", "float64"] = text(
+    precision: Literal["float32", "float64"] = key(
         "float32", "the precision of all arithmetic in training"
     )
-    evaluate: Points = text(
+    evaluate: Points = key(
         None,
         "after which steps the networks are scored; with E steps per epoch, epoch: E, 2E, ...; "
         "book: 1, E+1, 2E+1, ...; cs231n: 1, E, 2E, ...; {every: n}; or a list of steps. "
         "Training stops at the last of them. Default: book with the book's stream, else epoch",
     )
-    evaluate_train: OneOrMore = text("all", "how many training images are scored, from the first")
-    metrics: Annotated[tuple[Metric, ...] | None, AddedLater()] = text(
+    evaluate_train: OneOrMore = key("all", "how many training images are scored, from the first")
+    metrics: Annotated[tuple[Metric, ...] | None, AddedLater()] = key(
         None,
         "what the networks are scored with besides loss and accuracy; default: nothing",
         strict=False,
@@ -169,7 +169,7 @@ class Train(Strict):
 class Probes(Strict):
     """What is recorded besides loss and accuracy; it changes no number of the training."""
 
-    at: Points = text(
+    at: Points = key(
         None,
         "the steps after which they record, as in train.evaluate; 0: before the first update. "
         "Default: where the networks are scored",
@@ -184,12 +184,12 @@ class Probes(Strict):
 class Random(Strict):
     """Where random numbers come from."""
 
-    stream: Literal["independent", "book"] = text(
+    stream: Literal["independent", "book"] = key(
         "independent",
         "independent: one generator for a seed's weights and one for its batches, shared by all "
         "networks of that seed; book: numpy.random.seed(seed) and the draws in the book's order",
     )
-    seeds: tuple[Seed, ...] = text(
+    seeds: tuple[Seed, ...] = key(
         (0,),
         "the seeds; each combination is trained with each of them",
         strict=False,
@@ -201,10 +201,10 @@ class Random(Strict):
 class Setting(Strict):
     """What determines one network's numbers, but for its seed."""
 
-    data: Data = text({}, "which images")
+    data: Data = key({}, "which images")
     model: Model = Field(description="which network")
     train: Train = Field(description="how it is trained")
-    probes: Probes | None = text(None, "what is recorded besides loss and accuracy")
+    probes: Probes | None = key(None, "what is recorded besides loss and accuracy")
 
 
 class Experiment(Setting):
@@ -218,16 +218,16 @@ class Experiment(Setting):
         "extends another: the file's own name",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
     )
-    title: str = text("", "one line, for lists and figures", max_length=300)
-    source: str = text("", "where the experiment is published", max_length=500)
-    description: str = text("", "the question it asks, and what to look at", max_length=4000)
-    seconds: float | None = text(None, "about how long a run takes on two cores", gt=0)
-    random: Random = text({}, "seeds and the random stream")
-    sweep: Sweep = text({}, "dotted key -> values; each combination and seed is one network")
-    figures: tuple[Figure, ...] | None = text(
+    title: str = key("", "one line, for lists and figures", max_length=300)
+    source: str = key("", "where the experiment is published", max_length=500)
+    description: str = key("", "the question it asks, and what to look at", max_length=4000)
+    seconds: float | None = key(None, "about how long a run takes on two cores", gt=0)
+    random: Random = key({}, "seeds and the random stream")
+    sweep: Sweep = key({}, "dotted key -> values; each combination and seed is one network")
+    figures: tuple[Figure, ...] | None = key(
         None, "what is drawn; default: panels, and scale where a number is swept", strict=False
     )
-    claims: tuple[Claim, ...] | None = text(
+    claims: tuple[Claim, ...] | None = key(
         None, "sentences to check; a run ends with a verdict on each", strict=False
     )
 

@@ -1,17 +1,26 @@
-"""From a registry of classes to the schema of {kind: NAME, options...}."""
+"""From registries to the schema: what a key of an experiment can be, and the identity of a setting.
+
+Every part of an experiment's schema is a pydantic model derived from `Strict`. A key whose value is
+an entry of a registry, `{kind: NAME, options...}` or the bare NAME, is annotated with `OneOf`: for
+each entry a model derived from `Options` is made from the fields of its class, so that a registered
+class has its keys, defaults, bounds and texts in YAML without further code. `instantiate` makes the
+entry's object from validated options. `identity` says which settings have equal numbers.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import inspect
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from types import CodeType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -30,46 +39,23 @@ from bnexp.config.descriptions import first_paragraph
 from bnexp.registry import Registry, description
 
 
-@cache
-def fingerprint(cls: type) -> str | None:
-    """None for bnexp's own classes; any other is known by its text, or else by its bytecode."""
-    if cls.__module__.partition(".")[0] == "bnexp":
-        return None
-    try:
-        text = inspect.getsource(cls)
-    except (OSError, TypeError):
-        text = "\n".join(_compiled(cls))
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return f"{cls.__module__}.{cls.__qualname__} {digest}"
-
-
-def _compiled(cls: type) -> Iterator[str]:
-    for name, member in sorted(vars(cls).items()):
-        member = member.fget if isinstance(member, property) else member
-        function: Any = getattr(member, "__func__", member)
-        code = getattr(inspect.unwrap(function), "__code__", None)
-        if isinstance(code, CodeType):
-            yield f"{name} {_code(code)}"
-
-
-def _code(code: CodeType) -> str:
-    names = (code.co_names, code.co_varnames, code.co_freevars)
-    return f"{code.co_code.hex()} {names} {[_constant(value) for value in code.co_consts]}"
-
-
-def _constant(value: Any) -> str:
-    """As repr, but for code, which has its address there, and sets, whose order varies."""
-    if isinstance(value, CodeType):
-        return _code(value)
-    if isinstance(value, frozenset):
-        return f"{{{sorted(map(_constant, value))}}}"
-    return f"({[_constant(inner) for inner in value]})" if isinstance(value, tuple) else repr(value)
-
-
 class Strict(BaseModel):
     """What every part of a configuration is: frozen, without unknown keys, conversions or NaN."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def key(default: Any, description: str, **constraints: Any) -> Any:
+    """A key of a `Strict` with its default and meaning.
+
+    The default is written as in YAML: it is validated like a value that is given.
+    """
+    return Field(default, description=description, validate_default=True, **constraints)
+
+
+def _error(kind: str, expected: str) -> PydanticCustomError:
+    """An error that bnexp.config.messages words: "not a valid value, expected ..."."""
+    return PydanticCustomError(kind, "{expected}", {"expected": expected})
 
 
 class Either:
@@ -87,7 +73,7 @@ class Either:
         try:
             return handler(value)
         except ValidationError:
-            raise PydanticCustomError("either", "{expected}", {"expected": self.expected}) from None
+            raise _error("either", self.expected) from None
 
 
 class Name:
@@ -105,30 +91,29 @@ class Name:
     ) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self._validate)
 
-    def _validate(self, value: Any) -> Any:
-        names = self.names()
-        if isinstance(value, str) and value in names:
-            return value
-        if self.alternative:
-            expected = f"one of {', '.join(names)}, {self.alternative}"
-            raise PydanticCustomError("either", "{expected}", {"expected": expected})
-        *quoted, last = map(repr, names)
-        expected = f"{', '.join(quoted)} or {last}" if quoted else last
-        raise PydanticCustomError("literal_error", "{expected}", {"expected": expected})
-
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return {"enum": list(self.names()), "type": "string"}
 
-
-class AddedLater:
-    """Annotation of a key that networks' ids are older than: no part of them while it is empty."""
+    def _validate(self, value: Any) -> Any:
+        names = self.names()
+        if isinstance(value, str) and value in names:
+            return value
+        if self.alternative:
+            raise _error("either", f"one of {', '.join(names)}, {self.alternative}")
+        *quoted, last = map(repr, names)
+        raise _error("literal_error", f"{', '.join(quoted)} or {last}" if quoted else last)
 
 
 class Options(Strict):
-    """One entry of a registry with its options; a bare name stands for {kind: name}."""
+    """The options of one entry of a registry; a bare name stands for {kind: NAME}.
 
+    registry_noun: what an entry of the registry is called.
+    target: the entry, a class.
+    """
+
+    registry_noun: ClassVar[str]
     target: ClassVar[type]
     kind: str
 
@@ -138,41 +123,48 @@ class Options(Strict):
         return {"kind": value} if isinstance(value, str) else value
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """By way of the class that the options are for: this one is made on the fly."""
+        """Pickle by way of the entry's class: the class of the options is made on the fly."""
         values = {name: getattr(self, name) for name in self.model_fields_set}
-        preset = _dialects(self.target).get(values.get("dialect", ""))
-        return _restored, (self.target, values, preset)
+        dialect = _dialects(self.target).get(values.get("dialect", ""))
+        return _restore, (self.registry_noun, self.target, values, dialect)
 
     @classmethod
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        full = handler(schema)
-        resolved = handler.resolve_ref_schema(full)
-        if set(resolved["required"]) > {"kind"}:
-            return full
-        about = resolved.get("description")
-        about = {"description": first_paragraph(about)} if about else {}
-        return {"anyOf": [{"const": resolved["properties"]["kind"]["const"], **about}, full]}
+        mapping = handler(schema)
+        node = handler.resolve_ref_schema(mapping)
+        if set(node["required"]) > {"kind"}:
+            return mapping
+        name = {"const": node["properties"]["kind"]["const"]}
+        if "description" in node:
+            name["description"] = first_paragraph(node["description"])
+        return {"anyOf": [name, mapping]}
 
 
-def instantiate(options: Options) -> Any:
-    """The registry's object: its dialect's values, overridden by the options that are given."""
-    given = {name: v for name, v in options if name not in ("kind", "dialect") and v is not None}
-    preset = _dialects(options.target).get(getattr(options, "dialect", ""), {})
-    return options.target(**{**preset, **given})
-
-
-def _restored(target: type, values: dict[str, Any], dialect: Mapping[str, Any] | None) -> Options:
-    """The options; a dialect that only the sending process knows is registered here too."""
+def _restore(
+    noun: str, target: type, values: dict[str, Any], dialect: Mapping[str, Any] | None
+) -> Options:
+    """Pickled options; a dialect that only the sending process knows is registered here too."""
     dialects: Any = _dialects(target)
     if dialect is not None and values["dialect"] not in dialects:
         dialects.register(values["dialect"], dialect)
-    return _options_of(target, values["kind"]).model_validate(values)
+    return _options_class(noun, values["kind"], target).model_validate(values)
+
+
+def instantiate(options: Options) -> Any:
+    """The registry's object: its dialect's values, overridden by the options that are set."""
+    values = {name: v for name, v in options if name not in ("kind", "dialect") and v is not None}
+    preset = _dialects(options.target).get(getattr(options, "dialect", ""), {})
+    return options.target(**{**preset, **values})
 
 
 class OneOf:
-    """Annotation of a field: one of a registry's kinds except `without`, or also none."""
+    """Annotation of a key: one of a registry's entries.
+
+    or_none: whether it can also be `none`.
+    without: names of entries that it cannot be.
+    """
 
     def __init__(
         self, registry: Registry[Any], or_none: bool = False, without: Collection[str] = ()
@@ -183,36 +175,34 @@ class OneOf:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         kinds = tuple(
-            Annotated[_options_of(self.registry[name], name), Tag(name)]
+            Annotated[_options_class(self.registry.noun, name, self.registry[name]), Tag(name)]
             for name in self.registry
             if name not in self.without
         )
-        # Two members at the least, or Union collapses and forgets its tags.
+        # At least two members: of one, Union makes that one and forgets its tag.
         members: Any = Union[(*kinds, Annotated[_Never, Tag("")])]
-        schema = handler.generate_schema(Annotated[members, Discriminator(_kind)])
+        schema = handler.generate_schema(Annotated[members, Discriminator(_kind_of)])
         if not self.or_none:
             return schema
-        nullable = core_schema.nullable_schema(schema)
-        return core_schema.no_info_before_validator_function(_none, nullable)
+        return core_schema.no_info_before_validator_function(
+            lambda value: None if value == "none" else value, core_schema.nullable_schema(schema)
+        )
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        made = handler(schema)
-        kinds = made["anyOf"][0] if self.or_none else made
-        kinds["oneOf"] = [kind for kind in kinds["oneOf"] if "_Never" not in str(kind)]
-        return {"anyOf": [{"const": "none"}, *made["anyOf"]]} if self.or_none else made
+        node = handler(schema)
+        union = node["anyOf"][0] if self.or_none else node
+        union["oneOf"] = [kind for kind in union["oneOf"] if "_Never" not in str(kind)]
+        return {"anyOf": [{"const": "none"}, *node["anyOf"]]} if self.or_none else node
 
 
 class _Never(Options):
     kind: Literal[""]
 
 
-def _none(value: Any) -> Any:
-    return None if value == "none" else value
-
-
-def _kind(value: Any) -> str | None:
+def _kind_of(value: Any) -> str | None:
+    """The kind of a name, a mapping or validated options."""
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", value)
     return kind if isinstance(kind, str) and kind else None
 
@@ -221,88 +211,85 @@ def _dialects(cls: type) -> Mapping[str, Mapping[str, Any]]:
     return getattr(cls, "DIALECTS", {})
 
 
+def _dialects_text(cls: type) -> str:
+    """A class's dialects with their values: other ones may be registered at any time."""
+    return repr({name: dict(options) for name, options in _dialects(cls).items()})
+
+
 def entries(registry: Registry[type]) -> dict[str, tuple[type, str]]:
     """A registry's classes and their dialects: equal as long as the same can be configured."""
-    return {name: (cls, _written(_dialects(cls))) for name, cls in registry.items()}
+    return {name: (cls, _dialects_text(cls)) for name, cls in registry.items()}
 
 
-def _written(dialects: Mapping[str, Mapping[str, Any]]) -> str:
-    return repr({name: dict(options) for name, options in dialects.items()})
-
-
-def _options_of(cls: type, name: str) -> type[Options]:
-    return _options(cls, name, _written(_dialects(cls)))
+def _options_class(noun: str, name: str, cls: type) -> type[Options]:
+    return _make_options_class(noun, name, cls, _dialects_text(cls))
 
 
 @cache
-def _options(cls: type, name: str, dialects: str) -> type[Options]:
+def _make_options_class(noun: str, name: str, cls: type, dialects: str) -> type[Options]:
+    """The schema of a registry's entry; `dialects` is there for the cache to tell."""
     fields: dict[str, Any] = {"kind": (Literal[name], ...)}
-    if _dialects(cls):
-        names = Literal[tuple(_dialects(cls))]  # type: ignore[valid-type]
+    if presets := _dialects(cls):
         text = "a named set of conventions; the other keys override it"
-        fields["dialect"] = (names, Field(next(iter(_dialects(cls))), description=text))
-    fields.update(model_fields(cls))
-    home = cls.__module__.rpartition(".")[2]
-    made: type[Options] = create_model(
-        f"{home}_{name}", __base__=Options, __doc__=docstring(cls), **fields
+        names = Literal[tuple(presets)]  # type: ignore[valid-type]
+        fields["dialect"] = (names, Field(next(iter(presets)), description=text))
+    options: type[Options] = create_model(
+        re.sub(r"\W", "_", f"{noun}_{name}"),
+        __base__=Options,
+        __doc__=docstring(cls),
+        **fields,
+        **dict(model_fields(cls)),
     )
-    made.target = cls
-    return made
+    options.registry_noun, options.target = noun, cls
+    return options
 
 
 def docstring(cls: type) -> str | None:
-    """The class's description, None where dataclass wrote it."""
+    """The class's description; None if it has none of its own, but the one that dataclass wrote."""
     text = description(cls)
     return None if text.startswith(f"{cls.__name__}(") else text or None
 
 
-class _Exactly:
-    """Annotation of a Literal of whole numbers: neither true nor 1.0 is 1."""
-
-    def __init__(self, allowed: tuple[int, ...]) -> None:
-        self.allowed = allowed
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self._validate, handler(source))
-
-    def _validate(self, value: Any) -> Any:
-        if isinstance(value, bool | float) and value in self.allowed:
-            expected = " or ".join(map(str, self.allowed))
-            raise PydanticCustomError("either", "{expected}", {"expected": expected})
-        return value
-
-
-def _exact(hint: Any) -> Any:
-    """The hint, its numbers compared with their types where it is a Literal of whole numbers."""
-    allowed = get_args(hint) if get_origin(hint) is Literal else ()
-    whole = allowed and all(type(value) is int for value in allowed)
-    return Annotated[hint, _Exactly(allowed)] if whole else hint
-
-
 def model_fields(cls: type) -> Iterator[tuple[str, Any]]:
-    """The name of each option of a class with its type and pydantic's field."""
+    """The options of a registered class: the name of each, with its type and pydantic's field."""
     hints = get_type_hints(cls, include_extras=True)
+    presets = _dialects(cls).items()
     for field in dataclasses.fields(cls):
+        hint = _exact_integers(hints[field.name])
         about = {"description": field.metadata.get("doc"), **field.metadata.get("bounds", {})}
-        kind = _exact(hints[field.name])
         factory: Any = field.default_factory
         default = field.default if factory is dataclasses.MISSING else factory()
-        if _dialects(cls):  # what is not given is the dialect's
-            presets = _dialects(cls).items()
-            values = [[name, preset.get(field.name, default)] for name, preset in presets]
+        if presets:  # what is not set is the dialect's
+            values = [[dialect, preset.get(field.name, default)] for dialect, preset in presets]
             extra: Any = {"dialects": values}  # pairs: pydantic sorts mappings
-            yield field.name, (kind | None, Field(None, **about, json_schema_extra=extra))
-        elif default is dataclasses.MISSING:
-            yield field.name, (kind, Field(**about, **_lax(kind)))
-        else:
-            yield field.name, (kind, Field(default, **about, **_lax(kind)))
+            yield field.name, (hint | None, Field(None, **about, json_schema_extra=extra))
+            continue
+        if get_origin(hint) is tuple:  # YAML has lists
+            about |= {"strict": False, "min_length": 1}
+        default = ... if default is dataclasses.MISSING else default
+        yield field.name, (hint, Field(default, **about))
 
 
-def _lax(kind: Any) -> dict[str, Any]:
-    """A tuple is written as a list."""
-    return {"strict": False, "min_length": 1} if get_origin(kind) is tuple else {}
+def _exact_integers(hint: Any) -> Any:
+    """The hint; if it is a Literal of whole numbers, neither true nor 1.0 is taken for 1."""
+    allowed = get_args(hint) if get_origin(hint) is Literal else ()
+    if not allowed or not all(type(value) is int for value in allowed):
+        return hint
+    return Annotated[hint, BeforeValidator(partial(_refuse_equal, allowed))]
+
+
+def _refuse_equal(allowed: tuple[int, ...], value: Any) -> Any:
+    """The value, unless it is a truth value or float that equals an allowed whole number."""
+    if isinstance(value, bool | float) and value in allowed:
+        raise _error("either", " or ".join(map(str, allowed)))
+    return value
+
+
+# The identity of a setting
+
+
+class AddedLater:
+    """Annotation of a key that networks' ids are older than: no part of them while it is empty."""
 
 
 def identity(part: BaseModel, memo: dict[int, Any] | None = None) -> dict[str, Any]:
@@ -313,8 +300,8 @@ def identity(part: BaseModel, memo: dict[int, Any] | None = None) -> dict[str, A
     with many settings that share options; the caller keeps the settings.
     """
     memo = {} if memo is None else memo
-    later = _added_later(type(part))
-    return {name: _identity(v, memo) for name, v in part if v or name not in later}
+    added_later = _added_later(type(part))
+    return {name: _identity(v, memo) for name, v in part if v or name not in added_later}
 
 
 @cache
@@ -341,6 +328,41 @@ def _identity(value: Any, memo: dict[int, Any]) -> Any:
     return [_identity(inner, memo) for inner in value] if isinstance(value, tuple) else value
 
 
-def text(default: Any, description: str, **rest: Any) -> Any:
-    """A field with its meaning; the default goes through the same validation as a given value."""
-    return Field(default, description=description, validate_default=True, **rest)
+@cache
+def fingerprint(cls: type) -> str | None:
+    """What tells two versions of a user's class apart: its name and a hash of its text.
+
+    None for bnexp's own classes. A class without readable text, such as one typed at a prompt, is
+    known by its bytecode.
+    """
+    if cls.__module__.partition(".")[0] == "bnexp":
+        return None
+    try:
+        text = inspect.getsource(cls)
+    except (OSError, TypeError):
+        text = "\n".join(_compiled_members(cls))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{cls.__module__}.{cls.__qualname__} {digest}"
+
+
+def _compiled_members(cls: type) -> Iterator[str]:
+    for name, member in sorted(vars(cls).items()):
+        member = member.fget if isinstance(member, property) else member
+        function: Any = getattr(member, "__func__", member)
+        code = getattr(inspect.unwrap(function), "__code__", None)
+        if isinstance(code, CodeType):
+            yield f"{name} {_constant(code)}"
+
+
+def _constant(value: Any) -> str:
+    """A constant of bytecode, as `repr` but the same in every process.
+
+    The `repr` of code has its address, that of a set an order that varies.
+    """
+    if isinstance(value, CodeType):
+        names = (value.co_names, value.co_varnames, value.co_freevars)
+        constants = [_constant(inner) for inner in value.co_consts]
+        return f"{value.co_code.hex()} {names} {constants}"
+    if isinstance(value, frozenset):
+        return f"{{{sorted(map(_constant, value))}}}"
+    return f"({[_constant(inner) for inner in value]})" if isinstance(value, tuple) else repr(value)
