@@ -45,6 +45,8 @@ claims:
     where: {{model.norm: batch}}
     above: {{where: {{model.norm: none}}}}
 """
+# Another learning rate, and a seed more.
+FASTER = SMALL.replace("lr: 0.1", "lr: 0.2").replace("seeds: [0, 1]", "seeds: [0, 1, 2]")
 # Most tests need no drawing.
 PLAIN = SMALL.replace("claims:", "figures: []\nclaims:")
 LEAST = """\

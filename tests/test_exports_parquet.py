@@ -78,6 +78,7 @@ def test_types_and_metadata(tmp_path):
     assert json.loads(written["bnexp.manifest"]) == manifest
 
 
+@pytest.mark.slow
 def test_the_bytes_are_the_same_in_another_process(tmp_path):
     bnexp.export(made(PLAIN), "parquet", tmp_path / "one")
     code = "import sys, bnexp; bnexp.export(sys.argv[1], 'parquet', sys.argv[2])"

@@ -101,6 +101,7 @@ def test_tensorboards_own_table_of_hyper_parameters(tmp_path):
     assert metrics == {"train/loss", "train/accuracy", "test/loss", "test/accuracy"}
 
 
+@pytest.mark.slow
 def test_the_bytes_are_the_same_in_another_process(tmp_path):
     one = bnexp.export(made(PLAIN), "tensorboard", tmp_path / "one")
     code = "import sys, bnexp; bnexp.export(sys.argv[1], 'tensorboard', sys.argv[2])"

@@ -136,12 +136,13 @@ def compare(first: str | Path, second: str | Path, tolerance: float = 0.0) -> Co
     a, b = read_compared_run(Path(first)), read_compared_run(Path(second))
     networks = match_networks(a, b)
     facts_a, facts_b = run_facts(a), run_facts(b)
-    known = facts_a is not None and facts_b is not None
     return Comparison(
         directories=(Path(first), Path(second)),
         tolerance=tolerance,
         config=config_differences(a.config, b.config),
-        environment=key_differences(facts_a or {}, facts_b or {}) if known else None,
+        environment=None
+        if facts_a is None or facts_b is None
+        else key_differences(facts_a, facts_b),
         keys=networks.keys,
         paired=len(networks.pairs),
         only_first=networks.only_first,

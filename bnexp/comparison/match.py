@@ -116,11 +116,11 @@ def run_facts(run: RunData) -> dict[str, str] | None:
     """
     if run.manifest is None and not run.records:
         return None
-    known = facts(run.manifest or {})
+    entries = facts(run.manifest or {})
     for network in run.plan.networks:
         if network.id in run.records:
-            known[f"data.{network.setting.data.name}"] = run.records[network.id].data_sha256
-    return known
+            entries[f"data.{network.setting.data.name}"] = run.records[network.id].data_sha256
+    return entries
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,8 @@ def network_table(run: RunData) -> NetworkTable:
         )
     ]
     for network, reason in _missing_networks(run):
-        known = {**network.point, "seed": network.seed, "status": f"missing: {reason}"}
-        rows.append(("missing", tuple(_field(name, known.get(name, ""), "") for name in names)))
+        values = {**network.point, "seed": network.seed, "status": f"missing: {reason}"}
+        rows.append(("missing", tuple(_field(name, values.get(name, ""), "") for name in names)))
     heads = []
     for name in names:
         metric = metric_column(name)
@@ -142,7 +142,7 @@ def pair_verdicts(
 
 
 @dataclass(frozen=True)
-class Accuracy:
+class FinalAccuracy:
     """Mean and 95 % interval of a final accuracy over `n` seeds, of which some diverged."""
 
     mean: float = nan
@@ -161,8 +161,8 @@ class AccuracyPair:
 
     point: str
     images: str
-    first: Accuracy
-    second: Accuracy
+    first: FinalAccuracy
+    second: FinalAccuracy
     difference: float
 
 
@@ -175,13 +175,13 @@ def compare_accuracies(first: RunData, second: RunData) -> list[AccuracyPair]:
     sides = [_final_accuracies(run) for run in (first, second)]
     pairs = []
     for images, point in {**sides[0], **sides[1]}:
-        a, b = (side.get((images, point), Accuracy()) for side in sides)
+        a, b = (side.get((images, point), FinalAccuracy()) for side in sides)
         if a.n or b.n:
             pairs.append(AccuracyPair(point_text(dict(point)), images, a, b, b.mean - a.mean))
     return pairs
 
 
-def _final_accuracies(run: RunData) -> dict[AccuracyKey, Accuracy]:
+def _final_accuracies(run: RunData) -> dict[AccuracyKey, FinalAccuracy]:
     """The final accuracy at each point; without seeds where no network has one."""
     keys = [axis.key for axis in run.axes]
     samples: defaultdict[AccuracyKey, list[tuple[float, str]]] = defaultdict(list)
@@ -195,9 +195,9 @@ def _final_accuracies(run: RunData) -> dict[AccuracyKey, Accuracy]:
     accuracies = {}
     for key, sample in samples.items():
         finite = [accuracy for accuracy, _ in sample if isfinite(accuracy)]
-        accuracies[key] = Accuracy()
+        accuracies[key] = FinalAccuracy()
         if finite:
             interval = t_interval(finite, METRICS[HEADLINE].limits)
             diverged = sum(status == "diverged" for _, status in sample)
-            accuracies[key] = Accuracy(*interval, len(finite), diverged)
+            accuracies[key] = FinalAccuracy(*interval, len(finite), diverged)
     return accuracies

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from math import exp, inf, nan, sqrt
+from math import inf, nan, sqrt
 
 import numpy as np
 import pytest
 from claim_results import (
     METHODS,
-    SCALES,
     by_point,
-    claim,
     judged,
     spread,
-    sweep_points,
-    with_probes,
 )
-from figure_results import NORM, W, results
+from figure_results import NORM, results
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnexp.claims import claims_text, judge_claims, verdict_lines
 from bnexp.claims.judge import overall_verdict
-from bnexp.runs.tables import Axis
 
 # 0.5, 0.6, 0.7: mean 0.6, s = 0.1, t = 4.302653 with 2 degrees of freedom (a table's value).
 HALF = 4.302653 * 0.1 / sqrt(3)
+
 LOW, HIGH = 0.6 - HALF, 0.6 + HALF
+
 E = 1e-6
 
 
@@ -157,46 +152,6 @@ def test_the_other_side_may_be_another_measure():
     assert judged(data, measure="final_gap", at_most=0.21).verdict == "supported"
 
 
-def test_other_axes_are_taken_from_the_point():
-    table = {(w, n): (0.5, 0.5) for w in SCALES.values for n in METHODS.values}
-    table[SCALES.values[1], "batch"] = (0.9, 0.9)
-    data = by_point(table, (SCALES, METHODS))
-    verdict = judged(data, where={NORM: "batch"}, above={"where": {NORM: "none"}})
-    assert [point.verdict for point in verdict.points] == ["refuted", "supported"]
-    assert verdict.verdict == "refuted"
-    assert [point.than[W] for point in verdict.points] == list(SCALES.values)
-    made = judged(data, where={NORM: "batch"}, above={"where": {NORM: "none"}}, in_at_least=1)
-    assert made.verdict == "supported"
-    assert "holds at 1 of 2 points, 1 needed" in made.reason
-
-
-def test_a_point_is_not_compared_with_itself():
-    data = by_point({("batch",): (0.9, 0.9), ("none",): (0.5, 0.5)})
-    verdict = judged(data, above={"where": {NORM: "none"}})
-    assert (verdict.verdict, len(verdict.points)) == ("supported", 1)
-    verdict = judged(data, where={NORM: "none"}, above={"where": {NORM: "none"}})
-    assert (verdict.verdict, len(verdict.points)) == ("undecided", 0)
-
-
-def test_monotone_along_numbers_ascending():
-    axis = Axis(W, (0.3, 0.1, 0.2))
-    data = by_point({(0.3,): (0.9, 0.9), (0.1,): (0.5, 0.5), (0.2,): (0.7, 0.7)}, (axis,))
-    verdict = judged(data, non_decreasing=W)
-    assert verdict.verdict == "supported"
-    assert [(p.than[W], p.point[W]) for p in verdict.points] == [(0.1, 0.2), (0.2, 0.3)]
-    assert judged(data, non_increasing=W).verdict == "refuted"
-    assert judged(data, non_increasing=W, tolerance=0.21).verdict == "supported"
-
-
-def test_monotone_along_the_lists_order_line_by_line():
-    table = {(0.1, "batch"): (1, 1), (0.1, "none"): (2, 2)}
-    table |= {(SCALES.values[1], "batch"): (5, 5), (SCALES.values[1], "none"): (4, 4)}
-    data = by_point(table, (SCALES, METHODS))
-    verdict = judged(data, non_decreasing=NORM)
-    assert [point.verdict for point in verdict.points] == ["supported", "refuted"]
-    assert judged(data, non_decreasing=NORM, where={W: 0.1}).verdict == "supported"
-
-
 # Losses: a network that diverged has an infinite one.
 @pytest.mark.parametrize(
     ("losses", "relation", "expected"),
@@ -279,105 +234,6 @@ def test_the_overall_verdict_counts(words, data):
     assert overall_verdict(words, needed) == expected
 
 
-# Which evaluation: 0.1 at step 1 (epoch 0), 0.5 at step 11 (epoch 1), 0.3 at step 21 (epoch 2).
-@pytest.mark.parametrize(
-    ("measure", "expected"),
-    [
-        ("final_train_accuracy", 0.3),
-        ("best_train_accuracy", 0.5),
-        ("best_train_loss", 0.1),
-        ({"metric": "train_accuracy"}, 0.3),
-        ({"metric": "train_accuracy", "at": "first"}, 0.1),
-        ({"metric": "train_accuracy", "at": "mean"}, 0.3),
-        ({"metric": "train_accuracy", "at": {"step": 11}}, 0.5),
-        ({"metric": "train_accuracy", "at": {"epoch": 2}}, 0.3),
-        ({"metric": "train_accuracy", "at": {"mean_of_last": 2}}, 0.4),
-    ],
-)
-def test_which_evaluation_counts(measure, expected):
-    course = {0.0: 0.1, 1.0: 0.5, 2.0: 0.3}
-    data = results(value=lambda p, s, epoch, m: course[epoch])
-    assert judged(data, measure=measure, at_least=0).points[0].estimate == pytest.approx(expected)
-
-
-def test_an_evaluation_that_was_not_made_is_named_with_the_nearest():
-    verdict = judged(spread(1.0), measure={"metric": "gap", "at": {"step": 9}}, at_least=0)
-    assert verdict.verdict == "undecided"
-    assert verdict.reason == (
-        "not in this experiment: not a step that is scored, expected one of 1, 11, 21, got 9; "
-        "the nearest is 11"
-    )
-
-
-def probed():
-    rows = [
-        (network, step, layer, "gradient_norm", nan, (network + 1) * (1 + step / 10) * 2.0**layer)
-        for network in range(2)
-        for step in (0, 10, 20)
-        for layer in (1, 2, 3)
-    ]
-    rows += [
-        (network, 0, 2, "percentile", at, at / 100) for network in range(2) for at in (15.0, 85.0)
-    ]
-    return with_probes(spread(1.0, 1.0), rows)
-
-
-@pytest.mark.parametrize(
-    ("measure", "expected"),
-    [
-        ({"quantity": "gradient_norm", "layer": 1, "step": 0}, 3.0),
-        ({"quantity": "gradient_norm", "layer": 3}, 36.0),
-        ({"quantity": "gradient_norm", "layer": 3, "step": "first"}, 12.0),
-        ({"quantity": "gradient_norm", "layer": 3, "step": "mean"}, 24.0),
-        ({"quantity": "gradient_norm", "layer": 3, "step": {"mean_from": 5}}, 30.0),
-        ({"quantity": "gradient_norm", "growth": [1, 3]}, 2.0),
-        ({"quantity": "percentile", "layer": 2, "at": 85}, 0.85),
-        ({"quantity": "percentile", "layer": 2, "at": 15.0000001}, 0.15),
-    ],
-)
-def test_what_probes_read(measure, expected):
-    verdict = judged(probed(), measure=measure, at_least=0)
-    assert verdict.points[0].estimate == pytest.approx(expected)
-    assert verdict.points[0].n == 2
-
-
-@pytest.mark.parametrize(
-    ("measure", "reason"),
-    [
-        ({"quantity": "rank"}, "rank: not recorded"),
-        ({"quantity": "gradient_norm"}, "layer 0: not recorded, expected one of 1, 2, 3"),
-        ({"quantity": "gradient_norm", "growth": [2, 5]}, "layer 4: not recorded"),
-        ({"quantity": "gradient_norm", "layer": 1, "step": 13}, "got 13; the nearest is 10"),
-        ({"quantity": "gradient_norm", "layer": 1, "step": {"mean_from": 21}}, "at most step 20"),
-        ({"quantity": "gradient_norm", "layer": 1, "at": 3}, "expected no at, it is one number"),
-        ({"quantity": "percentile", "layer": 2}, "expected at: one of 15, 85, got none"),
-        ({"quantity": "percentile", "layer": 2, "at": 50}, "expected one of 15, 85, got 50"),
-    ],
-)
-def test_what_was_not_read_is_undecided(measure, reason):
-    verdict = judged(probed(), measure=measure, at_least=0)
-    assert verdict.verdict == "undecided"
-    assert reason in verdict.reason
-
-
-def test_growth_is_the_slope_of_the_logarithm():
-    """0.5, 1.5, 2.0: the textbook slope by numpy.polyfit."""
-    rows = [(0, 0, layer, "q", nan, v) for layer, v in ((1, 0.5), (2, 1.5), (3, 2.0))]
-    data = with_probes(spread(1.0), rows)
-    verdict = judged(data, measure={"quantity": "q", "growth": [1, 3]}, at_least=0)
-    slope = np.polyfit([1, 2, 3], np.log([0.5, 1.5, 2.0]), 1)[0]
-    assert verdict.points[0].estimate == pytest.approx(exp(slope))
-
-
-def test_numbers_that_are_none_are_left_out_and_counted():
-    rows = [(0, 0, 1, "q", nan, nan), (1, 0, 1, "q", nan, 2.0), (2, 0, 1, "q", nan, 2.0)]
-    data = with_probes(spread(1.0, 1.0, 1.0), rows)
-    verdict = judged(data, measure={"quantity": "q", "layer": 1}, at_least=1)
-    assert verdict.verdict == "supported"
-    assert (verdict.points[0].n, verdict.points[0].left_out) == (2, 1)
-    assert "1 without a number" in verdict.reason
-
-
 def test_the_reason_is_of_the_point_that_decides():
     data = by_point({("batch",): (0.9, 0.9), ("none",): (0.6, 0.6)})
     assert judged(data, at_least=0.5).reason == (
@@ -386,27 +242,6 @@ def test_the_reason_is_of_the_point_that_decides():
     assert judged(data, at_least=0.5, in_at_least=1).reason == (
         "mean 0.9 [0.9, 0.9], n = 2 at model.norm = batch; holds at 2 of 2 points, 1 needed"
     )
-
-
-def test_the_text_of_claims_is_strict_json_and_always_the_same():
-    def value(point, seed, epoch, metric):
-        return nan if metric == "train_loss" else 0.5
-
-    data = results((METHODS,), (0, 1), value=value)
-    claims = (claim(measure="final_train_loss", at_least=1, source="a paper", expect="refuted"),)
-    verdicts = judge_claims(claims, sweep_points(data), data)
-    text = claims_text(verdicts)
-    assert text == claims_text(judge_claims(claims, sweep_points(data), data))
-    made = json.loads(text, parse_constant=lambda name: pytest.fail(name))
-    assert (made["bnexp_claims"], made["confidence"]) == (1, 0.95)
-    (one,) = made["claims"]
-    assert (one["verdict"], one["expected"], one["source"]) == ("supported", "refuted", "a paper")
-    assert one["claim"] == {"measure": "final_train_loss", "at_least": 1.0}
-    assert one["points"][0]["point"] == {NORM: "batch"}
-    assert one["points"][0]["low"] == "inf"
-    assert "not corrected" in made["about"]
-    empty = judge_claims((claim(measure="final_gap", at_least=1),), sweep_points(data), data)
-    assert json.loads(claims_text(empty))["claims"][0]["points"][0]["estimate"] is None
 
 
 def test_an_infinite_loss_is_the_farthest_from_failing_a_lower_limit():
@@ -422,14 +257,3 @@ def test_an_infinite_loss_is_the_farthest_from_failing_a_lower_limit():
 def test_the_source_is_the_experiments_unless_given():
     assert judged(spread(1.0), at_least=0).source == "a book"
     assert judged(spread(1.0), at_least=0, source="a paper").source == "a paper"
-
-
-def test_the_table_fits_80_columns():
-    data = by_point({("batch",): (0.9, 0.9), ("none",): (0.6, 0.6)})
-    claims = (claim(says="word " * 40, at_least=0.5), claim(at_least=0.7), claim(at_most=0.7))
-    lines = list(verdict_lines(judge_claims(claims, sweep_points(data), data)))
-    assert max(map(len, lines)) <= 80
-    assert lines[-1] == "1 supported, 2 refuted, 0 undecided"
-    assert lines[2].startswith("  supported  word word")
-    assert [line.split()[0] for line in lines if line[2:3].strip()][1:3] == ["supported", "refuted"]
-    assert sum("expected: supported" in line for line in lines) == 2

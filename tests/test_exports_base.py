@@ -108,6 +108,7 @@ def test_a_format_of_ones_own_is_known_to_export_and_to_the_command(tmp_path, mo
         EXPORTS.register("table", "a text")
 
 
+@pytest.mark.slow
 def test_the_formats_are_listed_without_importing_them():
     code = (
         "import sys; from bnexp.exports import EXPORTS\n"

@@ -78,6 +78,7 @@ def test_a_changed_number_is_found_and_named(run):
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
 
 
+@pytest.mark.slow
 def test_the_tolerance_is_relative_above_one_and_absolute_below(run):
     out = run()
     change(out, 7, train_loss=lambda v: (v[0] * (1 + 1e-8), *v[1:]))
@@ -88,6 +89,7 @@ def test_the_tolerance_is_relative_above_one_and_absolute_below(run):
     assert bnexp.verify(out, tolerance=0).counts["different"] == 1
 
 
+@pytest.mark.slow
 def test_one_image_more_is_beyond_the_tolerance(run):
     out = run()
     change(out, 0, train_accuracy=lambda v: (*v[:2], v[2] + 1 / 200))
@@ -151,6 +153,7 @@ def test_a_network_without_a_result_is_counted_only(run):
     assert (found.counts, found.exit_status) == ({"identical": 11, "not trained": 1}, 0)
 
 
+@pytest.mark.slow
 def test_rows_of_an_earlier_config_do_not_stand_for_missing_cells(run):
     out = run()
     text = (out / "config.yaml").read_text()
@@ -160,6 +163,7 @@ def test_rows_of_an_earlier_config_do_not_stand_for_missing_cells(run):
     assert bnexp.verify(out).counts == {"identical": 11, "not trained": 1}
 
 
+@pytest.mark.slow
 def test_a_sample_is_the_same_each_time_and_spread_over_the_sweep(run):
     out = run(random__seeds=[0, 1, 2])
     found = bnexp.verify(out, sample=6)
@@ -282,6 +286,7 @@ def test_other_data_are_guessed_to_be_the_cause(run, digits):
         bnexp.verify(out)
 
 
+@pytest.mark.slow
 def test_more_than_twenty_rows_are_counted(run):
     out = run(random__seeds=[0, 1, 2, 3])
     for number in range(24):

@@ -69,6 +69,7 @@ def test_a_run_ends_with_verdicts(claimed, tmp_path):
     assert (out / "claims.json").read_bytes() == text
 
 
+@pytest.mark.slow
 def test_nothing_is_left_where_nothing_is_claimed(claimed, tmp_path):
     out = tmp_path / "out"
     call("run", claimed, "--out", out, "-j", 1)
@@ -80,6 +81,7 @@ def test_nothing_is_left_where_nothing_is_claimed(claimed, tmp_path):
     assert (nothing.exit_code, "nothing is claimed" in nothing.output) == (0, True)
 
 
+@pytest.mark.slow
 def test_narrowed_sweeps_are_run_and_their_claims_undecided(claimed, tmp_path):
     out = tmp_path / "out"
     options = ("--set", "sweep.model.init.std=[0.3]", "--seeds", "3", "--out", out, "-j", 1)
@@ -105,6 +107,7 @@ def test_claims_of_nothing_are_refused(tmp_path):
     assert "not a run directory" in made.output
 
 
+@pytest.mark.slow
 def test_all_supported_is_status_0_and_a_missing_network_undecided(small, tmp_path):
     with_claims(small, CLAIMS.split("  - says: nothing")[0])
     out = tmp_path / "out"

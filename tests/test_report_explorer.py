@@ -1,0 +1,95 @@
+"""The data behind the explorer: the very numbers of the tables, and a view for each axis."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from figure_results import NORMS, results
+from report_cases import (
+    LEAST,
+    SMALL,
+    STRUCTURES,
+    Page,
+    run,
+    whole,
+)
+
+import bnexp
+from bnexp import report
+from bnexp.metrics import evaluation_columns, recorded_metrics
+from bnexp.runs.data import RunData
+from bnexp.runs.tables import Axis
+from bnexp.sweep import make_plan
+
+
+@pytest.fixture(scope="module")
+def page():
+    return Page(whole())
+
+
+METRICS = evaluation_columns(recorded_metrics())
+
+
+@pytest.mark.parametrize("text", [SMALL, LEAST, STRUCTURES])
+def test_the_embedded_numbers_are_the_tables_exactly(text):
+    data, tables = Page(report.run_page(run(text))).data, run(text).tables
+    rows = {}
+    for view in data["views"]:
+        for line in view["lines"]:
+            for value, point in zip(view["values"], line["points"], strict=True):
+                rows.setdefault(point, []).append((value["exact"], line["label"]))
+    assert sorted(rows) == list(range(len(data["points"])))
+    read = []
+    for point in data["points"]:
+        for s, seed in enumerate(point["seeds"]):
+            for i, x in enumerate(point["x"]):
+                values = {k: v["seeds"][s][i] for k, v in point["values"].items()}
+                read.append((seed, x, *(values.get(name) for name in METRICS)))
+    columns = [tables.metrics[name].tolist() for name in ("seed", data["time"], *METRICS)]
+    stored = [
+        tuple(None if isinstance(v, float) and not math.isfinite(v) else v for v in row)
+        for row in zip(*columns, strict=True)
+    ]
+    infinite = [tuple(None if isinstance(v, str) else v for v in row) for row in read]
+    assert infinite == stored
+
+
+@pytest.mark.slow
+def test_a_page_of_32_networks_is_small():
+    scales = Axis("model.init.std", tuple(np.logspace(0, -4, 16).tolist()))
+    times = tuple((float(i), 10 * i + 1) for i in range(20))
+    value = np.random.default_rng(0).random((20,)).tolist()
+    tables = results((scales, NORMS), times=times, value=lambda p, s, epoch, m: value[int(epoch)])
+    config = bnexp.load_config("book_weight_scale")
+    text = report.run_page(RunData(config, make_plan(config), tables))
+    assert len(Page(text).data["points"]) == 32
+    assert len(text.encode()) < 500_000
+
+
+def test_bands_are_those_of_the_figures(page):
+    point = page.data["points"][2]["values"]["train_accuracy"]
+    first, second = point["seeds"]
+    means = [(a + b) / 2 for a, b in zip(first, second, strict=True)]
+    assert point["mean"] == pytest.approx(means)
+    half = 12.706204736 * abs(first[-1] - second[-1]) / 2  # t of 1 degree of freedom
+    assert point["low"][-1] == pytest.approx(max(0, means[-1] - half))
+    assert point["high"][-1] == pytest.approx(min(1, means[-1] + half))
+
+
+def test_one_network_without_sweep_claims_and_test_images():
+    page = Page(report.run_page(run(LEAST)))
+    ((view),) = page.data["views"]
+    assert (view["axis"], len(view["values"]), view["lines"][0]["points"]) == ("", 1, [0])
+    assert [metric["key"] for metric in page.data["metrics"]] == ["train_loss", "train_accuracy"]
+    assert page.text("h2") == ["Figures", "Explore", "Networks", "Setting", "Repeat it"]
+    assert not any("test" in text for text, _ in page.rows[0])
+
+
+def test_two_structural_axes_are_two_choices():
+    views = Page(report.run_page(run(STRUCTURES))).data["views"]
+    assert [view["axis"] for view in views] == ["model.norm", "train.optimizer"]
+    assert [len(view["values"]) for view in views] == [3, 2]
+    assert [len(view["lines"]) for view in views] == [2, 3]
+    assert views[0]["lines"][1]["points"] == [1, 3, 5]
