@@ -28,29 +28,18 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Comparison": "bnexp.comparison",
-    "Verification": "bnexp.comparison",
-    "compare": "bnexp.comparison",
-    "verify": "bnexp.comparison",
-    "Config": "bnexp.config",
-    "load_config": "bnexp.config",
-    "Cluster": "bnexp.execution.dask",
-    "export": "bnexp.exports.base",
-    "BnexpError": "bnexp.errors",
-    "ConfigError": "bnexp.errors",
-    "DataError": "bnexp.errors",
-    "NetworksFailed": "bnexp.errors",
-    "StoreError": "bnexp.errors",
-    "Model": "bnexp.model",
-    "fit": "bnexp.model",
-    "load_model": "bnexp.model",
-    "save_model": "bnexp.model",
-    "write_report": "bnexp.report.html",
-    "Result": "bnexp.result",
-    "load_run": "bnexp.result",
-    "run": "bnexp.running",
+_NAMES = {
+    "bnexp.comparison": ("Comparison", "Verification", "compare", "verify"),
+    "bnexp.config": ("Config", "load_config"),
+    "bnexp.errors": ("BnexpError", "ConfigError", "DataError", "NetworksFailed", "StoreError"),
+    "bnexp.execution.dask": ("Cluster",),
+    "bnexp.exports.base": ("export",),
+    "bnexp.model": ("Model", "fit", "load_model", "save_model"),
+    "bnexp.report": ("write_report",),
+    "bnexp.result": ("Result", "load_run"),
+    "bnexp.running": ("run",),
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "BnexpError",
@@ -85,6 +74,6 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> object:
     if name == "nn":
         return import_module("bnexp.nn")
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'bnexp' has no attribute {name!r}")

@@ -79,6 +79,7 @@ def test_help_imports_nothing_heavy():
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_run_from_start_to_end(here, small):
     first = program("run", small, "-j", 2)
     assert (first.returncode, first.stderr) == (0, "")
@@ -154,6 +155,7 @@ def test_check_says_why_a_network_would_be_trained_again(here, small):
     assert "1 damaged" in output
 
 
+@pytest.mark.slow
 def test_plot_draws_again(here, small):
     call("run", small, "-j", 1, "--quiet")
     panels = here / "results/small/figures/panels.png"
@@ -351,6 +353,7 @@ def test_a_batch_larger_than_a_folders_data(own, digits):
     assert "too few training images, expected at least 61" in result.stderr
 
 
+@pytest.mark.slow
 def test_without_data_and_network_the_answer_names_the_ways(here, monkeypatch):
     environment = {k: v for k, v in os.environ.items() if k != "BNEXP_DATA_DIR"}
     environment["BNEXP_CACHE_DIR"] = str(here / "cache")
@@ -372,6 +375,7 @@ def test_check_does_not_need_the_data(here, monkeypatch):
     assert "data: not at hand" in result.output
 
 
+@pytest.mark.slow
 def test_output_into_a_closed_pipe_is_quiet(here, small):
     command = f"{sys.executable} -m bnexp schema | head -1"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)

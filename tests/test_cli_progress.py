@@ -111,6 +111,7 @@ def claimed(small):
     return small
 
 
+@pytest.mark.slow
 def test_a_terminal_sees_a_bar_that_goes_and_colors(claimed, tmp_path):
     output, status = on_a_terminal("run", claimed, "-j", 1, "--out", tmp_path / "run")
     frames = [line for line in output.split("\r") if "networks" in line and "left" in line]
@@ -124,6 +125,7 @@ def test_a_terminal_sees_a_bar_that_goes_and_colors(claimed, tmp_path):
     assert output.rstrip().endswith("puts all of it on one page")
 
 
+@pytest.mark.slow
 def test_no_color_is_heard(claimed, tmp_path):
     output, status = on_a_terminal("run", claimed, "-j", 1, "--out", tmp_path / "run", NO_COLOR="1")
     assert status == 0

@@ -155,6 +155,7 @@ for number in range(20):
 """
 
 
+@pytest.mark.slow
 def test_processes_that_fill_the_cache_at_once_all_succeed(tmp_path):
     command = [sys.executable, "-c", FILL, str(tmp_path)]
     pipe = subprocess.PIPE

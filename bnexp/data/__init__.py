@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     )
     from bnexp.data.mnist import FileCheck, fetch, verify
 
-_HOMES = {
-    "DATASETS": "datasets",
-    "DatasetFacts": "datasets",
-    "Places": "datasets",
-    "data_folder": "datasets",
-    "info": "datasets",
-    "is_folder": "datasets",
-    "load": "datasets",
-    "Dataset": "arrays",
-    "make_dataset": "arrays",
-    "FileCheck": "mnist",
-    "fetch": "mnist",
-    "verify": "mnist",
+_NAMES = {
+    "arrays": ("Dataset", "make_dataset"),
+    "datasets": (
+        "DATASETS",
+        "DatasetFacts",
+        "Places",
+        "data_folder",
+        "info",
+        "is_folder",
+        "load",
+    ),
+    "mnist": ("FileCheck", "fetch", "verify"),
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "DATASETS",
@@ -56,6 +56,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

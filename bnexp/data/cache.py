@@ -31,7 +31,11 @@ def entry_key(sources: Iterable[bytes]) -> str:
 
 
 def cached(cache: Path | None, key: str, build: Callable[[], dict[str, Bytes]]) -> Content:
-    """The arrays of entry `key`, memory-mapped; made by `build` and stored if not there and sound.
+    """The arrays of an entry, memory-mapped; made by `build` and stored if not there and sound.
+
+    cache: the cache's folder, None for none.
+    key: the entry's name, from `entry_key`.
+    build: returns the four arrays by role.
 
     Raises what `build` raises, nothing else: without a usable cache the arrays stay in memory.
     """
@@ -51,19 +55,17 @@ def cached(cache: Path | None, key: str, build: Callable[[], dict[str, Bytes]]) 
 
 def _read(entry: Path) -> Content | None:
     """The entry's arrays if it is complete and every digest is right, else None."""
+    arrays = {}
     try:
-        promised = json.loads((entry / DIGESTS).read_text())
-        content = Content.of({role: _map(entry / f"{role}.npy") for role in ROLES})
+        digests = json.loads((entry / DIGESTS).read_text())
+        for role in ROLES:
+            arrays[role] = np.load(entry / f"{role}.npy", mmap_mode="r", allow_pickle=False)
+            if arrays[role].dtype != np.uint8:
+                return None
+        content = Content.of(arrays)
     except Exception:  # damage can surface as nearly anything; the cure is always to rebuild
         return None
-    return content if content.digests == promised else None
-
-
-def _map(path: Path) -> Bytes:
-    array: Bytes = np.load(path, mmap_mode="r", allow_pickle=False)
-    if array.dtype != np.uint8:
-        raise ValueError(f"{path}: expected unsigned bytes, got {array.dtype}")
-    return array
+    return content if content.digests == digests else None
 
 
 def _contents(content: Content) -> Iterator[tuple[str, bytes]]:
