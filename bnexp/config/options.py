@@ -292,12 +292,14 @@ class AddedLater:
     """Annotation of a key that networks' ids are older than: no part of them while it is empty."""
 
 
-def identity(part: BaseModel, memo: dict[int, Any] | None = None) -> dict[str, Any]:
+def identity(part: BaseModel, memo: dict[Any, Any] | None = None) -> dict[str, Any]:
     """A setting, or a part of it, as plain values with dialects written out.
 
     Equal for settings of equal numbers. The options of a class that is not bnexp's own have the
-    class's fingerprint with them. `memo` keeps the values of options by their `id`, for callers
-    with many settings that share options; the caller keeps the settings.
+    class's fingerprint with them.
+
+    memo: the values of options by their `id`, and fingerprints by class, for callers with many
+        settings that share options; the caller keeps the settings alive.
     """
     memo = {} if memo is None else memo
     added_later = _added_later(type(part))
@@ -314,12 +316,14 @@ def _added_later(cls: type[BaseModel]) -> frozenset[str]:
     )
 
 
-def _identity(value: Any, memo: dict[int, Any]) -> Any:
+def _identity(value: Any, memo: dict[Any, Any]) -> Any:
     if isinstance(value, Options):
         if id(value) not in memo:
             entry = instantiate(value)
             values = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
-            memo[id(value)] = {"kind": value.kind, "code": fingerprint(value.target), **values}
+            if value.target not in memo:
+                memo[value.target] = fingerprint(value.target)
+            memo[id(value)] = {"kind": value.kind, "code": memo[value.target], **values}
         return memo[id(value)]
     if isinstance(value, BaseModel):
         return identity(value, memo)
@@ -328,7 +332,6 @@ def _identity(value: Any, memo: dict[int, Any]) -> Any:
     return [_identity(inner, memo) for inner in value] if isinstance(value, tuple) else value
 
 
-@cache
 def fingerprint(cls: type) -> str | None:
     """What tells two versions of a user's class apart: its name and a hash of its text.
 

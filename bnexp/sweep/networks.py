@@ -145,7 +145,7 @@ class _Settings:
         }
         self._parts: dict[tuple[Any, ...], Any] = {}
         self._identities: dict[int, str] = {}
-        self._options: dict[int, Any] = {}
+        self._options: dict[Any, Any] = {}
 
     def at(self, point: _Point) -> Setting | list[Problem]:
         """The validated setting at a point, or what is wrong with its swept values."""

@@ -43,7 +43,7 @@ def make_stacks(
     size: default: as many networks as fit the cache, see `stack_size`.
     """
     structures: dict[int, str] = {}  # by the `id` of settings, which seeds share
-    options: dict[int, Any] = {}
+    options: dict[Any, Any] = {}
     groups: dict[str, list[Network]] = {}
     for network in sorted(networks, key=lambda network: network.seed):  # equal seeds share batches
         key = id(network.setting)
@@ -84,7 +84,7 @@ def stack_size(setting: Setting) -> int:
     return max(1, min(MAX_STACK, CACHE_BYTES // max(network_bytes, 1)))
 
 
-def structure(setting: Setting, memo: dict[int, Any] | None = None) -> str:
+def structure(setting: Setting, memo: dict[Any, Any] | None = None) -> str:
     """What networks of one stack share: all but seed, initial weights and learning rate.
 
     `memo` is that of `identity`.
