@@ -3,7 +3,11 @@
 An activation is its equation and its slope, one method each. The slope dy/dx is written in terms of
 what the forward pass remembers, which is the output y (the input x for `Gelu`):
 
-    backward: dx = dy * slope(y)
+    forward:   y = value(x)
+    backward:  dx = dy * slope(y)
+
+An activation of one's own subclasses `Elementwise`, or is any other layer. Registered in
+ACTIVATIONS, it can be named in YAML.
 """
 
 from __future__ import annotations

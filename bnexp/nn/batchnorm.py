@@ -6,6 +6,9 @@
 
 At evaluation mu and var are replaced by what `evaluation` says. Published implementations differ in
 a handful of conventions; `BatchNorm.DIALECTS` has those of well-known ones by name.
+
+x is centered before it is squared: the textbook's mean(x^2) - mu^2 loses all digits of a variance
+that is small beside mu^2. Sums over the batch are products with a row of ones (`column_sums`).
 """
 
 from __future__ import annotations
@@ -90,6 +93,14 @@ class BatchNorm:
 
     State:
         mean, var: rows (K, 1, F), the running averages; unseen: (K, 1, 1).
+
+    Source:
+        Ioffe & Szegedy 2015: Algorithm 1 in training, Algorithm 2 for `evaluation` population,
+        section 3.2 for images, where statistics are per channel.
+
+    Raises:
+        ValueError from `forward` and `backward` for arrays that are not (K, N, H) or
+        (K, N, H, W, C).
     """
 
     eps: float = option(1e-6, doc="added to keep the division finite", ge=0)

@@ -39,6 +39,10 @@ class Dropout:
     starts the training sets, and the number of steps made. So a step is repeated exactly from a
     saved state, and no network's mask depends on its neighbors.
 
+    Arguments:
+        ratio: the probability that a number is dropped, 0 <= ratio < 1.
+        scale: "inverted" or "evaluation", where the factor 1 - ratio is.
+
     x is (K, N, H) or (K, N, H, W, C), K being the number of keys, or 1.
 
     >>> layer = Dropout(0.5)

@@ -122,6 +122,12 @@ class Dense(WeightedLayer):
 
     `init` takes (D,), ValueError for images. Weights come from the initializer, b starts at 0.
 
+    Arguments:
+        features: the number of outputs, H.
+        initializer: draws W; any object with the method `draw` (`protocols.Initializer`).
+        bias: whether there is a b.
+
+    Gradients:
         dx = dy W^T,    dW = x^T dy,    db = sum of dy over the batch
 
     >>> from bnexp.nn import Normal, stack
@@ -166,6 +172,14 @@ class Conv(WeightedLayer):
     W is a matrix (K, size * size * C, features), its rows in the order of `Window.slices`; b is
     (K, 1, features). Fans count the window: fan_in = size^2 C, fan_out = size^2 features. `init`
     takes (H, W, C), ValueError where the window does not fit.
+
+    Arguments:
+        features: the number of output channels.
+        size: the side of the square window.
+        initializer: draws W; any object with the method `draw` (`protocols.Initializer`).
+        stride: how far the window moves.
+        padding: the width of the frame of zeros around the image.
+        bias: whether there is a b.
 
     >>> from bnexp.nn import He
     >>> shape, parameters, _ = Conv(30, 5, He()).init(np.random.default_rng(0), (28, 28, 1))

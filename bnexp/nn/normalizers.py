@@ -143,12 +143,20 @@ class LayerNorm(SampleNorm):
     >>> _, parameters, state = layer.init(np.random.default_rng(0), (3,))
     >>> layer.forward(parameters, state, x, train=True)[0].round(3).tolist()
     [[[-1.225, 0.0, 1.225], [-1.225, 0.0, 1.225]]]
+
+    Source:
+        Ba et al. 2016, section 3. Of images the mean runs over all of (H, W, C), as in PyTorch's
+        LayerNorm with the shape of a sample.
     """
 
 
 @dataclass(frozen=True)
 class RMSNorm(SampleNorm):
-    """y = gamma * x / sqrt(mean(x^2) + eps): not centered, no beta. Zhang & Sennrich 2019."""
+    """y = gamma * x / sqrt(mean(x^2) + eps): not centered, no beta. Zhang & Sennrich 2019.
+
+    Source:
+        Section 4 of the paper, equation 4.
+    """
 
     centered: ClassVar[bool] = False
 
@@ -183,7 +191,13 @@ class ChannelGroups(SampleNorm):
 
 @dataclass(frozen=True)
 class GroupNorm(ChannelGroups):
-    """Normalize over the pixels and channels of each group; one gamma per channel. Wu & He 2018."""
+    """Normalize over the pixels and channels of each group; one gamma per channel. Wu & He 2018.
+
+    One group is layer norm with gammas per channel; as many groups as channels, instance norm.
+
+    Raises:
+        ValueError from `init` if the channels do not split into `groups` equal groups.
+    """
 
     groups: int = option(2, doc="the number of groups into which the channels are split", ge=1)
 
@@ -201,7 +215,13 @@ class GroupNorm(ChannelGroups):
 
 @dataclass(frozen=True)
 class InstanceNorm(ChannelGroups):
-    """Normalize over the pixels of each channel of an image. Ulyanov et al. 2016."""
+    """Normalize over the pixels of each channel of an image. Ulyanov et al. 2016.
+
+    By default without gamma and beta, as in PyTorch.
+
+    Raises:
+        ValueError from `init` if a sample is not an image (H, W, C).
+    """
 
     affine: bool = option(False, doc="scale by gamma and shift by beta, both trained")
 

@@ -131,7 +131,12 @@ class SGD(Rule):
 
 @dataclass(frozen=True)
 class Momentum(Rule):
-    """v <- momentum * v - lr * g;  w <- w + v. The book's section 6.1.4."""
+    """v <- momentum * v - lr * g;  w <- w + v. The book's section 6.1.4.
+
+    State:
+        v (K, ...), the velocity; it contains the rate, unlike PyTorch's momentum buffer. The two
+        agree as long as the rate does not change.
+    """
 
     momentum: float = option(0.9, doc="the fraction of the last update that is kept", ge=0, lt=1)
 
@@ -178,7 +183,11 @@ class Nesterov(Rule):
 
 @dataclass(frozen=True)
 class AdaGrad(Rule):
-    """h <- h + g^2;  w <- w - lr * g / (sqrt(h) + eps). Duchi et al. 2011."""
+    """h <- h + g^2;  w <- w - lr * g / (sqrt(h) + eps). Duchi et al. 2011.
+
+    State:
+        h (K, ...), the sum of squared gradients: each weight's rate can only fall.
+    """
 
     eps: float = option(1e-7, doc="added to keep the division finite", ge=0)
 
@@ -192,7 +201,14 @@ class AdaGrad(Rule):
 
 @dataclass(frozen=True)
 class RMSprop(Rule):
-    """h <- decay * h + (1 - decay) * g^2;  w <- w - lr * g / (sqrt(h) + eps)."""
+    """h <- decay * h + (1 - decay) * g^2;  w <- w - lr * g / (sqrt(h) + eps).
+
+    Source:
+        Tieleman & Hinton 2012, lecture 6.5.
+
+    State:
+        h (K, ...), the running average of g^2.
+    """
 
     decay: float = option(0.99, doc="the fraction of h that is kept", ge=0, lt=1)
     eps: float = option(1e-7, doc="added to keep the division finite", ge=0)
@@ -212,6 +228,13 @@ class Adam(Rule):
 
     m' = m / (1 - beta1^t) and v' = v / (1 - beta2^t). The book puts both corrections into the rate,
     lr * sqrt(1 - beta2^t) / (1 - beta1^t), where eps is not corrected: dialect book.
+
+    State:
+        m, v (K, ...) of each parameter, and `steps`, the number t of updates so far.
+
+    Source:
+        Algorithm 1 of the paper; the book's order is the one at the end of its section 2, with
+        eps for the paper's epsilon hat.
     """
 
     lr: float = option(0.001, doc="the learning rate", gt=0)

@@ -31,6 +31,8 @@ class Pool:
     """What poolings share: a window, and no parameters; (K, N, H, W, C) -> (K, N, OH, OW, C).
 
     `init` takes (H, W, C), ValueError where the window does not fit or lies in the padding alone.
+    dy is (K, N, OH, OW, C), dx (K, N, H, W, C); a pixel in several windows gets the sum of their
+    shares.
     """
 
     size: int = option(2, doc="the side of the window", ge=1)
@@ -41,6 +43,7 @@ class Pool:
 
     @property
     def window(self) -> Window:
+        """The window that slides over the image."""
         return Window(self.size, self.stride, self.padding)
 
     def init(self, generator: Generator, shape: Shape) -> Initial:

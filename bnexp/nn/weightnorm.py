@@ -3,6 +3,10 @@
 w = g v / ||v||                 (equation 2), for each unit: a column of W
 dL/dg = <dL/dw, v> / ||v||      (equation 3)
 dL/dv = g / ||v|| dL/dw - g dL/dg / ||v||^2 v
+
+A normalizer usually stands between a layer and its activation. Weight norm changes the layer: it
+has a method `around(layer)` instead of the methods of a layer, and any class with this method can be
+registered in NORMALIZERS.
 """
 
 from __future__ import annotations
@@ -33,6 +37,12 @@ class WeightNorm:
     """Each unit's weights as a length times a direction. Salimans & Kingma 2016.
 
     Not a layer of its own: it is put `around` the dense layer or the convolution.
+
+    >>> from bnexp.nn import Dense, Normal
+    >>> layer = WeightNorm().around(Dense(3, Normal(0.1)))
+    >>> shape, parameters, _ = layer.init(np.random.default_rng(0), (5,))
+    >>> {name: array.shape for name, array in parameters.items()}
+    {'direction': (5, 3), 'length': (1, 3), 'b': (1, 3)}
     """
 
     start: Literal["weights", "data"] = option(
@@ -47,7 +57,8 @@ class WeightNorm:
 
 
 class WeightNormCache(NamedTuple):
-    """The layer's own cache, its weights, the directions v and 1 / ||v||."""
+    """What backward needs: the layer's own cache, its parameters with the effective W, the
+    directions v (K, D, H), and 1 / ||v|| (K, 1, H)."""
 
     inner: Any
     effective: Parameters

@@ -18,7 +18,15 @@ from bnexp.nn.protocols import Array, Shape
 
 @dataclass(frozen=True)
 class Window:
-    """A square window, its stride and the frame of the image."""
+    """A square window, its stride and the frame of the image.
+
+    >>> import numpy as np
+    >>> window, x = Window(2), np.arange(9.0).reshape(1, 1, 3, 3, 1)
+    >>> window.places((3, 3))
+    (2, 2)
+    >>> window.patches(x)[0].tolist()
+    [[0.0, 1.0, 3.0, 4.0], [1.0, 2.0, 4.0, 5.0], [3.0, 4.0, 6.0, 7.0], [4.0, 5.0, 7.0, 8.0]]
+    """
 
     size: int
     stride: int = 1
