@@ -5,7 +5,7 @@ dL/dg = <dL/dw, v> / ||v||      (equation 3)
 dL/dv = g / ||v|| dL/dw - g dL/dg / ||v||^2 v
 
 A normalizer usually stands between a layer and its activation. Weight norm changes the layer: it
-has a method `around(layer)` instead of the methods of a layer, and any class with this method can be
+has a method `around(layer)` instead of the methods of a layer. Any class with this method can be
 registered in NORMALIZERS.
 """
 
