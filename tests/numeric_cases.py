@@ -142,3 +142,18 @@ class Case:
             **gradients,
             "eval": evaluated,
         }
+
+
+def image_windows(image, size, stride, padding, fill=0.0):
+    """((row, column), window) for every place of one image (H, W, C), one after another."""
+    height, width, channels = image.shape
+    framed = np.full((height + 2 * padding, width + 2 * padding, channels), fill)
+    framed[padding : padding + height, padding : padding + width] = image
+    for row, top in enumerate(range(0, len(framed) - size + 1, stride)):
+        for column, left in enumerate(range(0, framed.shape[1] - size + 1, stride)):
+            yield (row, column), framed[top : top + size, left : left + size]
+
+
+def window_places(shape, layer):
+    """How many windows fit, (OH, OW)."""
+    return tuple((n + 2 * layer.padding - layer.size) // layer.stride + 1 for n in shape[:2])

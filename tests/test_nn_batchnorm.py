@@ -1,4 +1,4 @@
-"""Batch normalization against its textbook: forward, chain rule, and its limits."""
+"""Batch norm: the book's and the paper's formulas, statistics at evaluation, and darknet's code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numeric_cases import DIALECTS, EXACT, NORMS, layer_start
+from numeric_cases import DIALECTS, EXACT, NORMS, images, layer_start, small_mlp, stacked
+
+from bnexp.nn import BatchNorm
+from bnexp.training.evaluate import POPULATION_BATCHES, evaluation_state
+
+# Batch normalization against its textbook: forward, chain rule, and its limits.
 
 
 def batches(number, k=2, n=6, features=3, seed=0):
@@ -133,3 +138,264 @@ def test_a_batch_of_one_gives_beta(name):
     np.testing.assert_array_equal(y, beta)
     np.testing.assert_allclose(dx, 0, atol=1e-9)
     np.testing.assert_array_equal(after["var"], state["var"] * norm.stat_decay)
+
+
+# Batch norm's statistics at evaluation: running, debiased, and those of the population.
+
+
+def running(norm, seen):
+    """The state after training passes over `seen`."""
+    parameters, state = layer_start(norm, seen.shape[1], seen.shape[3:])
+    for x in seen:
+        _, _, state = norm.forward(parameters, state, x, train=True)
+    return parameters, state
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_running_statistics(name):
+    """decay^t init + (1 - decay) sum_i decay^(t - 1 - i) value_i, after t = 7 batches."""
+    norm, seen = NORMS[name], batches(7)
+    _, state = running(norm, seen)
+    keep, t = norm.stat_decay, len(seen)
+    weights = (1 - keep) * keep ** np.arange(t - 1, -1, -1)
+    means = seen.mean(axis=2, keepdims=True)
+    variances = seen.var(axis=2, ddof=norm.running_ddof, keepdims=True)
+    expected = keep**t * norm.running_var + np.tensordot(weights, variances, 1)
+    mean, var = replace(norm, evaluation="running").statistics(state)
+    np.testing.assert_allclose(mean, np.tensordot(weights, means, 1), rtol=1e-13)
+    np.testing.assert_allclose(var, expected, rtol=1e-13)
+    np.testing.assert_allclose(state["unseen"], keep**t, rtol=1e-14)
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("start", [0.0, 1.0, 7.5])
+@pytest.mark.parametrize("t", [1, 2, 9])
+def test_debiased_statistics(keep, start, t):
+    """The weighted mean of what was seen: weights decay^age, divided by 1 - decay^t."""
+    norm = BatchNorm(stat_decay=keep, running_var=start, evaluation="debiased")
+    seen = batches(t)
+    parameters, state = running(norm, seen)
+    weights = (1 - keep) * keep ** np.arange(t - 1, -1, -1.0) / (1 - keep**t)
+    mean = np.tensordot(weights, seen.mean(axis=2, keepdims=True), 1)
+    var = np.tensordot(weights, seen.var(axis=2, keepdims=True), 1)
+    y, _, _ = norm.forward(parameters, state, seen[0], train=False)
+    expected = (seen[0] - mean) / np.sqrt(var + norm.eps)
+    expected = expected * parameters["gamma"] + parameters["beta"]
+    np.testing.assert_allclose(y, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["paper", "book"])
+def test_population_statistics(name):
+    """Algorithm 2, lines 10 and 11: E[mu] and m/(m-1) E[var] over batches of the fixed network."""
+    network = small_mlp(replace(DIALECTS[name], evaluation="population"), "tanh")
+    parameters, state = stacked(network, 2, (16,))
+    images_ = images(n=45)  # the last, short batch of 5 is left out
+    made = evaluation_state(network, parameters, state, images_, batch_size=10)
+    x, _ = images_.batch(slice(40))
+    x = np.stack([x.reshape(4, 10, 16)] * 2)  # (K, batch, m, pixels)
+    for layer in (0, 3):  # a dense layer, and batch norm after it
+        gamma, beta = (parameters[layer + 1][n][:, None] for n in ("gamma", "beta"))
+        u = x @ parameters[layer]["W"][:, None] + parameters[layer]["b"][:, None]
+        mu, var = u.mean(axis=2, keepdims=True), u.var(axis=2, keepdims=True)
+        mean, variance = network.layers[1].statistics(made[layer + 1])
+        np.testing.assert_allclose(mean, mu.mean(axis=1), rtol=1e-12)
+        np.testing.assert_allclose(variance, 10 / 9 * var.mean(axis=1), rtol=1e-12)
+        x = np.tanh(gamma * (u - mu) / np.sqrt(var + network.layers[1].eps) + beta)
+
+
+def test_population_statistics_take_the_first_hundred_batches():
+    network = small_mlp(DIALECTS["paper"], "tanh")
+    parameters, state = stacked(network, 1, (16,))
+    many = images(n=2 * POPULATION_BATCHES + 30)
+    made = evaluation_state(network, parameters, state, many, batch_size=2)
+    expected = evaluation_state(network, parameters, state, many.first(200), batch_size=2)
+    np.testing.assert_array_equal(made[1]["var"], expected[1]["var"])
+    assert POPULATION_BATCHES == 100
+
+
+def test_other_statistics_are_left_as_they_are():
+    network = small_mlp(DIALECTS["book"])
+    parameters, state = stacked(network, 1, (16,))
+    assert evaluation_state(network, parameters, state, images(), batch_size=10) is state
+
+
+@pytest.mark.parametrize("start", [0.0, 1.0, 100.0])
+def test_debiased_statistics_in_float32(start):
+    """They do not depend on initial values, so these must not cost digits, either."""
+    norm = BatchNorm(stat_decay=0.99, running_var=start, evaluation="debiased", eps=1e-5)
+    parameters, state = layer_start(norm, 1, (3,), "float32")
+    x = (0.01 * np.random.default_rng(0).standard_normal((1, 50, 3))).astype("float32")
+    with np.errstate(invalid="ignore"):  # small float32 products may raise it without cause
+        _, _, state = norm.forward(parameters, state, x, train=True)
+    scale, _ = norm.evaluated(parameters, state)
+    expected = parameters["gamma"] / np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(scale, expected, rtol=1e-6)
+
+
+def test_a_constant_feature_stays_finite_when_debiased():
+    norm = BatchNorm(stat_decay=0.99, running_var=100.0, evaluation="debiased")
+    parameters, state = layer_start(norm, 1, (3,), "float32")
+    x = np.zeros((1, 50, 3), "float32")
+    with np.errstate(all="ignore"):
+        for _ in range(20):
+            _, _, state = norm.forward(parameters, state, x, train=True)
+            assert np.all(np.isfinite(norm.forward(parameters, state, x, train=False)[0]))
+
+
+@pytest.mark.parametrize("lost", [np.nan, np.inf])
+def test_population_statistics_do_not_depend_on_running_ones(lost):
+    network = small_mlp(DIALECTS["paper"])
+    parameters, state = stacked(network, 2, (16,))
+    expected = evaluation_state(network, parameters, state, images(), batch_size=10)
+    spoilt = [{name: s * 0 + lost for name, s in layer.items()} for layer in state]
+    with np.errstate(all="ignore"):
+        made = evaluation_state(network, parameters, spoilt, images(), batch_size=10)
+    np.testing.assert_array_equal(made[1]["var"], expected[1]["var"])
+
+
+def test_population_statistics_of_less_than_a_batch():
+    """`train` asks for batches of 100 unless it is told."""
+    network = small_mlp(DIALECTS["paper"])
+    parameters, state = stacked(network, 2, (16,))
+    made = evaluation_state(network, parameters, state, images(n=40), batch_size=100)
+    expected = evaluation_state(network, parameters, state, images(n=40), batch_size=40)
+    np.testing.assert_array_equal(made[1]["var"], expected[1]["var"])
+
+
+# Darknet's batch norm: its formulas one by one, and how far its gradient is from its forward.
+
+DARKNET, FIXED = DIALECTS["darknet"], DIALECTS["darknet_fixed"]
+UNIT = np.ones((1, 1, 4))
+
+
+def darknet(x, scales, biases, delta):
+    """Of images (N, C, H, W): the output, and what the backward pass leaves, in darknet's names."""
+    batch, filters, height, width = x.shape
+    m = batch * height * width
+    output, x_norm, dx = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+    bias_updates, scale_updates = np.empty(filters), np.empty(filters)
+    mean, variance = np.empty(filters), np.empty(filters)
+    for f in range(filters):
+        mean[f] = x[:, f].sum() / m
+        variance[f] = ((x[:, f] - mean[f]) ** 2).sum() / (m - 1)
+        x_norm[:, f] = (x[:, f] - mean[f]) / (np.sqrt(variance[f]) + 0.000001)
+        output[:, f] = scales[f] * x_norm[:, f] + biases[f]
+
+        bias_updates[f] = delta[:, f].sum()
+        scale_updates[f] = (delta[:, f] * x_norm[:, f]).sum()
+        scaled = delta[:, f] * scales[f]
+        mean_delta = scaled.sum() * (-1 / np.sqrt(variance[f] + 0.00001))
+        variance_delta = (scaled * (x[:, f] - mean[f])).sum()
+        variance_delta *= -0.5 * (variance[f] + 0.00001) ** (-3 / 2)
+        dx[:, f] = (
+            scaled / np.sqrt(variance[f] + 0.00001)
+            + variance_delta * 2 * (x[:, f] - mean[f]) / m
+            + mean_delta / m
+        )
+    return output, dx, {"gamma": scale_updates, "beta": bias_updates}, (mean, variance)
+
+
+@pytest.mark.parametrize("std", [1.0, 1e-3])
+@pytest.mark.parametrize("shape", [(6, 3, 1, 1), (2, 3, 4, 5)], ids=["rows", "images"])
+def test_darknet_is_its_formulas(shape, std):
+    n, c, h, w = shape
+    pixels = (h, w) if h > 1 else ()
+    random = np.random.default_rng(0)
+    x, dy = std * random.standard_normal((2, 3, *shape))
+    parameters, state = layer_start(DARKNET, 3, (*pixels, c))
+    last = [a.transpose(0, 1, 3, 4, 2).reshape(3, n, *pixels, c) for a in (x, dy)]
+    y, cache, state = DARKNET.forward(parameters, state, last[0], train=True)
+    dx, gradients = DARKNET.backward(parameters, cache, last[1])
+    for k in range(3):
+        gamma, beta = parameters["gamma"][k, 0], parameters["beta"][k, 0]
+        output, delta, updates, (mean, variance) = darknet(x[k], gamma, beta, dy[k])
+        for ours, theirs in ((y, output), (dx, delta)):
+            theirs = theirs.transpose(0, 2, 3, 1).reshape(ours.shape[1:])
+            np.testing.assert_allclose(ours[k], theirs, rtol=1e-10, atol=1e-12)
+        for name, value in updates.items():
+            np.testing.assert_allclose(gradients[name][k, 0], value, rtol=1e-11)
+        np.testing.assert_allclose(state["mean"][k, 0], 0.01 * mean, rtol=1e-11)
+        np.testing.assert_allclose(state["var"][k, 0], 0.01 * variance, rtol=1e-11)
+
+
+def both_gradients(n, std=1.0, seeds=200):
+    """Of many batches: what darknet's backward gives after its own forward, and the exact dx."""
+    random = np.random.default_rng(n)
+    x, dy = random.standard_normal((2, seeds, n, 4))
+    parameters = {"gamma": UNIT, "beta": 0 * UNIT}
+    made = []
+    for norm in (DARKNET, FIXED):
+        _, state = layer_start(norm, 1, (4,))
+        _, cache, _ = norm.forward(parameters, state, std * x, train=True)
+        made.append(norm.backward(parameters, cache, dy)[0])
+    return made
+
+
+def typical_error(n):
+    """|dx - exact| / |exact|, the median over batches: at N = 4 some exact one is nearly 0."""
+    darknets, exact = both_gradients(n)
+    off, size = (np.linalg.norm(a, axis=(1, 2)) for a in (darknets - exact, exact))
+    return np.median(off / size)
+
+
+@pytest.mark.parametrize(("n", "size"), [(4, 0.17), (8, 0.031), (32, 0.0047), (100, 0.0014)])
+def test_the_sizes_of_its_error(n, size):
+    """Within a factor of 1.6: the published sizes are single batches, and vary as much."""
+    assert size / 1.6 < typical_error(n) < size * 1.6
+
+
+def test_two_samples_have_no_gradient_but_darknet_gives_one():
+    """Of two samples the normalized ones are 1 and -1 over sqrt(2), whatever x is."""
+    darknets, exact = both_gradients(2)
+    assert np.median(np.abs(exact)) < 1e-5  # what eps leaves of 0
+    assert np.median(np.abs(darknets)) > 0.1
+
+
+def test_small_variances_shrink_its_gradient():
+    """1e-5 inside the root is ten times the variance: 1 / sqrt(11) = .30 of the gradient."""
+    darknets, exact = both_gradients(100, std=1e-3)
+    ratio = np.linalg.norm(darknets) / np.linalg.norm(exact)
+    assert ratio == pytest.approx(0.31, abs=0.02)
+
+
+def test_only_the_knob_makes_the_difference():
+    knobs = dict(BatchNorm.DIALECTS["darknet"])
+    assert knobs.pop("gradient") == "darknet"
+    assert knobs == BatchNorm.DIALECTS["darknet_fixed"]
+    assert DIALECTS["darknet_fixed"].gradient == "exact"
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (5, 3, 2, 4)], ids=["rows", "images"])
+def test_after_an_evaluation_its_gradient_is_that_of_constant_statistics(shape):
+    """dx = gamma dy / (sqrt(var) + 1e-6), with the forward's epsilon, to the last bit the exact
+    gradient: the knob is about training. (Darknet's own code has the training formulas there, too,
+    with rolling statistics in the place of the batch's.)"""
+    random = np.random.default_rng(0)
+    x, dy = random.standard_normal((2, 3, *shape))
+    made = []
+    for norm in (DARKNET, FIXED):
+        parameters, state = layer_start(norm, 3, shape[1:])
+        _, _, state = norm.forward(parameters, state, x, train=True)
+        _, cache, _ = norm.forward(parameters, state, x + 1, train=False)
+        made.append(norm.backward(parameters, cache, dy))
+    np.testing.assert_equal(made[0], made[1])
+    mean, var = (s.reshape(3, *(1 for _ in shape[1:]), 4) for s in DARKNET.statistics(state))
+    root = np.sqrt(var) + 1e-6
+    gamma = parameters["gamma"].reshape(root.shape)
+    np.testing.assert_allclose(made[0][0], gamma * dy / root, rtol=1e-13)
+    along = (dy * (x + 1 - mean) / root).reshape(3, -1, 4).sum(axis=1)
+    np.testing.assert_allclose(made[0][1]["gamma"][:, 0], along, rtol=1e-11)
+
+
+def test_evaluated_by_the_batch_it_is_the_training_gradient():
+    norm = replace(DARKNET, evaluation="batch")
+    parameters, state = layer_start(norm, 2, (4,))
+    x, dy = np.random.default_rng(0).standard_normal((2, 2, 6, 4))
+    trained, evaluated = (
+        norm.backward(parameters, norm.forward(parameters, state, x, train)[1], dy)
+        for train in (True, False)
+    )
+    np.testing.assert_equal(evaluated, trained)
+    exact = replace(norm, gradient="exact")
+    dx, _ = exact.backward(parameters, exact.forward(parameters, state, x, False)[1], dy)
+    assert np.linalg.norm(evaluated[0] - dx) > 0.01 * np.linalg.norm(dx)

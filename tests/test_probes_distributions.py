@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_probes_moment import convolutional, rows, step_of
+from test_probes_base import convolutional, rows, step_of
 
 from bnexp.nn import BatchNorm, Dropout, Sigmoid, block
 from bnexp.nn.sequential import Dense, Sequential

@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 from numeric_cases import bits
-from test_probes_moment import alone, convolutional, rows, step_of
+from test_probes_base import alone, convolutional, rows, step_of
 
 from bnexp.nn import BatchNorm, Dropout
 from bnexp.nn.weightnorm import WeightNorm

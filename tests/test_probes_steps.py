@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numeric_cases import bits, images, stacked
+from test_probes_base import rows, step_of
 from test_probes_layers import textbook
-from test_probes_moment import rows, step_of
 
 from bnexp.nn import SGD, BatchNorm, Momentum, SoftmaxCrossEntropy
 from bnexp.nn.optimizers import Adam, StepDecay
