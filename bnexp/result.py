@@ -13,7 +13,7 @@ from bnexp.config import Config
 from bnexp.config.claims import WORDS
 from bnexp.config.figures import figure_options
 from bnexp.errors import BnexpError
-from bnexp.runs.csv import absent
+from bnexp.runs.csv import empty_fields
 from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import failures
 from bnexp.runs.summary import overview, spread, trained
@@ -178,6 +178,6 @@ class Columns(dict[str, Any]):
             raise BnexpError("to_pandas: needs pandas; pip install 'bnexp[pandas]'") from None
         frame = pandas.DataFrame(dict(self))
         for name in frame:
-            if (empty := absent(name, self)).any():
+            if (empty := empty_fields(name, self)).any():
                 frame[name] = frame[name].mask(empty)
         return frame

@@ -11,7 +11,7 @@ import bnexp
 from bnexp.errors import StoreError
 from bnexp.metrics import evaluation_columns, recorded_metrics
 from bnexp.runs import csv
-from bnexp.runs.csv import csv_text, label, read_metrics, read_probes, read_summary
+from bnexp.runs.csv import csv_text, parse_label, read_table
 
 METRICS = evaluation_columns(recorded_metrics())
 HEAD = "cell,seed,model.norm,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy\n"
@@ -20,7 +20,7 @@ FLOATS = st.floats(width=64)
 # Labels that stand for a number read as that number, and are no labels of structures.
 TEXTS = st.text(
     st.characters(codec="utf-8", exclude_characters="\r") | st.sampled_from(',"\n '), max_size=20
-).filter(lambda text: isinstance(label(text), str))
+).filter(lambda text: isinstance(parse_label(text), str))
 NUMBERS = st.integers(-(10**17), 10**17) | st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -70,7 +70,7 @@ def metric_tables(draw):
 def test_what_is_written_reads_back_to_the_bit(tmp_path_factory, table):
     path = tmp_path_factory.mktemp("table") / "metrics.csv"
     path.write_bytes(csv_text(table).encode())
-    same(table, read_metrics(path))
+    same(table, read_table(path))
 
 
 @given(st.lists(st.tuples(FLOATS, FLOATS), max_size=5))
@@ -88,21 +88,21 @@ def test_probe_readings_read_back_to_the_bit(tmp_path_factory, numbers):
     }
     path = tmp_path_factory.mktemp("table") / "probes.csv"
     path.write_bytes(csv_text(table).encode())
-    same(table, read_probes(path))
+    same(table, read_table(path))
 
 
 def test_a_runs_tables_read_back_exactly(small, tmp_path):
     given = {"probes": {"read": ["covariate_shift"]}, "sweep.model.init.std": [1e20, 0.1]}
     made = bnexp.run(bnexp.load_config(small, given), tmp_path / "out").results
-    same(made.metrics, read_metrics(tmp_path / "out" / "metrics.csv"))
-    same(made.summary, read_summary(tmp_path / "out" / "summary.csv"))
-    same(made.probes, read_probes(tmp_path / "out" / "probes.csv"))
+    same(made.metrics, read_table(tmp_path / "out" / "metrics.csv"))
+    same(made.summary, read_table(tmp_path / "out" / "summary.csv"))
+    same(made.probes, read_table(tmp_path / "out" / "probes.csv"))
     assert -1 in made.summary["diverged_at_step"]
     assert np.isnan(made.metrics["train_loss"]).any()
 
 
 def test_where_there_is_no_table_there_is_none(tmp_path):
-    assert read_metrics(tmp_path / "metrics.csv") is None
+    assert read_table(tmp_path / "metrics.csv") is None
 
 
 def test_a_field_of_a_label_is_a_number_only_if_it_is_written_as_one():
@@ -122,8 +122,8 @@ def test_a_field_of_a_label_is_a_number_only_if_it_is_written_as_one():
         "9" * 5000,
     ]
     read = [0.1, 1, -3, 1e-05, 1.0, "01", "1e5", "nan", "inf", "1_0", " 1", "٣", "9" * 5000]
-    assert [label(text) for text in written] == read
-    assert [type(label(text)) for text in written] == [type(value) for value in read]
+    assert [parse_label(text) for text in written] == read
+    assert [type(parse_label(text)) for text in written] == [type(value) for value in read]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_damaged_table_is_refused_with_file_and_line(tmp_path, text, line, exp
     path = tmp_path / "metrics.csv"
     path.write_bytes(text.encode())
     with pytest.raises(StoreError) as caught:
-        read_metrics(path)
+        read_table(path)
     assert str(caught.value).startswith(f"{path}:{line}: damaged, ")
     assert expected in str(caught.value)
 
@@ -166,7 +166,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path):
     path = tmp_path / "metrics.csv"
     path.write_bytes((HEAD + ROW).encode() + b"\xff\xfe" + ROW.encode())
     with pytest.raises(StoreError, match=r"metrics\.csv:3: damaged, 'utf-8' codec can't decode"):
-        read_metrics(path)
+        read_table(path)
 
 
 @given(st.binary(max_size=200))
@@ -176,7 +176,7 @@ def test_any_bytes_are_a_table_or_a_store_error(tmp_path_factory, content):
     for start in (b"", HEAD.encode(), (HEAD + ROW).encode()):
         path.write_bytes(start + content)
         try:
-            table = read_metrics(path)
+            table = read_table(path)
         except StoreError:
             continue
         assert list(table) == HEAD.strip().split(",")
@@ -188,11 +188,11 @@ def test_a_status_and_a_probes_value_are_checked(small, tmp_path):
     summary, probes = tmp_path / "out" / "summary.csv", tmp_path / "out" / "probes.csv"
     summary.write_text(summary.read_text().replace(",ok,", ",good,"))
     with pytest.raises(StoreError, match="status: expected ok, diverged or failed, got 'good'"):
-        read_summary(summary)
+        read_table(summary)
     lines = probes.read_text().splitlines()
     probes.write_text("\n".join([lines[0], lines[1].rpartition(",")[0] + ",", *lines[2:]]) + "\n")
     with pytest.raises(StoreError, match=r"probes\.csv:2: damaged, value: expected a number"):
-        read_probes(probes)
+        read_table(probes)
 
 
 def test_a_table_that_is_too_large_and_what_is_no_file_are_refused(tmp_path, monkeypatch):
@@ -200,6 +200,6 @@ def test_a_table_that_is_too_large_and_what_is_no_file_are_refused(tmp_path, mon
     path.write_text(HEAD + ROW)
     monkeypatch.setattr(csv, "MAX_BYTES", 50)
     with pytest.raises(StoreError, match="too large to read, expected at most 0 MB"):
-        read_metrics(path)
+        read_table(path)
     with pytest.raises(StoreError, match="not a file, expected a table"):
-        read_metrics(tmp_path)
+        read_table(tmp_path)

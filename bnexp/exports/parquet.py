@@ -11,7 +11,7 @@ from typing import Any
 from bnexp.config.load import resolved
 from bnexp.exports.base import Export, NetworkProgress, require_libraries, summary_line
 from bnexp.files import write_export
-from bnexp.runs.csv import absent
+from bnexp.runs.csv import empty_fields
 from bnexp.runs.data import RunData
 from bnexp.runs.tables import Table
 from bnexp.text import counted
@@ -58,4 +58,6 @@ def _arrow_column(name: str, table: Table) -> Any:
     if column.dtype.kind == "O":
         texts = [repr(v) if isinstance(v, float) else str(v) for v in column.tolist()]
         return pyarrow.array(texts, pyarrow.string())
-    return pyarrow.array(column, mask=absent(name, table), from_pandas=False)  # NaN is no null
+    return pyarrow.array(
+        column, mask=empty_fields(name, table), from_pandas=False
+    )  # NaN is no null

@@ -20,12 +20,12 @@ from bnexp.config import Config, load_config
 from bnexp.config.messages import UNKNOWN_KIND
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.execution.task import Record
-from bnexp.runs.csv import read_metrics, read_probes, read_summary
+from bnexp.runs.csv import read_table
 from bnexp.runs.directory import DAMAGES, RunDirectory
-from bnexp.runs.tables import Axis, Table, Tables, column, make_tables
+from bnexp.runs.tables import Axis, Table, Tables, make_column, make_tables
 from bnexp.sweep import Network, Plan, make_plan
 
-READERS = {"metrics": read_metrics, "summary": read_summary, "probes": read_probes}
+TABLES = ("metrics", "summary", "probes")
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value
@@ -165,7 +165,7 @@ def _without_tabled(data: RunData) -> RunData:
 def _with_failed_rows(data: RunData, absent: Collection[str]) -> RunData:
     """Add the rows of summary.csv for those of the absent networks that failed."""
     assert data.directory is not None
-    summary = read_summary(data.directory / "summary.csv")
+    summary = read_table(data.directory / "summary.csv")
     if summary is None:
         return data
     statuses = zip(summary["cell"].tolist(), summary["status"].tolist(), strict=True)
@@ -186,7 +186,7 @@ def _with_csv_rows(data: RunData) -> RunData:
     seed.
     """
     assert data.directory is not None
-    files = {name: read(data.directory / f"{name}.csv") for name, read in READERS.items()}
+    files = {name: read_table(data.directory / f"{name}.csv") for name in TABLES}
     if files["metrics"] is None:
         return data
     ids = {network for table in files.values() if table for network in table["cell"].tolist()}
@@ -197,7 +197,7 @@ def _with_csv_rows(data: RunData) -> RunData:
     if not any((row >= 0).any() for row in rows.values()):
         return data
     metrics, summary, probes = (
-        _joined(getattr(data.tables, name), files[name], rows[name], data.plan) for name in READERS
+        _joined(getattr(data.tables, name), files[name], rows[name], data.plan) for name in TABLES
     )
     expected = ("summary", *(() if data.config.experiment.probes is None else ("probes",)))
     return replace(
@@ -238,9 +238,9 @@ def _joined(table: Table, csv_table: Table | None, places: NDArray[np.int64], pl
     networks = [plan.networks[i] for i in all_places[sort].tolist()]
     keys = [axis.key for axis in plan.axes]
     joined: dict[str, Any] = {
-        "cell": column("cell", [network.id for network in networks]),
-        "seed": column("seed", [network.seed for network in networks]),
-        **{key: column(key, [network.point[key] for network in networks]) for key in keys},
+        "cell": make_column("cell", [network.id for network in networks]),
+        "seed": make_column("seed", [network.seed for network in networks]),
+        **{key: make_column(key, [network.point[key] for network in networks]) for key in keys},
     }
     for name in table:
         if name not in joined:

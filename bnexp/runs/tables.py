@@ -1,4 +1,9 @@
-"""Cell records as columns: one row an evaluation, and one row a network."""
+"""The tables of a run: columns of metrics, of a summary and of what probes recorded.
+
+A table maps column names to arrays of one length. `make_tables` makes the three tables of a run
+from the records of its networks; `bnexp.runs.csv` writes and reads them as files. Figures, claims
+and reports work on these tables and on the `Axis` of each swept key.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.config import Experiment
-from bnexp.execution.task import Probed, Record
+from bnexp.execution.task import Record
 from bnexp.metrics import evaluation_columns, metric_of, recorded_metrics, summary_columns
 from bnexp.sweep import Network, Plan
 
@@ -46,9 +51,9 @@ def plan_axes(plan: Plan) -> tuple[Axis, ...]:
     )
 
 
-def rows(table: Table, chosen: Any) -> Table:
-    """The rows that a mask, or a list of their numbers, chooses."""
-    return {name: column[chosen] for name, column in table.items()}
+def rows(table: Table, selection: Any) -> Table:
+    """The rows that a mask or an array of their numbers selects."""
+    return {name: column[selection] for name, column in table.items()}
 
 
 def group_rows(table: Table, names: Sequence[str]) -> dict[tuple[Any, ...], NDArray[np.intp]]:
@@ -66,25 +71,29 @@ def group_rows(table: Table, names: Sequence[str]) -> dict[tuple[Any, ...], NDAr
 
 
 def moves_along(pairs: Iterable[tuple[Value, Value]]) -> bool:
-    """Of (value of one axis, value of another): the other varies, but not while the one stays."""
-    together = set(pairs)
-    own, others = {a for a, _ in together}, {b for _, b in together}
-    return len(others) > 1 and len(together) == len(own)
+    """Whether a second axis is swept along with a first one, as under `zip`.
+
+    `pairs` are the values of both axes at each point. The second axis must vary, but have a single
+    value for each value of the first.
+    """
+    distinct = set(pairs)
+    firsts, seconds = {first for first, _ in distinct}, {second for _, second in distinct}
+    return len(seconds) > 1 and len(distinct) == len(firsts)
 
 
 @dataclass(frozen=True)
 class Tables:
-    """An experiment's tables: column name to array, all columns of a table equally long.
+    """The tables of an experiment, with its axes and seeds.
 
-    metrics: one row an evaluation: cell, seed, one column a swept key, epoch, step, train_loss,
-        train_accuracy, test_loss, test_accuracy (NaN if no test images are scored), likewise for
-        other recorded metrics. Failed cells may be absent.
-    summary: one row a network: cell, seed, one column a swept key, status (ok, diverged, failed),
-        diverged_at_step (-1: it did not), final_* and best_* of each metric, seconds.
-    probes: one row a number that a probe read: cell, seed, one column a swept key, step (0 = before
-        the first update), layer (1 = the first with weights, 0 = the whole network), quantity, at
-        (where the number stands within the quantity: a bin's left edge, a percentile, a step size;
-        NaN where there is one number only), value.
+    metrics: one row for each evaluation: cell, seed, a column for each swept key, epoch, step,
+        train_loss, train_accuracy, test_loss, test_accuracy (NaN if no test images are scored), and
+        likewise other recorded metrics. Failed networks have no rows.
+    summary: one row for each network: cell, seed, a column for each swept key, status (ok, diverged
+        or failed), diverged_at_step (-1 if it did not), final_* and best_* of each metric, seconds.
+    probes: one row for each number that a probe recorded: cell, seed, a column for each swept key,
+        step (0: before the first update), layer (1: the first with weights, 0: the whole network),
+        quantity, at (the place within the quantity: the left edge of a bin, a percentile, a step
+        size; NaN for a quantity of one number), value.
     """
 
     name: str
@@ -99,72 +108,40 @@ class Tables:
 
 Results = Tables  # the name in modules that have not changed yet
 
-# The columns before the swept keys; those behind them in probes.csv.
-FIRST = ("cell", "seed")
-READING = ("step", "layer", "quantity", "at", "value")
-TEXTS = ("cell", "status", "quantity")
-INTEGERS = ("seed", "epoch", "step", "layer", "diverged_at_step")
+# All tables start with these columns and those of the swept keys; probes.csv goes on with those.
+LEADING_COLUMNS = ("cell", "seed")
+PROBE_COLUMNS = ("step", "layer", "quantity", "at", "value")
+TEXT_COLUMNS = ("cell", "status", "quantity")
+INTEGER_COLUMNS = ("seed", "epoch", "step", "layer", "diverged_at_step")
 
 
-def evaluation_names(metrics: Iterable[str]) -> tuple[str, ...]:
-    """The columns behind the swept keys in metrics.csv, for the names of recorded metrics."""
+def metrics_table_columns(metrics: Iterable[str]) -> tuple[str, ...]:
+    """The columns of metrics.csv behind the swept keys, for the names of recorded metrics."""
     return "epoch", "step", *evaluation_columns(metrics)
 
 
-def network_names(metrics: Iterable[str]) -> tuple[str, ...]:
-    """The columns behind the swept keys in summary.csv, likewise."""
+def summary_table_columns(metrics: Iterable[str]) -> tuple[str, ...]:
+    """The columns of summary.csv behind the swept keys, for the names of recorded metrics."""
     return "status", "diverged_at_step", *summary_columns(metrics), "seconds"
 
 
 def holds_floats(name: str) -> bool:
     """Whether a column always holds floats. Those of swept keys, whose names have a dot, do not."""
-    return "." not in name and name not in TEXTS and name not in INTEGERS
+    return "." not in name and name not in TEXT_COLUMNS and name not in INTEGER_COLUMNS
 
 
-def column(name: str, values: list[Any]) -> NDArray[Any]:
-    """The values as the array that a column of that name is; None is NaN where numbers are."""
-    if name in INTEGERS:
+def make_column(name: str, values: list[Any]) -> NDArray[Any]:
+    """The values as an array of the type that the column of this name has.
+
+    Integers, float64 (None becomes NaN), or objects; a swept key of numbers only is an array of
+    numbers.
+    """
+    if name in INTEGER_COLUMNS:
         return np.array(values, np.int64)
     if holds_floats(name):
         return np.array([np.nan if value is None else value for value in values], np.float64)
     numbers = values and all(isinstance(value, int | float) for value in values)
-    return np.array(values, None if numbers and name not in TEXTS else object)
-
-
-def probe_table(pairs: Sequence[tuple[Network, Record]], keys: Sequence[str]) -> Table:
-    """Columns cell, seed, the swept keys, step, layer, quantity, at, value."""
-    blocks = [(network, read) for network, record in pairs for read in record.probes]
-    sizes = np.array([len(read.values) for _, read in blocks], np.int64)
-
-    def repeated(name: str, values: list[Any]) -> Any:
-        return np.repeat(column(name, values), sizes)
-
-    columns: dict[str, Any] = {
-        "cell": repeated("cell", [network.id for network, _ in blocks]),
-        "seed": repeated("seed", [network.seed for network, _ in blocks]),
-        **{key: repeated(key, [network.point[key] for network, _ in blocks]) for key in keys},
-    }
-    places = [_places(read) for _, read in blocks]
-    columns["step"] = _joined([steps for steps, _, _ in places], np.int64)
-    columns["layer"] = _joined([layers for _, layers, _ in places], np.int64)
-    columns["quantity"] = repeated("quantity", [read.quantity for _, read in blocks])
-    columns["at"] = _joined([at for _, _, at in places], np.float64)
-    columns["value"] = _joined([np.array(read.values) for _, read in blocks], np.float64)
-    return columns
-
-
-def _places(read: Probed) -> tuple[Any, Any, Any]:
-    """Step, layer and place of each of the values."""
-    grid = np.meshgrid(read.steps, read.layers, read.at, indexing="ij")
-    steps, layers, at = (axis.ravel() for axis in grid)
-    return steps, layers, at
-
-
-def _joined(parts: Sequence[Any], dtype: Any) -> Any:
-    return np.concatenate([np.empty(0, dtype), *parts]).astype(dtype)
-
-
-Row = dict[str, Any]
+    return np.array(values, None if numbers and name not in TEXT_COLUMNS else object)
 
 
 def planned_metrics(plan: Plan) -> tuple[str, ...]:
@@ -174,51 +151,77 @@ def planned_metrics(plan: Plan) -> tuple[str, ...]:
 
 
 def make_tables(experiment: Experiment, plan: Plan, records: Mapping[str, Record]) -> Tables:
-    """Tables of the plan's networks in the sweep's order; those without a record are left out."""
+    """The tables of the networks that have a record, in the sweep's order."""
     pairs = [(network, records[network.id]) for network in plan.networks if network.id in records]
     keys = [axis.key for axis in plan.axes]
     metrics = planned_metrics(plan)
+
+    def table(names: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> Table:
+        columns = (*LEADING_COLUMNS, *keys, *names)
+        return {name: make_column(name, [row.get(name) for row in rows]) for name in columns}
+
     return Tables(
         name=experiment.name,
         title=experiment.title or experiment.name,
         source=experiment.source,
         axes=plan_axes(plan),
         seeds=experiment.random.seeds,
-        metrics=_columns(
-            [*FIRST, *keys, *evaluation_names(metrics)],
-            [row for network, record in pairs for row in _evaluations(network, record)],
+        metrics=table(
+            metrics_table_columns(metrics),
+            [row for network, record in pairs for row in _metrics_rows(network, record)],
         ),
-        summary=_columns(
-            [*FIRST, *keys, *network_names(metrics)],
-            [_summary(network, record) for network, record in pairs],
+        summary=table(
+            summary_table_columns(metrics),
+            [_summary_row(network, record) for network, record in pairs],
         ),
-        probes=probe_table(pairs, keys),
+        probes=_probes_table(pairs, keys),
     )
 
 
-def _evaluations(network: Network, record: Record) -> Iterator[Row]:
-    for i, (epoch, step) in enumerate(zip(record.epochs, record.steps, strict=True)):
-        values = {name: column[i] for name, column in record.metrics.items()}
-        yield {**_cell(network), "epoch": epoch, "step": step, **values}
-
-
-def _summary(network: Network, record: Record) -> Row:
-    finals = {f"final_{name}": values[-1] for name, values in record.metrics.items()}
-    bests = {f"best_{name}": _best(name, values) for name, values in record.metrics.items()}
-    at = -1 if record.diverged_at_step is None else record.diverged_at_step
-    status = {"status": record.status, "diverged_at_step": at, "seconds": record.seconds}
-    return {**_cell(network), **status, **finals, **bests}
-
-
-def _cell(network: Network) -> Row:
+def _leading_fields(network: Network) -> dict[str, Any]:
     return {"cell": network.id, "seed": network.seed, **network.point}
 
 
-def _best(column: str, values: Sequence[float]) -> float:
-    """The highest accuracy, the lowest loss, and so on; NaN only where there is nothing else."""
-    choose = np.fmin.reduce if metric_of(column).better == "lower" else np.fmax.reduce
-    return float(choose(np.array(values)))
+def _metrics_rows(network: Network, record: Record) -> Iterator[dict[str, Any]]:
+    for i, (epoch, step) in enumerate(zip(record.epochs, record.steps, strict=True)):
+        values = {name: series[i] for name, series in record.metrics.items()}
+        yield {**_leading_fields(network), "epoch": epoch, "step": step, **values}
 
 
-def _columns(names: Sequence[str], rows: Sequence[Row]) -> Table:
-    return {name: column(name, [row.get(name) for row in rows]) for name in names}
+def _summary_row(network: Network, record: Record) -> dict[str, Any]:
+    row = _leading_fields(network)
+    row["status"] = record.status
+    row["diverged_at_step"] = -1 if record.diverged_at_step is None else record.diverged_at_step
+    row["seconds"] = record.seconds
+    for name, values in record.metrics.items():
+        lower = metric_of(name).better == "lower"
+        best = np.fmin if lower else np.fmax  # they ignore NaN unless there is nothing else
+        row[f"final_{name}"] = values[-1]
+        row[f"best_{name}"] = float(best.reduce(np.array(values)))
+    return row
+
+
+def _probes_table(pairs: Sequence[tuple[Network, Record]], keys: Sequence[str]) -> Table:
+    """A row for each number of each series of readings that the records hold."""
+    series = [(network, probed) for network, record in pairs for probed in record.probes]
+    sizes = np.array([len(probed.values) for _, probed in series], np.int64)
+
+    def repeated(name: str, values: list[Any]) -> NDArray[Any]:
+        return np.repeat(make_column(name, values), sizes)
+
+    def concatenated(parts: Iterable[Any], dtype: Any) -> NDArray[Any]:
+        return np.concatenate([np.empty(0, dtype), *parts]).astype(dtype)
+
+    grids = [
+        np.meshgrid(probed.steps, probed.layers, probed.at, indexing="ij") for _, probed in series
+    ]
+    return {
+        "cell": repeated("cell", [network.id for network, _ in series]),
+        "seed": repeated("seed", [network.seed for network, _ in series]),
+        **{key: repeated(key, [network.point[key] for network, _ in series]) for key in keys},
+        "step": concatenated((steps.ravel() for steps, _, _ in grids), np.int64),
+        "layer": concatenated((layers.ravel() for _, layers, _ in grids), np.int64),
+        "quantity": repeated("quantity", [probed.quantity for _, probed in series]),
+        "at": concatenated((at.ravel() for _, _, at in grids), np.float64),
+        "value": concatenated((np.array(probed.values) for _, probed in series), np.float64),
+    }
