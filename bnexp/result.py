@@ -15,7 +15,7 @@ from bnexp.config.figures import figure_options
 from bnexp.errors import BnexpError
 from bnexp.runs.csv import empty_fields
 from bnexp.runs.data import RunData, read_finished_run
-from bnexp.runs.manifest import failures
+from bnexp.runs.manifest import failed_networks
 from bnexp.runs.summary import overview, spread, trained
 from bnexp.runs.tables import Table, Tables
 from bnexp.text import counted, short, templates
@@ -158,7 +158,7 @@ def load_run(directory: str | Path) -> Result:
     that is needed is damaged, BnexpError where no network is finished.
     """
     data = read_finished_run(Path(directory))
-    return Result(data, 0, failures(data.manifest or {}), judge_run(data))
+    return Result(data, 0, failed_networks(data.manifest or {}), judge_run(data))
 
 
 class Columns(dict[str, Any]):

@@ -256,7 +256,7 @@ def _run(
     if directory:  # first of all, so that an interrupted run is a run directory too
         directory.write("config.yaml", configuration.resolved(prepared.config))
     if directory and fresh:
-        directory.clear(networks)
+        directory.remove_records(networks)
     records = read_records(prepared, directory)[0] if directory else {}
     to_train = [network for network in networks if network.id not in records]
     checkpoints = directory.checkpoints(checkpoint) if directory else None
@@ -264,7 +264,7 @@ def _run(
         checkpoints.clear(list(records))
     made_before = _made_before(prepared, to_train, checkpoints)
     steps = sum(prepared.steps[network.id] - made_before[network.id] for network in to_train)
-    others = directory.others(networks) if directory else 0
+    others = directory.count_others(networks) if directory else 0
     progress.planned(networks, list(records.values()), steps, others)
     workers = place.workers if to_train else 0  # a cluster is not asked for nothing
     stacks = stacks_by_step(to_train, made_before, max(workers, 1))
@@ -272,7 +272,7 @@ def _run(
     with closing(place.records(tasks, progress.steps)) as batches:
         for made in batches:
             if directory and checkpoints:
-                directory.save(made)
+                directory.save_records(made)
                 checkpoints.clear([record.cell for record in made if record.status != "failed"])
             records.update({record.cell: record for record in made})
             progress.done(made)
@@ -328,12 +328,12 @@ def _write(
     facts = {
         "name": result.config.name,
         **({"extends": extends} if extends else {}),
-        "command": manifest.command(),
+        "command": manifest.command_line(),
         **run_facts,
         "data": data,
         **({"failed": dict(result.failed)} if result.failed else {}),
     }
-    directory.check_there()
+    directory.check_exists()
     tables = [
         directory.write("metrics.csv", csv_text(result.results.metrics)),
         directory.write("summary.csv", csv_text(result.results.summary)),
@@ -344,8 +344,8 @@ def _write(
         remove_file(directory.path / "probes.csv")
     path = directory.path / "manifest.json"
     # A run that trained nothing made none of the numbers.
-    if result.trained or not manifest.is_whole(read_file(path)):
-        directory.write("manifest.json", manifest.text(facts))
+    if result.trained or not manifest.is_manifest(read_file(path)):
+        directory.write("manifest.json", manifest.manifest_text(facts))
     claims = write_claims(result.claims, directory)
     drawn = write_figures(result.results, result.config, directory)
     return replace(result, files=(directory.path / "config.yaml", *tables, path, *claims, *drawn))

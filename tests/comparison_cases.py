@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import bnexp
-from bnexp.runs.directory import decode, encode
+from bnexp.runs.directory import decode_cell, encode_cell
 from bnexp.sweep import make_plan
 
 
@@ -30,13 +30,13 @@ def change(directory: Path, number: int, **columns) -> Path:
     """Change metrics of one cell, by functions of their values; its checksum is right again."""
     network = cells(directory)[number]
     path = directory / "cells" / f"{network.id}.json"
-    record = decode(path.read_bytes(), network.id)
+    record = decode_cell(path.read_bytes(), network.id)
     made = {
         name: tuple(make(values))
         for name, make in columns.items()
         for values in [record.metrics[name]]
     }
-    path.write_bytes(encode(replace(record, metrics={**record.metrics, **made})))
+    path.write_bytes(encode_cell(replace(record, metrics={**record.metrics, **made})))
     return path
 
 

@@ -119,15 +119,15 @@ def test_other_evaluation_steps_are_a_difference(run):
 
 
 def _record(path):
-    from bnexp.runs.directory import decode
+    from bnexp.runs.directory import decode_cell
 
-    return vars(decode(path.read_bytes(), path.stem))
+    return vars(decode_cell(path.read_bytes(), path.stem))
 
 
 def _write(path, record):
-    from bnexp.runs.directory import encode
+    from bnexp.runs.directory import encode_cell
 
-    path.write_bytes(encode(record))
+    path.write_bytes(encode_cell(record))
 
 
 def test_a_damaged_cell_is_named_and_the_others_are_verified(run):

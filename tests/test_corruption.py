@@ -124,7 +124,7 @@ def test_a_damaged_cell_file_is_made_again(finished, damage, tmp_path):
     before, path = tables(out), cell_paths(out)[1]
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
-    missing = RunDirectory(out).find(make_plan(config).networks, None).missing
+    missing = RunDirectory(out).read_records(make_plan(config).networks, None)[1]
     assert list(missing) == [path.stem]
     assert missing[path.stem] in ("damaged", "not a record")
     assert bnexp.run(config, out).trained == 1

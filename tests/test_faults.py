@@ -92,7 +92,7 @@ def death(half):
 def _quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "system", Quick())
-        patch.setattr(manifest, "environment", dict)
+        patch.setattr(manifest, "environment_facts", dict)
         yield
 
 
@@ -134,7 +134,7 @@ def half_files(out):
 def whole_cells(out, config):
     """Whether every cell file that is there under its name is whole."""
     networks = make_plan(config).networks
-    missing = bnexp.runs.RunDirectory(out).find(networks, None).missing
+    missing = bnexp.runs.RunDirectory(out).read_records(networks, None)[1]
     return set(missing.values()) <= {"not trained yet"}
 
 

@@ -23,7 +23,7 @@ from bnexp.execution.checkpoints import KIND, Checkpoints
 from bnexp.execution.task import Task, dataset, train_task
 from bnexp.model import KIND as NETWORK
 from bnexp.runs.csv import read_table
-from bnexp.runs.directory import FORMAT, Damaged, decode
+from bnexp.runs.directory import FORMAT, NoRecord, decode_cell
 from bnexp.sweep import make_plan
 
 TINY = """\
@@ -96,10 +96,10 @@ def test_cell_files(number, made):
         body = json.dumps(change(fields)).encode()
         head = {"bnexp_cell": FORMAT, "sha256": hashlib.sha256(body).hexdigest()}
         forged = json.dumps(head).encode() + b"\n" + body + b"\n"
-        record = read_or_refused(lambda: decode(forged, path.stem), Damaged)
+        record = read_or_refused(lambda: decode_cell(forged, path.stem), NoRecord)
         assert record is None or record.cell == path.stem
-        damaged = read_or_refused(lambda: decode(damage(whole), path.stem), Damaged)
-        assert damaged in (None, decode(whole, path.stem))
+        damaged = read_or_refused(lambda: decode_cell(damage(whole), path.stem), NoRecord)
+        assert damaged in (None, decode_cell(whole, path.stem))
 
     examples(number, st.tuples(damages(), forgeries()), check)
 

@@ -17,7 +17,7 @@ from bnexp.files import System
 from bnexp.running import prepare, read_records
 from bnexp.runs import RunDirectory
 from bnexp.runs.csv import csv_text
-from bnexp.runs.directory import encode
+from bnexp.runs.directory import encode_cell
 from bnexp.runs.summary import overview, overview_lines
 from bnexp.runs.tables import make_tables
 from bnexp.sweep import make_plan, stacks_by_step
@@ -55,7 +55,7 @@ def fill(out, prepared):
     (sha256,) = {images.sha256 for images in prepared.data.values()}
     (out / "cells").mkdir(parents=True)
     for network in prepared.plan.networks:
-        (out / "cells" / f"{network.id}.json").write_bytes(encode(record(network, sha256)))
+        (out / "cells" / f"{network.id}.json").write_bytes(encode_cell(record(network, sha256)))
 
 
 def calls(work):
@@ -191,5 +191,5 @@ def test_a_cell_file_grows_with_its_evaluations_alone(sized):
     short = record(prepared.plan.networks[0], "d" * 64)
     metrics = {name: values * 100 for name, values in short.metrics.items()}
     long = replace(short, steps=short.steps * 100, epochs=short.epochs * 100, metrics=metrics)
-    assert len(encode(short)) < 700
-    assert len(encode(long)) < 100 * len(encode(short))
+    assert len(encode_cell(short)) < 700
+    assert len(encode_cell(long)) < 100 * len(encode_cell(short))

@@ -14,7 +14,7 @@ from bnexp.errors import ConfigError
 from bnexp.execution.task import Probed, Record
 from bnexp.nn import option
 from bnexp.probes import PROBES, Reading
-from bnexp.runs.directory import Damaged, decode, encode
+from bnexp.runs.directory import NoRecord, decode_cell, encode_cell
 from bnexp.sweep import make_plan
 
 TEXT = """\
@@ -198,13 +198,13 @@ RECORD = Record(
 
 
 def test_a_record_with_readings_comes_back_exactly():
-    assert repr(decode(encode(RECORD), "c0ffee")) == repr(RECORD)
+    assert repr(decode_cell(encode_cell(RECORD), "c0ffee")) == repr(RECORD)
     empty = replace(RECORD, probes=())
-    assert decode(encode(empty), "c0ffee") == empty
-    content = bytearray(encode(RECORD))
+    assert decode_cell(encode_cell(empty), "c0ffee") == empty
+    content = bytearray(encode_cell(RECORD))
     content[content.index(b"percentile")] ^= 1
-    with pytest.raises(Damaged):
-        decode(bytes(content), "c0ffee")
+    with pytest.raises(NoRecord):
+        decode_cell(bytes(content), "c0ffee")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from bnexp.execution.task import Record
 from bnexp.files import HOST
 from bnexp.running import Progress
 from bnexp.runs import RunDirectory
-from bnexp.runs.directory import FORMAT, Damaged, decode, encode
+from bnexp.runs.directory import FORMAT, NoRecord, decode_cell, encode_cell
 
 RECORD = Record(
     cell="c0ffee",
@@ -38,30 +38,30 @@ def contents(folder):
 
 
 def test_a_record_reads_back_exactly():
-    again = decode(encode(RECORD), "c0ffee")
+    again = decode_cell(encode_cell(RECORD), "c0ffee")
     assert repr(again) == repr(RECORD)
 
 
-@pytest.mark.parametrize("position", range(0, len(encode(RECORD)), 7))
+@pytest.mark.parametrize("position", range(0, len(encode_cell(RECORD)), 7))
 def test_a_flipped_bit_is_noticed(position):
-    content = bytearray(encode(RECORD))
+    content = bytearray(encode_cell(RECORD))
     content[position] ^= 4
-    with pytest.raises(Damaged):
-        decode(bytes(content), "c0ffee")
+    with pytest.raises(NoRecord):
+        decode_cell(bytes(content), "c0ffee")
 
 
-@pytest.mark.parametrize("length", range(0, len(encode(RECORD)), 7))
+@pytest.mark.parametrize("length", range(0, len(encode_cell(RECORD)), 7))
 def test_a_truncated_file_is_noticed(length):
-    with pytest.raises(Damaged):
-        decode(encode(RECORD)[:length], "c0ffee")
+    with pytest.raises(NoRecord):
+        decode_cell(encode_cell(RECORD)[:length], "c0ffee")
 
 
 def test_anothers_file_and_another_format_are_noticed():
-    with pytest.raises(Damaged, match="another network's"):
-        decode(encode(RECORD), "decaf")
+    with pytest.raises(NoRecord, match="another network's"):
+        decode_cell(encode_cell(RECORD), "decaf")
     head, later = (f'"bnexp_cell": {number}'.encode() for number in (FORMAT, FORMAT + 1))
-    with pytest.raises(Damaged, match=f"of format {FORMAT + 1}, this bnexp writes {FORMAT}"):
-        decode(encode(RECORD).replace(head, later), "c0ffee")
+    with pytest.raises(NoRecord, match=f"of format {FORMAT + 1}, this bnexp writes {FORMAT}"):
+        decode_cell(encode_cell(RECORD).replace(head, later), "c0ffee")
 
 
 def test_a_second_run_trains_nothing_and_changes_no_table(small, tmp_path):

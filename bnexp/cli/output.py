@@ -73,7 +73,7 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
     click.echo(f"{out}: {done} up to date, {reasons.total()} to train")
     for reason, number in reasons.items():
         click.echo(f"  {number} {reason}")
-    if others := directory.others(plan.networks):
+    if others := directory.count_others(plan.networks):
         click.echo(f"  {kept_networks(others)}")
 
 

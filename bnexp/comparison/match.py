@@ -21,7 +21,7 @@ from bnexp.config.options import identity
 from bnexp.errors import ConfigError, StoreError
 from bnexp.metrics import metric_column
 from bnexp.runs.data import RunData, read_run
-from bnexp.runs.manifest import facts
+from bnexp.runs.manifest import manifest_facts
 from bnexp.runs.tables import Table, Value, group_rows
 from bnexp.sweep import Network
 from bnexp.text import equations
@@ -116,7 +116,7 @@ def run_facts(run: RunData) -> dict[str, str] | None:
     """
     if run.manifest is None and not run.records:
         return None
-    entries = facts(run.manifest or {})
+    entries = manifest_facts(run.manifest or {})
     for network in run.plan.networks:
         if network.id in run.records:
             entries[f"data.{network.setting.data.name}"] = run.records[network.id].data_sha256

@@ -38,7 +38,7 @@ from bnexp.execution.task import Record, Task
 from bnexp.metrics import metric_column
 from bnexp.running import Prepared, Progress, prepare
 from bnexp.runs.data import RunData, run_data
-from bnexp.runs.manifest import environment, facts
+from bnexp.runs.manifest import environment_facts, manifest_facts
 from bnexp.sweep import Network, make_stacks
 
 TOLERANCE = 1e-6
@@ -135,7 +135,9 @@ def verify(
     causes = None
     if stored_facts is not None:
         data = {name: {"sha256": images.sha256} for name, images in prepared.data.items()}
-        causes = likely_causes(stored_facts, facts({"environment": environment(), "data": data}))
+        causes = likely_causes(
+            stored_facts, manifest_facts({"environment": environment_facts(), "data": data})
+        )
     return Verification(
         Path(directory),
         tolerance,

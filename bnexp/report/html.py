@@ -41,7 +41,7 @@ from bnexp.report.sections import (
 )
 from bnexp.runs import RunDirectory
 from bnexp.runs.data import RunData, read_finished_run
-from bnexp.runs.manifest import facts
+from bnexp.runs.manifest import manifest_facts
 from bnexp.runs.summary import diverged
 from bnexp.text import counted, json_value, templates
 
@@ -106,7 +106,7 @@ def run_page(run: RunData) -> str:
         config=resolved(run.config),
         environment={
             **{key: str(manifest[key]) for key in RUN_FACTS if key in manifest},
-            **facts(manifest),
+            **manifest_facts(manifest),
         },
         command=shlex.join(map(str, words)) if isinstance(words, list) else "",
     )
@@ -120,7 +120,9 @@ def pair_page(first: RunData, second: RunData) -> str:
         runs=(first, second),
         figures=list(zip_longest(_draw_figures(first, "a-"), _draw_figures(second, "b-"))),
         changed=_effective_differences(first.config, second.config),
-        surroundings=key_differences(facts(first.manifest or {}), facts(second.manifest or {})),
+        surroundings=key_differences(
+            manifest_facts(first.manifest or {}), manifest_facts(second.manifest or {})
+        ),
         claims=pair_verdicts(judge_run(first), judge_run(second)),
         points=compare_accuracies(first, second),
     )

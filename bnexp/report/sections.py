@@ -18,7 +18,7 @@ import numpy as np
 from bnexp.claims import PointVerdict, Verdict
 from bnexp.metrics import HEADLINE, IMAGE_SETS, METRICS, is_unbounded_loss, metric_column
 from bnexp.runs.data import RunData
-from bnexp.runs.manifest import failures
+from bnexp.runs.manifest import failed_networks
 from bnexp.runs.stats import t_interval
 from bnexp.runs.tables import Value
 from bnexp.sweep import Network
@@ -126,7 +126,7 @@ def _missing_networks(run: RunData) -> list[tuple[Network, str]]:
 
 def _status_texts(run: RunData) -> list[str]:
     """The status of each row of the summary, with the reason of a failure that is known."""
-    reasons = failures(run.manifest or {})
+    reasons = failed_networks(run.manifest or {})
     return [
         f"failed: {reasons[network]}" if status == "failed" and network in reasons else status
         for network, status in zip(run.summary["cell"], run.summary["status"], strict=True)

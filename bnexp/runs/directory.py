@@ -1,4 +1,15 @@
-"""One run directory: what is read from it and written into it, and its lock."""
+"""The run directory: what a run keeps on disk, and the lock that keeps two runs apart.
+
+    config.yaml      the resolved config
+    manifest.json    what the numbers were made with (see `bnexp.runs.manifest`)
+    cells/           one file for each finished network, `cells/ID.json`
+    checkpoints/     networks whose training was stopped
+    metrics.csv  summary.csv  probes.csv  claims.json  figures/  report.html
+
+A cell file has two lines of JSON: a head with the format's number and the SHA-256 of the body, and
+the body, a `Record`. It appears whole or not at all, and what is not exactly what was written is
+noticed: such a network is trained again.
+"""
 
 from __future__ import annotations
 
@@ -22,55 +33,55 @@ from bnexp.runs.manifest import read_manifest
 from bnexp.sweep import Network
 
 FORMAT = 3
-# What can be wrong with a cell file; any other reason for a missing record is no damage.
+# What can be wrong with a cell file. A network can also have none for reasons that are no damage.
 DAMAGES = ("damaged", "not a record", "another network's")
 
 
-class Damaged(Exception):
-    """The file is not a whole cell file of this format; the text says why."""
+class NoRecord(Exception):
+    """A network has no record in the run directory; the text says why."""
 
 
-def encode(record: Record) -> bytes:
+def encode_cell(record: Record) -> bytes:
+    """The content of a network's cell file."""
     body = json.dumps(asdict(record), separators=(",", ":")).encode()
     head = {"bnexp_cell": FORMAT, "sha256": hashlib.sha256(body).hexdigest()}
     return json.dumps(head).encode() + b"\n" + body + b"\n"
 
 
-def decode(content: bytes, network: str) -> Record:
-    """The record of `cell`; Damaged if the content is anything but what `encode` wrote for it."""
-    head, _, rest = content.partition(b"\n")
+def decode_cell(content: bytes, network: str) -> Record:
+    """The record of the network with this id, from the content of its cell file.
+
+    Raises NoRecord unless the content is exactly what `encode_cell` made for this network.
+    """
+    first_line, _, rest = content.partition(b"\n")
     body = rest.removesuffix(b"\n")
     try:
-        about: Any = json.loads(head)
-        version, digest = about["bnexp_cell"], about["sha256"]
+        head: Any = json.loads(first_line)
+        version, digest = head["bnexp_cell"], head["sha256"]
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise Damaged("damaged") from None
+        raise NoRecord("damaged") from None
     if version != FORMAT:
-        raise Damaged(f"of format {version}, this bnexp writes {FORMAT}")
+        raise NoRecord(f"of format {version}, this bnexp writes {FORMAT}")
     if not rest.endswith(b"\n") or hashlib.sha256(body).hexdigest() != digest:
-        raise Damaged("damaged")
+        raise NoRecord("damaged")
     try:
-        record = _record(json.loads(body))
+        fields = json.loads(body)
+        fields["steps"], fields["epochs"] = tuple(fields["steps"]), tuple(fields["epochs"])
+        fields["metrics"] = {name: tuple(values) for name, values in fields["metrics"].items()}
+        fields["probes"] = tuple(
+            Probed(series.pop("quantity"), **{name: tuple(v) for name, v in series.items()})
+            for series in fields["probes"]
+        )
+        record = Record(**fields)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise Damaged("not a record") from None
+        raise NoRecord("not a record") from None
     if record.cell != network:
-        raise Damaged("another network's")
+        raise NoRecord("another network's")
     return record
 
 
-def _record(fields: dict[str, Any]) -> Record:
-    for name in ("steps", "epochs"):
-        fields[name] = tuple(fields[name])
-    fields["metrics"] = {name: tuple(values) for name, values in fields["metrics"].items()}
-    fields["probes"] = tuple(
-        Probed(read.pop("quantity"), **{name: tuple(values) for name, values in read.items()})
-        for read in fields["probes"]
-    )
-    return Record(**fields)
-
-
 class RunDirectory:
-    """`path` need not exist; it is made by the first write."""
+    """The run directory at `path`, which need not exist: the first write makes it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -81,33 +92,50 @@ class RunDirectory:
         """The records of the networks that have one, by id, and why the others have none.
 
         With `data_sha256`, a record of a network that was trained on other data is missing too.
+        Raises StoreError if a file cannot be read.
         """
         records: dict[str, Record] = {}
         missing: dict[str, str] = {}
         for network in networks:
             try:
-                records[network.id] = self._load(network, data_sha256)
-            except Damaged as reason:
+                content = files.read_file(self._cell(network.id))
+                if content is None:
+                    raise NoRecord("not trained yet")
+                record = decode_cell(content, network.id)
+                if data_sha256 is not None and record.data_sha256 != data_sha256:
+                    raise NoRecord("trained on other data")
+            except NoRecord as reason:
                 missing[network.id] = str(reason)
+            else:
+                records[network.id] = record
         return records, missing
 
-    def save(self, records: Iterable[Record]) -> None:
-        """Keep finished records; a failed one is not a result and is tried again next time."""
-        self.check_there()
+    def save_records(self, records: Iterable[Record]) -> None:
+        """Write the cell files of finished networks.
+
+        A failed network is no result: it has no file and is trained again by the next run.
+        """
+        self.check_exists()
         for record in records:
             if record.status != "failed":
-                files.write_file(self._cell(record.cell), encode(record))
+                files.write_file(self._cell(record.cell), encode_cell(record))
 
-    def others(self, networks: Iterable[Network]) -> int:
-        """How many networks of other settings are kept here: of an earlier config, as a rule."""
-        own = {network.id for network in networks}
+    def remove_records(self, networks: Iterable[Network]) -> None:
+        """Remove the cell files and the checkpoints of the networks."""
+        for network in networks:
+            files.remove_file(self._cell(network.id))
+            files.remove_file(self.checkpoints(0).path(network.id))
+
+    def count_others(self, networks: Iterable[Network]) -> int:
+        """How many cell files are of other networks, usually those of an earlier config."""
+        ids = {network.id for network in networks}
         try:
-            return sum(path.stem not in own for path in (self.path / "cells").glob("*.json"))
+            return sum(path.stem not in ids for path in (self.path / "cells").glob("*.json"))
         except OSError:
             return 0
 
-    def check_there(self) -> None:
-        """StoreError where the directory was taken away after its config.yaml was written."""
+    def check_exists(self) -> None:
+        """StoreError if the directory was removed after its config.yaml was written."""
         if not (self.path / "config.yaml").exists():
             raise StoreError(
                 f"{self.path}: was removed or renamed while it was written to; what was trained "
@@ -115,53 +143,48 @@ class RunDirectory:
             )
 
     def checkpoints(self, seconds: float) -> Checkpoints:
-        """Where networks that train for longer than `seconds` leave how far they are."""
+        """The checkpoints of networks that train for longer than `seconds`."""
         return Checkpoints(self.path / "checkpoints", seconds)
 
-    def clear(self, networks: Iterable[Network]) -> None:
-        """Forget the records of `cells`."""
-        for network in networks:
-            files.remove_file(self._cell(network.id))
-            files.remove_file(self.checkpoints(0).path(network.id))
-
     def write(self, name: str, content: bytes | str) -> Path:
-        """A table, the manifest or a figure, by its path in the directory."""
+        """Write a table, the manifest or a figure; `name` is its path in the directory."""
         path = self.path / name
         files.write_file(path, content.encode() if isinstance(content, str) else content)
         return path
 
     def manifest(self) -> Mapping[str, Any] | None:
-        """What the run was made with, None where nothing says so; StoreError where damaged."""
+        """What the run was made with, None if there is no manifest; StoreError if it is damaged."""
         return read_manifest(self.path / "manifest.json")
 
     @contextmanager
-    def writing(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Hold the directory against other runs; where another one has it, wait until it is done.
+    def writing(self, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Lock the directory against other runs; wait while another run has locked it.
 
-        `waiting` is called once if so. The system frees the lock of a process that is gone. Where
-        it has no locks, runs go on side by side: results appear whole or not at all, and the same
-        network gives the same result, whoever trains it.
+        `on_wait` is called once if it has to wait. The system frees the lock of a process that is
+        gone. If the file system has no locks, runs go on side by side: results appear whole or not
+        at all, and a network's result is the same whoever trains it.
         """
-        lock = self._acquired(waiting)
+        lock = self._acquire_lock(on_wait)
         try:
-            self._sweep()
+            self._remove_leftovers()
             try:
                 yield
             finally:  # a worker that was ended leaves half files as well
                 with suppress(StoreError):
-                    self._sweep()
+                    self._remove_leftovers()
         finally:
             lock.release()
 
-    def _acquired(self, waiting: Callable[[], None]) -> FileLock:
-        lock = FileLock(self.path / ".lock")
+    def _acquire_lock(self, on_wait: Callable[[], None]) -> FileLock:
+        path = self.path / ".lock"
+        lock = FileLock(path)
         try:
             files.system.make_folder(self.path)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                if _can_be_locked(self.path / ".lock"):
-                    waiting()
+                if _is_held(path):
+                    on_wait()
                     lock.acquire(poll_interval=0.2)
         except NotImplementedError:
             pass  # the system has no locks, and says so
@@ -169,27 +192,17 @@ class RunDirectory:
             raise files.storage_error("cannot write", self.path, error) from error
         return lock
 
+    def _remove_leftovers(self) -> None:
+        """Remove unfinished files of a killed run, and nothing else."""
+        for folder in ("", "cells", "figures", "checkpoints"):
+            files.sweep(self.path / folder)
+
     def _cell(self, network: str) -> Path:
         return self.path / "cells" / f"{network}.json"
 
-    def _load(self, network: Network, data_sha256: str | None) -> Record:
-        content = files.read_file(self._cell(network.id))
-        if content is None:
-            raise Damaged("not trained yet")
-        record = decode(content, network.id)
-        if data_sha256 is not None and record.data_sha256 != data_sha256:
-            raise Damaged("trained on other data")
-        return record
 
-    def _sweep(self) -> None:
-        """Remove what a killed run left of files that it had not finished, and nothing else."""
-        parts = ("", "cells", "figures", "checkpoints")
-        for folder in (self.path / part for part in parts):
-            files.sweep(folder)
-
-
-def _can_be_locked(path: Path) -> bool:
-    """Whether a lock that was refused is held by somebody; network folders may have none at all."""
+def _is_held(path: Path) -> bool:
+    """Whether a lock that was refused is held by a process; network folders may have no locks."""
     try:
         import fcntl
     except ModuleNotFoundError:

@@ -1,4 +1,8 @@
-"""What a run was made with: enough to explain a different number elsewhere."""
+"""manifest.json: what a run was made with, enough to explain different numbers elsewhere.
+
+It holds the command, times, the SHA-256 of the data, networks that failed, and the environment:
+versions of Python and packages, the BLAS libraries, the processor and the commit of bnexp.
+"""
 
 from __future__ import annotations
 
@@ -14,29 +18,29 @@ from typing import Any
 
 from threadpoolctl import threadpool_info
 
-from bnexp import files
 from bnexp.config.yaml import flatten, unquoted
 from bnexp.errors import StoreError
+from bnexp.files import read_file
 from bnexp.sweep.networks import NUMERICS
 
+FORMAT = 1
 MAX_BYTES = 10_000_000
 ABSENT = "(not set)"
+PACKAGES = ("bnexp", "numpy", "pydantic", "matplotlib")
+PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 
 
 def read_manifest(path: Path) -> Mapping[str, Any] | None:
-    """A run directory's manifest, None where it has none; StoreError where it is damaged."""
+    """The manifest at `path`, None if there is no such file; StoreError if it is damaged."""
     try:
-        large = path.stat().st_size > MAX_BYTES
+        too_large = path.stat().st_size > MAX_BYTES
     except (OSError, ValueError):
-        large = False
-    content = None if large else files.read_file(path)
-    if content is None and not large:
+        too_large = False
+    content = None if too_large else read_file(path)
+    if content is None and not too_large:
         return None
-    try:
-        manifest = json.loads(content or b"")
-    except (ValueError, RecursionError):
-        manifest = None
-    if not isinstance(manifest, dict):
+    manifest = _decode(content)
+    if manifest is None:
         raise StoreError(
             f"{path}: damaged, expected a manifest that bnexp wrote; remove it, or run the "
             "experiment again"
@@ -44,97 +48,92 @@ def read_manifest(path: Path) -> Mapping[str, Any] | None:
     return manifest
 
 
-def facts(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Dotted keys of what the numbers depend on: the environment, and the data's SHA-256."""
-    environment = flatten(_part(manifest, "environment"), lambda key: key == "blas")
-    data = _part(manifest, "data").items()
-    digests = {k: v["sha256"] for k, v in data if isinstance(v, Mapping) and "sha256" in v}
-    return {
-        **{key: _libraries(value) if key == "blas" else _text(value) for key, value in environment},
-        **{f"data.{name}": str(digest) for name, digest in digests.items()},
-    }
+def is_manifest(content: bytes | None) -> bool:
+    """Whether this is the content of a manifest of this format."""
+    manifest = _decode(content)
+    return manifest is not None and manifest.get("bnexp_manifest") == FORMAT
 
 
-def failures(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """The cells that failed when the run was made, and why."""
-    return {str(network): str(reason) for network, reason in _part(manifest, "failed").items()}
-
-
-def _part(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A mapping within it, empty where that is no mapping: any text may stand there."""
-    part = manifest.get(name)
-    return part if isinstance(part, Mapping) else {}
-
-
-def _text(value: Any) -> str:
-    return ABSENT if value is None else unquoted(value)
-
-
-def _libraries(value: Any) -> str:
-    """The BLAS libraries in words, whatever the order they were loaded in."""
-    libraries = value if isinstance(value, list) else []
-    texts = (
-        " ".join(str(part) for part in one.values() if part is not None)
-        for one in libraries
-        if isinstance(one, Mapping)
-    )
-    return ", ".join(sorted(set(texts))) or ABSENT
-
-
-FORMAT = 1
-PACKAGES = ("bnexp", "numpy", "pydantic", "matplotlib")
-PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
-
-
-def environment() -> dict[str, Any]:
-    """Versions, BLAS, processor and source of this process."""
-    return {
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "numerics": NUMERICS,
-        "blas": _blas(),
-        "platform": platform.platform(),
-        "cpu": {"model": _cpu_model(), "cores": os.cpu_count()},
-        "git_commit": _commit(),
-    }
-
-
-def text(run: Mapping[str, Any]) -> str:
-    """The manifest of one run as JSON."""
-    manifest = {"bnexp_manifest": FORMAT, **run, "environment": environment()}
-    return json.dumps(manifest, indent=2) + "\n"
-
-
-def is_whole(content: bytes | None) -> bool:
-    """Whether a file's content is a manifest; what is not is written anew."""
+def _decode(content: bytes | None) -> dict[str, Any] | None:
     try:
         manifest = json.loads(content or b"")
     except (ValueError, RecursionError):
-        return False
-    return isinstance(manifest, dict) and manifest.get("bnexp_manifest") == FORMAT
+        return None
+    return manifest if isinstance(manifest, dict) else None
 
 
-def command() -> list[str]:
-    """What was typed, without the folder of the program."""
+def manifest_text(run: Mapping[str, Any]) -> str:
+    """The manifest as JSON: what is known about a run, and the environment of this process."""
+    manifest = {"bnexp_manifest": FORMAT, **run, "environment": environment_facts()}
+    return json.dumps(manifest, indent=2) + "\n"
+
+
+def manifest_facts(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """What the numbers depend on, by dotted key: the environment, and the SHA-256 of the data."""
+
+    def text(value: Any) -> str:
+        return ABSENT if value is None else unquoted(value)
+
+    facts = {
+        key: _describe_libraries(value) if key == "blas" else text(value)
+        for key, value in flatten(_mapping(manifest, "environment"), lambda key: key == "blas")
+    }
+    for name, data in _mapping(manifest, "data").items():
+        if isinstance(data, Mapping) and "sha256" in data:
+            facts[f"data.{name}"] = str(data["sha256"])
+    return facts
+
+
+def failed_networks(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The networks that failed when the run was made, and why, by id."""
+    return {str(network): str(error) for network, error in _mapping(manifest, "failed").items()}
+
+
+def _mapping(manifest: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A mapping within the manifest; empty if there is none: a manifest may hold anything."""
+    value = manifest.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _describe_libraries(value: Any) -> str:
+    """BLAS libraries in words, the same for any order in which they were loaded."""
+    texts = {
+        " ".join(str(part) for part in library.values() if part is not None)
+        for library in (value if isinstance(value, list) else [])
+        if isinstance(library, Mapping)
+    }
+    return ", ".join(sorted(texts)) or ABSENT
+
+
+def environment_facts() -> dict[str, Any]:
+    """Versions, BLAS libraries, processor and source of this process, as a manifest has them."""
+    keys = ("internal_api", "version", "architecture", "threading_layer")
+    return {
+        "python": platform.python_version(),
+        "packages": {name: _package_version(name) for name in PACKAGES},
+        "numerics": NUMERICS,
+        "blas": [  # networks are trained with one thread, whatever this says about threads
+            {key: library.get(key) for key in keys}
+            for library in threadpool_info()
+            if library.get("user_api") == "blas"
+        ],
+        "platform": platform.platform(),
+        "cpu": {"model": _cpu_model(), "cores": os.cpu_count()},
+        "git_commit": _git_commit(),
+    }
+
+
+def command_line() -> list[str]:
+    """What was typed to start this process, without the folder of the program."""
     program = Path(sys.argv[0]).name
     return ["bnexp" if program == "__main__.py" else program, *sys.argv[1:]]
 
 
-def _version(package: str) -> str | None:
+def _package_version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _blas() -> list[dict[str, Any]]:
-    """Each BLAS library that is loaded; stacks are trained with one thread whatever stands here."""
-    keys = ("internal_api", "version", "architecture", "threading_layer")
-    return [
-        {key: info.get(key) for key in keys}
-        for info in threadpool_info()
-        if info.get("user_api") == "blas"
-    ]
 
 
 def _cpu_model() -> str:
@@ -142,19 +141,19 @@ def _cpu_model() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
 
 
-def _commit() -> str | None:
-    """The commit of bnexp's own checkout, None for an installed package."""
+def _git_commit() -> str | None:
+    """The commit of bnexp's own checkout; None for an installed package."""
     if not (PACKAGE_FOLDER.parent / ".git").exists():
         return None
     try:
-        answer = subprocess.run(
+        git = subprocess.run(
             ["git", "-C", str(PACKAGE_FOLDER.parent), "rev-parse", "HEAD"],
             capture_output=True, text=True, timeout=5, check=True,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip()
+    return git.stdout.strip()
