@@ -18,7 +18,10 @@ from bnexp.registry import Registry
 
 
 def require_name(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """The value, if any; an empty one, as of an unset variable, would mean the current folder."""
+    """The value of an option that names a folder; BadParameter if it is blank.
+
+    A blank one, as from a shell variable that is not set, would mean the current folder.
+    """
     if value is not None and not value.strip():
         raise click.BadParameter("expected a folder, got an empty name", ctx, parameter)
     return value
@@ -103,7 +106,12 @@ def import_modules(names: Iterable[str]) -> None:
 
 
 def load_experiment(experiment: str, assignments: tuple[str, ...], seeds: str | None) -> Any:
-    """The `Config` of a shipped experiment or a file, with the values of --set and --seeds."""
+    """The `Config` of an experiment with the overrides of the command line.
+
+    experiment: the name of a shipped experiment or the path of a YAML file.
+    assignments: the values of --set, `KEY=VALUE` each.
+    seeds: the value of --seeds, which overrides `random.seeds`.
+    """
     from bnexp.config import load_config
 
     if seeds is not None:

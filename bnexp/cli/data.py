@@ -1,4 +1,8 @@
-"""The commands about data sets: `data fetch`, `data verify` and `data info`."""
+"""The commands about data sets: `data fetch`, `data verify` and `data info`.
+
+`fetch` and `verify` are about the four files of MNIST, the one data set that is downloaded; `info`
+describes any data set that `data.name` can name.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,8 @@ from bnexp.cli.arguments import data_option
 from bnexp.errors import DataError
 
 
-@click.group()
-def data() -> None:
+@click.group("data")
+def data_group() -> None:
     """Fetch, verify and describe data sets.
 
     \b
@@ -19,8 +23,8 @@ def data() -> None:
     """
 
 
-@data.command()
-def fetch() -> None:
+@data_group.command("fetch")
+def fetch_command() -> None:
     """Download MNIST (11 MB) into the cache and check its SHA-256.
 
     \b
@@ -32,9 +36,9 @@ def fetch() -> None:
         click.echo(str(path))
 
 
-@data.command()
+@data_group.command("verify")
 @data_option
-def verify(data_dir: Path | None) -> None:
+def verify_data_command(data_dir: Path | None) -> None:
     """Compare the MNIST files with their known SHA-256.
 
     \b
@@ -49,10 +53,10 @@ def verify(data_dir: Path | None) -> None:
         raise DataError("not all files are MNIST's; `bnexp data fetch` downloads them")
 
 
-@data.command()
+@data_group.command("info")
 @click.argument("name", default="mnist")
 @data_option
-def info(name: str, data_dir: Path | None) -> None:
+def info_command(name: str, data_dir: Path | None) -> None:
     """Describe a data set: origin, sizes and classes.
 
     NAME is mnist, mnist-5k, synthetic, gaussian or a folder of IDX files.

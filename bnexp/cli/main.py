@@ -78,19 +78,19 @@ def cli(ctx: click.Context, modules: tuple[str, ...]) -> None:
 
 
 for command in (
-    run.run,
-    run.check,
+    run.run_command,
+    run.check_command,
     explore.list_experiments,
     explore.explain,
     explore.schema,
     explore.new,
-    results.plot,
-    results.claims,
-    results.report,
-    results.compare,
-    results.verify,
-    results.export,
-    data.data,
+    results.plot_command,
+    results.claims_command,
+    results.report_command,
+    results.compare_command,
+    results.verify_command,
+    results.export_command,
+    data.data_group,
 ):
     cli.add_command(command)
 

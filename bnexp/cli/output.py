@@ -1,4 +1,8 @@
-"""What commands print of an experiment: its plan before training, its results, its verdicts."""
+"""What commands print of an experiment: its plan before training, its results, its verdicts.
+
+All of it goes to stdout in lines of at most 80 characters. This module imports everything that
+trains and judges; commands import it when they are called.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,10 @@ _VERDICT = re.compile(f"(?<=^  )({'|'.join(COLORS)})")
 
 
 def print_result(result: Result) -> None:
-    """Print the small table, what diverged, the verdicts, and where everything is."""
+    """Print the small table, what diverged, the verdicts, and where everything is.
+
+    At most MAX_DIVERGED networks that diverged are listed; summary.csv has all.
+    """
     click.echo("")
     for line in paragraph(result.results.title):
         click.echo(line)
@@ -59,7 +66,12 @@ def print_verdicts(verdicts: Sequence[Verdict]) -> None:
 
 
 def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
-    """Print the axes, how many networks there are, and which would be trained and why."""
+    """Print the axes, how many networks there are, and which would be trained and why.
+
+    config: the experiment. out: its run directory, which need not exist.
+    data_dir: the folder of the data files, if the user gave one. Nothing is downloaded: if the data
+        are not at hand, finished networks are counted without a look at the data they came from.
+    """
     plan, directory = make_plan(config), RunDirectory(out)
     try:
         prepared = prepare(config, data_dir, download=False)

@@ -1,4 +1,8 @@
-"""What is shown while networks train: a bar on a terminal, elsewhere a line now and then."""
+"""What is shown while networks train: a bar on a terminal, elsewhere a line now and then.
+
+A run reports its events to a `Progress` of callbacks. `ProgressDisplay` has one, keeps a
+`RunStatus` up to date by it, and writes that to stderr; how many networks there are goes to stdout.
+"""
 
 from __future__ import annotations
 

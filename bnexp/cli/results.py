@@ -1,4 +1,9 @@
-"""The commands that take a run directory: plot, claims, report, compare, verify and export."""
+"""The commands that take a run directory: plot, claims, report, compare, verify and export.
+
+None of them trains what is missing. `plot` and `claims` write the directory's figures and verdicts
+again; `report` and `export` write its numbers in other forms; `compare` and `verify` ask whether
+numbers repeat, and answer by the exit status too.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +26,9 @@ from bnexp.exports import EXPORTS
 BAR_DELAY = 2.0  # seconds of writing an export before a bar is shown
 
 
-@click.command()
+@click.command("plot")
 @click.argument("directory", type=click.Path(path_type=Path))
-def plot(directory: Path) -> None:
+def plot_command(directory: Path) -> None:
     """Draw a run directory's figures again.
 
     \b
@@ -35,10 +40,10 @@ def plot(directory: Path) -> None:
     click.echo("\n".join(map(str, paths)) or f"{directory}: nothing to draw")
 
 
-@click.command()
+@click.command("claims")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.pass_context
-def claims(ctx: click.Context, directory: Path) -> None:
+def claims_command(ctx: click.Context, directory: Path) -> None:
     """Judge a run directory's claims again.
 
     Exit status 1 if one is refuted.
@@ -57,7 +62,7 @@ def claims(ctx: click.Context, directory: Path) -> None:
         ctx.exit(1)
 
 
-@click.command()
+@click.command("report")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.argument("other", metavar="[OTHER]", required=False, type=click.Path(path_type=Path))
 @click.option(
@@ -66,7 +71,7 @@ def claims(ctx: click.Context, directory: Path) -> None:
     metavar="FILE",
     help="Where the page goes; default: DIR/report.html, or DIR/report-OTHER.html.",
 )
-def report(directory: Path, other: Path | None, out: Path | None) -> None:
+def report_command(directory: Path, other: Path | None, out: Path | None) -> None:
     """Write figures, claims and numbers as one HTML file.
 
     The file works offline. With OTHER, a second run directory, it shows the two side by side.
@@ -79,7 +84,7 @@ def report(directory: Path, other: Path | None, out: Path | None) -> None:
     click.echo(str(write_report(directory, out, other)))
 
 
-@click.command()
+@click.command("compare")
 @click.argument("first", metavar="A", type=click.Path(path_type=Path))
 @click.argument("second", metavar="B", type=click.Path(path_type=Path))
 @click.option(
@@ -89,7 +94,7 @@ def report(directory: Path, other: Path | None, out: Path | None) -> None:
     help="Allowed deviation, relative for numbers above 1; default: 0.",
 )
 @click.pass_context
-def compare(ctx: click.Context, first: Path, second: Path, tolerance: float) -> None:
+def compare_command(ctx: click.Context, first: Path, second: Path, tolerance: float) -> None:
     """Compare two run directories: settings and numbers.
 
     Compares config, environment, data and every number; networks are paired by their swept values
@@ -105,7 +110,7 @@ def compare(ctx: click.Context, first: Path, second: Path, tolerance: float) -> 
     ctx.exit(result.exit_status)
 
 
-@click.command()
+@click.command("verify")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="Train only N of the networks.")
 @jobs_option
@@ -117,7 +122,7 @@ def compare(ctx: click.Context, first: Path, second: Path, tolerance: float) -> 
     help="Allowed deviation, relative for numbers above 1; default: 1e-6.",
 )
 @click.pass_context
-def verify(
+def verify_command(
     ctx: click.Context,
     directory: Path,
     sample: int | None,
@@ -148,7 +153,7 @@ def verify(
     ctx.exit(verification.exit_status)
 
 
-@click.command()
+@click.command("export")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--to", required=True, type=RegistryChoice(EXPORTS), help="The format.")
 @click.option(
@@ -157,7 +162,7 @@ def verify(
     metavar="PATH",
     help="A folder or, for mlflow, a tracking URI; default: DIR/export/FORMAT.",
 )
-def export(directory: Path, to: str, out: str | None) -> None:
+def export_command(directory: Path, to: str, out: str | None) -> None:
     """Write a run directory's numbers for other programs.
 
     \b

@@ -1,4 +1,8 @@
-"""The commands that take an experiment: `run` and `check`."""
+"""The commands that take an experiment: `run` trains what is missing, `check` says what that is.
+
+Both take the same overrides, --set and --seeds, and the same run directory. What they print is in
+`output`, and what is shown while networks train in `progress`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from bnexp.cli.arguments import (
 from bnexp.errors import Interrupted, NetworksFailed
 
 
-@click.command()
+@click.command("run")
 @experiment_argument
 @set_option
 @seeds_option
@@ -47,7 +51,7 @@ from bnexp.errors import Interrupted, NetworksFailed
 @executor_option
 @scheduler_option
 @click.option("--quiet", is_flag=True, help="Print errors only.")
-def run(
+def run_command(
     experiment: str,
     assignments: tuple[str, ...],
     seeds: str | None,
@@ -104,13 +108,13 @@ def run(
         print_result(result)
 
 
-@click.command()
+@click.command("check")
 @experiment_argument
 @set_option
 @seeds_option
 @out_option
 @data_option
-def check(
+def check_command(
     experiment: str,
     assignments: tuple[str, ...],
     seeds: str | None,

@@ -97,7 +97,11 @@ DATASETS: Registry[DatasetFacts] = Registry(
 
 
 def is_folder(name: str) -> bool:
-    """Whether a data set's name means a folder of IDX files rather than an entry of DATASETS."""
+    """Whether a data set's name means a folder of IDX files rather than an entry of DATASETS.
+
+    >>> is_folder("./digits"), is_folder("mnist")
+    (True, False)
+    """
     return name.startswith((".", "~")) or "/" in name or os.sep in name
 
 

@@ -113,7 +113,10 @@ def load_folder(name: str, folder: Path, cache: Path | None) -> Dataset:
 
 
 def find_files(folder: Path) -> dict[str, Path]:
-    """The four files of `folder` by role; DataError says which are missing and what is there."""
+    """The four files of `folder` by role.
+
+    DataError if one is missing, with the names of what is there and other ways to get data.
+    """
     files = {role: path for role in ROLES if (path := find_file(folder, role))}
     missing = [spellings(role)[0] for role in ROLES if role not in files]
     if not missing:
@@ -140,7 +143,11 @@ def find_file(folder: Path, role: str) -> Path | None:
 
 
 def spellings(role: str) -> list[str]:
-    """The names a file of this role may have, the canonical one first."""
+    """The names a file of this role may have, the canonical one first.
+
+    >>> print(*spellings("test_labels")[:3])
+    t10k-labels-idx1-ubyte.gz t10k-labels.idx1-ubyte.gz t10k-labels-idx1-ubyte
+    """
     ranks = ("1",) if role.endswith("labels") else ("3", "4")
     names = [f"{STEMS[role]}{mark}idx{rank}-ubyte" for rank in ranks for mark in "-."]
     return [name + ending for ending in (".gz", "") for name in names]
@@ -176,7 +183,10 @@ def open_bytes(raw: bytes) -> Stream:
 
 
 def read_up_to(stream: Stream, size: int, path: Path) -> bytes:
-    """The next `size` bytes, fewer only at the end; DataError if the packed data are damaged."""
+    """The next `size` bytes, fewer only at the end; DataError if the packed data are damaged.
+
+    stream: from `open_bytes`. path: the file, for messages.
+    """
     content = bytearray()
     try:
         while len(content) < size and (part := stream.read1(min(CHUNK, size - len(content)))):

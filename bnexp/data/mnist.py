@@ -126,7 +126,10 @@ def is_good(path: Path, file: IdxFile) -> bool:
 
 
 def answering(urls: Sequence[str], seconds: float) -> list[str]:
-    """Those URLs whose host (or proxy) accepts a connection within `seconds`, in their order."""
+    """Those URLs whose host (or proxy) accepts a connection within `seconds`, in their order.
+
+    All are tried at the same time, so that a machine without a network is told so soon.
+    """
     accepted: set[str] = set()
 
     def connect(url: str) -> None:
@@ -154,7 +157,10 @@ def _address(url: str) -> tuple[str, int]:
 
 
 def _download(file: IdxFile, folder: Path, mirrors: Sequence[str], timeout: float) -> None:
-    """Download one file from the first mirror that has it; DataError with each one's reason."""
+    """Download a file from the first mirror that has it.
+
+    DataError, with what went wrong at each mirror, if none has it.
+    """
     pooch = import_pooch()
     pooch.get_logger().setLevel(logging.WARNING)
     # A server that packs on the fly would change the bytes, and with them the hash.

