@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bnexp.claims.measure import parse_metric, select_evaluations, select_steps
-from bnexp.claims.select import PointKey, Undecidable, pair_points, plan_points, point_key
+from bnexp.claims.select import Undecidable, other_side, pair_points, plan_points, point_key
 from bnexp.config.claims import Claim, Measure, OfQuantity
 from bnexp.config.experiment import Setting
 from bnexp.config.messages import Problem
@@ -19,6 +19,7 @@ from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
 from bnexp.metrics import metric_column, recorded_metrics
 from bnexp.probes.layers import Layers
+from bnexp.runs.where import Point
 from bnexp.sweep import Plan
 from bnexp.text import choices
 
@@ -53,21 +54,20 @@ def claim_problems(
 
 
 def _check(claim: Claim, plan: Plan, times: Mapping[str, Times] | None) -> None:
-    """Raise Undecidable for the first measure that a network of the claim will not have."""
+    """Raise Undecidable for the first measure that a network of the claim will not have.
+
+    The measure of the other side of a comparison is checked at the points that are compared with.
+    """
     pairs = pair_points(claim, plan_points(plan))
     networks = {point_key(network.point): network for network in plan.networks}
-    sides: list[tuple[KeyPath, Measure, list[PointKey]]] = [
-        (("measure",), claim.measure, [point_key(pair.point) for pair in pairs])
+    other_path, other_measure = other_side(claim)
+    sides: list[tuple[KeyPath, Measure, list[Point]]] = [
+        (("measure",), claim.measure, [pair.point for pair in pairs]),
+        (other_path, other_measure, [pair.than for pair in pairs if pair.than is not None]),
     ]
-    others: list[PointKey] = [point_key(pair.than) for pair in pairs if pair.than is not None]
-    other = claim.above or claim.below
-    if other and other.measure:
-        sides.append(((claim.relation, "measure"), other.measure, others))
-    else:
-        sides.append((("measure",), claim.measure, others))
     for path, measure, points in sides:
         try:
-            for network in (networks[point] for point in points):
+            for network in (networks[point_key(point)] for point in points):
                 _check_measure(measure, network.setting)
                 if times is not None:
                     _check_times(measure, times[network.id])

@@ -49,7 +49,14 @@ class Bounds:
 
 
 def required_bounds(claim: Claim) -> Bounds:
-    """The bounds of the mean, or of the mean difference, at each point of the claim."""
+    """The bounds of the mean, or of the mean difference, at each point of the claim.
+
+    at_least a                        [a, inf)
+    at_most b                         (-inf, b]
+    within of, by                     [of - by, of + by]; relative: by = relative * |of|
+    above, below                      (by, inf), of measure - times * other or its negative
+    non_decreasing, non_increasing    [-tolerance, inf), of the rise or fall along the axis
+    """
     if claim.at_least is not None:
         return Bounds(low=claim.at_least)
     if claim.at_most is not None:
@@ -129,7 +136,11 @@ def judge_run(run: RunData) -> tuple[Verdict, ...]:
 def judge_claims(
     claims: Sequence[Claim] | None, sweep: SweepPoints, tables: Tables
 ) -> tuple[Verdict, ...]:
-    """A verdict on each claim; undecided, with the reason, if it does not fit the sweep."""
+    """A verdict on each claim; undecided, with the reason, if it does not fit the sweep.
+
+    sweep: the points and seeds that were planned, so that missing networks are noticed. tables: the
+    results that there are.
+    """
     with np.errstate(all="ignore"):  # infinite losses are numbers here
         return tuple(_judge_claim(claim, sweep, tables) for claim in claims or ())
 
@@ -157,7 +168,13 @@ def _judge_claim(claim: Claim, sweep: SweepPoints, tables: Tables) -> Verdict:
 
 
 def overall_verdict(words: Sequence[Word], needed: int) -> Word:
-    """Supported if enough points are; refuted if they cannot be any more; else undecided."""
+    """Supported if enough points are; refuted if they cannot be any more; else undecided.
+
+    >>> overall_verdict(["supported", "undecided", "refuted"], needed=2)
+    'undecided'
+    >>> overall_verdict(["supported", "refuted", "refuted"], needed=2)
+    'refuted'
+    """
     if words.count("supported") >= needed:
         return "supported"
     return "undecided" if words.count("refuted") <= len(words) - needed else "refuted"

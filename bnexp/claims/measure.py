@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.claims.select import Pair, PointKey, SweepPoints, Undecidable, point_key
+from bnexp.claims.select import Pair, PointKey, SweepPoints, Undecidable, other_side, point_key
 from bnexp.config.claims import (
     AtEpoch,
     AtStep,
@@ -257,9 +257,8 @@ def collect_samples(
         numbers = measure_networks(measure, tables, set(ids.values())) if ids else {}
         return {key: numbers.get(network, nan) for key, network in ids.items()}
 
-    other = claim.above or claim.below
+    other, (_, other_measure) = claim.above or claim.below, other_side(claim)
     numbers = measure_points(claim.measure, [pair.point for pair in pairs])
-    other_measure = other.measure if other and other.measure else claim.measure
     others = measure_points(other_measure, [pair.than for pair in pairs if pair.than is not None])
     times = other.times if other else 1.0
     sign = -1.0 if claim.relation in ("below", "non_increasing") else 1.0

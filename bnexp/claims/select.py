@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-from bnexp.config.claims import MONOTONE, Claim, Other
+from bnexp.config.claims import MONOTONE, Claim, Measure, Other
 from bnexp.config.yaml import KeyPath
 from bnexp.runs.tables import Axis, Value, moves_along, plan_axes
 from bnexp.runs.where import Point, WhereError, axis_named, select_points, select_values
@@ -96,6 +96,14 @@ def pair_points(claim: Claim, sweep: SweepPoints) -> tuple[Pair, ...]:
         text = f"more than there are, expected at most {number} points, got {claim.in_at_least}"
         raise Undecidable(("in_at_least",), text)
     return tuple(pairs)
+
+
+def other_side(claim: Claim) -> tuple[KeyPath, Measure]:
+    """The measure of the points that are compared with, and where the claim has it."""
+    other = claim.above or claim.below
+    if other and other.measure:
+        return (claim.relation, "measure"), other.measure
+    return ("measure",), claim.measure
 
 
 def _pair_with_other(

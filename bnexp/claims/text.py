@@ -23,7 +23,15 @@ ABOUT = (
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
-    """A heading, for each claim its verdict, sentence and numbers, and a line with the counts."""
+    """A heading, for each claim its verdict, sentence and numbers, and a line with the counts.
+
+    claims (95 % intervals over seeds, each point by itself)
+
+      supported  Batch norm learns at a scale of 0.3.
+                 mean 0.955 [0.93, 0.98], n = 5 at model.norm = batch
+
+    1 supported, 0 refuted, 0 undecided
+    """
     yield "claims (95 % intervals over seeds, each point by itself)"
     for verdict in verdicts:
         expectation = ""

@@ -154,7 +154,10 @@ def compare(first: str | Path, second: str | Path, tolerance: float = 0.0) -> Co
 
 
 def _compare_metrics(networks: MatchedNetworks) -> Iterator[ComparedMetric]:
-    """Each quantity that a network of one of the runs has numbers of."""
+    """Each quantity that a network of one of the runs has numbers of.
+
+    Quantities that are NaN everywhere, such as test scores without test images, are left out.
+    """
     names = dict.fromkeys(
         name for numbers in networks.pairs.values() for side in numbers for name in side
     )
@@ -183,7 +186,10 @@ def _compare_metrics(networks: MatchedNetworks) -> Iterator[ComparedMetric]:
 
 
 def _compare_finals(networks: MatchedNetworks) -> Iterator[FinalAccuracies]:
-    """Each point where some network ends with another accuracy."""
+    """Each point where some network ends with another accuracy.
+
+    A point is a combination of values of the common axes; its networks are those of its seeds.
+    """
     points: dict[tuple[Value, ...], list[NetworkKey]] = {}
     for network in networks.pairs:
         points.setdefault(network[:-1], []).append(network)
@@ -222,7 +228,7 @@ def _last_step(series: Series) -> Floats:
 
 
 def _distances(a: Floats, b: Floats) -> Floats:
-    """|a - b|: 0 for identical ones, NaN too; infinite where only one of them is a number."""
+    """|a - b|: 0 for identical numbers, also NaN; infinite where only one of them is a number."""
     with np.errstate(all="ignore"):
         distances = np.abs(a - b)
     distances = np.where(np.isnan(distances), np.inf, distances)

@@ -9,7 +9,7 @@ can change a number.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import TypeAlias
@@ -58,7 +58,11 @@ def check_tolerance(tolerance: float) -> None:
 
 
 def identical(a: Floats, b: Floats) -> NDArray[np.bool_]:
-    """Which numbers are the same to the last bit; any NaN is the same as any other."""
+    """Which numbers are the same to the last bit; any NaN is the same as any other.
+
+    >>> identical(np.array([0.0, np.nan]), np.array([-0.0, np.nan])).tolist()
+    [False, True]
+    """
     same: NDArray[np.bool_] = a.view(np.int64) == b.view(np.int64)
     return same | (np.isnan(a) & np.isnan(b))
 
@@ -67,6 +71,9 @@ def deviation_sizes(a: Floats, b: Floats) -> Floats:
     """|a - b| / max(1, |a|, |b|): relative for large numbers, absolute for small ones.
 
     Infinite if only one of the two is a number, or if one is infinite and the other is not.
+
+    >>> deviation_sizes(np.array([0.5, 100.0, 1.0]), np.array([0.25, 80.0, np.nan])).tolist()
+    [0.25, 0.2, inf]
     """
     with np.errstate(all="ignore"):
         sizes = np.abs(a - b) / np.maximum(1.0, np.maximum(np.abs(a), np.abs(b)))
@@ -127,11 +134,6 @@ def pair_series(a: Series, b: Series) -> PairedSeries:
     )
 
 
-def largest_deviation(deviations: Iterable[Deviation | None]) -> Deviation | None:
-    """The first of the largest deviations; None without any."""
-    return max(filter(None, deviations), key=lambda deviation: deviation.size, default=None)
-
-
 @dataclass(frozen=True)
 class Difference:
     """A key, and what each of two sides has there, as text."""
@@ -142,7 +144,11 @@ class Difference:
 
 
 def key_differences(first: Mapping[str, str], second: Mapping[str, str]) -> tuple[Difference, ...]:
-    """The keys whose texts differ, in their order; a key that one side lacks is absent there."""
+    """The keys whose texts differ, in their order; a key that one side lacks is absent there.
+
+    >>> key_differences({"numpy": "1.26", "blas": "OpenBLAS"}, {"numpy": "2.0", "blas": "OpenBLAS"})
+    (Difference(key='numpy', first='1.26', second='2.0'),)
+    """
     differences = (
         Difference(key, first.get(key, ABSENT), second.get(key, ABSENT))
         for key in dict.fromkeys([*first, *second])

@@ -1,4 +1,7 @@
-"""What `verify` and `compare` found, as lines of at most 80 characters for the terminal."""
+"""What `verify` and `compare` found, as lines of at most 80 characters for the terminal.
+
+Long lists and tables are cut, with a line that says how much was left out.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,16 @@ CONTEXT = 12  # letters that are shown before the first one that differs
 
 
 def verify_lines(verification: Verification) -> Iterator[str]:
-    """A row for each network that is not identical, then what may explain it, then the counts."""
+    """A row for each network that is not identical, then what may explain it, then the counts.
+
+    outcome    deviation  model.norm, seed  where: stored -> here
+    different    1.0e-02  batch, 0          train_accuracy, step 5: 0.91 -> 0.92
+
+    what may explain it, the likeliest first (stored -> here):
+      numpy  1.26.4 -> 2.0.0
+
+    12 networks: 11 identical, 1 different
+    """
     networks = [n for n in verification.networks if n.outcome not in ("identical", "not trained")]
     if networks:
         keys = ", ".join([*networks[0].point, "seed"])
@@ -76,7 +88,18 @@ def _cause_lines(verification: Verification) -> Iterator[str]:
 
 
 def compare_lines(comparison: Comparison) -> Iterator[str]:
-    """Config, environment and data, networks, numbers, final accuracies, and a last line."""
+    """Config, environment and data, networks, numbers, final accuracies, and a last line.
+
+        A: results/quickstart
+        B: results/faster
+
+        config: 1 difference
+          train.optimizer.lr
+            A: 0.01
+            B: 0.02
+
+    and so on; the last line says whether the numbers are identical, or within the tolerance.
+    """
     for side, path in zip("AB", comparison.directories, strict=True):
         yield f"{side}: {path}"
     yield ""

@@ -18,7 +18,6 @@ from bnexp.comparison.differences import (
     Deviation,
     Difference,
     check_tolerance,
-    largest_deviation,
     likely_causes,
     pair_series,
 )
@@ -164,7 +163,10 @@ def sample_networks(networks: Sequence[Network], number: int | None) -> list[Net
 def _train(
     prepared: Prepared, networks: Sequence[Network], place: Executor, progress: Progress
 ) -> dict[str, Record]:
-    """The records of the networks, by id."""
+    """Train the networks at a place, and return their records by the networks' ids.
+
+    `progress` hears what will be trained, each step, and each stack that is done.
+    """
     progress.planned(networks, [], sum(prepared.steps[network.id] for network in networks), 0)
     stacks = make_stacks(networks, place.workers)
     tasks = [Task(stack.networks, prepared.data_dir) for stack in stacks]
@@ -182,7 +184,11 @@ def _verify_networks(
     new: RunData,
     tolerance: float,
 ) -> Iterator[Verified]:
-    """The outcome of each network, except for those that a sample left out."""
+    """The outcome of each network, except for those that a sample left out.
+
+    stored: the run directory as it was read, with its numbers by network. new: the networks that
+    were trained again just now.
+    """
     new_numbers, damaged = network_numbers(new), damaged_files(stored)
     for network in stored.plan.networks:
         key, identity = network_key(network), (network.id, network.point, network.seed)
@@ -226,7 +232,7 @@ def _compare_numbers(
             numbers = f"{len(stored[name].values)} numbers stored, {len(new[name].values)} now"
             return "different", None, f"{name}: at other places, {numbers}"
         deviations.append(pair.largest_deviation(name))
-    worst = largest_deviation(deviations)
+    worst = max(filter(None, deviations), key=lambda deviation: deviation.size, default=None)
     if worst is None:
         return "identical", None, ""
     return "within tolerance" if worst.size <= tolerance else "different", worst, ""

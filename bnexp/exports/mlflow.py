@@ -162,7 +162,11 @@ class RunContent(NamedTuple):
 
 
 def run_content(exported: ExportedNetwork) -> RunContent:
-    """The swept values, seed and whole setting as parameters, each evaluation as metrics."""
+    """The swept values, seed and whole setting as parameters, each evaluation as metrics.
+
+    Texts are cut to what MLflow takes. Tags have the status, the data's SHA-256 and, where it
+    applies, the step of divergence and the metrics with infinities.
+    """
     record = exported.record
     values = {**dict(flatten(explicit_values(exported.network.setting))), **exported.values}
     params = {
@@ -237,7 +241,10 @@ def _stored_runs(client: Any, experiment_id: str) -> dict[str, dict[str, str]]:
 
 
 def _write_run(client: Any, experiment_id: str, content: RunContent, started: int) -> str:
-    """Write a run that has not ended yet, and return its id."""
+    """Write a run that has not ended yet, and return its id.
+
+    Metrics and parameters go together, in as few calls as MLflow allows.
+    """
     from mlflow.entities import Metric, Param
 
     run_id = client.create_run(experiment_id, started, content.tags, content.name).info.run_id

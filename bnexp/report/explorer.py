@@ -67,7 +67,12 @@ def _metric(tables: Tables, name: str) -> Mapping[str, Any]:
 def _point(
     tables: Tables, point: tuple[Value, ...], metrics: Sequence[str], time: str
 ) -> Mapping[str, Any]:
-    """The curves of one point of the sweep: each metric, of each seed and over seeds."""
+    """The curves of one point of the sweep.
+
+    x: the steps or epochs. seeds: the seeds, in the order of the curves. networks: how many.
+    values: of each metric a curve for each seed and, of several, their mean and its interval.
+    diverged: the x and the step of each network that diverged.
+    """
     where = dict(zip([axis.key for axis in tables.axes], point, strict=True))
     values: dict[str, Any] = {}
     for name in metrics:

@@ -84,7 +84,11 @@ def write_report(
 
 
 def run_page(run: RunData) -> str:
-    """The page of one run: figures, explorer, claims, networks, settings, and how to repeat it."""
+    """The page of one run: figures, explorer, claims, networks, settings, and how to repeat it.
+
+    Settings are compared with the shipped experiment of the same name and with the one that the
+    experiment extends, so that a reader sees what was changed.
+    """
     manifest = run.manifest or {}
     shipped_experiment, parent = _load_shipped(run.config.name), parent_experiment(run)
     words = manifest.get("command")
@@ -113,7 +117,10 @@ def run_page(run: RunData) -> str:
 
 
 def pair_page(first: RunData, second: RunData) -> str:
-    """The page of two runs side by side: figures, settings, claims and final accuracies."""
+    """The page of two runs side by side: figures, settings, claims and final accuracies.
+
+    The two need not be of the same experiment: what only one of them has is shown on its side.
+    """
     return _render_page(
         "sides.html",
         title=" | ".join(run.tables.title for run in (first, second)),
@@ -152,7 +159,10 @@ def _effective_differences(base: Config | None, config: Config) -> Sequence[Diff
 
 
 def _draw_figures(run: RunData, prefix: str = "") -> list[tuple[str, Markup]]:
-    """The kind and the SVG element of each of the run's figures; `prefix` begins their ids."""
+    """The kind and the SVG element of each of the run's figures.
+
+    prefix: what the ids within the elements begin with, so that those of two runs differ.
+    """
     if not len(run.metrics["cell"]):
         return []
     drawings: list[tuple[str, Markup]] = []
@@ -202,7 +212,11 @@ _ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"
 
 
 def embed_json(data: Any) -> Markup:
-    """Data as JSON that no page can mistake for markup; NaN is null, infinities are texts."""
+    """Data as JSON that no page can mistake for markup; NaN is null, infinities are texts.
+
+    >>> print(embed_json({"label": "</script>", "loss": float("nan")}))
+    {"label":"\\u003c/script\\u003e","loss":null}
+    """
     text = json.dumps(json_value(data), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.translate(_ESCAPES))
 
@@ -224,6 +238,9 @@ def inline_svg(svg: str, prefix: str) -> str:
 
     Styles become attributes, so that the page can forbid styles that are not its own. Numbers of
     the geometry are rounded, and ids that nothing refers to are left out.
+
+    >>> inline_svg('<svg version="1.1"><path id="a" style="fill: none" d="M 1 2.346"/></svg>', "b")
+    '<svg><path fill="none" d="M 1 2.35"/></svg>'
     """
 
     def attributes(style: str) -> str:

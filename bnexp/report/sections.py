@@ -29,7 +29,11 @@ HEADS = {"cell": "network", "diverged_at_step": "diverged at step"}
 
 
 def number_text(value: Value) -> str:
-    """A number with four digits, anything else as it is; empty for NaN."""
+    """A number with four digits, anything else as it is; empty for NaN.
+
+    >>> number_text(0.0251188643), number_text("batch"), number_text(nan)
+    ('0.02512', 'batch', '')
+    """
     return "" if isinstance(value, float) and isnan(value) else short(value)
 
 
@@ -65,7 +69,11 @@ class NetworkTable:
 
 
 def network_table(run: RunData) -> NetworkTable:
-    """The summary table without its empty columns, followed by the networks without a result."""
+    """The summary table without its empty columns, followed by the networks without a result.
+
+    The status of a failed network is followed by the reason, that of one without a result says
+    whether it was not trained or its file is damaged.
+    """
     summary = run.summary
     keys = {axis.key for axis in run.axes}
     names = []
