@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 import jsonschema
@@ -137,3 +138,11 @@ def test_what_does_not_load_does_not_fit(parts, place, config_file):
 def test_a_whole_experiment_needs_its_required_keys():
     assert refused({"name": "a"}) == [""]
     assert refused({**BASE, "train": {"epochs": 1}}) == ["train"]
+
+
+def test_json_schema_names_every_key_with_its_meaning():
+    schema = json_schema()
+    assert json.loads(json.dumps(schema)) == schema
+    assert {"name", "extends", "model", "train", "sweep"} <= schema["properties"].keys()
+    train = schema["$defs"]["Train"]["properties"]
+    assert all(key.get("description") for key in train.values())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fuzzing import damages, forgeries, little_memory, read_or_refused, sometimes
 from hypothesis import strategies as st
-from test_fuzz_config import examples
+from test_config_fuzz import examples
 
 import bnexp
 from bnexp import files

@@ -27,7 +27,7 @@ Initializer = Annotated[Options, OneOf(INITIALIZERS)]
 Normalizer = Annotated[Options | None, OneOf(NORMALIZERS, or_none=True)]
 
 
-class Dropout(Strict):
+class DropoutOptions(Strict):
     """Dropout after each hidden activation."""
 
     ratio: float = Field(description="the probability that a number is dropped", ge=0, lt=1)
@@ -49,7 +49,9 @@ class Architecture(Strict):
     bias: bool = key(
         True, "whether hidden layers have a bias; batch norm right after it cancels it"
     )
-    dropout: Dropout | None = key(None, "dropout after each hidden activation; default: none")
+    dropout: DropoutOptions | None = key(
+        None, "dropout after each hidden activation; default: none"
+    )
     init: Initializer = key("he", "how weights are drawn; biases start at 0")
     layer_init: dict[str, Initializer] = key(
         {}, "a different init for single layers: 1 is the first with weights, output the last"

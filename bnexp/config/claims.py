@@ -1,4 +1,9 @@
-"""The schema of claims: checkable sentences about an experiment's sweep."""
+"""The schema of claims: checkable sentences about an experiment's sweep.
+
+A claim has a `measure`, one number of each network; `where`, the points of the sweep that it is
+about; and one relation that has to hold there. bnexp.claims measures, and judges over seeds. Rules
+between the keys of a claim are in bnexp.config.rules.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +17,12 @@ from bnexp.metrics import GAP, METRICS, SUMMARIES, evaluation_columns
 
 
 def _metrics() -> tuple[str, ...]:
+    """What networks are scored by, registered metrics included."""
     return (*evaluation_columns(METRICS), GAP)
 
 
 def _named_measures() -> tuple[str, ...]:
+    """The short names of measures, such as final_train_accuracy."""
     return tuple(f"{summary}_{metric}" for summary in SUMMARIES for metric in _metrics())
 
 
@@ -82,44 +89,33 @@ class OfQuantity(Strict):
     step: WhenRead = Field("final", description="after which step it was read")
 
 
-_MEASURES = "a name such as final_train_accuracy, or a mapping with metric or with quantity"
-
-
-def _measure(value: Any) -> str | None:
+def _measure_tag(value: Any) -> str | None:
+    """Which form a measure has: a short name, a metric, or a quantity of a probe."""
     if isinstance(value, str):
         return "by name"
-    for tag, key, cls in (
-        ("of metric", "metric", OfMetric),
-        ("of quantity", "quantity", OfQuantity),
-    ):
-        if isinstance(value, cls) or (isinstance(value, dict) and key in value):
-            return tag
-    return None
+    if isinstance(value, OfMetric) or (isinstance(value, dict) and "metric" in value):
+        return "of metric"
+    is_quantity = isinstance(value, OfQuantity) or (isinstance(value, dict) and "quantity" in value)
+    return "of quantity" if is_quantity else None
 
 
-Named = Annotated[str, Name(_named_measures, "{metric: ...} or {quantity: ...}")]
+ByName = Annotated[str, Name(_named_measures, "{metric: ...} or {quantity: ...}")]
 Measure = Annotated[
-    Annotated[Named, Tag("by name")]
+    Annotated[ByName, Tag("by name")]
     | Annotated[OfMetric, Tag("of metric")]
     | Annotated[OfQuantity, Tag("of quantity")],
     Discriminator(
-        _measure,
+        _measure_tag,
         custom_error_type="measure",
-        custom_error_message=_MEASURES,
+        custom_error_message="a name such as final_train_accuracy, or a mapping with metric or "
+        "with quantity",
     ),
 ]
 
-
 RELATIONS = (
-    "at_least",
-    "at_most",
-    "within",
-    "above",
-    "below",
-    "non_decreasing",
-    "non_increasing",
-    "equals",
-)
+    "at_least", "at_most", "within", "above", "below",
+    "non_decreasing", "non_increasing", "equals",
+)  # fmt: skip
 # The relations that are about the order of points or about each seed, not about an interval.
 MONOTONE = ("non_decreasing", "non_increasing")
 TOLERANT = (*MONOTONE, "equals")

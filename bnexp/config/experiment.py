@@ -1,4 +1,8 @@
-"""The schema of an experiment. What a key means stands in its description."""
+"""The schema of an experiment: what is trained, swept, recorded, drawn and claimed.
+
+What a key means stands in its description, which `bnexp explain`, the docs and editors show. The
+schema is built from registries; `refresh` builds it again after something has been registered.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +37,11 @@ class Geomspace(Strict):
     geomspace: Ends = Field(description="[start, stop, number], a constant factor apart")
 
 
-class Uniform(Strict):
+class UniformValues(Strict):
     uniform: Ends = Field(description="[low, high, number], random values, the same in every run")
 
 
-class Loguniform(Strict):
+class LoguniformValues(Strict):
     loguniform: Ends = Field(
         description="[low, high, number], 10 to random powers between low and high"
     )
@@ -48,8 +52,8 @@ Values = Annotated[
     | Linspace
     | Logspace
     | Geomspace
-    | Uniform
-    | Loguniform,
+    | UniformValues
+    | LoguniformValues,
     Either(
         "a list of values, or linspace, logspace, geomspace, uniform or loguniform: "
         "[start, stop, number]"
@@ -62,11 +66,10 @@ class Sweep(Strict):
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Values]
-    zip: dict[str, Values] = Field(
-        {}, description="dotted key -> values, all of one length", validate_default=True
-    )
+    zip: dict[str, Values] = key({}, "dotted key -> values, all of one length")
 
     def axes(self) -> Mapping[str, Any]:
+        """The swept keys outside `zip`, with a tuple of values or a range each."""
         return self.__pydantic_extra__
 
 
@@ -233,10 +236,13 @@ class Experiment(Setting):
 
 
 def plain_values(value: Any) -> Any:
-    """A validated part of an experiment as plain values, without what is not set."""
+    """A validated part of an experiment as plain values, without what is not set.
+
+    Options of figures are dataclasses, all else are models.
+    """
     if isinstance(value, BaseModel) or is_dataclass(value):
-        parts = value if isinstance(value, BaseModel) else option_values(value)
-        fields = {name: plain_values(inner) for name, inner in parts}
+        items = value if isinstance(value, BaseModel) else option_values(value)
+        fields = {name: plain_values(inner) for name, inner in items}
         return {name: inner for name, inner in fields.items() if inner not in (None, {}, "")}
     if isinstance(value, Mapping):
         return {key: plain_values(inner) for key, inner in value.items()}
@@ -244,7 +250,7 @@ def plain_values(value: Any) -> Any:
 
 
 def explicit_values(part: BaseModel) -> dict[str, Any]:
-    """An experiment, or one network's setting, as `plain`, and that there is no norm."""
+    """An experiment, or one network's setting, as plain values; `norm: none` is stated too."""
     values: dict[str, Any] = plain_values(part)
     values["model"].setdefault("norm", "none")
     return values
@@ -256,13 +262,13 @@ _built_figures: dict[str, tuple[type, str]] = {}
 
 
 def refresh() -> None:
-    """Take up classes and dialects that were registered since the schema was made."""
+    """Build the schema again if classes or dialects were registered since it was built."""
     global _built, _built_figures
     now, figures = [entries(registry) for registry in _REGISTRIES], entries(FIGURES)
-    changed = now != _built
-    if changed:
+    is_changed = now != _built
+    if is_changed:
         for part in (Architecture, Mlp, Cnn, Train, Probes, Setting):
             part.model_rebuild(force=True)
-    if changed or figures != _built_figures:
+    if is_changed or figures != _built_figures:
         Experiment.model_rebuild(force=True)
     _built, _built_figures = now, figures

@@ -5,6 +5,25 @@ name -> (text, "line:column: key: message"); three dots stand for what may grow.
 
 from __future__ import annotations
 
+import pytest
+
+from bnexp.config import load_config
+from bnexp.errors import ConfigError
+
+SMALLEST = """\
+name: good
+model: {hidden: [10]}
+train: {epochs: 1, batch_size: 10}
+"""
+
+
+def errors(path, assignments=()):
+    """What is said of an experiment that is not valid."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, assignments=assignments)
+    return str(caught.value)
+
+
 GOOD = """\
 name: bad
 data: {name: synthetic, train: 200}

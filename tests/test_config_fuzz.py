@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from bad_configs import CASES, GOOD, RICH
 from click.testing import CliRunner
+from config_cases import CASES, GOOD, RICH
 from fuzzing import long
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

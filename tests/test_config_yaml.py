@@ -7,22 +7,84 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from config_cases import SMALLEST, errors
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bnexp.config import load_config
 from bnexp.config.yaml import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_NODES,
     Document,
     Position,
+    block_style,
+    flow,
     parse,
     parse_file,
     parse_value,
 )
 from bnexp.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", ":1:1: empty document, expected a mapping"),
+        (b"- a\n- b\n", ":1:1: list at the top, expected a mapping"),
+        (b"name:\tgood\n\tmodel: 1\n", "indent and separate with spaces"),
+        (b"name: a\0b\n", ":1:8: control character"),
+        (b"a: &x [1]\nb: [*x, *x]\n", ":1:4: anchor"),
+        (b"name: !!python/object/apply:os.system [true]\n", ":1:7: tag"),
+        (b"a: " + b"[" * 10_000 + b"]" * 10_000, "nested too deep, expected at most 32 levels"),
+        (b"name: a\nname: b\n", ":2:1: duplicate key 'name'"),
+        (b"name: no\n", ":1:7: ambiguous text, expected true or false, got 'no'"),
+        (b"name: a\n---\nname: b\n", "second document"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"#" * 300_000, "too large, expected at most 262144 bytes"),
+    ],
+)
+def test_texts_that_are_no_experiment(tmp_path, content, expected):
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(content)
+    assert expected in errors(path)
+
+
+def test_numpys_numbers_and_ranges_are_written_as_pythons(config_file):
+    assert flow([np.float64(0.5), np.int64(3), np.bool_(True), np.arange(3)]) == (
+        "[0.5, 3, true, [0, 1, 2]]"
+    )
+    overrides = {
+        "random.seeds": range(3),
+        "model.hidden": np.array([5, 6]),
+        "train.l2": np.float32(1),
+    }
+    experiment = load_config(config_file(SMALLEST), overrides).experiment
+    assert (experiment.random.seeds, experiment.model.hidden) == ((0, 1, 2), (5, 6))
+    assert experiment.train.l2 == 1
+
+
+TEXTS = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), max_size=12)
+
+
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**15), 10**15) | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(PLAIN)
+def test_written_values_read_back(value):
+    assert repr(parse_value(flow(value), "here").value) == repr(value)
+
+
+@given(st.dictionaries(TEXTS, PLAIN, min_size=1, max_size=4))
+def test_written_mappings_read_back(mapping):
+    assert repr(parse(block_style(mapping), "here").value) == repr(mapping)
 
 
 def refusal(text: str) -> str:
@@ -324,6 +386,8 @@ def test_parse_value_refuses_as_parse_does() -> None:
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")).filter(
     lambda text: not re.match(r"[-+]?\.?[0-9]", text)
 )
+
+
 scalars = (
     st.none()
     | st.booleans()
@@ -331,6 +395,8 @@ scalars = (
     | st.floats(allow_nan=False)
     | texts
 )
+
+
 plain = st.recursive(
     scalars, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=20
 )
