@@ -155,6 +155,7 @@ def examples(number, strategy, body):
     made(given(strategy)(fixed))()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [100, pytest.param(long(1000), marks=pytest.mark.slow)])
 def test_a_shipped_text_with_mistakes(number):
     found = []
@@ -163,6 +164,7 @@ def test_a_shipped_text_with_mistakes(number):
     assert 0 < sum(map(bool, found)) < len(found)  # some are experiments still
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [150, pytest.param(long(4000), marks=pytest.mark.slow)])
 def test_a_small_text_with_mistakes(number):
     found = []
@@ -172,6 +174,7 @@ def test_a_small_text_with_mistakes(number):
     assert 0 < sum(map(bool, found)) < len(found)
 
 
+@pytest.mark.slow
 def test_a_name_that_is_taken_is_one_folder():
     odd = st.text(max_size=80) | st.from_regex(r"[a-z./\\~ -]{1,70}", fullmatch=True)
     examples(100, odd, one_folder_or_error)

@@ -155,6 +155,7 @@ def test_a_layer_that_only_some_networks_have_is_placed_at_the_sweep(probed):
         make_plan(config)
 
 
+@pytest.mark.slow
 def test_the_written_out_experiment_repeats_the_run(probed, tmp_path):
     read = "  read: [{kind: landscape, steps: [0.1, 3], unit: one}, histogram, layers]"
     first = bnexp.run(probed(read), tmp_path / "out")
@@ -225,6 +226,7 @@ def largest(monkeypatch):
     PROBES.register("largest")(Largest)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("largest")
 def test_ones_own_probe_is_read_here_and_in_workers(probed):
     config = probed("  read: [{kind: largest, factor: 2.0}]", random__seeds=[0, 1])

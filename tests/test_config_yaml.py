@@ -82,6 +82,7 @@ def test_written_values_read_back(value):
     assert repr(parse_value(flow(value), "here").value) == repr(value)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(TEXTS, PLAIN, min_size=1, max_size=4))
 def test_written_mappings_read_back(mapping):
     assert repr(parse(block_style(mapping), "here").value) == repr(mapping)
@@ -311,6 +312,7 @@ def test_very_deep_nesting_gets_the_same_message(text: str, place: str) -> None:
     assert refusal(text).startswith(f"f.yaml:{place}: nested too deep")
 
 
+@pytest.mark.slow
 def test_node_limit() -> None:
     scalars = MAX_NODES - 3  # besides the mapping, its key and the list
     parse("a:\n" + "- 1\n" * scalars, "f.yaml")
@@ -402,6 +404,7 @@ plain = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.dictionaries(texts, plain), st.sampled_from([True, False, None]))
 def test_dumped_data_comes_back(data: dict[str, Any], flow: bool | None) -> None:
@@ -410,6 +413,7 @@ def test_dumped_data_comes_back(data: dict[str, Any], flow: bool | None) -> None
     assert typed(document.value) == typed(data)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(plain)
 def test_dumped_value_has_a_place_for_each_part(value: Any) -> None:

@@ -82,6 +82,7 @@ def test_random_values_are_spread_between_the_ends(small):
     assert np.histogram(powers, 4)[0].min() > 70
 
 
+@pytest.mark.slow
 def test_random_values_are_the_same_each_time_and_other_ones_for_each_key(small):
     std = drawn(small, "uniform: [0.1, 0.9, 3]")
     assert drawn(small, "uniform: [0.1, 0.9, 3]") == std
@@ -336,6 +337,7 @@ def test_a_class_without_readable_text_is_known_by_its_bytecode():
     assert one != fingerprint(typed(2))
 
 
+@pytest.mark.slow
 def test_the_bytecode_of_a_class_is_the_same_in_every_process():
     code = "from tests.test_plan import typed, fingerprint; print(fingerprint(typed(1)))"
     found = {

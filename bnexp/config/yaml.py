@@ -335,7 +335,7 @@ def _lines(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:
         if isinstance(value, Mapping) and value and len(line) > 80:
             yield f"{indent}{_text(key)}:"
             yield from _lines(value, f"{indent}  ")
-        elif isinstance(value, list) and len(line) > 80 and isinstance(value[0], Mapping):
+        elif isinstance(value, list) and value and len(line) > 80 and isinstance(value[0], Mapping):
             yield f"{indent}{_text(key)}:"
             yield from (f"{indent}  - {flow(inner)}" for inner in value)
         else:
