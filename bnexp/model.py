@@ -23,8 +23,8 @@ from bnexp.config.options import Strict
 from bnexp.config.rules import MAX_WEIGHTS, setting_problems
 from bnexp.data.datasets import DATASETS, data_folder
 from bnexp.errors import BnexpError, ConfigError, StoreError
-from bnexp.execution.build import blank, check_shapes, metrics_of
-from bnexp.execution.task import dataset, train_cells
+from bnexp.execution.build import blank_architecture, check_shapes, make_metrics
+from bnexp.execution.task import dataset, train_networks
 from bnexp.files import read_file, write_file
 from bnexp.nn.loss import Labels
 from bnexp.runs.tables import plan_axes
@@ -112,7 +112,7 @@ class Model:
 
     @property
     def network(self) -> nn.Sequential:
-        return blank(self.setting, self.classes)
+        return blank_architecture(self.setting, self.classes)
 
     def logits(self, images: Any) -> NDArray[np.floating]:
         """Logits (n, classes) of images (n, H, W), (n, H, W, C) or (n, H * W * C).
@@ -153,7 +153,7 @@ class Model:
         pixels = pixels_of(images, self.shape, self._byte_values is not None)
         made = self._images(pixels, labels_of(labels, len(pixels), self.classes))
         with _as_in_a_run():
-            metrics = metrics_of(self.setting)
+            metrics = make_metrics(self.setting)
             scores = evaluate(self.network, self.parameters, self.state, made, metrics)
         return {name: float(values[0]) for name, values in scores.items()}
 
@@ -203,7 +203,7 @@ def fit(
     loaded = dataset(setting.data.name, data_folder(Path(data_dir) if data_dir else None))
     check_shapes(setting, loaded)
     with _as_in_a_run():
-        trained = train_cells((network,), loaded)
+        trained = train_networks((network,), loaded)
         history = trained.history
         state = evaluation_state(
             trained.network,
@@ -217,7 +217,7 @@ def fit(
         network.seed,
         loaded.train_images.shape[1:],
         loaded.classes,
-        tuple(trained.whole(history.parameters)),
+        tuple(trained.full_parameters(history.parameters)),
         tuple(state),
         trained.offset,
     )
@@ -315,7 +315,7 @@ def _filled(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], path: Pa
     rows = (math.prod(facts.shape),) if isinstance(setting.model, Mlp) else facts.shape
     precision, made = np.dtype(setting.train.precision), []
     shape = rows
-    for i, layer in enumerate(blank(setting, facts.classes).layers):
+    for i, layer in enumerate(blank_architecture(setting, facts.classes).layers):
         if math.prod(shape) > MAX_WEIGHTS:
             raise ValueError("too large")
         shape, *parts = layer.init(np.random.default_rng(0), shape)

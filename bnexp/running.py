@@ -32,7 +32,7 @@ from bnexp.runs.csv import csv_text
 from bnexp.runs.data import read_finished_run, run_data
 from bnexp.runs.tables import Tables
 from bnexp.sweep import Network, Plan, make_plan, make_stacks, stacks_by_step
-from bnexp.training.schedule import schedule
+from bnexp.training.schedule import make_schedule
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def prepare(config: Config, data_dir: Path | None = None, download: bool = True)
         first = stack.networks[0]
         images = data[first.setting.data.name]
         check_shapes(first.setting, images)
-        course = schedule(first, len(images.train_labels))
+        course = make_schedule(first, len(images.train_labels))
         steps |= {network.id: course.points[-1] for network in stack.networks}
         planned = Times(course.per_epoch, course.points, course.probes)
         times |= {network.id: planned for network in stack.networks}

@@ -11,11 +11,11 @@ import bnexp
 from bnexp import nn
 from bnexp.errors import ConfigError
 from bnexp.execution import build
-from bnexp.execution.build import Inputs, draw, inputs
+from bnexp.execution.build import ImageSets, draw_start, make_image_sets
 from bnexp.execution.task import dataset
 from bnexp.sweep import make_plan
 from bnexp.training import Images, train
-from bnexp.training.schedule import schedule
+from bnexp.training.schedule import make_schedule
 
 
 @pytest.fixture
@@ -39,15 +39,15 @@ def test_blank_pixels_are_left_out_and_change_no_result(small, framed, norm):
         },
     )
     cells = make_plan(config).networks
-    plan = schedule(cells[0], 200)
-    networks = [build.network(network.setting, 10) for network in cells]
-    sets = inputs(cells[0].setting, framed, np.dtype(np.float64))
+    plan = make_schedule(cells[0], 200)
+    networks = [build.build_architecture(network.setting, 10) for network in cells]
+    sets = make_image_sets(cells[0].setting, framed, np.dtype(np.float64))
     assert len(sets.used) == 22 * 22
     assert sets.train.shape == (22 * 22,)
     assert sets.shape == (28 * 28,)
     rows = framed.train_images.reshape(-1, 784)[:200]
     tests = framed.test_images.reshape(-1, 784)[:100]
-    whole = Inputs(
+    whole = ImageSets(
         Images(rows, framed.train_labels[:200], "float64"),
         Images(rows, framed.train_labels[:200], "float64"),
         Images(tests, framed.test_labels[:100], "float64"),
@@ -58,17 +58,17 @@ def test_blank_pixels_are_left_out_and_change_no_result(small, framed, norm):
     for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
         few, all_ = (history.metrics[name] for history in histories)
         np.testing.assert_allclose(few, all_, rtol=1e-9)
-    start = draw(cells, networks, plan, whole, np.dtype(np.float64))
+    start = draw_start(cells, networks, plan, whole, np.dtype(np.float64))
     blank = np.setdiff1d(np.arange(784), sets.used)
     untouched = histories[1].parameters[0]["W"][:, blank]
     np.testing.assert_array_equal(untouched, start.parameters[0]["W"][:, blank])
-    again = draw(cells, networks, plan, sets, np.dtype(np.float64))
-    made_whole = again.whole(histories[0].parameters)[0]["W"]
+    again = draw_start(cells, networks, plan, sets, np.dtype(np.float64))
+    made_whole = again.full_parameters(histories[0].parameters)[0]["W"]
     np.testing.assert_allclose(made_whole, histories[1].parameters[0]["W"], rtol=1e-7, atol=1e-12)
 
 
 def _trained(cells, networks, plan, data):
-    start = draw(cells, networks, plan, data, np.dtype(np.float64))
+    start = draw_start(cells, networks, plan, data, np.dtype(np.float64))
     return train(
         networks[0],
         nn.SGD(),
@@ -81,7 +81,7 @@ def _trained(cells, networks, plan, data):
         data.test,
         data.scored,
         50,
-        for_test=start.whole,
+        for_test=start.full_parameters,
     )
 
 
@@ -100,7 +100,7 @@ def test_large_sets_stay_as_they_are(small):
         train_images=np.broadcast_to(images.train_images[:1], (60_000, 28, 28, 1)),
         train_labels=np.zeros(60_000, np.int64),
     )
-    sets = inputs(setting, many, np.dtype(np.float32))
+    sets = make_image_sets(setting, many, np.dtype(np.float32))
     assert sets.used is None
     assert sets.train.shape == (784,)
 
@@ -109,4 +109,4 @@ def test_too_few_test_images(small):
     setting = make_plan(bnexp.load_config(small, {"data.test": 500})).networks[0].setting
     few = replace(dataset("synthetic", None), test_labels=np.zeros(5, np.int64))
     with pytest.raises(ConfigError, match="too few test images, expected at least 500"):
-        inputs(setting, few, np.dtype(np.float32))
+        make_image_sets(setting, few, np.dtype(np.float32))

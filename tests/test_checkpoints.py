@@ -87,7 +87,7 @@ class Stopping(Checkpoints):
 
     at: int = 0
 
-    def keeper(self, networks, data_sha256):
+    def saver(self, networks, data_sha256):
         def keep(snapshot):
             if snapshot().step == self.at:
                 self.save(networks, data_sha256, snapshot())
@@ -152,7 +152,7 @@ def test_a_snapshot_reads_back_bit_for_bit(small, tmp_path):
     kept, sha256 = [], dataset("synthetic", None).sha256
 
     class Keeping(Checkpoints):
-        def keeper(self, networks, data_sha256):
+        def saver(self, networks, data_sha256):
             return lambda snapshot: (
                 kept.append(repr(snapshot())) or self.save(networks, data_sha256, snapshot())
             )

@@ -8,6 +8,7 @@ import pytest
 import bnexp
 from bnexp import nn
 from bnexp.execution import build
+from bnexp.execution.task import Task, train_task
 from bnexp.sweep import make_plan
 
 CNN = """\
@@ -32,7 +33,7 @@ def cnn(config_file):
 
 def layers(path, changes=()):
     setting = make_plan(bnexp.load_config(path, dict(changes))).networks[0].setting
-    return build.network(setting, 10).layers
+    return build.build_architecture(setting, 10).layers
 
 
 def test_blocks_become_layers_in_the_order_of_the_book(cnn):
@@ -61,7 +62,9 @@ def test_norm_position_bias_and_single_layers_initializer(cnn):
 
 def test_the_books_convnet_has_the_books_shapes():
     setting = make_plan(bnexp.load_config("book_convnet")).networks[1].setting
-    parameters, _ = build.network(setting, 10).init(np.random.default_rng(0), (28, 28, 1))
+    parameters, _ = build.build_architecture(setting, 10).init(
+        np.random.default_rng(0), (28, 28, 1)
+    )
     shapes = [p["W"].shape for p in parameters if "W" in p]
     assert shapes == [(25, 30), (4320, 100), (100, 10)]
 
@@ -93,9 +96,7 @@ def test_stacked_is_alone_for_every_norm(cnn, norm):
     for size in (1, 3):
         stacks = bnexp.sweep.make_stacks(networks, size=size)
         assert len(stacks) == 3 // size
-        records = [
-            r for s in stacks for r in bnexp.execution.train_task(bnexp.execution.Task(s.networks))
-        ]
+        records = [r for s in stacks for r in train_task(Task(s.networks))]
         made.append({r.cell: repr(r.metrics) for r in records})
     assert made[0] == made[1]
     assert "nan" not in str(made)

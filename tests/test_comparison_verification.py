@@ -301,7 +301,7 @@ def test_a_network_that_fails_has_failed(run, monkeypatch):
         raise ZeroDivisionError("by nothing")
 
     out = run()
-    monkeypatch.setattr("bnexp.execution.task.train_cells", broken)
+    monkeypatch.setattr("bnexp.execution.task.train_networks", broken)
     found = bnexp.verify(out, sample=1)
     assert (found.counts, found.exit_status) == ({"failed": 1}, 1)
     assert found.networks[0].reason.startswith("ZeroDivisionError: by nothing (test_verify.py:")

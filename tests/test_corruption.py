@@ -197,7 +197,7 @@ class Stopped(Exception):
 class Stopping(Checkpoints):
     """Saves after five steps, and stops there."""
 
-    def keeper(self, networks, data_sha256):
+    def saver(self, networks, data_sha256):
         def keep(snapshot):
             if snapshot().step == 5:
                 self.save(networks, data_sha256, snapshot())

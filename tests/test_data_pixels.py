@@ -14,7 +14,7 @@ from bnexp.data import DATASETS, load
 from bnexp.data.arrays import idx_header
 from bnexp.data.generated import normal_values
 from bnexp.data.idx import MNIST_FILES
-from bnexp.execution.build import inputs
+from bnexp.execution.build import make_image_sets
 from bnexp.sweep import make_plan
 from bnexp.training import Images, images
 
@@ -61,7 +61,7 @@ def seen(config, dtype="float64", loaded=None):
     """The setting's images, and the data set they are of."""
     setting = make_plan(config).networks[0].setting
     loaded = loaded or load(setting.data.name)
-    return inputs(setting, loaded, np.dtype(dtype)), loaded
+    return make_image_sets(setting, loaded, np.dtype(dtype)), loaded
 
 
 def numbers(pixels):

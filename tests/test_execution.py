@@ -198,7 +198,7 @@ EXECUTOR = """\
 from dataclasses import dataclass
 
 from bnexp.execution import EXECUTORS
-from bnexp.execution.task import train_task
+from bnexp.execution.processes import ThisProcess, run_tasks
 
 
 @EXECUTORS.register("patient")
@@ -207,8 +207,7 @@ class Patient:
     workers: int = 3
 
     def records(self, tasks, on_steps):
-        for task in tasks:
-            yield train_task(task)
+        yield from run_tasks(ThisProcess(), tasks, on_steps)
 """
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import bnexp
 from bnexp.execution import build
-from bnexp.execution.build import draw, inputs
+from bnexp.execution.build import draw_start, make_image_sets
 from bnexp.execution.task import Task, dataset, train_task
 from bnexp.nn import INITIALIZERS, Conv, Dense, Glorot, He, Normal, Relu, WeightNorm, Xavier, mlp
 from bnexp.nn.initializers import (
@@ -25,7 +25,7 @@ from bnexp.nn.initializers import (
 )
 from bnexp.nn.weightnorm import WeightNormed
 from bnexp.sweep import make_plan
-from bnexp.training.schedule import schedule
+from bnexp.training.schedule import make_schedule
 
 # Initializers: the distributions they promise, at shapes whose two fans differ.
 
@@ -262,11 +262,12 @@ def calibrated(load):
     def make(*model):
         network = make_plan(load(*model)).networks[0]
         dtype = np.dtype(np.float64)
-        sets = inputs(network.setting, dataset("synthetic", None), dtype)
-        net = build.network(network.setting, 10)
-        start = draw([network], [net], schedule(network, 200), sets, dtype)
+        sets = make_image_sets(network.setting, dataset("synthetic", None), dtype)
+        net = build.build_architecture(network.setting, 10)
+        start = draw_start([network], [net], make_schedule(network, 200), sets, dtype)
         x, outputs = sets.calibration(), []
-        for layer, p, s in zip(net.layers, start.whole(start.parameters), start.state, strict=True):
+        parameters = start.full_parameters(start.parameters)
+        for layer, p, s in zip(net.layers, parameters, start.state, strict=True):
             x, _, _ = layer.forward(p, s, x, train=True)
             if isinstance(layer, Dense | Conv | WeightNormed):
                 outputs.append((layer, x.reshape(-1, x.shape[-1])))
@@ -419,7 +420,7 @@ def test_blank_pixels_are_left_out_where_that_changes_no_number(
     """Not where their weights decay or count in a length: test images have those pixels lit."""
     config = load("mlp", norm, {**ONE, "data.test": 100, **changes})
     networks = make_plan(config).networks
-    sets = inputs(networks[0].setting, framed, np.dtype(np.float64))
+    sets = make_image_sets(networks[0].setting, framed, np.dtype(np.float64))
     assert sets.train.shape == ((22 * 22,) if left_out else (784,))
     assert sets.calibration().shape == (1, 200, 784)
     rows = framed.train_images.reshape(-1, 784)[:200]

@@ -9,7 +9,7 @@ import pytest
 
 import bnexp
 from bnexp.data import load
-from bnexp.execution.task import Task, train_cells, train_task
+from bnexp.execution.task import Task, train_networks, train_task
 from bnexp.sweep import make_plan, make_stacks
 
 pytestmark = pytest.mark.usefixtures("one_blas_thread")
@@ -61,7 +61,7 @@ def everything(config):
     """The bits of each stack's metrics, parameters and states, and how much was read."""
     networks, made, read = make_plan(config).networks, [], 0
     for stack in make_stacks(networks):
-        history = train_cells(stack.networks, load("synthetic")).history
+        history = train_networks(stack.networks, load("synthetic")).history
         layers = (*history.parameters, *history.state, history.metrics)
         made += [a.tobytes() for layer in layers for a in layer.values()]
         made.append(history.diverged_at.tobytes())

@@ -11,7 +11,7 @@ from numeric_cases import ACTIVATIONS, NORMS, arrays, bits, images, one, small_m
 
 from bnexp.nn import SGD, BatchNorm, Momentum, Sequential
 from bnexp.training import evaluate, train
-from bnexp.training.random import generator, shuffle, together
+from bnexp.training.random import generator, shuffle, stack_batches
 
 RATES = np.array([0.05, 0.2, 0.5])[:, None, None]
 
@@ -220,7 +220,7 @@ def test_the_last_batch_of_a_shuffled_epoch_may_be_short():
     lengths, seen = [], []
 
     def watched():
-        for step in together(streams):
+        for step in stack_batches(streams):
             lengths.append(step.shape)
             seen.append(step)
             yield step

@@ -8,19 +8,20 @@ import numpy as np
 import pytest
 from numeric_cases import small_mlp
 
+from bnexp.config.experiment import Every
 from bnexp.nn import BatchNorm, Normal, Relu, mlp
 from bnexp.training import Images
 from bnexp.training.images import KEPT_BYTES
 from bnexp.training.random import (
     ROLES,
     BookRound,
-    book,
     generator,
+    replay_book,
     shuffle,
-    together,
+    stack_batches,
     with_replacement,
 )
-from bnexp.training.schedule import points, steps_per_epoch
+from bnexp.training.schedule import steps_of_rule, steps_per_epoch
 
 
 def test_a_seed_and_a_role_give_one_stream():
@@ -68,9 +69,9 @@ def test_shuffle_makes_other_batches_each_epoch():
 
 
 def test_together():
-    one = list(islice(together([iter(np.arange(6).reshape(3, 2))]), 3))
+    one = list(islice(stack_batches([iter(np.arange(6).reshape(3, 2))]), 3))
     assert [step.tolist() for step in one] == [[[0, 1]], [[2, 3]], [[4, 5]]]
-    two = together([iter(np.arange(4).reshape(2, 2)), iter(np.arange(4, 8).reshape(2, 2))])
+    two = stack_batches([iter(np.arange(4).reshape(2, 2)), iter(np.arange(4, 8).reshape(2, 2))])
     assert [step.tolist() for step in two] == [[[0, 1], [4, 5]], [[2, 3], [6, 7]]]
 
 
@@ -103,7 +104,7 @@ def test_the_books_stream(seed):
         for which, norm in enumerate((BatchNorm(), None))
     ]
     plan = BookRound(networks=2, steps=6, images=30, batch_size=10)
-    made = book(seed, plan, wanted, (16,))
+    made = replay_book(seed, plan, wanted, (16,))
     for (place, which, _), ((parameters, _), batches) in zip(wanted, made, strict=True):
         nets, choices = expected[place]
         weights = [p["W"] for p in parameters if "W" in p]
@@ -115,18 +116,20 @@ def test_a_part_of_the_books_stream_is_that_part_of_the_whole():
     """A network is drawn alike whichever others are wanted: those before it are drawn, too."""
     plan = BookRound(networks=2, steps=6, images=30, batch_size=10)
     whole = [(i, j, small_mlp(std=s)) for i, s in enumerate(SCALES) for j in (0, 1)]
-    made = book(1, plan, whole, (16,))
+    made = replay_book(1, plan, whole, (16,))
     for part in ([5], [3, 0], [4, 2]):
-        again = book(1, plan, [whole[i] for i in part], (16,))
+        again = replay_book(1, plan, [whole[i] for i in part], (16,))
         for i, ((parameters, _), batches) in zip(part, again, strict=True):
             np.testing.assert_equal(parameters, made[i][0][0])
-            np.testing.assert_equal(list(batches), list(book(1, plan, [whole[i]], (16,))[0][1]))
+            np.testing.assert_equal(
+                list(batches), list(replay_book(1, plan, [whole[i]], (16,))[0][1])
+            )
 
 
 def test_the_books_stream_leaves_numpys_global_generator():
     before = np.random.get_state()[1].copy()
     network = mlp((3,), Relu(), None, [Normal(1.0)])
-    book(0, BookRound(1, 2, 5, 2), [(0, 0, network)], (4,))
+    replay_book(0, BookRound(1, 2, 5, 2), [(0, 0, network)], (4,))
     np.testing.assert_array_equal(np.random.get_state()[1], before)
 
 
@@ -158,18 +161,18 @@ def test_steps_per_epoch(images, size, sampling, expected):
         ("cs231n", 30, 10, (1, 10, 20, 30)),
         ("cs231n", 3, 1, (1, 2, 3)),
         ("cs231n", 25, 10, (1, 10, 20, 25)),
-        (50, 200, 10, (50, 100, 150, 200)),
-        (60, 200, 10, (60, 120, 180)),
-        (500, 200, 10, (200,)),
+        (Every(every=50), 200, 10, (50, 100, 150, 200)),
+        (Every(every=60), 200, 10, (60, 120, 180)),
+        (Every(every=500), 200, 10, (200,)),
         ((0, 1, 7), 200, 10, (0, 1, 7)),
     ],
 )
 def test_points(rule, steps, per_epoch, expected):
-    assert points(rule, steps, per_epoch) == expected
+    assert steps_of_rule(rule, steps, per_epoch) == expected
 
 
 def test_the_book_scores_twenty_times_in_its_twenty_epochs():
-    made = points("book", 20 * steps_per_epoch(1000, 100, "with_replacement"), 10)
+    made = steps_of_rule("book", 20 * steps_per_epoch(1000, 100, "with_replacement"), 10)
     assert (len(made), made[-1]) == (20, 191)
 
 

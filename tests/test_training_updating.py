@@ -9,6 +9,7 @@ import pytest
 
 import bnexp
 from bnexp import nn
+from bnexp.execution.task import Task, train_task
 from bnexp.nn.optimizers import SCHEDULES, Constant, Cosine, StepDecay
 from bnexp.training.update import Adjustments, clip, update
 
@@ -123,9 +124,7 @@ def test_stacked_is_alone_with_every_adjustment_and_optimizer(small, optimizer):
     ]
     made = []
     for stacks in tasks:
-        records = [
-            r for s in stacks for r in bnexp.execution.train_task(bnexp.execution.Task(s.networks))
-        ]
+        records = [r for s in stacks for r in train_task(Task(s.networks))]
         made.append({r.cell: repr(r.metrics) for r in records})
     assert made[0] == made[1]
     assert len(made[0]) == 8

@@ -9,10 +9,13 @@ stands. An executor decides where the tasks of a run are done. It is a frozen da
                                   are done; it calls `on_steps(steps)` now and then with the number
                                   of steps that all networks together have made
 
-Closing the generator before its end stops the work. The table EXECUTORS has all executors by the
-name that `bnexp run --executor` knows; each module is imported only when it is used. One of your
-own is entered under a name, or offered by an installed package as an entry point in the group
-`bnexp.executor`:
+Closing the generator before its end stops the work. `processes.run_tasks` does most of this for a
+pool that tasks can be submitted to, such as `processes.ThisProcess`. Products are to be computed
+with one BLAS thread, or their last bits would depend on the machine.
+
+The table EXECUTORS has all executors by the name that `bnexp run --executor` knows; each module is
+imported only when it is used. One of your own is entered under a name, or offered by an installed
+package as an entry point in the group `bnexp.executor`:
 
     from bnexp.execution import EXECUTORS
 

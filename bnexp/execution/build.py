@@ -1,11 +1,17 @@
-"""From a setting to its network: the layers that the configuration describes."""
+"""From a setting to what is trained: layers, images, and what a stack of networks starts from.
+
+`build_architecture` makes the layers that a configuration describes, `make_image_sets` the images,
+and `draw_start` the initial parameters and the batches of a stack, from each network's own random
+numbers or from the book's stream. Test images keep all their pixels; training may leave out those
+that are blank in all training images, and `Start.full_parameters` puts their weights back.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +19,6 @@ from pydantic import TypeAdapter
 
 from bnexp import nn
 from bnexp.config.architecture import (
-    Block,
     Cnn,
     ConvBlock,
     DenseBlock,
@@ -28,21 +33,20 @@ from bnexp.data import Dataset
 from bnexp.errors import ConfigError
 from bnexp.metrics import DEFAULT_METRICS, Metric, recorded_metrics
 from bnexp.nn.dropout import Dropout
-from bnexp.nn.loss import Labels
 from bnexp.nn.pooling import POOLS
 from bnexp.sweep import Network
-from bnexp.training import Images
+from bnexp.training import Images, random
 from bnexp.training.images import is_small
-from bnexp.training.random import SAMPLING, BookRound, Indices, Start, book, generator, together
-from bnexp.training.schedule import Schedule
+from bnexp.training.schedule import TrainingSchedule
 from bnexp.training.update import Adjustments
 
 # On so many of the first training images initializers that look at data do so.
 CALIBRATION = 250
+ZEROS: Options = TypeAdapter(Initializer).validate_python("zeros")
 
 
 @dataclass(frozen=True)
-class Inputs:
+class ImageSets:
     """The images that networks are trained on, scored on and tested on; an MLP's as rows.
 
     `shape` is one image's shape as weights are drawn for it. `used` are the pixels that are not
@@ -64,28 +68,40 @@ class Inputs:
         x = self.train.batch(slice(CALIBRATION))[0].astype(np.float64)
         if self.used is None:
             return x[None]
-        whole = np.zeros((1, len(x), *self.shape))
-        whole[..., self.used] = x
-        return whole
+        images = np.zeros((1, len(x), *self.shape))
+        images[..., self.used] = x
+        return images
 
 
-def inputs(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floating]) -> Inputs:
+def make_image_sets(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floating]) -> ImageSets:
     """The setting's images; ConfigError where there are too few test images."""
-    train, train_labels = _first(loaded.train_images, loaded.train_labels, setting.data.train)
-    test, test_labels = _first(loaded.test_images, loaded.test_labels, _test_size(setting, loaded))
+    size, available = setting.data.test, len(loaded.test_labels)
+    if size != "all" and size > available:
+        raise ConfigError(
+            f"data.name {setting.data.name}: too few test images, expected at least {size} for "
+            f"data.test, got {available}"
+        )
+    ends = [None if number == "all" else number for number in (setting.data.train, size)]
+    train, test = loaded.train_images[: ends[0]], loaded.test_images[: ends[1]]
+    train_labels, test_labels = loaded.train_labels[: ends[0]], loaded.test_labels[: ends[1]]
     rows = isinstance(setting.model, Mlp)
-    decay = setting.train.l2 or setting.train.weight_decay
     if rows:
         train, test = (pixels.reshape(len(pixels), train[0].size) for pixels in (train, test))
-    train, test = (_numbers(setting, loaded, pixels) for pixels in (train, test))
-    shape, used = train.shape[1:], None
-    offset = _mean(train) if setting.data.pixels == "centred" else None
-    if rows and is_small(train, dtype) and not (decay or _norms_weights(setting)):
+    train, test = (_convert_pixels(setting, loaded, pixels) for pixels in (train, test))
+    shape, used, offset = train.shape[1:], None, None
+    if setting.data.pixels == "centred":
+        mean = train.mean(axis=0, dtype=np.float64)
+        offset = mean / 255 if train.dtype == np.uint8 else mean
+    norm = setting.model.norm
+    weights_count = setting.train.l2 or setting.train.weight_decay
+    weights_count = weights_count or (norm is not None and hasattr(instantiate(norm), "around"))
+    if rows and is_small(train, dtype) and not weights_count:
         used = np.flatnonzero(train.any(axis=0))
         train = train[:, used]
-    seen = offset if offset is None or used is None else offset[used]
-    train_set, scored = Images(train, train_labels, dtype, seen), setting.train.evaluate_train
-    return Inputs(
+    train_offset = offset if offset is None or used is None else offset[used]
+    train_set = Images(train, train_labels, dtype, train_offset)
+    scored = setting.train.evaluate_train
+    return ImageSets(
         train_set,
         train_set if scored == "all" else train_set.first(scored),
         Images(test, test_labels, dtype, offset) if len(test) else None,
@@ -95,141 +111,120 @@ def inputs(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floating]) -> I
     )
 
 
-def _numbers(setting: Setting, loaded: Dataset, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+def _convert_pixels(setting: Setting, loaded: Dataset, pixels: NDArray[np.uint8]) -> NDArray[Any]:
     """Pixels as the setting wants them: still bytes, unless the data set's stand for numbers."""
     if setting.data.pixels == "binary":
         return np.where(pixels >= 128, np.uint8(255), np.uint8(0))
     return pixels if loaded.values is None else loaded.values[pixels]
 
 
-def _mean(pixels: NDArray[Any]) -> NDArray[np.float64]:
-    """The mean image, as numbers."""
-    mean: NDArray[np.float64] = pixels.mean(axis=0, dtype=np.float64)
-    return mean / 255 if pixels.dtype == np.uint8 else mean
-
-
-def _norms_weights(setting: Setting) -> bool:
-    return setting.model.norm is not None and hasattr(instantiate(setting.model.norm), "around")
-
-
-def _first(
-    pixels: NDArray[np.uint8], labels: Labels, size: int | Literal["all"]
-) -> tuple[NDArray[np.uint8], Labels]:
-    end = len(labels) if size == "all" else size
-    return pixels[:end], labels[:end]
-
-
-def _test_size(setting: Setting, loaded: Dataset) -> int | Literal["all"]:
-    size, available = setting.data.test, len(loaded.test_labels)
-    if size != "all" and size > available:
-        raise ConfigError(
-            f"data.name {setting.data.name}: too few test images, expected at least {size} for "
-            f"data.test, got {available}"
-        )
-    return size
-
-
 @dataclass(frozen=True)
-class Drawn:
-    """A stack's initial parameters and state, its batches, and how trained parameters are made
-    whole again where blank pixels were left out."""
+class Start:
+    """A stack's initial parameters and state, and its batches.
+
+    `full_parameters` computes, from trained parameters, those for images with all pixels, where
+    blank ones were left out.
+    """
 
     parameters: tuple[nn.Parameters, ...]
     state: tuple[nn.State, ...]
-    batches: Iterator[Indices]
-    whole: Callable[[Sequence[nn.Parameters]], Sequence[nn.Parameters]]
+    batches: Iterator[random.Indices]
+    full_parameters: Callable[[Sequence[nn.Parameters]], Sequence[nn.Parameters]]
 
 
-def draw(
-    cells: Sequence[Network],
-    networks: Sequence[nn.Sequential],
-    plan: Schedule,
-    data: Inputs,
+def draw_start(
+    networks: Sequence[Network],
+    architectures: Sequence[nn.Sequential],
+    schedule: TrainingSchedule,
+    images: ImageSets,
     dtype: np.dtype[np.floating],
-) -> Drawn:
+) -> Start:
     """What the networks of a stack start from, K side by side in `dtype`."""
-    replay = _book if cells[0].place else _independent
-    starts, streams = replay(cells, networks, plan, data.shape)
-    keyed = [_keyed(network, state) for network, (_, state) in zip(cells, starts, strict=True)]
-    drawn = [_calibrated(*pair, data) for pair in zip(networks, starts, strict=True)]
-    parameters = nn.stack(drawn, dtype)
-    state, batches = nn.stack(keyed, dtype), together(streams)
-    used = data.used
+    draw = _draw_from_book if networks[0].place else _draw_independently
+    starts, streams = draw(networks, architectures, schedule, images.shape)
+    drawn, states = [], []
+    for network, architecture, (parameters, state) in zip(
+        networks, architectures, starts, strict=True
+    ):
+        # A key for each layer that draws while it trains, from the network's seed.
+        generator = random.generator(network.seed, "dropout")
+        keys = generator.integers(2**63, size=len(state), dtype=np.uint64)
+        states.append(
+            tuple(
+                {**layer, "key": keys[i : i + 1]} if "key" in layer else layer
+                for i, layer in enumerate(state)
+            )
+        )
+        if architecture.calibrates:  # to the first training images
+            calibrated = architecture.calibrated(
+                nn.stack([parameters], np.float64),
+                nn.stack([state], np.float64),
+                images.calibration(),
+            )
+            parameters = tuple({n: array[0] for n, array in layer.items()} for layer in calibrated)
+        drawn.append(parameters)
+    parameters, state = nn.stack(drawn, dtype), nn.stack(states, dtype)
+    batches, used = random.stack_batches(streams), images.used
     if used is None:
-        return Drawn(parameters, state, batches, lambda trained: trained)
+        return Start(parameters, state, batches, lambda trained: trained)
     first, *others = parameters
     weights = first["W"]
 
-    def whole(trained: Sequence[nn.Parameters]) -> Sequence[nn.Parameters]:
+    def full_parameters(trained: Sequence[nn.Parameters]) -> Sequence[nn.Parameters]:
         full = weights.copy()
         full[:, used] = trained[0]["W"]
         return {**trained[0], "W": full}, *trained[1:]
 
-    return Drawn(({**first, "W": weights[:, used]}, *others), state, batches, whole)
+    parameters = ({**first, "W": weights[:, used]}, *others)
+    return Start(parameters, state, batches, full_parameters)
 
 
-def _calibrated(
-    net: nn.Sequential, start: Start, data: Inputs
-) -> tuple[Mapping[str, nn.Array], ...]:
-    """One network's parameters, fitted to the first training images where something asks."""
-    if not net.calibrates:
-        return start[0]
-    parameters, state = (nn.stack([part], np.float64) for part in start)
-    made = net.calibrated(parameters, state, data.calibration())
-    return tuple({name: array[0] for name, array in layer.items()} for layer in made)
-
-
-def _keyed(network: Network, state: tuple[nn.State, ...]) -> tuple[nn.State, ...]:
-    """The state with a key for each layer that draws while it trains, from the cell's seed."""
-    keys = generator(network.seed, "dropout").integers(2**63, size=len(state), dtype=np.uint64)
-    return tuple(
-        {**own, "key": keys[i : i + 1]} if "key" in own else own for i, own in enumerate(state)
-    )
-
-
-def _independent(
-    cells: Sequence[Network],
-    networks: Sequence[nn.Sequential],
-    plan: Schedule,
+def _draw_independently(
+    networks: Sequence[Network],
+    architectures: Sequence[nn.Sequential],
+    schedule: TrainingSchedule,
     shape: tuple[int, ...],
-) -> tuple[list[Start], list[Iterator[Indices]]]:
-    training = cells[0].setting.train
+) -> tuple[list[random.Start], list[Iterator[random.Indices]]]:
+    """Initial weights of each network; batches of each, or one stream where all seeds are equal."""
+    training = networks[0].setting.train
     starts = [
-        net.init(generator(network.seed, "weights"), shape)
-        for network, net in zip(cells, networks, strict=True)
+        architecture.init(random.generator(network.seed, "weights"), shape)
+        for network, architecture in zip(networks, architectures, strict=True)
     ]
-    seeds = [network.seed for network in cells]
+    seeds = [network.seed for network in networks]
+    sample = random.SAMPLING[training.sampling]
     streams = [
-        SAMPLING[training.sampling](generator(seed, "batches"), plan.images, training.batch_size)
+        sample(random.generator(seed, "batches"), schedule.images, training.batch_size)
         for seed in (seeds[:1] if len(set(seeds)) == 1 else seeds)
     ]
     return starts, streams
 
 
-def _book(
-    cells: Sequence[Network],
-    networks: Sequence[nn.Sequential],
-    plan: Schedule,
+def _draw_from_book(
+    networks: Sequence[Network],
+    architectures: Sequence[nn.Sequential],
+    schedule: TrainingSchedule,
     shape: tuple[int, ...],
-) -> tuple[list[Start], list[Iterator[Indices]]]:
-    drawn: dict[str, tuple[Start, Iterator[Indices]]] = {}
-    for seed in {network.seed for network in cells}:
-        own = [(c, net) for c, net in zip(cells, networks, strict=True) if c.seed == seed]
-        wanted = [(c.place.round, c.place.network, net) for c, net in own if c.place]
-        size = cells[0].place.networks if cells[0].place else 1
-        batch_size = cells[0].setting.train.batch_size
-        whole = BookRound(size, plan.points[-1], plan.images, batch_size)
-        made = book(seed, whole, wanted, shape)
-        drawn.update({c.id: start for (c, _), start in zip(own, made, strict=True)})
-    pairs = [drawn[network.id] for network in cells]
+) -> tuple[list[random.Start], list[Iterator[random.Indices]]]:
+    """The same from the book's stream of each seed."""
+    drawn: dict[str, tuple[random.Start, Iterator[random.Indices]]] = {}
+    batch_size, place = networks[0].setting.train.batch_size, networks[0].place
+    size = place.networks if place else 1
+    plan = random.BookRound(size, schedule.points[-1], schedule.images, batch_size)
+    for seed in {network.seed for network in networks}:
+        members = [
+            (network, (network.place.round, network.place.network, architecture))
+            for network, architecture in zip(networks, architectures, strict=True)
+            if network.seed == seed and network.place
+        ]
+        replayed = random.replay_book(seed, plan, [place for _, place in members], shape)
+        drawn |= {network.id: start for (network, _), start in zip(members, replayed, strict=True)}
+    pairs = [drawn[network.id] for network in networks]
     return [start for start, _ in pairs], [batches for _, batches in pairs]
 
 
-ZEROS: Options = TypeAdapter(Initializer).validate_python("zeros")
-
-
-def network(setting: Setting, classes: int) -> nn.Sequential:
-    """The network that a setting describes."""
+def build_architecture(setting: Setting, classes: int) -> nn.Sequential:
+    """The layers that a setting describes, for images of so many classes."""
     model, norm = setting.model, instantiate(setting.model.norm) if setting.model.norm else None
     around = getattr(norm, "around", None)  # a norm of the weights, not of activations
     names = [*(str(i + 1) for i in range(model.weighted())), "output"]
@@ -240,66 +235,58 @@ def network(setting: Setting, classes: int) -> nn.Sequential:
         model.norm_position == "after",
         Dropout(model.dropout.ratio, model.dropout.scale) if model.dropout else None,
     )
+    is_cnn = isinstance(model, Cnn)
+    if isinstance(model, Cnn):
+        blocks = model.blocks
+    else:
+        blocks = tuple(DenseBlock(kind="dense", features=width) for width in model.hidden)
     layers: list[nn.Layer] = []
-    for spec in _blocks(model):
-        if isinstance(spec, PoolBlock | GlobalPoolBlock):
-            layers.append(_pool(spec))
+    for block in blocks:
+        weighted: nn.Layer
+        if isinstance(block, GlobalPoolBlock):
+            layers.append(nn.GlobalAveragePool())
+            continue
+        if isinstance(block, PoolBlock):
+            pool = POOLS[block.kind]
+            layers.append(pool(block.size, block.stride or block.size, block.padding))
+            continue
+        if isinstance(block, ConvBlock):
+            window = block.size, next(initializers), block.stride, block.padding
+            weighted = nn.Conv(block.features, *window, model.bias)
         else:
-            *before, weighted = _weighted(spec, next(initializers), model)
-            layers += [*before, around(weighted) if around else weighted, *after]
-    output = nn.Dense(classes, next(initializers))
-    return nn.Sequential((*layers, *([nn.Flatten()] if isinstance(model, Cnn) else []), output))
+            layers += [nn.Flatten()] if is_cnn else []
+            weighted = nn.Dense(block.features, next(initializers), model.bias)
+        layers += [around(weighted) if around else weighted, *after]
+    layers += [nn.Flatten()] if is_cnn else []
+    return nn.Sequential((*layers, nn.Dense(classes, next(initializers))))
 
 
-def blank(setting: Setting, classes: int) -> nn.Sequential:
-    """The network whose weights start at 0: quickly made where only its shapes matter."""
+def blank_architecture(setting: Setting, classes: int) -> nn.Sequential:
+    """The layers with weights that start at 0: quick to make where only shapes matter."""
     model = setting.model.model_copy(update={"init": ZEROS, "layer_init": {}})
-    return network(setting.model_copy(update={"model": model}), classes)
+    return build_architecture(setting.model_copy(update={"model": model}), classes)
 
 
 def check_shapes(setting: Setting, loaded: Dataset) -> None:
     """ConfigError where a layer does not fit what comes before it."""
-    made = blank(setting, loaded.classes)
+    architecture = blank_architecture(setting, loaded.classes)
     shape = loaded.train_images.shape[1:]
     if isinstance(setting.model, Mlp):
         shape = (math.prod(shape),)
     try:
-        made.init(np.random.default_rng(0), shape)
+        architecture.init(np.random.default_rng(0), shape)
     except ValueError as error:
         raise ConfigError(f"model: layers do not fit together, {error}") from None
 
 
-def _blocks(model: Mlp | Cnn) -> Sequence[Block]:
-    if isinstance(model, Cnn):
-        return model.blocks
-    return [DenseBlock(kind="dense", features=width) for width in model.hidden]
-
-
-def _weighted(
-    spec: ConvBlock | DenseBlock, initializer: nn.Initializer, model: Mlp | Cnn
-) -> list[nn.Layer]:
-    if isinstance(spec, ConvBlock):
-        window = spec.stride, spec.padding
-        return [nn.Conv(spec.features, spec.size, initializer, *window, model.bias)]
-    dense = nn.Dense(spec.features, initializer, model.bias)
-    return [nn.Flatten(), dense] if isinstance(model, Cnn) else [dense]
-
-
-def _pool(spec: PoolBlock | GlobalPoolBlock) -> nn.Layer:
-    if isinstance(spec, GlobalPoolBlock):
-        return nn.GlobalAveragePool()
-    pool: nn.Layer = POOLS[spec.kind](spec.size, spec.stride or spec.size, spec.padding)
-    return pool
-
-
-def metrics_of(setting: Setting) -> dict[str, Metric]:
+def make_metrics(setting: Setting) -> dict[str, Metric]:
     """What the setting's networks are scored with, by name, in the order of the table."""
     additional = {options.kind: instantiate(options) for options in setting.train.metrics or ()}
     metrics = {**DEFAULT_METRICS, **additional}
     return {name: metrics[name] for name in recorded_metrics(metrics)}
 
 
-def adjustments(setting: Setting) -> Adjustments:
+def make_adjustments(setting: Setting) -> Adjustments:
     """What the setting puts between a gradient and its step."""
     train = setting.train
     return Adjustments(train.l2, train.weight_decay, train.clip_norm, instantiate(train.schedule))

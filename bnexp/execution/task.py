@@ -1,4 +1,4 @@
-"""One stack's work, from cells to records: what a worker is sent and what it sends back."""
+"""One stack's work, from networks to records: what a worker is sent and what it sends back."""
 
 from __future__ import annotations
 
@@ -12,21 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp import data, nn
-from bnexp.config.experiment import Setting
 from bnexp.config.options import instantiate
 from bnexp.data import Dataset
-from bnexp.execution.build import adjustments, draw, inputs, metrics_of, network
+from bnexp.execution.build import (
+    build_architecture,
+    draw_start,
+    make_adjustments,
+    make_image_sets,
+    make_metrics,
+)
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.probes import Reading
 from bnexp.sweep import Network
 from bnexp.training import History, Images, Snapshot, train
 from bnexp.training.loop import Probing
-from bnexp.training.schedule import Schedule, schedule
+from bnexp.training.schedule import make_schedule
 
 
 @dataclass(frozen=True)
 class Task:
-    """A stack's cells, the folder of the data files if one is given, and where checkpoints go.
+    """A stack to train: its networks, the folder of data files if any, and where checkpoints go.
 
     `data` is the data set itself where it is at hand; otherwise it is loaded.
     """
@@ -50,11 +55,16 @@ class Probed:
 
 @dataclass(frozen=True)
 class Record:
-    """One network's result. Accuracies in [0, 1], losses in nats; NaN is a result."""
+    """One network's result.
+
+    `metrics` has a number for each of `steps` and each metric's column. Accuracies are in [0, 1],
+    losses in nats; NaN is a result. `status` is ok, diverged or failed; a failed network has an
+    `error` and no numbers. `seconds` is its share of the time that its stack took.
+    """
 
     cell: str
     data_sha256: str
-    status: str  # ok | diverged | failed
+    status: str
     diverged_at_step: int | None
     steps: tuple[int, ...]
     epochs: tuple[int, ...]
@@ -79,90 +89,99 @@ def with_data(task: Task) -> Task:
 
 
 def train_task(task: Task, on_step: Callable[[int], None] = lambda networks: None) -> list[Record]:
-    """Train the task's cells as one stack; `on_step` hears how many networks made one step."""
+    """Train the task's networks as one stack; `on_step` is told how many made one step."""
     started = time.perf_counter()
     loaded = task.data or dataset(task.networks[0].setting.data.name, task.data_dir)
-    trained = train_cells(task.networks, loaded, on_step, task.checkpoints)
+    trained = train_networks(task.networks, loaded, on_step, task.checkpoints)
     seconds = (time.perf_counter() - started) / len(task.networks)
     return [
-        _record(network, k, trained, loaded.sha256, seconds)
+        _make_record(network, k, trained, loaded.sha256, seconds)
         for k, network in enumerate(task.networks)
     ]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A stack after training; `whole` makes its parameters those for images with every pixel."""
+    """A stack after training.
+
+    images: those it was trained on. offset: what was subtracted from them. full_parameters:
+    computes, from its parameters, those for images with all pixels.
+    """
 
     network: nn.Sequential
     history: History
     per_epoch: int
     images: Images
     offset: NDArray[np.float64] | None
-    whole: Callable[[Sequence[nn.Parameters]], Sequence[nn.Parameters]]
+    full_parameters: Callable[[Sequence[nn.Parameters]], Sequence[nn.Parameters]]
 
 
-def train_cells(
-    cells: tuple[Network, ...],
+def train_networks(
+    networks: tuple[Network, ...],
     loaded: Dataset,
     on_step: Callable[[int], None] = lambda networks: None,
     checkpoints: Checkpoints | None = None,
 ) -> Trained:
-    """Train cells of one structure side by side, from their checkpoints where there are some."""
-    with np.errstate(all="ignore"):  # a weight or a rate that overflows is a result
-        return _train(cells, loaded, on_step, checkpoints)
-
-
-def _train(
-    cells: tuple[Network, ...],
-    loaded: Dataset,
-    on_step: Callable[[int], None],
-    checkpoints: Checkpoints | None,
-) -> Trained:
-    keep = checkpoints.keeper(cells, loaded.sha256) if checkpoints else None
+    """Train networks of one structure side by side, from their checkpoints where there are some."""
+    save = checkpoints.saver(networks, loaded.sha256) if checkpoints else None
 
     def after_step(snapshot: Callable[[], Snapshot]) -> None:
-        on_step(len(cells))
-        if keep:
-            keep(snapshot)
+        on_step(len(networks))
+        if save:
+            save(snapshot)
 
-    setting = cells[0].setting
+    setting = networks[0].setting
     dtype = np.dtype(setting.train.precision)
-    plan = schedule(cells[0], len(loaded.train_labels))
-    sets = inputs(setting, loaded, dtype)
-    networks = [network(cell.setting, loaded.classes) for cell in cells]
-    start = draw(cells, networks, plan, sets, dtype)
-    optimizers = [instantiate(cell.setting.train.optimizer) for cell in cells]
-    history = train(
-        networks[0],
-        optimizers[0],
-        np.array([optimizer.lr for optimizer in optimizers], dtype)[:, None, None],
-        start.parameters,
-        start.state,
-        start.batches,
-        plan.points,
-        sets.train,
-        sets.test,
-        sets.scored,
-        setting.train.batch_size,
-        on_step=after_step,
-        adjustments=adjustments(setting),
-        for_test=start.whole,
-        probes=_probing(setting, plan),
-        start=checkpoints.load(cells, loaded.sha256) if checkpoints else None,
-        metrics=metrics_of(setting),
-    )
-    return Trained(networks[0], history, plan.per_epoch, sets.train, sets.offset, start.whole)
+    with np.errstate(all="ignore"):  # a weight or a rate that overflows is a result
+        schedule = make_schedule(networks[0], len(loaded.train_labels))
+        images = make_image_sets(setting, loaded, dtype)
+        architectures = [build_architecture(n.setting, loaded.classes) for n in networks]
+        start = draw_start(networks, architectures, schedule, images, dtype)
+        optimizers = [instantiate(network.setting.train.optimizer) for network in networks]
+        probes = [instantiate(options) for options in setting.probes.read] if setting.probes else []
+        history = train(
+            architectures[0],
+            optimizers[0],
+            np.array([optimizer.lr for optimizer in optimizers], dtype)[:, None, None],
+            start.parameters,
+            start.state,
+            start.batches,
+            schedule.points,
+            images.train,
+            images.test,
+            images.scored,
+            setting.train.batch_size,
+            on_step=after_step,
+            adjustments=make_adjustments(setting),
+            for_test=start.full_parameters,
+            probes=Probing(probes, frozenset(schedule.probes)),
+            start=checkpoints.load(networks, loaded.sha256) if checkpoints else None,
+            metrics=make_metrics(setting),
+        )
+    return Trained(
+        architectures[0], history, schedule.per_epoch, images.train, images.offset,
+        start.full_parameters,
+    )  # fmt: skip
 
 
-def _probing(setting: Setting, plan: Schedule) -> Probing:
-    probes = [instantiate(options) for options in setting.probes.read] if setting.probes else []
-    return Probing(probes, frozenset(plan.probes))
-
-
-def _record(network: Network, k: int, trained: Trained, sha256: str, seconds: float) -> Record:
+def _make_record(network: Network, k: int, trained: Trained, sha256: str, seconds: float) -> Record:
+    """The record of network k of a stack; readings of the same quantity and layers are joined."""
     history = trained.history
     diverged_at = int(history.diverged_at[k])
+    series: dict[tuple[str, tuple[int, ...]], list[tuple[int, Reading]]] = {}
+    for step, readings in history.readings:
+        for reading in readings:
+            series.setdefault((reading.quantity, reading.layers), []).append((step, reading))
+    probes = [
+        Probed(
+            quantity=quantity,
+            steps=tuple(step for step, _ in readings),
+            layers=layers,
+            at=readings[0][1].at,
+            values=tuple(v for _, reading in readings for v in reading.values[k].ravel().tolist()),
+        )
+        for (quantity, layers), readings in series.items()
+    ]
     return Record(
         cell=network.id,
         data_sha256=sha256,
@@ -172,23 +191,5 @@ def _record(network: Network, k: int, trained: Trained, sha256: str, seconds: fl
         epochs=tuple(int(step) // trained.per_epoch for step in history.steps),
         metrics={name: tuple(values[k].tolist()) for name, values in history.metrics.items()},
         seconds=seconds,
-        probes=_probed(k, history),
-    )
-
-
-def _probed(k: int, history: History) -> tuple[Probed, ...]:
-    """Network k's readings, those of the same quantity and layers together."""
-    series: dict[tuple[str, tuple[int, ...]], list[tuple[int, Reading]]] = {}
-    for step, readings in history.readings:
-        for reading in readings:
-            series.setdefault((reading.quantity, reading.layers), []).append((step, reading))
-    return tuple(
-        Probed(
-            quantity=read[0][1].quantity,
-            steps=tuple(step for step, _ in read),
-            layers=read[0][1].layers,
-            at=read[0][1].at,
-            values=tuple(v for _, reading in read for v in reading.values[k].ravel().tolist()),
-        )
-        for read in series.values()
+        probes=tuple(probes),
     )

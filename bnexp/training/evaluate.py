@@ -1,4 +1,9 @@
-"""The metrics of a stack of networks over a set of images."""
+"""Scoring a stack of networks over a set of images: its metrics, or the logits themselves.
+
+Images are scored in chunks that stay in the cache, in the same chunks for every stack size, so that
+a network's metrics do not depend on its neighbors. Only where a batch norm normalizes with the
+statistics of the images at hand they must be scored all at once, one network at a time.
+"""
 
 from __future__ import annotations
 
@@ -29,37 +34,20 @@ def evaluate(
     images: Images,
     metrics: Mapping[str, Metric] = DEFAULT_METRICS,
 ) -> dict[str, Numbers]:
-    """Score every network of the stack on all `images`: each metric's mean over them, (K,).
+    """Each metric's mean over all `images`, (K,) in float64, by the metric's name.
 
-    By default the metrics are those of every run.
+    By default the metrics are those of every run. ValueError if a metric's values have another
+    shape than (K, N).
     """
-    if "batch" in network.evaluations:  # all images at once: one network at a time
+    networks = next(len(array) for layer in parameters for array in layer.values())
+    if "batch" in network.evaluations and networks > 1:
         alone = [
-            _evaluate(network, _one(parameters, k), _one(state, k), images, metrics)
-            for k in range(_networks(parameters))
+            evaluate(network, _select(parameters, k), _select(state, k), images, metrics)
+            for k in range(networks)
         ]
         return {name: np.concatenate([scores[name] for scores in alone]) for name in metrics}
-    return _evaluate(network, parameters, state, images, metrics)
-
-
-def logits_of(
-    network: Sequential, parameters: Sequence[Parameters], state: Sequence[State], images: Images
-) -> Array:
-    """The logits of all `images` in evaluation, (K, n, C)."""
-    chunks = [logits for logits, _ in _chunks(network, parameters, state, images)]
-    empty = np.zeros((1, 0, 0), images.dtype)
-    return np.concatenate(chunks, axis=1) if chunks else empty
-
-
-def _evaluate(
-    network: Sequential,
-    parameters: Sequence[Parameters],
-    state: Sequence[State],
-    images: Images,
-    metrics: Mapping[str, Metric],
-) -> dict[str, Numbers]:
     sums: dict[str, Any] = dict.fromkeys(metrics, 0.0)
-    for logits, labels in _chunks(network, parameters, state, images):
+    for logits, labels in _evaluate_chunks(network, parameters, state, images):
         for name, metric in metrics.items():
             values = metric.values(logits, labels)
             if values.shape != logits.shape[:2]:
@@ -72,16 +60,13 @@ def _evaluate(
     return {name: total / len(images) for name, total in sums.items()}
 
 
-def _chunks(
+def logits_of(
     network: Sequential, parameters: Sequence[Parameters], state: Sequence[State], images: Images
-) -> Iterator[tuple[Array, Labels]]:
-    """Logits (K, n, C) and labels (n,) of some images after others; all at once where the batch's
-    statistics are what they are normalized with."""
-    chunk = len(images) if "batch" in network.evaluations else CHUNK
-    network, parameters, state = network.folded(parameters, state)
-    for rows in _slices(len(images), chunk):
-        x, labels = images.batch(rows)
-        yield network.evaluated(parameters, state, x[None]), labels
+) -> Array:
+    """The logits of all `images` in evaluation, (K, N, C)."""
+    chunks = [logits for logits, _ in _evaluate_chunks(network, parameters, state, images)]
+    empty = np.zeros((1, 0, 0), images.dtype)
+    return np.concatenate(chunks, axis=1) if chunks else empty
 
 
 def evaluation_state(
@@ -91,21 +76,32 @@ def evaluation_state(
     images: Images,
     batch_size: int,
 ) -> Sequence[State]:
-    """The state to evaluate with: the given one, or population statistics where a layer asks."""
+    """The state to evaluate with: population statistics if a layer asks for them, else `state`.
+
+    They are averages over batches of the training images (Ioffe & Szegedy 2015, algorithm 2).
+    """
     if "population" not in network.evaluations:
         return state
     size = min(batch_size, len(images))
-    slices = _slices(min(len(images) // size, POPULATION_BATCHES) * size, size)
-    batches = (images.batch(rows)[0][None] for rows in slices)
+    rows = _slices(min(len(images) // size, POPULATION_BATCHES) * size, size)
+    batches = (images.batch(indices)[0][None] for indices in rows)
     return network.population_state(parameters, state, batches)
 
 
-def _networks(parameters: Sequence[Parameters]) -> int:
-    return next(len(array) for layer in parameters for array in layer.values())
+def _evaluate_chunks(
+    network: Sequential, parameters: Sequence[Parameters], state: Sequence[State], images: Images
+) -> Iterator[tuple[Array, Labels]]:
+    """Logits (K, n, C) and labels (n,) of some images after others, or of all at once."""
+    chunk = len(images) if "batch" in network.evaluations else CHUNK
+    network, parameters, state = network.folded(parameters, state)
+    for rows in _slices(len(images), chunk):
+        x, labels = images.batch(rows)
+        yield network.evaluated(parameters, state, x[None]), labels
 
 
-def _one(arrays: Sequence[Mapping[str, Any]], k: int) -> list[dict[str, Any]]:
-    return [{name: array[k : k + 1] for name, array in layer.items()} for layer in arrays]
+def _select(layers: Sequence[Mapping[str, Any]], k: int) -> list[dict[str, Any]]:
+    """The arrays of network k alone."""
+    return [{name: array[k : k + 1] for name, array in layer.items()} for layer in layers]
 
 
 def _slices(total: int, size: int) -> Iterator[slice]:

@@ -1,4 +1,9 @@
-"""The training loop: a stack from step to step, scored and probed at its points."""
+"""The training loop: a stack of networks from step to step, evaluated and probed on the way.
+
+`train` is the only loop of the package. A `Snapshot` is all that the rest of a training depends on,
+so that a training that was stopped goes on from one with the same bits; the `History` is what it
+leaves at its end.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +17,9 @@ from numpy.typing import NDArray
 from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn import Array, Optimizer, Parameters, Sequential, SoftmaxCrossEntropy, State
 from bnexp.probes import Probe, Reading, TrainingStep
-from bnexp.training.evaluate import evaluate, evaluation_state
+from bnexp.training.evaluate import Numbers, evaluate, evaluation_state
 from bnexp.training.images import Images
-from bnexp.training.random import Peekable
+from bnexp.training.random import BatchStream, Indices
 from bnexp.training.update import UNADJUSTED, Adjustments, update
 
 
@@ -25,30 +30,25 @@ class Probing:
     probes: Sequence[Probe] = ()
     steps: frozenset[int] = frozenset()
 
-    def read(self, step: TrainingStep) -> tuple[Reading, ...]:
-        return tuple(reading for probe in self.probes for reading in probe.read(step))
-
 
 UNPROBED = Probing()
 
 
-Indices = NDArray[np.integer[Any]]
-
-
 @dataclass(frozen=True)
 class Snapshot:
-    """A stack of K networks after `step`: all that its further course depends on.
+    """A stack of K networks after `step`, and what was recorded until then.
 
-    Arrays have the stack axis first; those without axes are the same for every network. `metrics`
-    are (K, E) of the evaluations so far, `readings` the probes' so far. The batches made so far are
-    not in it: their stream is drawn again up to `step`. It is good until the next step is made.
+    Arrays have the stack axis first; those without axes are the same for every network. `opt_state`
+    has the optimizer's state of each layer, `metrics` are (K, E) of the evaluations so far and
+    `readings` the probes' with their steps. The batches made so far are not in it: their stream is
+    drawn again up to `step`. A snapshot of the loop is good until the next step is made.
     """
 
     step: int
     parameters: tuple[Parameters, ...]
     state: tuple[State, ...]
-    moments: tuple[State, ...]
-    metrics: Mapping[str, NDArray[np.float64]]
+    opt_state: tuple[State, ...]
+    metrics: Mapping[str, Numbers]
     diverged_at: NDArray[np.int64]
     readings: tuple[tuple[int, tuple[Reading, ...]], ...]
 
@@ -63,7 +63,7 @@ class History:
     """
 
     steps: NDArray[np.int64]
-    metrics: dict[str, NDArray[np.float64]]
+    metrics: dict[str, Numbers]
     diverged_at: NDArray[np.int64]
     readings: tuple[tuple[int, tuple[Reading, ...]], ...]
     parameters: tuple[Parameters, ...]
@@ -72,7 +72,7 @@ class History:
 
 @dataclass
 class _Stack:
-    """The arrays that change: K networks at one step."""
+    """The arrays that change: K networks at one step, and what was recorded of them."""
 
     network: Sequential
     optimizer: Optimizer
@@ -80,25 +80,13 @@ class _Stack:
     lr: Array
     parameters: tuple[Parameters, ...]
     state: tuple[State, ...]
-    moments: list[State]
+    opt_state: list[State]
+    metrics: dict[str, list[Numbers]]
+    diverged_at: NDArray[np.int64]
+    readings: list[tuple[int, tuple[Reading, ...]]]
 
-    def next_step(self, x: Array, labels: Indices, at: tuple[int, int]) -> TrainingStep:
-        """What probes see before step `at` (of all), which is made with the batch x, labels."""
-
-        def advance() -> tuple[Parameters, ...]:
-            ahead = replace(
-                self,
-                parameters=_copied(self.parameters),
-                moments=list(_copied(self.moments)),
-            )
-            ahead.update(x, labels, at)
-            return ahead.parameters
-
-        lr = self.lr * self.lr.dtype.type(self.adjustments.schedule.factor(*at))
-        return TrainingStep(self.network, self.parameters, self.state, x, labels, lr, advance)
-
-    def update(self, x: Array, labels: Indices, at: tuple[int, int]) -> Array:
-        """Step `at` (of all) on a batch (K or 1, N, ...); returns each network's loss before it."""
+    def update(self, x: Array, labels: Indices, step: tuple[int, int]) -> Array:
+        """Make step (t, of T) on a batch (K or 1, N, ...); returns each network's loss before."""
         loss = SoftmaxCrossEntropy()
         logits, caches, self.state = self.network.forward(
             self.parameters, self.state, x, train=True
@@ -107,17 +95,47 @@ class _Stack:
         gradients = self.network.backward(
             self.parameters, caches, loss.gradient(probabilities, labels)
         )
-        self.moments = update(
-            self.adjustments,
-            self.optimizer,
-            self.lr,
-            self.parameters,
-            gradients,
-            self.moments,
-            at,
-        )
+        self.opt_state = update(
+            self.adjustments, self.optimizer, self.lr, self.parameters, gradients, self.opt_state,
+            step,
+        )  # fmt: skip
         mean: Array = losses.mean(axis=-1)
         return mean
+
+    def next_step(self, x: Array, labels: Indices, step: tuple[int, int]) -> TrainingStep:
+        """What probes are given: step (t, of T), before it is made with the batch x, labels."""
+
+        def advance() -> tuple[Parameters, ...]:
+            parameters, opt_state = _copy(self.parameters), _copy(self.opt_state)
+            ahead = replace(self, parameters=parameters, opt_state=[*opt_state])
+            ahead.update(x, labels, step)
+            return ahead.parameters
+
+        lr = self.lr * self.lr.dtype.type(self.adjustments.schedule.factor(*step))
+        return TrainingStep(self.network, self.parameters, self.state, x, labels, lr, advance)
+
+    def mark_diverged(self, step: int, losses: Array) -> None:
+        """Note the step for networks whose losses are not finite for the first time."""
+        self.diverged_at[(self.diverged_at < 0) & ~np.isfinite(losses)] = step
+
+    def record_metrics(self, step: int, scores: Mapping[str, Numbers]) -> None:
+        """Add an evaluation. A metric that earlier evaluations lack is NaN in them."""
+        earlier = max(map(len, self.metrics.values()), default=0)
+        for name, values in scores.items():
+            missing = [np.full(len(values), np.nan)] * earlier
+            self.metrics.setdefault(name, missing).append(values)
+        self.mark_diverged(step, scores["train_loss"])
+
+    def snapshot(self, step: int) -> Snapshot:
+        return Snapshot(
+            step,
+            self.parameters,
+            self.state,
+            tuple(self.opt_state),
+            {name: np.stack(values, axis=-1) for name, values in self.metrics.items()},
+            self.diverged_at,
+            tuple(self.readings),
+        )
 
 
 def train(
@@ -139,106 +157,76 @@ def train(
     start: Snapshot | None = None,
     metrics: Mapping[str, Metric] = DEFAULT_METRICS,
 ) -> History:
-    """Train K networks up to the last of the evaluation `points` (steps, 0 = before the first).
+    """Train K networks up to the last of the evaluation `points`.
 
-    `lr` is (K, 1, 1); each of `batches` is an index array (K, N), or (1, N) when all networks see
-    the same one. `scored` are the training images that are evaluated, by default all. `for_test`
-    makes, of the trained parameters, those to score the test images with. `probes` read, at their
-    steps, what the networks are before the next one. After each step `on_step` is given what makes
-    a snapshot; `start` is one to go on from, with the same bits as without a stop. `metrics` are
-    what the networks are scored with, by default those of every run. The given parameters are left
-    as they are. Numbers that stop being finite are a result, never a warning.
+    Arguments:
+        network, optimizer: of all K networks, which differ in the values of their arrays only.
+        lr: learning rates, (K, 1, 1).
+        parameters, state: what the networks start from; they are left as they are.
+        batches: index arrays (K, N), or (1, N) where all networks see the same images.
+        points: the steps to evaluate after, ascending; 0 is before the first update.
+        train_set, test_set: images to train on, and to score besides.
+        scored: the training images that are scored; by default all.
+        batch_size: of the batches that population statistics are averaged over.
+        on_step: called after each step with a function that makes a snapshot.
+        adjustments: what stands between gradients and steps.
+        for_test: computes, from trained parameters, those to score test images with.
+        probes: are read, at their steps, with the step that comes next.
+        start: a snapshot to go on from, with the same bits as without a stop.
+        metrics: what the networks are scored with, by default the metrics of every run.
+
+    Numbers that are not finite any more are a result, never an error or a warning.
     """
-    start = start or _untrained(optimizer, lr, parameters, state)
+    if start is None:  # before step 0 is evaluated
+        opt_states = tuple(optimizer.init(layer) for layer in parameters)
+        undiverged = np.full(len(lr), -1)
+        start = Snapshot(-1, tuple(parameters), tuple(state), opt_states, {}, undiverged, ())
     stack = _Stack(
-        network, optimizer, adjustments, lr,
-        _copied(start.parameters), start.state, list(_copied(start.moments)),
-    )  # fmt: skip
-    sets = {"train": scored or train_set, **({"test": test_set} if test_set else {})}
-    course = _Course.until(start)
-    evaluated, last, drawn = set(points), points[-1], Peekable(batches)
+        network,
+        optimizer,
+        adjustments,
+        lr,
+        _copy(start.parameters),
+        start.state,
+        list(_copy(start.opt_state)),
+        {name: list(values.T) for name, values in start.metrics.items()},
+        start.diverged_at.copy(),
+        list(start.readings),
+    )
+    evaluated, last, stream = set(points), points[-1], BatchStream(batches)
     for _ in range(start.step):
-        drawn.take()
+        stream.take()
     with np.errstate(all="ignore"):
         for step in range(start.step + 1, last + 1):
             if step > 0:
-                course.judge(step, stack.update(*train_set.batch(drawn.take()), (step, last)))
+                losses = stack.update(*train_set.batch(stream.take()), (step, last))
+                stack.mark_diverged(step, losses)
             if step in evaluated:
-                course.score(step, _scores(stack, sets, train_set, batch_size, for_test, metrics))
+                used = evaluation_state(
+                    network, stack.parameters, stack.state, train_set, batch_size
+                )
+                sets = {"train": (stack.parameters, scored or train_set)}
+                if test_set:
+                    sets["test"] = tuple(for_test(stack.parameters)), test_set
+                scores: dict[str, Numbers] = {}
+                for prefix, (trained, images) in sets.items():
+                    values = evaluate(network, trained, used, images, metrics)
+                    scores |= {f"{prefix}_{name}": value for name, value in values.items()}
+                stack.record_metrics(step, scores)
             if step in probes.steps:
                 coming = (min(step + 1, max(last, 1)), max(last, 1))
-                next_step = stack.next_step(*train_set.batch(drawn.peek()), coming)
-                course.readings.append((step, probes.read(next_step)))
+                following = stack.next_step(*train_set.batch(stream.peek()), coming)
+                readings = (reading for probe in probes.probes for reading in probe.read(following))
+                stack.readings.append((step, tuple(readings)))
             if step > 0:
-                on_step(lambda step=step: course.snapshot(step, stack))  # type: ignore[misc]
-    end = course.snapshot(last, stack)
-    numbers = np.array(points), dict(end.metrics), end.diverged_at, end.readings
-    return History(*numbers, end.parameters, end.state)
+                on_step(lambda step=step: stack.snapshot(step))  # type: ignore[misc]
+    end = stack.snapshot(last)
+    return History(
+        np.array(points), dict(end.metrics), end.diverged_at, end.readings,
+        end.parameters, end.state,
+    )  # fmt: skip
 
 
-def _untrained(
-    optimizer: Optimizer, lr: Array, parameters: Sequence[Parameters], state: Sequence[State]
-) -> Snapshot:
-    """Before anything is scored: the step before step 0."""
-    copies = _copied(parameters)
-    moments = tuple(optimizer.init(p) for p in copies)
-    return Snapshot(-1, copies, tuple(state), moments, {}, np.full(len(lr), -1), ())
-
-
-@dataclass
-class _Course:
-    """What is recorded on the way."""
-
-    metrics: dict[str, list[NDArray[np.float64]]]
-    diverged_at: NDArray[np.int64]
-    readings: list[tuple[int, tuple[Reading, ...]]]
-
-    @classmethod
-    def until(cls, start: Snapshot) -> _Course:
-        return cls(
-            {name: list(values.T) for name, values in start.metrics.items()},
-            start.diverged_at.copy(),
-            list(start.readings),
-        )
-
-    def judge(self, step: int, losses: Array) -> None:
-        """Note which networks' losses are not finite for the first time."""
-        self.diverged_at[(self.diverged_at < 0) & ~np.isfinite(losses)] = step
-
-    def score(self, step: int, row: Mapping[str, NDArray[np.float64]]) -> None:
-        for name, values in row.items():
-            self.metrics.setdefault(name, []).append(values)
-        self.judge(step, row["train_loss"])
-
-    def snapshot(self, step: int, stack: _Stack) -> Snapshot:
-        return Snapshot(
-            step,
-            stack.parameters,
-            stack.state,
-            tuple(stack.moments),
-            {name: np.stack(values, axis=-1) for name, values in self.metrics.items()},
-            self.diverged_at,
-            tuple(self.readings),
-        )
-
-
-def _copied(layers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+def _copy(layers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """The layers with arrays of their own, which may be changed in place."""
     return tuple({name: array.copy() for name, array in layer.items()} for layer in layers)
-
-
-def _scores(
-    stack: _Stack,
-    sets: dict[str, Images],
-    train_set: Images,
-    batch_size: int,
-    for_test: Callable[[Sequence[Parameters]], Sequence[Parameters]],
-    metrics: Mapping[str, Metric],
-) -> dict[str, NDArray[np.float64]]:
-    network, parameters = stack.network, stack.parameters
-    state = evaluation_state(network, parameters, stack.state, train_set, batch_size)
-    row: dict[str, NDArray[np.float64]] = {}
-    for name, images in sets.items():
-        own = for_test(parameters) if name == "test" else parameters
-        scores = evaluate(network, own, state, images, metrics)
-        row |= {f"{name}_{metric}": values for metric, values in scores.items()}
-    return row

@@ -1,4 +1,9 @@
-"""Random numbers: initial weights and batches of each network."""
+"""Random numbers: initial weights and batches of each network.
+
+Networks draw in one of two ways. Independently: a generator of its own for each seed and role
+(`generator`), so that networks of one seed start alike and see the same batches. Or by the book: a
+replay of its script, in which all networks of an experiment draw from one stream (`replay_book`).
+"""
 
 from __future__ import annotations
 
@@ -24,6 +29,7 @@ def generator(seed: int, role: str) -> Generator:
 
 
 def with_replacement(random: Generator, images: int, size: int) -> Iterator[Indices]:
+    """Batches of `size` images of which one may be drawn again, in a batch and in an epoch."""
     while True:
         yield random.integers(0, images, size)
 
@@ -54,60 +60,64 @@ class BookRound:
 _round_starts: dict[Any, list[Any]] = {}
 
 
-def book(
+def replay_book(
     seed: int,
     plan: BookRound,
-    wanted: Sequence[tuple[int, int, Sequential]],
+    networks: Sequence[tuple[int, int, Sequential]],
     shape: tuple[int, ...],
 ) -> list[tuple[Start, Iterator[Indices]]]:
-    """Replay the book's script after `numpy.random.seed(seed)`.
+    """Replay the book's script (ch06/batch_norm_test.py) after `numpy.random.seed(seed)`.
 
-    `wanted` are networks by their round and their place in it; networks of one experiment all draw
-    alike, so any of them can stand in for those that are skipped. The order, read off the script:
-    per weight scale the weights of one network after another (`randn`), then its batches
-    (`choice`).
+    The order, read off the script: per weight scale, which is a round, the weights of one network
+    after another (`randn`), then its batches (`choice`).
+
+    `networks` are those whose draws are returned, each with its round and its place in it. Networks
+    of one experiment all draw alike, so any of them can stand in for those that are left out.
+    `shape` is one image's. Returns parameters and state, and the batches, of each network.
     """
-    networks = {(place, which): network for place, which, network in wanted}
-    stand_in = wanted[0][2]
+    by_place = {(number, place): network for number, place, network in networks}
+    stand_in = networks[0][2]
     random = RandomState(seed)
     widths = tuple(getattr(layer, "features", None) for layer in stand_in.layers)
     starts = _round_starts.setdefault((seed, plan, shape, widths), [random.get_state()])
-    made: dict[int, tuple[list[Start], list[Indices]]] = {}
-    for place in range(max(place for place, _, _ in wanted) + 1):
-        if place + 1 < len(starts) and all(place != other for other, _, _ in wanted):
+    rounds: dict[int, tuple[list[Start], list[Indices]]] = {}
+    needed = {number for number, _, _ in networks}
+    for number in range(max(needed) + 1):
+        if number + 1 < len(starts) and number not in needed:
             continue
-        random.set_state(starts[place])
-        row = [networks.get((place, i), stand_in) for i in range(plan.networks)]
-        made[place] = (
+        random.set_state(starts[number])
+        row = [by_place.get((number, place), stand_in) for place in range(plan.networks)]
+        rounds[number] = (
             [network.init(random, shape) for network in row],
             [random.choice(plan.images, plan.batch_size) for _ in range(max(plan.steps, 1))],
         )
-        if place + 1 == len(starts):
+        if number + 1 == len(starts):
             starts.append(random.get_state())
-    return [(made[place][0][which], iter(made[place][1])) for place, which, _ in wanted]
+    return [(rounds[number][0][place], iter(rounds[number][1])) for number, place, _ in networks]
 
 
-class Peekable:
+class BatchStream:
     """Batches of which the next one can be seen before it is taken."""
 
     def __init__(self, batches: Iterator[Indices]) -> None:
         self._batches = batches
         self._last: Indices | None = None
-        self._seen: Indices | None = None
+        self._peeked: Indices | None = None
 
     def take(self) -> Indices:
-        self._last = next(self._batches) if self._seen is None else self._seen
-        self._seen = None
+        """The next batch."""
+        self._last = next(self._batches) if self._peeked is None else self._peeked
+        self._peeked = None
         return self._last
 
     def peek(self) -> Indices:
         """The batch that `take` gives next; after the end of the stream the last one again."""
-        if self._seen is None:
-            self._seen = next(self._batches, self._last)
-        assert self._seen is not None, "a stream has at least one batch"
-        return self._seen
+        if self._peeked is None:
+            self._peeked = next(self._batches, self._last)
+        assert self._peeked is not None, "a stream has at least one batch"
+        return self._peeked
 
 
-def together(streams: Sequence[Iterator[Indices]]) -> Iterator[Indices]:
+def stack_batches(streams: Sequence[Iterator[Indices]]) -> Iterator[Indices]:
     """Batches of K networks, (K, N) a step, or (1, N) from a single shared stream."""
     return (np.stack(step) for step in zip(*streams, strict=False))

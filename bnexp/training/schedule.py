@@ -1,4 +1,4 @@
-"""A cell's lengths, once the number of images is known."""
+"""The training schedule of a network: the steps at which things happen, once the data are known."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bnexp.config.experiment import MAX_STEPS, Every, Setting
+from bnexp.config.experiment import MAX_STEPS, Every
 from bnexp.config.rules import single_sample
 from bnexp.errors import ConfigError
 from bnexp.sweep import Network
@@ -15,28 +15,14 @@ from bnexp.sweep import Network
 Rule = Literal["book", "epoch", "cs231n"]
 
 
-def steps_per_epoch(images: int, batch_size: int, sampling: str) -> int:
-    """Updates that count as one pass; drawing with replacement, the book's and CS231n's N // B."""
-    if sampling == "shuffle":
-        return math.ceil(images / batch_size)
-    return max(images // batch_size, 1)
-
-
-def points(rule: Rule | int | Sequence[int], steps: int, per_epoch: int) -> tuple[int, ...]:
-    """The steps to evaluate after, ascending and at most `steps`; `rule` may be an interval."""
-    if isinstance(rule, int):
-        return tuple(range(rule, steps + 1, rule)) or (steps,)
-    if not isinstance(rule, str):
-        return tuple(rule)
-    ends = [*range(per_epoch, steps, per_epoch), steps]
-    starts = range(1, steps + 1, per_epoch) or (steps,)
-    table = {"book": starts, "epoch": ends, "cs231n": sorted({1, *ends})}
-    return tuple(table[rule])
-
-
 @dataclass(frozen=True)
-class Schedule:
-    """Training images, steps an epoch, and the steps to evaluate after."""
+class TrainingSchedule:
+    """When a network is scored and probed.
+
+    images: the number of training images. per_epoch: steps an epoch. points, probes: the steps
+    after which the network is scored, and its probes are read; 0 is before the first update.
+    Training ends at the last of `points`.
+    """
 
     images: int
     per_epoch: int
@@ -44,8 +30,12 @@ class Schedule:
     probes: tuple[int, ...]
 
 
-def schedule(network: Network, available: int) -> Schedule:
-    """ConfigError where the `available` training images are too few for the cell's setting."""
+def make_schedule(network: Network, available: int) -> TrainingSchedule:
+    """The network's schedule where `available` training images are there.
+
+    ConfigError where these are too few for the network's setting, or where something is to happen
+    after the end.
+    """
     data, training = network.setting.data, network.setting.train
     images = available if data.train == "all" else data.train
     needed = max(images, training.batch_size)
@@ -67,24 +57,38 @@ def schedule(network: Network, available: int) -> Schedule:
         raise ConfigError(
             f"train.evaluate: after the end, expected at most step {steps}, got {rule[-1]}"
         )
-    scored = _points(rule, steps, per_epoch)
-    return Schedule(images, per_epoch, scored, _probed(network.setting, scored, per_epoch))
-
-
-def _probed(setting: Setting, scored: tuple[int, ...], per_epoch: int) -> tuple[int, ...]:
-    """The steps that probes read after, up to the last evaluation, where the training ends."""
-    if setting.probes is None:
-        return ()
-    if setting.probes.at is None:
-        return scored
-    wanted = _points(setting.probes.at, scored[-1], per_epoch)
-    if wanted[-1] > scored[-1]:
+    scored = steps_of_rule(rule, steps, per_epoch)
+    probes = network.setting.probes
+    if probes is None or probes.at is None:
+        return TrainingSchedule(images, per_epoch, scored, scored if probes else ())
+    probed = steps_of_rule(probes.at, scored[-1], per_epoch)
+    if probed[-1] > scored[-1]:
         raise ConfigError(
             f"probes.at: after the end, expected at most step {scored[-1]}, where the networks are "
-            f"scored last, got {wanted[-1]}"
+            f"scored last, got {probed[-1]}"
         )
-    return wanted
+    return TrainingSchedule(images, per_epoch, scored, probed)
 
 
-def _points(rule: Any, steps: int, per_epoch: int) -> tuple[int, ...]:
-    return points(rule.every if isinstance(rule, Every) else rule, steps, per_epoch)
+def steps_per_epoch(images: int, batch_size: int, sampling: str) -> int:
+    """Updates that count as one pass; drawing with replacement, the book's and CS231n's N // B."""
+    if sampling == "shuffle":
+        return math.ceil(images / batch_size)
+    return max(images // batch_size, 1)
+
+
+def steps_of_rule(
+    rule: Rule | Every | Sequence[int] | Any, steps: int, per_epoch: int
+) -> tuple[int, ...]:
+    """The steps after which `train.evaluate` or `probes.at` asks for something, ascending.
+
+    `rule` is a name, an interval, or the steps themselves; `steps` is the length of the training.
+    """
+    if isinstance(rule, Every):
+        return tuple(range(rule.every, steps + 1, rule.every)) or (steps,)
+    if not isinstance(rule, str):
+        return tuple(rule)
+    ends = [*range(per_epoch, steps, per_epoch), steps]
+    starts = range(1, steps + 1, per_epoch) or (steps,)
+    table = {"book": starts, "epoch": ends, "cs231n": sorted({1, *ends})}
+    return tuple(table[rule])

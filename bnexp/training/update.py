@@ -9,8 +9,7 @@ import numpy as np
 
 from bnexp.nn import Array, Optimizer, Parameters, State
 from bnexp.nn.optimizers import Constant, Schedule
-
-Gradients = Sequence[dict[str, Array]]
+from bnexp.nn.protocols import Gradients
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,7 @@ class Adjustments:
     weight_decay: takes lr * weight_decay * W from each weight, apart from the gradient
         (Loshchilov & Hutter 2019).
     clip_norm: scales a network's whole gradient down to this norm where it is longer.
+    schedule: the factor on the learning rate at each step.
     """
 
     l2: float = 0.0
@@ -38,38 +38,42 @@ def update(
     optimizer: Optimizer,
     lr: Array,
     parameters: Sequence[Parameters],
-    gradients: Gradients,
-    moments: Sequence[State],
-    at: tuple[int, int],
+    gradients: Sequence[Gradients],
+    opt_state: Sequence[State],
+    step: tuple[int, int],
 ) -> list[State]:
-    """Update the parameters in place at step `at` = (t, of T); returns the new moments."""
-    factor = adjustments.schedule.factor(*at)
+    """Update the parameters in place at step (t, of T); returns the optimizer's new state.
+
+    `lr` is (K, 1, 1). Parameters, gradients (which may be written over) and the optimizer's state
+    have an entry per layer, each with arrays (K, ...).
+    """
+    factor = adjustments.schedule.factor(*step)
     lr = lr if factor == 1.0 else lr * factor
+    pairs = zip(parameters, gradients, strict=True)
+    # Weights, also the length of a normalized weight, whose square is that of its length.
+    weights = [(p[name], g[name]) for p, g in pairs for name in ("W", "length") if name in p]
     if adjustments.l2:
-        for p, g in _weights(parameters, gradients):
+        for p, g in weights:
             g += adjustments.l2 * p
     if adjustments.clip_norm is not None:
         clip(gradients, adjustments.clip_norm)
     if adjustments.weight_decay:
-        for p, _ in _weights(parameters, gradients):
+        for p, _ in weights:
             p -= lr * adjustments.weight_decay * p
     return [
-        optimizer.update(p, g, m, lr)
-        for p, g, m in zip(parameters, gradients, moments, strict=True)
+        optimizer.update(p, g, own, lr)
+        for p, g, own in zip(parameters, gradients, opt_state, strict=True)
     ]
 
 
-def clip(gradients: Gradients, norm: float) -> None:
-    """Scale each network's gradient, over all layers, to at most `norm`; in place."""
+def clip(gradients: Sequence[Gradients], norm: float) -> None:
+    """Scale each network's gradient, over all layers, to at most `norm`; in place.
+
+    g <- g * min(1, norm / ||g||) (Pascanu et al. 2013). The norm is computed in float64.
+    """
     arrays = [g for layer in gradients for g in layer.values()]
     squares = sum(np.square(g).sum(axis=(1, 2), dtype=np.float64) for g in arrays)
     with np.errstate(divide="ignore"):
         factor = np.minimum(1.0, norm / np.sqrt(squares))[:, None, None]
     for g in arrays:
         g *= factor.astype(g.dtype)
-
-
-def _weights(parameters: Sequence[Parameters], gradients: Gradients) -> list[tuple[Array, Array]]:
-    """Each weight array with its gradient; a normalized weight's square is that of its length."""
-    pairs = zip(parameters, gradients, strict=True)
-    return [(p[name], g[name]) for p, g in pairs for name in ("W", "length") if name in p]
