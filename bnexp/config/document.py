@@ -52,8 +52,8 @@ def read_document(path: Path, children: tuple[Path, ...] = ()) -> Document:
         raise ConfigError(f"{position}: extends: {error}") from None
     files = (*children, path.resolve())
     if parent.resolve() in files:
-        what = "goes in a circle, expected another file"
-        raise ConfigError(f"{position}: extends: {what}, got {name!r}")
+        problem = "goes in a circle, expected another file"
+        raise ConfigError(f"{position}: extends: {problem}, got {name!r}")
     if len(files) >= MAX_EXTENDS:
         expected = f"expected at most {MAX_EXTENDS} files"
         raise ConfigError(f"{position}: extends: too long a chain, {expected}")
@@ -177,9 +177,9 @@ def _absolute_folders(document: Document, folder: Path) -> Document:
         try:
             return str((folder / Path(value).expanduser()).resolve())
         except (OSError, RuntimeError, ValueError) as error:  # no such user, links in a circle
-            what = "no such folder, expected a folder's path"
+            problem = "no such folder, expected a folder's path"
             place = document.values[path]
-            raise ConfigError(f"{place}: data.name: {what}, got {value!r}: {error}") from None
+            raise ConfigError(f"{place}: data.name: {problem}, got {value!r}: {error}") from None
 
     return Document(walk(document.value, ()), document.keys, document.values)
 

@@ -256,18 +256,18 @@ def model_fields(cls: type) -> Iterator[tuple[str, Any]]:
     presets = _dialects(cls).items()
     for field in dataclasses.fields(cls):
         hint = _exact_integers(hints[field.name])
-        about = {"description": field.metadata.get("doc"), **field.metadata.get("bounds", {})}
+        details = {"description": field.metadata.get("doc"), **field.metadata.get("bounds", {})}
         factory: Any = field.default_factory
         default = field.default if factory is dataclasses.MISSING else factory()
         if presets:  # what is not set is the dialect's
             values = [[dialect, preset.get(field.name, default)] for dialect, preset in presets]
             extra: Any = {"dialects": values}  # pairs: pydantic sorts mappings
-            yield field.name, (hint | None, Field(None, **about, json_schema_extra=extra))
+            yield field.name, (hint | None, Field(None, **details, json_schema_extra=extra))
             continue
         if get_origin(hint) is tuple:  # YAML has lists
-            about |= {"strict": False, "min_length": 1}
+            details |= {"strict": False, "min_length": 1}
         default = ... if default is dataclasses.MISSING else default
-        yield field.name, (hint, Field(default, **about))
+        yield field.name, (hint, Field(default, **details))
 
 
 def _exact_integers(hint: Any) -> Any:

@@ -69,8 +69,9 @@ def _dataset(setting: Setting) -> Iterator[Problem]:
 def _length(setting: Setting) -> Iterator[Problem]:
     train = setting.train
     if (train.epochs is None) == (train.steps is None):
-        both = "both; --set train.epochs=null or train.steps=null drops an inherited one"
-        got = "neither" if train.epochs is None else both
+        got = "neither"
+        if train.epochs is not None:
+            got = "both; --set train.epochs=null or train.steps=null drops an inherited one"
         yield Problem(("train",), f"no single length, expected either epochs or steps, got {got}")
 
 

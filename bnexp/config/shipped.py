@@ -38,11 +38,11 @@ def find_experiment(experiment: str) -> Path:
     siblings = [path.parent / (path.name + ending) for ending in endings]
     meant = [str(sibling) for sibling in siblings if file_exists(sibling)]
     meant += [path.stem] if path.stem in experiment_names() else []
-    what = "no such file" if is_path else "no experiment of that name"
+    problem = "no such file" if is_path else "no experiment of that name"
     nearest = meant[0] if meant else nearest_name(path.stem, experiment_names())
     hint = f"did you mean {nearest!r}?" if nearest else "`bnexp list` shows those"
     raise ConfigError(
-        f"{experiment}: {what}, expected a shipped experiment or the path of a YAML file; {hint}"
+        f"{experiment}: {problem}, expected a shipped experiment or the path of a YAML file; {hint}"
     )
 
 

@@ -87,8 +87,10 @@ def parse(text: str, source: str) -> Document:
     if isinstance(document.value, dict):
         return document
     kinds = {type(None): ("empty document", "nothing"), list: ("list at the top", "a list")}
-    what, got = kinds.get(type(document.value), ("single value at the top", "a value without key"))
-    raise _error(document.values[()], what, "a mapping", got, "write KEY: VALUE lines")
+    problem, got = kinds.get(
+        type(document.value), ("single value at the top", "a value without key")
+    )
+    raise _error(document.values[()], problem, "a mapping", got, "write KEY: VALUE lines")
 
 
 def parse_value(text: str, source: str) -> Document:
@@ -97,8 +99,8 @@ def parse_value(text: str, source: str) -> Document:
     return _Builder(_events(text.removeprefix("\ufeff"), source), source).document()
 
 
-def _error(position: Position, what: str, expected: str, got: str, advice: str) -> ConfigError:
-    return ConfigError(f"{position}: {what}, expected {expected}, got {got}, {advice}")
+def _error(position: Position, problem: str, expected: str, got: str, advice: str) -> ConfigError:
+    return ConfigError(f"{position}: {problem}, expected {expected}, got {got}, {advice}")
 
 
 def _quoted(text: str) -> str:
@@ -134,8 +136,8 @@ class _Loader(yaml.SafeLoader):
         self.source = source
 
     def _refuse_token(self) -> None:
-        what = _REFUSED_TOKENS[self.prefix()]
-        raise self._error(what, "plain values", "leave it out, or quote it if it is text")
+        problem = _REFUSED_TOKENS[self.prefix()]
+        raise self._error(problem, "plain values", "leave it out, or quote it if it is text")
 
     fetch_anchor = fetch_alias = fetch_tag = fetch_directive = _refuse_token
 
@@ -143,12 +145,12 @@ class _Loader(yaml.SafeLoader):
         try:
             return super().scan_flow_scalar_non_spaces(double, start_mark)
         except (ValueError, OverflowError):  # chr() of a number above the last code point
-            what, advice = "escape beyond Unicode", "write the character itself"
-            raise self._error(what, "at most 0010FFFF", advice) from None
+            problem, advice = "escape beyond Unicode", "write the character itself"
+            raise self._error(problem, "at most 0010FFFF", advice) from None
 
-    def _error(self, what: str, expected: str, advice: str) -> ConfigError:
+    def _error(self, problem: str, expected: str, advice: str) -> ConfigError:
         got = _quoted(re.split(r"[\s\0\",\]}]", self.prefix(41))[0])
-        return _error(_position(self.get_mark(), self.source), what, expected, got, advice)
+        return _error(_position(self.get_mark(), self.source), problem, expected, got, advice)
 
 
 # Part of the parser's problem -> what to do about it; the first that fits.
@@ -227,8 +229,11 @@ class _Builder:
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key, position = self._key(event), self._position(event)
             if first := self.keys.get((*path, key)):
-                what, got = f"duplicate key {_quoted(key)}", f"it first at {first} and again here"
-                raise _error(position, what, "each key once", got, "remove one")
+                problem, got = (
+                    f"duplicate key {_quoted(key)}",
+                    f"it first at {first} and again here",
+                )
+                raise _error(position, problem, "each key once", got, "remove one")
             self.keys[(*path, key)] = position
             result[key] = self._value(next(self.events), (*path, key))
         return result
