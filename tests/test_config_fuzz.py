@@ -63,7 +63,7 @@ def _few_cells():
     """A sweep of more networks is refused as one of 100,000 is."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (axes, networks):
-            patch.setattr(module, "MAX_CELLS", 500)
+            patch.setattr(module, "MAX_NETWORKS", 500)
         yield
 
 

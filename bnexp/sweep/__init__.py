@@ -1,4 +1,4 @@
-"""From a configuration to cells (one network each), and from cells to stacks trained together."""
+"""From an experiment to its networks, and from networks to stacks that are trained together."""
 
 from bnexp.sweep.networks import Network, Plan, make_plan
 from bnexp.sweep.stacks import Stack, make_stacks, stacks_by_step

@@ -20,7 +20,7 @@ from bnexp.config.reference import SWEPT, keys_ending_in
 from bnexp.config.yaml import Document, KeyPath, flow
 from bnexp.errors import ConfigError
 
-MAX_CELLS = 100_000  # how many networks a sweep can have at most
+MAX_NETWORKS = 100_000  # how many networks a sweep can have at most
 
 Label = float | int | str
 
@@ -101,8 +101,8 @@ def _axis(key: str, values: Any, path: KeyPath, document: Document, zipped: bool
             raise _error(path, text, document)
         return Axis(key, values, labels, path)
     ((space, (start, stop, number)),) = values
-    if number > MAX_CELLS:
-        text = f"too many values, expected at most {MAX_CELLS}, got {number}"
+    if number > MAX_NETWORKS:
+        text = f"too many values, expected at most {MAX_NETWORKS}, got {number}"
         raise _error(path, text, document)
     try:
         numbers = tuple(float(value) for value in _spaced(space, start, stop, number, key))

@@ -30,7 +30,7 @@ from bnexp.config.options import identity
 from bnexp.config.rules import setting_problems
 from bnexp.config.yaml import KeyPath
 from bnexp.errors import ConfigError
-from bnexp.sweep.axes import MAX_CELLS, Axis, Label, sweep_axes
+from bnexp.sweep.axes import MAX_NETWORKS, Axis, Label, sweep_axes
 
 # Increment it if the same configuration gives other numbers after a change of the numerics.
 NUMERICS = 2
@@ -97,8 +97,8 @@ def make_plan(config: Config) -> Plan:
     sizes = [len(group[0].values) for group in groups]
     seeds = config.experiment.random.seeds
     total = math.prod(sizes) * len(seeds)
-    if total > MAX_CELLS:
-        text = f"too many networks, expected at most {MAX_CELLS:,}, got {total:,}"
+    if total > MAX_NETWORKS:
+        text = f"too many networks, expected at most {MAX_NETWORKS:,}, got {total:,}"
         raise _error(("sweep",), text, config)
     points = list(_points(groups))
     settings = _Settings(config, points[0])
