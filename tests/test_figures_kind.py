@@ -32,7 +32,7 @@ class Bars(FigureKind):
         return selection
 
     def draw(self, data):
-        summary = data.results.summary
+        summary = data.tables.summary
         page = Page(title=data.title, notes=(), titles=("",), columns=1, aspect=0.5)
         figure, (axes,) = build(page, [])
         axes.bar(range(len(summary["cell"])), summary[self.column], self.width)

@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 
-def draw(options: FigureKind, results: Tables) -> Figure:
+def draw(options: FigureKind, tables: Tables) -> Figure:
     """The figure with these options, not shown and not saved.
 
     Raises ConfigError if the options name an axis, a metric or a quantity that the results do not
@@ -55,10 +55,10 @@ def draw(options: FigureKind, results: Tables) -> Figure:
     """
     from bnexp.figures.style import fonts_for, house_style
 
-    with house_style(fonts_for(chosen_text(results))):
-        restricted = options.restrict(results)
-        selection = options.choose(restricted, recorded_in(results))
-        return options.draw(FigureData(results, restricted, selection))
+    with house_style(fonts_for(chosen_text(tables))):
+        restricted = options.restrict(tables)
+        selection = options.choose(restricted, recorded_in(tables))
+        return options.draw(FigureData(tables, restricted, selection))
 
 
 def save(
@@ -103,24 +103,22 @@ def refusal(options: FigureKind, swept: Swept, recorded: Recorded) -> str | None
     return None
 
 
-def default_figures(results: Tables) -> tuple[FigureKind, ...]:
+def default_figures(tables: Tables) -> tuple[FigureKind, ...]:
     """The figures of an experiment that asks for none: panels, and scale if a number is swept.
 
     They are over the usual axis, or over the first other one of which they can be drawn.
     """
-    recorded = recorded_in(results)
+    recorded = recorded_in(tables)
     figures = []
     for kind in ("panels", "scale"):
-        for key in (None, *(axis.key for axis in results.axes)):
+        for key in (None, *(axis.key for axis in tables.axes)):
             options = FIGURES[kind](axis=key)
-            if refusal(options, results, recorded) is None:
+            if refusal(options, tables, recorded) is None:
                 figures.append(options)
                 break
     return tuple(figures)
 
 
-def requested_figures(
-    figures: Sequence[FigureKind] | None, results: Tables
-) -> Sequence[FigureKind]:
+def requested_figures(figures: Sequence[FigureKind] | None, tables: Tables) -> Sequence[FigureKind]:
     """The figures that an experiment asks for, or those of one that asks for none."""
-    return default_figures(results) if figures is None else figures
+    return default_figures(tables) if figures is None else figures

@@ -165,7 +165,12 @@ def wants_log(values: Floats, scale: Scale) -> bool:
 
 
 def loss_limits(losses: Band, log: bool, headroom: float = 0.05) -> Limits:
-    """Limits that hold all finite means up to LOSS_TOP, and a share of empty room at the top.
+    """Limits of a loss axis: they hold all finite means up to LOSS_TOP.
+
+    Arguments:
+        losses: all that is drawn on the axes with these limits.
+        log: whether the axis is logarithmic; else it starts at 0.
+        headroom: the share of the axis that is empty at its top.
 
     Intervals of few seeds can be very wide: they are held up to twice the largest mean.
     """

@@ -44,10 +44,7 @@ def render(figure: matplotlib_figure.Figure, kind: str) -> bytes:
 
 
 def write_figure(
-    write: Callable[[Path, bytes], None],
-    figure: matplotlib_figure.Figure,
-    folder: Path,
-    stem: str,
+    write: Callable[[Path, bytes], None], figure: matplotlib_figure.Figure, folder: Path, stem: str
 ) -> list[Path]:
     """Render all formats, then write all: a figure that cannot be drawn leaves no file."""
     files = {folder / f"{stem}.{kind}": render(figure, kind) for kind in METADATA}

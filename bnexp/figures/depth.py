@@ -1,4 +1,8 @@
-"""A quantity of each layer against the layer's number, a line for each combination."""
+"""A quantity of each layer against the layer's number, a line for each combination.
+
+Laws are lines of theory beside the measured ones: either the values themselves or a rate of growth
+from layer to layer, which starts at a measured line's first layer or, backwards, at its last.
+"""
 
 from __future__ import annotations
 
@@ -13,34 +17,13 @@ from bnexp.config.figures import LayerSpan, Numbers, Step
 from bnexp.config.options import Strict
 from bnexp.config.where import Where
 from bnexp.errors import ConfigError
+from bnexp.figures import marks, notes, quantities
 from bnexp.figures.axes import free_axis, free_limits, whole_number_axis
 from bnexp.figures.kind import FigureData, RuledKind
 from bnexp.figures.labels import quantity_label
-from bnexp.figures.marks import (
-    band_alpha,
-    draw_lines,
-    legend_lines,
-    line_artist,
-    write_no_data,
-)
-from bnexp.figures.notes import (
-    diverged_note,
-    interval_note,
-    joined,
-    not_finite_note,
-    step_note,
-    zero_note,
-)
 from bnexp.figures.page import Page, build, square
-from bnexp.figures.quantities import (
-    Recorded,
-    check_quantity,
-    layers_between,
-    readings,
-    rows_at_step,
-    value_range,
-)
-from bnexp.figures.select import Selection, Swept, check_panels, find_axis, select, values_where
+from bnexp.figures.quantities import Recorded
+from bnexp.figures.select import Selection, Swept, select_panels, values_where
 from bnexp.figures.series import Line, by_seed
 from bnexp.figures.style import Dash, Look
 from bnexp.registry import option
@@ -86,17 +69,14 @@ class Depth(RuledKind):
         (), doc="lines of theory, drawn thin and black"
     )
     backwards: bool = option(
-        False,
-        doc="laws start at the last layer and grow towards the first, as gradients do",
+        False, doc="laws start at the last layer and grow towards the first, as gradients do"
     )
 
     def choose(self, swept: Swept, recorded: Recorded) -> Selection:
         """Spread out panel_axis, if one is named; all other axes make the lines."""
-        axis = None if self.panel_axis is None else find_axis(self.kind, swept, self.panel_axis)
-        selection = select(swept, axis)
-        check_panels(self.kind, swept, selection)
+        selection = select_panels(self.kind, swept, self.panel_axis)
         self.check_limits()
-        check_quantity(self.kind, self.quantity, recorded)
+        quantities.check_quantity(self.kind, self.quantity, recorded)
         for number, law in enumerate(self.law):
             values_where(self.kind, swept, law.where)
             if (law.rate is None) == (law.values is None):
@@ -107,13 +87,14 @@ class Depth(RuledKind):
         return selection
 
     def draw(self, data: FigureData) -> Figure:
-        """The quantity at one step, and the lines of theory."""
-        results, selection = data.results, data.selection
-        table = rows_at_step(self.kind, readings(results, self.quantity), self.step)
-        layers = layers_between(self.kind, table, self.layers)
+        """Draw the quantity at one step, and the lines of theory."""
+        tables, selection = data.tables, data.selection
+        table = quantities.readings(tables, self.quantity)
+        table = quantities.rows_at_step(self.kind, table, self.step)
+        layers = quantities.layers_between(self.kind, table, self.layers)
         titles, points = zip(*data.panels(), strict=True)
         panels = [[_layer_line(table, point, layers) for point in lines] for lines in points]
-        laws = [self._law_lines(results, lines, layers) for lines in panels]
+        laws = [self._law_lines(tables, lines, layers) for lines in panels]
         measured = pooled(line.band for lines in panels for line in lines)
         values = pooled([measured, *(line.band for lines in laws for line in lines.values())])
         log = self.is_log(values.mean)
@@ -121,9 +102,9 @@ class Depth(RuledKind):
         page = Page(
             title=data.title,
             notes=data.notes(
-                joined(step_note(table), interval_note(results, "points", "band")),
-                diverged_note(results, marked=False),
-                joined(not_finite_note(table), zero_note(measured.mean, log)),
+                notes.step_note(table),
+                notes.interval_note(tables, "points", "band"),
+                left_out=[notes.not_finite_note(table), notes.zero_note(measured.mean, log)],
             ),
             titles=titles,
             columns=square(len(panels)),
@@ -133,16 +114,17 @@ class Depth(RuledKind):
         )
         drawn_laws = sorted({number for lines in laws for number in lines})
         handles = [_law_artist([], [], number, self.law[number].label) for number in drawn_laws]
-        figure, all_axes = build(page, [*legend_lines(selection, marked=True), *handles])
+        figure, all_axes = build(page, [*marks.legend_lines(selection, marked=True), *handles])
 
         limits = self.limits or free_limits(values, log)
         for axes, lines, panel_laws in zip(all_axes, panels, laws, strict=True):
-            draw_lines(axes, lines, selection, band_alpha(len(lines)), marked=True)
+            alpha = marks.band_alpha(len(lines))
+            marks.draw_lines(axes, lines, selection, alpha, marked=True)
             for number, law in panel_laws.items():
                 label = self.law[number].label
                 axes.add_line(_law_artist(law.x, law.band.mean, number, label))
             if not any(np.isfinite(line.band.mean).any() for line in lines):
-                write_no_data(axes)
+                marks.write_no_data(axes)
             whole_number_axis(axes, np.array(layers, dtype=np.float64), 10)
             free_axis(axes, limits, log)
         return figure
@@ -150,7 +132,10 @@ class Depth(RuledKind):
     def _law_lines(
         self, swept: Swept, lines: Sequence[LayerLine], layers: Sequence[int]
     ) -> dict[int, Line]:
-        """The laws of a panel by number, without those that start from a line not in the panel."""
+        """The laws of a panel by number; a law that starts from a line of another is left out.
+
+        Raises ConfigError if a law has not one value for each layer.
+        """
         laws = {}
         x = np.array(layers, dtype=np.float64)
         for number, law in enumerate(self.law):
@@ -187,7 +172,7 @@ class LayerLine(Line):
 def _layer_line(table: Table, point: Point, layers: Sequence[int]) -> LayerLine:
     drawn = rows(table, np.isin(table["layer"], layers))
     x, values = by_seed(drawn, point, "layer", "value")
-    floor, ceiling = value_range(table)
+    floor, ceiling = quantities.value_range(table)
     return LayerLine(x, band(values, ceiling, floor), point)
 
 
@@ -197,4 +182,4 @@ def _exact_line(x: Floats, y: Floats) -> Line:
 
 def _law_artist(x: Any, y: Any, number: int, label: str) -> Line2D:
     look = Look("black", LAW_DASHES[number % len(LAW_DASHES)], "")
-    return line_artist(x, y, look, label, linewidth=1.0, zorder=3.5)
+    return marks.line_artist(x, y, look, label, linewidth=1.0, zorder=3.5)

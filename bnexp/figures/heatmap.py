@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from bnexp.config.figures import Limits, SummaryMetric
 from bnexp.errors import ConfigError
+from bnexp.figures import notes
 from bnexp.figures.axes import LOSS_TOP, free_limits, log_ticks, loss_limits, plain_ticks, wants_log
 from bnexp.figures.kind import FigureData, RestrictedKind
 from bnexp.figures.labels import axis_name, digits, metric_label, symbol
 from bnexp.figures.marks import cross
-from bnexp.figures.notes import companions_note, diverged_note, joined, seeds_note
 from bnexp.figures.page import NOTE_LETTER, RIGHT, Page, build
 from bnexp.figures.quantities import Recorded, check_metric
 from bnexp.figures.select import (
@@ -86,51 +86,47 @@ class Heatmap(RestrictedKind):
         return selection
 
     def draw(self, data: FigureData) -> Figure:
-        """A map for each line, and their difference if there are two."""
-        maps, difference = _maps(data.results, data.selection, self.value)
-        everything = [*maps, *([difference] if difference else [])]
-        page, turned = self._page(data, everything)
+        """Draw a map for each line, and their difference if there are two."""
+        maps = _maps(data.tables, data.selection, self.value)
+        page, turned = self._page(data, maps)
         diverged = any(drawn.diverged.any() for drawn in maps)
         figure, all_axes = build(page, [cross("0.25", "diverged")] if diverged else [])
 
-        values = np.array([drawn.values for drawn in maps])
-        colors = _value_colors(values, self.value, self.limits)
-        scales = [colors] * len(maps)
-        if difference:
-            scales.append(_difference_colors(difference.values))
-        panels = zip(all_axes, everything, scales, strict=True)
-        for number, (axes, drawn, scale) in enumerate(panels):
-            _draw_map(axes, drawn, scale, page)
+        values = np.array([drawn.values for drawn in maps if not drawn.is_difference])
+        bars = {metric_label(self.value): _value_colors(values, self.value, self.limits)}
+        if maps[-1].is_difference:
+            bars["difference"] = _difference_colors(maps[-1].values)
+        for number, (axes, drawn) in enumerate(zip(all_axes, maps, strict=True)):
+            colors = bars["difference" if drawn.is_difference else metric_label(self.value)]
+            _draw_map(axes, drawn, colors, page)
             _name_axes(axes, page, data.selection, turned, number)
-        _add_color_bar(
-            figure, page, colors, metric_label(self.value), 0, len(everything) - len(maps) + 1
-        )
-        if difference:
-            _add_color_bar(figure, page, scales[-1], "difference", 1, 2)
+        for number, (name, colors) in enumerate(bars.items()):
+            _add_color_bar(figure, page, colors, name, number, len(bars))
         return figure
 
     def _page(self, data: FigureData, maps: Sequence[Map]) -> tuple[Page, bool]:
         """The page, and whether the columns' labels stand upright."""
-        results, selection = data.results, data.selection
-        x, y = selection.spread
+        x, y = data.selection.spread
+        x_longest, y_longest = (max(map(len, _tick_texts(axis)), default=0) for axis in (x, y))
         rows, columns = maps[0].values.shape
-        side_by_side = _maps_side_by_side(len(maps), columns, rows)
-        extra_left = max(0.0, TICK_LETTER * _longest_tick(y) - 0.3)
-        column_width = (6.2 - extra_left) / side_by_side / max(1, columns)
-        turned = TICK_LETTER * (_longest_tick(x) + 0.5) > column_width
-        x_room = max(0.0, TICK_LETTER * _longest_tick(x) - 0.15) if turned else 0.0
+        maps_beside = _maps_beside(len(maps), columns, rows)
+        extra_left = max(0.0, TICK_LETTER * y_longest - 0.3)
+        column_width = (6.2 - extra_left) / maps_beside / max(1, columns)
+        turned = TICK_LETTER * (x_longest + 0.5) > column_width
         has_gaps = any(np.isnan(drawn.values).any() for drawn in maps)
         page = Page(
             title=data.title,
             notes=data.notes(
-                joined(metric_label(self.value), seeds_note(results), companions_note(selection)),
-                diverged_note(results, metric_scale(self.value)),
-                "grey: no finite value" if has_gaps else "",
+                metric_label(self.value),
+                notes.seeds_note(data.tables),
+                notes.companions_note(data.selection),
+                scales=[metric_scale(self.value)],
+                left_out=["grey: no finite value"] if has_gaps else [],
             ),
             titles=tuple(drawn.title for drawn in maps),
-            columns=side_by_side,
+            columns=maps_beside,
             aspect=1.0,
-            below=BAR_ROOM + x_room,
+            below=BAR_ROOM + (max(0.0, TICK_LETTER * x_longest - 0.15) if turned else 0.0),
             extra_left=extra_left,
         )
         width = page.panel_width / columns
@@ -144,16 +140,16 @@ class Heatmap(RestrictedKind):
 class Map:
     """The mean over seeds (rows, columns), and how many networks diverged there.
 
-    signed: whether numbers are written with their sign.
+    is_difference: whether it is the difference of two maps, whose numbers have a sign.
     """
 
     title: str
     values: Floats
     diverged: NDArray[np.int64]
-    signed: bool = False
+    is_difference: bool = False
 
 
-def _maps(results: Tables, selection: Selection, value: str) -> tuple[list[Map], Map | None]:
+def _maps(tables: Tables, selection: Selection, value: str) -> list[Map]:
     """A map for each line, batch norm's first; and the first minus the second if there are two."""
     keys = [axis.key for axis in selection.line_axes]
     numbers = list(range(len(selection.lines)))
@@ -161,33 +157,33 @@ def _maps(results: Tables, selection: Selection, value: str) -> tuple[list[Map],
         norms = [str(line[keys.index(NORM)]) for line in selection.lines]
         numbers.sort(key=lambda number: not norms[number].startswith("batch"))
     points = selection.line_points
-    cells = [_by_cell(results, selection, points[number], value) for number in numbers]
+    cells = [_by_cell(tables, selection, points[number], value) for number in numbers]
     labels = [selection.labels[number] for number in numbers]
-    maps = [
-        Map(label, _mean(values), diverged)
-        for label, (values, diverged) in zip(labels, cells, strict=True)
+    if len(cells) == 2:  # seed by seed
+        (first, diverged), (second, _) = cells
+        cells.append((first - second, np.zeros_like(diverged)))
+        labels.append(" minus ".join(labels))
+    return [
+        Map(label, _mean(values), diverged, is_difference=number == 2 and len(numbers) == 2)
+        for number, (label, (values, diverged)) in enumerate(zip(labels, cells, strict=True))
     ]
-    if len(maps) != 2:
-        return maps, None
-    apart = _mean(cells[0][0] - cells[1][0])  # seed by seed
-    return maps, Map(" minus ".join(labels), apart, np.zeros_like(cells[0][1]), signed=True)
 
 
 def _by_cell(
-    results: Tables, selection: Selection, point: Point, value: str
+    tables: Tables, selection: Selection, point: Point, value: str
 ) -> tuple[Floats, NDArray[np.int64]]:
     """The values (seeds, rows, columns), NaN where none is finite; and how many diverged."""
     x, y = selection.spread
     row, column = ({v: i for i, v in enumerate(_sorted_values(axis))} for axis in (y, x))
-    values = np.full((len(results.seeds), len(row), len(column)), np.nan)
+    values = np.full((len(tables.seeds), len(row), len(column)), np.nan)
     diverged = np.zeros(values.shape[1:], dtype=np.int64)
-    networks = networks_at(results, point)
+    networks = networks_at(tables, point)
     names = ("seed", y.key, x.key, value, "status")
     for seed, at_y, at_x, number, status in zip(
         *(networks[n].tolist() for n in names), strict=True
     ):
         place = row[at_y], column[at_x]
-        values[results.seeds.index(seed), *place] = number
+        values[tables.seeds.index(seed), *place] = number
         diverged[place] += status == "diverged"
     return np.where(np.isfinite(values), values, np.nan), diverged
 
@@ -273,7 +269,7 @@ def _add_color_bar(
         plain_ticks(axes.xaxis, 5)
 
 
-def _maps_side_by_side(maps: int, columns: int, rows: int) -> int:
+def _maps_beside(maps: int, columns: int, rows: int) -> int:
     """So many that numbers still fit into the cells, if they can at all."""
     if max(columns, rows) > MOST_WRITTEN:
         return 2 if maps == 4 else min(maps, 3)
@@ -284,10 +280,6 @@ def _maps_side_by_side(maps: int, columns: int, rows: int) -> int:
 def _tick_texts(axis: Axis) -> list[str]:
     texts = [short(value, digits(axis.values)) for value in _sorted_values(axis)]
     return [text.replace(" dialect=", " ") for text in texts]
-
-
-def _longest_tick(axis: Axis) -> int:
-    return max((len(text) for text in _tick_texts(axis)), default=0)
 
 
 def _draw_map(axes: Axes, drawn: Map, colors: Colors, page: Page) -> None:
@@ -312,7 +304,7 @@ def _draw_map(axes: Axes, drawn: Map, colors: Colors, page: Page) -> None:
     if max(rows, columns) <= MOST_WRITTEN and points >= SMALLEST_TYPE:
         for (i, j), value in np.ndenumerate(drawn.values):
             if np.isfinite(value):
-                text = _number_text(value, drawn.signed)
+                text = _number_text(value, drawn.is_difference)
                 ink = colors.ink(value)
                 axes.text(j, i, text, ha="center", va="center", fontsize=points, color=ink)
     for (i, j), count in np.ndenumerate(drawn.diverged):
@@ -343,15 +335,8 @@ def _name_axes(axes: Axes, page: Page, selection: Selection, turned: bool, numbe
         ruler.set_ticks(range(0, len(texts), step), texts[::step])
         ruler.set_tick_params(length=0)
     axes.tick_params(axis="x", rotation=90 if turned else 0)
-    keys = (x.key, y.key)
-    x_name, y_name = (
-        _axis_text(x.key, keys, page.panel_width),
-        _axis_text(y.key, keys, page.panel_height + 0.3),
-    )
-    axes.set_xlabel(x_name if page.is_lowest(number) else "")
-    axes.set_ylabel(y_name if page.is_first(number) else "")
-
-
-def _axis_text(key: str, keys: Sequence[str], room: float) -> str:
-    """The key's name, or its symbol where the name is longer than the panel's side."""
-    return axis_name(key) if len(axis_name(key)) * NOTE_LETTER < room else symbol(key, keys)
+    keys, rooms = (x.key, y.key), (page.panel_width, page.panel_height + 0.3)
+    fits = [len(axis_name(k)) * NOTE_LETTER < room for k, room in zip(keys, rooms, strict=True)]
+    names = [axis_name(k) if fit else symbol(k, keys) for k, fit in zip(keys, fits, strict=True)]
+    axes.set_xlabel(names[0] if page.is_lowest(number) else "")
+    axes.set_ylabel(names[1] if page.is_first(number) else "")

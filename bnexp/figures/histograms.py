@@ -1,4 +1,8 @@
-"""How each layer's numbers are distributed, layers side by side, as in the book's section 6.2."""
+"""How each layer's numbers are distributed, layers side by side, as in the book's section 6.2.
+
+A probe has counted the numbers into bins of equal width; a bar is the share of a bin, the mean over
+the seeds, with a thin line for its interval. Bars of one row have the same limits.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +13,12 @@ import numpy as np
 
 from bnexp.config.figures import LayerSpan, Step
 from bnexp.errors import ConfigError
+from bnexp.figures import marks, notes, quantities
 from bnexp.figures.axes import free_axis, free_limits, plain_ticks
 from bnexp.figures.kind import FigureData, RuledKind
 from bnexp.figures.labels import PLACES, quantity_label
-from bnexp.figures.marks import write_no_data
-from bnexp.figures.notes import diverged_note, interval_note, joined, step_note
 from bnexp.figures.page import Page, build
-from bnexp.figures.quantities import (
-    Recorded,
-    check_quantity,
-    layers_between,
-    readings,
-    rows_at_step,
-)
+from bnexp.figures.quantities import Recorded
 from bnexp.figures.select import Selection, Swept, check_number, select
 from bnexp.figures.series import by_seed
 from bnexp.figures.style import Look, looks
@@ -56,14 +53,15 @@ class Histograms(RuledKind):
         selection = select(swept)
         check_number(self.kind, selection, MOST_ROWS, "rows")
         self.check_limits()
-        check_quantity(self.kind, self.quantity, recorded)
+        quantities.check_quantity(self.kind, self.quantity, recorded)
         return selection
 
     def draw(self, data: FigureData) -> Figure:
-        """A row for each combination, a column for each layer."""
-        results, selection = data.results, data.selection
-        table = rows_at_step(self.kind, readings(results, self.quantity), self.step)
-        layers = layers_between(self.kind, table, self.layers) or (0,)
+        """Draw a row for each combination, a column for each layer."""
+        tables, selection = data.tables, data.selection
+        table = quantities.readings(tables, self.quantity)
+        table = quantities.rows_at_step(self.kind, table, self.step)
+        layers = quantities.layers_between(self.kind, table, self.layers) or (0,)
         if len(layers) > MOST_LAYERS:
             raise ConfigError(
                 f"figure histograms: {len(layers)} layers, and at most {MOST_LAYERS} fit on a "
@@ -77,9 +75,9 @@ class Histograms(RuledKind):
         page = Page(
             title=data.title,
             notes=data.notes(
-                joined(step_note(table), interval_note(results, "bars", "lines")),
-                diverged_note(results, marked=False),
-                joined(self._cut_note(panels), _outside_note(panels)),
+                notes.step_note(table),
+                notes.interval_note(tables, "bars", "lines"),
+                left_out=[self._cut_note(panels), _outside_note(panels)],
             ),
             titles=(
                 *(f"{layer}-layer" if layer else "" for layer in layers),
@@ -122,7 +120,10 @@ class Bins:
 
 
 def _bins(table: Table, layer: int, point: Point) -> Bins:
-    """The bins are equally wide: the last ends as far from its left edge as the others."""
+    """The bins of a layer at one point of the sweep.
+
+    They are equally wide: the last ends as far from its left edge as the others.
+    """
     of_layer = rows(table, table["layer"] == layer)
     lefts, values = by_seed(of_layer, point, "at", "value")
     width = np.diff(lefts)[-1:] if lefts.size > 1 else np.ones(lefts.size)
@@ -141,7 +142,7 @@ def _outside_note(panels: list[Bins]) -> str:
 def _draw_bars(axes: Axes, bins: Bins, look: Look, log: bool) -> None:
     """Draw the means as bars and their intervals as thin lines."""
     if not np.isfinite(bins.band.mean).any():
-        write_no_data(axes)
+        marks.write_no_data(axes)
         return
     heights, low = np.nan_to_num(bins.band.mean), LOWEST if log else 0.0
     axes.stairs(heights, bins.edges, baseline=low, fill=True, color=look.color, alpha=0.45)

@@ -13,6 +13,7 @@ matplotlib is imported only inside functions that draw: options are read by ever
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from bnexp.config.figures import FIGURES, Limits
 from bnexp.config.where import Where
 from bnexp.errors import ConfigError
 from bnexp.figures.axes import Scale, wants_log
-from bnexp.figures.notes import joined, missing_note, where_note
+from bnexp.figures.notes import diverged_note, joined, missing_note, where_note
 from bnexp.figures.quantities import Recorded
 from bnexp.figures.select import Selection, Swept, panels_of, restrict, values_where
 from bnexp.registry import option
@@ -36,12 +37,12 @@ if TYPE_CHECKING:
 class FigureData:
     """What one figure is drawn from.
 
-    run: all results. results: those of the networks that the figure shows. selection: which swept
-    keys are spread out.
+    run: all tables of the run. tables: those of the networks that the figure shows. selection:
+    which swept keys are spread out.
     """
 
     run: Tables
-    results: Tables
+    tables: Tables
     selection: Selection
 
     @property
@@ -51,18 +52,31 @@ class FigureData:
 
     def panels(self) -> list[tuple[str, list[Point]]]:
         """The title of each panel, and the point of each of its lines."""
-        return panels_of(self.results, self.selection)
+        return panels_of(self.tables, self.selection)
 
     def notes(
-        self, drawn: str, diverged: str, left_out: str = "", where: str = ""
+        self,
+        *drawn: str,
+        left_out: Sequence[str] = (),
+        scales: Sequence[Scale] | None = None,
+        where: str = "",
+        lost: str = "",
     ) -> tuple[str, ...]:
-        """The lines under the title, in the order of all figures.
+        """The lines under the title, in the order of all figures. Parts may be empty.
 
-        drawn: what is drawn, and what mean and interval are. where: more about which networks.
-        diverged: how many networks diverged. left_out: numbers that the axes do not show.
+        Arguments:
+            drawn: what is drawn, and what shows the mean over seeds and its interval.
+            left_out: which numbers the axes do not show.
+            scales: which axes have crosses where networks diverged; None: there are no crosses.
+            where: more about which networks are drawn. lost: more about what is missing.
         """
-        networks = joined(where_note(self.run, self.results), where)
-        return drawn, networks, joined(diverged, missing_note(self.results)), left_out
+        diverged = diverged_note(self.tables, *scales or (), marked=scales is not None)
+        return (
+            joined(*drawn),
+            joined(where_note(self.run, self.tables), where),
+            joined(diverged, missing_note(self.tables), lost),
+            joined(*left_out),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

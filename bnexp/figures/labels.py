@@ -105,7 +105,7 @@ def digits(values: Sequence[Value]) -> int:
     return next((n for n in counts if len({short(v, n) for v in distinct}) == len(distinct)), 17)
 
 
-def chosen_text(results: Tables) -> str:
+def chosen_text(tables: Tables) -> str:
     """All of a figure's text that the experiment chose, for its letters."""
-    names = [text for axis in results.axes for text in (axis.key, *map(str, axis.values))]
-    return "".join([results.title or results.name, *names])
+    names = [text for axis in tables.axes for text in (axis.key, *map(str, axis.values))]
+    return "".join([tables.title or tables.name, *names])

@@ -1,4 +1,8 @@
-"""How far a quantity varies along the gradient, over training: Santurkar et al. 2018, figure 4."""
+"""How far a quantity varies along the gradient, over training: Santurkar et al. 2018, figure 4.
+
+A quantity with several places, such as the loss after several step sizes, is drawn as a band from
+its smallest to its largest number. A quantity with one is drawn as a line with its interval.
+"""
 
 from __future__ import annotations
 
@@ -9,36 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bnexp.config.figures import Layer
+from bnexp.figures import marks, notes, quantities
 from bnexp.figures.axes import free_axis, free_limits, whole_number_axis
 from bnexp.figures.kind import FigureData, RuledKind
 from bnexp.figures.labels import quantity_label
-from bnexp.figures.marks import (
-    band_alpha,
-    draw_band,
-    draw_lines,
-    legend_lines,
-    line_artist,
-    write_no_data,
-)
-from bnexp.figures.notes import (
-    diverged_note,
-    interval_note,
-    joined,
-    not_finite_note,
-    seeds_note,
-    zero_note,
-)
 from bnexp.figures.page import Page, build, square
-from bnexp.figures.quantities import (
-    Recorded,
-    check_quantity,
-    layers_of,
-    places_of,
-    readings,
-    rows_at_place,
-    value_range,
-)
-from bnexp.figures.select import NORM, Selection, Swept, check_panels, find_axis, select
+from bnexp.figures.quantities import Recorded, rows_at_place
+from bnexp.figures.select import NORM, Selection, Swept, select_panels
 from bnexp.figures.series import Line, by_seed
 from bnexp.figures.style import looks
 from bnexp.registry import option
@@ -67,20 +48,18 @@ class Landscape(RuledKind):
     def choose(self, swept: Swept, recorded: Recorded) -> Selection:
         """Spread out the named axis, else the first but model.norm."""
         first = next((axis.key for axis in swept.axes if axis.key != NORM), None)
-        key = self.panel_axis or first
-        selection = select(swept, None if key is None else find_axis(self.kind, swept, key))
-        check_panels(self.kind, swept, selection)
+        selection = select_panels(self.kind, swept, self.panel_axis or first)
         self.check_limits()
-        check_quantity(self.kind, self.quantity, recorded)
+        quantities.check_quantity(self.kind, self.quantity, recorded)
         return selection
 
     def draw(self, data: FigureData) -> Figure:
-        """A panel for each value of the axis, a range for each line; a line if it has one place."""
-        results, selection = data.results, data.selection
-        table = readings(results, self.quantity)
-        layers = layers_of(self.kind, table, self.layer)[:1]
+        """Draw a range for each line, or a line where the quantity has one place."""
+        tables, selection = data.tables, data.selection
+        table = quantities.readings(tables, self.quantity)
+        layers = quantities.layers_of(self.kind, table, self.layer)[:1]
         table = rows(table, np.isin(table["layer"], layers))
-        places = places_of(self.kind, table)
+        places = quantities.places_of(self.kind, table)
         is_range = len(places) > 1
         titles, points = zip(*data.panels(), strict=True)
         panels = [[_line(table, layers, places, point) for point in lines] for lines in points]
@@ -88,19 +67,17 @@ class Landscape(RuledKind):
         if is_range:
             bands = [Band(ends, ends, ends) for band in bands for ends in (band.low, band.high)]
             what = "step sizes" if self.quantity.endswith("_along") else "places"
-            seeds = seeds_note(results, "mean of each over {}")
+            seeds = notes.seeds_note(tables, "mean of each over {}")
             drawn = f"band: from the smallest to the largest of {len(places)} {what}; {seeds}"
         else:
-            drawn = interval_note(results, "line", "band")
+            drawn = notes.interval_note(tables, "line", "band")
         values = pooled(bands)
         log = self.is_log(values.mean)
 
         page = Page(
             title=data.title,
             notes=data.notes(
-                drawn,
-                diverged_note(results, marked=False),
-                joined(not_finite_note(table), zero_note(values.mean, log)),
+                drawn, left_out=[notes.not_finite_note(table), notes.zero_note(values.mean, log)]
             ),
             titles=titles,
             columns=square(len(panels)),
@@ -109,7 +86,7 @@ class Landscape(RuledKind):
             y_label=quantity_label(self.quantity),
         )
         alpha = 0.3 if len(selection.lines) <= 2 else 0.12
-        handles: list[Artist] = list(legend_lines(selection, marked=False))
+        handles: list[Artist] = list(marks.legend_lines(selection, marked=False))
         if is_range and handles:
             handles = _patches(selection, alpha)
         figure, all_axes = build(page, handles)
@@ -120,9 +97,10 @@ class Landscape(RuledKind):
             if is_range:
                 _draw_ranges(axes, lines, selection, alpha)
             else:
-                draw_lines(axes, lines, selection, band_alpha(len(lines)), marked=False)
+                band_alpha = marks.band_alpha(len(lines))
+                marks.draw_lines(axes, lines, selection, band_alpha, marked=False)
             if not any(np.isfinite(line.band.mean).any() for line in lines):
-                write_no_data(axes)
+                marks.write_no_data(axes)
             whole_number_axis(axes, x, 5 if page.crowded else 8)
             free_axis(axes, limits, log)
         return figure
@@ -141,7 +119,7 @@ def _line(table: Table, layers: Sequence[int], places: Sequence[float], point: P
     x, _ = by_seed(tables[0], point, "step", "value")
     values = np.stack([by_seed(rows, point, "step", "value")[1] for rows in tables])  # (at, S, P)
     if len(places) == 1:
-        return Line(x, band(values[0], floor=value_range(tables[0])[0]))
+        return Line(x, band(values[0], floor=quantities.value_range(tables[0])[0]))
     values = np.where(np.isfinite(values), values, np.nan)
     low = band(np.fmin.reduce(values), floor=-np.inf).mean
     high = band(np.fmax.reduce(values), floor=-np.inf).mean
@@ -167,7 +145,7 @@ def _patches(selection: Selection, alpha: float) -> list[Artist]:
 def _draw_ranges(axes: Axes, lines: Sequence[Line], selection: Selection, alpha: float) -> None:
     """Shade each range and draw its ends as thin lines, of which the upper one has the name."""
     for line, look, label in zip(lines, looks(selection), selection.labels, strict=True):
-        draw_band(axes, line.x, line.band, look, alpha)
+        marks.draw_band(axes, line.x, line.band, look, alpha)
         marker = look.marker if line.x.size == 1 else ""
         for y, name in ((line.band.low, "_low"), (line.band.high, label)):
-            axes.add_line(line_artist(line.x, y, look, name, marker=marker, linewidth=1.0))
+            axes.add_line(marks.line_artist(line.x, y, look, name, marker=marker, linewidth=1.0))

@@ -27,7 +27,11 @@ MOST_UNMARKED = 2  # so many lines are told apart in grey print by their dashes;
 
 
 def line_artist(x: Any, y: Any, look: Look, label: str, **style: Any) -> Line2D:
-    """A line that is not on any axes yet; without markers unless `style` has a marker."""
+    """A line that is not on any axes yet.
+
+    `style` are properties of matplotlib's Line2D that override those of the look. The look's marker
+    is not used: a line has a marker if the style has one.
+    """
     from matplotlib.lines import Line2D
 
     return Line2D(
@@ -153,7 +157,11 @@ def top_crosses(
 
 
 def divergence_words(curves: Sequence[Curve], looks: Sequence[Look]) -> tuple[str, str]:
-    """'diverged at step 3' or '3 of 5 diverged', and its color: the line's if only one is hit."""
+    """'diverged at step 3' or '3 of 5 diverged', and the color of these words.
+
+    If networks of one line only diverged, they are counted among that line's, and the words have
+    its color. Both texts are empty if none diverged.
+    """
     hit = [i for i, curve in enumerate(curves) if curve.diverged_steps]
     if not hit:
         return "", ""
@@ -196,9 +204,13 @@ def _write_in_free_place(axes: Axes, words: str, color: str, curves: Sequence[Cu
 def quietest_place(
     size: tuple[float, float], points: Floats, weights: Floats
 ) -> tuple[float, float]:
-    """Where a box of this size covers least: its lower left corner, of equals the upper left.
+    """The lower left corner of a box of this size where it covers least.
 
-    All are fractions of the panel; `points` (P, 2) have the `weights` (P,).
+    Arguments:
+        size: width and height; these and the result are fractions of the panel.
+        points: what must not be covered, (P, 2). weights: how much each matters, (P,).
+
+    Of places that cover equally little it is the upper left one.
     """
     room = [max(0.04, 0.96 - side) for side in size]
     heights, lefts = np.linspace(room[1], 0.04, 14), np.linspace(0.04, room[0], 5)

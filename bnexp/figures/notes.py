@@ -21,15 +21,15 @@ def joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def seeds_note(results: Tables, template: str = "mean of {}") -> str:
+def seeds_note(tables: Tables, template: str = "mean of {}") -> str:
     """'1 seed', or what is made of several: the template with their number in it."""
-    seeds = counted(len(results.seeds), "seed")
-    return seeds if len(results.seeds) == 1 else template.format(seeds)
+    seeds = counted(len(tables.seeds), "seed")
+    return seeds if len(tables.seeds) == 1 else template.format(seeds)
 
 
-def interval_note(results: Tables, mean: str, spread: str) -> str:
+def interval_note(tables: Tables, mean: str, spread: str) -> str:
     """'1 seed', or what shows the mean over several and what shows its interval."""
-    return seeds_note(results, f"{mean}: mean of {{}}, {spread}: 95 % t-interval of the mean")
+    return seeds_note(tables, f"{mean}: mean of {{}}, {spread}: 95 % t-interval of the mean")
 
 
 def companions_note(selection: Selection) -> str:
@@ -55,30 +55,30 @@ def where_note(before: Swept, after: Swept) -> str:
 TREATMENTS = {"accuracy": "accuracies kept", "loss": "non-finite losses left out"}
 
 
-def diverged_note(results: Tables, *scales: str, marked: bool = True) -> str:
+def diverged_note(tables: Tables, *scales: str, marked: bool = True) -> str:
     """How many networks diverged, and what became of their numbers on accuracy and loss axes.
 
     marked: whether the figure has crosses.
     """
-    count = _count(results, "diverged")
+    count = _count(tables, "diverged")
     if not count:
         return ""
-    networks = counted(len(results.summary["status"]), "network")
+    networks = counted(len(tables.summary["status"]), "network")
     treatments = ", ".join(text for scale, text in TREATMENTS.items() if scale in scales)
     end = f": {treatments}" if treatments else ""
     return f"{count} of {networks} diverged{' (x)' if marked else ''}{end}"
 
 
-def missing_note(results: Tables) -> str:
+def missing_note(tables: Tables) -> str:
     """How many networks failed or were not trained."""
-    points = combinations(results.summary, [axis.key for axis in results.axes])
-    present = len(results.summary["status"]) - _count(results, "failed")
-    missing = len(points) * len(results.seeds) - present
+    points = combinations(tables.summary, [axis.key for axis in tables.axes])
+    present = len(tables.summary["status"]) - _count(tables, "failed")
+    missing = len(points) * len(tables.seeds) - present
     return f"{counted(missing, 'network')} missing" if missing > 0 else ""
 
 
-def _count(results: Tables, status: str) -> int:
-    return int(np.sum(results.summary["status"] == status))
+def _count(tables: Tables, status: str) -> int:
+    return int(np.sum(tables.summary["status"] == status))
 
 
 def above_note(losses: Floats) -> str:

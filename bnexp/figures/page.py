@@ -118,7 +118,14 @@ class Page:
 
 
 def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
-    """The figure with its header and legend, and the empty panels with their titles and labels."""
+    """Make the figure with all that is around the panels.
+
+    Arguments:
+        page: what stands on it. handles: the entries of the legend; without any it has none.
+
+    Returns the figure with header, heads and legend, and the axes of its panels in order, which
+    have titles and labels and wait for limits and lines.
+    """
     from bnexp.figures.canvas import new_figure
 
     figure = new_figure(page.width)
@@ -190,7 +197,10 @@ def _panel(
 
 
 def _add_legend(figure: Figure, handles: Sequence[Artist]) -> float:
-    """Put the legend at the bottom in as few rows as fit; its height, EDGE without handles."""
+    """Put the legend at the bottom, in as few rows as fit the page.
+
+    Returns the height that it takes, or the margin of a page without legend.
+    """
     if not handles:
         return EDGE
     for rows in range(ceil(len(handles) / 4), len(handles) + 1):

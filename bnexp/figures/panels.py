@@ -1,4 +1,8 @@
-"""The book's figure: a panel for each value of an axis, a line for each method, over epochs."""
+"""The book's figure: a panel for each value of an axis, a line for each method, over epochs.
+
+It is section 6.3.2 of Saito, Deep Learning from Scratch: training accuracy with and without batch
+normalization for 16 weight scales. Networks that diverged are marked in their panels.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bnexp.config.figures import Metric
+from bnexp.figures import marks, notes
 from bnexp.figures.axes import (
     accuracy_axis,
     free_axis,
@@ -19,27 +24,15 @@ from bnexp.figures.axes import (
 )
 from bnexp.figures.kind import FigureData, FigureKind
 from bnexp.figures.labels import metric_label
-from bnexp.figures.marks import (
-    MOST_UNMARKED,
-    draw_lines,
-    legend_lines,
-    mark_divergence,
-    write_no_data,
-)
-from bnexp.figures.notes import above_note, diverged_note, interval_note, joined
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.quantities import Recorded, check_metric
-from bnexp.figures.select import Selection, Swept, check_panels, find_axis, select
+from bnexp.figures.select import Selection, Swept, select_panels
 from bnexp.figures.series import TIME_LABELS, curve, metric_source, time_column
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
-from bnexp.runs.tables import Axis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-ASPECT = 0.62
-MOST_MARKERS = 6  # on a line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,45 +44,45 @@ class Panels(FigureKind):
 
     def choose(self, swept: Swept, recorded: Recorded) -> Selection:
         """Spread out the named axis, else the first that is a number, else the first."""
-        if self.axis is not None:
-            axis: Axis | None = find_axis(self.kind, swept, self.axis)
-        else:
-            axis = next((a for a in swept.axes if a.numeric), next(iter(swept.axes), None))
-        selection = select(swept, axis)
-        check_panels(self.kind, swept, selection)
+        by_default = sorted(swept.axes, key=lambda axis: not axis.numeric)
+        key = by_default[0].key if self.axis is None and by_default else self.axis
+        selection = select_panels(self.kind, swept, key)
         check_metric(self.kind, self.metric, recorded)
         return selection
 
     def draw(self, data: FigureData) -> Figure:
-        results, selection = data.results, data.selection
-        source, time = metric_source(results, self.metric), time_column(results.metrics)
+        """Draw the metric over training, row by row in the sweep's order."""
+        source, time = metric_source(data.tables, self.metric), time_column(data.tables.metrics)
         titles, points = zip(*data.panels(), strict=True)
-        panels = [[curve(results, point, source, time) for point in lines] for lines in points]
+        panels = [[curve(data.tables, point, source, time) for point in lines] for lines in points]
         curves = [line for lines in panels for line in lines]
         values = pooled(line.band for line in curves)
 
         page = Page(
             title=data.title,
             notes=data.notes(
-                joined(metric_label(self.metric), interval_note(results, "line", "band")),
-                diverged_note(results, source.scale),
-                above_note(values.mean) if source.scale == "loss" else "",
+                metric_label(self.metric),
+                notes.interval_note(data.tables, "line", "band"),
+                scales=[source.scale],
+                left_out=[notes.above_note(values.mean)] if source.scale == "loss" else [],
             ),
             titles=titles,
             columns=square(len(panels)),
-            aspect=ASPECT,
+            aspect=0.62,
             x_label=TIME_LABELS[time],
             y_labels=(source.label,) * len(panels),
         )
-        many = len(selection.lines) > MOST_UNMARKED
+        many = len(data.selection.lines) > marks.MOST_UNMARKED
         points_only = all(line.x.size <= 1 for line in curves)
-        figure, all_axes = build(page, legend_lines(selection, many or points_only))
+        figure, all_axes = build(page, marks.legend_lines(data.selection, many or points_only))
 
-        x, log = np.concatenate([line.x for line in curves]), wants_log(values.mean, source.scale)
+        x = np.concatenate([line.x for line in curves])
+        log = wants_log(values.mean, source.scale)
         for axes, lines in zip(all_axes, panels, strict=True):
-            draw_lines(axes, lines, selection, 0.12 if many else 0.22, many, MOST_MARKERS)
+            alpha = 0.12 if many else 0.22
+            marks.draw_lines(axes, lines, data.selection, alpha, many, most_markers=6)
             if not any(line.x.size for line in lines):
-                write_no_data(axes)
+                marks.write_no_data(axes)
             whole_number_axis(axes, x, 5 if page.crowded else 10)
             if source.scale == "accuracy":
                 accuracy_axis(axes, 0.5 if page.crowded else 0.2)
@@ -97,5 +90,5 @@ class Panels(FigureKind):
                 loss_axis(axes, loss_limits(values, log), log)
             else:
                 free_axis(axes, free_limits(values, log), log)
-            mark_divergence(axes, lines, selection)
+            marks.mark_divergence(axes, lines, data.selection)
         return figure

@@ -1,4 +1,8 @@
-"""Percentiles of what one unit is given, over training: Ioffe & Szegedy 2015, figure 1 (b, c)."""
+"""Percentiles of what one unit is given, over training: Ioffe & Szegedy 2015, figure 1 (b, c).
+
+Each panel has a thick line for the mean of a percentile over the seeds, and thin ones for the seeds
+themselves. Panels share their limits unless one would be a flat line on another's scale.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +15,12 @@ import numpy as np
 
 from bnexp.config.figures import Layer, Limits, Numbers
 from bnexp.errors import ConfigError
+from bnexp.figures import marks, notes, quantities
 from bnexp.figures.axes import QUANTITY_SPAN, free_axis, free_limits, whole_number_axis
 from bnexp.figures.kind import FigureData, RestrictedKind
 from bnexp.figures.labels import quantity_label, value_text
-from bnexp.figures.marks import line_artist, write_no_data
-from bnexp.figures.notes import diverged_note, joined, not_finite_note, seeds_note
 from bnexp.figures.page import Page, build, square
-from bnexp.figures.quantities import (
-    Recorded,
-    check_quantity,
-    layers_of,
-    places_of,
-    readings,
-    rows_at_place,
-)
+from bnexp.figures.quantities import Recorded
 from bnexp.figures.select import MAX_PANELS, Selection, Swept, check_number, select
 from bnexp.figures.series import by_seed
 from bnexp.figures.style import COLORS, Look, looks
@@ -53,42 +49,36 @@ class Percentiles(RestrictedKind):
         """A panel for each combination."""
         selection = select(swept)
         check_number(self.kind, selection, MAX_PANELS, "panels")
-        check_quantity(self.kind, self.quantity, recorded)
+        quantities.check_quantity(self.kind, self.quantity, recorded)
         return selection
 
     def draw(self, data: FigureData) -> Figure:
-        """A panel for each combination, a line for each percentile."""
-        results, selection = data.results, data.selection
-        table = readings(results, self.quantity)
-        layers = layers_of(self.kind, table, self.layer)[-1:]
-        places = sorted(places_of(self.kind, table, self.at))
+        """Draw a panel for each combination, a line for each percentile."""
+        tables, selection = data.tables, data.selection
+        table = quantities.readings(tables, self.quantity)
+        layers = quantities.layers_of(self.kind, table, self.layer)[-1:]
+        places = sorted(quantities.places_of(self.kind, table, self.at))
         if len(places) > MOST_LINES:
             raise ConfigError(
                 f"figure percentiles: {len(places)} lines a panel, and at most {MOST_LINES} can be "
                 f"told apart. Name some with at."
             )
+        numbers = [quantities.rows_at_place(table, n, place) for n in layers for place in places]
         panels = [
-            [
-                Trace(*by_seed(rows_at_place(table, layer, place), point, "step", "value"))
-                for layer in layers
-                for place in places
-            ]
+            [Trace(*by_seed(rows, point, "step", "value")) for rows in numbers]
             for point in selection.line_points
         ]
         own_y = self.limits is None and _are_far_apart(panels)
 
-        drawn, networks, lost, _ = data.notes(
-            joined(
-                ", ".join(f"layer {layer}" for layer in layers if layer),
-                seeds_note(results, "thick: mean of {}, thin: each seed"),
-                "each panel has its own scale" if own_y else "",
-            ),
-            diverged_note(results, marked=False),
-        )
         columns = _columns(selection) or square(len(panels))
         page = Page(
             title=data.title,
-            notes=(drawn, networks, joined(lost, not_finite_note(table))),
+            notes=data.notes(
+                ", ".join(f"layer {layer}" for layer in layers if layer),
+                notes.seeds_note(tables, "thick: mean of {}, thin: each seed"),
+                "each panel has its own scale" if own_y else "",
+                lost=notes.not_finite_note(table),
+            ),
             titles=selection.labels,
             columns=columns,
             aspect=0.5 if columns == 1 or len(panels) > 2 * columns else 0.75,
@@ -97,21 +87,19 @@ class Percentiles(RestrictedKind):
             own_y=own_y,
         )
         colors = COLORS_OF_THREE if len(places) == 3 else COLORS
-        figure, all_axes = build(
-            page,
-            [
-                line_artist([], [], Look(color, "solid", ""), _ordinal(place))
-                for place, color in zip(places, colors, strict=False)
-                if not isnan(place)
-            ],
-        )
+        handles = [
+            marks.line_artist([], [], Look(color, "solid", ""), _ordinal(place))
+            for place, color in zip(places, colors, strict=False)
+            if not isnan(place)
+        ]
+        figure, all_axes = build(page, handles)
 
         x = np.concatenate([np.empty(0), *(trace.x for traces in panels for trace in traces)])
         for axes, traces, look in zip(all_axes, panels, looks(selection), strict=True):
             _draw_traces(axes, traces, colors, look)
             whole_number_axis(axes, x, 5)
-            numbers = _all_numbers([traces] if own_y else panels)
-            free_axis(axes, self.limits or free_limits(numbers, log=False), log=False)
+            values = _all_numbers([traces] if own_y else panels)
+            free_axis(axes, self.limits or free_limits(values, log=False), log=False)
         return figure
 
 
@@ -124,7 +112,10 @@ class Trace:
 
 
 def _columns(selection: Selection) -> int:
-    """How many columns put the values of the last line axis side by side; 0 if they do not fit."""
+    """How many columns put the values of the last line axis side by side.
+
+    0 if there are fewer than 2 or more than 4 of them, or if a combination does not occur.
+    """
     lines = selection.lines
     last = list(dict.fromkeys(line[-1] for line in lines if line))
     first = dict.fromkeys(line[:-1] for line in lines)
@@ -140,17 +131,16 @@ def _ordinal(place: float) -> str:
 
 
 def _draw_traces(axes: Axes, traces: Sequence[Trace], colors: Sequence[str], look: Look) -> None:
-    """Draw the mean of each percentile, and behind it thin lines for the seeds, if several."""
+    """Draw the mean of each percentile, and behind it a thin line for each of several seeds."""
     for number, (trace, color) in enumerate(zip(traces, colors, strict=False)):
         if len(trace.values) > 1:
             axes.plot(trace.x, trace.values.T, color=color, linewidth=0.6, alpha=FAINT)
         marker = "o" if trace.x.size == 1 else ""
         mean = band(trace.values, floor=-np.inf).mean
-        axes.add_line(
-            line_artist(trace.x, mean, Look(color, look.dash, ""), f"_{number}", marker=marker)
-        )
+        style = Look(color, look.dash, "")
+        axes.add_line(marks.line_artist(trace.x, mean, style, f"_{number}", marker=marker))
     if not any(np.isfinite(trace.values).any() for trace in traces):
-        write_no_data(axes)
+        marks.write_no_data(axes)
 
 
 def _all_numbers(panels: Sequence[Sequence[Trace]]) -> Band:

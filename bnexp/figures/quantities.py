@@ -62,15 +62,15 @@ def planned_records(plan: Plan, tested: bool) -> Recorded:
     return Recorded(tested, tuple(dict.fromkeys(names)), metrics)
 
 
-def recorded_in(results: Tables) -> Recorded:
+def recorded_in(tables: Tables) -> Recorded:
     """What results hold; where no network was trained, nothing can be said of probes."""
-    accuracies = results.metrics[f"test_{HEADLINE}"]
+    accuracies = tables.metrics[f"test_{HEADLINE}"]
     tested = bool(np.isfinite(accuracies).any())
-    columns = [column for name in results.metrics if (column := metric_column(name))]
+    columns = [column for name in tables.metrics if (column := metric_column(name))]
     metrics = tuple(dict.fromkeys(column.name for column in columns))
     if not len(accuracies):
         return Recorded(tested, None, metrics)
-    return Recorded(tested, tuple(dict.fromkeys(results.probes["quantity"].tolist())), metrics)
+    return Recorded(tested, tuple(dict.fromkeys(tables.probes["quantity"].tolist())), metrics)
 
 
 def check_quantity(kind: str, quantity: str, recorded: Recorded) -> None:
@@ -104,14 +104,14 @@ def check_metric(kind: str, metric: str, recorded: Recorded, option: str = "metr
         )
 
 
-def readings(results: Tables, quantity: str) -> Table:
+def readings(tables: Tables, quantity: str) -> Table:
     """The rows of one quantity; a table without rows if nothing was recorded."""
-    if "value" not in results.probes:
+    if "value" not in tables.probes:
         dtypes: dict[str, type] = {"cell": object, "quantity": object}
-        dtypes |= {axis.key: object for axis in results.axes}
+        dtypes |= {axis.key: object for axis in tables.axes}
         dtypes |= {"seed": int, "step": int, "layer": int, "at": float, "value": float}
         return {name: np.empty(0, dtype) for name, dtype in dtypes.items()}
-    return rows(results.probes, results.probes["quantity"] == quantity)
+    return rows(tables.probes, tables.probes["quantity"] == quantity)
 
 
 def layers_of(kind: str, table: Table, layers: int | Sequence[int] | None) -> tuple[int, ...]:

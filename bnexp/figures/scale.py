@@ -1,7 +1,13 @@
-"""Final or best accuracy, and final loss below it, against a swept number, as CS231n draws them."""
+"""Final or best accuracy, and final loss below it, against a swept number, as CS231n draws them.
+
+The figures of assignment 2, batch normalization: the effect of the weight scale, and of the batch
+size. There is a column for each set of images. A network whose loss is not finite has no place on
+the loss axis: crosses at the top say where and how many.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,11 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.errors import ConfigError
+from bnexp.figures import marks, notes
 from bnexp.figures.axes import accuracy_axis, loss_axis, loss_limits, number_axis, wants_log
 from bnexp.figures.kind import FigureData, FigureKind
 from bnexp.figures.labels import axis_name
-from bnexp.figures.marks import cross, legend_lines, line_artist, top_crosses
-from bnexp.figures.notes import above_note, companions_note, diverged_note, interval_note, joined
 from bnexp.figures.page import Page, build
 from bnexp.figures.quantities import Recorded
 from bnexp.figures.select import Selection, Swept, check_lines, find_axis, networks_at, select
@@ -22,10 +27,10 @@ from bnexp.figures.style import looks
 from bnexp.metrics import HEADLINE, IMAGE_SETS, metric_of
 from bnexp.registry import option
 from bnexp.runs.stats import band, pooled
-from bnexp.runs.tables import Axis, Tables
-from bnexp.runs.where import Point
+from bnexp.runs.tables import Table
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 CROSS_ROOM = 0.13  # of a loss panel's height, for each line's crosses
@@ -43,9 +48,8 @@ class Scale(FigureKind):
     def choose(self, swept: Swept, recorded: Recorded) -> Selection:
         """Spread out the named axis, else the first, of those that are numbers."""
         numeric = [axis for axis in swept.axes if axis.numeric]
-        if self.axis is None:
-            axis = next(iter(numeric), None)
-        else:
+        axis = next(iter(numeric), None)
+        if self.axis is not None:
             axis = find_axis(self.kind, swept, self.axis)
         if axis not in numeric:
             key = self.axis
@@ -60,27 +64,26 @@ class Scale(FigureKind):
         return selection
 
     def draw(self, data: FigureData) -> Figure:
-        """A column for each set of images: accuracy above, loss below."""
-        results, selection = data.results, data.selection
-        axis: Any = selection.axis
-        tested = np.isfinite(results.summary[f"final_test_{HEADLINE}"]).any()
+        """Draw a column for each set of images: accuracy above, loss below."""
+        tables, selection = data.tables, data.selection
+        axis = selection.spread[0]
+        tested = np.isfinite(tables.summary[f"final_test_{HEADLINE}"]).any()
         images = ("train", "test") if tested else ("train",)
-        columns = len(images)
         metrics = [f"{self.accuracy}_{which}_{HEADLINE}" for which in images]
         metrics += [f"final_{which}_loss" for which in images]
-        panels = [
-            [_line(results, point, axis, metric) for point in selection.line_points]
-            for metric in metrics
-        ]
+        networks = [networks_at(tables, point) for point in selection.line_points]
+        panels = [[_line(line, axis.key, metric) for line in networks] for metric in metrics]
+        columns = len(images)
         losses = panels[columns:]
         values = pooled(line.band for lines in losses for line in lines)
 
         page = Page(
             title=data.title,
             notes=data.notes(
-                joined(interval_note(results, "points", "bars"), companions_note(selection)),
-                diverged_note(results, "loss", "accuracy"),
-                above_note(values.mean),
+                notes.interval_note(tables, "points", "bars"),
+                notes.companions_note(selection),
+                scales=["accuracy", "loss"],
+                left_out=[notes.above_note(values.mean)],
             ),
             titles=(*(f"{IMAGE_SETS[which]} images" for which in images), *("",) * columns),
             columns=columns,
@@ -88,9 +91,9 @@ class Scale(FigureKind):
             x_label=axis_name(axis.key),
             y_labels=tuple(f"{name.split('_')[0]} {metric_of(name).label}" for name in metrics),
         )
-        handles = legend_lines(selection, marked=True)
+        handles = marks.legend_lines(selection, marked=True)
         if any(line.lost.any() for lines in losses for line in lines):
-            handles.append(cross("0.25", "diverged (loss not finite)"))
+            handles.append(marks.cross("0.25", "diverged (loss not finite)"))
         figure, all_axes = build(page, handles)
 
         # The losses' limits are the same along the row and leave room for the crosses.
@@ -103,15 +106,7 @@ class Scale(FigureKind):
                 accuracy_axis(axes, 0.2)
             else:
                 loss_axis(axes, limits, log)
-            for line, look, label in zip(lines, looks(selection), selection.labels, strict=True):
-                artist = line_artist(line.x, line.band.mean, look, label, marker=look.marker)
-                axes.add_line(artist)
-                _draw_bars(axes, line, look.color)
-            height = 1 - CROSS_ROOM / 3  # each line's crosses have their own, values have none
-            for line, look in zip(lines, looks(selection), strict=True):
-                if number >= columns and line.lost.any():
-                    top_crosses(axes, line.x, line.lost, line.networks, look.color, height)
-                    height -= CROSS_ROOM
+            _draw_lines(axes, lines, selection, crosses=number >= columns)
         return figure
 
 
@@ -123,10 +118,10 @@ class ScaleLine(Line):
     lost: NDArray[np.int64]
 
 
-def _line(results: Tables, point: Point, axis: Axis, metric: str) -> ScaleLine:
-    networks = networks_at(results, point)
-    x, values = by_seed(networks, {}, axis.key, metric)
-    place = np.searchsorted(x, networks[axis.key].astype(np.float64))
+def _line(networks: Table, key: str, metric: str) -> ScaleLine:
+    """A column of the summary of these networks against a swept key."""
+    x, values = by_seed(networks, {}, key, metric)
+    place = np.searchsorted(x, networks[key].astype(np.float64))
     infinite = ~np.isfinite(networks[metric].astype(np.float64))
     return ScaleLine(
         x=x,
@@ -136,11 +131,26 @@ def _line(results: Tables, point: Point, axis: Axis, metric: str) -> ScaleLine:
     )
 
 
-def _draw_bars(axes: Any, line: Line, color: str) -> None:
-    """Draw the intervals as bars."""
-    arms = np.stack([line.band.mean - line.band.low, line.band.high - line.band.mean])
-    finite = np.isfinite(arms).all(axis=0)
-    if finite.any():
-        x, y = line.x[finite], line.band.mean[finite]
-        bars = axes.errorbar(x, y, yerr=arms[:, finite], fmt="none", ecolor=color, capsize=2.2)
-        bars[2][0].set_linewidth(1.0)
+def _draw_lines(
+    axes: Axes, lines: Sequence[ScaleLine], selection: Selection, crosses: bool
+) -> None:
+    """Draw the lines with bars for their intervals.
+
+    crosses: whether networks without a finite value are marked at the top, each line's at a height
+    of its own.
+    """
+    height = 1 - CROSS_ROOM / 3
+    for line, look, label in zip(lines, looks(selection), selection.labels, strict=True):
+        mean, low, high = line.band.mean, line.band.low, line.band.high
+        axes.add_line(marks.line_artist(line.x, mean, look, label, marker=look.marker))
+        finite = np.isfinite(low) & np.isfinite(high)
+        if finite.any():
+            arms = np.stack([mean - low, high - mean])[:, finite]
+            bars: Any = axes.errorbar(
+                line.x[finite], mean[finite], yerr=arms, fmt="none", ecolor=look.color, capsize=2.2
+            )
+            bars[2][0].set_linewidth(1.0)
+    for line, look in zip(lines, looks(selection), strict=True):
+        if crosses and line.lost.any():
+            marks.top_crosses(axes, line.x, line.lost, line.networks, look.color, height)
+            height -= CROSS_ROOM

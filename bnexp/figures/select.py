@@ -65,7 +65,11 @@ class Selection:
 
 
 def select(swept: Swept, *spread: Axis | None) -> Selection:
-    """The selection that spreads out these axes; None stands for no axis."""
+    """The selection that spreads out these axes; None stands for no axis.
+
+    Axes that change whenever a spread axis does, and never else, are its companions. Combinations
+    of the others that occur in the summary are the lines.
+    """
     axes = tuple(axis for axis in spread if axis is not None)
     others = [other for other in swept.axes if other not in axes]
     companions = tuple(
@@ -87,7 +91,7 @@ def select(swept: Swept, *spread: Axis | None) -> Selection:
     return Selection(axes, companions, line_axes, lines, labels)
 
 
-def panels_of(results: Tables, selection: Selection) -> list[tuple[str, list[Point]]]:
+def panels_of(tables: Tables, selection: Selection) -> list[tuple[str, list[Point]]]:
     """The title of each panel, and the point of each of its lines.
 
     There is a panel for each value of the axis, in the sweep's order, named by that value and those
@@ -96,13 +100,13 @@ def panels_of(results: Tables, selection: Selection) -> list[tuple[str, list[Poi
     axis, lines = selection.axis, selection.line_points
     if axis is None:
         return [("", lines)]
-    axes = {other.key: other for other in results.axes}
+    axes = {other.key: other for other in tables.axes}
     panels: list[tuple[str, list[Point]]] = []
     for value in dict.fromkeys(axis.values):
-        mask = results.summary[axis.key] == value
+        mask = tables.summary[axis.key] == value
         named: dict[str, Value] = {axis.key: value}
         for companion in selection.companions:
-            present = results.summary[companion.key][mask].tolist()
+            present = tables.summary[companion.key][mask].tolist()
             if present:
                 named[companion.key] = present[0]
         title = ", ".join(value_label(axes[key], v, list(axes)) for key, v in named.items())
@@ -126,9 +130,9 @@ def rows_where(table: Table, point: Point) -> NDArray[np.bool_]:
     return mask
 
 
-def networks_at(results: Tables, point: Point) -> Table:
+def networks_at(tables: Tables, point: Point) -> Table:
     """The rows of the summary at this point, without those of failed networks."""
-    summary = results.summary
+    summary = tables.summary
     return rows(summary, rows_where(summary, point) & (summary["status"] != "failed"))
 
 
@@ -147,9 +151,13 @@ def swept_keys(swept: Swept, but: Axis | None = None) -> str:
     return ", ".join(axis.key for axis in swept.axes if axis != but) or "none"
 
 
-def check_panels(kind: str, swept: Swept, selection: Selection) -> None:
-    """Raise ConfigError if there are more panels or lines than a page can show."""
-    axis = selection.axis
+def select_panels(kind: str, swept: Swept, key: str | None) -> Selection:
+    """Spread out this swept key, if one is named; all others make the lines.
+
+    Raises ConfigError if it is not swept, or for more panels or lines than a page can show.
+    """
+    axis = None if key is None else find_axis(kind, swept, key)
+    selection = select(swept, axis)
     if axis and len(set(axis.values)) > MAX_PANELS:
         raise ConfigError(
             f"figure {kind}: {axis.key} has {len(set(axis.values))} values, and at most "
@@ -157,6 +165,7 @@ def check_panels(kind: str, swept: Swept, selection: Selection) -> None:
             f"scale, or name another axis: {swept_keys(swept, axis)}."
         )
     check_lines(kind, selection)
+    return selection
 
 
 def check_lines(kind: str, selection: Selection) -> None:

@@ -34,12 +34,12 @@ class Source:
     scale: Scale
     floor: float
     ceiling: float
-    label: str = ""
+    label: str
 
 
-def metric_source(results: Tables, column: str) -> Source:
+def metric_source(tables: Tables, column: str) -> Source:
     """A column of the metrics; `gap` is training minus test accuracy."""
-    metrics = results.metrics
+    metrics = tables.metrics
     if column == GAP:
         gap = metrics[f"train_{HEADLINE}"] - metrics[f"test_{HEADLINE}"]
         return Source({**metrics, GAP: gap}, GAP, "other", -1.0, 1.0, metric_label(GAP))
@@ -55,10 +55,10 @@ def metric_scale(column: str) -> Scale:
     return "loss" if metric.limits[0] == 0 and is_unbounded_loss(metric) else "other"
 
 
-def quantity_source(table: Table, layer: int, place: float) -> Source:
+def quantity_source(table: Table, layer: int, place: float, label: str) -> Source:
     """The numbers of a quantity at one layer and place."""
-    own = rows_at_place(table, layer, place)
-    return Source(own, "value", "other", *value_range(own))
+    readings = rows_at_place(table, layer, place)
+    return Source(readings, "value", "other", *value_range(readings), label)
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,15 @@ class Curve(Line):
 
 
 def by_seed(table: Table, point: Point, x: str, column: str) -> tuple[Floats, Floats]:
-    """The values of column `x` at this point (P,), and `column` as a matrix of seeds (S, P).
+    """A column of a table as a matrix of seeds and x values.
 
-    NaN stands where a seed has no value.
+    Arguments:
+        table: a table with the column seed, and at most one row for each seed and x value.
+        point: swept key -> value, which rows are used.
+        x: the column of the x values. column: that of the values.
+
+    Returns the distinct x values in rising order (P,), and the values (S, P), seeds in rising
+    order; NaN where a seed has no value.
     """
     chosen = columns_at(table, point, ("seed", x, column))
     places, place = np.unique(chosen[x].astype(np.float64), return_inverse=True)
@@ -97,16 +103,23 @@ def columns_at(table: Table, point: Point, columns: Iterable[str]) -> Table:
     return {name: table[name][mask] for name in columns}
 
 
-def curve(results: Tables, point: Point, source: Source, time: str, smooth: bool = False) -> Curve:
-    """The source's column at this point against `time`, which is step or epoch."""
-    networks = columns_at(results.summary, point, ("status", "diverged_at_step"))
+def curve(tables: Tables, point: Point, source: Source, time: str, smooth: bool = False) -> Curve:
+    """The source's column at one point of the sweep, over training.
+
+    Arguments:
+        tables: where the statuses of the networks and the epochs of steps are looked up.
+        point: swept key -> value; keys that it lacks are not restricted.
+        time: the column of the x axis, step or epoch.
+        smooth: whether each seed's values are smoothed, see `smoothed`.
+    """
+    networks = columns_at(tables.summary, point, ("status", "diverged_at_step"))
     steps = np.sort(networks["diverged_at_step"][networks["status"] == "diverged"])
     x, values = by_seed(source.table, point, time, source.column)
     if smooth:
         values = np.array([smoothed(row) for row in values]).reshape(values.shape)
     diverged_x = steps.astype(np.float64)
     if time == "epoch":  # between the epochs of the evaluations before and after
-        evaluations = columns_at(results.metrics, point, ("step", "epoch"))
+        evaluations = columns_at(tables.metrics, point, ("step", "epoch"))
         scored, first = np.unique(evaluations["step"], return_index=True)
         if len(scored):
             epochs = evaluations["epoch"][first].astype(np.float64)
