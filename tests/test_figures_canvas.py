@@ -22,7 +22,7 @@ DIGESTS = """
 import hashlib, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from test_figures_files import digests
+from test_figures_canvas import digests
 print(*digests(), sep="\\n")
 """
 
@@ -63,10 +63,12 @@ def test_two_saves_of_one_figure_are_equal(tmp_path):
     assert first == again
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes():
     assert run(DIGESTS, HERE).split() == digests()
 
 
+@pytest.mark.slow
 def test_the_users_matplotlibrc_changes_nothing(tmp_path, monkeypatch):
     expected = digests()
     rc = tmp_path / "matplotlibrc"
@@ -125,6 +127,7 @@ def test_an_old_file_is_replaced(tmp_path):
     assert png.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_matplotlib_is_imported_only_to_draw():
     code = """
 import sys

@@ -68,6 +68,7 @@ def test_the_mean_of_the_largest_numbers_is_finite():
     assert band(np.full((3, 1), 1e308)).mean == pytest.approx([6e307], rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OF_LOSSES, ids=lambda kind: kind.kind)
 @pytest.mark.parametrize("loss", [1e-320, 1e300, 1.7e308, np.inf])
 @pytest.mark.parametrize(
@@ -89,6 +90,7 @@ def test_extreme_numbers_are_drawn_without_a_warning(kind, loss, scales):
     assert np.isfinite([(*axes.get_xlim(), *axes.get_ylim()) for axes in figure.axes]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.kind)
 @pytest.mark.parametrize("number", [0.0, np.nan, -np.inf, -1.7e308, 5e-324])
 def test_readings_that_no_axis_shows(kind, number):
@@ -98,6 +100,7 @@ def test_readings_that_no_axis_shows(kind, number):
     assert np.isfinite([(*axes.get_xlim(), *axes.get_ylim()) for axes in figure.axes]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.kind)
 @pytest.mark.parametrize(
     "data",

@@ -1,18 +1,19 @@
-"""Whether figures can be drawn, known before training; and the options of a figure."""
+"""Whether figures can be drawn, known before training; their options; those by default."""
 
 import subprocess
 import sys
 
 import pytest
 from figure_results import NORM, W, results
+from figure_results import NORMS as NORM_AXIS
 
 from bnexp import run
 from bnexp.config import load_config
 from bnexp.config.figures import figure_options
 from bnexp.errors import ConfigError
-from bnexp.figures import draw, planned_refusal, quantities
+from bnexp.figures import default_figures, draw, planned_refusal, quantities
 from bnexp.figures.panels import Panels
-from bnexp.figures.quantities import planned_records
+from bnexp.figures.quantities import Recorded, planned_records
 from bnexp.figures.scale import Scale
 from bnexp.runs.tables import Axis
 from bnexp.sweep import make_plan
@@ -157,6 +158,7 @@ def test_a_test_metric_is_allowed_with_test_images(tmp_path):
     assert planned_refusal(options, plan(tmp_path, SCALES), has_test=True) is None
 
 
+@pytest.mark.slow
 def test_check_does_without_matplotlib():
     code = "import sys, bnexp; bnexp.load_config('quickstart'); print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -190,3 +192,32 @@ def test_near_misses_are_suggested():
 def test_options_are_returned_as_their_kind():
     assert figure_options("scale", axis=W) == Scale(axis=W)
     assert figure_options("panels") == Panels()
+
+
+def test_the_panels_axis():
+    scales = Axis(W, (1.0, 0.1))
+    recorded = Recorded(tested=False, quantities=None)
+    assert Panels().choose(results((NORM_AXIS, scales)), recorded).axis == scales
+    assert Panels().choose(results((NORM_AXIS,)), recorded).axis == NORM_AXIS
+    assert Panels().choose(results(()), recorded).axis is None
+    with pytest.raises(ConfigError, match=r"Swept: none"):
+        Panels(axis="model.norm").choose(results(()), recorded)
+
+
+def kinds(data):
+    return [(figure.kind, figure.axis) for figure in default_figures(data)]
+
+
+def test_default_figures():
+    assert kinds(results((Axis(W, (1.0, 0.1)), NORM_AXIS))) == [("panels", None), ("scale", None)]
+    assert kinds(results((NORM_AXIS,))) == [("panels", None)]
+    assert kinds(results(())) == [("panels", None)]
+
+
+def test_default_figures_are_such_as_can_be_drawn():
+    data = results((Axis(W, tuple(range(1, 41))), Axis("train.batch_size", (5, 50))))
+    assert kinds(data) == [("scale", None)]
+    data = results((Axis("train.batch_size", (5, 50)), Axis("seed.kind", tuple("abcdefghijklm"))))
+    assert kinds(data) == [("panels", "seed.kind")]
+    for options in default_figures(data):
+        assert len(draw(options, data).axes) == 13

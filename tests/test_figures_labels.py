@@ -1,0 +1,53 @@
+"""What people read on figures: numbers, symbols of keys, names of normalizations."""
+
+import pytest
+from figure_results import NORM, W
+
+from bnexp.figures.labels import symbol, value_label, value_text
+from bnexp.runs.tables import Axis
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.025118864, "0.0251"), (1.0, "1"), (1e-4, "0.0001"), (1e-5, "1e-05"), (10000, "10000"),
+        (60000.0, "60000"), (128, "128"), ("relu", "relu"), (True, "True"), (-0.5, "-0.5"),
+    ],
+)  # fmt: skip
+def test_numbers_have_three_digits(value, text):
+    assert value_text(value) == text
+
+
+def test_values_that_agree_in_three_digits_get_more():
+    axis = Axis("train.optimizer.lr", (0.10001, 0.10002))
+    assert value_label(axis, 0.10002, [axis.key]) == "lr = 0.10002"
+
+
+def test_the_symbol_of_a_key():
+    keys = [W, "model.layer_init.output.std", "train.optimizer.kind", "model.activation.kind"]
+    assert symbol(W, keys) == "W"
+    assert symbol("train.optimizer.kind", keys) == "optimizer.kind"
+    assert symbol("train.optimizer.kind", [W]) == "kind"
+    assert symbol("kind", ["kind", "model.kind"]) == "kind"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("batch", "with batch norm"),
+        ("none", "without normalization"),
+        ("layer", "with layer norm"),
+        ("group groups=2", "with group norm (groups=2)"),
+        ("batch dialect=keras", "with batch norm (keras)"),
+        ("l1_batch", "norm = l1_batch"),
+    ],
+)
+def test_the_names_of_normalizations(value, text):
+    assert value_label(Axis(NORM, ("batch", value)), value, [NORM]) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "numeric"), [((1, 0.5), True), ((True, False), False), ((0.1, "he"), False)]
+)
+def test_which_axes_are_numbers(values, numeric):
+    assert Axis("key", values).numeric is numeric
