@@ -193,7 +193,8 @@ class ChannelGroups(SampleNorm):
 class GroupNorm(ChannelGroups):
     """Normalize over the pixels and channels of each group; one gamma per channel. Wu & He 2018.
 
-    One group is layer norm with gammas per channel; as many groups as channels, instance norm.
+    Notes:
+        One group is layer norm with gammas per channel; as many groups as channels, instance norm.
 
     Raises:
         ValueError from `init` if the channels do not split into `groups` equal groups.
@@ -217,7 +218,8 @@ class GroupNorm(ChannelGroups):
 class InstanceNorm(ChannelGroups):
     """Normalize over the pixels of each channel of an image. Ulyanov et al. 2016.
 
-    By default without gamma and beta, as in PyTorch.
+    Notes:
+        By default without gamma and beta, as in PyTorch.
 
     Raises:
         ValueError from `init` if a sample is not an image (H, W, C).
