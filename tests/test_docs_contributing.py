@@ -34,8 +34,8 @@ def test_a_place_to_add_to_is_there(what, how, where, table):
                 assert re.search(rf"\b{name}\b", text), (name, path)
 
 
-def test_there_are_sixteen_kinds_of_addition():
-    assert len(ADDITIONS) == 16
+def test_there_are_eighteen_kinds_of_addition():
+    assert len(ADDITIONS) == 18
 
 
 def test_its_markers_are_pytests():
