@@ -1,9 +1,9 @@
-"""What a run returns: its tables, its verdicts, its figures on demand."""
+"""`Result`, what a run returns: its tables, verdicts and figures, and how notebooks show them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,91 +16,25 @@ from bnexp.errors import BnexpError
 from bnexp.runs.csv import empty_fields
 from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import failed_networks
-from bnexp.runs.summary import overview, spread, trained
-from bnexp.runs.tables import Table, Tables
+from bnexp.runs.summary import has_scores, overview
+from bnexp.runs.tables import Tables
 from bnexp.text import counted, short, templates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FOLDER = Path(__file__).parent / "report" / "templates"
+TEMPLATES = Path(__file__).parent / "report" / "templates"
 MAX_ROWS = 5
-
-
-def counts(results: Tables, claims: Sequence[Verdict]) -> str:
-    """'32 networks, 1 diverged, claims: 2 supported, 1 refuted'."""
-    states = Counter(results.summary["status"].tolist())
-    words = Counter(claim.verdict for claim in claims)
-    made = [counted(states.total(), "network")]
-    made += [f"{states[state]} {state}" for state in ("diverged", "failed") if states[state]]
-    judged = [f"{words[word]} {word}" for word in WORDS if words[word]]
-    return ", ".join([*made, *([f"claims: {', '.join(judged)}"] if judged else [])])
-
-
-def result_html(
-    results: Tables,
-    claims: Sequence[Verdict],
-    failed: Mapping[str, str],
-    directory: Path | None,
-) -> str:
-    """Title, final accuracies, verdicts, what failed, and where it is on disk."""
-    return _html(
-        "result.html",
-        results=results,
-        facts=counts(results, claims),
-        directory=directory,
-        table=overview(results) if trained(results) else None,
-        spread=spread,
-        several=len(results.seeds) > 1,
-        seeds=counted(len(results.seeds), "seed"),
-        stars="diverged" in results.summary["status"],
-        claims=claims,
-        failed=Counter(failed.values()).items(),
-    )
-
-
-def columns_html(table: Table) -> str:
-    """The first rows, and how many there are."""
-    rows = [[short(value) for value in row] for row in _rows(table)]
-    return _html("columns.html", names=list(table), rows=rows, count=_count(table))
-
-
-def columns_text(table: Table) -> str:
-    """A line for each column with its first values."""
-    width = max((len(name) for name in table), default=0)
-    rows = list(_rows(table))
-    more = ", ..." if _length(table) > len(rows) else ""
-    lines = [
-        f"  {name:<{width}}  {', '.join(short(row[i]) for row in rows)}{more}"
-        for i, name in enumerate(table)
-    ]
-    return "\n".join([_count(table), *lines])
-
-
-def _rows(table: Table) -> Iterator[tuple[Any, ...]]:
-    return zip(*(table[name][:MAX_ROWS].tolist() for name in table), strict=True)
-
-
-def _length(table: Table) -> int:
-    return len(next(iter(table.values()), ()))
-
-
-def _count(table: Table) -> str:
-    return f"{counted(_length(table), 'row')} x {counted(len(table), 'column')}"
-
-
-def _html(template: str, **values: Any) -> str:
-    return templates(FOLDER).get_template(template).render(**values)
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value
 class Result:
-    """What `run` returns: tables as columns, figures on demand.
+    """What `run` and `load_run` return: tables as columns, verdicts, figures on demand.
 
-    `metrics` has a row for each evaluation, `summary` one for each network, `probes` one for each
-    number that a probe read; `trained` is how many networks were trained now, the others were up to
-    date; `failed` maps cells to errors; `left_out` says which figures no longer fit what was
-    overridden.
+    data: all that is known about the run. trained: how many networks were trained now; the others
+    were up to date. failed: by id, the networks that could not be trained, with the error. claims:
+    the verdicts on the experiment's claims. files: what was written. left_out: why figures of the
+    experiment were left out, as they do not fit what was overridden.
     """
 
     data: RunData
@@ -127,15 +61,18 @@ class Result:
 
     @property
     def metrics(self) -> Columns:
-        return Columns(self.results.metrics)
+        """A row for each evaluation."""
+        return Columns(self.data.metrics)
 
     @property
     def summary(self) -> Columns:
-        return Columns(self.results.summary)
+        """A row for each network."""
+        return Columns(self.data.summary)
 
     @property
     def probes(self) -> Columns:
-        return Columns(self.results.probes)
+        """A row for each number that a probe recorded."""
+        return Columns(self.data.probes)
 
     def figure(self, kind: str = "panels", **options: Any) -> Figure:
         """Draw a figure kind with its options and return it; nothing is shown or saved."""
@@ -145,10 +82,34 @@ class Result:
 
     def __repr__(self) -> str:
         place = f"; {self.directory}" if self.directory else ""
-        return f"Result({self.config.name}: {counts(self.results, self.claims)}{place})"
+        return f"Result({self.config.name}: {self._counts()}{place})"
+
+    def _counts(self) -> str:
+        """'32 networks, 1 diverged, claims: 2 supported, 1 refuted'."""
+        statuses = Counter(self.data.summary["status"].tolist())
+        verdicts = Counter(claim.verdict for claim in self.claims)
+        parts = [counted(statuses.total(), "network")]
+        parts += [f"{statuses[word]} {word}" for word in ("diverged", "failed") if statuses[word]]
+        if self.claims:
+            words = [f"{verdicts[word]} {word}" for word in WORDS if verdicts[word]]
+            parts.append(f"claims: {', '.join(words)}")
+        return ", ".join(parts)
 
     def _repr_html_(self) -> str:
-        return result_html(self.results, self.claims, self.failed, self.directory)
+        """Title, final accuracies, verdicts, what failed, and where it is on disk."""
+        tables = self.results
+        return _html(
+            "result.html",
+            results=tables,
+            facts=self._counts(),
+            directory=self.directory,
+            table=overview(tables) if has_scores(tables) else None,
+            several=len(tables.seeds) > 1,
+            seeds=counted(len(tables.seeds), "seed"),
+            stars="diverged" in tables.summary["status"],
+            claims=self.claims,
+            failed=Counter(self.failed.values()).items(),
+        )
 
 
 def load_run(directory: str | Path) -> Result:
@@ -165,10 +126,26 @@ class Columns(dict[str, Any]):
     """A table as column name -> array."""
 
     def __repr__(self) -> str:
-        return columns_text(self)
+        """A line for each column, with its first values."""
+        width = max((len(name) for name in self), default=0)
+        more = ", ..." if self._length() > MAX_ROWS else ""
+        lines = [
+            f"  {name:<{width}}  {', '.join(map(short, column[:MAX_ROWS].tolist()))}{more}"
+            for name, column in self.items()
+        ]
+        return "\n".join([self._size(), *lines])
 
     def _repr_html_(self) -> str:
-        return columns_html(self)
+        """The first rows, and how many there are."""
+        columns = [map(short, column[:MAX_ROWS].tolist()) for column in self.values()]
+        rows = list(zip(*columns, strict=True))
+        return _html("columns.html", names=list(self), rows=rows, count=self._size())
+
+    def _length(self) -> int:
+        return len(next(iter(self.values()), ()))
+
+    def _size(self) -> str:
+        return f"{counted(self._length(), 'row')} x {counted(len(self), 'column')}"
 
     def to_pandas(self) -> Any:
         """The table as a pandas DataFrame, NaN where the CSV is empty; needs the extra `pandas`."""
@@ -181,3 +158,7 @@ class Columns(dict[str, Any]):
             if (empty := empty_fields(name, self)).any():
                 frame[name] = frame[name].mask(empty)
         return frame
+
+
+def _html(template: str, **values: Any) -> str:
+    return templates(TEMPLATES).get_template(template).render(**values)

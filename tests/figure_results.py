@@ -1,4 +1,4 @@
-"""Results made by hand for the tests of figures, and what lies on the axes drawn from them."""
+"""Tables made by hand for the tests of figures, and what lies on the axes drawn from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bnexp.config.figures import figure_options
 from bnexp.figures import draw
 from bnexp.figures.panels import Panels
 from bnexp.figures.scale import Scale
-from bnexp.runs.tables import Axis, Results
+from bnexp.runs.tables import Axis, Tables
 
 W = "model.init.std"
 NORM = "model.norm"
@@ -61,7 +61,7 @@ def results(
     names = [*head, "epoch", "step", *METRICS]
     tables = [_table(metrics, names), _table(summary, list(summary[0]))]
     tables += [_table(probes, [*head, *PROBED])] if read else []
-    return Results("demo", title, "a book", axes, tuple(seeds), *tables)
+    return Tables("demo", title, "a book", axes, tuple(seeds), *tables)
 
 
 def without_rows(data):

@@ -17,7 +17,7 @@ import bnexp
 from bnexp.cli.main import cli
 from bnexp.runs.csv import csv_text
 from bnexp.runs.data import read_finished_run
-from bnexp.runs.tables import Results
+from bnexp.runs.tables import Tables
 
 parquet = pytest.importorskip("pyarrow.parquet")
 
@@ -26,7 +26,7 @@ MIXED = LEAST + "sweep: {data.test: [50, all], train.batch_size: [25, 50]}\n"
 TYPES = {"cell": "string", "seed": "int64", "step": "int64", "train_loss": "double"}
 
 
-def tables(run: Results):
+def tables(run: Tables):
     probes = {"probes": run.probes} if len(run.probes["quantity"]) else {}
     return {"metrics": run.metrics, "summary": run.summary, **probes}
 

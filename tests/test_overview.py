@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from bnexp.runs.summary import Entry, overview, overview_lines
-from bnexp.runs.tables import Axis, Results
+from bnexp.runs.tables import Axis, Tables
 
 
 def found(axes, rows):
-    """Results of rows (value of each axis, seed, accuracy, status)."""
+    """Tables of rows (value of each axis, seed, accuracy, status)."""
     keys = [axis.key for axis in axes]
     columns = list(zip(*rows, strict=True))
     values = dict(zip(keys, columns[: len(keys)], strict=True))
@@ -21,7 +21,7 @@ def found(axes, rows):
         "status": np.array(columns[-1], object),
     }
     seeds = tuple(dict.fromkeys(columns[-3]))
-    return Results("name", "title", "", tuple(axes), seeds, {}, summary)
+    return Tables("name", "title", "", tuple(axes), seeds, {}, summary)
 
 
 def lines(results, width=80):

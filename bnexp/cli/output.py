@@ -19,9 +19,9 @@ from bnexp.cli.progress import kept_networks
 from bnexp.config import Config
 from bnexp.errors import DataError
 from bnexp.result import Result
-from bnexp.running import missing, prepare
+from bnexp.running import prepare, read_records
 from bnexp.runs import RunDirectory
-from bnexp.runs.summary import diverged, overview, overview_lines, trained
+from bnexp.runs.summary import describe_diverged, has_scores, overview, overview_lines
 from bnexp.sweep import Plan, make_plan, make_stacks
 from bnexp.text import counted, omitted, paragraph, short
 
@@ -38,11 +38,11 @@ def print_result(result: Result) -> None:
     click.echo("")
     for line in paragraph(result.results.title):
         click.echo(line)
-    if trained(result.results):
+    if has_scores(result.results):
         click.echo("\n".join(overview_lines(overview(result.results))))
     else:
         click.echo("no network was scored after an update: see probes.csv and the figures")
-    if lines := list(diverged(result.results)):
+    if lines := list(describe_diverged(result.results)):
         click.echo(f"\n{len(lines)} diverged:")
         lines = [*lines[:MAX_DIVERGED], *omitted(len(lines) - MAX_DIVERGED)]
         click.echo("\n".join(f"  {line}" for line in lines))
@@ -75,7 +75,7 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
     plan, directory = make_plan(config), RunDirectory(out)
     try:
         prepared = prepare(config, data_dir, download=False)
-        reasons = Counter(missing(prepared, directory).values())
+        reasons = Counter(read_records(prepared, directory)[1].values())
         effort = f"{sum(prepared.steps.values()):,} steps in all"
     except DataError as error:
         reasons = Counter(directory.read_records(plan.networks, None)[1].values())

@@ -28,7 +28,7 @@ from bnexp.errors import ConfigError
 from bnexp.figures.kind import FigureData, FigureKind
 from bnexp.figures.labels import chosen_text
 from bnexp.figures.quantities import Recorded, planned_records, recorded_in
-from bnexp.figures.select import Swept
+from bnexp.figures.select import FigureError, Swept
 from bnexp.runs.tables import Axis, Table, Tables, plan_axes
 from bnexp.sweep import Plan
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FIGURES",
     "FigureData",
+    "FigureError",
     "FigureKind",
     "default_figures",
     "draw",
@@ -81,10 +82,10 @@ class PlannedSweep:
     summary: Table
 
 
-def planned_refusal(options: FigureKind, plan: Plan, has_test: bool) -> str | None:
+def planned_refusal(options: FigureKind, plan: Plan, has_test: bool) -> ConfigError | None:
     """Why the figure of a whole `plan` could not be drawn, None if it could.
 
-    It is `draw`'s own message, known before training: an axis that is not swept or not a number,
+    It is `draw`'s own error, known before training: an axis that is not swept or not a number,
     more panels or lines than can be told apart, a quantity that no probe reads, or a metric of test
     images though none are scored, as `has_test` says.
     """
@@ -94,12 +95,12 @@ def planned_refusal(options: FigureKind, plan: Plan, has_test: bool) -> str | No
     return refusal(options, PlannedSweep(axes, summary), planned_records(plan, has_test))
 
 
-def refusal(options: FigureKind, swept: Swept, recorded: Recorded) -> str | None:
+def refusal(options: FigureKind, swept: Swept, recorded: Recorded) -> ConfigError | None:
     """Why the figure cannot be drawn; None if it can."""
     try:
         options.choose(options.restrict(swept), recorded)
     except ConfigError as error:
-        return str(error)
+        return error
     return None
 
 

@@ -78,7 +78,7 @@ class Depth(RuledKind):
         self.check_limits()
         quantities.check_quantity(self.kind, self.quantity, recorded)
         for number, law in enumerate(self.law):
-            values_where(self.kind, swept, law.where)
+            values_where(self.kind, swept, law.where, ("law", number, "where"))
             if (law.rate is None) == (law.values is None):
                 raise ConfigError(
                     f"figure depth: law[{number}] ({law.label}): either rate or values is needed. "

@@ -16,11 +16,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bnexp.config.messages import dotted
+from bnexp.config.yaml import KeyPath
 from bnexp.errors import ConfigError
 from bnexp.figures.labels import value_label
 from bnexp.metrics import HEADLINE
 from bnexp.runs.tables import Axis, Table, Tables, Value, moves_along, rows
-from bnexp.runs.where import Point, WhereError, select_values
+from bnexp.runs.where import Point, WhereError, no_such_points, select_values
 
 NORM = "model.norm"
 MAX_PANELS = 36
@@ -198,6 +200,14 @@ def check_number(
 TABLES = ("metrics", "summary", "probes")
 
 
+class FigureError(ConfigError):
+    """A figure cannot be drawn; `path` is the key of its options that is to blame."""
+
+    def __init__(self, kind: str, path: KeyPath, text: str, at_key: bool = False) -> None:
+        super().__init__(f"figure {kind}: {dotted(path)}: {text}")
+        self.path, self.text, self.at_key = path, text, at_key
+
+
 def restrict(kind: str, swept: Any, values: Mapping[str, Sequence[Value]]) -> Any:
     """`swept`, such as results, with the networks that have one of the `values` of each key.
 
@@ -207,7 +217,9 @@ def restrict(kind: str, swept: Any, values: Mapping[str, Sequence[Value]]) -> An
     tables = {n: _rows_among(getattr(swept, n), values) for n in TABLES if hasattr(swept, n)}
     before, after = (len(next(iter(t.values()))) for t in (swept.summary, tables["summary"]))
     if before and not after:
-        raise ConfigError(f"figure {kind}: where leaves no network. Take a key out of it.")
+        points = combinations(swept.summary, [axis.key for axis in swept.axes])
+        error = no_such_points(len(points))
+        raise FigureError(kind, ("where",), error.text)
     axes = []
     for axis in swept.axes:  # axes that move together lose values together
         present = set(tables["summary"][axis.key].tolist())
@@ -216,13 +228,17 @@ def restrict(kind: str, swept: Any, values: Mapping[str, Sequence[Value]]) -> An
     return replace(swept, axes=tuple(a for a in axes if len(a.values) > 1), **tables)
 
 
-def values_where(kind: str, swept: Swept, where: Mapping[str, Any]) -> dict[str, list[Value]]:
-    """The swept values that `where` selects of each key. Raises ConfigError if it selects none."""
-    axes = [find_axis(kind, swept, key) for key in where]
+def values_where(
+    kind: str, swept: Swept, where: Mapping[str, Any], path: KeyPath = ("where",)
+) -> dict[str, list[Value]]:
+    """The swept values that `where` selects of each key. Raises FigureError if it selects none.
+
+    `path` is the key of this `where` among the options of the figure.
+    """
     try:
-        return {key: list(values) for key, values in select_values(where, axes).items()}
+        return {key: list(values) for key, values in select_values(where, swept.axes).items()}
     except WhereError as error:
-        raise ConfigError(f"figure {kind}: where {error.path[0]}: {error.text}") from None
+        raise FigureError(kind, (*path, *error.path), error.text, error.at_key) from None
 
 
 def _rows_among(table: Table, values: Mapping[str, Sequence[Value]]) -> Table:

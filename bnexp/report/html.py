@@ -42,7 +42,7 @@ from bnexp.report.sections import (
 from bnexp.runs import RunDirectory
 from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import manifest_facts
-from bnexp.runs.summary import diverged
+from bnexp.runs.summary import describe_diverged
 from bnexp.text import counted, json_value, templates
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -100,7 +100,7 @@ def run_page(run: RunData) -> str:
         explorer=explorer_data(run.tables),
         claims=judge_run(run),
         networks=network_table(run),
-        diverged=list(diverged(run.tables)),
+        diverged=list(describe_diverged(run.tables)),
         failed=list(failed_lines(run)),
         missing=list(missing_lines(run)),
         shipped=shipped_experiment,

@@ -1,4 +1,8 @@
-"""The small table that a run ends with: final training accuracies over what was swept."""
+"""The small table that a run ends with: final training accuracies over what was swept.
+
+`overview` arranges the accuracies in rows and columns; `overview_lines` prints that for a terminal,
+and `Result` shows it in a notebook.
+"""
 
 from __future__ import annotations
 
@@ -10,33 +14,47 @@ from textwrap import wrap
 import numpy as np
 
 from bnexp.metrics import HEADLINE
-from bnexp.runs.tables import Axis, Results, Value, moves_along
-from bnexp.text import aligned, equations, paragraph, short
+from bnexp.runs.tables import Axis, Tables, Value, moves_along
+from bnexp.text import PAGE_WIDTH, aligned, equations, paragraph, short
 
 MAX_ROWS = 40
 BEST = 10
+GAP = 2  # spaces between columns, as `aligned` sets them
 
-Place = tuple[Value, ...]
+Values = tuple[Value, ...]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The networks of one field: final training accuracies that are numbers, how many diverged."""
+    """One field: the finite final training accuracies of its networks; how many diverged."""
 
     accuracies: tuple[float, ...] = ()
     diverged: int = 0
 
     @property
     def mean(self) -> float:
+        """The mean accuracy; NaN without one."""
         return sum(self.accuracies) / len(self.accuracies) if self.accuracies else nan
+
+    @property
+    def mean_text(self) -> str:
+        """The mean with three decimals; `-` without one."""
+        return f"{self.mean:.3f}" if self.accuracies else "-"
+
+    @property
+    def range_text(self) -> str:
+        """The mean and, if there are several networks, the lowest and the highest accuracy."""
+        if len(self.accuracies) < 2:
+            return self.mean_text
+        return f"{self.mean_text} ({min(self.accuracies):.3f}-{max(self.accuracies):.3f})"
 
 
 @dataclass(frozen=True)
 class Overview:
-    """entries[i][j] belongs to rows[i] and columns[j].
+    """A table of accuracies: entries[i][j] belongs to rows[i] and columns[j].
 
-    down, across: the keys whose values make the rows and the columns. left_out: how many rows there
-    would be beside these, which then are the best ones.
+    down, across: the swept keys whose values make the rows and the columns. left_out: how many rows
+    are not shown; if any, the rows are the best ones.
     """
 
     down: tuple[str, ...]
@@ -47,104 +65,104 @@ class Overview:
     left_out: int = 0
 
 
-def trained(results: Results) -> bool:
-    """Whether any network was scored after an update; probes alone need none."""
-    return bool((results.metrics["step"] > 0).any()) if "step" in results.metrics else False
+def has_scores(tables: Tables) -> bool:
+    """Whether any network was scored after an update; probes alone need no training."""
+    return bool((tables.metrics["step"] > 0).any()) if "step" in tables.metrics else False
 
 
-def overview(results: Results) -> Overview:
-    """A row for each value of the first axis that is a number, a column for the rest of a point.
+def overview(tables: Tables) -> Overview:
+    """A row for each value of the first axis of numbers, a column for each point of the others.
 
-    Where that would be more than 40 rows: a row for each of the ten best points.
+    Axes that are swept along with the first one are in the rows, too. If there were more than 40
+    rows, there is a row for each of the ten best points.
     """
-    rows = _row_axes(results)
-    if rows and len(set(rows[0].values)) > MAX_ROWS:
-        return _best(results)
-    columns = [axis for axis in results.axes if axis not in rows]
-    fields = _fields(results, rows, columns)
-    places = list(dict.fromkeys(row for row, _ in fields))
-    heads = list(dict.fromkeys(column for _, column in fields))
+    row_axes = _row_axes(tables)
+    if row_axes and len(set(row_axes[0].values)) > MAX_ROWS:
+        entries = _entries(tables, tables.axes, [])
+        means = {row: entry.mean for (row, _), entry in entries.items() if isfinite(entry.mean)}
+        best = sorted(means, key=lambda row: -means[row])[:BEST]
+        return Overview(
+            down=tuple(axis.key for axis in tables.axes),
+            across=(),
+            rows=tuple(map(_values_text, best)),
+            columns=("accuracy",),
+            entries=tuple((entries[row, ()],) for row in best),
+            left_out=len(entries) - len(best),
+        )
+    column_axes = [axis for axis in tables.axes if axis not in row_axes]
+    entries = _entries(tables, row_axes, column_axes)
+    rows = list(dict.fromkeys(row for row, _ in entries))
+    columns = list(dict.fromkeys(column for _, column in entries))
     return Overview(
-        tuple(axis.key for axis in rows),
-        tuple(axis.key for axis in columns),
-        tuple(map(_text, places)),
-        tuple(_text(head) if columns else "accuracy" for head in heads),
-        tuple(tuple(fields.get((row, head), Entry()) for head in heads) for row in places),
+        down=tuple(axis.key for axis in row_axes),
+        across=tuple(axis.key for axis in column_axes),
+        rows=tuple(map(_values_text, rows)),
+        columns=tuple(_values_text(column) if column_axes else "accuracy" for column in columns),
+        entries=tuple(
+            tuple(entries.get((row, column), Entry()) for column in columns) for row in rows
+        ),
     )
 
 
-def diverged(results: Results) -> Iterator[str]:
+def describe_diverged(tables: Tables) -> Iterator[str]:
     """A line for each network that diverged."""
-    summary = results.summary
-    keys = [axis.key for axis in results.axes]
+    summary = tables.summary
     for i in np.flatnonzero(summary["status"] == "diverged"):
-        point = equations({key: summary[key][i] for key in keys})
+        point = equations({axis.key: summary[axis.key][i] for axis in tables.axes})
         yield f"{point}, seed {summary['seed'][i]}: at step {summary['diverged_at_step'][i]}"
 
 
-def _row_axes(results: Results) -> list[Axis]:
-    """The first axis of numbers, else the first, and behind it those that move along with it."""
-    axes = results.axes
-    if not axes:
+def _row_axes(tables: Tables) -> list[Axis]:
+    """The first axis of numbers, or else the first axis, and those that are swept along with it."""
+    if not tables.axes:
         return []
-    first = next((axis for axis in axes if axis.numeric), axes[0])
-    own = results.summary[first.key].tolist()
-    others = [axis for axis in axes if axis is not first]
-    columns = {axis: results.summary[axis.key].tolist() for axis in others}
-    return [first, *(a for a in others if moves_along(zip(own, columns[a], strict=True)))]
+    first = next((axis for axis in tables.axes if axis.numeric), tables.axes[0])
+    values = tables.summary[first.key].tolist()
+    companions = [
+        axis
+        for axis in tables.axes
+        if axis is not first
+        and moves_along(zip(values, tables.summary[axis.key].tolist(), strict=True))
+    ]
+    return [first, *companions]
 
 
-def _best(results: Results) -> Overview:
-    fields = _fields(results, results.axes, [])
-    known = {place: entry for (place, _), entry in fields.items() if isfinite(entry.mean)}
-    ranked = sorted(known, key=lambda place: -known[place].mean)[:BEST]
-    return Overview(
-        tuple(axis.key for axis in results.axes),
-        (),
-        tuple(map(_text, ranked)),
-        ("accuracy",),
-        tuple((known[place],) for place in ranked),
-        len(fields) - len(ranked),
-    )
+def _entries(
+    tables: Tables, row_axes: Sequence[Axis], column_axes: Sequence[Axis]
+) -> dict[tuple[Values, Values], Entry]:
+    """The entry at the values of each row and column, in the order of the summary."""
+    keys = [axis.key for axis in (*row_axes, *column_axes)]
+    columns = [
+        tables.summary[name].tolist() for name in (*keys, f"final_train_{HEADLINE}", "status")
+    ]
+    networks: dict[tuple[Values, Values], list[tuple[float, str]]] = {}
+    for *values, accuracy, status in zip(*columns, strict=True):
+        row, column = tuple(values[: len(row_axes)]), tuple(values[len(row_axes) :])
+        networks.setdefault((row, column), []).append((accuracy, status))
+    return {
+        place: Entry(
+            tuple(accuracy for accuracy, _ in pairs if isfinite(accuracy)),
+            sum(status == "diverged" for _, status in pairs),
+        )
+        for place, pairs in networks.items()
+    }
 
 
-def _fields(
-    results: Results, rows: Sequence[Axis], columns: Sequence[Axis]
-) -> dict[tuple[Place, Place], Entry]:
-    """What was found at each pair of a row's place and a column's, in the summary's order."""
-    summary = results.summary
-    found: dict[tuple[Place, Place], list[tuple[float, str]]] = {}
-    names = [*(axis.key for axis in (*rows, *columns)), f"final_train_{HEADLINE}", "status"]
-    for *place, accuracy, status in zip(*(summary[n].tolist() for n in names), strict=True):
-        key = (tuple(place[: len(rows)]), tuple(place[len(rows) :]))
-        found.setdefault(key, []).append((accuracy, status))
-    return {key: _entry(values) for key, values in found.items()}
+def _values_text(values: Values) -> str:
+    return ", ".join(map(short, values))
 
 
-def _entry(values: Sequence[tuple[float, str]]) -> Entry:
-    return Entry(
-        tuple(accuracy for accuracy, _ in values if isfinite(accuracy)),
-        sum(status == "diverged" for _, status in values),
-    )
+def overview_lines(table: Overview, width: int = PAGE_WIDTH) -> Iterator[str]:
+    """The overview as text: a title, then rows and columns.
 
-
-def _text(place: Place) -> str:
-    return ", ".join(map(short, place))
-
-
-GAP = 2
-
-
-def overview_lines(table: Overview, width: int = 80) -> Iterator[str]:
-    """A title, then rows and columns; columns that do not fit beside the others follow below.
-
-    With several networks in a field it says their mean, and from lowest to highest if that fits.
+    Columns that do not fit beside the others follow below. Entries of several networks are their
+    mean, with the lowest and the highest accuracy if all columns fit side by side then.
     """
-    several = max((len(e.accuracies) for row in table.entries for e in row), default=0)
-    said, blocks = "mean (lowest-highest)", _blocks(table, spread, width)
+    seeds = max((len(entry.accuracies) for row in table.entries for entry in row), default=0)
+    numbers, blocks = "mean (lowest-highest)", _blocks(table, lambda e: e.range_text, width)
     if len(blocks) > 1:
-        said, blocks = "mean", _blocks(table, mean_alone, width)
-    yield f"final training accuracy{f', {said} of {several} seeds' if several > 1 else ''}"
+        numbers, blocks = "mean", _blocks(table, lambda e: e.mean_text, width)
+    yield f"final training accuracy{f', {numbers} of {seeds} seeds' if seeds > 1 else ''}"
     if any(entry.diverged for row in table.entries for entry in row):
         yield "* diverged: the loss is no longer finite"
     if table.across:
@@ -156,45 +174,33 @@ def overview_lines(table: Overview, width: int = 80) -> Iterator[str]:
         yield f"the {len(table.rows)} best; {table.left_out} more in summary.csv"
 
 
-def mean_alone(entry: Entry) -> str:
-    return f"{entry.mean:.3f}" if entry.accuracies else "-"
+def _blocks(table: Overview, text: Callable[[Entry], str], width: int) -> list[list[str]]:
+    """The lines of each group of columns that fit side by side, behind the names of the rows."""
 
+    def column_lines(name: str, fields: Sequence[str], padding: str = "") -> list[str]:
+        """A heading in as many lines as it needs to be no wider than the fields, and these."""
+        widest = max(map(len, [*name.split(), *fields]), default=0)
+        return [*(line + padding for line in wrap(name, max(widest, 1))), *fields]
 
-def spread(entry: Entry) -> str:
-    """The mean, and behind it from lowest to highest where there are several networks."""
-    if len(entry.accuracies) < 2:
-        return mean_alone(entry)
-    return f"{entry.mean:.3f} ({min(entry.accuracies):.3f}-{max(entry.accuracies):.3f})"
+    def total_width(columns: Sequence[Sequence[str]]) -> int:
+        return sum(max(map(len, column), default=0) + GAP for column in columns) - GAP
 
-
-def _blocks(table: Overview, entry: Callable[[Entry], str], width: int) -> list[list[str]]:
-    """The lines of each group of columns that fit beside the rows' heads."""
-    heads = _column(", ".join(table.down), table.rows)
+    row_names = column_lines(", ".join(table.down), table.rows)
     groups: list[list[list[str]]] = [[]]
     for j, name in enumerate(table.columns):
-        found = [row[j] for row in table.entries]
-        room = " " * any(one.diverged for one in found)  # beside a mark
-        column = _column(
-            name, [entry(one) + ("*" if one.diverged else room) for one in found], room
-        )
-        if groups[-1] and _width([heads, *groups[-1], column]) > width:
+        entries = [row[j] for row in table.entries]
+        padding = " " * any(entry.diverged for entry in entries)  # in place of a mark
+        fields = [text(entry) + ("*" if entry.diverged else padding) for entry in entries]
+        column = column_lines(name, fields, padding)
+        if groups[-1] and total_width([row_names, *groups[-1], column]) > width:
             groups.append([])
         groups[-1].append(column)
-    return [_joined([heads, *group]) for group in groups]
 
-
-def _column(name: str, fields: Sequence[str], room: str = "") -> list[str]:
-    """A head in as many lines as it needs to be no wider than the fields, then these."""
-    widest = max(map(len, [*name.split(), *fields]), default=0)
-    return [*(line + room for line in wrap(name, max(widest, 1))), *fields]
-
-
-def _width(columns: Sequence[Sequence[str]]) -> int:
-    return sum(max(map(len, column), default=0) + GAP for column in columns) - GAP
-
-
-def _joined(columns: Sequence[Sequence[str]]) -> list[str]:
-    """Columns side by side, set to the right, their last lines level."""
-    height = max(map(len, columns))
-    full = [[""] * (height - len(column)) + list(column) for column in columns]
-    return list(aligned(list(zip(*full, strict=True)), right=range(len(columns))))
+    blocks = []
+    for group in groups:
+        columns = [row_names, *group]
+        height = max(map(len, columns))
+        level = [[""] * (height - len(column)) + list(column) for column in columns]
+        lines = list(zip(*level, strict=True))
+        blocks.append(list(aligned(lines, right=range(len(columns)))))
+    return blocks

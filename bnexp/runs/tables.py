@@ -106,8 +106,6 @@ class Tables:
     probes: Table = field(default_factory=lambda: {"quantity": np.empty(0, object)})
 
 
-Results = Tables  # the name in modules that have not changed yet
-
 # All tables start with these columns and those of the swept keys; probes.csv goes on with those.
 LEADING_COLUMNS = ("cell", "seed")
 PROBE_COLUMNS = ("step", "layer", "quantity", "at", "value")
