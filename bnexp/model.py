@@ -198,7 +198,7 @@ def fit(
     ((28, 28, 1), (3, 10), 'int64')
     """
     config = load_config(config) if isinstance(config, str) else config
-    network = _single_network(config, point or {}, seed)
+    network = select_single_network(config, point or {}, seed)
     setting = network.setting
     loaded = dataset(setting.data.name, data_folder(Path(data_dir) if data_dir else None))
     check_shapes(setting, loaded)
@@ -230,7 +230,7 @@ def _as_in_a_run() -> Iterator[None]:
         yield
 
 
-def _single_network(config: Config, point: Mapping[str, Any], seed: int | None) -> Network:
+def select_single_network(config: Config, point: Mapping[str, Any], seed: int | None) -> Network:
     """The one network that `point` and `seed` select; ConfigError if there is none or several."""
     plan = make_plan(config)
     try:

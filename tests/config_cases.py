@@ -697,7 +697,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "figure of no such value": (
         added(SWEEP + "figures: [{kind: curves, where: {model.norm: layer}}]"),
-        "6:11: figures[0]: figure curves: where model.norm: no value of the axis, expected one of",
+        "6:46: figures[0].where.model.norm: no value of the axis, expected one of batch, none",
     ),
     "claim without relation": (
         added(SWEEP + CLAIM % ""),

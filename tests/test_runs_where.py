@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import bnexp
+from bnexp.claims.select import Undecidable, pair_points, plan_points
+from bnexp.config.claims import Claim
+from bnexp.config.figures import figure_options
+from bnexp.config.messages import dotted
 from bnexp.config.where import Range
-from bnexp.runs.tables import Axis
+from bnexp.figures import FigureError, PlannedSweep
+from bnexp.model import select_single_network
+from bnexp.runs.tables import Axis, plan_axes
 from bnexp.runs.where import WhereError, select_points, select_values
+from bnexp.sweep import make_plan
 
 STD = Axis("model.init.std", (1.0, 0.15848931924611134, 0.025118864315095794, 0.01))
 BATCH = {"kind": "batch", "dialect": "book", "eps": 1e-3}
@@ -100,3 +110,92 @@ def test_points_have_a_selected_value_of_each_key():
     )
     with pytest.raises(WhereError, match="no such points, expected a combination"):
         select_points({BIAS.key: False}, AXES, points[:1])
+
+
+SWEEP = """\
+name: swept
+data: {name: synthetic, train: 100}
+model: {hidden: [8], init: {kind: normal, std: 0.1}}
+train: {epochs: 1, batch_size: 50}
+sweep:
+  model.init.std: [1.0, 0.158, 0.15848931924611134, 0.01]
+  model.norm: [{kind: batch, dialect: book}, {kind: batch, dialect: keras}, layer, none]
+  model.bias: [true, false]
+"""
+SCALES = [1, 1.0, 0.158, 0.1585, 0.15848931924611134, 0.01, 0.0101, "0.01", 0.5]
+NORMS = ["batch", "batch dialect=book", "layer", "LAYER", "none", "rms"]
+NORM_MAPPINGS = [
+    {"kind": "batch"},
+    {"kind": "batch", "dialect": "keras"},
+    {"kind": "layer"},
+    {"kind": "batch", "dialect": "torch"},
+]
+NUMBERS = st.sampled_from([value for value in SCALES if isinstance(value, float)])
+RANGES = st.fixed_dictionaries({}, optional={"at_least": NUMBERS, "at_most": NUMBERS})
+
+
+def selectors(*values):
+    single = st.sampled_from(values)
+    return single | st.lists(single, min_size=1, max_size=3)
+
+
+WHERES = st.fixed_dictionaries(
+    {},
+    optional={
+        "model.init.std": selectors(*SCALES) | RANGES,
+        "model.norm": selectors(*NORMS, *NORM_MAPPINGS),
+        "model.bias": selectors(True, False, "true", "yes"),
+        "train.epochs": st.just(1),
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    path = tmp_path_factory.mktemp("swept") / "swept.yaml"
+    path.write_text(SWEEP)
+    config = bnexp.load_config(path)
+    return config, make_plan(config)
+
+
+def chosen_by_claim(config, plan, where):
+    parts = {"says": "so", "measure": "final_train_accuracy", "at_least": 0, "where": where}
+    try:
+        pairs = pair_points(Claim.model_validate(parts), plan_points(plan))
+    except Undecidable as error:
+        return error.path[1:], error.text
+    return [dict(pair.point) for pair in pairs]
+
+
+def chosen_by_figure(config, plan, where):
+    axes = plan_axes(plan)
+    columns = {axis.key: [n.point[axis.key] for n in plan.networks] for axis in axes}
+    summary = {key: np.array(column, object) for key, column in columns.items()}
+    try:
+        options = figure_options("curves", where=where)
+        left = options.restrict(PlannedSweep(axes, summary)).summary
+    except FigureError as error:
+        return error.path[1:], error.text
+    return [dict(zip(left, values, strict=True)) for values in zip(*left.values(), strict=True)]
+
+
+def chosen_by_fit(config, where):
+    try:
+        return select_single_network(config, where, None).point
+    except bnexp.ConfigError as error:
+        return str(error)
+
+
+@given(where=WHERES)
+@settings(max_examples=300, deadline=None)
+def test_claims_figures_and_fit_choose_the_same_networks(swept, where):
+    """Or refuse the `where` for the same reason."""
+    claim, figure = chosen_by_claim(*swept, where), chosen_by_figure(*swept, where)
+    assert claim == figure
+    if isinstance(claim, tuple):
+        path, text = claim
+        assert chosen_by_fit(swept[0], where) == f"fit: {dotted(path)}: {text}"
+    elif len(claim) > 1:
+        assert f"name one network, got {len(claim)};" in chosen_by_fit(swept[0], where)
+    else:
+        assert chosen_by_fit(swept[0], where) == claim[0]
