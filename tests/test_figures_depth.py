@@ -157,7 +157,7 @@ def test_networks_of_other_depths_end_earlier():
         ({"law": [{"label": "a", "values": [1, 2]}]}, "2 values for 8 layers. Give one for each"),
         (
             {"law": [{"label": "a", "rate": 1, "where": {NORM: "layer"}}]},
-            "where model.norm: no value",
+            r"law\[0\]\.where\.model\.norm: no value",
         ),
         ({"step": 3}, "step 3 was not recorded. Recorded: 0, 7"),
         ({"panel_axis": "model.init"}, "axis model.init is not swept"),
