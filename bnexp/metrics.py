@@ -100,9 +100,9 @@ class Top2Accuracy(Metric):
     limits = (0.0, 1.0)
 
     def values(self, logits: Array, labels: Labels) -> Array:
-        own = np.take_along_axis(logits, labels[None, :, None], axis=-1)
+        logit = np.take_along_axis(logits, labels[None, :, None], axis=-1)  # the label's
         before = np.arange(logits.shape[-1]) < labels[:, None]
-        rank = ((logits > own) | ((logits == own) & before)).sum(axis=-1)
+        rank = ((logits > logit) | ((logits == logit) & before)).sum(axis=-1)
         return np.where(np.isnan(logits).any(axis=-1), np.nan, rank < 2)
 
 
@@ -207,8 +207,8 @@ def metric_column(column: str) -> MetricColumn | None:
     >>> metric_column("seconds") is None
     True
     """
-    first, _, rest = column.partition("_")
-    summary, column = (first, rest) if first in SUMMARIES else ("", column)
+    first, _, remainder = column.partition("_")
+    summary, column = (first, remainder) if first in SUMMARIES else ("", column)
     images, _, name = column.partition("_")
     if images not in IMAGE_SETS or name not in METRICS:
         return None
@@ -217,10 +217,10 @@ def metric_column(column: str) -> MetricColumn | None:
 
 def metric_of(column: str) -> type[Metric]:
     """The metric of such a column; KeyError if there is none."""
-    found = metric_column(column)
-    if found is None:
+    parsed = metric_column(column)
+    if parsed is None:
         raise KeyError(column)
-    return found.metric
+    return parsed.metric
 
 
 def is_unbounded_loss(metric: Any) -> bool:

@@ -99,20 +99,20 @@ class Checkpoints:
 
 def _split(snapshot: Snapshot, k: int) -> Snapshot:
     """Network k of a stack's snapshot, its arrays (1, ...); those without axes are everybody's."""
-    one = slice(k, k + 1)
+    rows = slice(k, k + 1)
     layers = {
         field: tuple(
-            {name: array[one] if array.ndim else array for name, array in layer.items()}
+            {name: array[rows] if array.ndim else array for name, array in layer.items()}
             for layer in getattr(snapshot, field)
         )
         for field in LAYERS.values()
     }
     readings = tuple(
-        (step, tuple(Reading(r.quantity, r.values[one], r.layers, r.at) for r in read))
+        (step, tuple(Reading(r.quantity, r.values[rows], r.layers, r.at) for r in read))
         for step, read in snapshot.readings
     )
-    metrics = {name: values[one] for name, values in snapshot.metrics.items()}
-    diverged_at = snapshot.diverged_at[one]
+    metrics = {name: values[rows] for name, values in snapshot.metrics.items()}
+    diverged_at = snapshot.diverged_at[rows]
     return Snapshot(
         snapshot.step, **layers, metrics=metrics, diverged_at=diverged_at, readings=readings
     )
@@ -184,10 +184,10 @@ def _decode(header: Mapping[str, Any], arrays: files.Arrays) -> Snapshot:
     for i, count in enumerate(header["counts"]):
         steps, read = [], []
         for j in range(count):
-            at_step, quantity, numbers, at = next(facts)
-            steps.append(at_step)
+            step_read, quantity, numbers, places = next(facts)
+            steps.append(step_read)
             values = arrays[f"readings/{i}/{j}"]
-            read.append(Reading(quantity, values, tuple(numbers), tuple(at)))
+            read.append(Reading(quantity, values, tuple(numbers), tuple(places)))
         readings.append((steps[0], tuple(read)))
     return Snapshot(
         step,

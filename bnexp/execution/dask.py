@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -156,7 +155,10 @@ class Cluster:
     @cached_property
     def workers(self) -> int:
         """How many worker processes there are; waits for the first."""
-        with _connect(self.scheduler) as client, closing(self._pool(client)) as pool:
+        with (
+            _connect(self.scheduler) as client,
+            closing(ClusterPool(client, {}, [], self.patience)) as pool,
+        ):
             return pool.workers
 
     def records(self, tasks: Sequence[Task], on_steps: Callable[[int], None]) -> Records:
@@ -170,8 +172,10 @@ class Cluster:
         )
         folders = {task.networks[0].setting.data.name: task.data_dir for task in tasks}
         data = {name: _in_memory(dataset(name, folder)) for name, folder in folders.items()}
-        classes = user_classes(networks)
-        with _connect(self.scheduler) as client, closing(self._pool(client, data, classes)) as pool:
+        with (
+            _connect(self.scheduler) as client,
+            closing(ClusterPool(client, data, user_classes(networks), self.patience)) as pool,
+        ):
 
             def watch(steps: int) -> None:
                 pool.look()
@@ -179,23 +183,9 @@ class Cluster:
 
             yield from run_tasks(pool, tasks, watch)
 
-    def _pool(
-        self,
-        client: Any,
-        data: Mapping[str, Dataset] = MappingProxyType({}),
-        classes: Sequence[tuple[str, str]] = (),
-    ) -> ClusterPool:
-        """The cluster's workers, once there is one."""
-        pool = ClusterPool(client, data, classes, self.patience)
-        pool.look(0.0)
-        while not pool.addresses:
-            time.sleep(0.1)
-            pool.look(0.0)
-        return pool
-
 
 class ClusterPool:
-    """The cluster as `run_tasks` sees it: its workers, and the stacks that they are handed.
+    """The cluster as `run_tasks` sees it, once there is a worker: workers, and stacks for them.
 
     data: the run's data sets by name, sent to each worker once, to all new ones at a time;
     classes: modules and names of users' own classes that workers must have as they are here;
@@ -227,6 +217,10 @@ class ClusterPool:
         except Exception as error:
             answer = error
         self._check("the scheduler", answer)
+        self.look(0.0)
+        while not self.addresses:
+            time.sleep(0.1)
+            self.look(0.0)
         self._executor = client.get_executor(pure=False)
         client.subscribe_topic(TOPIC, self._count)
 
@@ -239,19 +233,19 @@ class ClusterPool:
         """Whether the connection to the scheduler is gone for good."""
         return self._client.status in ("closing", "closed")
 
-    def look(self, every: float = LOOK_SECONDS) -> None:
-        """See which workers there are, if the last look was `every` seconds ago or more."""
-        if time.monotonic() - self._looked < every:
+    def look(self, interval: float = LOOK_SECONDS) -> None:
+        """See which workers there are, if the last look was `interval` seconds ago or more."""
+        if time.monotonic() - self._looked < interval:
             return
         kept = "what is finished is kept, and the same command goes on from there"
         if self._lost:
             raise ClusterLost(f"lost the connection to the scheduler; {kept}")
         with suppress(OSError):  # the connection is being made again, or it will be closed
             running = self._client.status == "running"
-            found = self._client.run_on_scheduler(list_workers) if running else {}
-            new = [a for a in found if self.addresses.get(a) != found[a]]
+            listed = self._client.run_on_scheduler(list_workers) if running else {}
+            new = [a for a in listed if self.addresses.get(a) != listed[a]]
             ready = self._prepare(new) if new else []
-            self.addresses = {a: found[a] for a in found if a in ready or a not in new}
+            self.addresses = {a: listed[a] for a in listed if a in ready or a not in new}
         self._looked = time.monotonic()
         if self.addresses:
             self._seen = self._looked
@@ -294,8 +288,8 @@ class ClusterPool:
         answer: Future[list[Record]] = Future()
         self._sent += 1
         digest = self._digests[task.networks[0].setting.data.name]
-        there = replace(task, data_dir=None, checkpoints=None)  # its folders are here
-        self._send(answer, (fn, there, digest, self._run, self._sent), RETRIES)
+        remote = replace(task, data_dir=None, checkpoints=None)  # its folders are here
+        self._send(answer, (fn, remote, digest, self._run, self._sent), RETRIES)
         return answer
 
     def _send(self, answer: Future[list[Record]], stack: tuple[Any, ...], tries: int) -> None:

@@ -61,8 +61,8 @@ def update(
         for p, _ in weights:
             p -= lr * adjustments.weight_decay * p
     return [
-        optimizer.update(p, g, own, lr)
-        for p, g, own in zip(parameters, gradients, opt_state, strict=True)
+        optimizer.update(p, g, layer_state, lr)
+        for p, g, layer_state in zip(parameters, gradients, opt_state, strict=True)
     ]
 
 

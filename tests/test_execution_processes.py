@@ -117,7 +117,9 @@ def test_a_stack_that_fails_does_not_take_the_others_with_it(small, tmp_path, mo
     result = e.value.result
     assert len(result.failed) == 6
     (reason,) = set(result.failed.values())
-    assert re.fullmatch(r"MemoryError: out of memory \(test_execution.py:\d+, in fails\)", reason)
+    assert re.fullmatch(
+        r"MemoryError: out of memory \(test_execution_processes.py:\d+, in fails\)", reason
+    )
     status = result.summary["status"]
     assert (status == "failed").sum() == 6
     assert set(result.summary["model.norm"][status == "failed"]) == {"none"}
