@@ -1,4 +1,9 @@
-"""One trained network: train it, predict, score."""
+"""`Model`, one trained network: `fit` trains it; it predicts and scores, is saved and loaded.
+
+A model has the numbers that the same network has in a run, to the last bit. Its file is a header
+(setting, seed, shape of an image, number of classes) with the parameters and the running statistics
+of each layer as arrays; `load_model` accepts only arrays that fit the setting.
+"""
 
 from __future__ import annotations
 
@@ -33,64 +38,21 @@ from bnexp.sweep import Network, make_plan
 from bnexp.training import Images, evaluate, logits_of
 from bnexp.training.evaluate import evaluation_state
 
+FORMAT = 1
+KIND = "bnexp_network"
+MAX_CLASSES = 256  # labels are bytes
 
-def pixels_of(images: Any, shape: tuple[int, ...], any_number: bool = False) -> NDArray[Any]:
-    """Images as (n, *shape), bytes or pixels in [0, 1]; ConfigError for anything else.
-
-    With `any_number` pixels are any real numbers.
-    """
-    pixels, size = _array("images", images), math.prod(shape)
-    if pixels.ndim < 2 or math.prod(pixels.shape[1:]) != size:
-        raise ConfigError(
-            f"images: expected {size} pixels each, (n, {', '.join(map(str, shape))}), "
-            f"got {pixels.shape}"
-        )
-    pixels = pixels.reshape(len(pixels), *shape)
-    if not np.issubdtype(pixels.dtype, np.integer):
-        if pixels.size and not any_number and not (pixels.min() >= 0 and pixels.max() <= 1):
-            raise ConfigError(
-                "images: expected pixels in [0, 1], or whole numbers from 0 to 255, got "
-                f"{pixels.min():g} to {pixels.max():g}; divide bytes by 255"
-            )
-        return pixels
-    if pixels.size and (pixels.min() < 0 or pixels.max() > 255):
-        raise ConfigError(
-            f"images: expected whole numbers from 0 to 255, got {pixels.min()} to {pixels.max()}"
-        )
-    return pixels.astype(np.uint8)
-
-
-def labels_of(labels: Any, number: int, classes: int) -> Labels:
-    """Labels of `number` images; ConfigError where they are not whole numbers below `classes`."""
-    made = _array("labels", labels)
-    if made.shape != (number,) or not number:
-        raise ConfigError(
-            f"labels: expected one for each of {number} images, and at least one image, "
-            f"got {made.shape}"
-        )
-    whole = np.issubdtype(made.dtype, np.integer)
-    if not whole or made.min() < 0 or made.max() >= classes:
-        got = f"{made.min()} to {made.max()}" if whole else made.dtype
-        raise ConfigError(f"labels: expected whole numbers from 0 to {classes - 1}, got {got}")
-    return made.astype(np.int64)
-
-
-def _array(name: str, given: Any) -> NDArray[Any]:
-    """As an array; ConfigError where it is none of real numbers."""
-    try:
-        made = np.asarray(given)
-    except ValueError as error:
-        raise ConfigError(f"{name}: expected an array, {error}") from None
-    if made.dtype.kind not in "biuf":
-        raise ConfigError(f"{name}: expected real numbers, got {made.dtype}")
-    return made
+T = TypeVar("T", bound=BaseModel)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained network. `shape` is one image's, `setting` what it was made from.
+    """A trained network.
 
-    `offset` is what is subtracted from an image, where the training images were centred.
+    setting: the part of the config that it was made from. seed: its seed. shape: that of one image,
+    (H, W) or (H, W, C). classes: the number of classes. parameters, state: weights and running
+    statistics of each layer, with a leading axis of length 1. offset: the mean image, which is
+    subtracted from each image if the training images were centred.
     """
 
     setting: Setting
@@ -112,6 +74,7 @@ class Model:
 
     @property
     def network(self) -> nn.Sequential:
+        """The layers, without parameters."""
         return blank_architecture(self.setting, self.classes)
 
     def logits(self, images: Any) -> NDArray[np.floating]:
@@ -120,23 +83,22 @@ class Model:
         Whole numbers are bytes from 0 to 255, other numbers pixels in [0, 1]. Raises ConfigError
         for images of another size.
         """
-        given = pixels_of(images, self.shape, self._byte_values is not None)
-        if not len(given):
+        pixels = self._check_pixels(images)
+        if not len(pixels):
             return np.zeros((0, self.classes), self.setting.train.precision)
-        pixels = self._images(given, np.zeros(len(given), np.int64))
-        with _as_in_a_run():
-            made: NDArray[np.floating] = logits_of(
-                self.network, self.parameters, self.state, pixels
-            )[0]
-        return made
+        prepared = self._prepare(pixels, np.zeros(len(pixels), np.int64))
+        with _arithmetic_of_runs():
+            stack = logits_of(self.network, self.parameters, self.state, prepared)
+        logits: NDArray[np.floating] = stack[0]
+        return logits
 
     def probabilities(self, images: Any) -> NDArray[np.floating]:
         """The softmax of the logits, (n, classes); takes what `logits` takes."""
         logits = self.logits(images)
         with np.errstate(all="ignore"):
-            shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-            made: NDArray[np.floating] = shares / shares.sum(axis=-1, keepdims=True)
-        return made
+            exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+            shares: NDArray[np.floating] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+        return shares
 
     def predict(self, images: Any) -> NDArray[np.int64]:
         """The likeliest class of each image, (n,); takes what `logits` takes."""
@@ -146,15 +108,15 @@ class Model:
     def score(self, images: Any, labels: Any) -> dict[str, float]:
         """Mean cross-entropy in nats and accuracy in [0, 1], as {"loss": ..., "accuracy": ...}.
 
-        The metrics of `train.metrics` are in it too.
-        Images as `logits` takes them, labels (n,) whole numbers below `classes`. Raises ConfigError
-        for images of another size and for labels that do not belong to them.
+        The metrics of `train.metrics` are in it, too. Images are those that `logits` takes, labels
+        (n,) whole numbers below `classes`. Raises ConfigError for images of another size and for
+        labels that do not belong to them.
         """
-        pixels = pixels_of(images, self.shape, self._byte_values is not None)
-        made = self._images(pixels, labels_of(labels, len(pixels), self.classes))
-        with _as_in_a_run():
+        pixels = self._check_pixels(images)
+        prepared = self._prepare(pixels, self._check_labels(labels, len(pixels)))
+        with _arithmetic_of_runs():
             metrics = make_metrics(self.setting)
-            scores = evaluate(self.network, self.parameters, self.state, made, metrics)
+            scores = evaluate(self.network, self.parameters, self.state, prepared, metrics)
         return {name: float(values[0]) for name, values in scores.items()}
 
     @property
@@ -163,8 +125,50 @@ class Model:
         facts = DATASETS.get(self.setting.data.name)
         return facts.values if facts else None
 
-    def _images(self, pixels: NDArray[Any], labels: Labels) -> Images:
-        """As in training: binary, as rows, less the mean image."""
+    def _check_pixels(self, images: Any) -> NDArray[Any]:
+        """Images as (n, *shape), bytes or pixels in [0, 1]; ConfigError for anything else.
+
+        If the data set gives bytes other values, pixels may be any real numbers.
+        """
+        pixels, size = _real_array("images", images), math.prod(self.shape)
+        if pixels.ndim < 2 or math.prod(pixels.shape[1:]) != size:
+            raise ConfigError(
+                f"images: expected {size} pixels each, (n, {', '.join(map(str, self.shape))}), "
+                f"got {pixels.shape}"
+            )
+        pixels = pixels.reshape(len(pixels), *self.shape)
+        if not np.issubdtype(pixels.dtype, np.integer):
+            limited = self._byte_values is None
+            if pixels.size and limited and not (pixels.min() >= 0 and pixels.max() <= 1):
+                raise ConfigError(
+                    "images: expected pixels in [0, 1], or whole numbers from 0 to 255, got "
+                    f"{pixels.min():g} to {pixels.max():g}; divide bytes by 255"
+                )
+            return pixels
+        if pixels.size and (pixels.min() < 0 or pixels.max() > 255):
+            raise ConfigError(
+                "images: expected whole numbers from 0 to 255, got "
+                f"{pixels.min()} to {pixels.max()}"
+            )
+        return pixels.astype(np.uint8)
+
+    def _check_labels(self, labels: Any, number: int) -> Labels:
+        """The labels of `number` images; ConfigError unless they are whole numbers in range."""
+        array = _real_array("labels", labels)
+        if array.shape != (number,) or not number:
+            raise ConfigError(
+                f"labels: expected one for each of {number} images, and at least one image, "
+                f"got {array.shape}"
+            )
+        is_integer = np.issubdtype(array.dtype, np.integer)
+        if not is_integer or array.min() < 0 or array.max() >= self.classes:
+            got = f"{array.min()} to {array.max()}" if is_integer else array.dtype
+            expected = f"whole numbers from 0 to {self.classes - 1}"
+            raise ConfigError(f"labels: expected {expected}, got {got}")
+        return array.astype(np.int64)
+
+    def _prepare(self, pixels: NDArray[Any], labels: Labels) -> Images:
+        """The images as in training: binary pixels, rows for an MLP, less the mean image."""
         if self.setting.data.pixels == "binary":
             black = 128 if pixels.dtype == np.uint8 else 128 / 255
             pixels = np.where(pixels >= black, np.uint8(255), np.uint8(0))
@@ -176,17 +180,32 @@ class Model:
             return Images(pixels, labels, self.setting.train.precision, self.offset)
 
 
+def _real_array(name: str, values: Any) -> NDArray[Any]:
+    """The values as an array; ConfigError unless they are real numbers."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ConfigError(f"{name}: expected an array, {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise ConfigError(f"{name}: expected real numbers, got {array.dtype}")
+    return array
+
+
 def fit(
     config: Config | str,
     point: Mapping[str, Any] | None = None,
     seed: int | None = None,
     data_dir: str | Path | None = None,
 ) -> Model:
-    """Train one network of an experiment and return it, its numbers those of `bnexp.run`.
+    """Train one network of an experiment and return it; its numbers are those of `bnexp.run`.
 
-    `point` selects values of swept keys as the `where` of a claim or a figure does (see
-    `bnexp.runs.where`), `seed` one of the seeds; both may be left out where there is only one.
-    Raises ConfigError where they do not name one network, and DataError where the data set is
+    config: what `load_config` returns, or the name or path of an experiment.
+    point: selects values of swept keys as the `where` of a claim or a figure does (see
+        `bnexp.runs.where`); may be left out if there is one point.
+    seed: one of the seeds; may be left out if there is one.
+    data_dir: the folder of the data sets.
+
+    Raises ConfigError if point and seed do not name one network, DataError if the data set is
     missing or damaged.
 
     >>> from bnexp.data import load
@@ -202,7 +221,7 @@ def fit(
     setting = network.setting
     loaded = dataset(setting.data.name, data_folder(Path(data_dir) if data_dir else None))
     check_shapes(setting, loaded)
-    with _as_in_a_run():
+    with _arithmetic_of_runs():
         trained = train_networks((network,), loaded)
         history = trained.history
         state = evaluation_state(
@@ -224,8 +243,11 @@ def fit(
 
 
 @contextmanager
-def _as_in_a_run() -> Iterator[None]:
-    """One BLAS thread, as a product's last bits depend on their number; diverging is a result."""
+def _arithmetic_of_runs() -> Iterator[None]:
+    """As in a run: one BLAS thread, and no warnings, as divergence is a result.
+
+    The last bits of a product depend on the number of threads.
+    """
     with threadpool_limits(1, "blas"), np.errstate(all="ignore"):
         yield
 
@@ -253,16 +275,12 @@ def select_single_network(config: Config, point: Mapping[str, Any], seed: int | 
     )
 
 
-FORMAT = 1
-KIND = "bnexp_network"
-MOST_CLASSES = 256  # labels are bytes
-
-T = TypeVar("T", bound=BaseModel)
-
-
 def save_model(model: Model, path: str | Path) -> Path:
-    """Write the network to `path`, whole or not at all; StoreError where that fails."""
-    about = {
+    """Write the model to `path`, whole or not at all, and return the path.
+
+    Raises StoreError if that fails.
+    """
+    header = {
         "format": FORMAT,
         "setting": plain_values(model.setting),
         "seed": model.seed,
@@ -271,15 +289,15 @@ def save_model(model: Model, path: str | Path) -> Path:
     }
     arrays = files.flatten_layers(parameters=model.parameters, state=model.state)
     arrays |= {} if model.offset is None else {"offset": model.offset}
-    write_file(Path(path), files.encode_npz(KIND, about, arrays))
+    write_file(Path(path), files.encode_npz(KIND, header, arrays))
     return Path(path)
 
 
 def load_model(path: str | Path) -> Model:
-    """The network that `save_model` wrote.
+    """The model that `save_model` wrote.
 
-    Raises StoreError where the file cannot be read, is damaged, of another format, or where its
-    arrays do not fit its setting; ConfigError where the setting is none that this bnexp knows.
+    Raises StoreError if the file cannot be read, is damaged, of another format, or has arrays that
+    do not fit its setting; ConfigError if this bnexp does not know the setting.
     """
     path = Path(path)
     content = read_file(path)
@@ -287,90 +305,79 @@ def load_model(path: str | Path) -> Model:
         raise StoreError(f"{path}: no such file, expected one that save_model wrote")
     header, arrays = files.decode_npz(KIND, FORMAT, content, path)
     try:
-        return _filled(header, arrays, path)
+        return _decode_model(header, arrays, path)
     except BnexpError:
         raise
     except Exception as error:  # a layer's init may raise of many kinds
         raise StoreError(f"{path}: damaged, expected what save_model wrote: {error}") from None
 
 
-class About(Strict):
-    """What the header says but for the setting."""
+class _Facts(Strict):
+    """What the header of a model's file says apart from the setting."""
 
     seed: Seed
     shape: Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=3)]
-    classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)]
+    classes: Annotated[int, Field(ge=1, le=MAX_CLASSES)]
 
 
-def _filled(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], path: Path) -> Model:
-    """The network that the header describes, its numbers those of the file."""
+def _decode_model(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], path: Path) -> Model:
+    """The model that the header describes, with the arrays of the file."""
     refresh()
-    about = dict(header)
-    del about["format"]
-    setting = _valid(Setting, about.pop("setting"), f"{path}: setting")
-    facts = _valid(About, about, str(path))
-    if broken := setting_problems(setting, "independent"):
-        raise ConfigError(f"{path}: setting: {dotted(broken[0].path)}: {broken[0].text}")
-    given = dict(arrays)
-    rows = (math.prod(facts.shape),) if isinstance(setting.model, Mlp) else facts.shape
-    precision, made = np.dtype(setting.train.precision), []
-    shape = rows
+    values = {name: value for name, value in header.items() if name not in ("format", "setting")}
+    setting = _validate(Setting, header["setting"], f"{path}: setting")
+    facts = _validate(_Facts, values, str(path))
+    if problems := setting_problems(setting, "independent"):
+        raise ConfigError(f"{path}: setting: {dotted(problems[0].path)}: {problems[0].text}")
+    precision = np.dtype(setting.train.precision)
+    unread = dict(arrays)
+
+    def take(name: str, start: NDArray[Any]) -> NDArray[Any]:
+        """The array of this name; StoreError unless it has the shape and the type of training."""
+        array = unread.pop(name, None)
+        if array is None:
+            raise StoreError(f"{path}: {name}: missing")
+        dtype = precision if np.issubdtype(start.dtype, np.floating) else start.dtype
+        shape = (1, *start.shape)
+        if (array.shape, array.dtype) != (shape, dtype):
+            raise StoreError(
+                f"{path}: {name}: does not fit, expected {shape} {dtype}, "
+                f"got {array.shape} {array.dtype}"
+            )
+        return array
+
+    input_shape = (math.prod(facts.shape),) if isinstance(setting.model, Mlp) else facts.shape
+    parameters: list[nn.Parameters] = []
+    state: list[nn.State] = []
+    shape = input_shape
     for i, layer in enumerate(blank_architecture(setting, facts.classes).layers):
         if math.prod(shape) > MAX_WEIGHTS:
             raise ValueError("too large")
-        shape, *parts = layer.init(np.random.default_rng(0), shape)
-        made.append(
-            tuple(
-                {
-                    name: _taken(given, f"{part}/{i}/{name}", array, precision, path)
-                    for name, array in own.items()
-                }
-                for part, own in zip(("parameters", "state"), parts, strict=True)
+        shape, *starts = layer.init(np.random.default_rng(0), shape)
+        for part, start, layers in zip(
+            ("parameters", "state"), starts, (parameters, state), strict=True
+        ):
+            layers.append(
+                {name: take(f"{part}/{i}/{name}", array) for name, array in start.items()}
             )
-        )
-    offset = _offset(setting, given, rows, path)
-    if given:
-        raise StoreError(f"{path}: {min(given)}: not expected")
-    parameters, state = (tuple(part) for part in zip(*made, strict=True))
-    return Model(setting, facts.seed, facts.shape, facts.classes, parameters, state, offset)
+    offset = None
+    if setting.data.pixels == "centred":
+        offset = unread.pop("offset", None)
+        if offset is None or (offset.shape, offset.dtype) != (input_shape, np.dtype(np.float64)):
+            raise StoreError(
+                f"{path}: offset: missing or of another shape, expected {input_shape} float64"
+            )
+    if unread:
+        raise StoreError(f"{path}: {min(unread)}: not expected")
+    return Model(
+        setting, facts.seed, facts.shape, facts.classes, tuple(parameters), tuple(state), offset
+    )
 
 
-def _offset(
-    setting: Setting, given: dict[str, NDArray[Any]], shape: tuple[int, ...], path: Path
-) -> NDArray[np.float64] | None:
-    if setting.data.pixels != "centred":
-        return None
-    array = given.pop("offset", None)
-    if array is None or (array.shape, array.dtype) != (shape, np.dtype(np.float64)):
-        raise StoreError(f"{path}: offset: missing or of another shape, expected {shape} float64")
-    return array
-
-
-def _valid(schema: type[T], values: Any, place: str) -> T:
+def _validate(schema: type[T], values: Any, place: str) -> T:
+    """The values as an object of the schema; ConfigError, with the key, if they are not valid."""
     try:
         return schema.model_validate(values)
     except ValidationError as error:
-        wrong = error.errors()[0]
-        key = ".".join(map(str, wrong["loc"]))
-        raise ConfigError(f"{place}: {key}: {wrong['msg']}") from None
-
-
-def _taken(
-    given: dict[str, NDArray[Any]],
-    name: str,
-    start: NDArray[Any],
-    precision: np.dtype[Any],
-    path: Path,
-) -> NDArray[Any]:
-    """The file's array of that name, of the shape and the type that training gives it."""
-    array = given.pop(name, None)
-    if array is None:
-        raise StoreError(f"{path}: {name}: missing")
-    dtype = precision if np.issubdtype(start.dtype, np.floating) else start.dtype
-    shape = (1, *start.shape)
-    if (array.shape, array.dtype) != (shape, dtype):
-        raise StoreError(
-            f"{path}: {name}: does not fit, expected {shape} {dtype}, "
-            f"got {array.shape} {array.dtype}"
-        )
-    return array
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ConfigError(f"{place}: {key}: {first['msg']}") from None
