@@ -193,7 +193,7 @@ class Progress:
         records of each stack. waiting: called if another run has locked the directory.
     """
 
-    planned: Callable[[Sequence[Network], Sequence[Record], int, int], None] = lambda *about: None
+    planned: Callable[[Sequence[Network], Sequence[Record], int, int], None] = lambda *plan: None
     steps: Callable[[int], None] = lambda total: None
     done: Callable[[Sequence[Record]], None] = lambda records: None
     waiting: Callable[[], None] = lambda: None

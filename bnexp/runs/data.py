@@ -139,11 +139,12 @@ def read_finished_run(directory: Path) -> RunData:
 
 
 def _read_config(directory: Path) -> Config:
+    """The config of a run directory; ConfigError, with what was probably meant, without one."""
     path = directory / "config.yaml"
     if not path.is_file():
         places = [Path(folder, directory.name) for folder in ("results", "results/reference")]
-        known = [place for place in places if (place / "config.yaml").is_file()]
-        hint = f"did you mean {known[0]}?" if known else "`bnexp run` makes one"
+        runs = [place for place in places if (place / "config.yaml").is_file()]
+        hint = f"did you mean {runs[0]}?" if runs else "`bnexp run` makes one"
         raise ConfigError(f"{directory}: not a run directory, expected a config.yaml in it; {hint}")
     try:
         return load_config(path)
@@ -209,6 +210,7 @@ def _with_csv_rows(data: RunData) -> RunData:
 
 
 def _row_key(network: Network, by_values: bool) -> tuple[Hashable, ...]:
+    """What identifies a network in a table: its swept values and seed, or its id."""
     return (*network.point.values(), network.seed) if by_values else (network.id,)
 
 

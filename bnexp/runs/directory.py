@@ -53,8 +53,8 @@ def decode_cell(content: bytes, network: str) -> Record:
 
     Raises NoRecord unless the content is exactly what `encode_cell` made for this network.
     """
-    first_line, _, rest = content.partition(b"\n")
-    body = rest.removesuffix(b"\n")
+    first_line, _, second_line = content.partition(b"\n")
+    body = second_line.removesuffix(b"\n")
     try:
         head: Any = json.loads(first_line)
         version, digest = head["bnexp_cell"], head["sha256"]
@@ -62,7 +62,7 @@ def decode_cell(content: bytes, network: str) -> Record:
         raise NoRecord("damaged") from None
     if version != FORMAT:
         raise NoRecord(f"of format {version}, this bnexp writes {FORMAT}")
-    if not rest.endswith(b"\n") or hashlib.sha256(body).hexdigest() != digest:
+    if not second_line.endswith(b"\n") or hashlib.sha256(body).hexdigest() != digest:
         raise NoRecord("damaged")
     try:
         fields = json.loads(body)

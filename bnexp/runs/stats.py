@@ -76,9 +76,9 @@ def pooled(bands: Iterable[Band]) -> Band:
     empty = np.empty(0)
     bands = [Band(empty, empty, empty), *bands]
     return Band(
-        np.concatenate([one.mean for one in bands]),
-        np.concatenate([one.low for one in bands]),
-        np.concatenate([one.high for one in bands]),
+        np.concatenate([band.mean for band in bands]),
+        np.concatenate([band.low for band in bands]),
+        np.concatenate([band.high for band in bands]),
     )
 
 

@@ -82,6 +82,7 @@ def axis_named(key: str, axes: Sequence[Axis], path: KeyPath = (), at_key: bool 
 
 
 def _axis_values(selector: Any, axis: Axis, path: KeyPath) -> tuple[Value, ...]:
+    """The values of one axis that a selector means, each once, in the axis's order."""
     if isinstance(selector, Mapping) and "kind" not in selector:
         selector = _range(selector)
     if isinstance(selector, Range):
@@ -111,8 +112,8 @@ def _values_in_range(selector: Range, axis: Axis, path: KeyPath) -> tuple[Value,
     def limit(end: float | None, default: float) -> float:
         if end is None:
             return default
-        near = _equal_or_near(end, axis)
-        return float(near[0]) if len(near) == 1 else end
+        values = _equal_or_near(end, axis)
+        return float(values[0]) if len(values) == 1 else end
 
     low, high = limit(selector.at_least, -math.inf), limit(selector.at_most, math.inf)
     values = tuple(value for value in dict.fromkeys(axis.values) if low <= float(value) <= high)
@@ -124,6 +125,7 @@ def _values_in_range(selector: Range, axis: Axis, path: KeyPath) -> tuple[Value,
 
 
 def _single_value(selector: Any, axis: Axis, path: KeyPath) -> Value:
+    """The one value that a selector means which is neither a list nor a range."""
     selector = selector.tolist() if hasattr(selector, "tolist") else selector  # NumPy's numbers
     if isinstance(selector, Mapping):
         candidates = _swept_mappings(selector, axis)
@@ -190,6 +192,7 @@ def _is_number(value: object) -> bool:
 
 
 def _shown_values(axis: Axis) -> str:
+    """The values of an axis as a message lists them, at most MAX_SHOWN of them."""
     labels = [short(value) for value in axis.values]
     more = len(labels) - MAX_SHOWN
     return ", ".join(labels[:MAX_SHOWN]) + (f" and {more} more" if more > 0 else "")
