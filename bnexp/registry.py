@@ -64,6 +64,9 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             entry is first looked up. Listing the names, and `in`, import nothing.
         methods: the methods that an entry must have.
         or_method: a method that, alone, does instead of them.
+        tables: more tables of built-in entries, "package.module:NAME", which follow `entries`. They
+            are imported when the registry is first read, so that entries which need heavy imports
+            can have their line beside their code.
         instance_of: the class that entries are instances of, `Callable` for functions. Without it,
             entries are frozen dataclasses whose fields are options.
 
@@ -107,17 +110,35 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         methods: Sequence[str] = (),
         or_method: str | None = None,
         instance_of: Any = None,
+        tables: Sequence[str] = (),
     ) -> None:
         self.noun, self.methods, self.or_method = noun, tuple(methods), or_method
         self.instance_of = instance_of
-        self.builtin = frozenset(entries)
-        self._entries: dict[str, Any] = {
-            name: _Unloaded(partial(_import, entry))
-            if isinstance(entry, str)
-            else self._checked(name, entry)
-            for name, entry in entries.items()
-        }
+        self._builtin: frozenset[str] = frozenset()
+        self._entries: dict[str, Any] = {}
+        self._tables = tuple(tables)
         self._discovered = False
+        self._add_builtin(entries)
+
+    @property
+    def builtin(self) -> frozenset[str]:
+        """The names of the built-in entries."""
+        self._load_tables()
+        return self._builtin
+
+    def _load_tables(self) -> None:
+        tables, self._tables = self._tables, ()
+        for place in tables:
+            self._add_builtin(_import(place))
+
+    def _add_builtin(self, entries: Mapping[str, Entry | str]) -> None:
+        self._builtin |= frozenset(entries)
+        for name, entry in entries.items():
+            self._entries[name] = (
+                _Unloaded(partial(_import, entry))
+                if isinstance(entry, str)
+                else self._checked(name, entry)
+            )
 
     @overload
     def register(self, name: str) -> Callable[[Registered], Registered]: ...
@@ -156,9 +177,10 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return len(self._all())
 
     def _all(self) -> dict[str, Any]:
-        """All entries; on the first call those of installed packages are added."""
+        """All entries; on the first call those of tables and of installed packages are added."""
         if not self._discovered:
             self._discovered = True
+            self._load_tables()
             noun = self.noun.replace(" ", "_")
             for group in (noun, FORMER_NOUNS.get(noun)):
                 for point in entry_points(group=f"bnexp.{group}") if group else ():

@@ -9,8 +9,8 @@ import numpy as np
 
 from bnexp.config.figures import figure_options
 from bnexp.figures import draw
-from bnexp.figures.panels import Panels
-from bnexp.figures.scale import Scale
+from bnexp.figures.kinds.panels import Panels
+from bnexp.figures.kinds.scale import Scale
 from bnexp.runs.tables import Axis, Tables
 
 W = "model.init.std"

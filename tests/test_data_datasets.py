@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import bnexp
 from bnexp import registry
+from bnexp.cli.main import cli
 from bnexp.data import DATASETS, DatasetFacts, data_folder, fetch, info, is_folder, load, verify
 from bnexp.data.datasets import cache_folder, expand
 from bnexp.data.mnist import mnist_folder
@@ -27,19 +29,24 @@ def test_paths_are_folders(name):
     assert is_folder(name)
 
 
-@pytest.mark.parametrize("name", ["mnist", "mnist-5k", "synthetic", "gaussian", "digits"])
+@pytest.mark.parametrize("name", [*sorted(DATASETS.builtin), "digits"])
 def test_plain_names_are_not_folders(name):
     assert not is_folder(name)
 
 
 def test_sizes_in_the_table():
-    sizes = {name: (facts.train, facts.test) for name, facts in DATASETS.items()}
-    assert sizes == {
+    sizes = {
         "mnist": (60000, 10000),
         "mnist-5k": (4000, 1000),
         "synthetic": (2000, 500),
         "gaussian": (2000, 500),
     }
+    assert {name: (DATASETS[name].train, DATASETS[name].test) for name in sizes} == sizes
+
+
+def test_the_help_of_info_names_every_data_set():
+    text = CliRunner().invoke(cli, ["data", "info", "--help"]).output
+    assert f"NAME is {', '.join(DATASETS)} or a folder of IDX files." in " ".join(text.split())
 
 
 def test_the_table_does_not_import_numpy():
@@ -105,7 +112,8 @@ def test_a_registered_set_is_loaded_and_described(stripes):
 
 def test_it_is_named_where_data_sets_are_listed(stripes, config_file):
     key = bnexp.config.json_schema()["$defs"]["Data"]["properties"]["name"]
-    assert "gaussian, stripes, or a folder of IDX files" in key["description"]
+    assert f"{', '.join(DATASETS)}, or a folder of IDX files" in key["description"]
+    assert "stripes" in DATASETS
     with pytest.raises(bnexp.ConfigError, match="did you mean 'stripes'"):
         bnexp.load_config(config_file(EXPERIMENT), {"data.name": "stripe"})
     with pytest.raises(DataError, match=r"Did you mean stripes\?"):

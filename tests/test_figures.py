@@ -12,9 +12,9 @@ from bnexp.config import load_config
 from bnexp.config.figures import figure_options
 from bnexp.errors import ConfigError
 from bnexp.figures import default_figures, draw, planned_refusal, quantities
-from bnexp.figures.panels import Panels
+from bnexp.figures.kinds.panels import Panels
+from bnexp.figures.kinds.scale import Scale
 from bnexp.figures.quantities import Recorded, planned_records
-from bnexp.figures.scale import Scale
 from bnexp.runs.tables import Axis
 from bnexp.sweep import make_plan
 

@@ -7,8 +7,8 @@ import pytest
 from figure_results import EVERY, NORMS, W, crosses, everything, panels, results, without_rows
 
 from bnexp.figures import draw
+from bnexp.figures.kinds.scale import Scale
 from bnexp.figures.marks import CROSS_HEIGHT
-from bnexp.figures.scale import Scale
 from bnexp.runs.stats import band
 from bnexp.runs.tables import Axis
 

@@ -11,8 +11,8 @@ from figure_results import EVERY, NORMS, W, everything, results
 
 from bnexp.errors import StoreError
 from bnexp.figures import draw, save
-from bnexp.figures.panels import Panels
-from bnexp.figures.scale import Scale
+from bnexp.figures.kinds.panels import Panels
+from bnexp.figures.kinds.scale import Scale
 from bnexp.files import write_file
 from bnexp.runs.tables import Axis
 

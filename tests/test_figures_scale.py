@@ -8,7 +8,7 @@ from figure_results import NORM, NORMS, W, results
 
 from bnexp.errors import ConfigError
 from bnexp.figures import draw
-from bnexp.figures.scale import Scale
+from bnexp.figures.kinds.scale import Scale
 from bnexp.runs.tables import Axis
 
 SCALES = Axis(W, (1.0, 0.1, 0.01, 0.001))

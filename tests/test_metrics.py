@@ -31,7 +31,7 @@ from bnexp.sweep import make_plan
 from bnexp.training import evaluate
 
 ALL = {name: METRICS[name]() for name in METRICS}
-ADDITIONAL = ["top2_accuracy", "confidence"]
+ADDITIONAL = [name for name in METRICS if name not in DEFAULT_METRICS]
 CLAIM = {"says": "it is sure", "measure": "final_test_confidence", "at_least": 0.1}
 FIGURE = {"kind": "curves", "metrics": ["test_top2_accuracy", "train_confidence"]}
 ON = {
@@ -157,7 +157,8 @@ def test_other_metrics_change_no_number_of_the_default_ones():
 
 def test_columns_are_named_and_parsed_alike():
     names = recorded_metrics(ADDITIONAL)
-    assert names == ("loss", "accuracy", "top2_accuracy", "confidence")
+    assert names == (*DEFAULT_METRICS, *ADDITIONAL)
+    assert names[:4] == ("loss", "accuracy", "top2_accuracy", "confidence")
     for column in (*evaluation_columns(names), *summary_columns(names)):
         parsed = metric_column(column)
         assert parsed.sibling(parsed.name) == column
@@ -327,7 +328,7 @@ def test_a_users_metric_goes_all_the_way(small, tmp_path):
 def test_schema_and_messages_know_a_users_metric(small):
     schema = json.dumps(json_schema())
     assert "final_test_margin" in schema
-    with pytest.raises(ConfigError, match="expected one of top2_accuracy, confidence, margin"):
+    with pytest.raises(ConfigError, match=f"expected one of {', '.join(ADDITIONAL)}, margin"):
         bnexp.load_config(small, {"train.metrics": ["margins"]})
 
 

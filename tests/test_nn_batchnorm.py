@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import sqrt
 
 import numpy as np
 import pytest
 from numeric_cases import DIALECTS, EXACT, NORMS, images, layer_start, small_mlp, stacked
 
-from bnexp.nn import BatchNorm
+from bnexp.nn import BatchNorm, Sequential
 from bnexp.training.evaluate import POPULATION_BATCHES, evaluation_state
 
 # Batch normalization against its textbook: forward, chain rule, and its limits.
@@ -138,6 +139,36 @@ def test_a_batch_of_one_gives_beta(name):
     np.testing.assert_array_equal(y, beta)
     np.testing.assert_allclose(dx, 0, atol=1e-9)
     np.testing.assert_array_equal(after["var"], state["var"] * norm.stat_decay)
+
+
+# The dialects in numbers, as each program computes them.
+
+SQUARES = 14  # the sum of squares of (1, 2, 3, 6) - 3
+FIRST_STEP = {  # the last output, and the running mean and variance, after one step on (1, 2, 3, 6)
+    "book": (3 / sqrt(SQUARES / 4 + 1e-6), 0.1 * 3, 0.1 * SQUARES / 4),
+    "cs231n": (3 / sqrt(SQUARES / 4 + 1e-5), 0.1 * 3, 0.1 * SQUARES / 4),
+    "paper": (3 / sqrt(SQUARES / 4 + 1e-5), 3, SQUARES / 3),  # the population's: that batch alone
+    "pytorch": (3 / sqrt(SQUARES / 4 + 1e-5), 0.1 * 3, 0.9 + 0.1 * SQUARES / 3),
+    "keras": (3 / sqrt(SQUARES / 4 + 1e-3), 0.01 * 3, 0.99 + 0.01 * SQUARES / 4),
+    "tensorflow": (3 / sqrt(SQUARES / 4 + 1e-3), 0.01 * 3, 0.99 + 0.01 * SQUARES / 3),
+    "darknet": (3 / (sqrt(SQUARES / 3) + 1e-6), 0.01 * 3, 0.01 * SQUARES / 3),
+    "darknet_fixed": (3 / (sqrt(SQUARES / 3) + 1e-6), 0.01 * 3, 0.01 * SQUARES / 3),
+}
+
+
+def test_every_dialect_of_the_package_is_tested():
+    assert set(FIRST_STEP) == BatchNorm.DIALECTS.builtin
+
+
+@pytest.mark.parametrize("name", FIRST_STEP)
+def test_first_step_of_a_dialect(name):
+    norm, x = DIALECTS[name], np.array([1.0, 2, 3, 6]).reshape(1, 4, 1)
+    parameters, state = stacked(Sequential((norm,)), 1, (1,))
+    y, _, state = norm.forward(parameters[0], state[0], x, train=True)
+    if norm.evaluation == "population":
+        (state,) = Sequential((norm,)).population_state(parameters, (state,), [x])
+    statistics = [array.item() for array in norm.statistics(state)]
+    assert (y[0, -1, 0], *statistics) == pytest.approx(FIRST_STEP[name], rel=1e-13)
 
 
 # Batch norm's statistics at evaluation: running, debiased, and those of the population.

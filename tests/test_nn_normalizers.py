@@ -18,13 +18,57 @@ from bnexp.nn import (
     Relu,
     Sequential,
     SoftmaxCrossEntropy,
+    gradient_errors,
 )
 from bnexp.nn.normalizers import Centre, GroupNorm, InstanceNorm, LayerNorm, NoisyBatchNorm, RMSNorm
 
-# Layer, group, instance and RMS normalization: textbooks, gradients, and each other.
-
 LIMIT = 1e-7
 ROWS, IMAGES = (6,), (4, 5, 6)
+
+# Every normalizer with its defaults, for images and in training: its formula and its gradients.
+
+
+def standard(x, axis):
+    """(x - mean) / sqrt(variance + eps), statistics over these axes of (N, H, W, C)."""
+    centered = x - x.mean(axis=axis, keepdims=True)
+    return centered / np.sqrt((centered**2).mean(axis=axis, keepdims=True) + 1e-5)
+
+
+def in_groups(x):
+    n, h, w, c = x.shape
+    return standard(x.reshape(n, h, w, 2, c // 2), (1, 2, 4)).reshape(x.shape)
+
+
+FORMULAS = {  # of one network's x (N, H, W, C), before gamma and beta
+    "layer": lambda x: standard(x, (1, 2, 3)),
+    "instance": lambda x: standard(x, (1, 2)),
+    "group": in_groups,
+    "rms": lambda x: x / np.sqrt((x**2).mean(axis=(1, 2, 3), keepdims=True) + 1e-5),
+    "centre": lambda x: x - x.mean(axis=(0, 1, 2)),
+}
+# These have oracles of their own: test_nn_batchnorm.py, test_nn_weightnorm.py, and below.
+OTHERS = {"batch", "weight", "noisy_batch"}
+
+
+def test_every_normalizer_of_the_package_is_tested():
+    assert {*FORMULAS, *OTHERS} == NORMALIZERS.builtin
+
+
+@pytest.mark.parametrize("kind", FORMULAS)
+def test_a_normalizer_is_its_formula(kind):
+    layer, x = NORMALIZERS[kind](), batch(2, IMAGES)
+    parameters, state = layer_start(layer, 2, IMAGES)
+    y, _, _ = layer.forward(parameters, state, x, train=True)
+    expected = [[scaled(parameters, k, sample) for sample in FORMULAS[kind](x[k])] for k in (0, 1)]
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", FORMULAS)
+def test_the_gradients_of_a_normalizer(kind):
+    assert max(gradient_errors(NORMALIZERS[kind](), batch(2, IMAGES)).values()) < LIMIT
+
+
+# Layer, group, instance and RMS normalization: textbooks, gradients, and each other.
 
 
 def norms(shape):

@@ -53,13 +53,23 @@ def verify_data_command(data_dir: Path | None) -> None:
         raise DataError("not all files are MNIST's; `bnexp data fetch` downloads them")
 
 
-@data_group.command("info")
+class DescribedCommand(click.Command):
+    """A command whose help names the data sets of the table."""
+
+    def format_help_text(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        from bnexp.data import DATASETS
+
+        self.help = (self.help or "").replace("DATA_SETS", ", ".join(DATASETS))
+        super().format_help_text(context, formatter)
+
+
+@data_group.command("info", cls=DescribedCommand)
 @click.argument("name", default="mnist")
 @data_option
 def info_command(name: str, data_dir: Path | None) -> None:
     """Describe a data set: origin, sizes and classes.
 
-    NAME is mnist, mnist-5k, synthetic, gaussian or a folder of IDX files.
+    NAME is DATA_SETS or a folder of IDX files.
 
     \b
     Example: bnexp data info mnist-5k

@@ -1,6 +1,6 @@
 """Figures in a configuration: the registry of kinds, the types of their options, and validation.
 
-The kinds themselves are in bnexp.figures, one module each, and are imported when the schema of an
+The kinds themselves are the modules of bnexp.figures.kinds. They are imported when the schema of an
 experiment is first needed: they import the tables of runs, which import the configuration.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
 from pydantic import (
@@ -29,14 +30,23 @@ from bnexp.errors import ConfigError
 from bnexp.metrics import GAP, METRICS, evaluation_columns, summary_columns
 from bnexp.registry import Registry
 
-KINDS = (
+# The order in which kinds are listed; those that are not named here follow, by name.
+ORDER = (
     "panels", "scale", "curves", "percentiles", "histograms", "heatmap", "landscape", "depth",
 )  # fmt: skip
 
-# A class of options for each kind of figure; bnexp.figures.kind says what it has to have.
+
+def _modules() -> list[str]:
+    """The modules of bnexp.figures.kinds by name, without importing them."""
+    folder = Path(__file__).parents[1] / "figures" / "kinds"
+    names = {path.stem for path in folder.glob("[!_]*.py")}
+    return [*ORDER, *sorted(names - set(ORDER))]
+
+
+# A class of options for each kind of figure; bnexp.figures.kinds says what it has to have.
 FIGURES: Registry[type] = Registry(
     "figure",
-    {kind: f"bnexp.figures.{kind}:{kind.capitalize()}" for kind in KINDS},
+    {kind: f"bnexp.figures.kinds.{kind}:{kind.title().replace('_', '')}" for kind in _modules()},
     methods=("choose", "draw"),
 )
 

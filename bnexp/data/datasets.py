@@ -1,7 +1,8 @@
 """The table of data sets, and `load` and `info`, which look up a name there.
 
 To add a data set, write a function that makes or reads its arrays, state its facts, and enter them
-in DATASETS: in a module of this package with a line below, or in a module of your own with
+in a table: here with a line in GENERATED of the module `generated` (a set that is read from files
+has a module of its own and a line below), elsewhere with
 
     from bnexp.data import DATASETS, DatasetFacts, make_dataset
 
@@ -17,8 +18,8 @@ in DATASETS: in a module of this package with a line below, or in a module of yo
 It is then a value of `data.name`, and `bnexp data info rings` describes it. Installed packages
 enter theirs through the entry-point group `bnexp.data_set`.
 
-The module that makes or reads a data set is imported when its facts are first looked up; nothing
-here imports numpy before that, because configurations are read without it.
+Importing this module does not import numpy. The modules that make or read data sets are imported
+when DATASETS is first read or their facts are looked up.
 """
 
 from __future__ import annotations
@@ -89,10 +90,9 @@ DATASETS: Registry[DatasetFacts] = Registry(
     {
         "mnist": "bnexp.data.mnist:MNIST",
         "mnist-5k": "bnexp.data.sample:MNIST_5K",
-        "synthetic": "bnexp.data.generated:SYNTHETIC",
-        "gaussian": "bnexp.data.generated:GAUSSIAN",
     },
     instance_of=DatasetFacts,
+    tables=["bnexp.data.generated:GENERATED"],
 )
 
 

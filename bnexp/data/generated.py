@@ -1,4 +1,4 @@
-"""`synthetic` and `gaussian`: images made on the spot, to the last bit the same everywhere.
+"""Images made on the spot, to the last bit the same everywhere, and the table of such data sets.
 
 Only integers are computed with, and random bits come straight from PCG64: no version of numpy and
 no processor rounds them differently.
@@ -134,3 +134,5 @@ GAUSSIAN = DatasetFacts(
     sha256="2fd1dc5c97c1460318dffc998f201409b3de7ed289ba897c16ab33759b69d57d",
     values=normal_values,
 )
+
+GENERATED = {"synthetic": SYNTHETIC, "gaussian": GAUSSIAN}

@@ -1,6 +1,6 @@
 """Figures from run data: `draw` one, `save` it, or ask which ones an experiment gets by default.
 
-    options      a frozen dataclass for each kind of figure, `FigureKind` (kind.py), by name in the
+    options      a frozen dataclass for each kind of figure, `FigureKind` (kinds), by name in the
                  registry FIGURES
     + run data   or, before training, a plan's axes and points
     -> select    which networks are shown, which swept keys are spread out, and which make the lines
@@ -10,8 +10,9 @@
                  (axes.py, marks.py, style.py, labels.py)
     -> file      PNG and SVG (canvas.py)
 
-A kind is one module named after it, which reads in this order: options, choose, draw. Nothing here
-imports matplotlib before a figure is drawn, and nothing ever shows a window.
+A kind is one module of the package kinds, named after it, which reads in this order: options,
+choose, draw. Nothing here imports matplotlib before a figure is drawn, and nothing ever shows a
+window.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy as np
 
 from bnexp.config.figures import FIGURES
 from bnexp.errors import ConfigError
-from bnexp.figures.kind import FigureData, FigureKind
+from bnexp.figures.kinds import FigureData, FigureKind
 from bnexp.figures.labels import chosen_text
 from bnexp.figures.quantities import Recorded, planned_records, recorded_in
 from bnexp.figures.select import FigureError, Swept

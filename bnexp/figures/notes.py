@@ -1,7 +1,7 @@
 """The small lines under a figure's title: what is drawn, of which networks, and what is left out.
 
 Each function returns one part of a note, and an empty text if there is nothing to say. The order is
-the same in all figures, see `FigureData.notes` in kind.py.
+the same in all figures, see `FigureData.notes` in kinds.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def layout() -> str:
 
 
 def _package(folder: Path) -> str:
-    modules = sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
+    modules = sorted(path for path in folder.rglob("*.py") if path != folder / "__init__.py")
     head = f"<b>bnexp/{folder.name}</b>: {says(folder / '__init__.py').replace('`', '')}"
     return _folded(head, modules)
 
@@ -53,7 +53,8 @@ def _folded(head: str, modules: Sequence[Path]) -> str:
 
 
 def _line(path: Path) -> str:
-    return f"- `{path.name}`: {says(path)}"
+    name = "/".join(path.relative_to(PACKAGE).parts[1:]) or path.name
+    return f"- `{name.removesuffix('__init__.py')}`: {says(path)}"
 
 
 def parts() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The README's gallery, and the page of all claims, from results/reference/."""
+"""The README's gallery and choices, and the page of all claims, from results/reference/."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 from bnexp.cli.explore import work_of
 from bnexp.config import document
 from bnexp.config.claims import WORDS
+from bnexp.config.figures import FIGURES as FIGURE_KINDS
+from bnexp.nn import INITIALIZERS, NORMALIZERS, BatchNorm
+from bnexp.registry import Registry
 from pages.markdown import REFERENCE
 
 # The figures that the README shows: experiment, figure, and what is to be seen.
@@ -35,7 +38,32 @@ def experiments() -> list[tuple[str, Mapping[str, Any], Sequence[Mapping[str, An
 
 def parts() -> dict[str, str]:
     """The README's parts by name."""
-    return {"gallery": "\n".join([*_figures(), *_table(), "", *_total()])}
+    return {"gallery": "\n".join([*_figures(), *_table(), "", *_total()]), "choices": choices()}
+
+
+def choices() -> str:
+    """What can be chosen for each key, the names from the registries."""
+    dialects = _names(BatchNorm.DIALECTS)
+    rows = {
+        "`model.kind`": "`mlp`, or `cnn` with a list of convolution, pooling and dense blocks",
+        "`model.norm`": f"{_names(NORMALIZERS)}, before or after the activation",
+        "`dialect` of `batch`": f"{dialects}: presets of epsilon, variances and running averages, "
+        "each of which can be set on its own",
+        "`model.init`": f"{_names(INITIALIZERS)}, for all layers or for one",
+        "`train`": "six optimizers, learning-rate schedules with warm-up, L2 penalty, weight "
+        "decay, gradient clipping",
+        "`probes`": "statistics of each layer, histograms, percentiles, the loss along the "
+        "gradient, internal covariate shift",
+        "`figures`": _names(FIGURE_KINDS),
+    }
+    lines = [f"| {key} | {text} |" for key, text in rows.items()]
+    return "\n".join(["| to choose | there are |", "|---|---|", *lines])
+
+
+def _names(registry: Registry[Any]) -> str:
+    """The built-in names; `he` stands for `he_uniform`, too."""
+    names = (name.removesuffix("_uniform") for name in registry if name in registry.builtin)
+    return ", ".join(f"`{name}`" for name in dict.fromkeys(names))
 
 
 def _figures() -> Iterator[str]:

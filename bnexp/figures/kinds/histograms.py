@@ -15,7 +15,7 @@ from bnexp.config.figures import LayerSpan, Step
 from bnexp.errors import ConfigError
 from bnexp.figures import marks, notes, quantities
 from bnexp.figures.axes import free_axis, free_limits, plain_ticks
-from bnexp.figures.kind import FigureData, RuledKind
+from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import PLACES, quantity_label
 from bnexp.figures.page import Page, build
 from bnexp.figures.quantities import Recorded

@@ -17,7 +17,7 @@ from bnexp.config.figures import Layer, Limits, Numbers
 from bnexp.errors import ConfigError
 from bnexp.figures import marks, notes, quantities
 from bnexp.figures.axes import QUANTITY_SPAN, free_axis, free_limits, whole_number_axis
-from bnexp.figures.kind import FigureData, RestrictedKind
+from bnexp.figures.kinds import FigureData, RestrictedKind
 from bnexp.figures.labels import quantity_label, value_text
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.quantities import Recorded

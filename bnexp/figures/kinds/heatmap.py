@@ -19,7 +19,7 @@ from bnexp.config.figures import Limits, SummaryMetric
 from bnexp.errors import ConfigError
 from bnexp.figures import notes
 from bnexp.figures.axes import LOSS_TOP, free_limits, log_ticks, loss_limits, plain_ticks, wants_log
-from bnexp.figures.kind import FigureData, RestrictedKind
+from bnexp.figures.kinds import FigureData, RestrictedKind
 from bnexp.figures.labels import axis_name, digits, metric_label, symbol
 from bnexp.figures.marks import cross
 from bnexp.figures.page import NOTE_LETTER, RIGHT, Page, build

@@ -27,7 +27,7 @@ from bnexp.figures.axes import (
     loss_limits,
     whole_number_axis,
 )
-from bnexp.figures.kind import FigureData, RuledKind
+from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import metric_label, quantity_label, value_text
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.quantities import Recorded

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bnexp.errors import ConfigError
 from bnexp.figures import marks, notes
 from bnexp.figures.axes import accuracy_axis, loss_axis, loss_limits, number_axis, wants_log
-from bnexp.figures.kind import FigureData, FigureKind
+from bnexp.figures.kinds import FigureData, FigureKind
 from bnexp.figures.labels import axis_name
 from bnexp.figures.page import Page, build
 from bnexp.figures.quantities import Recorded

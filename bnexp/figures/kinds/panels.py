@@ -22,7 +22,7 @@ from bnexp.figures.axes import (
     wants_log,
     whole_number_axis,
 )
-from bnexp.figures.kind import FigureData, FigureKind
+from bnexp.figures.kinds import FigureData, FigureKind
 from bnexp.figures.labels import metric_label
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.quantities import Recorded, check_metric

@@ -1,7 +1,8 @@
-"""What every kind of figure is: options, a choice, a drawing.
+"""Kinds of figures, one module each, and what they have in common: options, a choice, a drawing.
 
-A kind is a frozen dataclass in a module of its own, `bnexp/figures/KIND.py`, and a line in
-`FIGURES`. Its fields are the keys in YAML, of any type that pydantic validates. Its methods:
+A module of this package is a kind: `bars.py` has the frozen dataclass `Bars`, and the registry
+FIGURES knows it as `bars`. Its fields are the keys in YAML, of any type that pydantic validates.
+Its methods:
 
     choose  which swept keys are spread out and which make the lines; ConfigError if the figure
             cannot be drawn. Asked before training, and again to draw.

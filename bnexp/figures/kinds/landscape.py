@@ -15,7 +15,7 @@ import numpy as np
 from bnexp.config.figures import Layer
 from bnexp.figures import marks, notes, quantities
 from bnexp.figures.axes import free_axis, free_limits, whole_number_axis
-from bnexp.figures.kind import FigureData, RuledKind
+from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import quantity_label
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.quantities import Recorded, rows_at_place
