@@ -11,12 +11,13 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, field, fields, is_dataclass
-from functools import partial
+from functools import partial, wraps
 from importlib import import_module
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered")
+Target = TypeVar("Target", bound=Callable[..., Any])
 
 BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 
@@ -26,6 +27,58 @@ FORMER_NOUNS = {
     "normalizer": "normaliser",
     "optimizer": "optimiser",
 }
+
+
+class FormerName:
+    """An attribute's name in version 0.1: reads the attribute that is called `name` now."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        return getattr(owner if instance is None else instance, self.name)
+
+
+def former_keywords(**names: str) -> Callable[[Target], Target]:
+    """Decorator of a function or class that still takes keywords by their names in version 0.1.
+
+    Arguments:
+        names: former name = present name. The fields of a dataclass can also be read by their
+            former names.
+
+    `inspect.signature` and type checkers know the present names only. TypeError if a call gives one
+    argument by both names.
+
+    >>> @former_keywords(colour="color")
+    ... def paint(color):
+    ...     return f"painted {color}"
+    >>> paint(colour="red")
+    'painted red'
+    """
+
+    def accept(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def wrapper(*args: Any, **keywords: Any) -> Any:
+            for former in names.keys() & keywords.keys():
+                if names[former] in keywords:
+                    raise TypeError(
+                        f"{function.__qualname__}: {former} is the former name of "
+                        f"{names[former]}, expected one of them, got both"
+                    )
+                keywords[names[former]] = keywords.pop(former)
+            return function(*args, **keywords)
+
+        return wrapper
+
+    def decorate(target: Any) -> Any:
+        if not isinstance(target, type):
+            return accept(target)
+        target.__init__ = accept(target.__init__)  # type: ignore[misc]
+        for former, name in names.items() if is_dataclass(target) else ():
+            setattr(target, former, FormerName(name))
+        return target
+
+    return decorate
 
 
 def option(default: Any = MISSING, *, doc: str, **bounds: float) -> Any:
@@ -53,6 +106,7 @@ def option(default: Any = MISSING, *, doc: str, **bounds: float) -> Any:
     return field(default=default, metadata=metadata)
 
 
+@former_keywords(classes="entries")
 class Registry(Mapping[str, Entry], Generic[Entry]):
     """A table from names to entries that users and installed packages can extend.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import subprocess
 import sys
 from collections import OrderedDict
@@ -18,7 +19,7 @@ from pydantic import TypeAdapter
 
 import bnexp
 from bnexp.config import reference
-from bnexp.config.options import OneOf, Options, instantiate
+from bnexp.config.options import OneOf, Options, identity, instantiate
 from bnexp.nn import (
     ACTIVATIONS,
     INITIALIZERS,
@@ -34,7 +35,7 @@ from bnexp.nn import (
     option,
 )
 from bnexp.nn.optimizers import SCHEDULES
-from bnexp.nn.pooling import POOLS
+from bnexp.nn.pooling import POOLS, Pool
 from bnexp.probes import PROBES
 from bnexp.training import evaluate
 from bnexp.training.evaluate import CHUNK, evaluation_state
@@ -48,6 +49,25 @@ class Triangular:
 
     def draw(self, generator, shape, fan_in, fan_out):
         return self.width * (generator.uniform(size=shape) - generator.uniform(size=shape))
+
+
+@dataclass(frozen=True)
+class PowerPool(Pool):
+    """The mean of |x|^power over each window."""
+
+    stride: int = option(3, doc="how far the window moves", ge=1)
+    power: float = option(2.0, doc="the power", gt=0)
+
+    def forward(self, parameters, state, x, train):
+        views = self.window.slices(self.window.framed(x))
+        return sum(abs(view) ** self.power for view in views) / self.size**2, x, state
+
+    def backward(self, parameters, cache, dy):
+        slope = self.power * np.sign(cache) * abs(cache) ** (self.power - 1) / self.size**2
+        framed = np.zeros_like(self.window.framed(cache))
+        for view in self.window.slices(framed):
+            view += dy
+        return self.window.unframed(framed) * slope, {}
 
 
 @dataclass(frozen=True)
@@ -67,10 +87,11 @@ class Halve:
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch):
     """Registers the classes above, for one test."""
-    for registry in (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS):
+    for registry in (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, POOLS):
         monkeypatch.setattr(registry, "_entries", dict(registry))
     INITIALIZERS.register("triangular")(Triangular)
     NORMALIZERS.register("halve")(Halve)
+    POOLS.register("power")(PowerPool)
 
 
 OWN = {
@@ -338,6 +359,50 @@ def test_an_own_norm_of_the_weights_needs_only_around(small):
     metrics = bnexp.run(halved).metrics
     assert np.isfinite(metrics["train_loss"]).all()
     assert len(set(metrics["train_loss"])) > 2
+
+
+POOLED = """\
+name: pooled
+data: {name: synthetic, train: 40, test: 0}
+model:
+  kind: cnn
+  blocks:
+    - {kind: conv, features: 2}
+    - {kind: power, size: 4, power: 1.5}
+    - {kind: dense, features: 5}
+train: {steps: 3, batch_size: 10, optimizer: {kind: sgd, lr: 0.05}}
+"""
+
+
+def test_an_own_pooling_is_a_block(config_file):
+    x = np.random.default_rng(0).standard_normal((2, 4, 5, 5, 3))
+    assert max(gradient_errors(PowerPool(3, 2, 1), x).values()) < 1e-6
+    path = config_file(POOLED)
+    model = bnexp.fit(bnexp.load_config(path))
+    assert PowerPool(4, 3, 0, 1.5) in model.network.layers
+    assert np.isfinite(bnexp.run(path).metrics["train_loss"]).all()
+    # 26 - 4 pixels in steps of 3: 8 x 8 of 2 channels
+    assert bnexp.load_config(path).experiment.model.weight_count() == 9 * 2 + 8 * 8 * 2 * 5 + 5 * 10
+
+
+def test_workers_know_an_own_pooling(config_file):
+    path = config_file(POOLED)
+    assert bnexp.run(path, jobs=2).metrics.keys() == bnexp.run(path).metrics.keys()
+    block = bnexp.load_config(path).experiment.model.blocks[1]
+    assert pickle.loads(pickle.dumps(block)) == block
+
+
+def test_the_options_of_an_own_pooling_are_keys(config_file):
+    with pytest.raises(bnexp.ConfigError, match=r"blocks\[1\].power: not a valid value"):
+        bnexp.load_config(config_file(POOLED.replace("1.5", "-1")))
+    with pytest.raises(bnexp.ConfigError, match=r"max_pool, .*, dense, power, got 'nothing'"):
+        bnexp.load_config(config_file(POOLED.replace("kind: power", "kind: nothing")))
+    assert "model.blocks[]=power" in {topic.name for topic in reference.all_topics()}
+
+
+def test_the_id_depends_on_the_text_of_an_own_pooling(config_file):
+    setting = bnexp.load_config(config_file(POOLED)).experiment
+    assert "PowerPool" in identity(setting.model)["blocks"][1]["code"]
 
 
 REGISTRIES = (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, SCHEDULES, POOLS, PROBES)

@@ -11,10 +11,11 @@ from bnexp import run
 from bnexp.config import load_config
 from bnexp.config.figures import figure_options
 from bnexp.errors import ConfigError
-from bnexp.figures import default_figures, draw, planned_refusal, quantities
+from bnexp.figures import default_figures, draw, planned_refusal
 from bnexp.figures.kinds.panels import Panels
 from bnexp.figures.kinds.scale import Scale
 from bnexp.figures.quantities import Recorded, planned_records
+from bnexp.probes import Landscape
 from bnexp.runs.tables import Axis
 from bnexp.sweep import make_plan
 
@@ -148,7 +149,7 @@ def test_what_probes_are_said_to_record_is_what_they_record(tmp_path):
 
 
 def test_probes_of_other_packages_are_not_refused(tmp_path, monkeypatch):
-    monkeypatch.delitem(quantities.QUANTITIES, "landscape")
+    monkeypatch.delattr(Landscape, "quantity_names")
     made = plan(tmp_path, SCALES, probes=PROBES)
     assert planned_refusal(of("curves", quantity="anything"), made, has_test=False) is None
 

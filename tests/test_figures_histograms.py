@@ -117,6 +117,14 @@ def test_too_many_rows_and_layers_are_refused():
         figure(results((), read=deep), "histograms")
 
 
+def test_a_quantity_without_bins_is_refused():
+    def norms(point, seed):
+        return [(0, layer, "weight_norm", np.nan, 1.0) for layer in (1, 2)]
+
+    with pytest.raises(ConfigError, match="figure histograms: quantity weight_norm has no bins"):
+        figure(results((FEW,), read=norms), "histograms", quantity="weight_norm")
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

@@ -1,19 +1,25 @@
 """The schema of a network's architecture: its kind, its layers, and what stands between them.
 
 `Model` is a multilayer perceptron (`Mlp`) or a convolutional network (`Cnn`). Both have the keys
-of `Architecture`; activations, initializers and normalizers come from the registries of bnexp.nn.
+of `Architecture`; activations, initializers, normalizers and poolings come from the registries of
+bnexp.nn.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
-from pydantic import Discriminator, Field, Tag
+import numpy as np
+from pydantic import Discriminator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Tag
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from bnexp.config.options import OneOf, Options, Strict, key
+from bnexp.config.options import OneOf, Options, Strict, instantiate, key, options_class
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS
+from bnexp.nn.pooling import POOLS
 
 MAX_LAYERS = 200
 MAX_WIDTH = 20_000
@@ -105,7 +111,7 @@ class ConvBlock(Strict):
 class PoolBlock(Strict):
     """The largest or the mean of each window."""
 
-    kind: Literal["max_pool", "average_pool"]
+    kind: Literal[tuple(name for name in POOLS if name in POOLS.builtin)]  # type: ignore[valid-type]
     size: Side = key(2, "the side of the window")
     stride: Side | None = key(None, "how far the window moves; default: its size")
     padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = key(
@@ -131,7 +137,30 @@ class DenseBlock(Strict):
     features: Width = Field(description="its width")
 
 
-Block = Annotated[ConvBlock | PoolBlock | GlobalPoolBlock | DenseBlock, Field(discriminator="kind")]
+class _ByKind:
+    """Annotation: one of the blocks above, or the options of a pooling that a user registered."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        registered = [
+            options_class(POOLS.noun, name, cls)
+            for name, cls in POOLS.items()
+            if name not in POOLS.builtin
+        ]
+        blocks: Any = Union[(ConvBlock, PoolBlock, GlobalPoolBlock, DenseBlock, *registered)]
+        return handler.generate_schema(Annotated[blocks, Field(discriminator="kind")])
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        union = handler(schema)
+        # Unlike elsewhere a bare name does not stand for {kind: NAME}.
+        union["oneOf"] = [block.get("anyOf", [block])[-1] for block in union["oneOf"]]
+        return union
+
+
+Block = Annotated[Any, _ByKind()]
 
 
 class Cnn(Architecture):
@@ -159,9 +188,20 @@ class Cnn(Architecture):
             elif isinstance(block, DenseBlock):
                 number += channels * side**2 * block.features
                 side, channels = 1, block.features
+            elif isinstance(block, Options):
+                side, channels = _pooled(block, side, channels)
             else:  # global pooling
                 side = 1
         return number + channels * side**2 * CLASSES
+
+
+def _pooled(block: Options, side: int, channels: int) -> tuple[int, int]:
+    """The side and the channels of a registered pooling's output, unchanged if it does not fit."""
+    try:
+        shape, _, _ = instantiate(block).init(np.random.default_rng(0), (side, side, channels))
+    except ValueError:  # `check_shapes` says what is wrong
+        return side, channels
+    return math.isqrt(math.prod(shape[:-1])), shape[-1]
 
 
 def _model_kind(value: Any) -> str | None:

@@ -20,6 +20,7 @@ from bnexp.data.datasets import DATASETS
 from bnexp.metrics import DEFAULT_METRICS, METRICS
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS
 from bnexp.nn.optimizers import SCHEDULES
+from bnexp.nn.pooling import POOLS
 from bnexp.probes import PROBES
 
 Ends = Annotated[tuple[float, float, Annotated[int, Field(ge=1)]], Field(strict=False)]
@@ -256,7 +257,9 @@ def explicit_values(part: BaseModel) -> dict[str, Any]:
     return values
 
 
-_REGISTRIES = (ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, SCHEDULES, PROBES, METRICS)
+_REGISTRIES = (
+    ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, POOLS, SCHEDULES, PROBES, METRICS,
+)  # fmt: skip
 _built = [entries(registry) for registry in _REGISTRIES]
 _built_figures: dict[str, tuple[type, str]] = {}
 

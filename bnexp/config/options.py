@@ -149,7 +149,7 @@ def _restore(
     dialects: Any = _dialects(target)
     if dialect is not None and values["dialect"] not in dialects:
         dialects.register(values["dialect"], dialect)
-    return _options_class(noun, values["kind"], target).model_validate(values)
+    return options_class(noun, values["kind"], target).model_validate(values)
 
 
 def instantiate(options: Options) -> Any:
@@ -175,7 +175,7 @@ class OneOf:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         kinds = tuple(
-            Annotated[_options_class(self.registry.noun, name, self.registry[name]), Tag(name)]
+            Annotated[options_class(self.registry.noun, name, self.registry[name]), Tag(name)]
             for name in self.registry
             if name not in self.without
         )
@@ -221,7 +221,8 @@ def entries(registry: Registry[type]) -> dict[str, tuple[type, str]]:
     return {name: (cls, _dialects_text(cls)) for name, cls in registry.items()}
 
 
-def _options_class(noun: str, name: str, cls: type) -> type[Options]:
+def options_class(noun: str, name: str, cls: type) -> type[Options]:
+    """The schema of the entry `name` of a registry whose entries are called `noun`."""
     return _make_options_class(noun, name, cls, _dialects_text(cls))
 
 

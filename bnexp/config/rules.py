@@ -16,11 +16,12 @@ from bnexp.config.messages import Problem
 from bnexp.config.where import Range, range_problem
 from bnexp.config.yaml import KeyPath
 from bnexp.data.datasets import DATASETS, is_folder
+from bnexp.nn import INITIALIZERS, BatchNorm
+from bnexp.nn.initializers import NormalWeights
+from bnexp.nn.normalizers import NoisyBatchNorm
 from bnexp.text import choices
 
 MAX_WEIGHTS = 20_000_000
-# The initializers that are a number times randn, which is all that the book's stream can replay.
-RANDN = ("normal", "xavier", "glorot", "he", "lecun")
 
 
 def experiment_problems(experiment: Experiment) -> list[Problem]:
@@ -102,7 +103,7 @@ def single_sample(setting: Setting, images: int | None) -> str | None:
     """
     size, norm = setting.train.batch_size, setting.model.norm
     reason = "batch norm of a single sample is beta, whatever the sample"
-    if norm is None or norm.kind not in ("batch", "noisy_batch"):
+    if norm is None or not issubclass(norm.target, BatchNorm | NoisyBatchNorm):
         return None
     if size == 1:
         return f"too small, expected at least 2, got 1: {reason}"
@@ -140,9 +141,11 @@ def _book_stream(setting: Setting) -> Iterator[Problem]:
     initializers = {("model", "init"): setting.model.init} | {
         ("model", "layer_init", name): init for name, init in setting.model.layer_init.items()
     }
+    # All that the stream can replay is a number times randn.
+    replayed = [name for name, cls in INITIALIZERS.items() if issubclass(cls, NormalWeights)]
     for path, init in initializers.items():
-        if init.kind not in RANDN:
-            expected = f"expected one of {', '.join(RANDN)} for random.stream: book"
+        if init.kind not in replayed:
+            expected = f"expected one of {', '.join(replayed)} for random.stream: book"
             text = f"not drawn as the book draws, {expected}, got {init.kind!r}"
             yield Problem(path, text)
 

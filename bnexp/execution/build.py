@@ -246,6 +246,9 @@ def build_architecture(setting: Setting, classes: int) -> nn.Sequential:
         if isinstance(block, GlobalPoolBlock):
             layers.append(nn.GlobalAveragePool())
             continue
+        if isinstance(block, Options):  # a pooling that a user registered
+            layers.append(instantiate(block))
+            continue
         if isinstance(block, PoolBlock):
             pool = POOLS[block.kind]
             layers.append(pool(block.size, block.stride or block.size, block.padding))

@@ -8,31 +8,20 @@ with one number is NaN.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
+from bnexp.config.options import instantiate
 from bnexp.errors import ConfigError
 from bnexp.figures.labels import value_text
 from bnexp.metrics import GAP, HEADLINE, metric_column
 from bnexp.runs.stats import Floats
 from bnexp.runs.tables import Table, Tables, planned_metrics, rows
 from bnexp.sweep import Plan
-
-# Probe kind to the quantities that it records with its options.
-QUANTITIES: Mapping[str, Callable[[Any], tuple[str, ...]]] = {
-    "layers": lambda options: tuple(options.quantities),
-    "histogram": lambda options: (f"{options.of}_density",),
-    "percentiles": lambda options: ("percentile",),
-    "landscape": lambda options: (
-        "loss_along", "relative_loss_along", "gradient_change_along",
-        "loss_range", "gradient_change", "smoothness",
-    ),
-    "covariate_shift": lambda options: ("shift", "shift_relative", "shift_cosine"),
-}  # fmt: skip
 
 # Where the numbers of a quantity lie; those of others are not known.
 RANGES = {"dead": (0.0, 1.0), "similarity": (-1.0, 1.0), "shift_cosine": (-1.0, 1.0)}
@@ -51,14 +40,14 @@ class Recorded:
 
 
 def planned_records(plan: Plan, tested: bool) -> Recorded:
-    """What a plan's networks will record; probes of other packages are not known."""
+    """What a plan's networks will record; None for quantities if a probe does not name its own."""
     setting = plan.networks[0].setting if plan.networks else None
     probes = getattr(setting, "probes", None)
-    read = probes.read if probes else ()
+    read = [instantiate(options) for options in probes.read] if probes else []
     metrics = planned_metrics(plan)
-    if any(probe.kind not in QUANTITIES for probe in read):
+    if not all(hasattr(probe, "quantity_names") for probe in read):
         return Recorded(tested, None, metrics)
-    names = [name for probe in read for name in QUANTITIES[probe.kind](probe)]
+    names = [name for probe in read for name in probe.quantity_names]
     return Recorded(tested, tuple(dict.fromkeys(names)), metrics)
 
 
@@ -150,6 +139,15 @@ def places_of(
     missing = [place for place in named if recorded and not near[place]]
     _refuse_missing(kind, "at", missing, recorded)
     return tuple(place for wanted in named for place in near[wanted])
+
+
+def check_places(kind: str, quantity: str, table: Table) -> None:
+    """Raise ConfigError if the quantity has numbers without a place, and so no bins to draw."""
+    if np.isnan(table["at"]).any():
+        raise ConfigError(
+            f"figure {kind}: quantity {quantity} has no bins. Name one that a histogram probe "
+            f"records, such as activation_density."
+        )
 
 
 def rows_at_place(table: Table, layer: int, place: float) -> Table:

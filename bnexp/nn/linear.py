@@ -25,6 +25,7 @@ from bnexp.nn.protocols import (
     State,
 )
 from bnexp.nn.windows import Window
+from bnexp.registry import former_keywords
 
 # NumPy works through one row at a time, and starting a row costs as much as some hundred numbers:
 # a convolution's features, 30 or so, are put side by side until a row is about as long as this.
@@ -116,6 +117,7 @@ class WeightedLayer:
         return gradients
 
 
+@former_keywords(initialiser="initializer")
 @dataclass(frozen=True)
 class Dense(WeightedLayer):
     """y = x W + b: x (K or 1, N, D), W (K, D, H), b (K, 1, H), y (K, N, H), H = `features`.
@@ -165,6 +167,7 @@ class Dense(WeightedLayer):
         return self._gradients(cache, dy)
 
 
+@former_keywords(initialiser="initializer")
 @dataclass(frozen=True)
 class Conv(WeightedLayer):
     """y = sum over a size x size window of x W, + b; images (K, N, H, W, C) to (K, N, OH, OW, H).

@@ -37,7 +37,7 @@ from bnexp.nn.protocols import (
     State,
 )
 from bnexp.nn.weightnorm import WeightNorm
-from bnexp.registry import Registry, option
+from bnexp.registry import FormerName, Registry, option
 
 
 class SampleNormCache(NamedTuple):
@@ -66,6 +66,7 @@ class SampleNorm:
     affine: bool = option(True, doc="scale by gamma and shift by beta, both trained")
 
     centered: ClassVar[bool] = True
+    centred: ClassVar = FormerName("centered")
 
     def init(self, generator: Generator, shape: Shape) -> Initial:
         """gamma = 1 and beta = 0; no state, and nothing is drawn."""

@@ -29,6 +29,7 @@ from bnexp.nn.protocols import (
     Shape,
     State,
 )
+from bnexp.registry import former_keywords
 
 
 @dataclass(frozen=True)
@@ -173,6 +174,7 @@ class Sequential:
         return Sequential(layers), merged_parameters, states
 
 
+@former_keywords(normaliser="normalizer", initialisers="initializers")
 def mlp(
     widths: Sequence[int],
     activation: Layer,
@@ -193,6 +195,7 @@ def mlp(
     return Sequential(tuple(layers))
 
 
+@former_keywords(normaliser="normalizer")
 def block(
     activation: Layer,
     normalizer: Layer | None,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from bnexp.nn import ACTIVATIONS, Array, Parameters, Sequential, SoftmaxCrossEntropy, State
 from bnexp.nn.loss import Labels
 from bnexp.nn.protocols import Affine, Gradients
+from bnexp.registry import FormerName
 
 Numbers = NDArray[np.float64]
 
@@ -39,7 +40,11 @@ class Reading:
 
 
 class Probe(Protocol):
-    """A frozen dataclass of options that computes readings from a training step."""
+    """A frozen dataclass of options that computes readings from a training step.
+
+    It may have an attribute `quantity_names`, the quantities that `read` returns: figures of others
+    are then refused before training rather than after it.
+    """
 
     def read(self, step: TrainingStep) -> Sequence[Reading]:
         """A reading for each quantity; the step and its arrays are not changed."""
@@ -123,6 +128,8 @@ class TrainingStep:
     def current(self) -> Pass:
         """The pass over the batch with the parameters before the step."""
         return self.with_parameters(self.parameters)
+
+    here = FormerName("current")
 
     @cached_property
     def advanced(self) -> Sequence[Parameters]:

@@ -31,6 +31,11 @@ class Histogram:
         "activation", doc="activation: its output; preactivation: its input"
     )
 
+    @property
+    def quantity_names(self) -> tuple[str, ...]:
+        """The quantities that `read` returns."""
+        return (f"{self.of}_density",)
+
     def read(self, step: TrainingStep) -> Sequence[Reading]:
         """`activation_density` or `preactivation_density`, (K, layers, bins), at = left edges.
 
@@ -61,6 +66,8 @@ class Percentiles:
     percentiles: tuple[float, ...] = option(
         (15.0, 50.0, 85.0), doc="the percentiles, from 0 to 100"
     )
+
+    quantity_names = ("percentile",)
 
     def read(self, step: TrainingStep) -> Sequence[Reading]:
         """`percentile`, (K, 1, percentiles), at = the percentile; of a channel over all pixels."""

@@ -31,6 +31,15 @@ class Landscape:
         "learning_rate", doc="learning_rate: multiples of it; one: eta itself"
     )
 
+    quantity_names = (
+        "loss_along",
+        "relative_loss_along",
+        "gradient_change_along",
+        "loss_range",
+        "gradient_change",
+        "smoothness",
+    )
+
     def read(self, step: TrainingStep) -> Sequence[Reading]:
         """The quantities above: those `_along` are (K, 1, steps), the others (K, 1, 1)."""
         networks, start = step.networks, step.current

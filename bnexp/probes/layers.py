@@ -172,6 +172,11 @@ class Layers:
         doc="which statistics",
     )
 
+    @property
+    def quantity_names(self) -> tuple[str, ...]:
+        """The quantities that `read` returns."""
+        return self.quantities
+
     def read(self, step: TrainingStep) -> Sequence[Reading]:
         """A reading (K, layers, 1) for each quantity.
 
@@ -201,6 +206,8 @@ class CovariateShift:
     Source:
         Santurkar et al. 2018, definition 2.1, there called internal covariate shift.
     """
+
+    quantity_names = ("shift", "shift_relative", "shift_cosine")
 
     def read(self, step: TrainingStep) -> Sequence[Reading]:
         """The three quantities, (K, layers - 1, 1) each."""

@@ -60,6 +60,7 @@ class Histograms(RuledKind):
         """Draw a row for each combination, a column for each layer."""
         tables, selection = data.tables, data.selection
         table = quantities.readings(tables, self.quantity)
+        quantities.check_places(self.kind, self.quantity, table)
         table = quantities.rows_at_step(self.kind, table, self.step)
         layers = quantities.layers_between(self.kind, table, self.layers) or (0,)
         if len(layers) > MOST_LAYERS:
