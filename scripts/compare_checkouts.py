@@ -60,12 +60,11 @@ CUTS = (
     ("train.evaluate_train=all",),
 )
 # Where all the units or points of a sweep would take too long.
-NARROW = f"model.hidden={[20] * 50}"
 SPARSE = {
-    "correlation": (NARROW,),
-    "gradient_growth": (NARROW,),
-    "gradient_growth_activations": (NARROW,),
-    "variance_propagation": (NARROW,),
+    "correlation": (f"model.hidden={[20] * 50}",),
+    "gradient_growth": (f"model.hidden={[20] * 25}",),
+    "gradient_growth_activations": (f"model.hidden={[20] * 25}",),
+    "variance_propagation": (f"model.hidden={[20] * 20}",),
     "book_hyperparameters": (
         "sweep.zip={train.optimizer.lr: [0.001, 0.01, 0.1], train.l2: [0.1, 0.01, 0.0]}",
     ),
@@ -156,7 +155,6 @@ REFERENCES = (
     "book_hyperparameters",
     "output_scale",
 )
-SECONDS = re.compile(r"(?<![\w.])\d+(\.\d+)? (s|ms|min)\b")
 CLOCK = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
 
 # --- collecting: this part runs in a process of its own, with one checkout's bnexp ----------------
@@ -178,7 +176,7 @@ class Artifacts:
     def masked(self, text: str) -> str:
         for secret, shown in self.masks.items():
             text = text.replace(secret, shown)
-        text = CLOCK.sub("<time>", text)
+        text = re.sub(r"tfevents\.\d+", "tfevents.<time>", CLOCK.sub("<time>", text))
         return re.sub(r" at 0x[0-9a-f]+", " at <address>", text)
 
     def command(self, name: str, *words: str) -> int:
@@ -258,6 +256,15 @@ def parquet(path: Path) -> str:
     columns = {name: table[name].to_pylist() for name in table.column_names if name != "seconds"}
     lines = [f"{name}: {values}" for name, values in columns.items()]
     return "\n".join([str(table.schema), *lines, ""])
+
+
+def events(path: Path) -> str:
+    """An event file of TensorBoard as text."""
+    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    texts = [str(Event.FromString(raw)) for raw in RawEventFileLoader(str(path)).Load()]
+    return re.sub(r"(wall_time: |_secs: )\S+", r"\1<time>", "\n".join(texts))
 
 
 def command(*words: str) -> tuple[int, str]:
@@ -442,9 +449,9 @@ def answers(model: Any) -> str:
 
 def collect_texts(kept: Artifacts, checkout: Path, old: Path, store: Path) -> None:
     for words in ("schema", "list", "list --verbose", "data info", "--version", "explain"):
-        kept.command(words, *words.split())
+        kept.command(f"{words}/all", *words.split())
     for name in ("mnist", "mnist-5k", "synthetic", "gaussian"):
-        kept.command(f"data info {name}", "data", "info", name)
+        kept.command(f"data info/{name}", "data", "info", name)
     for name in shipped(checkout):
         kept.command(f"list/{name}", "list", "--verbose", name)
         kept.command(f"check/{name}", "check", name)
@@ -465,11 +472,20 @@ def collect_texts(kept: Artifacts, checkout: Path, old: Path, store: Path) -> No
     used(kept, Path("runs"), Path("used"))
 
 
-def used(kept: Artifacts, runs: Path, own: Path) -> None:
-    """What the commands make of run directories; `runs` are copied and not changed."""
+def used(kept: Artifacts, runs: Path, own: Path, names: Iterable[str] = ()) -> None:
+    """What the commands make of run directories, or of some; `runs` are not changed."""
     import bnexp
 
+    pairs = (
+        ("weight_scale", "weight_scale-float64"),
+        ("small plain", "small diverged"),
+        ("conv_norm", "conv_spatial"),
+        ("small dropout", "two"),
+    )
+    wanted = {name for pair in pairs for name in pair} | {"landscape", *names}
     for path in sorted(runs.iterdir()):
+        if names and path.name not in wanted:
+            continue
         run = copied(path, own / path.name)
         name = path.name
         if not (run / "metrics.csv").exists():
@@ -482,8 +498,7 @@ def used(kept: Artifacts, runs: Path, own: Path) -> None:
         kept.put(f"used/{name}/result.html", result._repr_html_())
         if (run / "figures").is_dir():
             kept.command(f"used/{name}/report", "report", str(run))
-    pairs = (("weight_scale", "weight_scale-float64"), ("small plain", "small diverged"))
-    for first, second in (*pairs, ("conv_norm", "conv_spatial"), ("small dropout", "two")):
+    for first, second in pairs:
         one, two = str(own / first), str(own / second)
         kept.command(f"used/compare {first}, {second}", "compare", one, two)
         kept.command(
@@ -494,8 +509,10 @@ def used(kept: Artifacts, runs: Path, own: Path) -> None:
         for target in ("parquet", "tensorboard"):
             kept.command(f"used/export {name} {target}", "export", str(own / name), "--to", target)
             exported = own / name / "export" / target
-            leave = ("",) if target == "tensorboard" else ()
-            kept.tree(f"used/exported {name} {target}", exported, leave) if not leave else None
+            if target == "parquet":
+                kept.tree(f"used/exported {name}", exported)
+            for event in sorted(exported.rglob("*tfevents*")):
+                kept.put(f"used/exported {name}/events/{event.parent.name}", events(event))
     for path in sorted(own.iterdir()):
         kept.tree(
             f"used/{path.name}/after", path, leave=("figures/", "export/", "cells/", "metrics")
@@ -510,7 +527,7 @@ def copied(source: Path, place: Path) -> Path:
 
 def explained(kept: Artifacts) -> None:
     """Every page of `explain` that can be reached from its first one."""
-    todo, seen = ["", "kind", "lr", "eps", "norm", "nothing"], set()
+    todo, seen, texts = ["kind", "lr", "eps", "norm", "nothing", ""], set(), set()
     while todo:
         topic = todo.pop()
         if topic in seen:
@@ -519,7 +536,8 @@ def explained(kept: Artifacts) -> None:
         words = ["explain", topic] if topic else ["explain"]
         status, text = command(*words)
         kept.put(f"explain/{topic or 'top'}", f"{text}exit status {status}\n")
-        if not status:
+        if not status and text not in texts:  # a page may have several names
+            texts.add(text)
             todo += linked(topic, text)
 
 
@@ -527,7 +545,7 @@ def linked(topic: str, text: str) -> Iterator[str]:
     """The topics that a page of `explain` names."""
     yield from re.findall(r"`bnexp explain ([a-z_.=0-9]+)`", text)
     sign = "." if topic else ""
-    for line in text.splitlines():
+    for line in text.partition("\nused by ")[0].splitlines():
         if line in ("  kinds:", "  keys:"):
             sign = "=" if line == "  kinds:" else "."
         elif found := re.match(r"  ([a-z_.=0-9]+)(  |$)", line):
@@ -681,21 +699,25 @@ def damaged(kept: Artifacts) -> None:
         "digits": lambda content: content.replace(b"1", b"2").replace(b"0.", b"7."),
     }
     cells = sorted(Path("made/cells").iterdir())
-    names = ["config.yaml", "metrics.csv", "summary.csv", "manifest.json", f"cells/{cells[0].name}"]
-    lines = (
-        "claims broken", "plot broken", "report broken", "compare made broken", "export broken --to "
-        "parquet", "verify broken -j 1", "run small.yaml --dry-run --out broken",
-        "run small.yaml -j 1 --out broken",
-    )  # fmt: skip
-    for name in names:
-        for way, damage in {**ways, "gone": ways["empty"]}.items():
-            for line in lines:
+    names = ["config.yaml", "metrics.csv", "summary.csv", "manifest.json"]
+    lines = [
+        "claims broken",
+        "compare made broken",
+        "export broken --to parquet",
+        "verify broken -j 1",
+        "run small.yaml --dry-run --out broken",
+    ]
+    drawing = ["plot broken", "report broken", "run small.yaml -j 1 --out broken"]
+    for name in (*names, f"cells/{cells[0].name}"):
+        for way in (*ways, "gone"):
+            for line in lines + drawing * (way in ("half", "gone")):
                 shutil.rmtree("broken", ignore_errors=True)
                 shutil.copytree("made", "broken")
                 path = Path("broken") / name
-                path.write_bytes(damage(path.read_bytes()))
                 if way == "gone":
                     path.unlink()
+                else:
+                    path.write_bytes(ways[way](path.read_bytes()))
                 short = name if "/" not in name else "cell"
                 kept.command(f"damaged/{short} {way}/{line}", *line.split())
     model = bnexp.fit(bnexp.load_config("small.yaml"), {"model.init.std": 0.3}, seed=0)
@@ -757,6 +779,8 @@ def collect_files(kept: Artifacts, checkout: Path, old: Path, store: Path) -> No
         whole = copied(path, Path("old") / path.name)
         kept.command(f"whole/{path.name}/output", *words, str(whole))
         kept.tree(f"whole/{path.name}", whole, leave=("figures/",))
+        if (whole / "figures").is_dir() and path.name not in REFERENCES:
+            continue  # drawing takes long
         half = whole.rename(Path("old") / f"{path.name} half")
         words[1] = str(half / "config.yaml")
         for cell in sorted((half / "cells").iterdir())[::3]:
@@ -772,7 +796,7 @@ def collect_files(kept: Artifacts, checkout: Path, old: Path, store: Path) -> No
         model = bnexp.load_model(path)
         kept.put(f"models/{path.stem}", answers(model))
         kept.put(f"models/{path.stem} again", stable(bnexp.save_model(model, "again.npz")))
-    used(kept, store / "runs", Path("old used"))
+    used(kept, store / "runs", Path("old used"), REFERENCES)
 
 
 def collect_names(kept: Artifacts, checkout: Path, old: Path, store: Path) -> None:
@@ -960,7 +984,8 @@ def collect_one(
         work = side / "work" / "tables"
     for leftover in {
         "tables": [work], "ids": [work], "messages": [work], "files": [work], "names": [work],
-        "texts": [work / part for part in ("new", "reference", "used")], "figures": [work / "drawn"],
+        "texts": [work / part for part in ("new", "reference", "used")],
+        "figures": [work / "drawn"],
     }[section]:  # fmt: skip
         shutil.rmtree(leftover, ignore_errors=True)
     shutil.rmtree(side / "artifacts" / section, ignore_errors=True)
