@@ -406,25 +406,25 @@ def stopped(kept: Artifacts, name: str, words: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def interruption(updates: int) -> Iterator[None]:
-    """Ctrl-C at an optimiser's update number `updates`."""
+    """Ctrl-C at an optimizer's update number `updates`."""
     from bnexp import nn
 
-    made = 0
-    classes = dict.fromkeys(nn.OPTIMISERS.values())
-    originals = {cls: cls.__dict__["update"] for cls in classes if "update" in cls.__dict__}
+    count = 0
+    classes = {cls for optimizer in nn.OPTIMISERS.values() for cls in optimizer.__mro__}
+    originals = {cls: vars(cls)["update"] for cls in classes if "update" in vars(cls)}
 
-    def counting(original: Any) -> Any:
-        def update(*given: Any) -> Any:
-            nonlocal made
-            made += 1
-            if made > updates:
+    def interrupted(original: Any) -> Any:
+        def update(*arguments: Any) -> Any:
+            nonlocal count
+            count += 1
+            if count > updates:
                 raise KeyboardInterrupt
-            return original(*given)
+            return original(*arguments)
 
         return update
 
     for cls, original in originals.items():
-        cls.update = counting(original)
+        cls.update = interrupted(original)
     yield
     for cls, original in originals.items():
         cls.update = original
