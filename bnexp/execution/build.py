@@ -31,7 +31,7 @@ from bnexp.config.experiment import Setting
 from bnexp.config.options import Options, instantiate
 from bnexp.data import Dataset
 from bnexp.errors import ConfigError
-from bnexp.metrics import DEFAULT_METRICS, Metric, recorded_metrics
+from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn.dropout import Dropout
 from bnexp.nn.pooling import POOLS
 from bnexp.sweep import Network
@@ -283,10 +283,12 @@ def check_shapes(setting: Setting, loaded: Dataset) -> None:
 
 
 def make_metrics(setting: Setting) -> dict[str, Metric]:
-    """What the setting's networks are scored with, by name, in the order of the table."""
+    """What the setting's networks are scored with, by name: the default metrics, then the others.
+
+    A worker process is sent the classes of a user's metrics, which need not be registered in it.
+    """
     additional = {options.kind: instantiate(options) for options in setting.train.metrics or ()}
-    metrics = {**DEFAULT_METRICS, **additional}
-    return {name: metrics[name] for name in recorded_metrics(metrics)}
+    return {**DEFAULT_METRICS, **additional}
 
 
 def make_adjustments(setting: Setting) -> Adjustments:
