@@ -25,7 +25,7 @@ NORMS = {**DIALECTS, **VARIANTS}
 EXACT = {name: norm for name, norm in NORMS.items() if norm.gradient == "exact"}
 ACTIVATIONS = {name: nn.ACTIVATIONS[name]() for name in ("sigmoid", "tanh", "relu")}
 NEWER_ACTIVATIONS = {
-    **{name: nn.ACTIVATIONS[name]() for name in ("leaky_relu", "elu", "gelu", "identity")},
+    **{name: nn.ACTIVATIONS[name]() for name in sorted(nn.ACTIVATIONS.builtin - set(ACTIVATIONS))},
     "steep leaky_relu": LeakyRelu(0.3),
     "elu to -2.5": Elu(2.5),
 }
