@@ -1,9 +1,10 @@
-"""`synthetic` and `gaussian`."""
+"""Data sets that are made on the spot."""
 
 import numpy as np
 import pytest
 
 from bnexp.data import DATASETS, info, load
+from bnexp.data.generated import GENERATED
 
 pytestmark = pytest.mark.usefixtures("own_places")
 
@@ -30,6 +31,17 @@ def accuracy_of_small_mlp(data, updates=150, hidden=50, rate=0.1):
         w2 -= rate * a.T @ d / 100
         w1 -= rate * x[batch].T @ da / 100
     return np.mean(np.argmax(np.maximum(xt @ w1, 0) @ w2, axis=1) == data.test_labels)
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_a_generated_set_is_what_its_facts_say(name):
+    data, facts = load(name), DATASETS[name]
+    for part in ("train", "test"):
+        images, labels = getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
+        assert images.shape == (getattr(facts, part), *facts.image_shape)
+        assert set(labels.tolist()) == set(range(facts.classes))
+    assert data.name == name
+    assert data.sha256 == facts.sha256
 
 
 def test_synthetic_is_the_same_everywhere_balanced_and_learnable():
