@@ -74,20 +74,20 @@ def load_stripes(places):
         rows = np.arange(6) < labels[:, None]
         arrays[f"{part}_labels"] = labels
         arrays[f"{part}_images"] = np.uint8(200) * rows[:, :, None, None].repeat(5, axis=2)
-    return make_dataset("stripes", arrays, "made by stripes.py")
+    return make_dataset("my_stripes", arrays, "made by stripes.py")
 
 
 DATASETS.register(
-    "stripes",
+    "my_stripes",
     DatasetFacts(
-        train=40, test=20, image_shape=(6, 5, 1), classes=4, description="stripes",
+        train=40, test=20, image_shape=(6, 5, 1), classes=4, description="my_stripes",
         load=load_stripes, fixed=True,
     ),
 )
 '''
 EXPERIMENT = """\
 name: striped
-data: {name: stripes, test: 20}
+data: {name: my_stripes, test: 20}
 model: {hidden: [6]}
 train: {epochs: 2, batch_size: 10, optimizer: {kind: sgd, lr: 0.5}}
 random: {seeds: [0, 1]}
@@ -103,21 +103,21 @@ def stripes(monkeypatch):
 
 
 def test_a_registered_set_is_loaded_and_described(stripes):
-    data = load("stripes")
+    data = load("my_stripes")
     assert data.train_images.shape == (40, 6, 5, 1)
     assert (data.test_labels.tolist(), data.classes) == (list(range(4)) * 5, 10)
-    assert info("stripes")["origin"] == "made by stripes.py"
-    assert list(DATASETS)[-1] == "stripes"
+    assert info("my_stripes")["origin"] == "made by stripes.py"
+    assert list(DATASETS)[-1] == "my_stripes"
 
 
 def test_it_is_named_where_data_sets_are_listed(stripes, config_file):
     key = bnexp.config.json_schema()["$defs"]["Data"]["properties"]["name"]
     assert f"{', '.join(DATASETS)}, or a folder of IDX files" in key["description"]
-    assert "stripes" in DATASETS
-    with pytest.raises(bnexp.ConfigError, match="did you mean 'stripes'"):
-        bnexp.load_config(config_file(EXPERIMENT), {"data.name": "stripe"})
-    with pytest.raises(DataError, match=r"Did you mean stripes\?"):
-        load("stripe")
+    assert "my_stripes" in DATASETS
+    with pytest.raises(bnexp.ConfigError, match="did you mean 'my_stripes'"):
+        bnexp.load_config(config_file(EXPERIMENT), {"data.name": "my_stripe"})
+    with pytest.raises(DataError, match=r"Did you mean my_stripes\?"):
+        load("my_stripe")
 
 
 def test_fixed_sizes_are_checked_before_anything_is_loaded(stripes, config_file):
@@ -127,16 +127,16 @@ def test_fixed_sizes_are_checked_before_anything_is_loaded(stripes, config_file)
 
 def test_built_in_sets_cannot_be_replaced(stripes):
     with pytest.raises(ValueError, match="data set 'synthetic' is built in"):
-        DATASETS.register("synthetic", DATASETS["stripes"])
+        DATASETS.register("synthetic", DATASETS["my_stripes"])
     with pytest.raises(TypeError, match="data set 'other': expected DatasetFacts, got load"):
         DATASETS.register("other", load)
 
 
 def test_values_are_those_of_the_facts(stripes):
     values = np.linspace(-1, 1, 256, dtype=np.float32)
-    DATASETS.register("signed", replace(DATASETS["stripes"], values=lambda: values))
+    DATASETS.register("signed", replace(DATASETS["my_stripes"], values=lambda: values))
     assert load("signed").values is values
-    assert load("stripes").values is None
+    assert load("my_stripes").values is None
 
 
 @pytest.mark.slow
@@ -153,12 +153,12 @@ def test_the_command_line_imports_it(tmp_path, monkeypatch):
     (tmp_path / "striped.yaml").write_text(EXPERIMENT)
 
     def call(*words):
-        command = [sys.executable, "-m", "bnexp", "--import", "stripes", *words]
+        command = [sys.executable, "-m", "bnexp", "--import", "my_stripes", *words]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
-    assert "made by stripes.py" in call("data", "info", "stripes")
+    assert "made by stripes.py" in call("data", "info", "my_stripes")
     assert "stripes, or a folder" in call("explain", "data.name")
     assert "2 networks: 0 up to date, 2 to train" in call("run", "striped.yaml", "-j", "2")
     assert "2 identical" in call("verify", "results/striped", "-j", "2")

@@ -38,6 +38,27 @@ def test_there_are_eighteen_kinds_of_addition():
     assert len(ADDITIONS) == 18
 
 
+RECIPES = re.findall(r"^### (.+)\n\n((?:.|\n)+?)(?=^##)", PAGE, re.MULTILINE)
+
+
+def test_there_are_five_recipes_of_one_file_of_code_and_one_of_tests():
+    assert len(RECIPES) == 5
+    for name, text in RECIPES:
+        steps = re.findall(r"^\d\. (?:`(\w+)/|Try it)", text, re.MULTILINE)
+        assert steps == ["bnexp", "tests", ""], name
+
+
+@pytest.mark.parametrize(("name", "text"), RECIPES, ids=[name for name, _ in RECIPES])
+def test_a_recipe_names_files_and_tables_that_are_there(name, text):
+    paths = re.findall(r"`((?:bnexp|tests)/[\w/]+\.py)`", text)
+    sources = [ROOT / path for path in paths if "NAME" not in path]
+    assert all(path.is_file() for path in sources)
+    assert all((ROOT / path).parent.is_dir() for path in paths)
+    code = "".join(path.read_text() for path in sources)
+    for table in set(re.findall(r"`(_?[A-Z]{4,}\w*)`", text)):
+        assert re.search(rf"^ *{table}\b.* = ", code, re.MULTILINE), table
+
+
 def test_its_markers_are_pytests():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     rows = re.findall(r"^\| `(\w+)` \| .+? \| (.+?) \|", PAGE, re.MULTILINE)

@@ -49,21 +49,21 @@ def entries(monkeypatch):
 
 
 def test_a_registered_kind_is_drawn_from_yaml(entries, config_file):
-    FIGURES.register("bars")(Bars)
-    text = "{extends: quickstart, figures: [bars, {kind: bars, width: 0.5}]}"
+    FIGURES.register("my_bars")(Bars)
+    text = "{extends: quickstart, figures: [my_bars, {kind: my_bars, width: 0.5}]}"
     config = bnexp.load_config(config_file(text))
     assert config.experiment.figures == (Bars(), Bars(width=0.5))
-    assert "kind: bars" in bnexp.config.resolved(config)
+    assert "kind: my_bars" in bnexp.config.resolved(config)
     drawn = figures.draw(config.experiment.figures[1], results((NORMS,)))
     assert [bar.get_width() for bar in drawn.axes[0].patches] == [0.5, 0.5]
 
 
 def test_its_options_are_checked_like_built_in_ones(entries):
-    FIGURES.register("bars")(Bars)
+    FIGURES.register("my_bars")(Bars)
     with pytest.raises(ConfigError, match=r"figure\.width: .*a number <= 1, got 3"):
-        figure_options("bars", width=3)
+        figure_options("my_bars", width=3)
     with pytest.raises(ConfigError, match="expected one of kind, column, width, got 'heights'"):
-        figure_options("bars", heights=3)
+        figure_options("my_bars", heights=3)
 
 
 def test_a_class_without_its_methods_is_refused(entries):
@@ -78,12 +78,12 @@ def test_a_class_without_its_methods_is_refused(entries):
 
 
 def test_a_kind_of_an_installed_package_is_found(entries, monkeypatch):
-    point = EntryPoint("bars", f"{__name__}:Bars", "bnexp.figure")
+    point = EntryPoint("my_bars", f"{__name__}:Bars", "bnexp.figure")
     monkeypatch.setattr(
         registry, "entry_points", lambda group: [point] if group == point.group else []
     )
     monkeypatch.setattr(FIGURES, "_discovered", False)
-    assert figure_options("bars").kind == "bars"
+    assert figure_options("my_bars").kind == "my_bars"
 
 
 def test_every_kind_lists_its_options_in_its_help():

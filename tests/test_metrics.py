@@ -295,41 +295,43 @@ class Margin(Metric):
 
 
 @pytest.fixture
-def margin(monkeypatch):
+def my_margin(monkeypatch):
     monkeypatch.setattr(METRICS, "_entries", dict(METRICS))
-    METRICS.register("margin")(Margin)
+    METRICS.register("my_margin")(Margin)
 
 
-@pytest.mark.usefixtures("margin")
+@pytest.mark.usefixtures("my_margin")
 @pytest.mark.slow
 def test_a_users_metric_goes_all_the_way(small, tmp_path):
-    claim = {"says": "x", "measure": {"metric": "train_margin", "at": "best"}, "at_least": -50}
+    claim = {"says": "x", "measure": {"metric": "train_my_margin", "at": "best"}, "at_least": -50}
     given = {
-        "train.metrics": ["margin"],
+        "train.metrics": ["my_margin"],
         "sweep.model.init.std": [0.3],
         "claims": [claim],
         "figures": [
-            {"kind": "curves", "metrics": ["train_margin"]},
-            {"kind": "panels", "metric": "train_margin"},
+            {"kind": "curves", "metrics": ["train_my_margin"]},
+            {"kind": "panels", "metric": "train_my_margin"},
         ],
     }
     config = bnexp.load_config(small, given)
     result = bnexp.run(config, tmp_path / "out", jobs=2)
     alone = bnexp.run(config)
-    np.testing.assert_array_equal(result.metrics["train_margin"], alone.metrics["train_margin"])
-    assert (result.metrics["train_margin"] < 0).any()
+    np.testing.assert_array_equal(
+        result.metrics["train_my_margin"], alone.metrics["train_my_margin"]
+    )
+    assert (result.metrics["train_my_margin"] < 0).any()
     assert result.claims[0].verdict == "supported"
     assert {path.name for path in result.files} >= {"curves.png", "panels.png"}
-    heatmap = result.figure("heatmap", value="final_train_margin", x="model.norm", y=None)
+    heatmap = result.figure("heatmap", value="final_train_my_margin", x="model.norm", y=None)
     assert heatmap is not None
 
 
-@pytest.mark.usefixtures("margin")
+@pytest.mark.usefixtures("my_margin")
 def test_schema_and_messages_know_a_users_metric(small):
     schema = json.dumps(json_schema())
-    assert "final_test_margin" in schema
-    with pytest.raises(ConfigError, match=f"expected one of {', '.join(ADDITIONAL)}, margin"):
-        bnexp.load_config(small, {"train.metrics": ["margins"]})
+    assert "final_test_my_margin" in schema
+    with pytest.raises(ConfigError, match=f"expected one of {', '.join(ADDITIONAL)}, my_margin"):
+        bnexp.load_config(small, {"train.metrics": ["my_margins"]})
 
 
 @pytest.mark.parametrize(
