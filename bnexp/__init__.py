@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bnexp.config import Config, load_config
     from bnexp.errors import BnexpError, ConfigError, DataError, NetworksFailed, StoreError
     from bnexp.execution.dask import Cluster
-    from bnexp.exports.base import export
+    from bnexp.exports.common import export
     from bnexp.model import Model, fit, load_model, save_model
     from bnexp.report.html import write_report
     from bnexp.result import Result, load_run
@@ -33,7 +33,7 @@ _NAMES = {
     "bnexp.config": ("Config", "load_config"),
     "bnexp.errors": ("BnexpError", "ConfigError", "DataError", "NetworksFailed", "StoreError"),
     "bnexp.execution.dask": ("Cluster",),
-    "bnexp.exports.base": ("export",),
+    "bnexp.exports.common": ("export",),
     "bnexp.model": ("Model", "fit", "load_model", "save_model"),
     "bnexp.report": ("write_report",),
     "bnexp.result": ("Result", "load_run"),

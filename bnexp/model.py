@@ -36,7 +36,7 @@ from bnexp.runs.tables import plan_axes
 from bnexp.runs.where import WhereError, select_values
 from bnexp.sweep import Network, make_plan
 from bnexp.training import Images, evaluate, logits_of
-from bnexp.training.evaluate import evaluation_state
+from bnexp.training.evaluation import evaluation_state
 
 FORMAT = 1
 KIND = "bnexp_network"

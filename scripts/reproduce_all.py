@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import bnexp
-from bnexp.config import shipped
+from bnexp.config import document
 from bnexp.config.claims import WORDS
 
 REFERENCE = Path(__file__).resolve().parents[1] / "results" / "reference"
@@ -29,7 +29,7 @@ KEPT = ("config.yaml", "manifest.json", "*.csv", "claims.json", "figures/*.png")
 def main(arguments: list[str] | None = None) -> None:
     options = parsed(arguments)
     started, problems = time.perf_counter(), []
-    for name in options.names or shipped.experiment_names():
+    for name in options.names or document.experiment_names():
         before, clock = verdicts(REFERENCE / name), time.perf_counter()
         try:
             reproduce(name, REFERENCE / name, options.jobs)

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from bnexp.cli.explore import cost, work_of
 from bnexp.cli.main import cli
-from bnexp.config import shipped
+from bnexp.config import document
 
 
 def listed(*arguments):
@@ -21,7 +21,7 @@ def listed(*arguments):
 def test_every_experiment_stands_under_its_source():
     text = listed()
     places = [
-        re.search(rf"^  {name}( |$)", text, re.M).start() for name in shipped.experiment_names()
+        re.search(rf"^  {name}( |$)", text, re.M).start() for name in document.experiment_names()
     ]
     assert len(set(places)) == len(places)
     assert text.index("Deep Learning from Scratch:") < text.index("  book_weight_scale ")

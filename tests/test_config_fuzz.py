@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 import bnexp
 from bnexp.cli.main import cli
-from bnexp.config import shipped
+from bnexp.config import document
 from bnexp.running import check_claims, fitting_figures
 from bnexp.sweep import axes, make_plan, networks
 
 SECONDS = 5
-SHIPPED = [path.read_text() for path in sorted(shipped.experiments_folder().glob("*.yaml"))]
+SHIPPED = [path.read_text() for path in sorted(document.experiments_folder().glob("*.yaml"))]
 SMALL = [text for text, _ in CASES.values() if isinstance(text, str) and len(text) < 1000]
 LONG = "x" * 5000
 ODD = [

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from bnexp.config import json_schema, load_config, resolved, shipped
+from bnexp.config import document, json_schema, load_config, resolved
 from bnexp.config.reference import SWEPT, experiment_keys, walk_keys
 from bnexp.errors import ConfigError
 from bnexp.sweep import make_plan
@@ -38,13 +38,13 @@ def changed(**parts):
     return made
 
 
-@pytest.mark.parametrize("name", shipped.experiment_names())
+@pytest.mark.parametrize("name", document.experiment_names())
 def test_shipped_experiments_fit(name):
-    text = (shipped.experiments_folder() / f"{name}.yaml").read_text()
+    text = (document.experiments_folder() / f"{name}.yaml").read_text()
     assert refused(yaml.safe_load(text)) == []
 
 
-@pytest.mark.parametrize("name", shipped.experiment_names())
+@pytest.mark.parametrize("name", document.experiment_names())
 def test_written_out_experiments_fit(name):
     assert refused(yaml.safe_load(resolved(load_config(name)))) == []
 

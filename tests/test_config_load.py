@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from config_cases import SMALLEST
 
-from bnexp.config import load_config, resolved, shipped
+from bnexp.config import document, load_config, resolved
 
 
 def test_defaults_go_through_validation(config_file):
@@ -17,7 +17,7 @@ def test_defaults_go_through_validation(config_file):
     assert experiment.random.seeds == (0,)
 
 
-@pytest.mark.parametrize("name", shipped.experiment_names())
+@pytest.mark.parametrize("name", document.experiment_names())
 def test_the_resolved_text_says_the_same(name, tmp_path):
     config = load_config(name)
     path = tmp_path / "config.yaml"

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import bnexp
 from bnexp.cli.main import cli
-from bnexp.config import document, reference, shipped
+from bnexp.config import document, reference
 from bnexp.config.reference import experiment_keys, walk_keys
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, BatchNorm, option
 from bnexp.nn.optimizers import SCHEDULES
@@ -175,7 +175,7 @@ def test_a_page_says_meaning_type_default_and_who_uses_it():
         "    type: a number >= 0",
         "    default: required",
         "",
-        f"used by 4 of {len(shipped.experiment_names())} shipped experiments, * sweeps over it:",
+        f"used by 4 of {len(document.experiment_names())} shipped experiments, * sweeps over it:",
         "  gradient_growth gradient_growth_activations output_scale* scale_invariance",
     ]
 
@@ -221,11 +221,13 @@ def test_all_pages_fit_80_columns():
 
 def test_who_uses_a_key_is_what_the_loader_reads():
     read = {}
-    for name in shipped.experiment_names():
+    for name in document.experiment_names():
         values = reference._shipped_document(name, read).value
-        assert values == document.read_document(shipped.experiments_folder() / f"{name}.yaml").value
+        assert (
+            values == document.read_document(document.experiments_folder() / f"{name}.yaml").value
+        )
     users = reference.experiments_using(reference.find_topics("train.optimizer.lr")[0])
-    for name in shipped.experiment_names():
+    for name in document.experiment_names():
         swept = "lr" in str(read[name].value.get("sweep"))
         said = "lr" in str(read[name].value["train"].get("optimizer"))
         assert users.get(name) == ({True: True, False: False if said else None}[swept])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from config_cases import SMALLEST, errors
 
-from bnexp.config import load_config, shipped
+from bnexp.config import document, load_config
 
 
-@pytest.mark.parametrize("name", shipped.experiment_names())
+@pytest.mark.parametrize("name", document.experiment_names())
 def test_shipped_experiments_are_valid_and_named_like_their_file(name):
     assert load_config(name).name == name
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import bnexp
 from bnexp import files
 from bnexp.cli.main import cli
-from bnexp.config import document, json_schema, shipped, template
+from bnexp.config import document, json_schema, template
 from bnexp.config.yaml import parse
 from bnexp.errors import StoreError
 from bnexp.sweep import make_plan
@@ -128,13 +128,13 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", shipped.experiment_names())
+@pytest.mark.parametrize("name", document.experiment_names())
 def test_a_copy_is_the_experiment_under_another_name(name):
     made, text = (
         template.copy_of_experiment("mine", name),
-        (shipped.experiments_folder() / f"{name}.yaml").read_text(),
+        (document.experiments_folder() / f"{name}.yaml").read_text(),
     )
-    values = document.read_document(shipped.find_experiment(name)).value
+    values = document.read_document(document.find_experiment(name)).value
     assert made.startswith(MODELINE)
     assert parse(made, "mine.yaml").value == {**values, "name": "mine"}
     if "\nextends:" not in text:

@@ -16,7 +16,7 @@ from bnexp.data.generated import normal_values
 from bnexp.data.idx import MNIST_FILES
 from bnexp.execution.build import make_image_sets
 from bnexp.sweep import make_plan
-from bnexp.training import Images, images
+from bnexp.training import Images, evaluation
 
 pytestmark = pytest.mark.usefixtures("one_blas_thread")
 
@@ -114,7 +114,7 @@ def test_blank_pixels_left_out_change_nothing(config, framed, pixels, monkeypatc
     given = config(data__name=framed, data__pixels=pixels)
     assert len(seen(given)[0].used) <= 400
     left_out = bnexp.run(given)
-    monkeypatch.setattr(images, "KEPT_BYTES", 0)
+    monkeypatch.setattr(evaluation, "KEPT_BYTES", 0)
     assert seen(given)[0].used is None
     whole = bnexp.run(given)
     for name in ("train_loss", "test_loss"):
@@ -130,7 +130,7 @@ def test_large_sets_are_kept_as_bytes_and_centred_batch_by_batch(monkeypatch, dt
     written[:] = random.integers(0, 256, (50, 6))
     labels, offset = np.arange(50), random.random(6)
     kept = Images(written, labels, dtype, offset)
-    monkeypatch.setattr(images, "KEPT_BYTES", 0)
+    monkeypatch.setattr(evaluation, "KEPT_BYTES", 0)
     mapped = Images(written, labels, dtype, offset)
     assert mapped._pixels is written
     assert kept._pixels.dtype == dtype
@@ -139,7 +139,7 @@ def test_large_sets_are_kept_as_bytes_and_centred_batch_by_batch(monkeypatch, dt
             for made, want in zip(own.batch(which), other.batch(which), strict=True):
                 assert made.dtype == want.dtype
                 np.testing.assert_array_equal(made, want)
-    monkeypatch.setattr(images, "KEPT_BYTES", 150)  # the first ones are few enough to be kept
+    monkeypatch.setattr(evaluation, "KEPT_BYTES", 150)  # the first ones are few enough to be kept
     np.testing.assert_array_equal(mapped.first(3).batch(ALL)[0], kept.batch(slice(3))[0])
     assert mapped.first(3)._pixels.dtype == dtype
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from bnexp.cli.main import cli
-from bnexp.config import reference, shipped
+from bnexp.config import document, reference
 from bnexp.config.reference import LAYER
 
 ROOT = Path(__file__).parents[1]
@@ -57,8 +57,8 @@ def test_the_schema_is_what_the_command_prints():
 
 
 def test_every_shipped_experiment_names_the_schema_beside_it():
-    for name in shipped.experiment_names():
-        text = (shipped.experiments_folder() / f"{name}.yaml").read_text()
+    for name in document.experiment_names():
+        text = (document.experiments_folder() / f"{name}.yaml").read_text()
         assert text.startswith(f"# yaml-language-server: $schema={SCHEMA.name}\n"), name
 
 

@@ -17,7 +17,7 @@ import bnexp
 from bnexp.cli.main import cli
 from bnexp.errors import StoreError
 from bnexp.exports import mlflow as mlflow_export
-from bnexp.exports.base import (
+from bnexp.exports.common import (
     ExportedNetwork,
     default_environment,
     exported_networks,

@@ -15,7 +15,7 @@ from report_cases import LEAST, PLAIN, STRUCTURES, made
 
 import bnexp
 from bnexp.cli.main import cli
-from bnexp.exports.base import ExportedNetwork, start_time
+from bnexp.exports.common import ExportedNetwork, start_time
 from bnexp.exports.tensorboard import MAX_NAME, folder_names
 from bnexp.runs.data import read_finished_run
 from bnexp.sweep import Network

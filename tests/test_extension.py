@@ -38,7 +38,7 @@ from bnexp.nn.optimizers import SCHEDULES
 from bnexp.nn.pooling import POOLS, Pool
 from bnexp.probes import PROBES
 from bnexp.training import evaluate
-from bnexp.training.evaluate import CHUNK, evaluation_state
+from bnexp.training.evaluation import CHUNK, evaluation_state
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from bnexp.errors import ConfigError
 from bnexp.figures import default_figures, draw, planned_refusal
 from bnexp.figures.kinds.panels import Panels
 from bnexp.figures.kinds.scale import Scale
-from bnexp.figures.quantities import Recorded, planned_records
+from bnexp.figures.series import Recorded, planned_records
 from bnexp.probes import Landscape
 from bnexp.runs.tables import Axis
 from bnexp.sweep import make_plan

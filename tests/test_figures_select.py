@@ -7,7 +7,7 @@ from figure_results import NORM, NORMS, W, figure, legend, lines, notes, results
 from bnexp.config.figures import figure_options
 from bnexp.errors import ConfigError
 from bnexp.figures import PlannedSweep, refusal
-from bnexp.figures.quantities import Recorded
+from bnexp.figures.series import Recorded
 from bnexp.runs.tables import Axis
 from bnexp.runs.where import WhereError, select_values
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import bnexp
-from bnexp.config import shipped
+from bnexp.config import document
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results" / "reference"
-NAMES = shipped.experiment_names()
+NAMES = document.experiment_names()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,7 +58,7 @@ def test_reproducing_says_which_verdicts_changed(small, script, tmp_path, monkey
     folder = tmp_path / "configs"
     folder.mkdir()
     (folder / "small.yaml").write_text(text)
-    monkeypatch.setattr(shipped, "folder", lambda: folder)
+    monkeypatch.setattr(document, "folder", lambda: folder)
     monkeypatch.setattr(reproduce, "REFERENCE", tmp_path / "reference")
     reproduce.main(["-j", "1"])
     assert "1 supported" in capsys.readouterr().out

@@ -10,7 +10,7 @@ import pytest
 from numeric_cases import DIALECTS, EXACT, NORMS, images, layer_start, small_mlp, stacked
 
 from bnexp.nn import BatchNorm, Sequential
-from bnexp.training.evaluate import POPULATION_BATCHES, evaluation_state
+from bnexp.training.evaluation import POPULATION_BATCHES, evaluation_state
 
 # Batch normalization against its textbook: forward, chain rule, and its limits.
 

@@ -28,7 +28,7 @@ from bnexp.nn import (
 )
 from bnexp.nn.linear import Conv
 from bnexp.training import Images, train
-from bnexp.training.evaluate import evaluation_state
+from bnexp.training.evaluation import evaluation_state
 from bnexp.training.random import generator, shuffle
 
 # Batches of one, short batches, and what does not vary: defined, and finite.

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 import bnexp
 from bnexp.claims.select import Undecidable, pair_points, plan_points
-from bnexp.config.claims import Claim
+from bnexp.config.claims import Claim, Range
 from bnexp.config.figures import figure_options
 from bnexp.config.messages import dotted
-from bnexp.config.where import Range
 from bnexp.figures import FigureError, PlannedSweep
 from bnexp.model import select_single_network
 from bnexp.runs.tables import Axis, plan_axes

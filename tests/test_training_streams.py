@@ -11,7 +11,7 @@ from numeric_cases import small_mlp
 from bnexp.config.experiment import Every
 from bnexp.nn import BatchNorm, Normal, Relu, mlp
 from bnexp.training import Images
-from bnexp.training.images import KEPT_BYTES
+from bnexp.training.evaluation import KEPT_BYTES
 from bnexp.training.random import (
     ROLES,
     BookRound,
@@ -193,7 +193,7 @@ def test_a_pixel_is_its_byte_over_255_in_float32(dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_large_sets_stay_bytes_and_give_the_same_numbers(dtype, monkeypatch):
     kept = Images(PIXELS, np.arange(16), dtype)
-    monkeypatch.setattr("bnexp.training.images.KEPT_BYTES", 0)
+    monkeypatch.setattr("bnexp.training.evaluation.KEPT_BYTES", 0)
     bytewise = Images(PIXELS, np.arange(16), dtype)
     assert np.shares_memory(bytewise._pixels, PIXELS)
     for rows in (slice(2, 7), np.array([[1, 5], [0, 0]])):

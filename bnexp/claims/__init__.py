@@ -6,8 +6,7 @@ undecided. The intervals are not corrected for the number of points: the more po
 about, the likelier it is that the interval of one of them misses its mean.
 """
 
-from bnexp.claims.check import Times, claim_problems
-from bnexp.claims.judge import PointVerdict, Verdict, judge_claims, judge_run
+from bnexp.claims.judge import PointVerdict, Times, Verdict, claim_problems, judge_claims, judge_run
 from bnexp.claims.select import SweepPoints, plan_points
 from bnexp.claims.text import claims_text, verdict_lines
 

@@ -34,23 +34,23 @@ def list_experiments(experiment: str | None, verbose: bool) -> None:
     \b
     Example: bnexp list --verbose book_weight_scale
     """
-    from bnexp.config import shipped
+    from bnexp.config import document
 
     if experiment is None and not verbose:
         lines = experiments_by_source()
     else:
-        names = shipped.experiment_names() if experiment is None else [experiment]
+        names = document.experiment_names() if experiment is None else [experiment]
         lines = (line for name in names for line in (*experiment_description(name), ""))
     click.echo("\n".join(lines).rstrip())
 
 
 def experiments_by_source() -> Iterator[str]:
     """The lines of the list: each source, and below it the experiments that come from it."""
-    from bnexp.config import document, shipped
+    from bnexp.config import document
 
     by_work: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
-    for name in shipped.experiment_names():
-        values = document.read_document(shipped.experiments_folder() / f"{name}.yaml").value
+    for name in document.experiment_names():
+        values = document.read_document(document.experiments_folder() / f"{name}.yaml").value
         by_work.setdefault(work_of(str(values.get("source", ""))), []).append((name, values))
     for work in sorted(by_work, key=lambda work: (work == "bnexp", work)):
         yield f"{work}:"
@@ -83,10 +83,10 @@ def cost(values: Mapping[str, Any]) -> str:
 
 def experiment_description(experiment: str) -> Iterator[str]:
     """The lines that describe one experiment: its question, its set-up and its claims."""
-    from bnexp.config import document, shipped
+    from bnexp.config import document
     from bnexp.config.yaml import block_style
 
-    values = document.read_document(shipped.find_experiment(experiment)).value
+    values = document.read_document(document.find_experiment(experiment)).value
     yield f"{values['name']}: {values.get('title', '')}"
     yield from paragraph(f"source: {values.get('source', 'bnexp')}", WIDTH, hanging=2)
     yield f"{cost(values) or 'of unknown length'} on two cores"
@@ -266,8 +266,8 @@ def _paragraphs_and_items(docstring: str) -> Iterator[str]:
 
 def _users(topic: Topic) -> Iterator[str]:
     """The shipped experiments that use a topic; a star marks those that sweep over it."""
+    from bnexp.config.document import experiment_names
     from bnexp.config.reference import experiments_using
-    from bnexp.config.shipped import experiment_names
 
     users, number = experiments_using(topic), len(experiment_names())
     swept = [name for name, is_swept in users.items() if is_swept]

@@ -139,7 +139,7 @@ def verify_command(
     Example: bnexp verify results/quickstart --sample 8
     """
     from bnexp import comparison
-    from bnexp.cli.progress import ProgressDisplay
+    from bnexp.cli.output import ProgressDisplay
 
     try:
         with ProgressDisplay(quiet=False, again=True) as display:
@@ -176,8 +176,8 @@ def export_command(directory: Path, to: str, out: str | None) -> None:
     \b
     Example: bnexp export results/quickstart --to parquet
     """
-    from bnexp.cli.progress import print_waiting
-    from bnexp.exports.base import export_run
+    from bnexp.cli.output import print_waiting
+    from bnexp.exports.common import export_run
 
     written = export_run(directory, to, out, _with_bar, print_waiting)
     click.echo("\n".join(written.lines))

@@ -75,8 +75,7 @@ def run_command(
     Example: bnexp run weight_scale --seeds 3 --set train.epochs=10 --out results/short
     """
     from bnexp import running
-    from bnexp.cli.output import print_plan, print_result
-    from bnexp.cli.progress import ProgressDisplay
+    from bnexp.cli.output import ProgressDisplay, print_plan, print_result
 
     place = make_executor(executor, scheduler, jobs, cell_timeout)
     config = load_experiment(experiment, assignments, seeds)

@@ -3,17 +3,60 @@
 A claim has a `measure`, one number of each network; `where`, the points of the sweep that it is
 about; and one relation that has to hold there. bnexp.claims measures, and judges over seeds. Rules
 between the keys of a claim are in bnexp.config.rules.
+
+`where` is also an option of figures: it maps a swept key to the values of that key that are meant.
+The networks that have one of these values for each key are chosen; `bnexp.runs.where` finds them.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from bnexp.config.options import Either, Name, Strict
-from bnexp.config.where import Where
 from bnexp.metrics import GAP, METRICS, SUMMARIES, evaluation_columns
+
+Scalar = bool | int | float | str
+
+
+class Range(Strict):
+    """The values of an axis of numbers from `at_least` to `at_most`, both included."""
+
+    at_least: float | None = Field(None, description="the smallest")
+    at_most: float | None = Field(None, description="the largest")
+
+
+def range_problem(selector: Range) -> str | None:
+    """Why a range has no numbers; None if it has some."""
+    low, high = selector.at_least, selector.at_most
+    if low is None and high is None:
+        return "no range, expected at_least, at_most or both, got neither"
+    if low is not None and high is not None and low > high:
+        return f"an empty range, expected at_least <= at_most, got {low:g} and {high:g}"
+    return None
+
+
+def _with_kind(options: dict[str, Any]) -> dict[str, Any]:
+    if "kind" in options:
+        return options
+    raise ValueError(options)
+
+
+# A swept mapping, such as {kind: batch, dialect: book}, or some of its options.
+Mapped = Annotated[
+    dict[str, Any],
+    AfterValidator(_with_kind),
+    WithJsonSchema({"type": "object", "required": ["kind"]}),
+]
+Selector = Annotated[
+    Scalar
+    | Mapped
+    | Annotated[tuple[Scalar | Mapped, ...], Field(strict=False, min_length=1)]
+    | Range,
+    Either("a value, a list of values, or {at_least: number, at_most: number}"),
+]
+Where = dict[str, Selector]
 
 
 def _metrics() -> tuple[str, ...]:

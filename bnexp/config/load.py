@@ -14,9 +14,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bnexp.config import shipped
 from bnexp.config.descriptions import allowed_keys
-from bnexp.config.document import override, read_document
+from bnexp.config.document import find_experiment, override, read_document
 from bnexp.config.experiment import Experiment, explicit_values, refresh
 from bnexp.config.messages import Problem, problems_error, real_path, schema_problem
 from bnexp.config.reference import keys_ending_in
@@ -60,7 +59,7 @@ def load_config(
     ('quickstart', 5, 0.1)
     """
     refresh()
-    document = read_document(shipped.find_experiment(str(experiment)))
+    document = read_document(find_experiment(str(experiment)))
     for key, value in (overrides or {}).items():
         document = override(document, f"{key}={flow(value)}", "override")
     assignments = tuple(assignments)

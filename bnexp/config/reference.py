@@ -19,9 +19,15 @@ from typing import Any
 
 import yaml
 
-from bnexp.config import descriptions, shipped
+from bnexp.config import descriptions
 from bnexp.config.descriptions import Schema
-from bnexp.config.document import inherited_part, merge_documents, without_key
+from bnexp.config.document import (
+    experiment_names,
+    experiments_folder,
+    inherited_part,
+    merge_documents,
+    without_key,
+)
 from bnexp.config.experiment import Experiment, refresh
 from bnexp.config.messages import UNKNOWN_KIND
 from bnexp.config.yaml import Document
@@ -364,7 +370,7 @@ def _expected(topics: Sequence[Topic], name: str) -> str:
     parents = [topic for topic in topics if topic.matches(parent)] if dot else []
     if names := [key.last for topic in parents for key in topic.inner_keys()]:
         return choices(last, list(dict.fromkeys(names)))
-    if name in shipped.experiment_names():
+    if name in experiment_names():
         hint = f"that is an experiment: `bnexp list --verbose {name}`"
     else:
         longest_first = sorted(topics, key=lambda topic: -topic.spellings[0].count("."))
@@ -382,7 +388,7 @@ def experiments_using(topic: Topic) -> dict[str, bool]:
     pattern = _name_pattern(topic.name.replace("[]", ""))
     documents: dict[str, Document] = {}
     users: dict[str, bool] = {}
-    for name in shipped.experiment_names():
+    for name in experiment_names():
         values = _shipped_document(name, documents).value
         sweep = values.get("sweep", {})
         axes = {**without_key(sweep, "zip"), **sweep.get("zip", {})}
@@ -400,7 +406,7 @@ def _shipped_document(name: str, documents: dict[str, Document]) -> Document:
     documents: those that were read before; this one is added.
     """
     if name not in documents:
-        text = (shipped.experiments_folder() / f"{name}.yaml").read_bytes()
+        text = (experiments_folder() / f"{name}.yaml").read_bytes()
         document = Document(yaml.load(text, Loader=_LOADER), {}, {})
         if parent := document.value.get("extends"):
             child = Document(without_key(document.value, "extends"), {}, {})

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from bnexp.config.architecture import SIDE
-from bnexp.config.claims import RELATIONS, TOLERANT, Claim, OfQuantity
+from bnexp.config.claims import RELATIONS, TOLERANT, Claim, OfQuantity, Range, range_problem
 from bnexp.config.experiment import MAX_STEPS, Experiment, Setting
 from bnexp.config.messages import Problem
-from bnexp.config.where import Range, range_problem
 from bnexp.config.yaml import KeyPath
 from bnexp.data.datasets import DATASETS, is_folder
 from bnexp.nn import INITIALIZERS, BatchNorm

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from bnexp.config import shipped
+from bnexp.config import document
 from bnexp.config.document import read_document, without_key
 from bnexp.config.jsonschema import MODELINE
 from bnexp.config.load import load_config
@@ -35,7 +35,7 @@ def experiment_path(name: str) -> Path:
     path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", path.stem):
         raise ConfigError(f"{name}: not an experiment's name, expected {NAME}, got {path.stem!r}")
-    if path.stem in shipped.experiment_names():
+    if path.stem in document.experiment_names():
         raise ConfigError(
             f"{name}: a shipped experiment's name, expected another: both would keep their "
             f"results in results/{path.stem}; for example my_{path.stem}"
@@ -74,7 +74,7 @@ def copy_of_experiment(name: str, experiment: str) -> str:
     ConfigError if the experiment does not exist or is not valid.
     """
     load_config(experiment)
-    path = shipped.find_experiment(experiment)
+    path = document.find_experiment(experiment)
     complete = read_document(path).value
     values = {"name": name, **without_key(complete, "name")}
     text = path.read_text(encoding="utf-8-sig").removeprefix(MODELINE)

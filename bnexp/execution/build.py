@@ -36,7 +36,7 @@ from bnexp.nn.dropout import Dropout
 from bnexp.nn.pooling import POOLS
 from bnexp.sweep import Network
 from bnexp.training import Images, random
-from bnexp.training.images import is_small
+from bnexp.training.evaluation import is_small
 from bnexp.training.schedule import TrainingSchedule
 from bnexp.training.update import Adjustments
 

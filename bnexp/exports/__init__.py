@@ -7,7 +7,7 @@ A format is a function
 that writes the run to `target`, a folder or an address, and says what it wrote. It iterates over
 `progress(networks)` if it writes network by network, so that the command line can show a bar. The
 table EXPORTS has all formats; a module and its libraries are imported only when its format is used.
-`bnexp.exports.base` has what formats share.
+`bnexp.exports.common` has what formats share.
 
 A format of your own is entered under a name, which `export` and `bnexp export --to` then know, or
 offered by an installed package as an entry point in the group `bnexp.export`:

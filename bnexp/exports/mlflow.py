@@ -25,7 +25,7 @@ from bnexp.config.experiment import explicit_values
 from bnexp.config.load import resolved
 from bnexp.config.yaml import flatten, unquoted
 from bnexp.errors import StoreError
-from bnexp.exports.base import (
+from bnexp.exports.common import (
     Export,
     ExportedNetwork,
     NetworkProgress,

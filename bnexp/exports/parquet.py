@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bnexp.config.load import resolved
-from bnexp.exports.base import Export, NetworkProgress, require_libraries, summary_line
+from bnexp.exports.common import Export, NetworkProgress, require_libraries, summary_line
 from bnexp.files import write_export
 from bnexp.runs.csv import empty_fields
 from bnexp.runs.data import RunData

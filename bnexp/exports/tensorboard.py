@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bnexp.config.load import resolved
-from bnexp.exports.base import (
+from bnexp.exports.common import (
     Export,
     ExportedNetwork,
     NetworkProgress,

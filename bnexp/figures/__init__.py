@@ -28,8 +28,8 @@ from bnexp.config.figures import FIGURES
 from bnexp.errors import ConfigError
 from bnexp.figures.kinds import FigureData, FigureKind
 from bnexp.figures.labels import chosen_text
-from bnexp.figures.quantities import Recorded, planned_records, recorded_in
 from bnexp.figures.select import FigureError, Swept
+from bnexp.figures.series import Recorded, planned_records, recorded_in
 from bnexp.runs.tables import Axis, Table, Tables, plan_axes
 from bnexp.sweep import Plan
 
@@ -70,7 +70,7 @@ def save(
 
     The same figure gives the same bytes. Nothing is written if it cannot be rendered.
     """
-    from bnexp.figures.canvas import write_figure
+    from bnexp.figures.page import write_figure
 
     return write_figure(write, figure, folder, stem)
 

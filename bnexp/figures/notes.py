@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnexp.figures.axes import LOSS_TOP
 from bnexp.figures.labels import symbol, value_label
+from bnexp.figures.limits import LOSS_TOP
 from bnexp.figures.select import Selection, Swept, combinations
 from bnexp.runs.stats import Floats
 from bnexp.runs.tables import Table, Tables

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bnexp.figures import labels
-from bnexp.figures.axes import ROOM, free_limits, loss_limits, wants_log
+from bnexp.figures.limits import ROOM, free_limits, loss_limits, wants_log
 from bnexp.figures.select import combinations, rows_where, select
 from bnexp.figures.series import by_seed, curve, metric_scale, metric_source, time_column
 from bnexp.figures.style import COLORS, looks

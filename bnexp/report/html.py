@@ -25,9 +25,9 @@ from markupsafe import Markup
 from bnexp import figures
 from bnexp.claims import judge_run
 from bnexp.comparison.differences import Difference, config_differences, key_differences
-from bnexp.config import Config, load_config, shipped
+from bnexp.config import Config, document, load_config
 from bnexp.config.load import resolved
-from bnexp.figures.canvas import render
+from bnexp.figures.page import render
 from bnexp.files import write_file
 from bnexp.report.explorer import explorer_data
 from bnexp.report.sections import (
@@ -144,7 +144,7 @@ def parent_experiment(run: RunData) -> Config | None:
 
 def _load_shipped(name: object) -> Config | None:
     """The shipped experiment of that name, None if there is none."""
-    return load_config(str(name)) if name in shipped.experiment_names() else None
+    return load_config(str(name)) if name in document.experiment_names() else None
 
 
 def _effective_differences(base: Config | None, config: Config) -> Sequence[Difference]:

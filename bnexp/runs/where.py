@@ -22,7 +22,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from bnexp.config.where import Range, range_problem
+from bnexp.config.claims import Range, range_problem
 from bnexp.config.yaml import KeyPath, flow, unquoted
 from bnexp.runs.tables import Axis, Value
 from bnexp.text import choices, short

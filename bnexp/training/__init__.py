@@ -6,8 +6,7 @@ them from `images`, makes steps by `update`, and scores the networks by `evaluat
 numbers do not depend on the others in its stack.
 """
 
-from bnexp.training.evaluate import evaluate, logits_of
-from bnexp.training.images import Images
+from bnexp.training.evaluation import Images, evaluate, logits_of
 from bnexp.training.loop import History, Snapshot, train
 
 __all__ = ["History", "Images", "Snapshot", "evaluate", "logits_of", "train"]

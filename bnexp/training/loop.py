@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn import Array, Optimizer, Parameters, Sequential, SoftmaxCrossEntropy, State
 from bnexp.probes import Probe, Reading, TrainingStep
-from bnexp.training.evaluate import Numbers, evaluate, evaluation_state
-from bnexp.training.images import Images
+from bnexp.training.evaluation import Images, Numbers, evaluate, evaluation_state
 from bnexp.training.random import BatchStream, Indices
 from bnexp.training.update import UNADJUSTED, Adjustments, update
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from bnexp.config import document, load_config, shipped
+from bnexp.config import document, load_config
 from bnexp.config.descriptions import value_in_words
 from bnexp.config.reference import SWEPT, Key, MappingType, Topic, all_topics
 from bnexp.config.yaml import block_style
@@ -178,7 +178,7 @@ def _sweep() -> Iterator[str]:
     """Sweeps that are shipped: one by a range, one that moves keys together."""
     swept = listed([f"`{key}`" for key in SWEPT], "or")
     yield f"{SWEEP.format(swept=swept)}\n"
-    files = map(shipped.find_experiment, shipped.experiment_names())
+    files = map(document.find_experiment, document.experiment_names())
     sweeps = [document.read_document(path).value.get("sweep") for path in files]
     ranged = next(s for s in sweeps if s and "zip" not in s and _spaced(s))
     zipped = next(s for s in sweeps if s and "zip" in s)
@@ -193,7 +193,7 @@ def _spaced(sweep: dict[str, object]) -> bool:
 def _extends() -> Iterator[str]:
     own = ", ".join(f"`{key}`" for key in document.OWN)
     yield EXTENDS.format(own=own, name=SHOWN)
-    text = (shipped.experiments_folder() / f"{SHOWN}.yaml").read_text(encoding="utf-8")
+    text = (document.experiments_folder() / f"{SHOWN}.yaml").read_text(encoding="utf-8")
     yield f"```yaml\n{text.rstrip()}\n```\n"
 
 

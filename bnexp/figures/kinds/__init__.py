@@ -18,13 +18,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bnexp.config.claims import Where
 from bnexp.config.figures import FIGURES, Limits
-from bnexp.config.where import Where
 from bnexp.errors import ConfigError
-from bnexp.figures.axes import Scale, wants_log
+from bnexp.figures.limits import Scale, wants_log
 from bnexp.figures.notes import diverged_note, joined, missing_note, where_note
-from bnexp.figures.quantities import Recorded
 from bnexp.figures.select import Selection, Swept, panels_of, restrict, values_where
+from bnexp.figures.series import Recorded
 from bnexp.registry import option
 from bnexp.runs.stats import Floats
 from bnexp.runs.tables import Tables

@@ -18,8 +18,10 @@ from pydantic import Field
 
 from bnexp.config.figures import Layers, MetricOrGap, Places
 from bnexp.errors import ConfigError
-from bnexp.figures import marks, notes, quantities
-from bnexp.figures.axes import (
+from bnexp.figures import marks, notes, series
+from bnexp.figures.kinds import FigureData, RuledKind
+from bnexp.figures.labels import metric_label, quantity_label, value_text
+from bnexp.figures.limits import (
     Scale,
     accuracy_axis,
     free_axis,
@@ -27,10 +29,7 @@ from bnexp.figures.axes import (
     loss_limits,
     whole_number_axis,
 )
-from bnexp.figures.kinds import FigureData, RuledKind
-from bnexp.figures.labels import metric_label, quantity_label, value_text
 from bnexp.figures.page import Page, build, square
-from bnexp.figures.quantities import Recorded
 from bnexp.figures.select import (
     MAX_PANELS,
     NORM,
@@ -43,6 +42,7 @@ from bnexp.figures.select import (
 from bnexp.figures.series import (
     TIME_LABELS,
     Curve,
+    Recorded,
     Source,
     curve,
     metric_source,
@@ -118,7 +118,7 @@ class Curves(RuledKind):
                 raise ConfigError(
                     f"figure curves: quantity and {name} exclude each other. Omit one."
                 )
-        quantities.check_quantity(self.kind, self.quantity, recorded)
+        series.check_quantity(self.kind, self.quantity, recorded)
         return selection
 
     def draw(self, data: FigureData) -> Figure:
@@ -177,7 +177,7 @@ class Curves(RuledKind):
             names = names[:1]
         groups: dict[str, list[str]] = {}
         for name in dict.fromkeys(names):
-            quantities.check_metric(self.kind, name, recorded, "metrics")
+            series.check_metric(self.kind, name, recorded, "metrics")
             column = metric_column(name)
             metric = column.name if column and self.together else name
             groups.setdefault(metric, []).append(name)
@@ -197,12 +197,12 @@ class Curves(RuledKind):
                 (metric_label(names[0]) if len(names) == 1 else of_group[0].label, of_group)
                 for names, of_group in zip(groups, sources, strict=True)
             ]
-        table = quantities.readings(tables, self.quantity)
+        table = series.readings(tables, self.quantity)
         if time == "epoch":
-            table = quantities.with_epochs(self.kind, table, tables.metrics)
+            table = series.with_epochs(self.kind, table, tables.metrics)
         label = quantity_label(self.quantity)
-        layers = quantities.layers_of(self.kind, table, self.layer)
-        positions = product(layers, quantities.places_of(self.kind, table, self.at))
+        layers = series.layers_of(self.kind, table, self.layer)
+        positions = product(layers, series.places_of(self.kind, table, self.at))
         contents: list[tuple[str, tuple[Source, ...]]] = []
         for layer, place in positions:
             place_text = f"at {value_text(place)}" if not isnan(place) else ""
@@ -215,7 +215,7 @@ class Curves(RuledKind):
 
         Raises ConfigError if there are more than fit on a page.
         """
-        contents = self._contents(data.tables, quantities.recorded_in(data.run), time)
+        contents = self._contents(data.tables, series.recorded_in(data.run), time)
         values = data.panels()
         if len(values) * len(contents) > MAX_PANELS:
             raise ConfigError(

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from bnexp.config.claims import Where
 from bnexp.config.figures import LayerSpan, Numbers, Step
 from bnexp.config.options import Strict
-from bnexp.config.where import Where
 from bnexp.errors import ConfigError
-from bnexp.figures import marks, notes, quantities
-from bnexp.figures.axes import free_axis, free_limits, whole_number_axis
+from bnexp.figures import marks, notes, series
 from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import quantity_label
+from bnexp.figures.limits import free_axis, free_limits, whole_number_axis
 from bnexp.figures.page import Page, build, square
-from bnexp.figures.quantities import Recorded
 from bnexp.figures.select import Selection, Swept, select_panels, values_where
-from bnexp.figures.series import Line, by_seed
+from bnexp.figures.series import Line, Recorded, by_seed
 from bnexp.figures.style import Dash, Look
 from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band, pooled
@@ -76,7 +75,7 @@ class Depth(RuledKind):
         """Spread out panel_axis, if one is named; all other axes make the lines."""
         selection = select_panels(self.kind, swept, self.panel_axis)
         self.check_limits()
-        quantities.check_quantity(self.kind, self.quantity, recorded)
+        series.check_quantity(self.kind, self.quantity, recorded)
         for number, law in enumerate(self.law):
             values_where(self.kind, swept, law.where, ("law", number, "where"))
             if (law.rate is None) == (law.values is None):
@@ -89,9 +88,9 @@ class Depth(RuledKind):
     def draw(self, data: FigureData) -> Figure:
         """Draw the quantity at one step, and the lines of theory."""
         tables, selection = data.tables, data.selection
-        table = quantities.readings(tables, self.quantity)
-        table = quantities.rows_at_step(self.kind, table, self.step)
-        layers = quantities.layers_between(self.kind, table, self.layers)
+        table = series.readings(tables, self.quantity)
+        table = series.rows_at_step(self.kind, table, self.step)
+        layers = series.layers_between(self.kind, table, self.layers)
         titles, points = zip(*data.panels(), strict=True)
         panels = [[_layer_line(table, point, layers) for point in lines] for lines in points]
         laws = [self._law_lines(tables, lines, layers) for lines in panels]
@@ -172,7 +171,7 @@ class LayerLine(Line):
 def _layer_line(table: Table, point: Point, layers: Sequence[int]) -> LayerLine:
     drawn = rows(table, np.isin(table["layer"], layers))
     x, values = by_seed(drawn, point, "layer", "value")
-    floor, ceiling = quantities.value_range(table)
+    floor, ceiling = series.value_range(table)
     return LayerLine(x, band(values, ceiling, floor), point)
 
 

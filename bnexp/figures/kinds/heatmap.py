@@ -18,12 +18,18 @@ from numpy.typing import NDArray
 from bnexp.config.figures import Limits, SummaryMetric
 from bnexp.errors import ConfigError
 from bnexp.figures import notes
-from bnexp.figures.axes import LOSS_TOP, free_limits, log_ticks, loss_limits, plain_ticks, wants_log
 from bnexp.figures.kinds import FigureData, RestrictedKind
 from bnexp.figures.labels import axis_name, digits, metric_label, symbol
+from bnexp.figures.limits import (
+    LOSS_TOP,
+    free_limits,
+    log_ticks,
+    loss_limits,
+    plain_ticks,
+    wants_log,
+)
 from bnexp.figures.marks import cross
 from bnexp.figures.page import NOTE_LETTER, RIGHT, Page, build
-from bnexp.figures.quantities import Recorded, check_metric
 from bnexp.figures.select import (
     NORM,
     Selection,
@@ -34,7 +40,7 @@ from bnexp.figures.select import (
     select,
     swept_keys,
 )
-from bnexp.figures.series import metric_scale
+from bnexp.figures.series import Recorded, check_metric, metric_scale
 from bnexp.metrics import metric_of
 from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band

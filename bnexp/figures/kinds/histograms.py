@@ -13,14 +13,13 @@ import numpy as np
 
 from bnexp.config.figures import LayerSpan, Step
 from bnexp.errors import ConfigError
-from bnexp.figures import marks, notes, quantities
-from bnexp.figures.axes import free_axis, free_limits, plain_ticks
+from bnexp.figures import marks, notes, series
 from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import PLACES, quantity_label
+from bnexp.figures.limits import free_axis, free_limits, plain_ticks
 from bnexp.figures.page import Page, build
-from bnexp.figures.quantities import Recorded
 from bnexp.figures.select import Selection, Swept, check_number, select
-from bnexp.figures.series import by_seed
+from bnexp.figures.series import Recorded, by_seed
 from bnexp.figures.style import Look, looks
 from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band, pooled
@@ -53,16 +52,16 @@ class Histograms(RuledKind):
         selection = select(swept)
         check_number(self.kind, selection, MOST_ROWS, "rows")
         self.check_limits()
-        quantities.check_quantity(self.kind, self.quantity, recorded)
+        series.check_quantity(self.kind, self.quantity, recorded)
         return selection
 
     def draw(self, data: FigureData) -> Figure:
         """Draw a row for each combination, a column for each layer."""
         tables, selection = data.tables, data.selection
-        table = quantities.readings(tables, self.quantity)
-        quantities.check_places(self.kind, self.quantity, table)
-        table = quantities.rows_at_step(self.kind, table, self.step)
-        layers = quantities.layers_between(self.kind, table, self.layers) or (0,)
+        table = series.readings(tables, self.quantity)
+        series.check_places(self.kind, self.quantity, table)
+        table = series.rows_at_step(self.kind, table, self.step)
+        layers = series.layers_between(self.kind, table, self.layers) or (0,)
         if len(layers) > MOST_LAYERS:
             raise ConfigError(
                 f"figure histograms: {len(layers)} layers, and at most {MOST_LAYERS} fit on a "

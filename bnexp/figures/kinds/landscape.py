@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bnexp.config.figures import Layer
-from bnexp.figures import marks, notes, quantities
-from bnexp.figures.axes import free_axis, free_limits, whole_number_axis
+from bnexp.figures import marks, notes, series
 from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import quantity_label
+from bnexp.figures.limits import free_axis, free_limits, whole_number_axis
 from bnexp.figures.page import Page, build, square
-from bnexp.figures.quantities import Recorded, rows_at_place
 from bnexp.figures.select import NORM, Selection, Swept, select_panels
-from bnexp.figures.series import Line, by_seed
+from bnexp.figures.series import Line, Recorded, by_seed, rows_at_place
 from bnexp.figures.style import looks
 from bnexp.registry import option
 from bnexp.runs.stats import Band, band, pooled
@@ -50,16 +49,16 @@ class Landscape(RuledKind):
         first = next((axis.key for axis in swept.axes if axis.key != NORM), None)
         selection = select_panels(self.kind, swept, self.panel_axis or first)
         self.check_limits()
-        quantities.check_quantity(self.kind, self.quantity, recorded)
+        series.check_quantity(self.kind, self.quantity, recorded)
         return selection
 
     def draw(self, data: FigureData) -> Figure:
         """Draw a range for each line, or a line where the quantity has one place."""
         tables, selection = data.tables, data.selection
-        table = quantities.readings(tables, self.quantity)
-        layers = quantities.layers_of(self.kind, table, self.layer)[:1]
+        table = series.readings(tables, self.quantity)
+        layers = series.layers_of(self.kind, table, self.layer)[:1]
         table = rows(table, np.isin(table["layer"], layers))
-        places = quantities.places_of(self.kind, table)
+        places = series.places_of(self.kind, table)
         is_range = len(places) > 1
         titles, points = zip(*data.panels(), strict=True)
         panels = [[_line(table, layers, places, point) for point in lines] for lines in points]
@@ -119,7 +118,7 @@ def _line(table: Table, layers: Sequence[int], places: Sequence[float], point: P
     x, _ = by_seed(tables[0], point, "step", "value")
     values = np.stack([by_seed(rows, point, "step", "value")[1] for rows in tables])  # (at, S, P)
     if len(places) == 1:
-        return Line(x, band(values[0], floor=quantities.value_range(tables[0])[0]))
+        return Line(x, band(values[0], floor=series.value_range(tables[0])[0]))
     values = np.where(np.isfinite(values), values, np.nan)
     low = band(np.fmin.reduce(values), floor=-np.inf).mean
     high = band(np.fmax.reduce(values), floor=-np.inf).mean

@@ -13,7 +13,9 @@ import numpy as np
 
 from bnexp.config.figures import Metric
 from bnexp.figures import marks, notes
-from bnexp.figures.axes import (
+from bnexp.figures.kinds import FigureData, FigureKind
+from bnexp.figures.labels import metric_label
+from bnexp.figures.limits import (
     accuracy_axis,
     free_axis,
     free_limits,
@@ -22,12 +24,16 @@ from bnexp.figures.axes import (
     wants_log,
     whole_number_axis,
 )
-from bnexp.figures.kinds import FigureData, FigureKind
-from bnexp.figures.labels import metric_label
 from bnexp.figures.page import Page, build, square
-from bnexp.figures.quantities import Recorded, check_metric
 from bnexp.figures.select import Selection, Swept, select_panels
-from bnexp.figures.series import TIME_LABELS, curve, metric_source, time_column
+from bnexp.figures.series import (
+    TIME_LABELS,
+    Recorded,
+    check_metric,
+    curve,
+    metric_source,
+    time_column,
+)
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
 

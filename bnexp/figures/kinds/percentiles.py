@@ -15,14 +15,13 @@ import numpy as np
 
 from bnexp.config.figures import Layer, Limits, Numbers
 from bnexp.errors import ConfigError
-from bnexp.figures import marks, notes, quantities
-from bnexp.figures.axes import QUANTITY_SPAN, free_axis, free_limits, whole_number_axis
+from bnexp.figures import marks, notes, series
 from bnexp.figures.kinds import FigureData, RestrictedKind
 from bnexp.figures.labels import quantity_label, value_text
+from bnexp.figures.limits import QUANTITY_SPAN, free_axis, free_limits, whole_number_axis
 from bnexp.figures.page import Page, build, square
-from bnexp.figures.quantities import Recorded
 from bnexp.figures.select import MAX_PANELS, Selection, Swept, check_number, select
-from bnexp.figures.series import by_seed
+from bnexp.figures.series import Recorded, by_seed
 from bnexp.figures.style import COLORS, Look, looks
 from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band, pooled
@@ -49,21 +48,21 @@ class Percentiles(RestrictedKind):
         """A panel for each combination."""
         selection = select(swept)
         check_number(self.kind, selection, MAX_PANELS, "panels")
-        quantities.check_quantity(self.kind, self.quantity, recorded)
+        series.check_quantity(self.kind, self.quantity, recorded)
         return selection
 
     def draw(self, data: FigureData) -> Figure:
         """Draw a panel for each combination, a line for each percentile."""
         tables, selection = data.tables, data.selection
-        table = quantities.readings(tables, self.quantity)
-        layers = quantities.layers_of(self.kind, table, self.layer)[-1:]
-        places = sorted(quantities.places_of(self.kind, table, self.at))
+        table = series.readings(tables, self.quantity)
+        layers = series.layers_of(self.kind, table, self.layer)[-1:]
+        places = sorted(series.places_of(self.kind, table, self.at))
         if len(places) > MOST_LINES:
             raise ConfigError(
                 f"figure percentiles: {len(places)} lines a panel, and at most {MOST_LINES} can be "
                 f"told apart. Name some with at."
             )
-        numbers = [quantities.rows_at_place(table, n, place) for n in layers for place in places]
+        numbers = [series.rows_at_place(table, n, place) for n in layers for place in places]
         panels = [
             [Trace(*by_seed(rows, point, "step", "value")) for rows in numbers]
             for point in selection.line_points

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from bnexp.errors import ConfigError
 from bnexp.figures import marks, notes
-from bnexp.figures.axes import accuracy_axis, loss_axis, loss_limits, number_axis, wants_log
 from bnexp.figures.kinds import FigureData, FigureKind
 from bnexp.figures.labels import axis_name
+from bnexp.figures.limits import accuracy_axis, loss_axis, loss_limits, number_axis, wants_log
 from bnexp.figures.page import Page, build
-from bnexp.figures.quantities import Recorded
 from bnexp.figures.select import Selection, Swept, check_lines, find_axis, networks_at, select
-from bnexp.figures.series import Line, by_seed
+from bnexp.figures.series import Line, Recorded, by_seed
 from bnexp.figures.style import looks
 from bnexp.metrics import HEADLINE, IMAGE_SETS, metric_of
 from bnexp.registry import option

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from bnexp.cli import progress
+from bnexp.cli import output
 from bnexp.cli.main import cli
 from bnexp.execution.processes import failed_record
 from bnexp.execution.task import Record
@@ -36,7 +36,7 @@ def cells(*names):
 
 
 def planned(known=(), names="abcd"):
-    display = progress.ProgressDisplay(quiet=True)
+    display = output.ProgressDisplay(quiet=True)
     display.progress.planned(cells(*names), known, 100, 0)
     return display
 
@@ -67,19 +67,19 @@ def test_a_long_name_is_cut():
 
 def test_without_a_terminal_a_line_now_and_then(monkeypatch, capsys):
     clock = [0.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
-    display = progress.ProgressDisplay(quiet=False)
+    monkeypatch.setattr(output.time, "monotonic", lambda: clock[0])
+    display = output.ProgressDisplay(quiet=False)
     display.progress.planned(cells("a", "b"), [], 1000, 3)
     for clock[0], steps in ((10.0, 100), (29.0, 290), (31.0, 310), (45.0, 400), (61.0, 500)):
         display.progress.steps(steps)
         if steps == 400:
             display.progress.done([record("a", 0.5)])
-    output = capsys.readouterr()
-    assert output.out == (
+    captured = capsys.readouterr()
+    assert captured.out == (
         "2 networks: 0 up to date, 2 to train\n"
         "3 networks of other settings stay in its cells/; tables and figures are of these only\n"
     )
-    assert output.err.splitlines() == [
+    assert captured.err.splitlines() == [
         "0 of 2 networks done, 2 left (about 01:09)",
         "1 of 2 networks done, 1 left (about 01:01), best train 0.500 (0.02512, a)",
     ]

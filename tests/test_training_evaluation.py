@@ -8,7 +8,7 @@ from numeric_cases import DIALECTS, images, small_mlp, stacked
 
 from bnexp.nn import BatchNorm, SoftmaxCrossEntropy
 from bnexp.training import evaluate
-from bnexp.training.evaluate import CHUNK
+from bnexp.training.evaluation import CHUNK
 
 
 @pytest.mark.parametrize("name", ["book", "paper", "batch", "debiased", None])

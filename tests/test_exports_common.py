@@ -14,8 +14,8 @@ import bnexp
 from bnexp import files
 from bnexp.cli.main import cli
 from bnexp.errors import BnexpError, ConfigError
-from bnexp.exports import EXPORTS, base
-from bnexp.exports.base import default_environment, silence_libraries
+from bnexp.exports import EXPORTS, common
+from bnexp.exports.common import default_environment, silence_libraries
 
 
 def call(*arguments):
@@ -70,16 +70,16 @@ def test_the_environment_and_the_loggers_are_as_before(monkeypatch):
 def test_only_the_run_directorys_own_export_waits_for_it(tmp_path, monkeypatch):
     held = []
 
-    class Directory(base.RunDirectory):
+    class Directory(common.RunDirectory):
         def writing(self, waiting):
             held.append(self.path)
             return default_environment({})
 
-    monkeypatch.setattr(base, "RunDirectory", Directory)
+    monkeypatch.setattr(common, "RunDirectory", Directory)
     monkeypatch.setitem(EXPORTS._entries, "parquet", lambda run, target, progress: target)
     own = str(made(LEAST) / "export" / "parquet")
-    assert base.export_run(made(LEAST), "parquet") == own
-    assert base.export_run(made(LEAST), "parquet", "elsewhere") == "elsewhere"
+    assert common.export_run(made(LEAST), "parquet") == own
+    assert common.export_run(made(LEAST), "parquet", "elsewhere") == "elsewhere"
     assert held == [made(LEAST)]
 
 
@@ -88,12 +88,12 @@ def test_a_format_of_ones_own_is_known_to_export_and_to_the_command(tmp_path, mo
 
     @EXPORTS.register("seeds")
     def write_seeds(run, target, progress):
-        networks = progress(base.exported_networks(run))
+        networks = progress(common.exported_networks(run))
         files.write_export(
             target, [("seeds.txt", str([n.network.seed for n in networks]).encode())]
         )
-        return base.Export(
-            Path(target), (base.summary_line(run, target),), f"cat {target}/seeds.txt"
+        return common.Export(
+            Path(target), (common.summary_line(run, target),), f"cat {target}/seeds.txt"
         )
 
     out = bnexp.export(made(LEAST), "seeds", tmp_path / "out")
