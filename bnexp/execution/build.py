@@ -4,6 +4,17 @@
 and `draw_start` the initial parameters and the batches of a stack, from each network's own random
 numbers or from the book's stream. Test images keep all their pixels; training may leave out those
 that are blank in all training images, and `Start.full_parameters` puts their weights back.
+
+The order in which `bnexp.execution.task` uses this module, once for each stack:
+
+    make_image_sets      bytes of the data set -> `ImageSets`, which all networks of the stack share
+    build_architecture   setting -> `nn.Sequential`, one for each network; layers hold no arrays
+    draw_start           seeds -> `Start`: parameters and state (K, ...), and the stream of batches
+    make_metrics, make_adjustments   setting -> what `bnexp.training.train` is given besides
+
+The networks of a stack share data, structure and batch size. They may differ in seed, initial
+values and learning rate. What is drawn for a network depends on its own seed and setting only, so a
+network starts from the same bits whatever else is in its stack.
 """
 
 from __future__ import annotations
@@ -54,6 +65,16 @@ class ImageSets:
     is 0, so it is left out of training (of the book's 1,000 images 609 of 784 pixels are used).
     None: all are, as where its weights change or count all the same, by decay or in a length. Test
     images keep every pixel. `offset` is what is subtracted from an image, if anything.
+
+    Fields:
+        train: N training images, (N, D) for an MLP and (N, H, W, C) for a CNN; D is the number of
+            used pixels.
+        scored: the training images that are scored, the first ones of `train`; `train` itself if
+            `train.evaluate_train` is "all".
+        test: the test images; None if `data.test` is 0 or the data set has none.
+        shape: (H * W * C,) for an MLP, (H, W, C) for a CNN; never reduced to the used pixels.
+        used: indices of pixels, ascending.
+        offset: the mean training image, of the shape `shape`; None unless pixels are centred.
     """
 
     train: Images
@@ -64,7 +85,11 @@ class ImageSets:
     offset: NDArray[np.float64] | None = None
 
     def calibration(self) -> NDArray[np.floating]:
-        """The first training images, every pixel, (1, n, ...) in float64."""
+        """The first training images, every pixel, (1, n, ...) in float64.
+
+        There are at most CALIBRATION (250) of them. Pixels that training leaves out are 0.
+        Initializers that look at data get these images, with the same weights as in training.
+        """
         x = self.train.batch(slice(CALIBRATION))[0].astype(np.float64)
         if self.used is None:
             return x[None]
@@ -74,7 +99,17 @@ class ImageSets:
 
 
 def make_image_sets(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floating]) -> ImageSets:
-    """The setting's images; ConfigError where there are too few test images."""
+    """The setting's images; ConfigError where there are too few test images.
+
+    Arguments:
+        setting: `data` says how many images to use and how to read pixels: binary pixels are 0 or 1
+            (a byte from 128 on is 1), centred pixels have the mean training image subtracted.
+        loaded: the whole data set; `data.train` and `data.test` take its first images.
+        dtype: float32 or float64, the type in which the networks are trained.
+
+    Blank pixels are left out for an MLP without weight decay, L2 penalty or weight norm, if the
+    training images are small enough to be converted at once (`is_small`).
+    """
     size, available = setting.data.test, len(loaded.test_labels)
     if size != "all" and size > available:
         raise ConfigError(
@@ -112,7 +147,11 @@ def make_image_sets(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floati
 
 
 def _convert_pixels(setting: Setting, loaded: Dataset, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-    """Pixels as the setting wants them: still bytes, unless the data set's stand for numbers."""
+    """Pixels as the setting wants them: still bytes, unless the data set's stand for numbers.
+
+    `loaded.values` has the number that each byte stands for; None means byte / 255, which `Images`
+    computes when a batch is asked for.
+    """
     if setting.data.pixels == "binary":
         return np.where(pixels >= 128, np.uint8(255), np.uint8(0))
     return pixels if loaded.values is None else loaded.values[pixels]
@@ -124,6 +163,13 @@ class Start:
 
     `full_parameters` computes, from trained parameters, those for images with all pixels, where
     blank ones were left out.
+
+    Fields:
+        parameters: for each layer its arrays by name, (K, ...), in the precision of training.
+        state: for each layer the arrays that training updates without gradients, such as running
+            statistics, (K, ...), and the random keys of dropout.
+        batches: index arrays into the training images, (K, N) or, if all networks see the same
+            batches, (1, N); N is the batch size.
     """
 
     parameters: tuple[nn.Parameters, ...]
@@ -139,7 +185,20 @@ def draw_start(
     images: ImageSets,
     dtype: np.dtype[np.floating],
 ) -> Start:
-    """What the networks of a stack start from, K side by side in `dtype`."""
+    """What the networks of a stack start from, K side by side in `dtype`.
+
+    Arguments:
+        networks: the K networks of the stack. All or none of them have a place in the book's
+            stream.
+        architectures: the layers of each network, in the same order.
+        schedule: the number of training images, and the steps to evaluate after.
+        images: the shape for which weights are drawn, the pixels in use and the images to calibrate
+            with.
+        dtype: float32 or float64. Weights are drawn in float64 and converted at the end.
+
+    A network's seed gives separate generators for weights, batches and dropout; an experiment that
+    replays the book's stream takes weights and batches from that.
+    """
     draw = _draw_from_book if networks[0].place else _draw_independently
     starts, streams = draw(networks, architectures, schedule, images.shape)
     drawn, states = [], []
@@ -206,7 +265,12 @@ def _draw_from_book(
     schedule: TrainingSchedule,
     shape: tuple[int, ...],
 ) -> tuple[list[random.Start], list[Iterator[random.Indices]]]:
-    """The same from the book's stream of each seed."""
+    """The same from the book's stream of each seed.
+
+    Each network has a place: the round (a weight scale in the book's script) and the position
+    within it. Draws of networks that are not in this stack are made and dropped, see
+    `random.replay_book`.
+    """
     drawn: dict[str, tuple[random.Start, Iterator[random.Indices]]] = {}
     batch_size, place = networks[0].setting.train.batch_size, networks[0].place
     size = place.networks if place else 1
@@ -224,7 +288,18 @@ def _draw_from_book(
 
 
 def build_architecture(setting: Setting, classes: int) -> nn.Sequential:
-    """The layers that a setting describes, for images of so many classes."""
+    """The layers that a setting describes, for images of so many classes.
+
+    Arguments:
+        setting: `model` gives the blocks, the normalizer and its position, the activation, dropout
+            and initializers; `layer_init` overrides the initializer of single layers, by "1", "2",
+            ... or "output".
+        classes: the width of the output layer, which is always dense and has no normalizer.
+
+    After each hidden layer with weights come its normalizer, activation and dropout, in the order
+    of `nn.block`. A normalizer of the weights (one with a method `around`) wraps the layer instead.
+    In a CNN a `Flatten` layer stands before each dense layer.
+    """
     model, norm = setting.model, instantiate(setting.model.norm) if setting.model.norm else None
     around = getattr(norm, "around", None)  # a norm of the weights, not of activations
     names = [*(str(i + 1) for i in range(model.weighted())), "output"]
@@ -265,13 +340,21 @@ def build_architecture(setting: Setting, classes: int) -> nn.Sequential:
 
 
 def blank_architecture(setting: Setting, classes: int) -> nn.Sequential:
-    """The layers with weights that start at 0: quick to make where only shapes matter."""
+    """The layers with weights that start at 0: quick to make where only shapes matter.
+
+    Initializers that look at data are replaced, too. `Model` uses these layers to evaluate stored
+    parameters, `check_shapes` to test whether layers fit.
+    """
     model = setting.model.model_copy(update={"init": ZEROS, "layer_init": {}})
     return build_architecture(setting.model_copy(update={"model": model}), classes)
 
 
 def check_shapes(setting: Setting, loaded: Dataset) -> None:
-    """ConfigError where a layer does not fit what comes before it."""
+    """ConfigError where a layer does not fit what comes before it.
+
+    `bnexp.running.prepare` calls it for one network of each structure, before anything is trained.
+    An example is a pooling window that is larger than the image that reaches it.
+    """
     architecture = blank_architecture(setting, loaded.classes)
     shape = loaded.train_images.shape[1:]
     if isinstance(setting.model, Mlp):
@@ -286,12 +369,19 @@ def make_metrics(setting: Setting) -> dict[str, Metric]:
     """What the setting's networks are scored with, by name: the default metrics, then the others.
 
     A worker process is sent the classes of a user's metrics, which need not be registered in it.
+
+    The default metrics are those of every run: loss and accuracy. The keys of the result, behind
+    train_ or test_, are the columns of metrics.csv.
     """
     additional = {options.kind: instantiate(options) for options in setting.train.metrics or ()}
     return {**DEFAULT_METRICS, **additional}
 
 
 def make_adjustments(setting: Setting) -> Adjustments:
-    """What the setting puts between a gradient and its step."""
+    """What the setting puts between a gradient and its step.
+
+    These are the L2 penalty and the weight decay (0 for none), the largest norm of the gradient
+    (None for any) and the schedule of the learning rate.
+    """
     train = setting.train
     return Adjustments(train.l2, train.weight_decay, train.clip_norm, instantiate(train.schedule))

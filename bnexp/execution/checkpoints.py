@@ -3,6 +3,21 @@
 A network's file holds all that the rest of its training depends on, so that it goes on with the
 same bits as without a stop. The files are the networks', not the stack's: what is trained beside a
 network after the stop may be other networks than before.
+
+A file is `checkpoints/ID.npz` in the run directory, in the format of `bnexp.files.encode_npz`. Its
+JSON header has `format`, `cell` (the network's id), `data_sha256`, `step`, `layers` (their number),
+`counts` (how many readings each probed step has) and `readings` (step, quantity, layers and places
+of each). Its arrays, with a leading axis of length 1 unless they have no axes at all, are
+
+    parameters/I/NAME  state/I/NAME  moments/I/NAME   those of layer I; moments: the optimizer's
+    metrics/NAME                                      one number for each evaluation so far
+    diverged_at                                       the step of divergence, -1 for none
+    readings/I/J                                      reading J of the I-th probed step
+
+Batches are not stored. The training loop draws them again up to `step`, from the same seed.
+
+A checkpoint can only save time. If a file is missing, damaged, of another format, network or data,
+the network starts at step 0. Files are removed as soon as the network's cell file is written.
 """
 
 from __future__ import annotations
@@ -31,21 +46,35 @@ LAYERS = {"parameters": "parameters", "state": "state", "moments": "opt_state"}
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The folder of the files, and after how many seconds of training new ones are written."""
+    """The folder of the files, and after how many seconds of training new ones are written.
+
+    folder: `checkpoints/` of a run directory; it is made when the first file is written. seconds:
+    the least time between two savings of a stack; training that takes less leaves no file.
+    """
 
     folder: Path
     seconds: float
 
     def path(self, network: str) -> Path:
+        """The file of the network with this id, whether it exists or not."""
         return self.folder / f"{network}.npz"
 
     def step(self, network: Network, data_sha256: str) -> int:
-        """How many steps the network has made; 0 without a whole file for it and these data."""
+        """How many steps the network has made; 0 without a whole file for it and these data.
+
+        data_sha256: the digest of the data set that the network is to be trained on. The run uses
+        the step for its progress display, and stacks networks that stand at the same step.
+        StoreError if the file exists and cannot be read.
+        """
         snapshot = self._load(network, data_sha256)
         return snapshot.step if snapshot else 0
 
     def load(self, networks: Sequence[Network], data_sha256: str) -> Snapshot | None:
-        """Where a stack stands; None unless all its networks have made the same steps."""
+        """Where a stack stands; None unless all its networks have made the same steps.
+
+        The snapshot's arrays are (K, ...), in the order of `networks`. The networks need not have
+        been saved from one stack. StoreError if a file exists and cannot be read.
+        """
         snapshots: list[Snapshot] = []
         for network in networks:
             snapshot = self._load(network, data_sha256)
@@ -55,7 +84,12 @@ class Checkpoints:
         return _join(snapshots)
 
     def save(self, networks: Sequence[Network], data_sha256: str, snapshot: Snapshot) -> None:
-        """Write a file for each network of the stack."""
+        """Write a file for each network of the stack.
+
+        `snapshot` has K networks in the order of `networks`. Each file is written whole or not at
+        all, but the files of a stack are not written together: after a kill in between, networks
+        may stand at different steps. StoreError if a file cannot be written.
+        """
         for k, network in enumerate(networks):
             header = {"format": FORMAT, "cell": network.id, "data_sha256": data_sha256}
             write_file(self.path(network.id), _encode(header, _split(snapshot, k)))
@@ -68,7 +102,11 @@ class Checkpoints:
     def saver(
         self, networks: Sequence[Network], data_sha256: str
     ) -> Callable[[Callable[[], Snapshot]], None]:
-        """What the training loop calls after each step: saves when it is time to."""
+        """What the training loop calls after each step: saves when it is time to.
+
+        The clock starts with this call. What is returned takes a function that makes the snapshot,
+        so that a step at which nothing is saved costs no copy.
+        """
         last = time.monotonic()
 
         def save(snapshot: Callable[[], Snapshot]) -> None:

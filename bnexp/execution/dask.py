@@ -4,6 +4,21 @@ Functions of this module run in three places. A worker keeps the data sets that 
 (`keep_data`) and trains stacks with them (`train_stack`). The scheduler says which workers there
 are (`list_workers`). Here, `Cluster` connects to the scheduler; `ClusterPool` checks each worker
 that comes, sends it the data that it lacks, and hands out the stacks of `run_tasks`.
+
+The protocol, in order:
+
+ 1. `Cluster.records` loads the run's data sets here and connects to the scheduler.
+ 2. `ClusterPool` compares versions, and fingerprints of users' own classes, on the scheduler and on
+    each worker (`describe_process`). Any difference is a ConfigError: numbers would differ.
+ 3. Each worker is sent the data sets that it lacks, by SHA-256 digest (`keep_data`). It keeps up to
+    KEPT_SETS of them for later runs.
+ 4. Stacks are submitted; a worker trains one at a time and returns its records.
+ 5. Workers report steps through the topic TOPIC as [run, stack, steps]; `run` keeps runs apart.
+ 6. Every LOOK_SECONDS the list of workers is read again; new ones are checked and get data.
+
+Checkpoints and folders stay on this machine: a stack that is lost starts from step 0 elsewhere. The
+scheduler gives the stack of a lost worker to another one; a stack that the scheduler drops is
+submitted again, RETRIES times.
 """
 
 from __future__ import annotations
@@ -59,7 +74,10 @@ class ClusterLost(BnexpError):
 
 
 class NotWanted(Exception):
-    """The run that asked for this stack is gone, or no longer wants it."""
+    """The run that asked for this stack is gone, or no longer wants it.
+
+    It is raised in the worker and ends training there.
+    """
 
 
 def describe_process(
@@ -69,6 +87,9 @@ def describe_process(
 
     The former are versions, and the fingerprints of users' own classes, given as modules and names;
     where a class has none, the reason. Called in workers, on the scheduler, and here.
+
+    classes: modules and qualified names. digests: SHA-256 of data sets. The facts are compared as
+    texts, name by name; an import that fails gives a text that equals no fingerprint.
     """
     facts = {"bnexp": __version__, "numpy": np.__version__, "numerics": str(NUMERICS)}
     for module, name in classes:
@@ -85,7 +106,11 @@ def describe_process(
 
 
 def keep_data(loaded: Dataset, needed: Sequence[str]) -> None:
-    """Keep a data set by its digest, and drop the ones not used for long that are not `needed`."""
+    """Keep a data set by its digest, and drop the ones not used for long that are not `needed`.
+
+    needed: digests of the sets of the run that calls. They are never dropped, even if they are more
+    than KEPT_SETS. Arrays are made read-only, as stacks share them.
+    """
     arrays = (loaded.train_images, loaded.train_labels, loaded.test_images, loaded.test_labels)
     for array in arrays:
         array.flags.writeable = False
@@ -105,6 +130,14 @@ def train_stack(
     A process has one setting of BLAS threads and one stream of the book's, so where a worker has
     several threads the others wait. The run is told the steps of its stack `number` now and then;
     once it no longer wants them the training ends with NotWanted.
+
+    Arguments:
+        work: what turns a task into records; `train_task` with a report of steps.
+        task: without folders and data.
+        digest: of the data set, which may still be on its way: it is waited for DATA_SECONDS.
+        run, number: what reports of steps are marked with.
+
+    BnexpError if the data do not arrive.
     """
     from distributed import get_worker
     from distributed.worker import thread_state
@@ -162,6 +195,11 @@ class Cluster:
             return pool.workers
 
     def records(self, tasks: Sequence[Task], on_steps: Callable[[int], None]) -> Records:
+        """Train the tasks on the cluster; see `bnexp.execution` for what an executor does.
+
+        ConfigError if the scheduler does not answer, a process has other versions, or workers
+        cannot import a class that is needed; ClusterLost if the connection or all workers are lost.
+        """
         if not tasks:
             return
         networks = [network for task in tasks for network in task.networks]
@@ -193,6 +231,9 @@ class ClusterPool:
 
     dask itself gives a lost worker's stacks to others, a few times; where the scheduler has lost
     or dropped a stack, it is sent again.
+
+    addresses: of the workers that are ready, each with the id of its process. A worker that
+    restarts at the same address has a new id, and is checked and sent data again.
     """
 
     def __init__(
@@ -226,6 +267,9 @@ class ClusterPool:
 
     @property
     def workers(self) -> int:
+        """How many workers are ready; at least 1, so that tasks are handed out while workers
+        restart.
+        """
         return max(1, len(self.addresses))
 
     @property
@@ -234,7 +278,11 @@ class ClusterPool:
         return self._client.status in ("closing", "closed")
 
     def look(self, interval: float = LOOK_SECONDS) -> None:
-        """See which workers there are, if the last look was `interval` seconds ago or more."""
+        """See which workers there are, if the last look was `interval` seconds ago or more.
+
+        ClusterLost if the connection is gone for good or there was no worker for `patience`
+        seconds; ConfigError if a new worker would compute other numbers.
+        """
         if time.monotonic() - self._looked < interval:
             return
         kept = "what is finished is kept, and the same command goes on from there"
@@ -285,6 +333,11 @@ class ClusterPool:
                 )
 
     def submit(self, fn: Callable[..., list[Record]], /, task: Task) -> Future[list[Record]]:
+        """Send a stack to the scheduler; `fn` is the work that a worker does with it.
+
+        The future has its records, or raises WorkerDied if several workers died at it, ClusterLost
+        if the scheduler dropped it again and again, or what the work raised.
+        """
         answer: Future[list[Record]] = Future()
         self._sent += 1
         digest = self._digests[task.networks[0].setting.data.name]
@@ -293,6 +346,8 @@ class ClusterPool:
         return answer
 
     def _send(self, answer: Future[list[Record]], stack: tuple[Any, ...], tries: int) -> None:
+        """Submit a stack, and once more for each of `tries` if the scheduler drops it."""
+
         def take(result: Future[list[Record]]) -> None:
             if not self._open or self._lost:
                 return
@@ -313,6 +368,7 @@ class ClusterPool:
         self._executor.submit(train_stack, *stack).add_done_callback(take)
 
     def steps(self) -> int:
+        """The steps that workers have reported for this run's stacks, added up."""
         return sum(self._steps.values())
 
     def _count(self, event: tuple[float, Any]) -> None:

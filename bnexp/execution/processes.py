@@ -4,6 +4,22 @@
 can `submit` a task and count steps: `ThisProcess`, `WorkerProcesses`, or dask's in another module.
 Workers are spawned, so that each has the environment that its numbers depend on; one that dies
 costs its task a new try, and one that hangs is ended.
+
+The flow of one run:
+
+    Local.records -> run_tasks -> pool.submit(_work, task) -> train_task in a process
+                  <- records of a stack, or failed records  <-
+
+Steps are reported on another way: a task calls `report_steps` after each step, and its process adds
+them to the counter of the pool, which `run_tasks` reads about ten times a second.
+
+Retries and timeouts. A worker process that dies (killed for memory, for example) is replaced, and
+its task is tried again, RETRIES (2) times; then the task fails with `WorkerDied`. A task that takes
+longer than `cell_timeout` seconds for each of its networks fails with `WorkerHung` at once: its
+process is killed and not tried again. The time for starting a process and importing bnexp is not
+counted. Workers end by themselves when their parent is gone.
+
+A stack that fails gives records with the status "failed"; the run goes on with the other stacks.
 """
 
 from __future__ import annotations
@@ -53,11 +69,17 @@ Records: TypeAlias = Generator[list[Record], None, None]
 
 
 class WorkerDied(BnexpError):
-    """A worker process ended without an answer, again and again."""
+    """A worker process ended without an answer, again and again.
+
+    It costs the networks of its stack and no others; their records have this error.
+    """
 
 
 class WorkerHung(BnexpError):
-    """A worker process gave no answer within its time."""
+    """A worker process gave no answer within its time.
+
+    It costs the networks of its stack and no others; their records have this error.
+    """
 
 
 class Executor(Protocol):
@@ -65,10 +87,23 @@ class Executor(Protocol):
 
     @property
     def workers(self) -> int:
-        """How many stacks are trained side by side."""
+        """How many stacks are trained side by side.
+
+        The run cuts its networks into stacks so that all of them have work.
+        """
 
     def records(self, tasks: Sequence[Task], on_steps: Callable[[int], None]) -> Records:
-        """The records of one stack after another; `on_steps` is told how many steps are made."""
+        """The records of one stack after another; `on_steps` is told how many steps are made.
+
+        Arguments:
+            tasks: the stacks of the run; each is done once. Their order is that of submission, not
+                of the results.
+            on_steps: called now and then with the steps that all networks have made in this call,
+                added up; from the thread that iterates.
+
+        Each item is the list of records of one task, with one record for each of its networks.
+        Closing the generator stops the work, and tasks that are not finished leave no record.
+        """
 
 
 class TaskPool(Protocol):
@@ -94,6 +129,12 @@ class Local:
     cell_timeout: float | None = None
 
     def records(self, tasks: Sequence[Task], on_steps: Callable[[int], None]) -> Records:
+        """Train the tasks, and yield the records of one stack after another.
+
+        ConfigError if a task needs a class that worker processes cannot import, or if a script
+        without `if __name__ == "__main__":` is read again by its workers. If the generator is
+        closed early, for example by Ctrl-C, the worker processes are killed.
+        """
         leave_if_worker()
         if not tasks:
             return
@@ -126,6 +167,15 @@ def run_tasks(
     other tasks are still to be handed out. `on_progress` is told how many steps have been made.
     An error that the user can mend, such as missing data, is raised; any other, such as a mistake
     in a user's own layer, costs its stack and no other.
+
+    Arguments:
+        pool: where tasks are done; it is neither started nor closed here.
+        tasks: what to do, in this order of submission.
+        on_progress: called at least every 0.1 seconds while tasks run in other processes or
+            threads.
+
+    What is raised is a BnexpError whose exit status is not 1: ConfigError, DataError or StoreError.
+    Other errors become the text of failed records, with the file and line at which a worker failed.
     """
     waiting, pending = list(tasks), dict[Future[list[Record]], Task]()
     while waiting or pending:
@@ -159,7 +209,11 @@ def _work(task: Task) -> list[Record]:
 
 
 def failed_record(network: str, error: str) -> Record:
-    """The record of a network that was not trained, with the reason."""
+    """The record of a network that was not trained, with the reason.
+
+    `error` is the text that the manifest and the messages of the run show. The record has no steps,
+    no metrics and no digest of data; it is not stored as a cell file.
+    """
     return Record(network, "", "failed", None, (), (), {}, float("nan"), error=error)
 
 
@@ -176,6 +230,9 @@ class ThisProcess(futures.Executor):
     """A pool that runs a task when it is submitted, in this process.
 
     `on_step` is called after each step of a stack.
+
+    Products are computed with one BLAS thread while a task runs. `submit` returns a future that is
+    already done: it has the result, or the exception that the task raised. Nothing is tried again.
     """
 
     workers = 1
@@ -185,6 +242,7 @@ class ThisProcess(futures.Executor):
         self._on_step = on_step
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """BaseExceptions such as KeyboardInterrupt are not caught: they end the run."""
         global _on_reported_steps
         future: Future[Any] = Future()
         _on_reported_steps = self._count
@@ -197,6 +255,7 @@ class ThisProcess(futures.Executor):
         return future
 
     def steps(self) -> int:
+        """The steps that all networks of all tasks have made so far, added up."""
         return self._steps
 
     def _count(self, networks: int) -> None:
@@ -210,6 +269,13 @@ class WorkerProcesses(futures.Executor):
     A process that dies costs the task it was at a new try in a new process; the others go on.
     `steps()` is the sum of what tasks have reported so far. A process that takes longer than
     `cell_timeout` seconds for each network of its task is ended, and the task failed.
+
+    Each process belongs to a ProcessPoolExecutor of one worker, because a pool whose process dies
+    is broken as a whole. A thread for each worker takes an idle pool, runs a task in it and waits.
+
+    Processes are started by `spawn` with ONE_THREAD in their environment: BLAS reads the number of
+    its threads when it is loaded. WORKER holds the id of the parent, by which `leave_if_worker`
+    knows that it runs in a worker. Workers ignore SIGINT; the parent answers it.
     """
 
     def __init__(self, workers: int, cell_timeout: float | None = None) -> None:
@@ -226,9 +292,15 @@ class WorkerProcesses(futures.Executor):
             self._idle.put(self._start_process())
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Queue a task; `args[0]` must have `networks` if there is a time limit.
+
+        The future raises WorkerDied, WorkerHung, ConfigError for an unguarded script, or what `fn`
+        raised.
+        """
         return self._threads.submit(self._run, fn, args, kwargs)
 
     def steps(self) -> int:
+        """All steps that tasks have reported, those of tries that were lost included."""
         return int(self._steps.value)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -245,6 +317,9 @@ class WorkerProcesses(futures.Executor):
                 pool.shutdown(True, cancel_futures=True)
 
     def _start_process(self) -> ProcessPoolExecutor:
+        """A new pool of one process. A first, empty task starts the process while its environment
+        is set.
+        """
         pool = ProcessPoolExecutor(
             1, mp_context=self._context, initializer=_initialize_worker, initargs=(self._steps,)
         )
@@ -310,7 +385,12 @@ def _exit_codes(pool: ProcessPoolExecutor) -> set[int | None]:
 
 
 def leave_if_worker() -> None:
-    """End a worker process that a script, read again by it, would have train everything anew."""
+    """End a worker process that a script, read again by it, would have train everything anew.
+
+    A spawned process imports the user's script. If the call of `bnexp.run` is not guarded there,
+    the worker would start a run of its own; instead it exits with the status UNGUARDED, and the
+    parent raises ConfigError with ADVICE.
+    """
     if os.environ.get(WORKER) == str(os.getppid()):
         os._exit(UNGUARDED)
 
@@ -383,7 +463,11 @@ def require_importable(networks: Iterable[Network], text: str) -> None:
 
 
 def user_classes(networks: Iterable[Network]) -> list[tuple[str, str]]:
-    """Modules and names of the classes that networks need and that are not bnexp's own."""
+    """Modules and names of the classes that networks need and that are not bnexp's own.
+
+    Both as texts, sorted, each class once. The executor of a cluster compares their fingerprints on
+    all machines before it sends them work.
+    """
     targets = {options.target for n in networks for options in _find_options(n.setting)}
     return sorted((cls.__module__, cls.__qualname__) for cls in targets if fingerprint(cls))
 

@@ -1,4 +1,12 @@
-"""One stack's work, from networks to records: what a worker is sent and what it sends back."""
+"""One stack's work, from networks to records: what a worker is sent and what it sends back.
+
+`Task` and `Record` are what travels between processes and machines; both can be pickled. The steps
+of `train_task` are: load the data set (once a process), build and train the stack
+(`train_networks`), and cut the stack's history into one record for each network.
+
+`train_networks` is also what `bnexp.fit` calls: a single network is a stack of one. A network's
+numbers do not depend on its stack, on the process, or on whether training was stopped and resumed.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +42,11 @@ class Task:
     """A stack to train: its networks, the folder of data files if any, and where checkpoints go.
 
     `data` is the data set itself where it is at hand; otherwise it is loaded.
+
+    Fields:
+        networks: at least one; all have the same data, structure and training length.
+        data_dir: None for the default folder of data sets.
+        checkpoints: None if nothing is to be kept of an unfinished training.
     """
 
     networks: tuple[Network, ...]
@@ -44,7 +57,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Probed:
-    """What a probe read: `values` are steps x layers x at, the last running fastest."""
+    """What a probe read: `values` are steps x layers x at, the last running fastest.
+
+    Fields:
+        quantity: what was read, such as "dead"; a column of probes.csv.
+        steps: the S steps at which it was read; 0 is before the first update.
+        layers: the L layers it was read for, 1 is the first with weights; 0: the whole network.
+        at: the P places within the quantity, such as left edges of bins; NaN for a single number.
+        values: S * L * P numbers.
+    """
 
     quantity: str
     steps: tuple[int, ...]
@@ -60,6 +81,18 @@ class Record:
     `metrics` has a number for each of `steps` and each metric's column. Accuracies are in [0, 1],
     losses in nats; NaN is a result. `status` is ok, diverged or failed; a failed network has an
     `error` and no numbers. `seconds` is its share of the time that its stack took.
+
+    Fields:
+        cell: the network's id, and the name of its cell file.
+        data_sha256: the digest of the data set; a record of other data is not used.
+        diverged_at_step: the first step at which the loss of the batch, or the evaluated training
+            loss, was not finite; None if there is none.
+        steps, epochs: where the network was evaluated; `epochs` are whole epochs finished by then.
+        metrics: by column, such as "train_loss" or "test_accuracy"; without test images there are
+            no test columns.
+        probes: what the probes read, one entry for each quantity and set of layers.
+
+    The body of a cell file is this class as JSON: a new or renamed field changes the file format.
     """
 
     cell: str
@@ -76,12 +109,24 @@ class Record:
 
 @lru_cache(maxsize=2)
 def dataset(name: str, data_dir: Path | None, download: bool = True) -> Dataset:
-    """The data set, loaded once a process."""
+    """The data set, loaded once a process.
+
+    Arguments:
+        name: a registered data set, or the path of a folder of data files.
+        data_dir: the folder of the data sets; None for the default.
+        download: whether a missing file may be fetched.
+
+    The two data sets used last are kept in memory. DataError if the data are missing or damaged.
+    """
     return data.load(name, data_dir=data_dir, download=download)
 
 
 def with_data(task: Task) -> Task:
-    """The task with its data set if only this process may know it: it was registered here."""
+    """The task with its data set if only this process may know it: it was registered here.
+
+    A spawned worker does not run the code that registered the data set, so its arrays are sent
+    along. Built-in data sets and folders are loaded by the worker itself.
+    """
     name = task.networks[0].setting.data.name
     if name not in data.DATASETS or name in data.DATASETS.builtin:
         return task
@@ -89,7 +134,11 @@ def with_data(task: Task) -> Task:
 
 
 def train_task(task: Task, on_step: Callable[[int], None] = lambda networks: None) -> list[Record]:
-    """Train the task's networks as one stack; `on_step` is told how many made one step."""
+    """Train the task's networks as one stack; `on_step` is told how many made one step.
+
+    Returns one record for each network, in the task's order, with the status ok or diverged. Any
+    error of building or training is raised; `processes.run_tasks` turns it into failed records.
+    """
     started = time.perf_counter()
     loaded = task.data or dataset(task.networks[0].setting.data.name, task.data_dir)
     trained = train_networks(task.networks, loaded, on_step, task.checkpoints)
@@ -106,6 +155,9 @@ class Trained:
 
     images: those it was trained on. offset: what was subtracted from them. full_parameters:
     computes, from its parameters, those for images with all pixels.
+
+    network: the layers that the stack shares. history: evaluations, readings, and final arrays (K,
+    ...). per_epoch: how many steps an epoch has.
     """
 
     network: nn.Sequential
@@ -122,7 +174,16 @@ def train_networks(
     on_step: Callable[[int], None] = lambda networks: None,
     checkpoints: Checkpoints | None = None,
 ) -> Trained:
-    """Train networks of one structure side by side, from their checkpoints where there are some."""
+    """Train networks of one structure side by side, from their checkpoints where there are some.
+
+    Arguments:
+        networks: K networks that may be stacked (`bnexp.sweep.make_stacks`).
+        loaded: the data set of their setting.
+        on_step: called after each step with K.
+        checkpoints: where snapshots are saved now and then, and looked for at the start.
+
+    Overflow and division by zero are no errors: a network that diverges is a result.
+    """
     save = checkpoints.saver(networks, loaded.sha256) if checkpoints else None
 
     def after_step(snapshot: Callable[[], Snapshot]) -> None:
@@ -165,7 +226,11 @@ def train_networks(
 
 
 def _make_record(network: Network, k: int, trained: Trained, sha256: str, seconds: float) -> Record:
-    """The record of network k of a stack; readings of the same quantity and layers are joined."""
+    """The record of network k of a stack; readings of the same quantity and layers are joined.
+
+    `sha256` is the data set's digest; `seconds` the network's share of the stack's time. Arrays
+    become tuples of Python numbers, which JSON writes so that they are read back exactly.
+    """
     history = trained.history
     diverged_at = int(history.diverged_at[k])
     series: dict[tuple[str, tuple[int, ...]], list[tuple[int, Reading]]] = {}
