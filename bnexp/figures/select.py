@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +22,7 @@ from bnexp.figures.labels import value_label
 from bnexp.metrics import HEADLINE
 from bnexp.runs.tables import Axis, Table, Tables, Value, moves_along, rows
 from bnexp.runs.where import Point, WhereError, no_such_points, select_values
+from bnexp.text import nearest_name
 
 NORM = "model.norm"
 MAX_PANELS = 36
@@ -143,8 +143,8 @@ def find_axis(kind: str, swept: Swept, key: str) -> Axis:
     for axis in swept.axes:
         if axis.key == key:
             return axis
-    near = get_close_matches(key, [axis.key for axis in swept.axes], 1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    near = nearest_name(key, [axis.key for axis in swept.axes])
+    hint = f" Did you mean {near}?" if near else ""
     raise ConfigError(f"figure {kind}: axis {key} is not swept. Swept: {swept_keys(swept)}.{hint}")
 
 

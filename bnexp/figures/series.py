@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from bnexp.runs.stats import Band, Floats, band
 from bnexp.runs.tables import Table, Tables, planned_metrics, rows
 from bnexp.runs.where import Point
 from bnexp.sweep import Plan
+from bnexp.text import nearest_name
 
 # Where the numbers of a quantity lie; those of others are not known.
 RANGES = {"dead": (0.0, 1.0), "similarity": (-1.0, 1.0), "shift_cosine": (-1.0, 1.0)}
@@ -73,8 +73,8 @@ def check_quantity(kind: str, quantity: str, recorded: Recorded) -> None:
     """Raise ConfigError if no probe reads the quantity."""
     if recorded.quantities is None or quantity in recorded.quantities:
         return
-    near = get_close_matches(quantity, recorded.quantities, 1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    near = nearest_name(quantity, recorded.quantities)
+    hint = f" Did you mean {near}?" if near else ""
     names = ", ".join(recorded.quantities) or "none"
     raise ConfigError(
         f"figure {kind}: quantity {quantity} is not recorded. Recorded: {names}. Add a probe that "

@@ -13,7 +13,7 @@ arguments; only what `parameters` holds is trained; running statistics are `stat
 Shapes: K networks, N batch, D inputs, H outputs, C classes. Activations (K, N, D), weights
 (K, D, H); a vector of H numbers is a row (K, 1, H), so that it broadcasts over the batch. K may be
 1 in an operand that all networks share. Nothing reduces over K: a network's numbers do not depend
-on its neighbours, not in the last bit.
+on its neighbors, not in the last bit.
 """
 
 from bnexp.nn.activations import ACTIVATIONS, Relu, Sigmoid, Tanh
