@@ -3,6 +3,12 @@
 A model has the numbers that the same network has in a run, to the last bit. Its file is a header
 (setting, seed, shape of an image, number of classes) with the parameters and the running statistics
 of each layer as arrays; `load_model` accepts only arrays that fit the setting.
+
+The file has the format of `bnexp.files.encode_npz`, under the name "bnexp_network". Header keys are
+format, setting (as plain values, every default stated), seed, shape and classes. Arrays are
+parameters/I/NAME and state/I/NAME of layer I, (1, ...), in the precision of training, and `offset`
+(float64) if pixels are centred. Loading runs no code from the file: nothing is unpickled, the
+setting is validated like a configuration, and arrays must have the shapes that it asks for.
 """
 
 from __future__ import annotations
@@ -74,7 +80,11 @@ class Model:
 
     @property
     def network(self) -> nn.Sequential:
-        """The layers, without parameters."""
+        """The layers, without parameters.
+
+        They are made anew by each call. All weights that they would draw are 0; `parameters`
+        replace them.
+        """
         return blank_architecture(self.setting, self.classes)
 
     def logits(self, images: Any) -> NDArray[np.floating]:
@@ -82,6 +92,10 @@ class Model:
 
         Whole numbers are bytes from 0 to 255, other numbers pixels in [0, 1]. Raises ConfigError
         for images of another size.
+
+        The logits have the precision of training, float32 or float64. Layers work as in evaluation:
+        dropout is off, and normalizers use the statistics that their setting asks for. Pixels are
+        prepared as in training: made binary or centred if `data.pixels` says so.
         """
         pixels = self._check_pixels(images)
         if not len(pixels):
@@ -93,7 +107,11 @@ class Model:
         return logits
 
     def probabilities(self, images: Any) -> NDArray[np.floating]:
-        """The softmax of the logits, (n, classes); takes what `logits` takes."""
+        """The softmax of the logits, (n, classes); takes what `logits` takes.
+
+        Each row sums to 1 up to rounding. A network that diverged has NaN. Raises what `logits`
+        raises.
+        """
         logits = self.logits(images)
         with np.errstate(all="ignore"):
             exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -101,7 +119,10 @@ class Model:
         return shares
 
     def predict(self, images: Any) -> NDArray[np.int64]:
-        """The likeliest class of each image, (n,); takes what `logits` takes."""
+        """The likeliest class of each image, (n,); takes what `logits` takes.
+
+        If several are equally likely, the first of them. Raises what `logits` raises.
+        """
         classes: NDArray[np.int64] = self.logits(images).argmax(axis=-1)
         return classes
 
@@ -111,6 +132,9 @@ class Model:
         The metrics of `train.metrics` are in it, too. Images are those that `logits` takes, labels
         (n,) whole numbers below `classes`. Raises ConfigError for images of another size and for
         labels that do not belong to them.
+
+        For the test images that the experiment uses, these are the numbers of the run's last
+        evaluation.
         """
         pixels = self._check_pixels(images)
         prepared = self._prepare(pixels, self._check_labels(labels, len(pixels)))
@@ -215,6 +239,9 @@ def fit(
     >>> images = load("synthetic").test_images[:3]
     >>> model.shape, model.logits(images).shape, model.predict(images).dtype.name
     ((28, 28, 1), (3, 10), 'int64')
+
+    The network is trained from its first step, whatever a run directory holds; nothing is written.
+    It trains in this process with one BLAS thread.
     """
     config = load_config(config) if isinstance(config, str) else config
     network = select_single_network(config, point or {}, seed)
@@ -279,6 +306,9 @@ def save_model(model: Model, path: str | Path) -> Path:
     """Write the model to `path`, whole or not at all, and return the path.
 
     Raises StoreError if that fails.
+
+    By convention the path ends in .npz, which NumPy can read; the ending is not added or checked.
+    An existing file is replaced.
     """
     header = {
         "format": FORMAT,
@@ -298,6 +328,9 @@ def load_model(path: str | Path) -> Model:
 
     Raises StoreError if the file cannot be read, is damaged, of another format, or has arrays that
     do not fit its setting; ConfigError if this bnexp does not know the setting.
+
+    The loaded model predicts the same bits as the saved one on the same machine and software. A
+    setting with a user's own class needs the module that registers it to be imported before.
     """
     path = Path(path)
     content = read_file(path)
@@ -321,7 +354,12 @@ class _Facts(Strict):
 
 
 def _decode_model(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], path: Path) -> Model:
-    """The model that the header describes, with the arrays of the file."""
+    """The model that the header describes, with the arrays of the file.
+
+    Each layer's `init` with a blank initializer says which arrays it needs and of which shapes; the
+    file must have exactly these. A network of more than MAX_WEIGHTS inputs to a layer is refused
+    before its arrays are made.
+    """
     refresh()
     values = {name: value for name, value in header.items() if name not in ("format", "setting")}
     setting = _validate(Setting, header["setting"], f"{path}: setting")

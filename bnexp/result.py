@@ -1,4 +1,10 @@
-"""`Result`, what a run returns: its tables, verdicts and figures, and how notebooks show them."""
+"""`Result`, what a run returns: its tables, verdicts and figures, and how notebooks show them.
+
+`Result` wraps a `RunData` of `bnexp.runs.data` with what only the run itself knows: how many
+networks it trained, what failed, and which files it wrote. `bnexp.run` makes it after training and
+`load_run` from a run directory. Tables are `Columns`, dictionaries of NumPy arrays; figures are
+drawn when they are asked for, and matplotlib is imported only then.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +52,11 @@ class Result:
 
     @property
     def results(self) -> Tables:
-        """All tables, with the axes of the sweep and the seeds."""
+        """All tables, with the axes of the sweep and the seeds.
+
+        `bnexp.figures` and `bnexp.runs.summary` take this. See `bnexp.runs.tables.Tables` for the
+        columns.
+        """
         return self.data.tables
 
     @property
@@ -61,21 +71,39 @@ class Result:
 
     @property
     def metrics(self) -> Columns:
-        """A row for each evaluation."""
+        """A row for each evaluation.
+
+        Columns are cell, seed, the swept keys, epoch, step, train_loss, train_accuracy, test_loss,
+        test_accuracy (NaN without test images) and those of other metrics.
+        """
         return Columns(self.data.metrics)
 
     @property
     def summary(self) -> Columns:
-        """A row for each network."""
+        """A row for each network.
+
+        Columns are cell, seed, the swept keys, status, diverged_at_step (-1 for none), the final
+        and the best value of each metric, and seconds.
+        """
         return Columns(self.data.summary)
 
     @property
     def probes(self) -> Columns:
-        """A row for each number that a probe recorded."""
+        """A row for each number that a probe recorded.
+
+        Columns are cell, seed, the swept keys, step, layer, quantity, at and value. All of them are
+        empty if no probe recorded anything.
+        """
         return Columns(self.data.probes)
 
     def figure(self, kind: str = "panels", **options: Any) -> Figure:
-        """Draw a figure kind with its options and return it; nothing is shown or saved."""
+        """Draw a figure kind with its options and return it; nothing is shown or saved.
+
+        kind: a name in `bnexp.figures.FIGURES`, such as "panels" or "scale"; options: the keys that
+        the kind has in YAML. Raises ConfigError for an unknown kind or option, or if the figure
+        cannot be drawn from these results. The figure is a matplotlib figure with a method
+        `savefig`.
+        """
         from bnexp import figures
 
         return figures.draw(figure_options(kind, **options), self.results)
@@ -117,13 +145,20 @@ def load_run(directory: str | Path) -> Result:
 
     Nothing is trained or written. Raises ConfigError where it is none, StoreError where a table
     that is needed is damaged, BnexpError where no network is finished.
+
+    The claims are judged anew; `trained` is 0 and `files` is empty. `failed` is what the manifest
+    says.
     """
     data = read_finished_run(Path(directory))
     return Result(data, 0, failed_networks(data.manifest or {}), judge_run(data))
 
 
 class Columns(dict[str, Any]):
-    """A table as column name -> array."""
+    """A table as column name -> array.
+
+    All arrays have one length. It is a dictionary that shows itself as a table: its columns are
+    listed with the first MAX_ROWS values of each.
+    """
 
     def __repr__(self) -> str:
         """A line for each column, with its first values."""
@@ -148,7 +183,10 @@ class Columns(dict[str, Any]):
         return f"{counted(self._length(), 'row')} x {counted(len(self), 'column')}"
 
     def to_pandas(self) -> Any:
-        """The table as a pandas DataFrame, NaN where the CSV is empty; needs the extra `pandas`."""
+        """The table as a pandas DataFrame, NaN where the CSV is empty; needs the extra `pandas`.
+
+        BnexpError if pandas is not installed. The index is the number of the row.
+        """
         try:
             import pandas
         except ModuleNotFoundError:

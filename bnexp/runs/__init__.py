@@ -1,4 +1,15 @@
-"""The run directory: the only place that writes results."""
+"""The run directory: the only place that writes results.
+
+How the modules fit, from the disk to what is shown:
+
+    directory   the folder of a run: cell files, checkpoints, the lock, writing of all other files
+    manifest    manifest.json: how the numbers were made
+    tables      records of networks -> tables of columns; csv: tables <-> CSV files
+    data        `RunData`: config, plan, tables and records of one run, new or read from a folder
+    where       which networks of a sweep a `where` selects
+    stats       means over seeds and their intervals
+    summary     the table of final accuracies at the end of a run
+"""
 
 from bnexp.runs.directory import RunDirectory
 

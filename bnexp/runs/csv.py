@@ -3,6 +3,12 @@
 A file from elsewhere may hold anything. It is read line by line, its numbers must be written as
 bnexp writes them, and what is too large to be a table of a run is refused. What is wrong is an
 error with the file, the line and what was expected.
+
+Form of a file: UTF-8, fields separated by commas, lines ended by a line feed, one header line. The
+columns are cell, seed, one for each swept key (such as model.init.std), and then those of the
+table: see `bnexp.runs.tables.Tables`. Floats are written by `repr`, the shortest text that is read
+back as the same float64. A number in another form, such as 1 or 1.50 in a column of floats, is
+refused as damaged.
 """
 
 from __future__ import annotations
@@ -53,6 +59,9 @@ def csv_text(table: Table) -> str:
     A field is empty where there is no value: no test set, a failed network, no step of divergence,
     a metric that was not recorded. Metrics that are not a number because their network diverged
     are `nan`.
+
+    The columns are written in the order of `table`. The same table gives the same bytes, so equal
+    runs have equal files but for the column `seconds`.
     """
 
     def fields(name: str) -> Iterator[Any]:
@@ -68,7 +77,11 @@ def csv_text(table: Table) -> str:
 
 
 def empty_fields(name: str, table: Table) -> NDArray[np.bool_]:
-    """Which rows of a column have no value, and an empty field in the CSV file."""
+    """Which rows of a column have no value, and an empty field in the CSV file.
+
+    name: a column of `table`. Returns booleans, one for each row. A loss that is NaN has a value if
+    the accuracy of that row is a number: its network diverged. If both are NaN, nothing was scored.
+    """
     values = table[name]
     if name == "diverged_at_step":
         return np.less(values, 0)
@@ -87,6 +100,10 @@ def read_table(path: Path) -> Table | None:
     """The columns of a metrics.csv, summary.csv or probes.csv; None if there is no such file.
 
     Raises StoreError if the file cannot be read, is too large or damaged.
+
+    The name of the file, without .csv, decides which columns are expected: metrics, summary, or
+    else probes. Types are int64, float64 or objects, as in tables made of records; an empty field
+    is NaN, or -1 as the step of divergence.
     """
     try:
         if not path.exists():
@@ -169,7 +186,11 @@ def _check_names(names: Sequence[str], table: str) -> None:
 
 
 class _Column:
-    """The values of one column, as they are read."""
+    """The values of one column, as they are read.
+
+    Numbers are collected in arrays of the standard library, 8 bytes each, as a table of probes may
+    have millions of rows. A text is parsed once and kept once, however many rows have it.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -205,7 +226,11 @@ class _Column:
 
 
 def parse_label(text: str) -> Value:
-    """A swept value: the number that is written like this, or else the text itself."""
+    """A swept value: the number that is written like this, or else the text itself.
+
+    Only a number in bnexp's own form is a number: "0.10" and "1e3" stay texts, and so do nan and
+    inf.
+    """
     if _INTEGER.fullmatch(text):
         return int(text)
     try:

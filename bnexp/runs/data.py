@@ -3,6 +3,11 @@
 Figures, claims, comparison, report, export and Python's `Result` all work on a `RunData`. It is
 made in two ways: from the records of networks that were trained just now (`run_data`), or from
 a run directory or a reference without cell files (`read_run`, `read_finished_run`).
+
+A network's results are looked for in this order: its cell file; if it has none, its row of
+summary.csv if it failed there; if no network of the run has a cell file, its rows of the CSV files.
+The CSV files of a run with cell files are otherwise not read: they can be made again from the
+cells.
 """
 
 from __future__ import annotations
@@ -89,7 +94,14 @@ class RunData:
 def run_data(
     config: Config, plan: Plan, records: Mapping[str, Record], directory: Path | None = None
 ) -> RunData:
-    """The data of a run from the records of its networks, by id."""
+    """The data of a run from the records of its networks, by id.
+
+    Arguments:
+        config, plan: the experiment, and its networks as `make_plan` lists them.
+        records: may lack networks, which then have no rows, and may have failed ones, which have a
+            row in the summary only.
+        directory: where the run is kept; None if it is not.
+    """
     tables = make_tables(config.experiment, plan, records)
     return RunData(config, plan, tables, records, directory=directory)
 
@@ -102,6 +114,9 @@ def read_run(directory: Path) -> RunData:
 
     Raises ConfigError if the directory has no config.yaml or a wrong one, StoreError if a table
     that is needed is damaged.
+
+    Reasons in `missing` are, for example, "not trained yet" or "damaged". A reference is a run
+    directory from which cells/ was removed to save space; its numbers are those of the CSV files.
     """
     config = _read_config(directory)
     plan = make_plan(config)
@@ -118,6 +133,9 @@ def read_finished_run(directory: Path) -> RunData:
 
     Raises BnexpError if no network is finished, StoreError if CSV files are of another config or
     incomplete.
+
+    Figures, claims, reports and exports are made of this. A run that is only partly finished is
+    accepted; the networks that it lacks are in `missing`.
     """
     data = read_run(directory)
     if data.matched_by_values:

@@ -9,6 +9,18 @@
 A cell file has two lines of JSON: a head with the format's number and the SHA-256 of the body, and
 the body, a `Record`. It appears whole or not at all, and what is not exactly what was written is
 noticed: such a network is trained again.
+
+A file cells/ID.json looks like this, with the metrics and probes of `Record`:
+
+    {"bnexp_cell": 3, "sha256": "9f2c..."}
+    {"cell":"ID","data_sha256":"...","status":"ok","diverged_at_step":null,"steps":[0,10],...}
+
+The id is a hash of all that the network's numbers depend on (`bnexp.sweep`). So a run finds what it
+need not train by name alone: after a change of the config, networks whose settings did not change
+keep their ids and files. The digest of the data is compared separately.
+
+Several runs may share a directory one after the other, but not at a time: `writing` locks it with
+the file `.lock`. Reading needs no lock, as every file appears whole (`bnexp.files`).
 """
 
 from __future__ import annotations
@@ -38,11 +50,18 @@ DAMAGES = ("damaged", "not a record", "another network's")
 
 
 class NoRecord(Exception):
-    """A network has no record in the run directory; the text says why."""
+    """A network has no record in the run directory; the text says why.
+
+    The text is one of DAMAGES, "not trained yet", "trained on other data", or names a format.
+    """
 
 
 def encode_cell(record: Record) -> bytes:
-    """The content of a network's cell file."""
+    """The content of a network's cell file.
+
+    Two lines, each ended by a line feed. NaN and infinite numbers are written as Python's json does
+    (NaN, Infinity), which other readers of JSON may refuse.
+    """
     body = json.dumps(asdict(record), separators=(",", ":")).encode()
     head = {"bnexp_cell": FORMAT, "sha256": hashlib.sha256(body).hexdigest()}
     return json.dumps(head).encode() + b"\n" + body + b"\n"
@@ -52,6 +71,9 @@ def decode_cell(content: bytes, network: str) -> Record:
     """The record of the network with this id, from the content of its cell file.
 
     Raises NoRecord unless the content is exactly what `encode_cell` made for this network.
+
+    Lists become tuples again, so that the record equals the one that was encoded, NaN apart. A cell
+    of another format is not converted: its network is trained again.
     """
     first_line, _, second_line = content.partition(b"\n")
     body = second_line.removesuffix(b"\n")
@@ -81,7 +103,11 @@ def decode_cell(content: bytes, network: str) -> Record:
 
 
 class RunDirectory:
-    """The run directory at `path`, which need not exist: the first write makes it."""
+    """The run directory at `path`, which need not exist: the first write makes it.
+
+    All methods that write raise StoreError if the system refuses; the error names the path. Only
+    the process that holds the lock (`writing`) should write.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -93,6 +119,11 @@ class RunDirectory:
 
         With `data_sha256`, a record of a network that was trained on other data is missing too.
         Raises StoreError if a file cannot be read.
+
+        Arguments:
+            networks: those of the plan; files of other networks are not looked at.
+            data_sha256: the digest of the data set; None accepts records of any data, which is for
+                directories whose data may not be at hand.
         """
         records: dict[str, Record] = {}
         missing: dict[str, str] = {}
@@ -114,6 +145,9 @@ class RunDirectory:
         """Write the cell files of finished networks.
 
         A failed network is no result: it has no file and is trained again by the next run.
+
+        Each file is written whole before the next one, so a run that is stopped keeps what was
+        finished. StoreError if the directory was removed meanwhile or cannot be written.
         """
         self.check_exists()
         for record in records:
@@ -121,7 +155,11 @@ class RunDirectory:
                 files.write_file(self._cell(record.cell), encode_cell(record))
 
     def remove_records(self, networks: Iterable[Network]) -> None:
-        """Remove the cell files and the checkpoints of the networks."""
+        """Remove the cell files and the checkpoints of the networks.
+
+        Files that do not exist are ignored. `bnexp run --fresh` does this for all networks of the
+        plan.
+        """
         for network in networks:
             files.remove_file(self._cell(network.id))
             files.remove_file(self.checkpoints(0).path(network.id))
@@ -147,7 +185,10 @@ class RunDirectory:
         return Checkpoints(self.path / "checkpoints", seconds)
 
     def write(self, name: str, content: bytes | str) -> Path:
-        """Write a table, the manifest or a figure; `name` is its path in the directory."""
+        """Write a table, the manifest or a figure; `name` is its path in the directory.
+
+        A missing folder is made. Texts are encoded as UTF-8. Returns the path of the file.
+        """
         path = self.path / name
         files.write_file(path, content.encode() if isinstance(content, str) else content)
         return path
@@ -163,6 +204,9 @@ class RunDirectory:
         `on_wait` is called once if it has to wait. The system frees the lock of a process that is
         gone. If the file system has no locks, runs go on side by side: results appear whole or not
         at all, and a network's result is the same whoever trains it.
+
+        Leftovers of killed writers are removed when the lock is taken and when it is given back.
+        StoreError if the folder cannot be made or the lock file cannot be opened.
         """
         lock = self._acquire_lock(on_wait)
         try:
@@ -176,6 +220,10 @@ class RunDirectory:
             lock.release()
 
     def _acquire_lock(self, on_wait: Callable[[], None]) -> FileLock:
+        """Take the lock of the directory and return it.
+
+        A lock that is refused although no process holds it (`_is_held`) is not waited for.
+        """
         path = self.path / ".lock"
         lock = FileLock(path)
         try:

@@ -2,6 +2,21 @@
 
 It holds the command, times, the SHA-256 of the data, networks that failed, and the environment:
 versions of Python and packages, the BLAS libraries, the processor and the commit of bnexp.
+
+Keys of the file:
+
+    bnexp_manifest   the number of the format, FORMAT
+    name, extends    of the experiment; extends: a shipped one that it builds on, if any
+    command          what was typed, as a list of arguments
+    started          when the run began: date and time in UTC, ISO 8601
+    seconds, jobs    how long it took, and how many workers trained
+    trained          how many networks this run trained; the others were finished before
+    data             by name of the data set: `sha256` and `origin`
+    failed           id of a network: error; left out if none failed
+    environment      python, packages, numerics, blas, platform, cpu, git_commit
+
+No number of a run depends on the manifest. `bnexp verify` and `bnexp compare` read it to explain
+differences; a run that trained nothing leaves an existing manifest as it is.
 """
 
 from __future__ import annotations
@@ -31,7 +46,11 @@ PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 
 
 def read_manifest(path: Path) -> Mapping[str, Any] | None:
-    """The manifest at `path`, None if there is no such file; StoreError if it is damaged."""
+    """The manifest at `path`, None if there is no such file; StoreError if it is damaged.
+
+    Any mapping in JSON of up to MAX_BYTES is accepted, also one of another format or with other
+    keys. What reads it must expect missing keys and values of any type.
+    """
     try:
         too_large = path.stat().st_size > MAX_BYTES
     except (OSError, ValueError):
@@ -63,13 +82,20 @@ def _decode(content: bytes | None) -> dict[str, Any] | None:
 
 
 def manifest_text(run: Mapping[str, Any]) -> str:
-    """The manifest as JSON: what is known about a run, and the environment of this process."""
+    """The manifest as JSON: what is known about a run, and the environment of this process.
+
+    `run` has the keys that are listed above, without bnexp_manifest and environment.
+    """
     manifest = {"bnexp_manifest": FORMAT, **run, "environment": environment_facts()}
     return json.dumps(manifest, indent=2) + "\n"
 
 
 def manifest_facts(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """What the numbers depend on, by dotted key: the environment, and the SHA-256 of the data."""
+    """What the numbers depend on, by dotted key: the environment, and the SHA-256 of the data.
+
+    Keys are, for example, "packages.numpy" and "data.mnist"; a value that is null is ABSENT.
+    Times and the command are not in it. Two manifests can be compared key by key.
+    """
 
     def text(value: Any) -> str:
         return ABSENT if value is None else unquoted(value)
@@ -106,7 +132,11 @@ def _describe_libraries(value: Any) -> str:
 
 
 def environment_facts() -> dict[str, Any]:
-    """Versions, BLAS libraries, processor and source of this process, as a manifest has them."""
+    """Versions, BLAS libraries, processor and source of this process, as a manifest has them.
+
+    A value is None if it cannot be found out, such as the commit of an installed package.
+    `numerics` is the number that bnexp raises when its own arithmetic changes.
+    """
     keys = ("internal_api", "version", "architecture", "threading_layer")
     return {
         "python": platform.python_version(),

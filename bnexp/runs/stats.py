@@ -46,6 +46,10 @@ def t_interval(values: Sequence[float], limits: tuple[float, float] = (-inf, inf
 
     Values that are all the same have an interval of one point, exactly. So has a single value,
     though it says nothing about the spread.
+
+    Arguments:
+        values: one finite number for each seed.
+        limits: floor and ceiling, in the unit of the values; the ends are kept within them.
     """
     if min(values) == max(values):
         return Interval(values[0], values[0], values[0])
@@ -58,6 +62,8 @@ def band(values: Floats, ceiling: float = inf, floor: float = 0.0) -> Band:
 
     Values that are not finite are left out. The mean is NaN where no value is left, the ends are
     NaN where fewer than two are.
+
+    `mean`, `low` and `high` have the shape of one sample, (...). The mean itself is not clipped.
     """
     finite = np.isfinite(values)
     n = finite.sum(axis=0)

@@ -26,7 +26,11 @@ Values = tuple[Value, ...]
 
 @dataclass(frozen=True)
 class Entry:
-    """One field: the finite final training accuracies of its networks; how many diverged."""
+    """One field: the finite final training accuracies of its networks; how many diverged.
+
+    There is one accuracy for each seed, in [0, 1]; networks that failed have none. A network that
+    diverged has an accuracy too, that of its last evaluation.
+    """
 
     accuracies: tuple[float, ...] = ()
     diverged: int = 0
@@ -55,6 +59,9 @@ class Overview:
 
     down, across: the swept keys whose values make the rows and the columns. left_out: how many rows
     are not shown; if any, the rows are the best ones.
+
+    rows, columns: the texts of their headings. Without any swept key there is one nameless row;
+    `columns` is ("accuracy",) if no axis goes across.
     """
 
     down: tuple[str, ...]
@@ -75,6 +82,10 @@ def overview(tables: Tables) -> Overview:
 
     Axes that are swept along with the first one are in the rows, too. If there were more than 40
     rows, there is a row for each of the ten best points.
+
+    `tables` need the columns of summary.csv; the accuracies are those of the training images, as
+    test images may not be scored. A combination that the sweep does not have is an Entry without
+    numbers.
     """
     row_axes = _row_axes(tables)
     if row_axes and len(set(row_axes[0].values)) > MAX_ROWS:
@@ -157,6 +168,9 @@ def overview_lines(table: Overview, width: int = PAGE_WIDTH) -> Iterator[str]:
 
     Columns that do not fit beside the others follow below. Entries of several networks are their
     mean, with the lowest and the highest accuracy if all columns fit side by side then.
+
+    width: the number of characters that a line may have. Yields lines without line ends. A star
+    marks an entry with networks that diverged.
     """
     seeds = max((len(entry.accuracies) for row in table.entries for entry in row), default=0)
     numbers, blocks = "mean (lowest-highest)", _blocks(table, lambda e: e.range_text, width)

@@ -29,6 +29,9 @@ class Axis:
 
     values: the swept values in their order; mappings, lists, true, false and null by their labels.
     config_values: by label, the values as the config has them; empty if they are not known.
+
+    key: dotted, such as "model.init.std". Values are numbers or texts; `values` may hold one value
+    more than once where axes are swept together (`zip`).
     """
 
     key: str
@@ -52,7 +55,10 @@ def plan_axes(plan: Plan) -> tuple[Axis, ...]:
 
 
 def rows(table: Table, selection: Any) -> Table:
-    """The rows that a mask or an array of their numbers selects."""
+    """The rows that a mask or an array of their numbers selects.
+
+    selection: a boolean for each row, or row numbers in the order that the result shall have.
+    """
     return {name: column[selection] for name, column in table.items()}
 
 
@@ -60,6 +66,9 @@ def group_rows(table: Table, names: Sequence[str]) -> dict[tuple[Any, ...], NDAr
     """The numbers of the rows that have the same values of the named columns, by these values.
 
     Groups are in the order of their first rows. An empty table needs no columns.
+
+    Row numbers within a group are ascending. Columns may hold numbers or texts; each value must be
+    hashable.
     """
     if not len(next(iter(table.values()))):
         return {}
@@ -94,6 +103,11 @@ class Tables:
         step (0: before the first update), layer (1: the first with weights, 0: the whole network),
         quantity, at (the place within the quantity: the left edge of a bin, a percentile, a step
         size; NaN for a quantity of one number), value.
+
+    name, title, source: of the experiment; the title is the name if it has none. axes: the swept
+    keys. seeds: all seeds of the experiment, whether their networks are finished or not. All
+    columns of a table have one length. Losses are in nats, accuracies in [0, 1], seconds are of
+    wall-clock time.
     """
 
     name: str
@@ -149,7 +163,15 @@ def planned_metrics(plan: Plan) -> tuple[str, ...]:
 
 
 def make_tables(experiment: Experiment, plan: Plan, records: Mapping[str, Record]) -> Tables:
-    """The tables of the networks that have a record, in the sweep's order."""
+    """The tables of the networks that have a record, in the sweep's order.
+
+    Arguments:
+        experiment: gives name, title, source and seeds.
+        plan: the order of rows, and the swept values of each network.
+        records: by id; records of networks that are not in the plan are ignored.
+
+    A metric that only some settings record has NaN in the rows of the others.
+    """
     pairs = [(network, records[network.id]) for network in plan.networks if network.id in records]
     keys = [axis.key for axis in plan.axes]
     metrics = planned_metrics(plan)

@@ -38,6 +38,9 @@ class WhereError(Exception):
 
     path: the key within the `where`, and the place in its list; () if no key is to blame.
     text: what is wrong. at_key: whether the key itself is wrong, and not its value.
+
+    It is not a ConfigError: whoever reads the `where` adds the claim's or figure's place and raises
+    an error of its own.
     """
 
     def __init__(self, path: KeyPath, text: str, at_key: bool = False) -> None:
@@ -48,7 +51,13 @@ class WhereError(Exception):
 def select_points(
     where: Mapping[str, Any], axes: Sequence[Axis], points: Iterable[Point]
 ) -> tuple[Point, ...]:
-    """The points that have a selected value for each key, in their order. Raises WhereError."""
+    """The points that have a selected value for each key, in their order. Raises WhereError.
+
+    Arguments:
+        where: swept key -> selector; an empty one selects all points.
+        axes: the axes of the sweep, with all their values.
+        points: swept key -> value of each combination that the sweep has.
+    """
     points = tuple(points)
     values = select_values(where, axes)
     selected = tuple(p for p in points if all(p[key] in v for key, v in values.items()))
@@ -72,7 +81,10 @@ def select_values(where: Mapping[str, Any], axes: Sequence[Axis]) -> dict[str, t
 
 
 def axis_named(key: str, axes: Sequence[Axis], path: KeyPath = (), at_key: bool = True) -> Axis:
-    """The axis of a swept key. Raises WhereError if it is not swept."""
+    """The axis of a swept key. Raises WhereError if it is not swept.
+
+    path: the place that the error names; at_key: whether the error is about the key at that place.
+    """
     for axis in axes:
         if axis.key == key:
             return axis
