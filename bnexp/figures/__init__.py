@@ -13,6 +13,13 @@
 A kind is one module of the package kinds, named after it, which reads in this order: options,
 choose, draw. Nothing here imports matplotlib before a figure is drawn, and nothing ever shows a
 window.
+
+The same code decides before training and after it whether a figure can be drawn. `planned_refusal`
+asks with a plan, `draw` with tables; both call the kind's `restrict` and `choose`, which raise the
+same ConfigError. So a wrong figure is reported before hours of training, not after them.
+
+Figures of the same tables and options have the same bytes on the same versions of matplotlib and
+its fonts: no date, no random ids, and no settings of the user's (style.py, page.py).
 """
 
 from __future__ import annotations
@@ -54,6 +61,10 @@ def draw(options: FigureKind, tables: Tables) -> Figure:
 
     Raises ConfigError if the options name an axis, a metric or a quantity that the results do not
     have, or if there are more panels or lines than can be told apart.
+
+    Arguments:
+        options: an instance of a class in FIGURES, such as `FIGURES["panels"](metric="test_loss")`.
+        tables: the results; networks that failed or are missing are left out and counted in a note.
     """
     from bnexp.figures.style import fonts_for, house_style
 
@@ -69,6 +80,10 @@ def save(
     """`write` the figure as `stem`.png and `stem`.svg to `folder`, and return their paths.
 
     The same figure gives the same bytes. Nothing is written if it cannot be rendered.
+
+    Arguments:
+        folder, stem: where the files go, and their name without ending.
+        write: what writes the bytes, such as `bnexp.files.write_file`; its errors are raised.
     """
     from bnexp.figures.page import write_figure
 
@@ -77,7 +92,11 @@ def save(
 
 @dataclass(frozen=True)
 class PlannedSweep:
-    """What is to be swept: like results whose summary has the swept columns only."""
+    """What is to be swept: like results whose summary has the swept columns only.
+
+    summary: a row for each network of the plan and a column for each swept key. It is a `Swept`,
+    from which a `Selection` can be made.
+    """
 
     axes: tuple[Axis, ...]
     summary: Table
@@ -89,6 +108,12 @@ def planned_refusal(options: FigureKind, plan: Plan, has_test: bool) -> ConfigEr
     It is `draw`'s own error, known before training: an axis that is not swept or not a number,
     more panels or lines than can be told apart, a quantity that no probe reads, or a metric of test
     images though none are scored, as `has_test` says.
+
+    Arguments:
+        plan: all networks of the experiment.
+        has_test: whether some network is scored with test images.
+
+    The error is returned, not raised, so that all figures of an experiment can be asked about.
     """
     axes = plan_axes(plan)
     columns = {axis.key: [network.point[axis.key] for network in plan.networks] for axis in axes}
@@ -97,7 +122,10 @@ def planned_refusal(options: FigureKind, plan: Plan, has_test: bool) -> ConfigEr
 
 
 def refusal(options: FigureKind, swept: Swept, recorded: Recorded) -> ConfigError | None:
-    """Why the figure cannot be drawn; None if it can."""
+    """Why the figure cannot be drawn; None if it can.
+
+    `swept` is a plan or results; `recorded` says which metrics and quantities it has.
+    """
     try:
         options.choose(options.restrict(swept), recorded)
     except ConfigError as error:
@@ -109,6 +137,8 @@ def default_figures(tables: Tables) -> tuple[FigureKind, ...]:
     """The figures of an experiment that asks for none: panels, and scale if a number is swept.
 
     They are over the usual axis, or over the first other one of which they can be drawn.
+
+    A kind that cannot be drawn of any axis is left out; the result may be empty.
     """
     recorded = recorded_in(tables)
     figures = []

@@ -1,4 +1,8 @@
-"""What people read on a figure: names of keys, values, metrics and numbers."""
+"""What people read on a figure: names of keys, values, metrics and numbers.
+
+The tables of this module map what the configuration calls something to what a reader of the field
+calls it. A key, norm or quantity that is in no table, such as a user's own, is shown by its name.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +57,11 @@ DIGITS = 3
 
 
 def metric_label(column: str) -> str:
-    """'training loss', 'final test accuracy', or what the gap between the accuracies is."""
+    """'training loss', 'final test accuracy', or what the gap between the accuracies is.
+
+    column: of metrics.csv or summary.csv, such as "train_loss" or "final_test_accuracy", or GAP.
+    Any other column is returned as it is.
+    """
     if column == GAP:
         return "training minus test accuracy"
     scored = metric_column(column)
@@ -66,7 +74,11 @@ def quantity_label(quantity: str) -> str:
 
 
 def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:
-    """'with batch norm', 'W = 0.0251', 'lr = 0.1'; `keys`: all those to be told apart."""
+    """'with batch norm', 'W = 0.0251', 'lr = 0.1'; `keys`: all those to be told apart.
+
+    It stands in legends and panel titles. Numbers have as many digits as tell the values of the
+    axis apart (`digits`).
+    """
     named = _norm_name(str(value)) if axis.key == "model.norm" else ""
     return named or f"{symbol(axis.key, keys)} = {short(value, digits(axis.values))}"
 
@@ -80,7 +92,11 @@ def _norm_name(value: str) -> str:
 
 
 def symbol(key: str, keys: Iterable[str]) -> str:
-    """The field's letter for the key, or its last part; more parts if another key ends the same."""
+    """The field's letter for the key, or its last part; more parts if another key ends the same.
+
+    keys: all swept keys, of which `key` may be one. For example, `train.optimizer.lr` is "lr", or
+    "optimizer.lr" if `train.schedule.lr` is swept, too.
+    """
     if key in SYMBOLS:
         return SYMBOLS[key]
     parts, others = key.split("."), [f".{other}" for other in keys if other != key]
@@ -90,6 +106,7 @@ def symbol(key: str, keys: Iterable[str]) -> str:
 
 
 def axis_name(key: str) -> str:
+    """What the x axis of a swept key is called: a name from AXIS_NAMES, else the dotted key."""
     return AXIS_NAMES.get(key, key)
 
 
@@ -106,6 +123,10 @@ def digits(values: Sequence[Value]) -> int:
 
 
 def chosen_text(tables: Tables) -> str:
-    """All of a figure's text that the experiment chose, for its letters."""
+    """All of a figure's text that the experiment chose, for its letters.
+
+    That is the title and the names and values of swept keys. `style.fonts_for` finds fonts that
+    have all these letters.
+    """
     names = [text for axis in tables.axes for text in (axis.key, *map(str, axis.values))]
     return "".join([tables.title or tables.name, *names])

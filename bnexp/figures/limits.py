@@ -4,6 +4,10 @@ Numbers are written out (`0.001`, not a power of ten in mathematical type). Loss
 have fixed conventions, so that figures of different experiments can be compared; quantities of
 probes have no usual range, and their limits follow the numbers. matplotlib is imported in the
 functions that need it: nothing here is used before a figure is drawn.
+
+The functions that end in `_axis` set up one axis of a panel. They take limits that `loss_limits` or
+`free_limits` computed from everything that is drawn, often of several panels together, so that
+these can be compared. `wants_log` decides between a linear and a logarithmic axis.
 """
 
 from __future__ import annotations
@@ -36,6 +40,9 @@ def accuracy_axis(axes: Axes, step: float, limits: Limits | None = None) -> None
     """Make the y axis one for accuracies: from 0 to 1 with a tick at each multiple of `step`.
 
     `limits` show a part of that range, with ticks that suit it.
+
+    step: the distance of ticks, in the unit of the accuracy. If at most two steps are visible,
+    round numbers are used instead.
     """
     from matplotlib.ticker import MultipleLocator
 
@@ -47,7 +54,10 @@ def accuracy_axis(axes: Axes, step: float, limits: Limits | None = None) -> None
 
 
 def loss_axis(axes: Axes, limits: Limits, log: bool) -> None:
-    """Make the y axis one for losses, with matplotlib's ticks unless it is logarithmic."""
+    """Make the y axis one for losses, with matplotlib's ticks unless it is logarithmic.
+
+    limits: lower and upper end; the lower one must be positive on a logarithmic axis.
+    """
     if log:
         axes.set_yscale("log", nonpositive="clip")
         log_ticks(axes.yaxis, limits)
@@ -55,7 +65,10 @@ def loss_axis(axes: Axes, limits: Limits, log: bool) -> None:
 
 
 def free_axis(axes: Axes, limits: Limits, log: bool) -> None:
-    """Make the y axis one for numbers of any size."""
+    """Make the y axis one for numbers of any size.
+
+    limits and log as in `loss_axis`; they come from `free_limits` and `wants_log`.
+    """
     loss_axis(axes, limits, log)
     if not log:
         plain_ticks(axes.yaxis, 5, steps=(1, 2, 2.5, 5, 10))
@@ -65,6 +78,8 @@ def whole_number_axis(axes: Axes, x: Floats, most_ticks: int) -> None:
     """Make the x axis one for steps, epochs or layers: limits around them, whole numbers as ticks.
 
     A single point has the only tick.
+
+    x: the numbers that are drawn; they may be empty. most_ticks: about how many ticks fit.
     """
     from matplotlib.ticker import FixedLocator
 
@@ -81,6 +96,9 @@ def number_axis(axes: Axes, values: Sequence[Value]) -> None:
 
     It is logarithmic or linear as `spacing` says, with a tick at each value if there is room for
     all. Values that no axis can show are left out.
+
+    values: of the axis, in the order of the sweep; the labels of the ticks have as many digits as
+    tell them apart.
     """
     from matplotlib.ticker import FuncFormatter, NullLocator
 
@@ -154,6 +172,8 @@ def wants_log(values: Floats, scale: Scale) -> bool:
 
     `scale` says what they are: accuracies never get a logarithmic axis, losses one if they span
     more than LOSS_SPAN, other numbers if they span more than QUANTITY_SPAN and none is negative.
+
+    values: all that is drawn on the axis, of any shape; those that are not finite are ignored.
     """
     finite = values[np.isfinite(values)]
     positive = finite[finite > 0]
@@ -192,6 +212,9 @@ def free_limits(values: Band, log: bool) -> Limits:
 
     An interval may reach beyond the means by twice their range, on a logarithmic axis by a factor
     of 3: those of two or three seeds can be wider than all there is to see.
+
+    values: all that is drawn. log: whether the axis is logarithmic; then numbers of 0 or less are
+    ignored. A linear axis starts at 0 if the numbers come close to it.
     """
     means = values.mean[np.isfinite(values.mean) & (np.abs(values.mean) <= LARGEST)]
     if log:

@@ -2,6 +2,9 @@
 
 The words about divergence are set where they cover least of the lines, and the crosses on a line at
 the place where it ends. Limits of a panel must be final before either is placed.
+
+A figure kind calls `draw_lines` for each panel, then sets the limits, and then calls
+`mark_divergence` or `top_crosses`. `legend_lines` and `cross` make the entries of the legend.
 """
 
 from __future__ import annotations
@@ -31,6 +34,9 @@ def line_artist(x: Any, y: Any, look: Look, label: str, **style: Any) -> Line2D:
 
     `style` are properties of matplotlib's Line2D that override those of the look. The look's marker
     is not used: a line has a marker if the style has one.
+
+    x, y: numbers of one length (P,), or empty for the entry of a legend. label: what a legend calls
+    the line.
     """
     from matplotlib.lines import Line2D
 
@@ -59,6 +65,8 @@ def draw_lines(
         marked: whether all lines have markers; a line of a single point always has one.
         most_markers: at most so many markers on a line, evenly spread; 0: one at each point.
         style: what overrides the looks.
+
+    `lines` are in the order of `selection.lines`; a line without x values is left out.
     """
     for line, look, label in zip(lines, looks(selection), selection.labels, strict=True):
         if line.x.size:
@@ -73,7 +81,11 @@ def draw_lines(
 
 
 def draw_band(axes: Axes, x: Floats, band: Band, look: Look, alpha: float) -> None:
-    """Shade the interval; a single point has no width to shade and gets a bar."""
+    """Shade the interval; a single point has no width to shade and gets a bar.
+
+    x: (P,). band: mean, low and high, (P,) each. Where an end is NaN, as for a single seed, nothing
+    is shaded.
+    """
     if not np.isfinite(band.low).any():
         return
     if x.size == 1:
@@ -118,7 +130,10 @@ def cross(color: str, label: str = "_diverged") -> Line2D:
 
 
 def mark_divergence(axes: Axes, curves: Sequence[Curve], selection: Selection) -> None:
-    """Draw a cross on each curve where networks diverged, and write how many did."""
+    """Draw a cross on each curve where networks diverged, and write how many did.
+
+    curves: in the order of `selection.lines`. The limits of `axes` must be final.
+    """
     styles = looks(selection)
     for curve, look in zip(curves, styles, strict=True):
         if curve.diverged_steps:
@@ -134,6 +149,12 @@ def top_crosses(
     """Draw a cross at each visible x where some of the networks are lost.
 
     Below it stands how many of them, unless all are. `height` is a fraction of the panel's.
+
+    Arguments:
+        x: the places, (P,).
+        lost: how many networks are lost at each place, (P,).
+        networks: how many there are at each place, (P,).
+        color: any color of matplotlib.
     """
     left, right = axes.get_xlim()
     visible = (lost > 0) & (left <= x) & (x <= right)

@@ -2,6 +2,10 @@
 
 Each function returns one part of a note, and an empty text if there is nothing to say. The order is
 the same in all figures, see `FigureData.notes` in kinds.
+
+Notes are facts that a reader needs in order to trust the figure: the number of seeds, what a band
+shows, which networks were selected, how many diverged or are missing, and how many numbers lie
+outside the axes.
 """
 
 from __future__ import annotations
@@ -38,7 +42,11 @@ def companions_note(selection: Selection) -> str:
 
 
 def where_note(before: Swept, after: Swept) -> str:
-    """'W = 0.05; 3 of 16 values of lr': what the figure is restricted to."""
+    """'W = 0.05; 3 of 16 values of lr': what the figure is restricted to.
+
+    before, after: the sweep as it is, and as the figure shows it. An axis that was reduced to one
+    value is named with that value, one that lost some values with the number of those left.
+    """
     left = {axis.key: axis for axis in after.axes}
     keys = [axis.key for axis in before.axes]
     single, some = [], []
@@ -59,6 +67,8 @@ def diverged_note(tables: Tables, *scales: str, marked: bool = True) -> str:
     """How many networks diverged, and what became of their numbers on accuracy and loss axes.
 
     marked: whether the figure has crosses.
+
+    scales: of the axes of the figure, such as "accuracy" and "loss"; others have no text.
     """
     count = _count(tables, "diverged")
     if not count:
@@ -70,7 +80,10 @@ def diverged_note(tables: Tables, *scales: str, marked: bool = True) -> str:
 
 
 def missing_note(tables: Tables) -> str:
-    """How many networks failed or were not trained."""
+    """How many networks failed or were not trained.
+
+    Expected are all seeds for each combination of swept values that occurs in the results.
+    """
     points = combinations(tables.summary, [axis.key for axis in tables.axes])
     present = len(tables.summary["status"]) - _count(tables, "failed")
     missing = len(points) * len(tables.seeds) - present

@@ -6,6 +6,10 @@ have the same type and line widths. All lengths are in inches.
 
 The matplotlib figure and its files are made here as well. Importing this module imports matplotlib:
 do it only where a figure is drawn or written.
+
+From top to bottom: title and notes (centered), for each row of panels a head and the titles of its
+panels, the panels, the label of the x axis, and the legend. `build` computes the height of the
+figure from these; nothing is moved afterwards, so matplotlib's own layout engines are not used.
 """
 
 from __future__ import annotations
@@ -43,14 +47,21 @@ class Figure(matplotlib_figure.Figure):
 
 
 def new_figure(width: float) -> Figure:
-    """An empty figure of this width in inches that no window shows."""
+    """An empty figure of this width in inches that no window shows.
+
+    Its height is set later, by `build`. pyplot does not know the figure, so it need not be closed.
+    """
     figure = Figure(figsize=(width, 1))
     FigureCanvasAgg(figure)
     return figure
 
 
 def render(figure: matplotlib_figure.Figure, kind: str) -> bytes:
-    """The figure as a file of this kind, png or svg; the same figure gives the same bytes."""
+    """The figure as a file of this kind, png or svg; the same figure gives the same bytes.
+
+    kind: a key of METADATA. Whatever settings of matplotlib the caller has, those of the house are
+    used.
+    """
     buffer = BytesIO()
     with house_style():
         figure.savefig(buffer, format=kind, metadata=METADATA[kind])
@@ -60,7 +71,10 @@ def render(figure: matplotlib_figure.Figure, kind: str) -> bytes:
 def write_figure(
     write: Callable[[Path, bytes], None], figure: matplotlib_figure.Figure, folder: Path, stem: str
 ) -> list[Path]:
-    """Render all formats, then write all: a figure that cannot be drawn leaves no file."""
+    """Render all formats, then write all: a figure that cannot be drawn leaves no file.
+
+    write: is called with the path and the content of each file. Returns the paths, PNG first.
+    """
     files = {folder / f"{stem}.{kind}": render(figure, kind) for kind in METADATA}
     for path, content in files.items():
         write(path, content)
@@ -228,6 +242,11 @@ def _height_above(page: Page, titles: Sequence[str], row: int) -> float:
 def _panel(
     figure: Figure, page: Page, top: float, heads: list[float], number: int, title: str
 ) -> Axes:
+    """Arguments:
+    top: the height of title and notes.
+    heads: the height above each row of panels.
+    number: counts the panels row by row, from 0.
+    """
     row, column = divmod(number, page.columns)
     width, height = figure.get_size_inches()
     left = page.left + column * (page.panel_width + page.gap)

@@ -4,6 +4,14 @@ A figure of some kind spreads out no swept key, one (the panels, or the x axis) 
 that are swept together with those are its companions; all other keys make the lines. Nothing is
 drawn here, and no metric is read but to rank values: a selection can be made of a plan before
 training (see `Swept`) and is the same afterwards.
+
+An example: a sweep over model.init.std (16 values) and model.norm (batch, none). The figure
+`panels` spreads out model.init.std, so it has 16 panels; model.norm makes two lines in each of
+them. If train.optimizer.lr changed together with model.init.std (`zip`), it would be a companion:
+it adds no panels, and its value stands in the title of each panel.
+
+Errors are ConfigErrors that name the figure and a remedy; `FigureError` also has the key of the
+options that is wrong, for its place in the YAML file.
 """
 
 from __future__ import annotations
@@ -71,6 +79,9 @@ def select(swept: Swept, *spread: Axis | None) -> Selection:
 
     Axes that change whenever a spread axis does, and never else, are its companions. Combinations
     of the others that occur in the summary are the lines.
+
+    Only axes of `swept.axes` may be spread out. No network need exist at a combination of a spread
+    value and a line.
     """
     axes = tuple(axis for axis in spread if axis is not None)
     others = [other for other in swept.axes if other not in axes]
@@ -125,7 +136,11 @@ def combinations(table: Table, keys: Sequence[str]) -> tuple[tuple[Any, ...], ..
 
 
 def rows_where(table: Table, point: Point) -> NDArray[np.bool_]:
-    """Which rows have the values of this point."""
+    """Which rows have the values of this point.
+
+    point: swept key -> value; an empty one selects all rows. Returns booleans, one for each row of
+    `table`, which must have a column `seed`.
+    """
     mask = np.ones(len(table["seed"]), dtype=bool)
     for key, value in point.items():
         mask &= table[key] == value
@@ -139,7 +154,11 @@ def networks_at(tables: Tables, point: Point) -> Table:
 
 
 def find_axis(kind: str, swept: Swept, key: str) -> Axis:
-    """The axis of a swept key. Raises ConfigError if it is not swept."""
+    """The axis of a swept key. Raises ConfigError if it is not swept.
+
+    kind: of the figure, for the message, which also names the swept key that is spelled most like
+    it.
+    """
     for axis in swept.axes:
         if axis.key == key:
             return axis
@@ -187,6 +206,8 @@ def check_number(
     """Raise ConfigError if there are more than `most` combinations of the line axes.
 
     `what` is made of each of them: lines, rows, panels, maps.
+
+    remedy: the end of the message, after "or": what else the user can do.
     """
     if len(selection.lines) > most:
         keys = " and ".join(axis.key for axis in selection.line_axes)
@@ -201,7 +222,11 @@ TABLES = ("metrics", "summary", "probes")
 
 
 class FigureError(ConfigError):
-    """A figure cannot be drawn; `path` is the key of its options that is to blame."""
+    """A figure cannot be drawn; `path` is the key of its options that is to blame.
+
+    kind: of the figure. text: what is wrong. at_key: whether the key itself is wrong, not its
+    value.
+    """
 
     def __init__(self, kind: str, path: KeyPath, text: str, at_key: bool = False) -> None:
         super().__init__(f"figure {kind}: {dotted(path)}: {text}")
@@ -213,6 +238,9 @@ def restrict(kind: str, swept: Any, values: Mapping[str, Sequence[Value]]) -> An
 
     The axes have these values in this order; one that is left with a single value is an axis no
     more. Raises ConfigError if no network is left.
+
+    Rows are removed from metrics, summary and probes alike, as far as `swept` has these tables. The
+    type of `swept` is kept; it must be a dataclass.
     """
     tables = {n: _rows_among(getattr(swept, n), values) for n in TABLES if hasattr(swept, n)}
     before, after = (len(next(iter(t.values()))) for t in (swept.summary, tables["summary"]))
@@ -256,6 +284,9 @@ def best_values(kind: str, swept: Swept, key: str, number: int) -> list[Value]:
 
     By test accuracy where test images are scored; before training, the first values. Raises
     ConfigError if the key is not swept.
+
+    Values are compared by the mean over all their networks with a finite accuracy; a value without
+    any comes last. Equal ones keep the order of the sweep.
     """
     values = list(dict.fromkeys(find_axis(kind, swept, key).values))
     columns = (swept.summary.get(f"final_{images}_{HEADLINE}") for images in ("test", "train"))

@@ -8,6 +8,13 @@ Numbers of probes have more places: a quantity has them for some layers, and wit
 one or several places, which are the left edges of bins, percentiles or step sizes. The place of a
 quantity with one number is NaN. Before training only the names of the quantities are known
 (`planned_records`); afterwards they are read from the results (`recorded_in`).
+
+From tables to lines:
+
+    metric_source, quantity_source   a table and column as a `Source`, with limits and a label
+    by_seed                          -> x values (P,) and a matrix of seeds and x values (S, P)
+    bnexp.runs.stats.band            -> means and intervals over the seeds, (P,) each
+    curve                            all of this for one line over training
 """
 
 from __future__ import annotations
@@ -39,6 +46,9 @@ class Recorded:
     """Whether test images are scored, which quantities are read, and the names of the metrics.
 
     None: that is not known.
+
+    tested: whether test images are scored. quantities: names of what probes read, such as "dead".
+    metrics: names of metrics, such as "loss", without the images they belong to.
     """
 
     tested: bool
@@ -47,7 +57,10 @@ class Recorded:
 
 
 def planned_records(plan: Plan, tested: bool) -> Recorded:
-    """What a plan's networks will record; None for quantities if a probe does not name its own."""
+    """What a plan's networks will record; None for quantities if a probe does not name its own.
+
+    The plan's first setting stands for all of them: probes cannot be swept.
+    """
     setting = plan.networks[0].setting if plan.networks else None
     probes = getattr(setting, "probes", None)
     read = [instantiate(options) for options in probes.read] if probes else []
@@ -70,7 +83,10 @@ def recorded_in(tables: Tables) -> Recorded:
 
 
 def check_quantity(kind: str, quantity: str, recorded: Recorded) -> None:
-    """Raise ConfigError if no probe reads the quantity."""
+    """Raise ConfigError if no probe reads the quantity.
+
+    kind: of the figure, for the message. If the quantities are not known, anything passes.
+    """
     if recorded.quantities is None or quantity in recorded.quantities:
         return
     near = nearest_name(quantity, recorded.quantities)
@@ -111,7 +127,10 @@ def readings(tables: Tables, quantity: str) -> Table:
 
 
 def layers_of(kind: str, table: Table, layers: int | Sequence[int] | None) -> tuple[int, ...]:
-    """These layers, or all of the table. Raises ConfigError for one that was not recorded."""
+    """These layers, or all of the table. Raises ConfigError for one that was not recorded.
+
+    table: rows of one quantity, see `readings`. If it has no rows, the layers are not checked.
+    """
     recorded = np.unique(table["layer"]).tolist()
     if layers is None:
         return tuple(recorded)
@@ -137,7 +156,11 @@ def layers_between(kind: str, table: Table, ends: tuple[int, int] | None) -> tup
 def places_of(
     kind: str, table: Table, places: float | Sequence[float] | None = None
 ) -> tuple[float, ...]:
-    """These places within the quantity, or all. Raises ConfigError for one not recorded."""
+    """These places within the quantity, or all. Raises ConfigError for one not recorded.
+
+    A number means the recorded place that is close to it by `np.isclose`. The places
+    are returned as they were recorded.
+    """
     recorded = np.unique(table["at"]).tolist()  # NaN once, at the end
     if places is None:
         return tuple(recorded)
@@ -177,6 +200,8 @@ def rows_at_step(kind: str, table: Table, step: int | str) -> Table:
     """The rows of a step, or of each network's own `first` or `last`.
 
     Raises ConfigError if nothing was recorded at that step.
+
+    step: a number of updates, or "first" or "last": networks may have been read at different steps.
     """
     if isinstance(step, int):
         recorded = np.unique(table["step"]).tolist()
@@ -193,6 +218,10 @@ def with_epochs(kind: str, table: Table, metrics: Table) -> Table:
     """The table with a column `epoch`, by each network's own evaluations.
 
     Raises ConfigError for a network with fewer than two evaluations.
+
+    metrics: the table of evaluations, with the columns cell, step and epoch. Epochs need not be
+    whole:
+    they are interpolated between evaluations.
     """
     epochs = np.empty(len(table["step"]), dtype=np.float64)
     for network in dict.fromkeys(table["cell"].tolist()):
@@ -234,6 +263,8 @@ class Source:
     """A column of a table. Its numbers lie in [floor, ceiling]; `scale` says which axis fits.
 
     label: the axis's, that of the metric without its images.
+
+    scale: "accuracy", "loss" or "other". Intervals over seeds are clipped to floor and ceiling.
     """
 
     table: Table
@@ -245,7 +276,10 @@ class Source:
 
 
 def metric_source(tables: Tables, column: str) -> Source:
-    """A column of the metrics; `gap` is training minus test accuracy."""
+    """A column of the metrics; `gap` is training minus test accuracy.
+
+    column: of metrics.csv, such as "train_loss", or "gap".
+    """
     metrics = tables.metrics
     if column == GAP:
         gap = metrics[f"train_{HEADLINE}"] - metrics[f"test_{HEADLINE}"]
@@ -270,7 +304,10 @@ def quantity_source(table: Table, layer: int, place: float, label: str) -> Sourc
 
 @dataclass(frozen=True)
 class Line:
-    """The x values of a line, and at each of them the mean over seeds and its interval."""
+    """The x values of a line, and at each of them the mean over seeds and its interval.
+
+    x: (P,), ascending. band: `mean`, `low` and `high`, (P,) each; NaN where there is no number.
+    """
 
     x: Floats
     band: Band
@@ -278,7 +315,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Curve(Line):
-    """A line over training: of how many networks, and where and at which steps some diverged."""
+    """A line over training: of how many networks, and where and at which steps some diverged.
+
+    networks: how many did not fail. diverged_x: in the unit of the x axis, (D,), one for each
+    network that diverged. diverged_steps: the same as steps, ascending.
+    """
 
     networks: int
     diverged_x: Floats
@@ -357,6 +398,8 @@ def smoothed(y: Floats) -> Floats:
 
     Numbers that are not finite are left out of it and stay where they are. Source: `smooth_curve`
     of common/util.py, Saito, Deep Learning from Scratch (2016).
+
+    y: the values of one seed in the order of x, (P,). Returns an array of the same shape.
     """
     finite = np.isfinite(y)
     if finite.sum() < WINDOW:

@@ -3,6 +3,9 @@
 A line looks the same in every panel and in the legend. The dash pattern tells the normalization
 (solid: batch norm, dashed: none), so that figures can be read in grey print, and the color tells
 the rest.
+
+`house_style` is active while a figure is drawn and while it is rendered, as matplotlib reads some
+parameters only then. The colors can be told apart with the common forms of color blindness.
 """
 
 from __future__ import annotations
@@ -77,6 +80,8 @@ def house_style(fonts: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
     """Use matplotlib's defaults and ours inside the block, whatever the user's matplotlibrc says.
 
     Neither letters without a glyph nor numbers too large for a page are warned about.
+
+    fonts: families in order of preference; matplotlib takes each letter from the first that has it.
     """
     import matplotlib.style
 
@@ -91,7 +96,11 @@ def house_style(fonts: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
 
 
 def fonts_for(text: str) -> tuple[str, ...]:
-    """DejaVu Sans, and the installed `FALLBACK_FONTS` after it if it lacks a letter of `text`."""
+    """DejaVu Sans, and the installed `FALLBACK_FONTS` after it if it lacks a letter of `text`.
+
+    A figure whose text DejaVu Sans can write looks the same on every machine. One with other
+    letters depends on the fonts that are installed.
+    """
     if all(ord(letter) in _dejavu_letters() or letter.isspace() for letter in text):
         return (DEJAVU,)
     from matplotlib.font_manager import fontManager
@@ -111,7 +120,11 @@ def _dejavu_letters() -> frozenset[int]:
 
 @dataclass(frozen=True)
 class Look:
-    """How one line is drawn, in every panel and in the legend."""
+    """How one line is drawn, in every panel and in the legend.
+
+    color: as #RRGGBB. dash: matplotlib's `linestyle`. marker: its code of one letter, for figures
+    that mark points.
+    """
 
     color: str
     dash: Dash
@@ -123,6 +136,9 @@ def looks(selection: Selection) -> tuple[Look, ...]:
 
     Where the normalization is swept, it decides the dash, and the values of the other axes decide
     the color; if that gave two lines the same look, colors and dashes are counted through instead.
+
+    Colors and dashes repeat after the end of COLORS and DASHES. The result is in the order of
+    `selection.lines`.
     """
     keys = [axis.key for axis in selection.line_axes]
     if NORM not in keys:
