@@ -11,7 +11,7 @@ from bnexp.nn import BatchNorm, Normal, Sequential, mlp, stack
 from bnexp.nn.activations import Elu, LeakyRelu
 from bnexp.training import Images
 
-DIALECTS = {name: BatchNorm(**knobs) for name, knobs in BatchNorm.DIALECTS.items()}
+DIALECTS = {name: BatchNorm(**options) for name, options in BatchNorm.DIALECTS.items()}
 VARIANTS = {
     "outside": BatchNorm(eps=1e-3, eps_placement="outside"),
     "sample variance": BatchNorm(ddof=1, running_ddof=1),

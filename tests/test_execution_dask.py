@@ -39,13 +39,13 @@ QUIET = ("--quiet", "--set", "figures=[]")
 OWN = """\
 from dataclasses import dataclass
 
-from bnexp.nn import INITIALIZERS, knob
+from bnexp.nn import INITIALIZERS, option
 
 
 @INITIALIZERS.register("uneven")
 @dataclass(frozen=True)
 class Uneven:
-    width: float = knob(0.1, doc="the largest weight", gt=0)
+    width: float = option(0.1, doc="the largest weight", gt=0)
 
     def draw(self, generator, shape, fan_in, fan_out):
         if self.width > 1:

@@ -390,16 +390,16 @@ def test_small_variances_shrink_its_gradient():
 
 
 def test_only_the_knob_makes_the_difference():
-    knobs = dict(BatchNorm.DIALECTS["darknet"])
-    assert knobs.pop("gradient") == "darknet"
-    assert knobs == BatchNorm.DIALECTS["darknet_fixed"]
+    options = dict(BatchNorm.DIALECTS["darknet"])
+    assert options.pop("gradient") == "darknet"
+    assert options == BatchNorm.DIALECTS["darknet_fixed"]
     assert DIALECTS["darknet_fixed"].gradient == "exact"
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (5, 3, 2, 4)], ids=["rows", "images"])
 def test_after_an_evaluation_its_gradient_is_that_of_constant_statistics(shape):
     """dx = gamma dy / (sqrt(var) + 1e-6), with the forward's epsilon, to the last bit the exact
-    gradient: the knob is about training. (Darknet's own code has the training formulas there, too,
+    gradient: the option is about training. (Darknet's own code has the training formulas there,
     with rolling statistics in the place of the batch's.)"""
     random = np.random.default_rng(0)
     x, dy = random.standard_normal((2, 3, *shape))

@@ -142,15 +142,15 @@ def test_every_optimizer_and_dialect_of_the_package_is_tested():
     assert {OPTIMIZERS[name] for name in OPTIMIZERS.builtin} == {type(rule) for rule, _ in RULES}
     tested = [rule for rule, _ in RULES]
     for kind in (Nesterov, Adam):
-        assert all(kind(**knobs) in tested for knobs in kind.DIALECTS.values())
+        assert all(kind(**options) in tested for options in kind.DIALECTS.values())
 
 
 def test_dialects_are_different_methods():
     start, gradients = drawn(3, 2, 4), drawn(STEPS, 3, 2, 4, seed=1)
     for kind in (Nesterov, Adam):
         standard, book = (
-            list(updates(kind(**knobs), start, 1e-6 * gradients))[-1] - start
-            for knobs in kind.DIALECTS.values()
+            list(updates(kind(**options), start, 1e-6 * gradients))[-1] - start
+            for options in kind.DIALECTS.values()
         )
         assert np.abs(book / standard - 1).min() > 1e-3
 

@@ -1,4 +1,4 @@
-"""What holds for every layer, whatever its shapes, knobs and numbers."""
+"""What holds for every layer, whatever its shapes, options and numbers."""
 
 from __future__ import annotations
 

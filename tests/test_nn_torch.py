@@ -54,7 +54,7 @@ def tensor(array):
 
 
 def torch_norm(norm, parameters, k):
-    """PyTorch's layer with network k's parameters and the knobs it has."""
+    """PyTorch's layer with network k's parameters and the options it has."""
     layer = torch.nn.BatchNorm1d(
         parameters["gamma"].shape[-1], eps=norm.eps, momentum=1 - norm.stat_decay, **F64
     )

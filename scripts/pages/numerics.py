@@ -17,7 +17,7 @@ from bnexp.registry import description
 from bnexp.runs.stats import t_quantile
 from pages.markdown import REFERENCE, table
 
-DIALECTS = {name: BatchNorm(**knobs) for name, knobs in BatchNorm.DIALECTS.items()}
+DIALECTS = {name: BatchNorm(**options) for name, options in BatchNorm.DIALECTS.items()}
 # The experiments that compare what theory gives with what networks do.
 LAWS = (
     "variance_propagation",
@@ -30,15 +30,15 @@ FAN_IN, UNITS = 784, 100
 GLUE = "\u00a0"
 
 
-def knobs() -> str:
-    """A row for each knob, a column for each dialect; what is not the book's is in bold."""
+def options() -> str:
+    """A row for each option, a column for each dialect; what is not the book's is in bold."""
     book = DIALECTS["book"]
     rows = []
     for field in dataclasses.fields(BatchNorm):
         values = [getattr(norm, field.name) for norm in DIALECTS.values()]
         usual = getattr(book, field.name)
         rows.append([f"`{field.name}`", *(_shown(value, value != usual) for value in values)])
-    return table(["knob", *DIALECTS], rows)
+    return table(["option", *DIALECTS], rows)
 
 
 def _shown(value: Any, bold: bool) -> str:
@@ -63,7 +63,7 @@ def glued(text: str) -> str:
 
 
 def differences() -> str:
-    """What the knobs do, each row a question and each column a dialect's answer."""
+    """What the options do, each row a question and each column a dialect's answer."""
     questions = {
         "inputs of std 0.01, batch of 100: the output's std": lambda norm: _scale(norm, 0.01),
         "inputs of std 0.001: the output's std": lambda norm: _scale(norm, 0.001),
@@ -210,7 +210,7 @@ def _link(name: str) -> str:
 def parts() -> dict[str, str]:
     """The page's parts by name."""
     return {
-        "knobs": knobs(),
+        "options": options(),
         "meanings": meanings(),
         "differences": differences(),
         "initializers": initializers(),
