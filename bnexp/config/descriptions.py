@@ -22,7 +22,10 @@ _DEFAULT = re.compile(r"[.;,]? ?\b[Dd]efault: (?P<words>.*)$", re.DOTALL)
 
 
 def alternatives(schema: Schema, definitions: Schema) -> Iterator[Schema]:
-    """The schemas that a value can follow, with references and unions resolved."""
+    """The schemas that a value can follow, with references and unions resolved.
+
+    definitions: the `$defs` of the whole schema, by name. A type null is yielded like any other.
+    """
     if "$ref" in schema:
         yield from alternatives(definitions[schema["$ref"].split("/")[-1]], definitions)
     elif members := [*schema.get("anyOf", ()), *schema.get("oneOf", ())]:
@@ -184,6 +187,9 @@ def allowed_keys(schema: Schema, values: Any, path: KeyPath) -> list[str]:
     """The keys that the mapping at `path` of `values` may have, for a message about another key.
 
     schema: the whole schema. The `kind` of the mappings on the way decides what they may have.
+
+    values: the plain values of the experiment, valid or not. path: leads to a mapping in `values`.
+    Each key is listed once; the list is empty if no kind fits.
     """
     schemas: Sequence[Schema] = [schema]
     for part in path:

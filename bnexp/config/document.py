@@ -6,6 +6,15 @@ that has it. Nothing is validated here but `extends` and the form of KEY=VALUE.
 
 The shipped experiments are found here too, by name (`find_experiment`). Nothing heavy is imported,
 because `bnexp list` reads them.
+
+How a file refers to others and to data:
+
+    extends: base.yaml         a file, relative to this one or to the current folder
+    extends: quickstart        a shipped experiment
+    data: {name: ./digits}     a folder of data files, relative to the folder of the YAML file
+
+A chain may have MAX_EXTENDS files and no circle. Title, description, seconds and claims
+are not inherited (OWN), as they say something of one experiment only.
 """
 
 from __future__ import annotations
@@ -38,6 +47,9 @@ def find_experiment(experiment: str) -> Path:
     """The file of an experiment: a path, the name of a shipped one, or a run directory.
 
     ConfigError, with what was probably meant, if there is none.
+
+    A text with an ending of YAML or with several parts is a path. A run directory stands for its
+    config.yaml, unless a shipped experiment has the same name.
     """
     path = Path(experiment)
     is_path = path.suffix in (".yaml", ".yml") or len(path.parts) > 1
@@ -88,6 +100,10 @@ def read_document(path: Path, children: tuple[Path, ...] = ()) -> Document:
     """The file merged with everything that it extends; the file's own values win.
 
     children: the files that extend this one, nearest last; a file among them may not come again.
+
+    The name of an experiment that extends another is its file's, unless it gives one. ConfigError,
+    with the place of `extends`, if that file does not exist, comes twice or the chain is too long;
+    also if any of the files is no valid YAML.
     """
     document = _absolute_folders(parse_file(path), path.parent)
     if "extends" not in document.value:
@@ -127,6 +143,9 @@ def merge_documents(base: Document, child: Document) -> Document:
 
     A bare name is a mapping with that `kind` where the child has options for it. A sweep's axis is
     one value; null takes an inherited axis away.
+
+    For example, the base {norm: {kind: batch, eps: 1e-5}} and the child {norm: {eps: 1e-3}} give
+    {norm: {kind: batch, eps: 1e-3}}; the child {norm: {kind: layer}} gives {norm: {kind: layer}}.
     """
     keys, values = dict(base.keys), dict(base.values)
 
@@ -155,7 +174,12 @@ def merge_documents(base: Document, child: Document) -> Document:
 
 
 def mapping_at(path: KeyPath, value: Any) -> Any:
-    """A key's value as a mapping to set more keys in, if it can be one."""
+    """A key's value as a mapping to set more keys in, if it can be one.
+
+    Only at keys whose value is a kind, such as model.norm, a name becomes {kind: NAME}; "none" has
+    no options and stays as it is. null becomes the default kind where there is one, else an empty
+    mapping.
+    """
     if value is None:
         value = _DEFAULTS.get(path, {})
     is_kind = path in _KINDS or (path[:2] == ("model", "layer_init") and len(path) == 3)
@@ -170,6 +194,13 @@ def override(document: Document, argument: str, word: str = "--set") -> Document
     """The document with one KEY=VALUE; the value is YAML and is validated like a file's.
 
     `word` is what the messages call it. ConfigError if it is no assignment, or if KEY is swept.
+
+    Arguments:
+        document: the experiment so far; it is not changed.
+        argument: such as "train.optimizer.lr=0.1" or "sweep.model.init.std=[0.1, 0.2]"; the first
+            "=" ends the key.
+
+    Unknown keys are accepted here; validation refuses them.
     """
     key, equals, value = argument.partition("=")
     if not equals or not key.strip():

@@ -240,6 +240,8 @@ def plain_values(value: Any) -> Any:
     """A validated part of an experiment as plain values, without what is not set.
 
     Options of figures are dataclasses, all else are models.
+
+    Tuples become lists. None, empty mappings and empty texts are left out; false and 0 are kept.
     """
     if isinstance(value, BaseModel) or is_dataclass(value):
         items = value if isinstance(value, BaseModel) else option_values(value)
@@ -251,7 +253,10 @@ def plain_values(value: Any) -> Any:
 
 
 def explicit_values(part: BaseModel) -> dict[str, Any]:
-    """An experiment, or one network's setting, as plain values; `norm: none` is stated too."""
+    """An experiment, or one network's setting, as plain values; `norm: none` is stated too.
+
+    `model.norm` is stated because the absence of a normalizer is what experiments compare.
+    """
     values: dict[str, Any] = plain_values(part)
     values["model"].setdefault("norm", "none")
     return values
@@ -265,7 +270,11 @@ _built_figures: dict[str, tuple[type, str]] = {}
 
 
 def refresh() -> None:
-    """Build the schema again if classes or dialects were registered since it was built."""
+    """Build the schema again if classes or dialects were registered since it was built.
+
+    `load_config` calls it first, so a class that is registered after `import bnexp` can be used in
+    YAML. It costs next to nothing if nothing was registered.
+    """
     global _built, _built_figures
     now, figures = [entries(registry) for registry in _REGISTRIES], entries(FIGURES)
     is_changed = now != _built

@@ -127,13 +127,23 @@ def _options(model: _Model) -> Any:
 
 
 def option_values(options: Any) -> list[tuple[str, Any]]:
-    """The kind of a figure and its options by name."""
+    """The kind of a figure and its options by name.
+
+    options: an instance of a class in FIGURES. Returns pairs in the order of the class's fields.
+    """
     names = ["kind", *(field.name for field in dataclasses.fields(options))]
     return [(name, getattr(options, name)) for name in names]
 
 
 def figure_options(kind: str, **options: Any) -> Any:
-    """The validated options of one figure; ConfigError says all that is wrong with them."""
+    """The validated options of one figure; ConfigError says all that is wrong with them.
+
+    Arguments:
+        kind: a name in FIGURES.
+        options: by key, as plain values; they are validated as in YAML.
+
+    Returns an instance of the kind's class. The message has a line for each wrong key.
+    """
     adapter = _adapter(tuple(FIGURES.items()))
     data = {"figure": {"kind": kind, **options}}
     try:

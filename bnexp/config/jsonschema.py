@@ -24,7 +24,11 @@ MODELINE = f"# yaml-language-server: $schema={SCHEMA_FILE}\n"
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of an experiment's file; one that extends another may leave out anything."""
+    """The JSON Schema of an experiment's file; one that extends another may leave out anything.
+
+    The result is a new mapping of plain values in draft 2020-12 of JSON Schema. Classes that are
+    registered in this process are part of it.
+    """
     refresh()
     schema = Experiment.model_json_schema()
     schema["properties"] = {"extends": EXTENDS, **schema["properties"]}
@@ -44,7 +48,10 @@ def json_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The JSON Schema as the text of its file."""
+    """The JSON Schema as the text of its file.
+
+    `bnexp schema` prints it; configs/bnexp.schema.json has it for the built-in classes.
+    """
     return json.dumps(json_schema(), indent=1) + "\n"
 
 

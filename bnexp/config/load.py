@@ -3,6 +3,12 @@
 `load_config` reads the file with all that it extends (bnexp.config.document), sets the overrides,
 validates the values by the schema (bnexp.config.experiment) and by the rules between keys
 (bnexp.config.rules), and returns a `Config`. `resolved` writes a `Config` as text again.
+
+The order of precedence, from low to high: the defaults of the schema, the file that is extended,
+the file itself, `overrides`, `assignments` (`--set` on the command line). Everything is merged as
+plain values first and validated once at the end, so a file may extend one that is incomplete.
+
+    path or name -> Document (plain values with places) -> Experiment (validated) -> Config
 """
 
 from __future__ import annotations
@@ -57,6 +63,15 @@ def load_config(
     >>> config = load_config("quickstart", {"train.epochs": 5}, ["train.optimizer.lr=0.1"])
     >>> config.name, config.experiment.train.epochs, config.experiment.train.optimizer.lr
     ('quickstart', 5, 0.1)
+
+    Arguments:
+        experiment: a shipped name such as "quickstart", the path of a .yaml file, or a run
+            directory, whose config.yaml is read.
+        overrides: dotted key -> plain value, such as {"train.epochs": 5}; None as a value is null.
+        assignments: are applied in order, after `overrides`.
+
+    Claims of an overridden experiment that the remaining sweep cannot decide are undecided, not
+    wrong.
     """
     refresh()
     document = read_document(find_experiment(str(experiment)))
@@ -76,7 +91,10 @@ def load_config(
 
 
 def validate_document(document: Document) -> Config:
-    """The document as a Config; ConfigError with everything that is wrong with it."""
+    """The document as a Config; ConfigError with everything that is wrong with it.
+
+    The sweep's points are not validated here: `bnexp.sweep.make_plan` does that.
+    """
     try:
         experiment = Experiment.model_validate(document.value)
     except ValidationError as error:
@@ -90,6 +108,9 @@ def schema_problems(error: ValidationError, data: Any) -> list[Problem]:
     """pydantic's errors about an experiment, or about a setting, as problems.
 
     A list that is too short only because some of its values are not valid is no problem of its own.
+
+    error: what pydantic raised. data: the plain values that were validated. For an unknown key the
+    text names the keys that are allowed in its place, and keys elsewhere that end in the same word.
     """
     schema: Mapping[str, Any] = {}
     problems = []
@@ -111,7 +132,11 @@ _GROUPS = {"data": 1, "model": 1, "train": 1, "random": 1, "sweep": 1, "figures"
 
 
 def resolved(config: Config) -> str:
-    """The experiment as YAML text that extends nothing and states every default."""
+    """The experiment as YAML text that extends nothing and states every default.
+
+    This is the config.yaml of a run directory. Loading it gives an equal experiment. Figures and
+    claims stand behind the settings.
+    """
     values = explicit_values(config.experiment)
     values.pop("seconds", None)  # of the shipped experiment, not of this run
     keys = sorted(values, key=lambda key: _GROUPS.get(key, 0))

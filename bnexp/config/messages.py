@@ -38,7 +38,11 @@ class Problem:
 
 
 def problems_error(problems: Iterable[Problem], document: Document) -> ConfigError:
-    """All problems as one error, in the order of their places in the document, each once."""
+    """All problems as one error, in the order of their places in the document, each once.
+
+    At most MAX_PROBLEMS lines are listed. A key that is not in the text is placed at the mapping
+    that should have it.
+    """
     placed = [(_position(problem, document), problem) for problem in problems]
     placed.sort(key=lambda pair: (pair[0].source, pair[0].line, pair[0].column))
     lines = list(dict.fromkeys(f"{place}: {dotted(p.path)}: {p.text}" for place, p in placed))
@@ -157,6 +161,9 @@ def real_path(location: tuple[int | str, ...], data: Any, kind: str) -> KeyPath:
     """pydantic's location of an error in `data`, without the union members that it names.
 
     kind: the error's type; of a missing key the last part is not in the data.
+
+    For example, pydantic's ("model", "mlp", "init", "normal", "std") is ("model", "init", "std"): a
+    union names the member that it tried.
     """
     path: list[int | str] = []
     is_kind_named = False  # whether the kind of the mapping that we are in has been passed
@@ -177,7 +184,10 @@ def _has(data: Any, part: int | str) -> bool:
 
 
 def briefly(value: Any) -> str:
-    """What was got: a single value as it is, a mapping or list by its size."""
+    """What was got: a single value as it is, a mapping or list by its size.
+
+    A text of more than 60 characters is cut.
+    """
     if isinstance(value, Mapping):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list | tuple):

@@ -5,6 +5,16 @@ an entry of a registry, `{kind: NAME, options...}` or the bare NAME, is annotate
 each entry a model derived from `Options` is made from the fields of its class, so that a registered
 class has its keys, defaults, bounds and texts in YAML without further code. `instantiate` makes the
 entry's object from validated options. `identity` says which settings have equal numbers.
+
+The way of a registered class to YAML and back:
+
+    class with fields   `@INITIALIZERS.register("mine")` on a frozen dataclass
+    options_class       a pydantic model with a key for each field, made once and cached
+    OneOf               the annotation that chooses among the models by `kind`
+    instantiate         validated options -> an object of the class, dialect and defaults filled in
+
+`identity` is the other end: the ids of networks are hashes of it, so a changed default, dialect or
+text of a user's class gives new ids, and the networks are trained again.
 """
 
 from __future__ import annotations
@@ -49,6 +59,8 @@ def key(default: Any, description: str, **constraints: Any) -> Any:
     """A key of a `Strict` with its default and meaning.
 
     The default is written as in YAML: it is validated like a value that is given.
+
+    constraints: arguments of pydantic's Field, such as ge=1 or max_length=64.
     """
     return Field(default, description=description, validate_default=True, **constraints)
 
@@ -153,7 +165,11 @@ def _restore(
 
 
 def instantiate(options: Options) -> Any:
-    """The registry's object: its dialect's values, overridden by the options that are set."""
+    """The registry's object: its dialect's values, overridden by the options that are set.
+
+    Options that are not set take the dialect's value or else the default of the class. The class
+    may refuse the values with an error of its own.
+    """
     values = {name: v for name, v in options if name not in ("kind", "dialect") and v is not None}
     preset = _dialects(options.target).get(getattr(options, "dialect", ""), {})
     return options.target(**{**preset, **values})
@@ -217,12 +233,24 @@ def _dialects_text(cls: type) -> str:
 
 
 def entries(registry: Registry[type]) -> dict[str, tuple[type, str]]:
-    """A registry's classes and their dialects: equal as long as the same can be configured."""
+    """A registry's classes and their dialects: equal as long as the same can be configured.
+
+    `bnexp.config.experiment.refresh` compares this with an earlier answer, to know whether the
+    schema has to be built again.
+    """
     return {name: (cls, _dialects_text(cls)) for name, cls in registry.items()}
 
 
 def options_class(noun: str, name: str, cls: type) -> type[Options]:
-    """The schema of the entry `name` of a registry whose entries are called `noun`."""
+    """The schema of the entry `name` of a registry whose entries are called `noun`.
+
+    Arguments:
+        noun: such as "initializer"; part of the name of the model.
+        name: under which the class is registered, the value of `kind`.
+        cls: a dataclass; each field is a key. Its table DIALECTS, if any, adds the key `dialect`.
+
+    Calls with the same arguments return the same class, until a dialect is registered.
+    """
     return _make_options_class(noun, name, cls, _dialects_text(cls))
 
 
@@ -252,7 +280,11 @@ def docstring(cls: type) -> str | None:
 
 
 def model_fields(cls: type) -> Iterator[tuple[str, Any]]:
-    """The options of a registered class: the name of each, with its type and pydantic's field."""
+    """The options of a registered class: the name of each, with its type and pydantic's field.
+
+    Types are those of the annotations. Meaning and bounds come from `bnexp.registry.option`. If the
+    class has dialects, all keys are optional, as the dialect has a value for each.
+    """
     hints = get_type_hints(cls, include_extras=True)
     presets = _dialects(cls).items()
     for field in dataclasses.fields(cls):
@@ -301,6 +333,9 @@ def identity(part: BaseModel, memo: dict[Any, Any] | None = None) -> dict[str, A
 
     memo: the values of options by their `id`, and fingerprints by class, for callers with many
         settings that share options; the caller keeps the settings alive.
+
+    Returns mappings, lists, texts, numbers, truth values and None, which JSON can hold. Keys marked
+    AddedLater are left out while they are empty, so ids did not change when they were introduced.
     """
     memo = {} if memo is None else memo
     added_later = _added_later(type(part))
@@ -338,6 +373,9 @@ def fingerprint(cls: type) -> str | None:
 
     None for bnexp's own classes. A class without readable text, such as one typed at a prompt, is
     known by its bytecode.
+
+    The form is "module.Class sha256". Only the text of the class itself counts, not that of
+    functions that it calls or of its base classes.
     """
     if cls.__module__.partition(".")[0] == "bnexp":
         return None

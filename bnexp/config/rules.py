@@ -2,6 +2,11 @@
 
 A rule is a generator of the problems that it finds. The rules of a setting are checked again at
 each point of a sweep; those of seeds and claims once.
+
+To add a rule, write a generator that takes a `Setting` and yields a `Problem` with the path of the
+key, and enter it in _SETTING_RULES. Rules run only on settings that the schema accepts, so they may
+rely on types and bounds. They must not read data files: what only the data can tell, such as the
+number of images in a folder, is checked when the data are loaded.
 """
 
 from __future__ import annotations
@@ -24,7 +29,10 @@ MAX_WEIGHTS = 20_000_000
 
 
 def experiment_problems(experiment: Experiment) -> list[Problem]:
-    """Everything that is wrong between the keys of an experiment, but for its sweep."""
+    """Everything that is wrong between the keys of an experiment, but for its sweep.
+
+    Returns an empty list if nothing is wrong. Paths begin at the root of the experiment.
+    """
     problems = setting_problems(experiment, experiment.random.stream)
     seeds = experiment.random.seeds
     if repeated := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
@@ -37,7 +45,11 @@ def experiment_problems(experiment: Experiment) -> list[Problem]:
 
 
 def setting_problems(setting: Setting, stream: str) -> list[Problem]:
-    """The rules that a setting breaks; `stream` is the experiment's `random.stream`."""
+    """The rules that a setting breaks; `stream` is the experiment's `random.stream`.
+
+    stream: "independent" or "book". The book's script draws images with replacement and weights
+    from normal distributions, so nothing else can replay its stream.
+    """
     problems = [problem for rule in _SETTING_RULES for problem in rule(setting)]
     return [*problems, *_book_stream(setting)] if stream == "book" else problems
 
@@ -99,6 +111,9 @@ def single_sample(setting: Setting, images: int | None) -> str | None:
     """Why batch norm would see a batch of one sample; None if it would not.
 
     images: the number of training images, None if it is not known yet.
+
+    The text has the form of a problem's. It is asked here for data sets of known size, and again by
+    `bnexp.training.schedule` when the images have been counted.
     """
     size, norm = setting.train.batch_size, setting.model.norm
     reason = "batch norm of a single sample is beta, whatever the sample"

@@ -44,7 +44,11 @@ def experiment_path(name: str) -> Path:
 
 
 def explained_experiment(name: str) -> str:
-    """A small experiment that runs in seconds, with the meaning of each key as a comment."""
+    """A small experiment that runs in seconds, with the meaning of each key as a comment.
+
+    name: of the experiment, without .yaml. The text is TEMPLATE, in which lines with EXPLANATION
+    and the name of a key are replaced by that key's meaning, wrapped to WIDTH characters.
+    """
     topics = {topic.spellings[0]: topic for topic in all_topics()}
     commands = {
         f"bnexp check {name}.yaml": "prints what would be trained",
@@ -72,6 +76,9 @@ def copy_of_experiment(name: str, experiment: str) -> str:
     The text is kept as it stands, unless the experiment extends another; then it is written out.
 
     ConfigError if the experiment does not exist or is not valid.
+
+    name: of the new experiment. experiment: a shipped name or a path. Comments are kept only if the
+    text is; the text that is written out has none but its first line.
     """
     load_config(experiment)
     path = document.find_experiment(experiment)

@@ -8,6 +8,13 @@ not need (anchors, tags, directives). Every error is a ConfigError that reads
 
 Writing (`flow` on one line, `block_style` as indented lines) yields text that every reader of YAML
 takes for the same values.
+
+Limits keep a hostile or mistaken file from costing memory or time: MAX_BYTES of text, MAX_NODES
+keys and values, MAX_DEPTH levels, MAX_DIGITS digits of a whole number. Without anchors and aliases
+a text cannot be larger when it is read than when it is written.
+
+The flow: PyYAML's scanner and parser make events, `_Builder` makes values of the events and notes
+the place of each, and `_scalar` decides what an unquoted word is.
 """
 
 from __future__ import annotations
@@ -34,7 +41,10 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Position:
-    """A place in a text; lines and columns count from 1."""
+    """A place in a text; lines and columns count from 1.
+
+    source: a path as the user wrote it, or the name of an argument, such as "--set train.epochs".
+    """
 
     source: str
     line: int
@@ -64,7 +74,10 @@ class Document:
 
 
 def parse_file(path: pathlib.Path) -> Document:
-    """Parse a UTF-8 file; ConfigError if it cannot be read, is too large or is not valid."""
+    """Parse a UTF-8 file; ConfigError if it cannot be read, is too large or is not valid.
+
+    At most MAX_BYTES are read. A byte order mark at the start is skipped.
+    """
     source = str(path)
     try:
         with path.open("rb") as file:
@@ -82,7 +95,11 @@ def parse_file(path: pathlib.Path) -> Document:
 
 
 def parse(text: str, source: str) -> Document:
-    """Parse a text, which must be one mapping; `source` names it in positions and errors."""
+    """Parse a text, which must be one mapping; `source` names it in positions and errors.
+
+    ConfigError if the text is not valid or its top is not a mapping. Keys are texts: a key that is
+    written as a whole number is the text of its digits.
+    """
     document = parse_value(text, source)
     if isinstance(document.value, dict):
         return document
@@ -94,7 +111,10 @@ def parse(text: str, source: str) -> Document:
 
 
 def parse_value(text: str, source: str) -> Document:
-    """Parse one value of any type, as in `--set KEY=VALUE`; an empty text is null."""
+    """Parse one value of any type, as in `--set KEY=VALUE`; an empty text is null.
+
+    ConfigError if the text is not valid, holds a second document or exceeds a limit.
+    """
     _check_size(text.encode("utf-8", "surrogatepass"), source)
     return _Builder(_events(text.removeprefix("\ufeff"), source), source).document()
 
@@ -330,7 +350,11 @@ def unquoted(value: Any) -> str:
 
 
 def block_style(mapping: Mapping[str, Any]) -> str:
-    """A mapping as indented lines; lists, and mappings that fit, on one line each."""
+    """A mapping as indented lines; lists, and mappings that fit, on one line each.
+
+    Lines may be longer than 80 characters where a list of plain values does not fit. Nested
+    mappings are indented by two spaces. The order of keys is kept.
+    """
     return "".join(f"{line}\n" for line in _lines(mapping, ""))
 
 
@@ -356,6 +380,8 @@ def flatten(
 
     >>> dict(flatten({"model": {"norm": {"eps": 0.1}, "bias": True}}))
     {'model.norm.eps': 0.1, 'model.bias': True}
+
+    is_value: is asked with the dotted key of each mapping. An empty mapping yields nothing.
     """
     for name, value in mapping.items():
         key = f"{prefix}{name}"

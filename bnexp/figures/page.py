@@ -242,10 +242,12 @@ def _height_above(page: Page, titles: Sequence[str], row: int) -> float:
 def _panel(
     figure: Figure, page: Page, top: float, heads: list[float], number: int, title: str
 ) -> Axes:
-    """Arguments:
-    top: the height of title and notes.
-    heads: the height above each row of panels.
-    number: counts the panels row by row, from 0.
+    """Add the axes of one panel, with its title, labels and ticks, but without limits.
+
+    Arguments:
+        top: the height of title and notes.
+        heads: the height above each row of panels.
+        number: counts the panels row by row, from 0.
     """
     row, column = divmod(number, page.columns)
     width, height = figure.get_size_inches()
