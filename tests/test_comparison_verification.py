@@ -304,7 +304,9 @@ def test_a_network_that_fails_has_failed(run, monkeypatch):
     monkeypatch.setattr("bnexp.execution.task.train_networks", broken)
     found = bnexp.verify(out, sample=1)
     assert (found.counts, found.exit_status) == ({"failed": 1}, 1)
-    assert found.networks[0].reason.startswith("ZeroDivisionError: by nothing (test_verify.py:")
+    assert found.networks[0].reason.startswith(
+        "ZeroDivisionError: by nothing (test_comparison_verification.py:"
+    )
     assert "ZeroDivisionError: by nothing" in " ".join(said(found).split())
 
 

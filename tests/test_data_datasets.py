@@ -74,7 +74,7 @@ def load_stripes(places):
         rows = np.arange(6) < labels[:, None]
         arrays[f"{part}_labels"] = labels
         arrays[f"{part}_images"] = np.uint8(200) * rows[:, :, None, None].repeat(5, axis=2)
-    return make_dataset("my_stripes", arrays, "made by stripes.py")
+    return make_dataset("my_stripes", arrays, "made by my_stripes.py")
 
 
 DATASETS.register(
@@ -106,7 +106,7 @@ def test_a_registered_set_is_loaded_and_described(stripes):
     data = load("my_stripes")
     assert data.train_images.shape == (40, 6, 5, 1)
     assert (data.test_labels.tolist(), data.classes) == (list(range(4)) * 5, 10)
-    assert info("my_stripes")["origin"] == "made by stripes.py"
+    assert info("my_stripes")["origin"] == "made by my_stripes.py"
     assert list(DATASETS)[-1] == "my_stripes"
 
 
@@ -149,7 +149,7 @@ def test_workers_train_on_it_as_this_process_does(stripes, config_file):
 @pytest.mark.slow
 def test_the_command_line_imports_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(bnexp.__file__).parents[1]))
-    (tmp_path / "stripes.py").write_text(MODULE)
+    (tmp_path / "my_stripes.py").write_text(MODULE)
     (tmp_path / "striped.yaml").write_text(EXPERIMENT)
 
     def call(*words):
@@ -158,8 +158,8 @@ def test_the_command_line_imports_it(tmp_path, monkeypatch):
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
-    assert "made by stripes.py" in call("data", "info", "my_stripes")
-    assert "stripes, or a folder" in call("explain", "data.name")
+    assert "made by my_stripes.py" in call("data", "info", "my_stripes")
+    assert "my_stripes, or a folder" in call("explain", "data.name")
     assert "2 networks: 0 up to date, 2 to train" in call("run", "striped.yaml", "-j", "2")
     assert "2 identical" in call("verify", "results/striped", "-j", "2")
 

@@ -8,7 +8,7 @@ import pytest
 from figure_results import NORMS, W, panels, results, words
 
 from bnexp.figures import style
-from bnexp.figures.page import render
+from bnexp.figures.canvas import render
 from bnexp.runs.tables import Axis
 
 FEW = Axis(W, (1.0, 0.01))

@@ -58,7 +58,7 @@ def test_reproducing_says_which_verdicts_changed(small, script, tmp_path, monkey
     folder = tmp_path / "configs"
     folder.mkdir()
     (folder / "small.yaml").write_text(text)
-    monkeypatch.setattr(document, "folder", lambda: folder)
+    monkeypatch.setattr(document, "experiments_folder", lambda: folder)
     monkeypatch.setattr(reproduce, "REFERENCE", tmp_path / "reference")
     reproduce.main(["-j", "1"])
     assert "1 supported" in capsys.readouterr().out

@@ -85,7 +85,7 @@ def save(
         folder, stem: where the files go, and their name without ending.
         write: what writes the bytes, such as `bnexp.files.write_file`; its errors are raised.
     """
-    from bnexp.figures.page import write_figure
+    from bnexp.figures.canvas import write_figure
 
     return write_figure(write, figure, folder, stem)
 

@@ -4,9 +4,6 @@ A kind of figure describes its page (`Page`) and gets the figure with empty pane
 which it draws. Widths are fixed and heights follow from them, so that figures of different sizes
 have the same type and line widths. All lengths are in inches.
 
-The matplotlib figure and its files are made here as well. Importing this module imports matplotlib:
-do it only where a figure is drawn or written.
-
 From top to bottom: title and notes (centered), for each row of panels a head and the titles of its
 panels, the panels, the label of the x axis, and the legend. `build` computes the height of the
 figure from these; nothing is moved afterwards, so matplotlib's own layout engines are not used.
@@ -14,71 +11,18 @@ figure from these; nothing is moved afterwards, so matplotlib's own layout engin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from math import ceil, sqrt
-from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
-
-from matplotlib import figure as matplotlib_figure
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-from bnexp.figures.style import house_style
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-# A date or a version would make every file differ from the last.
-METADATA: dict[str, dict[str, None]] = {
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
-}
-
-
-class Figure(matplotlib_figure.Figure):
-    """A figure that a notebook shows, whether it has loaded pyplot or not."""
-
-    def _repr_png_(self) -> bytes:
-        return render(self, "png")
-
-
-def new_figure(width: float) -> Figure:
-    """An empty figure of this width in inches that no window shows.
-
-    Its height is set later, by `build`. pyplot does not know the figure, so it need not be closed.
-    """
-    figure = Figure(figsize=(width, 1))
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def render(figure: matplotlib_figure.Figure, kind: str) -> bytes:
-    """The figure as a file of this kind, png or svg; the same figure gives the same bytes.
-
-    kind: a key of METADATA. Whatever settings of matplotlib the caller has, those of the house are
-    used.
-    """
-    buffer = BytesIO()
-    with house_style():
-        figure.savefig(buffer, format=kind, metadata=METADATA[kind])
-    return buffer.getvalue()
-
-
-def write_figure(
-    write: Callable[[Path, bytes], None], figure: matplotlib_figure.Figure, folder: Path, stem: str
-) -> list[Path]:
-    """Render all formats, then write all: a figure that cannot be drawn leaves no file.
-
-    write: is called with the path and the content of each file. Returns the paths, PNG first.
-    """
-    files = {folder / f"{stem}.{kind}": render(figure, kind) for kind in METADATA}
-    for path, content in files.items():
-        write(path, content)
-    return list(files)
+    from bnexp.figures.canvas import Figure
 
 
 WIDTH, WIDER = 7.2, 1.0  # a page's text width; and what each column past the fourth adds
@@ -188,6 +132,8 @@ def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
     have titles and labels and wait for limits and lines.
     """
     pass
+
+    from bnexp.figures.canvas import new_figure
 
     figure = new_figure(page.width)
     titles = [_fold(title, page.panel_width, DIGIT) for title in page.titles]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bnexp.nn.linear import Window
 from bnexp.nn.protocols import (
     Array,
     Backward,
@@ -22,7 +23,6 @@ from bnexp.nn.protocols import (
     Shape,
     State,
 )
-from bnexp.nn.windows import Window
 from bnexp.registry import Registry, option
 
 

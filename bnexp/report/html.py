@@ -27,7 +27,7 @@ from bnexp.claims import judge_run
 from bnexp.comparison.differences import Difference, config_differences, key_differences
 from bnexp.config import Config, document, load_config
 from bnexp.config.load import resolved
-from bnexp.figures.page import render
+from bnexp.figures.canvas import render
 from bnexp.files import write_file
 from bnexp.report.explorer import explorer_data
 from bnexp.report.sections import (
