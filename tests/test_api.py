@@ -80,6 +80,7 @@ def test_a_run_directory_that_was_meant_is_named(tmp_path, monkeypatch):
         bnexp.load_run("dialects")
 
 
+@pytest.mark.slow
 def test_a_page_of_two_runs_has_the_figures_of_both(small, tmp_path):
     for name in "ab":
         bnexp.run(small, tmp_path / name)
@@ -175,6 +176,7 @@ def test_pixels_beyond_0_to_1_are_refused(small, pixels):
         model.predict(np.full((1, 28, 28), pixels))
 
 
+@pytest.mark.slow
 def test_a_shorter_run_is_not_called_identical(small, tmp_path):
     for name, epochs in (("a", 1), ("b", 2)):
         bnexp.run(bnexp.load_config(small, {"train.epochs": epochs}), tmp_path / name)

@@ -17,6 +17,8 @@ from threadpoolctl import threadpool_limits
 
 import bnexp
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 SWEEP_ROWS = ["floor32-1", "bnexp32-1", "bnexp64-1", "plain-1", "help"]
 CONV_ROWS = ["cnn-bnexp", "cnn-numpy", "cnnbn-bnexp", "cnnbn-numpy", "cnn8-bnexp"]

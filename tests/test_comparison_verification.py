@@ -51,6 +51,7 @@ def test_what_was_not_changed_is_identical_and_nothing_is_written(run):
     assert said(found) == "8 networks: 8 identical"
 
 
+@pytest.mark.slow
 def test_the_numbers_do_not_depend_on_the_workers(run):
     result = call(run(), "-j", 2)
     assert (result.exit_code, result.stderr) == (0, "")

@@ -213,6 +213,7 @@ def test_several_of_one_name_are_listed():
     assert "default: [15, 50, 85]" in both
 
 
+@pytest.mark.slow
 def test_all_pages_fit_80_columns():
     for topic in reference.all_topics()[::25]:
         page = explained(topic.spellings[0]).splitlines()

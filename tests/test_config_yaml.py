@@ -439,6 +439,7 @@ def paths(value: Any, path: tuple[str | int, ...]) -> list[tuple[str | int, ...]
     return [path, *(inner for key, part in items for inner in paths(part, (*path, key)))]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.text() | st.text("ab01:-?[]{},#&*!|>'\"%@`\\ \n\tx.eU~_=<\ufeff\x85\u2028\0"))
 @example("\ufeff")

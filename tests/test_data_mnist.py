@@ -165,6 +165,7 @@ def test_no_network(monkeypatch):
     assert_refused_within(5)
 
 
+@pytest.mark.slow
 def test_name_lookups_that_hang(monkeypatch):
     release = threading.Event()
 
@@ -179,6 +180,7 @@ def test_name_lookups_that_hang(monkeypatch):
         release.set()
 
 
+@pytest.mark.slow
 def test_servers_that_accept_and_say_nothing(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"

@@ -23,6 +23,7 @@ def docs(script):
     return script("docs")
 
 
+@pytest.mark.slow
 def test_the_generated_files_are_current(docs):
     for path, text in docs.written().items():
         assert path.read_text() == text, f"{path.name}: run scripts/docs.py"

@@ -20,6 +20,8 @@ import pytest
 import bnexp
 from bnexp.registry import Registry
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text()
 DAMAGED = "dx -= dx.mean(axis=1, keepdims=True)"
 

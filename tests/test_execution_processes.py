@@ -19,6 +19,8 @@ from bnexp.execution.processes import ThisProcess, WorkerDied, WorkerProcesses, 
 from bnexp.execution.task import Task, train_task
 from bnexp.sweep import make_plan, make_stacks
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def workers():

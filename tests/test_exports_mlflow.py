@@ -27,6 +27,8 @@ from bnexp.exports.common import (
 from bnexp.exports.mlflow import MAX_NAME, MAX_PARAM, open_store, run_content
 from bnexp.runs.data import read_finished_run
 
+pytestmark = pytest.mark.slow
+
 for library in ("mlflow", "sqlalchemy", "alembic"):
     with default_environment(mlflow_export.ENVIRONMENT), silence_libraries():
         pytest.importorskip(library)

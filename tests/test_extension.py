@@ -102,6 +102,7 @@ OWN = {
 }
 
 
+@pytest.mark.slow
 def test_own_classes_are_swept_and_trained_alike_here_and_in_workers(small):
     config = bnexp.load_config(small, OWN)
     here, workers = bnexp.run(config, jobs=1), bnexp.run(config, jobs=2)
@@ -235,6 +236,7 @@ def test_what_does_not_belong_into_a_registry_is_refused():
         NORMALIZERS.register("no", Triangular)
 
 
+@pytest.mark.slow
 def test_an_own_dialect_is_a_choice_everywhere_and_trained_in_workers(small, monkeypatch):
     dialects = BatchNorm.DIALECTS
     monkeypatch.setattr(dialects, "_entries", dict(dialects))

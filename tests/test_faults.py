@@ -17,6 +17,8 @@ from bnexp.files import TEMPORARY, System
 from bnexp.runs import manifest
 from bnexp.sweep import make_plan
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENT = """\
 name: faults
 data: {name: synthetic, train: 40}

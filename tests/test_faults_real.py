@@ -22,6 +22,8 @@ from bnexp.files import HOST, System
 from bnexp.running import Progress
 from bnexp.runs import RunDirectory
 
+pytestmark = pytest.mark.slow
+
 resource = pytest.importorskip("resource")
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 

@@ -50,6 +50,7 @@ def test_every_experiment_says_what_it_is():
         assert experiment.seconds, name
 
 
+@pytest.mark.slow
 def test_reproducing_says_which_verdicts_changed(small, script, tmp_path, monkeypatch, capsys):
     reproduce = script("reproduce_all")
     text = small.read_text() + (

@@ -18,7 +18,10 @@ from bnexp.running import Progress
 
 ROOT = Path(__file__).parents[1]
 CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children")
-pytestmark = pytest.mark.skipif(not CHILDREN.exists(), reason="needs Linux's /proc")
+pytestmark = [
+    pytest.mark.skipif(not CHILDREN.exists(), reason="needs Linux's /proc"),
+    pytest.mark.slow,
+]
 
 LONG = ["--set", "train.epochs=100000", "--set", "train.evaluate={every: 100000}"]
 WITHOUT_LOCKS = (
@@ -178,7 +181,6 @@ def test_a_hung_worker_is_ended_and_costs_its_own_networks(start, small, tmp_pat
     assert len(list((out / "cells").iterdir())) == 1
 
 
-@pytest.mark.slow
 def test_workers_that_are_killed_again_and_again_are_given_up(start, small, tmp_path):
     process = start(small, *LONG, "-j", 2, "--out", tmp_path / "out")
 
@@ -202,7 +204,6 @@ def is_worker(pid):
         return False
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_killed_run_goes_on_within_its_networks(start, small, tmp_path, jobs):
     changes = {"train.epochs": 120, "train.evaluate": {"every": 120}}
@@ -291,7 +292,6 @@ def test_the_soak_tells_results_apart(script, small, tmp_path):
     assert soak.differing(soak.kept(one), soak.kept(two)) == names
 
 
-@pytest.mark.slow
 def test_runs_that_are_killed_at_random_end_alike():
     command = [sys.executable, str(ROOT / "scripts" / "soak.py"), "--times", "20"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -89,6 +89,7 @@ def rows_of(folder):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_one_worker_or_two_write_the_same_bytes(small, tmp_path):
     config = bnexp.load_config(small, {**FEWER, "probes.read": ALL, "figures": []})
     for jobs in (1, 2):

@@ -17,6 +17,8 @@ from bnexp.cli.main import cli
 from bnexp.figures import FIGURES
 from bnexp.nn import INITIALIZERS, NORMALIZERS, BatchNorm
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 

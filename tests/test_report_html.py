@@ -109,6 +109,7 @@ def pair():
     return Page(report.pair_page(run(SMALL), run(FASTER)))
 
 
+@pytest.mark.slow
 def test_titles_settings_and_claims_of_both(pair):
     assert [text for _, text in pair.all("h2")][:2] == [f"A: {HOSTILE}", f"B: {HOSTILE}"]
     assert ["train.optimizer.lr", "0.1", "0.2"] in pair.cells("setting")

@@ -97,6 +97,7 @@ def test_comparisons_verifications_and_models_in_one_line(tmp_path):
     assert repr(model) == f"Model(mlp, norm none, seed 0: {said})"
 
 
+@pytest.mark.slow
 def test_a_figure_is_returned_and_nothing_is_left_of_it(result):
     code = (
         "import sys, json, bnexp\n"

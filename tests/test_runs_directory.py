@@ -77,6 +77,7 @@ def test_a_second_run_trains_nothing_and_changes_no_table(small, tmp_path):
     assert set(before) == set(after)
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_or_changed_is_trained(small, tmp_path):
     out = tmp_path / "out"
     bnexp.run(bnexp.load_config(small), out)
@@ -201,6 +202,7 @@ def test_an_output_path_that_is_a_file(small, tmp_path):
     assert (tmp_path / "out").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_second_run_waits_for_the_first_and_takes_its_results(small, tmp_path):
     config, out, waited = bnexp.load_config(small), tmp_path / "out", threading.Event()
     with RunDirectory(out).writing():
@@ -222,6 +224,7 @@ def test_plotting_a_folder_that_is_no_run(tmp_path):
         bnexp.running.replot(tmp_path)
 
 
+@pytest.mark.slow
 def test_networks_of_other_settings_are_kept_and_counted(small, tmp_path):
     told = []
     progress = Progress(planned=lambda networks, known, steps, others: told.append(others))

@@ -185,6 +185,7 @@ def chosen_by_fit(config, where):
         return str(error)
 
 
+@pytest.mark.slow
 @given(where=WHERES)
 @settings(max_examples=300, deadline=None)
 def test_claims_figures_and_fit_choose_the_same_networks(swept, where):

@@ -14,7 +14,10 @@ from processes import alive, until
 import bnexp
 
 CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children")
-pytestmark = pytest.mark.skipif(not CHILDREN.exists(), reason="needs Linux's /proc")
+pytestmark = [
+    pytest.mark.skipif(not CHILDREN.exists(), reason="needs Linux's /proc"),
+    pytest.mark.slow,
+]
 
 LONG = ["--set", "train.epochs=2000", "--set", "train.evaluate={every: 1000}", "-j", "2"]
 
