@@ -4,10 +4,10 @@
                  registry FIGURES
     + run data   or, before training, a plan's axes and points
     -> select    which networks are shown, which swept keys are spread out, and which make the lines
-                 (select.py, quantities.py)
+                 (select.py, series.py)
     -> series    the numbers of each line, with bands over the seeds (series.py)
     -> page      title, notes, panels and legend (page.py, notes.py), and what is on the panels
-                 (axes.py, marks.py, style.py, labels.py)
+                 (limits.py, marks.py, style.py, labels.py)
     -> file      PNG and SVG (canvas.py)
 
 A kind is one module of the package kinds, named after it, which reads in this order: options,

@@ -131,8 +131,6 @@ def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
     Returns the figure with header, heads and legend, and the axes of its panels in order, which
     have titles and labels and wait for limits and lines.
     """
-    pass
-
     from bnexp.figures.canvas import new_figure
 
     figure = new_figure(page.width)

@@ -6,8 +6,8 @@ Its methods:
 
     choose  which swept keys are spread out and which make the lines; ConfigError if the figure
             cannot be drawn. Asked before training, and again to draw.
-    draw    the figure: numbers first (series.py, quantities.py), then the page (page.py), then what
-            is on its panels (axes.py, marks.py).
+    draw    the figure: numbers first (series.py), then the page (page.py), then what
+            is on its panels (limits.py, marks.py).
 
 matplotlib is imported only inside functions that draw: options are read by every command.
 """
