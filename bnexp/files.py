@@ -57,9 +57,9 @@ class System:
         with path.open("wb") as file:
             file.write(content)
 
-    def sync(self, path: Path) -> None:
+    def sync(self, path: Path, flags: int = os.O_RDONLY) -> None:
         """Have the file's content on the disk before it is moved into place."""
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, flags)
         try:
             os.fsync(handle)
         finally:
@@ -71,11 +71,7 @@ class System:
     def sync_folder(self, folder: Path) -> None:
         """Make the move itself durable, where the system can."""
         if hasattr(os, "O_DIRECTORY"):
-            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+            System.sync(self, folder, os.O_RDONLY | os.O_DIRECTORY)
 
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)

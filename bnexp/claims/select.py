@@ -23,16 +23,8 @@ from bnexp.text import equations
 PointKey: TypeAlias = tuple[tuple[str, Value], ...]
 
 
-class Undecidable(Exception):
-    """A claim cannot be judged in this sweep.
-
-    path: the key of the claim that is to blame. text: what is wrong. at_key: whether the key itself
-    is wrong, and not its value.
-    """
-
-    def __init__(self, path: KeyPath, text: str, at_key: bool = False) -> None:
-        super().__init__(text)
-        self.path, self.text, self.at_key = path, text, at_key
+class Undecidable(WhereError):
+    """A claim cannot be judged in this sweep; `path` is the key of the claim that is to blame."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ networks end with other accuracies.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import nan
 from pathlib import Path
@@ -20,6 +20,7 @@ from bnexp.comparison.differences import (
     Floats,
     check_tolerance,
     config_differences,
+    deviation_sizes,
     identical,
     key_differences,
     pair_series,
@@ -162,26 +163,28 @@ def _compare_metrics(networks: MatchedNetworks) -> Iterator[ComparedMetric]:
         name for numbers in networks.pairs.values() for side in numbers for name in side
     )
     for name in names:
-        series = _series_pairs(networks, name)
+        series = {
+            network: (a.get(name, NO_NUMBERS), b.get(name, NO_NUMBERS))
+            for network, (a, b) in networks.pairs.items()
+        }
         if all(np.isnan(side.values).all() for pair in series.values() for side in pair):
             continue
         paired = {network: pair_series(a, b) for network, (a, b) in series.items()}
-        deviations = {
-            network: deviation
+        deviations = [
+            (deviation, network)
             for network, pair in paired.items()
             if (deviation := pair.largest_deviation(name))
-        }
-        largest = max(deviations, key=lambda network: deviations[network].size, default=None)
+        ]
+        largest = max(deviations, key=lambda item: item[0].size, default=(None, None))
         ends = [(_last_step(a), _last_step(b)) for a, b in series.values()]
-        distances = [_distances(a, b) for a, b in ends if len(a) == len(b) > 0]
+        distances = [deviation_sizes(a, b, relative=False) for a, b in ends if len(a) == len(b) > 0]
         yield ComparedMetric(
             name,
             sum(len(pair.first) for pair in paired.values()),
             sum(pair.only_first for pair in paired.values()),
             sum(pair.only_second for pair in paired.values()),
             float(np.mean(np.concatenate(distances))) if distances else nan,
-            None if largest is None else deviations[largest],
-            largest,
+            *largest,
         )
 
 
@@ -193,43 +196,25 @@ def _compare_finals(networks: MatchedNetworks) -> Iterator[FinalAccuracies]:
     points: dict[tuple[Value, ...], list[NetworkKey]] = {}
     for network in networks.pairs:
         points.setdefault(network[:-1], []).append(network)
-    ends = {
-        name: {
-            network: (_last_step(a)[-1:], _last_step(b)[-1:])
-            for network, (a, b) in _series_pairs(networks, name).items()
-        }
-        for name in ACCURACIES
-    }
 
-    def mean(name: str, seeds: Sequence[NetworkKey], side: int) -> float:
-        """Over networks that have such an accuracy."""
-        values = np.concatenate([ends[name][network][side] for network in seeds])
+    def mean(values: Floats) -> float:
         values = values[~np.isnan(values)]
         return float(np.mean(values)) if len(values) else nan
 
     for point, seeds in points.items():
-        if not all(identical(*ends[name][seed]).all() for name in ACCURACIES for seed in seeds):
-            accuracies = {name: (mean(name, seeds, 0), mean(name, seeds, 1)) for name in ACCURACIES}
-            yield FinalAccuracies(point, accuracies)
-
-
-def _series_pairs(networks: MatchedNetworks, name: str) -> dict[NetworkKey, tuple[Series, Series]]:
-    """One quantity of each network in both runs."""
-    return {
-        network: (a.get(name, NO_NUMBERS), b.get(name, NO_NUMBERS))
-        for network, (a, b) in networks.pairs.items()
-    }
+        ends = {
+            name: [
+                np.array([_last_step(networks.pairs[seed][side][name])[-1] for seed in seeds])
+                for side in (0, 1)
+            ]
+            for name in ACCURACIES
+        }
+        if not all(identical(a, b).all() for a, b in ends.values()):
+            means = {name: (mean(a), mean(b)) for name, (a, b) in ends.items()}
+            yield FinalAccuracies(point, means)
 
 
 def _last_step(series: Series) -> Floats:
     """The numbers of the last step."""
     steps = series.places[:, 0]
     return series.values[steps == steps.max()] if len(steps) else series.values
-
-
-def _distances(a: Floats, b: Floats) -> Floats:
-    """|a - b|: 0 for identical numbers, also NaN; infinite where only one of them is a number."""
-    with np.errstate(all="ignore"):
-        distances = np.abs(a - b)
-    distances = np.where(np.isnan(distances), np.inf, distances)
-    return np.where(identical(a, b), 0.0, distances)

@@ -67,16 +67,20 @@ def identical(a: Floats, b: Floats) -> NDArray[np.bool_]:
     return same | (np.isnan(a) & np.isnan(b))
 
 
-def deviation_sizes(a: Floats, b: Floats) -> Floats:
+def deviation_sizes(a: Floats, b: Floats, relative: bool = True) -> Floats:
     """|a - b| / max(1, |a|, |b|): relative for large numbers, absolute for small ones.
 
     Infinite if only one of the two is a number, or if one is infinite and the other is not.
+
+    relative: whether to divide; otherwise the size is |a - b|.
 
     >>> deviation_sizes(np.array([0.5, 100.0, 1.0]), np.array([0.25, 80.0, np.nan])).tolist()
     [0.25, 0.2, inf]
     """
     with np.errstate(all="ignore"):
-        sizes = np.abs(a - b) / np.maximum(1.0, np.maximum(np.abs(a), np.abs(b)))
+        sizes = np.abs(a - b)
+        if relative:
+            sizes /= np.maximum(1.0, np.maximum(np.abs(a), np.abs(b)))
     sizes = np.where(np.isnan(sizes), np.inf, sizes)
     return np.where(identical(a, b), 0.0, sizes)
 

@@ -35,7 +35,7 @@ from bnexp.errors import ConfigError, StoreError
 from bnexp.execution.processes import Executor, Local
 from bnexp.execution.task import Record, Task
 from bnexp.metrics import metric_column
-from bnexp.running import Prepared, Progress, prepare
+from bnexp.running import Progress, prepare
 from bnexp.runs.data import RunData, run_data
 from bnexp.runs.manifest import environment_facts, manifest_facts
 from bnexp.sweep import Network, make_stacks
@@ -129,7 +129,17 @@ def verify(
     evaluated = [n for n in stored.plan.networks if network_key(n) in stored_numbers]
     networks = sample_networks(evaluated, sample)
     stored_facts = run_facts(stored)
-    records = _train(prepared, networks, place or Local(jobs), progress or Progress())
+
+    executor, progress = place or Local(jobs), progress or Progress()
+    progress.planned(networks, [], sum(prepared.steps[network.id] for network in networks), 0)
+    stacks = make_stacks(networks, executor.workers)
+    tasks = [Task(stack.networks, prepared.data_dir) for stack in stacks]
+    records: dict[str, Record] = {}
+    with closing(executor.records(tasks, progress.steps)) as batches:
+        for batch in batches:
+            records.update({record.cell: record for record in batch})
+            progress.done(batch)
+
     new = run_data(config, prepared.plan, records)
     causes = None
     if stored_facts is not None:
@@ -158,24 +168,6 @@ def sample_networks(networks: Sequence[Network], number: int | None) -> list[Net
     ends = [len(networks) * i // number for i in range(number + 1)]
     parts = pairwise(ends)
     return [networks[a + int((b - a) * (i * _GOLDEN % 1))] for i, (a, b) in enumerate(parts)]
-
-
-def _train(
-    prepared: Prepared, networks: Sequence[Network], place: Executor, progress: Progress
-) -> dict[str, Record]:
-    """Train the networks at a place, and return their records by the networks' ids.
-
-    `progress` hears what will be trained, each step, and each stack that is done.
-    """
-    progress.planned(networks, [], sum(prepared.steps[network.id] for network in networks), 0)
-    stacks = make_stacks(networks, place.workers)
-    tasks = [Task(stack.networks, prepared.data_dir) for stack in stacks]
-    records: dict[str, Record] = {}
-    with closing(place.records(tasks, progress.steps)) as batches:
-        for batch in batches:
-            records.update({record.cell: record for record in batch})
-            progress.done(batch)
-    return records
 
 
 def _verify_networks(

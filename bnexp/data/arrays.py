@@ -62,6 +62,13 @@ class Content:
         return sha256("".join(self.digests[role] for role in ROLES).encode()).hexdigest()
 
 
+def split_arrays(images: Bytes, labels: Bytes, train: int) -> dict[str, Bytes]:
+    """The four arrays by role: the first `train` images are for training, the others for tests."""
+    return dict(
+        zip(ROLES, (images[:train], labels[:train], images[train:], labels[train:]), strict=True)
+    )
+
+
 def make_dataset(
     name: str, arrays: Mapping[str, NDArray[np.uint8]] | Content, origin: str
 ) -> Dataset:

@@ -12,14 +12,12 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.data.arrays import Bytes, Dataset, make_dataset
+from bnexp.data.arrays import Bytes, Dataset, make_dataset, split_arrays
 from bnexp.data.datasets import DatasetFacts, Places
 
 TRAIN, TEST, CLASSES = 2000, 500, 10
-SIDE, GRID = (
-    28,
-    7,
-)  # pixels of a synthetic image, and of the coarse pattern that it is enlarged from
+SIDE = 28  # pixels of a synthetic image
+GRID = 7  # pixels of the coarse pattern that it is enlarged from
 STEP = SIDE // GRID
 SHIFT = 2  # pixels, each way
 NOISE = 96  # grey levels, each way
@@ -50,7 +48,8 @@ def load_synthetic(places: Places) -> Dataset:
     noise = (random_bytes(bits, count, SIDE, SIDE).astype(np.int64) - 128) * NOISE // 128
     grey = ((256 - other_share) * pattern + other_share * other_pattern) // 256 + noise
     images = np.clip(grey, 0, 255).astype(np.uint8)[..., None]
-    return _split("synthetic", images, labels.astype(np.uint8))
+    arrays = split_arrays(images, labels.astype(np.uint8), TRAIN)
+    return make_dataset("synthetic", arrays, "made by bnexp")
 
 
 def load_gaussian(places: Places) -> Dataset:
@@ -61,17 +60,8 @@ def load_gaussian(places: Places) -> Dataset:
     bits = np.random.PCG64(1)
     images = random_bytes(bits, TRAIN + TEST, *NORMAL_SHAPE)
     labels = random_bytes(bits, TRAIN + TEST).astype(np.int64) % CLASSES
-    return _split("gaussian", images, labels.astype(np.uint8))
-
-
-def _split(name: str, images: Bytes, labels: Bytes) -> Dataset:
-    arrays = {
-        "train_images": images[:TRAIN],
-        "train_labels": labels[:TRAIN],
-        "test_images": images[TRAIN:],
-        "test_labels": labels[TRAIN:],
-    }
-    return make_dataset(name, arrays, "made by bnexp")
+    arrays = split_arrays(images, labels.astype(np.uint8), TRAIN)
+    return make_dataset("gaussian", arrays, "made by bnexp")
 
 
 def random_bytes(bits: np.random.PCG64, *shape: int) -> Bytes:

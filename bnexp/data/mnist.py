@@ -204,15 +204,14 @@ def verify(
 
     A file may be packed or not. Raises DataError if one is there but cannot be read.
     """
-    folder = data_folder(data_dir) or mnist_folder(cache)
-    return [_check_file(folder, file) for file in known]
-
-
-def _check_file(folder: Path, file: IdxFile) -> FileCheck:
-    path = find_file(folder, file.role)
-    if path is None:
-        return FileCheck(folder / file.name, "missing", file.gzip_sha256, "")
-    raw = read_limited(path)
-    expected = file.gzip_sha256 if raw.startswith(GZIP_MARK) else file.content_sha256
-    got = sha256(raw).hexdigest()
-    return FileCheck(path, "ok" if got == expected else "wrong", expected, got)
+    folder, checks = data_folder(data_dir) or mnist_folder(cache), []
+    for file in known:
+        path = find_file(folder, file.role)
+        if path is None:
+            checks.append(FileCheck(folder / file.name, "missing", file.gzip_sha256, ""))
+            continue
+        raw = read_limited(path)
+        expected = file.gzip_sha256 if raw.startswith(GZIP_MARK) else file.content_sha256
+        got = sha256(raw).hexdigest()
+        checks.append(FileCheck(path, "ok" if got == expected else "wrong", expected, got))
+    return checks

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.data.arrays import Bytes, Dataset, make_dataset
+from bnexp.data.arrays import Bytes, Dataset, make_dataset, split_arrays
 from bnexp.data.cache import cached, entry_key
 from bnexp.data.datasets import DatasetFacts, Places
 from bnexp.data.generated import random_orders
@@ -73,12 +73,7 @@ def parse_sample(raw: bytes, path: Path) -> dict[str, Bytes]:
     order = balanced_order(table[:, PIXELS])
     images = table[order, :PIXELS].astype(np.uint8).reshape(-1, 28, 28, 1)
     labels = table[order, PIXELS].astype(np.uint8)
-    return {
-        "train_images": images[: MNIST_5K.train],
-        "train_labels": labels[: MNIST_5K.train],
-        "test_images": images[MNIST_5K.train :],
-        "test_labels": labels[MNIST_5K.train :],
-    }
+    return split_arrays(images, labels, MNIST_5K.train)
 
 
 def _check_table(table: NDArray[np.int64], path: Path) -> None:

@@ -10,7 +10,7 @@ The order in which `bnexp.execution.task` uses this module, once for each stack:
     make_image_sets      bytes of the data set -> `ImageSets`, which all networks of the stack share
     build_architecture   setting -> `nn.Sequential`, one for each network; layers hold no arrays
     draw_start           seeds -> `Start`: parameters and state (K, ...), and the stream of batches
-    make_metrics, make_adjustments   setting -> what `bnexp.training.train` is given besides
+    make_metrics         setting -> what networks are scored with
 
 The networks of a stack share data, structure and batch size. They may differ in seed, initial
 values and learning rate. What is drawn for a network depends on its own seed and setting only, so a
@@ -49,7 +49,6 @@ from bnexp.sweep import Network
 from bnexp.training import Images, random
 from bnexp.training.evaluation import is_small
 from bnexp.training.schedule import TrainingSchedule
-from bnexp.training.update import Adjustments
 
 # On so many of the first training images initializers that look at data do so.
 CALIBRATION = 250
@@ -117,12 +116,17 @@ def make_image_sets(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floati
             f"data.test, got {available}"
         )
     ends = [None if number == "all" else number for number in (setting.data.train, size)]
-    train, test = loaded.train_images[: ends[0]], loaded.test_images[: ends[1]]
+    train: NDArray[Any] = loaded.train_images[: ends[0]]
+    test: NDArray[Any] = loaded.test_images[: ends[1]]
     train_labels, test_labels = loaded.train_labels[: ends[0]], loaded.test_labels[: ends[1]]
     rows = isinstance(setting.model, Mlp)
     if rows:
         train, test = (pixels.reshape(len(pixels), train[0].size) for pixels in (train, test))
-    train, test = (_convert_pixels(setting, loaded, pixels) for pixels in (train, test))
+    if setting.data.pixels == "binary":
+        black, white = np.uint8(0), np.uint8(255)
+        train, test = (np.where(pixels >= 128, white, black) for pixels in (train, test))
+    elif loaded.values is not None:  # else a batch is made of byte / 255
+        train, test = loaded.values[train], loaded.values[test]
     shape, used, offset = train.shape[1:], None, None
     if setting.data.pixels == "centred":
         mean = train.mean(axis=0, dtype=np.float64)
@@ -144,17 +148,6 @@ def make_image_sets(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floati
         used,
         offset,
     )
-
-
-def _convert_pixels(setting: Setting, loaded: Dataset, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-    """Pixels as the setting wants them: still bytes, unless the data set's stand for numbers.
-
-    `loaded.values` has the number that each byte stands for; None means byte / 255, which `Images`
-    computes when a batch is asked for.
-    """
-    if setting.data.pixels == "binary":
-        return np.where(pixels >= 128, np.uint8(255), np.uint8(0))
-    return pixels if loaded.values is None else loaded.values[pixels]
 
 
 @dataclass(frozen=True)
@@ -375,13 +368,3 @@ def make_metrics(setting: Setting) -> dict[str, Metric]:
     """
     additional = {options.kind: instantiate(options) for options in setting.train.metrics or ()}
     return {**DEFAULT_METRICS, **additional}
-
-
-def make_adjustments(setting: Setting) -> Adjustments:
-    """What the setting puts between a gradient and its step.
-
-    These are the L2 penalty and the weight decay (0 for none), the largest norm of the gradient
-    (None for any) and the schedule of the learning rate.
-    """
-    train = setting.train
-    return Adjustments(train.l2, train.weight_decay, train.clip_norm, instantiate(train.schedule))

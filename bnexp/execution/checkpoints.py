@@ -66,22 +66,40 @@ class Checkpoints:
         the step for its progress display, and stacks networks that stand at the same step.
         StoreError if the file exists and cannot be read.
         """
-        snapshot = self._load(network, data_sha256)
+        snapshot = self.load([network], data_sha256)
         return snapshot.step if snapshot else 0
 
     def load(self, networks: Sequence[Network], data_sha256: str) -> Snapshot | None:
         """Where a stack stands; None unless all its networks have made the same steps.
 
         The snapshot's arrays are (K, ...), in the order of `networks`. The networks need not have
-        been saved from one stack. StoreError if a file exists and cannot be read.
+        been saved from one stack. A file that is damaged, or of another network or data, counts as
+        missing. StoreError if a file exists and cannot be read.
         """
-        snapshots: list[Snapshot] = []
+        headers, stored = [], []
         for network in networks:
-            snapshot = self._load(network, data_sha256)
-            if snapshot is None or (snapshots and snapshot.step != snapshots[0].step):
+            path = self.path(network.id)
+            content = read_file(path)
+            if content is None:
                 return None
-            snapshots.append(snapshot)
-        return _join(snapshots)
+            try:
+                header, arrays = files.decode_npz(KIND, FORMAT, content, path)
+            except StoreError:
+                return None
+            if (header.get("cell"), header.get("data_sha256")) != (network.id, data_sha256):
+                return None
+            headers.append(header)
+            stored.append(arrays)
+        try:
+            if any(header["step"] != headers[0]["step"] for header in headers):
+                return None
+            joined = {
+                name: np.concatenate([arrays[name] for arrays in stored]) if array.ndim else array
+                for name, array in stored[0].items()
+            }
+            return _decode(headers[0], joined)
+        except Exception:  # not what `save` wrote, whatever is wrong with it
+            return None
 
     def save(self, networks: Sequence[Network], data_sha256: str, snapshot: Snapshot) -> None:
         """Write a file for each network of the stack.
@@ -90,9 +108,12 @@ class Checkpoints:
         all, but the files of a stack are not written together: after a kill in between, networks
         may stand at different steps. StoreError if a file cannot be written.
         """
+        facts, arrays = _encode(snapshot)
         for k, network in enumerate(networks):
-            header = {"format": FORMAT, "cell": network.id, "data_sha256": data_sha256}
-            write_file(self.path(network.id), _encode(header, _split(snapshot, k)))
+            header = {"format": FORMAT, "cell": network.id, "data_sha256": data_sha256, **facts}
+            # Arrays without axes are the same for all networks.
+            part = {name: a[k : k + 1] if a.ndim else a for name, a in arrays.items()}
+            write_file(self.path(network.id), files.encode_npz(KIND, header, part))
 
     def clear(self, networks: Sequence[str]) -> None:
         """Remove the files of finished networks."""
@@ -117,77 +138,9 @@ class Checkpoints:
 
         return save
 
-    def _load(self, network: Network, data_sha256: str) -> Snapshot | None:
-        """The network's snapshot; None where the file is damaged, or of another network or data."""
-        path = self.path(network.id)
-        content = read_file(path)
-        if content is None:
-            return None
-        try:
-            header, arrays = files.decode_npz(KIND, FORMAT, content, path)
-        except StoreError:
-            return None
-        if (header.get("cell"), header.get("data_sha256")) != (network.id, data_sha256):
-            return None
-        try:
-            return _decode(header, arrays)
-        except Exception:  # not what `save` wrote, whatever is wrong with it
-            return None
 
-
-def _split(snapshot: Snapshot, k: int) -> Snapshot:
-    """Network k of a stack's snapshot, its arrays (1, ...); those without axes are everybody's."""
-    rows = slice(k, k + 1)
-    layers = {
-        field: tuple(
-            {name: array[rows] if array.ndim else array for name, array in layer.items()}
-            for layer in getattr(snapshot, field)
-        )
-        for field in LAYERS.values()
-    }
-    readings = tuple(
-        (step, tuple(Reading(r.quantity, r.values[rows], r.layers, r.at) for r in read))
-        for step, read in snapshot.readings
-    )
-    metrics = {name: values[rows] for name, values in snapshot.metrics.items()}
-    diverged_at = snapshot.diverged_at[rows]
-    return Snapshot(
-        snapshot.step, **layers, metrics=metrics, diverged_at=diverged_at, readings=readings
-    )
-
-
-def _join(snapshots: Sequence[Snapshot]) -> Snapshot:
-    """Networks at the same step side by side."""
-
-    def join_arrays(mappings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        return {
-            name: np.concatenate([each[name] for each in mappings]) if array.ndim else array
-            for name, array in mappings[0].items()
-        }
-
-    def join_readings(readings: Sequence[Reading]) -> Reading:
-        first, values = readings[0], np.concatenate([reading.values for reading in readings])
-        return Reading(first.quantity, values, first.layers, first.at)
-
-    layers = {
-        field: tuple(map(join_arrays, zip(*(getattr(s, field) for s in snapshots), strict=True)))
-        for field in LAYERS.values()
-    }
-    readings = tuple(
-        (
-            records[0][0],
-            tuple(map(join_readings, zip(*(read for _, read in records), strict=True))),
-        )
-        for records in zip(*(s.readings for s in snapshots), strict=True)
-    )
-    metrics = join_arrays([s.metrics for s in snapshots])
-    diverged_at = np.concatenate([s.diverged_at for s in snapshots])
-    return Snapshot(
-        snapshots[0].step, **layers, metrics=metrics, diverged_at=diverged_at, readings=readings
-    )
-
-
-def _encode(header: Mapping[str, Any], snapshot: Snapshot) -> bytes:
+def _encode(snapshot: Snapshot) -> tuple[dict[str, Any], files.Arrays]:
+    """The snapshot of a stack as the facts of a header and as arrays by the names of a file."""
     arrays: files.Arrays = {f"metrics/{n}": values for n, values in snapshot.metrics.items()}
     arrays["diverged_at"] = snapshot.diverged_at
     layers = {name: getattr(snapshot, field) for name, field in LAYERS.items()}
@@ -199,7 +152,7 @@ def _encode(header: Mapping[str, Any], snapshot: Snapshot) -> bytes:
             arrays[f"readings/{i}/{j}"] = reading.values
     counts = [len(read) for _, read in snapshot.readings]
     facts = {"step": snapshot.step, "layers": len(snapshot.parameters), "counts": counts}
-    return files.encode_npz(KIND, {**header, **facts, "readings": readings}, arrays)
+    return {**facts, "readings": readings}, arrays
 
 
 def _decode(header: Mapping[str, Any], arrays: files.Arrays) -> Snapshot:

@@ -29,7 +29,7 @@ import threading
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -43,6 +43,7 @@ import numpy as np
 from bnexp import __version__
 from bnexp.config.options import fingerprint
 from bnexp.data import Dataset
+from bnexp.data.arrays import ROLES
 from bnexp.errors import BnexpError, ConfigError
 from bnexp.execution.processes import (
     RETRIES,
@@ -111,9 +112,8 @@ def keep_data(loaded: Dataset, needed: Sequence[str]) -> None:
     needed: digests of the sets of the run that calls. They are never dropped, even if they are more
     than KEPT_SETS. Arrays are made read-only, as stacks share them.
     """
-    arrays = (loaded.train_images, loaded.train_labels, loaded.test_images, loaded.test_labels)
-    for array in arrays:
-        array.flags.writeable = False
+    for role in ROLES:
+        getattr(loaded, role).flags.writeable = False
     with _data_changed:
         _data[loaded.sha256] = loaded
         spare = [digest for digest in _data if digest not in needed]
@@ -188,10 +188,7 @@ class Cluster:
     @cached_property
     def workers(self) -> int:
         """How many worker processes there are; waits for the first."""
-        with (
-            _connect(self.scheduler) as client,
-            closing(ClusterPool(client, {}, [], self.patience)) as pool,
-        ):
+        with self._pool({}, []) as pool:
             return pool.workers
 
     def records(self, tasks: Sequence[Task], on_steps: Callable[[int], None]) -> Records:
@@ -202,24 +199,34 @@ class Cluster:
         """
         if not tasks:
             return
-        networks = [network for task in tasks for network in task.networks]
         require_importable(
-            networks,
+            tasks,
             "defined in a script, in a notebook or at a prompt, expected a class that the "
             "cluster's workers can import; put it into a module",
         )
-        folders = {task.networks[0].setting.data.name: task.data_dir for task in tasks}
-        data = {name: _in_memory(dataset(name, folder)) for name, folder in folders.items()}
-        with (
-            _connect(self.scheduler) as client,
-            closing(ClusterPool(client, data, user_classes(networks), self.patience)) as pool,
-        ):
+        data = {}
+        for name, folder in {t.networks[0].setting.data.name: t.data_dir for t in tasks}.items():
+            loaded = dataset(name, folder)
+            # Arrays that hold their numbers, instead of the name of a file here.
+            arrays: dict[str, Any] = {role: np.asarray(getattr(loaded, role)) for role in ROLES}
+            data[name] = replace(loaded, **arrays)
+        with self._pool(data, user_classes(tasks)) as pool:
 
             def watch(steps: int) -> None:
                 pool.look()
                 on_steps(steps)
 
             yield from run_tasks(pool, tasks, watch)
+
+    @contextmanager
+    def _pool(
+        self, data: Mapping[str, Dataset], classes: Sequence[tuple[str, str]]
+    ) -> Iterator[ClusterPool]:
+        with (
+            _connect(self.scheduler) as client,
+            closing(ClusterPool(client, data, classes, self.patience)) as pool,
+        ):
+            yield pool
 
 
 class ClusterPool:
@@ -245,8 +252,8 @@ class ClusterPool:
     ) -> None:
         self.addresses: dict[str, str] = {}  # of workers, with the ids of their processes
         self._client, self._classes, self._patience = client, classes, patience
-        self._data = {loaded.sha256: loaded for loaded in data.values()}
-        self._digests = {name: loaded.sha256 for name, loaded in data.items()}
+        self._data = data
+        self._digests = [loaded.sha256 for loaded in data.values()]
         self._expected, _ = describe_process(classes)
         self._seen = self._looked = time.monotonic()
         self._run, self._sent, self._open = uuid.uuid4().hex, 0, True
@@ -302,18 +309,17 @@ class ClusterPool:
 
     def _prepare(self, new: Sequence[str]) -> list[str]:
         """Check new workers and send them the data that they lack; those that are gone are out."""
-        described = self._ask(new, describe_process, self._classes, list(self._data))
+        described = self._ask(new, describe_process, self._classes, self._digests)
         for address, answer in described.items():
             self._check(f"worker {address}", answer)
         ready = set(described)
-        for digest, data in self._data.items():
-            targets = [address for address in ready if digest in described[address][1]]
+        for data in self._data.values():
+            targets = {address for address in ready if data.sha256 in described[address][1]}
             if targets:
-                kept = self._ask(targets, keep_data, data, list(self._data))
-                ready -= {address for address in targets if address not in kept}
+                ready -= targets - self._ask(targets, keep_data, data, self._digests).keys()
         return list(ready)
 
-    def _ask(self, workers: Sequence[str], function: Any, *args: Any) -> dict[str, Any]:
+    def _ask(self, workers: Collection[str], function: Any, *args: Any) -> dict[str, Any]:
         """Workers' answers, or their errors; without those that are gone."""
         answers = self._client.run(function, *args, workers=list(workers), on_error="return")
         return {a: answer for a, answer in answers.items() if not isinstance(answer, OSError)}
@@ -340,7 +346,7 @@ class ClusterPool:
         """
         answer: Future[list[Record]] = Future()
         self._sent += 1
-        digest = self._digests[task.networks[0].setting.data.name]
+        digest = self._data[task.networks[0].setting.data.name].sha256
         remote = replace(task, data_dir=None, checkpoints=None)  # its folders are here
         self._send(answer, (fn, remote, digest, self._run, self._sent), RETRIES)
         return answer
@@ -382,13 +388,6 @@ class ClusterPool:
         self._open = False
         if not self._lost:
             self._client.unsubscribe_topic(TOPIC)
-
-
-def _in_memory(loaded: Dataset) -> Dataset:
-    """The data set with arrays that hold their numbers, instead of the name of a file here."""
-    roles = ("train_images", "train_labels", "test_images", "test_labels")
-    arrays: Mapping[str, Any] = {role: np.asarray(getattr(loaded, role)) for role in roles}
-    return replace(loaded, **arrays)
 
 
 @contextmanager

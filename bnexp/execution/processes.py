@@ -49,7 +49,6 @@ from threadpoolctl import threadpool_limits
 from bnexp.config.options import Options, fingerprint
 from bnexp.errors import BnexpError, ConfigError
 from bnexp.execution.task import Record, Task, train_task, with_data
-from bnexp.sweep import Network
 
 RETRIES = 2
 EXIT_SECONDS = 10.0  # the longest wait for the exit code of a process that is gone
@@ -145,7 +144,7 @@ class Local:
         main = getattr(sys.modules["__main__"], "__file__", None)
         if main is None or not Path(main).exists():
             require_importable(
-                [network for task in tasks for network in task.networks],
+                tasks,
                 "defined in a notebook or at a prompt, expected a class that worker processes can "
                 "import; put it into a module, or use jobs=1",
             )
@@ -451,25 +450,28 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ.update({} if value is None else {name: value})
 
 
-def require_importable(networks: Iterable[Network], text: str) -> None:
+def require_importable(tasks: Iterable[Task], text: str) -> None:
     """ConfigError, with this text, if a network needs a class that no module has.
 
     A worker imports the classes that it uses; what was typed into this process it cannot import.
     """
-    for network in networks:
-        for options in _find_options(network.setting):
-            if options.target.__module__ == "__main__":
-                raise ConfigError(f"{options.kind}: {text}")
+    for options in _all_options(tasks):
+        if options.target.__module__ == "__main__":
+            raise ConfigError(f"{options.kind}: {text}")
 
 
-def user_classes(networks: Iterable[Network]) -> list[tuple[str, str]]:
+def user_classes(tasks: Iterable[Task]) -> list[tuple[str, str]]:
     """Modules and names of the classes that networks need and that are not bnexp's own.
 
     Both as texts, sorted, each class once. The executor of a cluster compares their fingerprints on
     all machines before it sends them work.
     """
-    targets = {options.target for n in networks for options in _find_options(n.setting)}
+    targets = {options.target for options in _all_options(tasks)}
     return sorted((cls.__module__, cls.__qualname__) for cls in targets if fingerprint(cls))
+
+
+def _all_options(tasks: Iterable[Task]) -> Iterator[Options]:
+    return _find_options(tuple(network.setting for task in tasks for network in task.networks))
 
 
 def _find_options(part: Any) -> Iterator[Options]:

@@ -25,7 +25,6 @@ from bnexp.data import Dataset
 from bnexp.execution.build import (
     build_architecture,
     draw_start,
-    make_adjustments,
     make_image_sets,
     make_metrics,
 )
@@ -35,6 +34,7 @@ from bnexp.sweep import Network
 from bnexp.training import History, Images, Snapshot, train
 from bnexp.training.loop import Probing
 from bnexp.training.schedule import make_schedule
+from bnexp.training.update import Adjustments
 
 
 @dataclass(frozen=True)
@@ -191,8 +191,8 @@ def train_networks(
         if save:
             save(snapshot)
 
-    setting = networks[0].setting
-    dtype = np.dtype(setting.train.precision)
+    setting, recipe = networks[0].setting, networks[0].setting.train
+    dtype = np.dtype(recipe.precision)
     with np.errstate(all="ignore"):  # a weight or a rate that overflows is a result
         schedule = make_schedule(networks[0], len(loaded.train_labels))
         images = make_image_sets(setting, loaded, dtype)
@@ -211,9 +211,11 @@ def train_networks(
             images.train,
             images.test,
             images.scored,
-            setting.train.batch_size,
+            recipe.batch_size,
             on_step=after_step,
-            adjustments=make_adjustments(setting),
+            adjustments=Adjustments(
+                recipe.l2, recipe.weight_decay, recipe.clip_norm, instantiate(recipe.schedule)
+            ),
             for_test=start.full_parameters,
             probes=Probing(probes, frozenset(schedule.probes)),
             start=checkpoints.load(networks, loaded.sha256) if checkpoints else None,

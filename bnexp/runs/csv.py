@@ -123,38 +123,41 @@ def read_table(path: Path) -> Table | None:
 
 
 def _parse_table(path: Path, file: BinaryIO) -> Table:
-    lines = _Lines(file)
-    reader = csv.reader(lines, strict=True)
-    try:
-        names = next(reader, [])
-        _check_names(names, path.stem)
-        columns = [_Column(name) for name in names]
-        for row in reader:
-            if len(row) != len(columns):
-                raise ValueError(f"expected {len(columns)} fields, got {len(row)}")
-            for column, text in zip(columns, row, strict=True):
-                column.add(text)
-    except (csv.Error, ValueError) as error:
-        raise StoreError(
-            f"{path}:{max(lines.number, 1)}: damaged, {error}; expected a table that bnexp "
-            "wrote: run the experiment again"
-        ) from None
-    return {column.name: column.array() for column in columns}
+    number = 0  # of the last line, counted from 1
 
-
-class _Lines:
-    """A file's lines as text; `number` is that of the last line, counted from 1."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.number = 0
-
-    def __iter__(self) -> Iterator[str]:
-        while line := self._file.readline(MAX_LINE + 1):
-            self.number += 1
+    def lines() -> Iterator[str]:
+        nonlocal number
+        while line := file.readline(MAX_LINE + 1):
+            number += 1
             if len(line) > MAX_LINE:
                 raise ValueError(f"expected lines of at most {MAX_LINE:,} bytes, got a longer one")
             yield line.decode()
+
+    reader = csv.reader(lines(), strict=True)
+    try:
+        names = next(reader, [])
+        _check_names(names, path.stem)
+        columns = {name: _empty_column(name) for name in names}
+        for row in reader:
+            if len(row) != len(columns):
+                raise ValueError(f"expected {len(columns)} fields, got {len(row)}")
+            for (name, (parse, values)), text in zip(columns.items(), row, strict=True):
+                try:
+                    values.append(parse(text))
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}, got {text[:MAX_SHOWN]!r}") from None
+    except (csv.Error, ValueError) as error:
+        raise StoreError(
+            f"{path}:{max(number, 1)}: damaged, {error}; expected a table that bnexp "
+            "wrote: run the experiment again"
+        ) from None
+    types = {"q": np.int64, "d": np.float64}
+    return {
+        name: np.array(values, types[values.typecode])
+        if isinstance(values, array)
+        else make_column(name, values)
+        for name, (_, values) in columns.items()
+    }
 
 
 def _check_names(names: Sequence[str], table: str) -> None:
@@ -185,44 +188,22 @@ def _check_names(names: Sequence[str], table: str) -> None:
             raise ValueError(f"expected each column once, got {name[:MAX_SHOWN]!r} twice")
 
 
-class _Column:
-    """The values of one column, as they are read.
+def _empty_column(name: str) -> tuple[Callable[[str], Any], Any]:
+    """What parses a field of the column, and what its values are appended to.
 
     Numbers are collected in arrays of the standard library, 8 bytes each, as a table of probes may
     have millions of rows. A text is parsed once and kept once, however many rows have it.
     """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._parse: Callable[[str], Any]
-        self._values: Any
-        if name == "diverged_at_step":
-            self._parse, self._values = (
-                lambda text: _parse_integer(text) if text else -1,
-                array("q"),
-            )
-        elif name in INTEGER_COLUMNS:
-            self._parse, self._values = _parse_integer, array("q")
-        elif name == "value":  # of a probe; it is always written
-            self._parse, self._values = _parse_float, array("d")
-        elif holds_floats(name):
-            self._parse = lambda text: _parse_float(text) if text else math.nan
-            self._values = array("d")
-        else:  # few different texts, each kept once
-            parse: Callable[[str], Value] = str if name in TEXT_COLUMNS else parse_label
-            parse = _parse_status if name == "status" else parse
-            self._parse, self._values = lru_cache(None)(parse), []
-
-    def add(self, text: str) -> None:
-        try:
-            self._values.append(self._parse(text))
-        except ValueError as error:
-            raise ValueError(f"{self.name}: {error}, got {text[:MAX_SHOWN]!r}") from None
-
-    def array(self) -> NDArray[Any]:
-        if isinstance(self._values, array):
-            return np.array(self._values, {"q": np.int64, "d": np.float64}[self._values.typecode])
-        return make_column(self.name, self._values)
+    if name == "diverged_at_step":
+        return lambda text: _parse_integer(text) if text else -1, array("q")
+    if name in INTEGER_COLUMNS:
+        return _parse_integer, array("q")
+    if name == "value":  # of a probe; it is always written
+        return _parse_float, array("d")
+    if holds_floats(name):
+        return lambda text: _parse_float(text) if text else math.nan, array("d")
+    parse: Callable[[str], Value] = str if name in TEXT_COLUMNS else parse_label
+    return lru_cache(None)(_parse_status if name == "status" else parse), []
 
 
 def parse_label(text: str) -> Value:

@@ -27,7 +27,8 @@ from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.execution.task import Record
 from bnexp.runs.csv import read_table
 from bnexp.runs.directory import DAMAGES, RunDirectory
-from bnexp.runs.tables import Axis, Table, Tables, make_column, make_tables
+from bnexp.runs.manifest import read_manifest
+from bnexp.runs.tables import Axis, Table, Tables, leading_columns, make_tables
 from bnexp.sweep import Network, Plan, make_plan
 
 TABLES = ("metrics", "summary", "probes")
@@ -88,7 +89,7 @@ class RunData:
 
         StoreError if it is damaged: only what needs the manifest fails then.
         """
-        return RunDirectory(self.directory).manifest() if self.directory else None
+        return read_manifest(self.directory / "manifest.json") if self.directory else None
 
 
 def run_data(
@@ -256,12 +257,7 @@ def _joined(table: Table, csv_table: Table | None, places: NDArray[np.int64], pl
     all_places = np.concatenate([own_places, places[chosen]])
     sort = np.argsort(all_places, kind="stable")
     networks = [plan.networks[i] for i in all_places[sort].tolist()]
-    keys = [axis.key for axis in plan.axes]
-    joined: dict[str, Any] = {
-        "cell": make_column("cell", [network.id for network in networks]),
-        "seed": make_column("seed", [network.seed for network in networks]),
-        **{key: make_column(key, [network.point[key] for network in networks]) for key in keys},
-    }
+    joined = leading_columns(networks, [axis.key for axis in plan.axes])
     for name in table:
         if name not in joined:
             # NaN where the file was written before the column, that of a metric, existed.

@@ -29,7 +29,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -41,7 +41,6 @@ from bnexp import files
 from bnexp.errors import StoreError
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.task import Probed, Record
-from bnexp.runs.manifest import read_manifest
 from bnexp.sweep import Network
 
 FORMAT = 3
@@ -192,10 +191,6 @@ class RunDirectory:
         path = self.path / name
         files.write_file(path, content.encode() if isinstance(content, str) else content)
         return path
-
-    def manifest(self) -> Mapping[str, Any] | None:
-        """What the run was made with, None if there is no manifest; StoreError if it is damaged."""
-        return read_manifest(self.path / "manifest.json")
 
     @contextmanager
     def writing(self, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:

@@ -156,6 +156,15 @@ def make_column(name: str, values: list[Any]) -> NDArray[Any]:
     return np.array(values, None if numbers and name not in TEXT_COLUMNS else object)
 
 
+def leading_columns(networks: Sequence[Network], keys: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The columns that all tables begin with, a row for each network: id, seed, swept values."""
+    return {
+        "cell": make_column("cell", [network.id for network in networks]),
+        "seed": make_column("seed", [network.seed for network in networks]),
+        **{key: make_column(key, [network.point[key] for network in networks]) for key in keys},
+    }
+
+
 def planned_metrics(plan: Plan) -> tuple[str, ...]:
     """The metrics that some network of the plan is scored with."""
     lists = {network.setting.train.metrics for network in plan.networks}
@@ -226,22 +235,18 @@ def _probes_table(pairs: Sequence[tuple[Network, Record]], keys: Sequence[str]) 
     series = [(network, probed) for network, record in pairs for probed in record.probes]
     sizes = np.array([len(probed.values) for _, probed in series], np.int64)
 
-    def repeated(name: str, values: list[Any]) -> NDArray[Any]:
-        return np.repeat(make_column(name, values), sizes)
-
     def concatenated(parts: Iterable[Any], dtype: Any) -> NDArray[Any]:
         return np.concatenate([np.empty(0, dtype), *parts]).astype(dtype)
 
     grids = [
         np.meshgrid(probed.steps, probed.layers, probed.at, indexing="ij") for _, probed in series
     ]
+    leading = leading_columns([network for network, _ in series], keys)
     return {
-        "cell": repeated("cell", [network.id for network, _ in series]),
-        "seed": repeated("seed", [network.seed for network, _ in series]),
-        **{key: repeated(key, [network.point[key] for network, _ in series]) for key in keys},
+        **{name: np.repeat(column, sizes) for name, column in leading.items()},
         "step": concatenated((steps.ravel() for steps, _, _ in grids), np.int64),
         "layer": concatenated((layers.ravel() for _, layers, _ in grids), np.int64),
-        "quantity": repeated("quantity", [probed.quantity for _, probed in series]),
+        "quantity": np.repeat(make_column("quantity", [p.quantity for _, p in series]), sizes),
         "at": concatenated((at.ravel() for _, _, at in grids), np.float64),
         "value": concatenated((np.array(probed.values) for _, probed in series), np.float64),
     }

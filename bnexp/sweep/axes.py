@@ -62,16 +62,17 @@ def sweep_axes(sweep: Sweep, document: Document) -> list[list[Axis]]:
     if len({len(axis.values) for axis in zipped}) > 1:
         got = ", ".join(f"{len(axis.values)} of {axis.key}" for axis in zipped)
         text = f"not of one length, expected as many values of each key, got {got}"
-        raise _error(("sweep", "zip"), text, document)
+        raise sweep_error(("sweep", "zip"), text, document)
     rows = Counter(zip(*(axis.labels for axis in zipped), strict=True))
     repeated = next((row for row, count in rows.items() if count > 1), None)
     if repeated is not None:
         text = "the same values twice, expected each combination once, "
-        raise _error(("sweep", "zip"), f"{text}got {flow(repeated)} again", document)
+        raise sweep_error(("sweep", "zip"), f"{text}got {flow(repeated)} again", document)
     return [*groups, zipped] if zipped else groups
 
 
-def _error(path: KeyPath, text: str, document: Document, at_key: bool = False) -> ConfigError:
+def sweep_error(path: KeyPath, text: str, document: Document, at_key: bool = False) -> ConfigError:
+    """The error of one problem, with its place in the document."""
     return problems_error([Problem(path, text, at_key)], document)
 
 
@@ -84,7 +85,7 @@ def _refuse_overlaps(axes: Sequence[Axis], document: Document) -> None:
         others += [axis.key] if counts[axis.key] > 1 else []
         if others:
             text = "swept over twice, expected axes apart from each other, got "
-            raise _error(axis.path, f"{text}{others[0]!r} as an axis as well", document, True)
+            raise sweep_error(axis.path, f"{text}{others[0]!r} as an axis as well", document, True)
 
 
 def _axis(key: str, values: Any, path: KeyPath, document: Document, zipped: bool = False) -> Axis:
@@ -93,23 +94,23 @@ def _axis(key: str, values: Any, path: KeyPath, document: Document, zipped: bool
         meant = [name for name in keys_ending_in(key) if name.partition(".")[0] in SWEPT]
         hint = f"; did you mean {' or '.join(map(repr, meant))}?" if meant else ""
         text = "not a key that can be swept, expected one under data, model or train, got "
-        raise _error(path, f"{text}{key!r}{hint}", document, True)
+        raise sweep_error(path, f"{text}{key!r}{hint}", document, True)
     if isinstance(values, tuple):
         labels = value_labels(values)
         if len(set(labels)) < len(labels) and not zipped:
             text = f"a value twice, expected each once, got {flow(labels)}"
-            raise _error(path, text, document)
+            raise sweep_error(path, text, document)
         return Axis(key, values, labels, path)
     ((space, (start, stop, number)),) = values
     if number > MAX_NETWORKS:
         text = f"too many values, expected at most {MAX_NETWORKS}, got {number}"
-        raise _error(path, text, document)
+        raise sweep_error(path, text, document)
     try:
         numbers = tuple(float(value) for value in _spaced(space, start, stop, number, key))
     except (ValueError, OverflowError):
         ends = "ends on one side of 0" if space in _SPACES else "the smaller end first"
         text = f"no such range, expected {ends}, got {flow([start, stop, number])}"
-        raise _error(path, text, document) from None
+        raise sweep_error(path, text, document) from None
     return Axis(key, numbers, numbers, path, spaced=True)
 
 

@@ -29,8 +29,7 @@ from bnexp.config.messages import NO_KIND, Problem, dotted, problems_error
 from bnexp.config.options import identity
 from bnexp.config.rules import setting_problems
 from bnexp.config.yaml import KeyPath
-from bnexp.errors import ConfigError
-from bnexp.sweep.axes import MAX_NETWORKS, Axis, Label, sweep_axes
+from bnexp.sweep.axes import MAX_NETWORKS, Axis, Label, sweep_axes, sweep_error
 
 # Increment it if the same configuration gives other numbers after a change of the numerics.
 NUMERICS = 2
@@ -99,7 +98,7 @@ def make_plan(config: Config) -> Plan:
     total = math.prod(sizes) * len(seeds)
     if total > MAX_NETWORKS:
         text = f"too many networks, expected at most {MAX_NETWORKS:,}, got {total:,}"
-        raise _error(("sweep",), text, config)
+        raise sweep_error(("sweep",), text, config.document)
     points = list(_points(groups))
     settings = _Settings(config, points[0])
     valid = _valid_settings(settings, points, config)
@@ -213,7 +212,7 @@ def _put(raw: Any, outer: KeyPath, keys: KeyPath, i: int, axis: Axis, config: Co
     mapping = mapping_at(outer, raw)
     if not isinstance(mapping, Mapping):
         text = f"not a key that can be swept, expected a mapping around {keys[0]!r}, got {raw!r}"
-        raise _error(axis.path, text, config, at_key=True)
+        raise sweep_error(axis.path, text, config.document, at_key=True)
     inner = _put(mapping.get(keys[0]), (*outer, keys[0]), keys[1:], i, axis, config)
     return {**mapping, keys[0]: inner}
 
@@ -228,13 +227,13 @@ def _whole_numbers(groups: list[list[Axis]], config: Config) -> list[list[Axis]]
     refused = ranges and ranges & _refused_keys(groups, config)
     if not refused:
         return groups
-    converted = [[_as_integers(a) if a.key in refused else a for a in group] for group in groups]
+
+    def as_integers(axis: Axis) -> Axis:
+        values = tuple(int(value) if value.is_integer() else value for value in axis.values)
+        return replace(axis, values=values, labels=values)
+
+    converted = [[as_integers(a) if a.key in refused else a for a in group] for group in groups]
     return groups if refused & _refused_keys(converted, config) else converted
-
-
-def _as_integers(axis: Axis) -> Axis:
-    values = tuple(int(value) if value.is_integer() else value for value in axis.values)
-    return replace(axis, values=values, labels=values)
 
 
 def _refused_keys(groups: list[list[Axis]], config: Config) -> set[str]:
@@ -278,10 +277,6 @@ def _at_axis(problem: Problem, point: _Point) -> Problem:
     return problem
 
 
-def _error(path: KeyPath, text: str, config: Config, at_key: bool = False) -> ConfigError:
-    return problems_error([Problem(path, text, at_key)], config.document)
-
-
 def _refuse_different_draws(settings: Iterable[Setting], config: Config) -> None:
     """ConfigError unless all networks draw alike: the book's stream goes on from one to the next.
 
@@ -297,7 +292,7 @@ def _refuse_different_draws(settings: Iterable[Setting], config: Config) -> None
     if len(draws) > 1:
         text = "sweeps what is drawn, expected one data set, one shape and one length of training"
         text += " with random.stream: book, got several; use random.stream: independent"
-        raise _error(("sweep",), text, config)
+        raise sweep_error(("sweep",), text, config.document)
 
 
 def _stream_position(point: _Point, sizes: Sequence[int]) -> StreamPosition:
@@ -325,4 +320,4 @@ def _refuse_duplicates(networks: Iterable[tuple[_Point, Network]], config: Confi
         for (axis, i), (_, earlier) in zip(point.chosen, first.chosen, strict=True):
             if i != earlier:
                 text = f"the same network as value {earlier} of it, expected another, got "
-                raise _error((*axis.path, i), f"{text}{axis.labels[i]!r}", config)
+                raise sweep_error((*axis.path, i), f"{text}{axis.labels[i]!r}", config.document)
