@@ -234,7 +234,12 @@ def run(
     (2, ['batch', 'none'], 4)
     """
     leave_if_worker()  # before it waits for the folder that this run is writing to
-    _check_arguments(out, jobs, checkpoint)
+    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
+        raise ConfigError(f"jobs: not a number of workers, expected at least 1, got {jobs!r}")
+    if isinstance(checkpoint, str) or not checkpoint > 0:
+        raise ConfigError(f"checkpoint: expected a number of seconds > 0, got {checkpoint!r}")
+    if not (out is None or isinstance(out, Path) or (isinstance(out, str) and out.strip())):
+        raise ConfigError(f"out: expected a folder, or None to keep nothing, got {out!r}")
     if isinstance(config, str | Path):
         config = load_config(config)
     if not isinstance(config, Config):
@@ -251,16 +256,6 @@ def run(
         message = f"{len(result.failed)} networks failed, the others are kept: {text}"
         raise NetworksFailed(message, result)
     return result
-
-
-def _check_arguments(out: Any, jobs: Any, checkpoint: Any) -> None:
-    """ConfigError for arguments that cannot be meant."""
-    if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
-        raise ConfigError(f"jobs: not a number of workers, expected at least 1, got {jobs!r}")
-    if isinstance(checkpoint, str) or not checkpoint > 0:
-        raise ConfigError(f"checkpoint: expected a number of seconds > 0, got {checkpoint!r}")
-    if not (out is None or isinstance(out, Path) or (isinstance(out, str) and out.strip())):
-        raise ConfigError(f"out: expected a folder, or None to keep nothing, got {out!r}")
 
 
 def _run(

@@ -12,7 +12,7 @@ from comparison_cases import cells, change, contents, manifest, reference
 import bnexp
 from bnexp.cli.main import cli
 from bnexp.comparison import compare_lines
-from bnexp.comparison.differences import config_differences
+from bnexp.comparison.comparison import config_differences
 from bnexp.errors import ConfigError, StoreError
 
 PROBES = {"read": [{"kind": "layers", "quantities": ["dead"]}]}

@@ -273,11 +273,9 @@ def _judge_claim(claim: Claim, sweep: SweepPoints, tables: Tables) -> Verdict:
         needed = claim.in_at_least or len(points)
         word = overall_verdict([point.verdict for point in points], needed)
         reason = _summarize(claim, points, needed)
-    keys = {
-        key: value
-        for key, value in plain_values(claim).items()
-        if key not in ("says", "source", "expect", "absent")
-    }
+    keys = plain_values(claim)
+    for key in ("says", "source", "expect", "absent"):
+        keys.pop(key, None)
     source = claim.source or tables.source
     return Verdict(claim.says, source, word, claim.expect, reason, needed, points, keys)
 
@@ -386,7 +384,10 @@ def _summarize(claim: Claim, points: Sequence[PointVerdict], needed: int) -> str
     """One sentence: the numbers of the point that decides, and at how many points it holds."""
     point = _rank(points)[needed - 1]
     noun = "value" if claim.equals is not None else "difference" if point.than else "mean"
-    numbers = [f"{noun} {_format_estimate(point)}, n = {point.n}"]
+    estimate = "unknown" if isnan(point.estimate) else f"{point.estimate:.4g}"
+    if point.n >= 2 and not isnan(point.estimate):
+        estimate += f" [{point.low:.4g}, {point.high:.4g}]"
+    numbers = [f"{noun} {estimate}, n = {point.n}"]
     if point.diverged:
         numbers.append(f"{point.diverged} diverged")
     if 0 < point.infinite < point.n:
@@ -406,12 +407,3 @@ def _summarize(claim: Claim, points: Sequence[PointVerdict], needed: int) -> str
         required = f", {needed} needed" if needed < len(points) else ""
         parts.append(f"holds at {supported} of {len(points)} points{required}")
     return "; ".join(part for part in parts if part)
-
-
-def _format_estimate(point: PointVerdict) -> str:
-    """0.955 [0.93, 0.98]; without the interval for one seed."""
-    if isnan(point.estimate):
-        return "unknown"
-    if point.n < 2:
-        return f"{point.estimate:.4g}"
-    return f"{point.estimate:.4g} [{point.low:.4g}, {point.high:.4g}]"

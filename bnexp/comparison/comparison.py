@@ -14,26 +14,26 @@ from pathlib import Path
 
 import numpy as np
 
-from bnexp.comparison.differences import (
+from bnexp.comparison.match import (
     Deviation,
     Difference,
     Floats,
-    check_tolerance,
-    config_differences,
-    deviation_sizes,
-    identical,
-    key_differences,
-    pair_series,
-)
-from bnexp.comparison.match import (
     MatchedNetworks,
     NetworkKey,
     Series,
+    check_tolerance,
     damaged_files,
+    deviation_sizes,
+    identical,
+    key_differences,
     match_networks,
+    pair_series,
     read_compared_run,
     run_facts,
 )
+from bnexp.config import Config
+from bnexp.config.experiment import explicit_values
+from bnexp.config.yaml import flatten, unquoted
 from bnexp.metrics import HEADLINE, evaluation_columns
 from bnexp.runs.tables import Value
 
@@ -152,6 +152,22 @@ def compare(first: str | Path, second: str | Path, tolerance: float = 0.0) -> Co
         finals=tuple(_compare_finals(networks)),
         damaged=(tuple(damaged_files(a).values()), tuple(damaged_files(b).values())),
     )
+
+
+def config_differences(first: Config, second: Config) -> tuple[Difference, ...]:
+    """The dotted keys whose values differ between two experiments, with every default.
+
+    The values of an axis of the sweep are compared as one value.
+    """
+
+    def is_axis(key: str) -> bool:
+        return key.startswith("sweep.") and key != "sweep.zip"
+
+    def texts(config: Config) -> dict[str, str]:
+        values = flatten(explicit_values(config.experiment), is_axis)
+        return {key: unquoted(value) for key, value in values}
+
+    return key_differences(texts(first), texts(second))
 
 
 def _compare_metrics(networks: MatchedNetworks) -> Iterator[ComparedMetric]:

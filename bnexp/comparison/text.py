@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from math import isnan
 
 from bnexp.comparison.comparison import ACCURACIES, ComparedMetric, Comparison, FinalAccuracies
-from bnexp.comparison.differences import CAUSES, Difference
-from bnexp.comparison.match import describe_network
-from bnexp.comparison.verification import Verification, Verified
+from bnexp.comparison.match import Difference, describe_network
+from bnexp.comparison.verification import CAUSES, Verification, Verified
 from bnexp.text import PAGE_WIDTH, aligned, counted, cut, omitted, paragraph, short
 
 MAX_ROWS = 20  # of a table

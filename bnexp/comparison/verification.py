@@ -14,19 +14,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from bnexp.comparison.differences import (
+from bnexp.comparison.match import (
     Deviation,
     Difference,
-    check_tolerance,
-    likely_causes,
-    pair_series,
-)
-from bnexp.comparison.match import (
     NetworkKey,
     Numbers,
+    check_tolerance,
     damaged_files,
+    key_differences,
     network_key,
     network_numbers,
+    pair_series,
     read_compared_run,
     run_facts,
 )
@@ -43,6 +41,18 @@ from bnexp.sweep import Network, make_stacks
 TOLERANCE = 1e-6
 OUTCOMES = ("identical", "within tolerance", "different", "failed", "damaged", "not trained")
 _GOLDEN = (math.sqrt(5) - 1) / 2
+# The keys of an environment that can change a number, the likeliest first, in the user's words.
+CAUSES = {
+    "data": "data",
+    "numerics": "bnexp's numerics",
+    "packages.bnexp": "bnexp",
+    "blas": "BLAS",
+    "packages.numpy": "numpy",
+    "cpu.model": "processor",
+    "python": "python",
+    "platform": "platform",
+    "git_commit": "bnexp's commit",
+}
 
 
 @dataclass(frozen=True)
@@ -156,6 +166,18 @@ def verify(
         stored.missing_files,
         stored.matched_by_values,
     )
+
+
+def likely_causes(stored: Mapping[str, str], here: Mapping[str, str]) -> tuple[Difference, ...]:
+    """The differences that can change a number, the likeliest first, with their keys in words."""
+    differences = key_differences(stored, here)
+    causes = []
+    for cause, words in CAUSES.items():
+        for d in differences:
+            if cause == ("data" if d.key.startswith("data.") else d.key):
+                key = d.key.replace(cause, words, 1).replace("data.", "data ")
+                causes.append(Difference(key, d.first, d.second))
+    return tuple(causes)
 
 
 def sample_networks(networks: Sequence[Network], number: int | None) -> list[Network]:

@@ -69,14 +69,6 @@ def parse_sample(raw: bytes, path: Path) -> dict[str, Bytes]:
         table = np.loadtxt(BytesIO(text), dtype=np.int64, delimiter=",", ndmin=2)
     except ValueError as error:
         raise DataError(f"{path}: expected a table of whole numbers ({error}).") from error
-    _check_table(table, path)
-    order = balanced_order(table[:, PIXELS])
-    images = table[order, :PIXELS].astype(np.uint8).reshape(-1, 28, 28, 1)
-    labels = table[order, PIXELS].astype(np.uint8)
-    return split_arrays(images, labels, MNIST_5K.train)
-
-
-def _check_table(table: NDArray[np.int64], path: Path) -> None:
     expected = (CLASSES * EACH, PIXELS + 1)
     if table.shape != expected:
         raise DataError(f"{path}: expected a table of {expected}, got {table.shape}.")
@@ -86,6 +78,10 @@ def _check_table(table: NDArray[np.int64], path: Path) -> None:
     counts = np.bincount(table[:, PIXELS], minlength=CLASSES).tolist()
     if counts != [EACH] * CLASSES:
         raise DataError(f"{path}: expected {EACH} labels of each class 0 to 9, got {counts}.")
+    order = balanced_order(table[:, PIXELS])
+    images = table[order, :PIXELS].astype(np.uint8).reshape(-1, 28, 28, 1)
+    labels = table[order, PIXELS].astype(np.uint8)
+    return split_arrays(images, labels, MNIST_5K.train)
 
 
 def balanced_order(labels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -24,7 +24,8 @@ from markupsafe import Markup
 
 from bnexp import figures
 from bnexp.claims import judge_run
-from bnexp.comparison.differences import Difference, config_differences, key_differences
+from bnexp.comparison.comparison import config_differences
+from bnexp.comparison.match import Difference, key_differences
 from bnexp.config import Config, document, load_config
 from bnexp.config.load import resolved
 from bnexp.figures.canvas import render
