@@ -162,16 +162,14 @@ def explain(key: str | None) -> None:
              bnexp explain model.norm=batch
              bnexp explain lr
     """
-    click.echo("\n".join(list_of_keys() if key is None else explanation(key)))
-
-
-def list_of_keys() -> Iterator[str]:
-    """The keys of an experiment, a line each."""
     from bnexp.config.reference import experiment_keys
 
-    yield "The keys of an experiment; `bnexp explain KEY` says more about one."
-    yield ""
-    yield from _table((key.last, key.meaning) for key in experiment_keys())
+    if key is None:
+        click.echo("The keys of an experiment; `bnexp explain KEY` says more about one.\n")
+        lines = _table((each.last, each.meaning) for each in experiment_keys())
+    else:
+        lines = explanation(key)
+    click.echo("\n".join(lines))
 
 
 def explanation(query: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from bnexp.result import Result
 from bnexp.running import Progress, prepare, read_records
 from bnexp.runs import RunDirectory
 from bnexp.runs.summary import describe_diverged, has_scores, overview, overview_lines
-from bnexp.sweep import Network, Plan, make_plan, make_stacks
+from bnexp.sweep import Network, make_plan, make_stacks
 from bnexp.text import counted, cut, omitted, paragraph, short
 
 LINE_SECONDS = 30.0  # between two lines
@@ -128,13 +128,7 @@ class ProgressDisplay:
         self._started = self._last_line = time.monotonic()
         self._all_steps = steps
         if self._lines and sys.stderr.isatty():
-            self._bar = tqdm(
-                desc=self._networks(),
-                total=steps,
-                bar_format=BAR_FORMAT,
-                leave=False,
-                dynamic_ncols=True,
-            )
+            self._bar = tqdm(total=steps, bar_format=BAR_FORMAT, leave=False, dynamic_ncols=True)
             self._update_bar(self._bar)
 
     def _count_steps(self, total: int) -> None:
@@ -156,11 +150,10 @@ class ProgressDisplay:
             self._update_bar(self._bar)
 
     def _update_bar(self, bar: tqdm[Any]) -> None:
-        bar.set_description_str(self._networks(), refresh=False)
+        bar.set_description_str(
+            f"{self.status.done}/{self.status.networks} networks", refresh=False
+        )
         bar.set_postfix_str(self.status.results())
-
-    def _networks(self) -> str:
-        return f"{self.status.done}/{self.status.networks} networks"
 
 
 def kept_networks(number: int) -> str:
@@ -228,25 +221,22 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
     except DataError as error:
         reasons = Counter(directory.read_records(plan.networks, None)[1].values())
         effort = f"data: not at hand. {error}"
-    click.echo("\n".join([*_plan_lines(config, plan), effort]))
+    click.echo(f"{config.name}: valid")
+    seeds = ", ".join(map(str, config.experiment.random.seeds))
+    axes = {axis.key: axis.labels for axis in plan.axes}
+    lists = {k: f"{counted(len(v), 'value')}: {', '.join(map(short, v))}" for k, v in axes.items()}
+    for name, values in {**lists, "seeds": seeds}.items():
+        click.echo("\n".join(paragraph(f"{name}: {values}", indent=2, hanging=4)))
+    if config.experiment.claims:
+        click.echo(f"  claims: {len(config.experiment.claims)}")
+    stacks = make_stacks(plan.networks)
+    sizes = Counter(len(stack.networks) for stack in stacks)
+    shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
+    networks = counted(len(plan.networks), "network")
+    click.echo(f"{networks} in {counted(len(stacks), 'stack')} ({shapes})\n{effort}")
     done = len(plan.networks) - reasons.total()
     click.echo(f"{out}: {done} up to date, {reasons.total()} to train")
     for reason, number in reasons.items():
         click.echo(f"  {number} {reason}")
     if others := directory.count_others(plan.networks):
         click.echo(f"  {kept_networks(others)}")
-
-
-def _plan_lines(config: Config, plan: Plan) -> Iterator[str]:
-    yield f"{config.name}: valid"
-    for axis in plan.axes:
-        values = f"{counted(len(axis.labels), 'value')}: {', '.join(map(short, axis.labels))}"
-        yield from paragraph(f"{axis.key}: {values}", indent=2, hanging=4)
-    seeds = ", ".join(map(str, config.experiment.random.seeds))
-    yield from paragraph(f"seeds: {seeds}", indent=2, hanging=4)
-    if config.experiment.claims:
-        yield f"  claims: {len(config.experiment.claims)}"
-    stacks = make_stacks(plan.networks)
-    sizes = Counter(len(stack.networks) for stack in stacks)
-    shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
-    yield f"{counted(len(plan.networks), 'network')} in {counted(len(stacks), 'stack')} ({shapes})"

@@ -13,13 +13,7 @@ from typing import Any
 
 import click
 
-from bnexp.cli.arguments import (
-    RegistryChoice,
-    cores,
-    data_option,
-    jobs_option,
-    require_name,
-)
+from bnexp.cli import arguments
 from bnexp.errors import Interrupted
 from bnexp.exports import EXPORTS
 
@@ -113,8 +107,8 @@ def compare_command(ctx: click.Context, first: Path, second: Path, tolerance: fl
 @click.command("verify")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="Train only N of the networks.")
-@jobs_option
-@data_option
+@arguments.jobs_option
+@arguments.data_option
 @click.option(
     "--tolerance",
     type=click.FloatRange(0),
@@ -144,7 +138,7 @@ def verify_command(
     try:
         with ProgressDisplay(quiet=False, again=True) as display:
             verification = comparison.verify(
-                directory, sample, jobs or cores(), data_dir, tolerance, display.progress
+                directory, sample, jobs or arguments.cores(), data_dir, tolerance, display.progress
             )
     except (KeyboardInterrupt, Interrupted):
         click.echo(f"interrupted: {display.status.counts()}; nothing was written", err=True)
@@ -155,10 +149,10 @@ def verify_command(
 
 @click.command("export")
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--to", required=True, type=RegistryChoice(EXPORTS), help="The format.")
+@click.option("--to", required=True, type=arguments.RegistryChoice(EXPORTS), help="The format.")
 @click.option(
     "--out",
-    callback=require_name,
+    callback=arguments.require_name,
     metavar="PATH",
     help="A folder or, for mlflow, a tracking URI; default: DIR/export/FORMAT.",
 )

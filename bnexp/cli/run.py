@@ -10,29 +10,17 @@ from pathlib import Path
 
 import click
 
-from bnexp.cli.arguments import (
-    cores,
-    data_option,
-    executor_option,
-    experiment_argument,
-    jobs_option,
-    load_experiment,
-    make_executor,
-    out_option,
-    scheduler_option,
-    seeds_option,
-    set_option,
-)
+from bnexp.cli import arguments
 from bnexp.errors import Interrupted, NetworksFailed
 
 
 @click.command("run")
-@experiment_argument
-@set_option
-@seeds_option
-@jobs_option
-@out_option
-@data_option
+@arguments.experiment_argument
+@arguments.set_option
+@arguments.seeds_option
+@arguments.jobs_option
+@arguments.out_option
+@arguments.data_option
 @click.option("--dry-run", is_flag=True, help="Print what would be trained; write nothing.")
 @click.option("--fresh", is_flag=True, help="Train everything again.")
 @click.option(
@@ -48,8 +36,8 @@ from bnexp.errors import Interrupted, NetworksFailed
     metavar="SECONDS",
     help="Time between checkpoints of a network; default: 60.",
 )
-@executor_option
-@scheduler_option
+@arguments.executor_option
+@arguments.scheduler_option
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 def run_command(
     experiment: str,
@@ -77,8 +65,8 @@ def run_command(
     from bnexp import running
     from bnexp.cli.output import ProgressDisplay, print_plan, print_result
 
-    place = make_executor(executor, scheduler, jobs, cell_timeout)
-    config = load_experiment(experiment, assignments, seeds)
+    place = arguments.make_executor(executor, scheduler, jobs, cell_timeout)
+    config = arguments.load_experiment(experiment, assignments, seeds)
     directory = Path(out or f"results/{config.name}")
     if dry_run:
         print_plan(config, directory, data_dir)
@@ -88,7 +76,7 @@ def run_command(
             result = running.run(
                 config,
                 directory,
-                jobs or cores(),
+                jobs or arguments.cores(),
                 data_dir,
                 fresh,
                 display.progress,
@@ -108,11 +96,11 @@ def run_command(
 
 
 @click.command("check")
-@experiment_argument
-@set_option
-@seeds_option
-@out_option
-@data_option
+@arguments.experiment_argument
+@arguments.set_option
+@arguments.seeds_option
+@arguments.out_option
+@arguments.data_option
 def check_command(
     experiment: str,
     assignments: tuple[str, ...],
@@ -129,5 +117,5 @@ def check_command(
     """
     from bnexp.cli.output import print_plan
 
-    config = load_experiment(experiment, assignments, seeds)
+    config = arguments.load_experiment(experiment, assignments, seeds)
     print_plan(config, Path(out or f"results/{config.name}"), data_dir)

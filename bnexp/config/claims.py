@@ -64,11 +64,6 @@ def _metrics() -> tuple[str, ...]:
     return (*evaluation_columns(METRICS), GAP)
 
 
-def _named_measures() -> tuple[str, ...]:
-    """The short names of measures, such as final_train_accuracy."""
-    return tuple(f"{summary}_{metric}" for summary in SUMMARIES for metric in _metrics())
-
-
 Step = Annotated[int, Field(ge=0)]
 Layer = Annotated[int, Field(ge=0, le=1_000)]
 
@@ -142,7 +137,14 @@ def _measure_tag(value: Any) -> str | None:
     return "of quantity" if is_quantity else None
 
 
-ByName = Annotated[str, Name(_named_measures, "{metric: ...} or {quantity: ...}")]
+# The short names of measures, such as final_train_accuracy.
+ByName = Annotated[
+    str,
+    Name(
+        lambda: [f"{s}_{m}" for s in SUMMARIES for m in _metrics()],
+        "{metric: ...} or {quantity: ...}",
+    ),
+]
 Measure = Annotated[
     Annotated[ByName, Tag("by name")]
     | Annotated[OfMetric, Tag("of metric")]

@@ -209,10 +209,21 @@ def override(document: Document, argument: str, word: str = "--set") -> Document
             f"for example {word} train.epochs=5"
         )
     source = f"{word} {key.strip()[:MAX_SHOWN]}"
-    path = _split(key.strip())
+    path = tuple(key.strip().split("."))
+    if path[0] == "sweep":  # an axis is one part, dots and all
+        path = tuple(key.strip().split(".", 2 if path[1:2] == ("zip",) else 1))
     text = parse_value(" " * (len(key) + 1) + value, source)  # columns are those of the argument
     position = Position(source, 1, 1)
-    _refuse_swept(document, ".".join(path), position, word)
+    sweep = document.value.get("sweep")
+    axes = sweep if isinstance(sweep, dict) else {}
+    zipped = axes.get("zip")
+    name = ".".join(path)
+    for axis in [*axes, *(zipped if isinstance(zipped, dict) else {})]:
+        if f"{axis}.".startswith(f"{name}."):  # the sweep would set the key again
+            raise ConfigError(
+                f"{position}: {name}: swept over, expected a key that the sweep leaves alone; "
+                f"set the axis instead: {word} sweep.{axis}=[...], or null to drop it"
+            )
     nested = text.value
     for part in reversed(path):
         nested = {part: nested}
@@ -221,27 +232,6 @@ def override(document: Document, argument: str, word: str = "--set") -> Document
     values = {(*path, *inner): place for inner, place in text.values.items()}
     assignment = Document(nested, outer | keys, outer | values)
     return merge_documents(document, _absolute_folders(assignment, Path()))
-
-
-def _split(key: str) -> tuple[str, ...]:
-    """A dotted key's parts; an axis of the sweep is one part, dots and all."""
-    for prefix in ("sweep.zip.", "sweep."):
-        if key.startswith(prefix) and key != "sweep.zip":
-            return (*prefix.rstrip(".").split("."), key.removeprefix(prefix))
-    return tuple(key.split("."))
-
-
-def _refuse_swept(document: Document, key: str, position: Position, word: str) -> None:
-    """ConfigError if the sweep would set the key, or a key inside it, again."""
-    sweep = document.value.get("sweep")
-    axes = sweep if isinstance(sweep, dict) else {}
-    zipped = axes.get("zip")
-    for axis in [*axes, *(zipped if isinstance(zipped, dict) else {})]:
-        if axis == key or axis.startswith(f"{key}."):
-            raise ConfigError(
-                f"{position}: {key}: swept over, expected a key that the sweep leaves alone; "
-                f"set the axis instead: {word} sweep.{axis}=[...], or null to drop it"
-            )
 
 
 def _absolute_folders(document: Document, folder: Path) -> Document:

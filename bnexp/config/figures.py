@@ -36,17 +36,12 @@ ORDER = (
 )  # fmt: skip
 
 
-def _modules() -> list[str]:
-    """The modules of bnexp.figures.kinds by name, without importing them."""
-    folder = Path(__file__).parents[1] / "figures" / "kinds"
-    names = {path.stem for path in folder.glob("[!_]*.py")}
-    return [*ORDER, *sorted(names - set(ORDER))]
-
-
+_MODULES = {p.stem for p in (Path(__file__).parents[1] / "figures" / "kinds").glob("[!_]*.py")}
+_KINDS = [*ORDER, *sorted(_MODULES - {*ORDER})]
 # A class of options for each kind of figure; bnexp.figures.kinds says what it has to have.
 FIGURES: Registry[type] = Registry(
     "figure",
-    {kind: f"bnexp.figures.kinds.{kind}:{kind.title().replace('_', '')}" for kind in _modules()},
+    {kind: f"bnexp.figures.kinds.{kind}:{kind.title().replace('_', '')}" for kind in _KINDS},
     methods=("choose", "draw"),
 )
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bnexp.config.yaml import Document, KeyPath, Position, flow
+from bnexp.config.yaml import Document, KeyPath, flow
 from bnexp.errors import ConfigError
 from bnexp.text import choices, cut, nearest_name, omitted
 
@@ -43,20 +43,16 @@ def problems_error(problems: Iterable[Problem], document: Document) -> ConfigErr
     At most MAX_PROBLEMS lines are listed. A key that is not in the text is placed at the mapping
     that should have it.
     """
-    placed = [(_position(problem, document), problem) for problem in problems]
+    placed = []
+    for problem in problems:
+        path = problem.path
+        position = document.keys.get(path) if problem.at_key else None
+        while position is None:
+            position, path = document.values.get(path), path[:-1]
+        placed.append((position, problem))
     placed.sort(key=lambda pair: (pair[0].source, pair[0].line, pair[0].column))
     lines = list(dict.fromkeys(f"{place}: {dotted(p.path)}: {p.text}" for place, p in placed))
     return ConfigError("\n".join([*lines[:MAX_PROBLEMS], *omitted(len(lines) - MAX_PROBLEMS)]))
-
-
-def _position(problem: Problem, document: Document) -> Position:
-    """Where the problem's key or value stands, or the nearest mapping around it."""
-    path = problem.path
-    position = document.keys.get(path) if problem.at_key else None
-    while position is None:
-        position = document.values.get(path)
-        path = path[:-1]
-    return position
 
 
 def dotted(path: KeyPath) -> str:
@@ -169,18 +165,17 @@ def real_path(location: tuple[int | str, ...], data: Any, kind: str) -> KeyPath:
     is_kind_named = False  # whether the kind of the mapping that we are in has been passed
     for i, part in enumerate(location):
         is_missing = kind == "missing" and i == len(location) - 1
+        if isinstance(data, Mapping):
+            is_part = part in data
+        else:
+            is_list = isinstance(data, list | tuple)
+            is_part = is_list and isinstance(part, int) and part < len(data)
         if not is_kind_named and isinstance(data, Mapping) and data.get("kind") == part:
             is_kind_named = True
-        elif is_missing or _has(data, part):
+        elif is_missing or is_part:
             path.append(part)
             data, is_kind_named = None if is_missing else data[part], False
     return tuple(path)
-
-
-def _has(data: Any, part: int | str) -> bool:
-    if isinstance(data, Mapping):
-        return part in data
-    return isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
 
 
 def briefly(value: Any) -> str:

@@ -24,7 +24,7 @@ import hashlib
 import inspect
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from types import CodeType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -39,6 +39,7 @@ from pydantic import (
     Tag,
     ValidationError,
     ValidatorFunctionWrapHandler,
+    WrapValidator,
     create_model,
     model_validator,
 )
@@ -70,22 +71,16 @@ def _error(kind: str, expected: str) -> PydanticCustomError:
     return PydanticCustomError(kind, "{expected}", {"expected": expected})
 
 
-class Either:
+def Either(expected: str) -> WrapValidator:
     """Annotation of a union: one message for all its members, instead of one for each."""
 
-    def __init__(self, expected: str) -> None:
-        self.expected = expected
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_wrap_validator_function(self._validate, handler(source))
-
-    def _validate(self, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         try:
             return handler(value)
         except ValidationError:
-            raise _error("either", self.expected) from None
+            raise _error("either", expected) from None
+
+    return WrapValidator(validate)
 
 
 class Name:
@@ -308,14 +303,13 @@ def _exact_integers(hint: Any) -> Any:
     allowed = get_args(hint) if get_origin(hint) is Literal else ()
     if not allowed or not all(type(value) is int for value in allowed):
         return hint
-    return Annotated[hint, BeforeValidator(partial(_refuse_equal, allowed))]
 
+    def check(value: Any) -> Any:
+        if isinstance(value, bool | float) and value in allowed:
+            raise _error("either", " or ".join(map(str, allowed)))
+        return value
 
-def _refuse_equal(allowed: tuple[int, ...], value: Any) -> Any:
-    """The value, unless it is a truth value or float that equals an allowed whole number."""
-    if isinstance(value, bool | float) and value in allowed:
-        raise _error("either", " or ".join(map(str, allowed)))
-    return value
+    return Annotated[hint, BeforeValidator(check)]
 
 
 # The identity of a setting
@@ -382,18 +376,16 @@ def fingerprint(cls: type) -> str | None:
     try:
         text = inspect.getsource(cls)
     except (OSError, TypeError):
-        text = "\n".join(_compiled_members(cls))
+        lines = []
+        for name, member in sorted(vars(cls).items()):
+            member = member.fget if isinstance(member, property) else member
+            function: Any = getattr(member, "__func__", member)
+            code = getattr(inspect.unwrap(function), "__code__", None)
+            if isinstance(code, CodeType):
+                lines.append(f"{name} {_constant(code)}")
+        text = "\n".join(lines)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return f"{cls.__module__}.{cls.__qualname__} {digest}"
-
-
-def _compiled_members(cls: type) -> Iterator[str]:
-    for name, member in sorted(vars(cls).items()):
-        member = member.fget if isinstance(member, property) else member
-        function: Any = getattr(member, "__func__", member)
-        code = getattr(inspect.unwrap(function), "__code__", None)
-        if isinstance(code, CodeType):
-            yield f"{name} {_constant(code)}"
 
 
 def _constant(value: Any) -> str:

@@ -15,22 +15,15 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from typing import Any
-
-import yaml
 
 from bnexp.config import descriptions
 from bnexp.config.descriptions import Schema
-from bnexp.config.document import (
-    experiment_names,
-    experiments_folder,
-    inherited_part,
-    merge_documents,
-    without_key,
-)
+from bnexp.config.document import experiment_names, experiments_folder, read_document, without_key
 from bnexp.config.experiment import Experiment, refresh
 from bnexp.config.messages import UNKNOWN_KIND
-from bnexp.config.yaml import Document
 from bnexp.errors import ConfigError
 from bnexp.text import choices, listed
 
@@ -48,8 +41,6 @@ KEY_ORDER = (
     "name", "extends", "title", "source", "description", "seconds",
     "data", "model", "train", "probes", "random", "sweep", "figures", "claims",
 )  # fmt: skip
-# Shipped files are known to be valid, so the fast parser of libyaml will do where it is installed.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -308,25 +299,19 @@ def _walk_topics(
         labels = tuple(label for mapping in key.mappings for label in _labels(mapping))
         for mapping in key.mappings:
             for kind in mapping.kinds:
-                yield from _kind_topics(key, mapping, kind, with_kind)
+                name, in_dots = f"{key.name}={kind}", tuple(f"{p}.{kind}" for p in with_kind)
+                yield Topic(name, in_dots, mapping=mapping)
+                by_key = (f"{p}.dialect" for p in (*in_dots, *with_kind))
+                before = (*in_dots, *by_key, *with_kind)
+                for dialect in mapping.dialects:
+                    names = tuple(f"{p}.{dialect}" for p in before)
+                    yield Topic(f"{name} dialect={dialect}", names, (), mapping, dialect)
             within = tuple(f"{name}.{kind}" for name in spellings for kind in mapping.kinds)
             yield from _walk_topics(mapping.keys, _labels(mapping), labels, spellings + within)
 
 
 def _labels(mapping: MappingType) -> tuple[str, ...]:
     return mapping.kinds or (mapping.label,)
-
-
-def _kind_topics(
-    key: Key, mapping: MappingType, kind: str, prefixes: tuple[str, ...]
-) -> Iterator[Topic]:
-    """A kind and its dialects."""
-    name, spellings = f"{key.name}={kind}", tuple(f"{prefix}.{kind}" for prefix in prefixes)
-    yield Topic(name, spellings, mapping=mapping)
-    for dialect in mapping.dialects:
-        before = (*spellings, *(f"{p}.dialect" for p in (*spellings, *prefixes)), *prefixes)
-        in_dots = tuple(f"{prefix}.{dialect}" for prefix in before)
-        yield Topic(f"{name} dialect={dialect}", in_dots, mapping=mapping, dialect=dialect)
 
 
 def find_topics(query: str, topics: Sequence[Topic] | None = None) -> list[Topic]:
@@ -386,10 +371,9 @@ def _expected(topics: Sequence[Topic], name: str) -> str:
 def experiments_using(topic: Topic) -> dict[str, bool]:
     """The shipped experiments that state or inherit the topic, and whether they sweep over it."""
     pattern = _name_pattern(topic.name.replace("[]", ""))
-    documents: dict[str, Document] = {}
     users: dict[str, bool] = {}
     for name in experiment_names():
-        values = _shipped_document(name, documents).value
+        values = _complete_values(experiments_folder() / f"{name}.yaml")
         sweep = values.get("sweep", {})
         axes = {**without_key(sweep, "zip"), **sweep.get("zip", {})}
         swept = [name for key, axis in axes.items() for name in _topic_names(axis, key)]
@@ -400,20 +384,11 @@ def experiments_using(topic: Topic) -> dict[str, bool]:
     return users
 
 
-def _shipped_document(name: str, documents: dict[str, Document]) -> Document:
-    """A shipped experiment with all that it extends, without places in the text.
-
-    documents: those that were read before; this one is added.
-    """
-    if name not in documents:
-        text = (experiments_folder() / f"{name}.yaml").read_bytes()
-        document = Document(yaml.load(text, Loader=_LOADER), {}, {})
-        if parent := document.value.get("extends"):
-            child = Document(without_key(document.value, "extends"), {}, {})
-            base = inherited_part(_shipped_document(parent.removesuffix(".yaml"), documents))
-            document = merge_documents(base, child)
-        documents[name] = document
-    return documents[name]
+@cache
+def _complete_values(path: Path) -> Mapping[str, Any]:
+    """The plain values of an experiment with all that it extends."""
+    values: Mapping[str, Any] = read_document(path).value
+    return values
 
 
 def _topic_names(value: Any, name: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bnexp.config.architecture import SIDE
-from bnexp.config.claims import RELATIONS, TOLERANT, Claim, OfQuantity, Range, range_problem
+from bnexp.config.claims import RELATIONS, TOLERANT, Claim, OfQuantity, Other, Range, range_problem
 from bnexp.config.experiment import MAX_STEPS, Experiment, Setting
 from bnexp.config.messages import Problem
 from bnexp.config.yaml import KeyPath
@@ -39,8 +39,7 @@ def experiment_problems(experiment: Experiment) -> list[Problem]:
         text = f"a seed twice, expected each once, got {', '.join(map(str, repeated[:5]))} again"
         problems.append(Problem(("random", "seeds"), text))
     for i, claim in enumerate(experiment.claims or ()):
-        for rule in (_relation, _selected_ranges, _distance, _growth):
-            problems += [Problem(("claims", i, *p.path), p.text) for p in rule(claim)]
+        problems += [Problem(("claims", i, *p.path), p.text) for p in _claim(claim)]
     return problems
 
 
@@ -85,10 +84,7 @@ def _length(setting: Setting) -> Iterator[Problem]:
         if train.epochs is not None:
             got = "both; --set train.epochs=null or train.steps=null drops an inherited one"
         yield Problem(("train",), f"no single length, expected either epochs or steps, got {got}")
-
-
-def _steps(setting: Setting) -> Iterator[Problem]:
-    train, images = setting.train, _training_images(setting)
+    images = _training_images(setting)
     if images is None or train.epochs is None:
         return
     has_smaller_batch = train.sampling == "shuffle" and images % train.batch_size > 0
@@ -184,16 +180,30 @@ def _layer_init(setting: Setting) -> Iterator[Problem]:
 
 
 def _probes(setting: Setting) -> Iterator[Problem]:
-    """Probes of a layer that does not exist, of one name, or at steps in no order."""
+    """Probes of what does not exist, of one name, or at steps in no order."""
     if (probes := setting.probes) is None:
         return
     layers = len(setting.model.widths()) + 1
-    for i, probe in enumerate(probes.read):
+    options: tuple[Any, ...] = probes.read
+    for i, probe in enumerate(options):
         layer = getattr(probe, "layer", 1)
         if layer > layers:
             text = f"no such layer, expected at most {layers}, the output layer, got {layer}"
             yield Problem(("probes", "read", i, "layer"), text)
-        yield from _probe_options(i, setting)
+        path: KeyPath = ("probes", "read", i)
+        if probe.kind == "histogram" and not probe.low < probe.high:
+            text = f"not above low, expected a number > {probe.low:g}, got {probe.high:g}"
+            yield Problem((*path, "high"), text)
+        if probe.kind != "percentiles":
+            continue
+        for j, value in enumerate(probe.percentiles):
+            if not 0 <= value <= 100:
+                text = f"not a percentile, expected a number from 0 to 100, got {value:g}"
+                yield Problem((*path, "percentiles", j), text)
+        width = dict(enumerate(setting.model.widths(), 1)).get(layer, probe.unit + 1)
+        if probe.unit >= width:
+            text = f"no such unit, expected at most {width - 1}, got {probe.unit}"
+            yield Problem((*path, "unit"), text)
     names = [(p.kind, getattr(p, "of", None), getattr(p, "layer", None)) for p in probes.read]
     for i, name in enumerate(names):
         if name in names[:i]:
@@ -203,28 +213,9 @@ def _probes(setting: Setting) -> Iterator[Problem]:
         yield Problem(("probes", "at"), "not in order, expected ascending steps, each once")
 
 
-def _probe_options(i: int, setting: Setting) -> Iterator[Problem]:
-    """Bins, percentiles and units of probe `i` that do not exist."""
-    path: KeyPath = ("probes", "read", i)
-    probe: Any = setting.probes.read[i] if setting.probes else None
-    if probe.kind == "histogram" and not probe.low < probe.high:
-        text = f"not above low, expected a number > {probe.low:g}, got {probe.high:g}"
-        yield Problem((*path, "high"), text)
-    if probe.kind == "percentiles":
-        for j, value in enumerate(probe.percentiles):
-            if not 0 <= value <= 100:
-                text = f"not a percentile, expected a number from 0 to 100, got {value:g}"
-                yield Problem((*path, "percentiles", j), text)
-        width = dict(enumerate(setting.model.widths(), 1)).get(probe.layer, probe.unit + 1)
-        if probe.unit >= width:
-            text = f"no such unit, expected at most {width - 1}, got {probe.unit}"
-            yield Problem((*path, "unit"), text)
-
-
 _SETTING_RULES = (
     _dataset,
     _length,
-    _steps,
     _weights,
     _batch_size,
     _layer_init,
@@ -237,8 +228,8 @@ _SETTING_RULES = (
 # Claims; paths are those within the claim
 
 
-def _relation(claim: Claim) -> Iterator[Problem]:
-    """Not exactly one relation, or keys that do not go with it."""
+def _claim(claim: Claim) -> Iterator[Problem]:
+    """Not exactly one relation, keys that do not go with it, and what cannot be measured."""
     relations = [name for name in RELATIONS if getattr(claim, name) is not None]
     if len(relations) != 1:
         got = " and ".join(relations) or "none"
@@ -252,40 +243,29 @@ def _relation(claim: Claim) -> Iterator[Problem]:
         expected = "expected a relation of single points"
         text = f"no use here, {expected}, got {relations[0]}, which is of all"
         yield Problem(("in_at_least",), text)
-
-
-def _sides(claim: Claim) -> Iterator[tuple[KeyPath, Any]]:
-    """The claim and what it is compared with: each has a `where` and a `measure`."""
-    yield (), claim
-    for name in ("above", "below"):
-        if other := getattr(claim, name):
-            yield (name,), other
-
-
-def _selected_ranges(claim: Claim) -> Iterator[Problem]:
-    for path, side in _sides(claim):
-        for key, selector in side.where.items():
-            if isinstance(selector, Range) and (text := range_problem(selector)):
-                yield Problem((*path, "where", key), text)
-
-
-def _distance(claim: Claim) -> Iterator[Problem]:
     within = claim.within
     if within and (within.by is None) == (within.relative is None):
         got = "neither" if within.by is None else "both"
         yield Problem(("within",), f"no single distance, expected either by or relative, got {got}")
+    yield from _side(claim, ())
+    for name in ("above", "below"):
+        if other := getattr(claim, name):
+            yield from _side(other, (name,))
 
 
-def _growth(claim: Claim) -> Iterator[Problem]:
-    for path, side in _sides(claim):
-        measure = side.measure
-        if not isinstance(measure, OfQuantity) or measure.growth is None:
-            continue
-        first, last = measure.growth
-        if measure.layer is not None:
-            text = "no single layer, expected either layer or growth, got both"
-            yield Problem((*path, "measure"), text)
-        if not 1 <= first < last:
-            expected = "expected [first, last] with 1 <= first < last"
-            text = f"no growth, {expected}, got [{first}, {last}]"
-            yield Problem((*path, "measure", "growth"), text)
+def _side(side: Claim | Other, path: KeyPath) -> Iterator[Problem]:
+    """What is wrong with `where` and `measure` of a claim, or of what it is compared with."""
+    for key, selector in side.where.items():
+        if isinstance(selector, Range) and (text := range_problem(selector)):
+            yield Problem((*path, "where", key), text)
+    measure = side.measure
+    if not isinstance(measure, OfQuantity) or measure.growth is None:
+        return
+    first, last = measure.growth
+    if measure.layer is not None:
+        text = "no single layer, expected either layer or growth, got both"
+        yield Problem((*path, "measure"), text)
+    if not 1 <= first < last:
+        expected = "expected [first, last] with 1 <= first < last"
+        text = f"no growth, {expected}, got [{first}, {last}]"
+        yield Problem((*path, "measure", "growth"), text)

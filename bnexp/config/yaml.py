@@ -236,13 +236,12 @@ class _Builder:
         if len(path) >= MAX_DEPTH:
             limit = f"at most {MAX_DEPTH} levels"
             raise _error(position, "nested too deep", limit, "more", "flatten it")
-        return (self._list if isinstance(event, yaml.SequenceStartEvent) else self._dict)(path)
-
-    def _list(self, path: KeyPath) -> list[Any]:
-        result: list[Any] = []
+        if not isinstance(event, yaml.SequenceStartEvent):
+            return self._dict(path)
+        items: list[Any] = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
-            result.append(self._value(event, (*path, len(result))))
-        return result
+            items.append(self._value(event, (*path, len(items))))
+        return items
 
     def _dict(self, path: KeyPath) -> dict[str, Any]:
         result: dict[str, Any] = {}

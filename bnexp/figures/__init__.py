@@ -85,9 +85,12 @@ def save(
         folder, stem: where the files go, and their name without ending.
         write: what writes the bytes, such as `bnexp.files.write_file`; its errors are raised.
     """
-    from bnexp.figures.canvas import write_figure
+    from bnexp.figures.canvas import METADATA, render
 
-    return write_figure(write, figure, folder, stem)
+    files = {folder / f"{stem}.{kind}": render(figure, kind) for kind in METADATA}
+    for path, content in files.items():
+        write(path, content)
+    return list(files)
 
 
 @dataclass(frozen=True)

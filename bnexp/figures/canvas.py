@@ -5,9 +5,7 @@ Importing this module imports matplotlib: do it only where a figure is drawn or 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from io import BytesIO
-from pathlib import Path
 
 from matplotlib import figure as matplotlib_figure
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -41,13 +39,3 @@ def render(figure: matplotlib_figure.Figure, kind: str) -> bytes:
     with house_style():
         figure.savefig(buffer, format=kind, metadata=METADATA[kind])
     return buffer.getvalue()
-
-
-def write_figure(
-    write: Callable[[Path, bytes], None], figure: matplotlib_figure.Figure, folder: Path, stem: str
-) -> list[Path]:
-    """Render all formats, then write all: a figure that cannot be drawn leaves no file."""
-    files = {folder / f"{stem}.{kind}": render(figure, kind) for kind in METADATA}
-    for path, content in files.items():
-        write(path, content)
-    return list(files)

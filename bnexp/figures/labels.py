@@ -79,16 +79,13 @@ def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:
     It stands in legends and panel titles. Numbers have as many digits as tell the values of the
     axis apart (`digits`).
     """
-    named = _norm_name(str(value)) if axis.key == "model.norm" else ""
-    return named or f"{symbol(axis.key, keys)} = {short(value, digits(axis.values))}"
-
-
-def _norm_name(value: str) -> str:
-    """'batch dialect=keras' is 'with batch norm (keras)'; empty if it is a user's own kind."""
-    kind, _, apart = value.partition(" ")
-    if kind not in NORMS:
-        return "without normalization" if value == "none" else ""
-    return f"with {NORMS[kind]}" + (f" ({apart.removeprefix('dialect=')})" if apart else "")
+    kind, _, options = str(value).partition(" ")
+    if axis.key == "model.norm" and kind in NORMS:
+        details = f" ({options.removeprefix('dialect=')})" if options else ""
+        return f"with {NORMS[kind]}{details}"
+    if axis.key == "model.norm" and value == "none":
+        return "without normalization"
+    return f"{symbol(axis.key, keys)} = {short(value, digits(axis.values))}"
 
 
 def symbol(key: str, keys: Iterable[str]) -> str:

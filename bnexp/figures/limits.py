@@ -105,7 +105,8 @@ def number_axis(axes: Axes, values: Sequence[Value]) -> None:
     visible = [v for v in values if float(v) == 0 or SMALLEST <= abs(float(v)) <= LARGEST]
     numbers = [float(value) for value in visible] or [0.0]
     low, high = min(numbers), max(numbers)
-    if spacing(numbers) == "log":
+    is_log = spacing(numbers) == "log"
+    if is_log:
         axes.set_xscale("log")
         room = ROOM * float(np.log10(high) - np.log10(low))
         axes.set_xlim(low / 10**room, high * 10**room)
@@ -114,7 +115,10 @@ def number_axis(axes: Axes, values: Sequence[Value]) -> None:
         room = ROOM * (high - low) or max(0.5, ROOM * abs(high))
         axes.set_xlim(low - room, high + room)
         axes.xaxis.set_major_formatter(FuncFormatter(plain))
-    if visible and _have_room(numbers):
+    places = np.unique(np.log(numbers) if is_log else numbers)
+    gaps = np.diff(places)
+    has_room = places.size <= 8 and (gaps > 0.1 * (places[-1] - places[0])).all()
+    if visible and has_room:
         axes.set_xticks(numbers, [short(value, digits(values)) for value in visible])
         axes.xaxis.set_minor_locator(NullLocator())
 
@@ -127,13 +131,6 @@ def spacing(values: Sequence[float]) -> Literal["log", "linear"]:
     gaps = np.diff(x)
     even = np.allclose(gaps, gaps[0], atol=0) if x.size > 2 else x[-1] < 10 * x[0]
     return "linear" if even else "log"
-
-
-def _have_room(values: Sequence[float]) -> bool:
-    """Whether each swept value can have a tick of its own."""
-    x = np.unique(np.log(values) if spacing(values) == "log" else values)
-    gaps = np.diff(x)
-    return x.size <= 8 and bool((gaps > 0.1 * (x[-1] - x[0])).all())
 
 
 def plain_ticks(
@@ -217,11 +214,16 @@ def free_limits(values: Band, log: bool) -> Limits:
     ignored. A linear axis starts at 0 if the numbers come close to it.
     """
     means = values.mean[np.isfinite(values.mean) & (np.abs(values.mean) <= LARGEST)]
-    if log:
-        return _log_limits(means[means >= SMALLEST], values)
+    means = means[means >= SMALLEST] if log else means
     if not means.size:
-        return 0.0, 1.0
+        return (0.1, 10.0) if log else (0.0, 1.0)
     low, high = float(means.min()), float(means.max())
+    if log:
+        lows, highs = (ends[np.isfinite(ends) & (ends > 0)] for ends in (values.low, values.high))
+        low = min(low, max(float(lows.min(initial=low)), low / 3))
+        high = max(high, min(float(highs.max(initial=high)), high * 3))
+        factor = (high / low) ** ROOM if high > low else 2.0
+        return low / factor, high * factor
     reach = max(2 * (high - low), abs(high) / 2)
     ends = np.concatenate([values.low, values.high])
     ends = ends[np.isfinite(ends)]
@@ -229,14 +231,3 @@ def free_limits(values: Band, log: bool) -> Limits:
     high = max(high, min(float(ends.max(initial=high)), high + reach))
     room = ROOM * (high - low) or abs(high) / 2 or 0.5
     return (0.0 if 0 <= low < 0.3 * high else low - room), high + room
-
-
-def _log_limits(means: Floats, values: Band) -> Limits:
-    if not means.size:
-        return 0.1, 10.0
-    low, high = float(means.min()), float(means.max())
-    lows, highs = (ends[np.isfinite(ends) & (ends > 0)] for ends in (values.low, values.high))
-    low = min(low, max(float(lows.min(initial=low)), low / 3))
-    high = max(high, min(float(highs.max(initial=high)), high * 3))
-    room = (high / low) ** ROOM if high > low else 2.0
-    return low / room, high * room

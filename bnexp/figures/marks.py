@@ -140,7 +140,12 @@ def mark_divergence(axes: Axes, curves: Sequence[Curve], selection: Selection) -
             _cross_out(axes, curve, look)
     words, color = divergence_words(curves, styles)
     if words:
-        _write_in_free_place(axes, words, color, curves)
+        text = axes.text(0, 0, words, transform=axes.transAxes, fontsize=WORDS_SIZE, color=color)
+        text.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8})
+        text.set(zorder=5, verticalalignment="bottom")
+        extent = text.get_window_extent()
+        size = (extent.width / axes.bbox.width, extent.height / axes.bbox.height)
+        text.set_position(quietest_place(size, *_obstacles(axes, curves)))
 
 
 def top_crosses(
@@ -212,16 +217,6 @@ def _cross_out(axes: Axes, curve: Curve, look: Look) -> None:
     axes.add_artist(mark)
 
 
-def _write_in_free_place(axes: Axes, words: str, color: str, curves: Sequence[Curve]) -> None:
-    text = axes.text(0, 0, words, transform=axes.transAxes, fontsize=WORDS_SIZE, color=color)
-    text.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8})
-    text.set_zorder(5)
-    text.set_verticalalignment("bottom")
-    extent = text.get_window_extent()
-    size = (extent.width / axes.bbox.width, extent.height / axes.bbox.height)
-    text.set_position(quietest_place(size, *_obstacles(axes, curves)))
-
-
 def quietest_place(
     size: tuple[float, float], points: Floats, weights: Floats
 ) -> tuple[float, float]:
@@ -245,24 +240,21 @@ def quietest_place(
 
 
 def _obstacles(axes: Axes, curves: Sequence[Curve]) -> tuple[Floats, Floats]:
-    """Points along lines and within bands, as fractions of the panel, and how much each matters."""
+    """Points along lines and within bands, as fractions of the panel, and how much each matters.
+
+    There are 120 of each line, and of each of 7 lines from the lower end of a band to its upper.
+    """
     points, weights = [np.empty((0, 2))], [np.empty(0)]
+    to_fractions = axes.transAxes.inverted()
     for curve in curves:
         low, high = curve.band.low, curve.band.high
         heights = [(low * (1 - share) + high * share, 1) for share in np.linspace(0, 1, 7)]
         for y, weight in [*heights, (curve.band.mean, LINE_WEIGHT)]:
-            points.append(_along(axes, curve.x, y))
-            weights.append(np.full(len(points[-1]), weight, dtype=np.float64))
+            finite = np.isfinite(y)
+            if finite.any():
+                pixels = axes.transData.transform(np.column_stack([curve.x[finite], y[finite]]))
+                x, y = to_fractions.transform(pixels).T
+                along = np.linspace(x[0], x[-1], 120)
+                points.append(np.column_stack([along, np.interp(along, x, y)]))
+                weights.append(np.full(len(along), weight, dtype=np.float64))
     return np.concatenate(points), np.concatenate(weights)
-
-
-def _along(axes: Axes, x: Floats, y: Floats) -> Floats:
-    """120 points along a line, as fractions of the panel; none if no number is finite."""
-    finite = np.isfinite(y)
-    if not finite.any():
-        return np.empty((0, 2))
-    fractions = axes.transAxes.inverted().transform(
-        axes.transData.transform(np.column_stack([x[finite], y[finite]]))
-    )
-    along = np.linspace(fractions[0, 0], fractions[-1, 0], 120)
-    return np.column_stack([along, np.interp(along, fractions[:, 0], fractions[:, 1])])

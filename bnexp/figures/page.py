@@ -117,10 +117,6 @@ class Page:
         """Whether the panel stands in the first column."""
         return number % self.columns == 0
 
-    def has_y(self, number: int) -> bool:
-        """Whether the panel has numbers on its y axis."""
-        return self.own_y or self.is_first(number)
-
 
 def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
     """Make the figure with all that is around the panels.
@@ -135,7 +131,12 @@ def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
 
     figure = new_figure(page.width)
     titles = [_fold(title, page.panel_width, DIGIT) for title in page.titles]
-    heads = [_height_above(page, titles, row) for row in range(page.rows)]
+    head = PANEL_TITLE_LINE + HEAD_LINE if page.heads else 0.0
+    heads = []  # the height above each row of panels
+    for start in range(0, len(titles), page.columns):
+        in_row = titles[start : start + page.columns]
+        lines = max(title.count("\n") + 1 if title else 0 for title in in_row)
+        heads.append(lines * PANEL_TITLE_LINE + head + HEAD_GAP)
     header = _header_lines(page)
     top = TOP + sum(height for _, _, height in header)
     bottom = BOTTOM + page.below + _add_legend(figure, handles)
@@ -175,14 +176,6 @@ def _header_lines(page: Page) -> list[tuple[str, float, float]]:
     return [line for line in lines if line[0]]
 
 
-def _height_above(page: Page, titles: Sequence[str], row: int) -> float:
-    """The room for a row's head and its panels' titles."""
-    in_row = titles[row * page.columns :][: page.columns]
-    lines = max(title.count("\n") + 1 if title else 0 for title in in_row)
-    head = PANEL_TITLE_LINE + HEAD_LINE if page.heads else 0.0
-    return lines * PANEL_TITLE_LINE + head + HEAD_GAP
-
-
 def _panel(
     figure: Figure, page: Page, top: float, heads: list[float], number: int, title: str
 ) -> Axes:
@@ -197,14 +190,14 @@ def _panel(
     width, height = figure.get_size_inches()
     left = page.left + column * (page.panel_width + page.gap)
     lower_edge = top + sum(heads[: row + 1]) + (row + 1) * page.panel_height + row * ROW_GAP
-    box = (left, height - lower_edge, page.panel_width, page.panel_height)
-    axes = figure.add_axes(
-        (box[0] / width, box[1] / height, box[2] / width, box[3] / height), title=title
-    )
+    lower_left = (left / width, (height - lower_edge) / height)
+    size = (page.panel_width / width, page.panel_height / height)
+    axes = figure.add_axes((*lower_left, *size), title=title)
     axes.set_autoscale_on(False)  # limits are set, and a loss of 1e300 would overflow them
-    axes.tick_params(length=2.5, labelleft=page.has_y(number), labelbottom=page.is_lowest(number))
-    axes.set_xlabel(page.x_label if page.is_lowest(number) else "")
-    axes.set_ylabel(page.y_labels[number] if page.y_labels and page.has_y(number) else "")
+    has_x, has_y = page.is_lowest(number), page.own_y or page.is_first(number)
+    axes.tick_params(length=2.5, labelleft=has_y, labelbottom=has_x)
+    axes.set_xlabel(page.x_label if has_x else "")
+    axes.set_ylabel(page.y_labels[number] if page.y_labels and has_y else "")
     return axes
 
 

@@ -95,13 +95,11 @@ def select(swept: Swept, *spread: Axis | None) -> Selection:
     if not lines:  # there is no network
         line_axes, lines = (), ((),)
     keys = [axis.key for axis in swept.axes]
-    labels = tuple(
-        ", ".join(
-            value_label(axis, value, keys) for axis, value in zip(line_axes, line, strict=True)
-        )
-        for line in lines
-    )
-    return Selection(axes, companions, line_axes, lines, labels)
+    labels = []
+    for line in lines:
+        named = zip(line_axes, line, strict=True)
+        labels.append(", ".join(value_label(axis, value, keys) for axis, value in named))
+    return Selection(axes, companions, line_axes, lines, tuple(labels))
 
 
 def panels_of(tables: Tables, selection: Selection) -> list[tuple[str, list[Point]]]:
@@ -292,11 +290,8 @@ def best_values(kind: str, swept: Swept, key: str, number: int) -> list[Value]:
     columns = (swept.summary.get(f"final_{images}_{HEADLINE}") for images in ("test", "train"))
     scored = (c for c in columns if c is not None and np.isfinite(c).any())
     if (accuracies := next(scored, None)) is not None:
-        means = {value: _finite_mean(accuracies[swept.summary[key] == value]) for value in values}
+        finite = np.isfinite(accuracies)
+        samples = {v: accuracies[finite & (swept.summary[key] == v)] for v in values}
+        means = {v: float(sample.mean()) if len(sample) else -1.0 for v, sample in samples.items()}
         values.sort(key=lambda value: -means[value])
     return values[:number]
-
-
-def _finite_mean(accuracies: NDArray[np.float64]) -> float:
-    finite = accuracies[np.isfinite(accuracies)]
-    return float(finite.mean()) if len(finite) else -1.0

@@ -220,30 +220,26 @@ def with_epochs(kind: str, table: Table, metrics: Table) -> Table:
     Raises ConfigError for a network with fewer than two evaluations.
 
     metrics: the table of evaluations, with the columns cell, step and epoch. Epochs need not be
-    whole:
-    they are interpolated between evaluations.
+        whole: they are interpolated between evaluations.
     """
     epochs = np.empty(len(table["step"]), dtype=np.float64)
     for network in dict.fromkeys(table["cell"].tolist()):
         mask = table["cell"] == network
         scored = metrics["cell"] == network
-        steps = table["step"][mask]
-        epochs[mask] = _epochs(kind, steps, metrics["step"][scored], metrics["epoch"][scored])
+        steps, scored_steps = table["step"][mask], metrics["step"][scored]
+        scored_epochs = metrics["epoch"][scored]
+        if len(scored_steps) < 2:
+            raise ConfigError(
+                f"figure {kind}: against epoch needs two evaluations, to know how long an epoch "
+                f"is. Draw against: step."
+            )
+        # Before the first evaluation and after the last one, all epochs have as many steps.
+        first, last = scored_steps[0], scored_steps[-1]
+        slope = (scored_epochs[-1] - scored_epochs[0]) / (last - first)
+        line = np.maximum(scored_epochs[0] + slope * (steps - first), 0)
+        between = np.interp(steps, scored_steps, scored_epochs)
+        epochs[mask] = np.where((steps < first) | (steps > last), line, between)
     return {**table, "epoch": epochs}
-
-
-def _epochs(kind: str, steps: Any, scored_steps: Any, scored_epochs: Any) -> Floats:
-    """Interpolate between evaluations; before and after, all epochs have as many steps."""
-    if len(scored_steps) < 2:
-        raise ConfigError(
-            f"figure {kind}: against epoch needs two evaluations, to know how long an epoch is. "
-            f"Draw against: step."
-        )
-    first, last = scored_steps[0], scored_steps[-1]
-    slope = (scored_epochs[-1] - scored_epochs[0]) / (last - first)
-    line: Floats = np.maximum(scored_epochs[0] + slope * (steps - first), 0)
-    between = np.interp(steps, scored_steps, scored_epochs)
-    return np.where((steps < first) | (steps > last), line, between)
 
 
 def _refuse_missing(

@@ -11,7 +11,7 @@ parameters only then. The colors can be told apart with the common forms of colo
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +20,6 @@ from typing import Any, Literal
 import numpy as np
 
 from bnexp.figures.select import NORM, Selection
-from bnexp.runs.tables import Value
 
 DEJAVU = "DejaVu Sans"  # ships with matplotlib: the same glyphs everywhere
 # Fonts with the letters that it lacks, of which the installed ones are used.
@@ -144,29 +143,21 @@ def looks(selection: Selection) -> tuple[Look, ...]:
     if NORM not in keys:
         return tuple(_look(i, i) for i in range(len(selection.lines)))
     position = keys.index(NORM)
-    dashes = _norm_numbers([line[position] for line in selection.lines])
-    others = _numbered([line[:position] + line[position + 1 :] for line in selection.lines])
+    norms = [line[position] for line in selection.lines]
+    # Solid for the first batch norm, dashed for none; the others follow.
+    batch = next((norm for norm in norms if str(norm).startswith("batch")), "batch")
+    numbers = {norm: i for i, norm in enumerate(dict.fromkeys([batch, "none", *norms]))}
+    dashes = [numbers[norm] for norm in norms]
+    combinations = [line[:position] + line[position + 1 :] for line in selection.lines]
+    order = list(dict.fromkeys(combinations))
+    others = [order.index(combination) for combination in combinations]
     colors = others if 1 < len(set(others)) <= len(COLORS) else dashes
-    numbers = list(zip(colors, dashes, strict=True))
-    if len(set(numbers)) < len(numbers):
-        numbers = [(i, i) for i in range(len(numbers))]
-    return tuple(_look(color, dash) for color, dash in numbers)
+    pairs = list(zip(colors, dashes, strict=True))
+    if len(set(pairs)) < len(pairs):
+        pairs = [(i, i) for i in range(len(pairs))]
+    return tuple(_look(color, dash) for color, dash in pairs)
 
 
 def _look(color: int, dash: int) -> Look:
     marker = MARKERS[color % len(MARKERS)]
     return Look(COLORS[color % len(COLORS)], DASHES[dash % len(DASHES)], marker)
-
-
-def _norm_numbers(norms: Sequence[Value]) -> list[int]:
-    """0, solid, for the first batch norm; 1, dashed, for none; 2, 3, ... for the others."""
-    batch = next((norm for norm in norms if str(norm).startswith("batch")), "batch")
-    numbers: Mapping[Value, int] = {batch: 0, "none": 1}
-    others = [norm for norm in dict.fromkeys(norms) if norm not in numbers]
-    return [numbers[norm] if norm in numbers else 2 + others.index(norm) for norm in norms]
-
-
-def _numbered(values: Sequence[Hashable]) -> list[int]:
-    """The number of each value in the order of first appearance."""
-    order = list(dict.fromkeys(values))
-    return [order.index(value) for value in values]

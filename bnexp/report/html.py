@@ -14,12 +14,10 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
-from functools import cache
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from bnexp import figures
@@ -167,9 +165,8 @@ def _draw_figures(run: RunData, prefix: str = "") -> list[tuple[str, Markup]]:
     if not len(run.metrics["cell"]):
         return []
     drawings: list[tuple[str, Markup]] = []
-    for number, options in enumerate(
-        figures.requested_figures(run.config.experiment.figures, run.tables), start=1
-    ):
+    requested = figures.requested_figures(run.config.experiment.figures, run.tables)
+    for number, options in enumerate(requested, start=1):
         svg = render(figures.draw(options, run.tables), "svg").decode()
         # Letters are drawn as paths: nothing of the experiment's text is in it.
         drawings.append((options.kind, Markup(inline_svg(svg, f"{prefix}figure{number}-"))))
@@ -177,35 +174,26 @@ def _draw_figures(run: RunData, prefix: str = "") -> list[tuple[str, Markup]]:
 
 
 def _render_page(template: str, **values: Any) -> str:
-    """The page that a template makes of the values, with its style, scripts and policy."""
+    """The page that a template makes of the values, with its style, scripts and policy.
+
+    The Content-Security-Policy allows these two texts, by their SHA-256 as of Level 2, and pictures
+    within the page, only.
+    """
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    values |= {"style": Markup(style), "script": Markup(script)}
-    policy = _security_policy(style, script)
-    return _environment().get_template(template).render(policy=policy, **values)
-
-
-@cache
-def _environment() -> jinja2.Environment:
+    sources = [
+        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for text in (style, script)
+    ]
+    policy = (
+        f"default-src 'none'; style-src {sources[0]}; script-src {sources[1]}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    values |= {"style": Markup(style), "script": Markup(script), "policy": policy}
     environment = templates(TEMPLATES)
     environment.filters |= {"embedded": embed_json, "number": number_text, "point": compared_text}
     environment.globals["counted"] = counted
-    return environment
-
-
-def _security_policy(style: str, script: str) -> str:
-    """The Content-Security-Policy that allows these two texts, and pictures within the page, only.
-
-    The texts are named by their SHA-256, as of Content Security Policy Level 2.
-    """
-
-    def source(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    return (
-        f"default-src 'none'; style-src {source(style)}; script-src {source(script)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
+    return environment.get_template(template).render(**values)
 
 
 # What could end the element, or a line of JavaScript, as the escape sequence of its code.

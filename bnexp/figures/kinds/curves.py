@@ -18,37 +18,10 @@ from pydantic import Field
 
 from bnexp.config.figures import Layers, MetricOrGap, Places
 from bnexp.errors import ConfigError
-from bnexp.figures import marks, notes, series
+from bnexp.figures import limits, marks, notes, select, series
 from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import metric_label, quantity_label, value_text
-from bnexp.figures.limits import (
-    Scale,
-    accuracy_axis,
-    free_axis,
-    free_limits,
-    loss_limits,
-    whole_number_axis,
-)
 from bnexp.figures.page import Page, build, square
-from bnexp.figures.select import (
-    MAX_PANELS,
-    NORM,
-    Selection,
-    Swept,
-    best_values,
-    restrict,
-    select_panels,
-)
-from bnexp.figures.series import (
-    TIME_LABELS,
-    Curve,
-    Recorded,
-    Source,
-    curve,
-    metric_source,
-    quantity_source,
-    time_column,
-)
 from bnexp.figures.style import DASHES, Look
 from bnexp.metrics import HEADLINE, IMAGE_SETS, evaluation_columns, metric_column
 from bnexp.registry import option
@@ -103,12 +76,12 @@ class Curves(RuledKind):
             return swept
         if self.panel_axis is None:
             raise ConfigError("figure curves: best is of the values of panel_axis. Name that too.")
-        best = best_values(self.kind, swept, self.panel_axis, self.best)
-        return restrict(self.kind, swept, {self.panel_axis: best})
+        best = select.best_values(self.kind, swept, self.panel_axis, self.best)
+        return select.restrict(self.kind, swept, {self.panel_axis: best})
 
-    def choose(self, swept: Swept, recorded: Recorded) -> Selection:
+    def choose(self, swept: select.Swept, recorded: series.Recorded) -> select.Selection:
         """Spread out panel_axis, if one is named; all other axes make the lines."""
-        selection = select_panels(self.kind, swept, self.panel_axis)
+        selection = select.select_panels(self.kind, swept, self.panel_axis)
         self.check_limits()
         if self.quantity is None:
             self._metric_groups(recorded)
@@ -124,9 +97,11 @@ class Curves(RuledKind):
     def draw(self, data: FigureData) -> Figure:
         """Draw the metrics or the quantity over training, with limits common to each scale."""
         selection = data.selection
-        time = self.against or ("step" if self.quantity else time_column(data.tables.metrics))
+        time = self.against or (
+            "step" if self.quantity else series.time_column(data.tables.metrics)
+        )
         panels = self._panels(data, time)
-        curves: dict[Scale, list[Curve]] = {}
+        curves: dict[limits.Scale, list[series.Curve]] = {}
         for panel in panels:
             curves.setdefault(panel.scale, []).extend(panel.all_curves)
         values = {scale: pooled(line.band for line in lines) for scale, lines in curves.items()}
@@ -135,7 +110,7 @@ class Curves(RuledKind):
         left_out = [notes.zero_note(band.mean, log[scale]) for scale, band in values.items()]
         if "loss" in values and self.limits is None:
             left_out.append(notes.above_note(values["loss"].mean))
-        page = self._page(data, panels, TIME_LABELS[time], left_out)
+        page = self._page(data, panels, series.TIME_LABELS[time], left_out)
         many = len(selection.lines) > marks.MOST_UNMARKED
         points_only = all(line.x.size <= 1 for panel in panels for line in panel.all_curves)
         styles = _image_styles(selection) if any(len(p.sources) > 1 for p in panels) else {}
@@ -153,17 +128,17 @@ class Curves(RuledKind):
                 marks.draw_lines(axes, lines, selection, alpha, many, most_markers=8, style=style)
             if not any(line.x.size for line in panel.all_curves):
                 marks.write_no_data(axes)
-            whole_number_axis(axes, x, 5 if page.crowded else 10)
+            limits.whole_number_axis(axes, x, 5 if page.crowded else 10)
             band, is_log = values[panel.scale], log[panel.scale]
             if panel.scale == "accuracy" and not is_log:
-                accuracy_axis(axes, 0.5 if page.crowded else 0.2, self.limits)
+                limits.accuracy_axis(axes, 0.5 if page.crowded else 0.2, self.limits)
             else:
-                limits = loss_limits if panel.scale == "loss" else free_limits
-                free_axis(axes, self.limits or limits(band, is_log), is_log)
+                around = limits.loss_limits if panel.scale == "loss" else limits.free_limits
+                limits.free_axis(axes, self.limits or around(band, is_log), is_log)
             marks.mark_divergence(axes, panel.curves[0], selection)
         return figure
 
-    def _metric_groups(self, recorded: Recorded) -> list[list[str]]:
+    def _metric_groups(self, recorded: series.Recorded) -> list[list[str]]:
         """The metrics of each panel: one, or if `together` those of training and test images.
 
         Raises ConfigError if a metric is not recorded, or for options of a quantity.
@@ -184,31 +159,31 @@ class Curves(RuledKind):
         return list(groups.values())
 
     def _contents(
-        self, tables: Tables, recorded: Recorded, time: str
-    ) -> list[tuple[str, tuple[Source, ...]]]:
+        self, tables: Tables, recorded: series.Recorded, time: str
+    ) -> list[tuple[str, tuple[series.Source, ...]]]:
         """What panels can show, each with its title.
 
         A metric, or those of training and test images together; or a layer and place of a quantity.
         """
+        contents: list[tuple[str, tuple[series.Source, ...]]] = []
         if self.quantity is None:
-            groups = self._metric_groups(recorded)
-            sources = [tuple(metric_source(tables, name) for name in names) for names in groups]
-            return [
-                (metric_label(names[0]) if len(names) == 1 else of_group[0].label, of_group)
-                for names, of_group in zip(groups, sources, strict=True)
-            ]
+            for names in self._metric_groups(recorded):
+                sources = tuple(series.metric_source(tables, name) for name in names)
+                title = metric_label(names[0]) if len(names) == 1 else sources[0].label
+                contents.append((title, sources))
+            return contents
         table = series.readings(tables, self.quantity)
         if time == "epoch":
             table = series.with_epochs(self.kind, table, tables.metrics)
         label = quantity_label(self.quantity)
         layers = series.layers_of(self.kind, table, self.layer)
-        positions = product(layers, series.places_of(self.kind, table, self.at))
-        contents: list[tuple[str, tuple[Source, ...]]] = []
-        for layer, place in positions:
-            place_text = f"at {value_text(place)}" if not isnan(place) else ""
-            title = _joined(f"layer {layer}" if layer else "", place_text)
-            contents.append((title, (quantity_source(table, layer, place, label),)))
-        return contents or [("", (quantity_source(table, 0, float("nan"), label),))]
+        places = series.places_of(self.kind, table, self.at)
+        for layer, place in product(layers, places):
+            parts = [f"layer {layer}"] if layer else []
+            parts += [] if isnan(place) else [f"at {value_text(place)}"]
+            source = series.quantity_source(table, layer, place, label)
+            contents.append((", ".join(parts), (source,)))
+        return contents or [("", (series.quantity_source(table, 0, float("nan"), label),))]
 
     def _panels(self, data: FigureData, time: str) -> list[Panel]:
         """A panel for each content and each value of the axis, in the order of the page.
@@ -217,11 +192,11 @@ class Curves(RuledKind):
         """
         contents = self._contents(data.tables, series.recorded_in(data.run), time)
         values = data.panels()
-        if len(values) * len(contents) > MAX_PANELS:
+        count, most = len(values) * len(contents), select.MAX_PANELS
+        if count > most:
             raise ConfigError(
-                f"figure curves: {len(values) * len(contents)} panels, and at most {MAX_PANELS} "
-                f"fit on a page. Name fewer metrics, layers or places, or restrict the figure by "
-                f"where."
+                f"figure curves: {count} panels, and at most {most} fit on a page. Name fewer "
+                f"metrics, layers or places, or restrict the figure by where."
             )
         if len(values) > 4:  # a row for each value
             order = [(value, content) for value in values for content in contents]
@@ -232,10 +207,11 @@ class Curves(RuledKind):
         for (value, points), (title, sources) in order:
             has_title = len(contents) > 1 and not (value and labels_differ)
             curves = [
-                [curve(data.tables, point, source, time, self.smooth) for point in points]
+                [series.curve(data.tables, point, source, time, self.smooth) for point in points]
                 for source in sources
             ]
-            panels.append(Panel(_joined(value, title if has_title else ""), title, sources, curves))
+            named = ", ".join(filter(None, [value, title if has_title else ""]))
+            panels.append(Panel(named, title, sources, curves))
         return panels
 
     def _page(
@@ -253,12 +229,13 @@ class Curves(RuledKind):
             columns = square(len(panels))
         rows = (panels[start : start + columns] for start in range(0, len(panels), columns))
         label, content = panels[0].sources[0].label, panels[0].content
+        # Several contents are named by the panels' titles.
+        names = [label if self.quantity else "", content] if contents == 1 else []
         has_common_label = len({panel.sources[0].label for panel in panels}) == 1
         return Page(
             title=data.title,
             notes=data.notes(
-                # Several contents are named by the panels' titles.
-                _joined(label if self.quantity else "", content) if contents == 1 else "",
+                ", ".join(filter(None, names)),
                 notes.interval_note(data.tables, "line", "band"),
                 "smoothed over 11 points" if self.smooth else "",
                 where="the best first" if self.best else "",
@@ -284,30 +261,26 @@ class Panel:
 
     title: str
     content: str
-    sources: tuple[Source, ...]
-    curves: list[list[Curve]]
+    sources: tuple[series.Source, ...]
+    curves: list[list[series.Curve]]
 
     @property
-    def scale(self) -> Scale:
+    def scale(self) -> limits.Scale:
         """Which axis fits."""
         return self.sources[0].scale
 
     @property
-    def all_curves(self) -> list[Curve]:
+    def all_curves(self) -> list[series.Curve]:
         """The curves of all columns."""
         return [line for lines in self.curves for line in lines]
 
 
-def _joined(*parts: str) -> str:
-    return ", ".join(part for part in parts if part)
-
-
-def _image_styles(selection: Selection) -> Mapping[str, Mapping[str, Any]]:
+def _image_styles(selection: select.Selection) -> Mapping[str, Mapping[str, Any]]:
     """What sets the lines of training and test images apart where they share a panel.
 
     The marker does; the dash too, where it has no normalization to tell.
     """
-    has_norm = any(axis.key == NORM for axis in selection.line_axes)
+    has_norm = any(axis.key == select.NORM for axis in selection.line_axes)
     dash = {} if has_norm else {"linestyle": DASHES[1]}
     hollow = {"marker": "s", "markerfacecolor": "white", "linewidth": 1.2}
     return {"train": {"marker": "o", "markersize": 4.0}, "test": {**hollow, **dash}}

@@ -26,8 +26,8 @@ from bnexp.figures.select import Selection, Swept, select_panels, values_where
 from bnexp.figures.series import Line, Recorded, by_seed
 from bnexp.figures.style import Dash, Look
 from bnexp.registry import option
-from bnexp.runs.stats import Band, Floats, band, pooled
-from bnexp.runs.tables import Table, rows
+from bnexp.runs.stats import Band, band, pooled
+from bnexp.runs.tables import rows
 from bnexp.runs.where import Point
 
 if TYPE_CHECKING:
@@ -92,8 +92,18 @@ class Depth(RuledKind):
         table = series.rows_at_step(self.kind, table, self.step)
         layers = series.layers_between(self.kind, table, self.layers)
         titles, points = zip(*data.panels(), strict=True)
-        panels = [[_layer_line(table, point, layers) for point in lines] for lines in points]
-        laws = [self._law_lines(tables, lines, layers) for lines in panels]
+        drawn = rows(table, np.isin(table["layer"], layers))
+        floor, ceiling = series.value_range(table)
+
+        def line(point: Point) -> Line:
+            x, values = by_seed(drawn, point, "layer", "value")
+            return Line(x, band(values, ceiling, floor))
+
+        panels = [[line(point) for point in lines] for lines in points]
+        laws = [
+            self._law_lines(tables, layers, list(zip(at, lines, strict=True)))
+            for at, lines in zip(points, panels, strict=True)
+        ]
         measured = pooled(line.band for lines in panels for line in lines)
         values = pooled([measured, *(line.band for lines in laws for line in lines.values())])
         log = self.is_log(values.mean)
@@ -129,9 +139,11 @@ class Depth(RuledKind):
         return figure
 
     def _law_lines(
-        self, swept: Swept, lines: Sequence[LayerLine], layers: Sequence[int]
+        self, swept: Swept, layers: Sequence[int], lines: Sequence[tuple[Point, Line]]
     ) -> dict[int, Line]:
         """The laws of a panel by number; a law that starts from a line of another is left out.
+
+        lines: the lines of the panel, each with its point.
 
         Raises ConfigError if a law has not one value for each layer.
         """
@@ -144,39 +156,23 @@ class Depth(RuledKind):
                         f"figure depth: law[{number}] ({law.label}): {len(law.values)} values for "
                         f"{len(layers)} layers. Give one for each layer that is drawn."
                     )
-                laws[number] = _exact_line(x, np.array(law.values))
+                y = np.array(law.values)
+                laws[number] = Line(x, Band(y, y, y))
                 continue
             where = values_where(self.kind, swept, law.where)
             at_start = (
                 line
-                for line in lines
-                if all(line.point.get(key) in values for key, values in where.items())
+                for point, line in lines
+                if all(point.get(key) in values for key, values in where.items())
             )
             start = next(at_start, None)
             if start is None or law.rate is None or not np.isfinite(start.band.mean).any():
                 continue
             end = np.flatnonzero(np.isfinite(start.band.mean))[-1 if self.backwards else 0]
             distance = start.x[end] - x if self.backwards else x - start.x[end]
-            laws[number] = _exact_line(x, start.band.mean[end] * law.rate**distance)
+            y = start.band.mean[end] * law.rate**distance
+            laws[number] = Line(x, Band(y, y, y))
         return laws
-
-
-@dataclass(frozen=True)
-class LayerLine(Line):
-    """The line over the layers of the networks at one point of the sweep."""
-
-    point: Point
-
-
-def _layer_line(table: Table, point: Point, layers: Sequence[int]) -> LayerLine:
-    drawn = rows(table, np.isin(table["layer"], layers))
-    x, values = by_seed(drawn, point, "layer", "value")
-    floor, ceiling = series.value_range(table)
-    return LayerLine(x, band(values, ceiling, floor), point)
-
-
-def _exact_line(x: Floats, y: Floats) -> Line:
-    return Line(x, Band(y, y, y))
 
 
 def _law_artist(x: Any, y: Any, number: int, label: str) -> Line2D:

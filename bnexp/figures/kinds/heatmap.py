@@ -17,29 +17,11 @@ from numpy.typing import NDArray
 
 from bnexp.config.figures import Limits, SummaryMetric
 from bnexp.errors import ConfigError
-from bnexp.figures import notes
+from bnexp.figures import limits, notes, select
 from bnexp.figures.kinds import FigureData, RestrictedKind
 from bnexp.figures.labels import axis_name, digits, metric_label, symbol
-from bnexp.figures.limits import (
-    LOSS_TOP,
-    free_limits,
-    log_ticks,
-    loss_limits,
-    plain_ticks,
-    wants_log,
-)
 from bnexp.figures.marks import cross
 from bnexp.figures.page import NOTE_LETTER, RIGHT, Page, build
-from bnexp.figures.select import (
-    NORM,
-    Selection,
-    Swept,
-    check_number,
-    find_axis,
-    networks_at,
-    select,
-    swept_keys,
-)
 from bnexp.figures.series import Recorded, check_metric, metric_scale
 from bnexp.metrics import metric_of
 from bnexp.registry import option
@@ -75,19 +57,19 @@ class Heatmap(RestrictedKind):
     value: SummaryMetric = option("final_train_accuracy", doc="a column of the summary")
     limits: Limits | None = option(None, doc="[low, high] of the colors")
 
-    def choose(self, swept: Swept, recorded: Recorded) -> Selection:
+    def choose(self, swept: select.Swept, recorded: Recorded) -> select.Selection:
         """Spread out the named axes, else the first ones, model.norm last of all."""
-        named = {key: find_axis(self.kind, swept, key) for key in (self.x, self.y) if key}
+        named = {key: select.find_axis(self.kind, swept, key) for key in (self.x, self.y) if key}
         others = [axis for axis in swept.axes if axis.key not in named]
-        free = iter(sorted(others, key=lambda axis: axis.key == NORM))
+        free = iter(sorted(others, key=lambda axis: axis.key == select.NORM))
         x, y = (named[key] if key else next(free, None) for key in (self.x, self.y))
         if x is None or y is None or x == y:
             raise ConfigError(
-                f"figure heatmap: two different swept keys are needed for x and y. "
-                f"Swept: {swept_keys(swept)}. Sweep another key, or draw kind: scale instead."
+                f"figure heatmap: two different swept keys are needed for x and y. Swept: "
+                f"{select.swept_keys(swept)}. Sweep another key, or draw kind: scale instead."
             )
-        selection = select(swept, x, y)
-        check_number(self.kind, selection, MOST_MAPS, "maps")
+        selection = select.select(swept, x, y)
+        select.check_number(self.kind, selection, MOST_MAPS, "maps")
         check_metric(self.kind, self.value, recorded, "value")
         return selection
 
@@ -98,10 +80,7 @@ class Heatmap(RestrictedKind):
         diverged = any(drawn.diverged.any() for drawn in maps)
         figure, all_axes = build(page, [cross("0.25", "diverged")] if diverged else [])
 
-        values = np.array([drawn.values for drawn in maps if not drawn.is_difference])
-        bars = {metric_label(self.value): _value_colors(values, self.value, self.limits)}
-        if maps[-1].is_difference:
-            bars["difference"] = _difference_colors(maps[-1].values)
+        bars = self._colors(maps)
         for number, (axes, drawn) in enumerate(zip(all_axes, maps, strict=True)):
             colors = bars["difference" if drawn.is_difference else metric_label(self.value)]
             _draw_map(axes, drawn, colors, page)
@@ -110,12 +89,46 @@ class Heatmap(RestrictedKind):
             _add_color_bar(figure, page, colors, name, number, len(bars))
         return figure
 
+    def _colors(self, maps: Sequence[Map]) -> dict[str, Colors]:
+        """The colors of the values and of their difference, if it is drawn, by their names.
+
+        Bright is good: accuracies from 0 to 1, losses and others over what the values span. A
+        difference is blue above 0 and red below, white at 0.
+        """
+        from matplotlib import colormaps
+        from matplotlib.colors import LogNorm, Normalize
+
+        scale, span = metric_scale(self.value), self.limits
+        values = np.array([drawn.values for drawn in maps if not drawn.is_difference])
+        flat = values[np.isfinite(values)]
+        log = scale == "loss" and limits.wants_log(flat, scale) and (span is None or span[0] > 0)
+        if span is None and scale == "accuracy":
+            span = (0.0, 1.0)
+        elif span is None and scale == "loss":
+            span = limits.loss_limits(Band(flat, flat, flat), log, headroom=0.0)
+        elif span is None:
+            span = limits.free_limits(Band(flat, flat, flat), log)
+        bright = "viridis_r" if metric_of(self.value).better == "lower" else "viridis"
+        norm = (LogNorm if log else Normalize)(*span, clip=True)
+        bars = {metric_label(self.value): Colors(colormaps[bright], norm)}
+        if maps[-1].is_difference:
+            sizes = np.abs(maps[-1].values[np.isfinite(maps[-1].values)])
+            reach = min(float(sizes.max(initial=0.0)), limits.LOSS_TOP) or 1.0
+            norm = Normalize(-reach, reach, clip=True)
+            bars["difference"] = Colors(colormaps["RdBu"], norm)
+        return bars
+
     def _page(self, data: FigureData, maps: Sequence[Map]) -> tuple[Page, bool]:
         """The page, and whether the columns' labels stand upright."""
         x, y = data.selection.spread
         x_longest, y_longest = (max(map(len, _tick_texts(axis)), default=0) for axis in (x, y))
         rows, columns = maps[0].values.shape
-        maps_beside = _maps_beside(len(maps), columns, rows)
+        # So many side by side that numbers still fit into the cells, if they can at all.
+        if max(columns, rows) > MOST_WRITTEN:
+            widest = 2 if len(maps) == 4 else 3
+        else:
+            widest = 3 if columns <= 5 and len(maps) != 4 else 2 if columns <= 8 else 1
+        maps_beside = min(len(maps), widest)
         extra_left = max(0.0, TICK_LETTER * y_longest - 0.3)
         column_width = (6.2 - extra_left) / maps_beside / max(1, columns)
         turned = TICK_LETTER * (x_longest + 0.5) > column_width
@@ -155,12 +168,12 @@ class Map:
     is_difference: bool = False
 
 
-def _maps(tables: Tables, selection: Selection, value: str) -> list[Map]:
+def _maps(tables: Tables, selection: select.Selection, value: str) -> list[Map]:
     """A map for each line, batch norm's first; and the first minus the second if there are two."""
     keys = [axis.key for axis in selection.line_axes]
     numbers = list(range(len(selection.lines)))
-    if NORM in keys:
-        norms = [str(line[keys.index(NORM)]) for line in selection.lines]
+    if select.NORM in keys:
+        norms = [str(line[keys.index(select.NORM)]) for line in selection.lines]
         numbers.sort(key=lambda number: not norms[number].startswith("batch"))
     points = selection.line_points
     cells = [_by_cell(tables, selection, points[number], value) for number in numbers]
@@ -169,21 +182,23 @@ def _maps(tables: Tables, selection: Selection, value: str) -> list[Map]:
         (first, diverged), (second, _) = cells
         cells.append((first - second, np.zeros_like(diverged)))
         labels.append(" minus ".join(labels))
-    return [
-        Map(label, _mean(values), diverged, is_difference=number == 2 and len(numbers) == 2)
-        for number, (label, (values, diverged)) in enumerate(zip(labels, cells, strict=True))
-    ]
+    maps: list[Map] = []
+    for label, (values, diverged) in zip(labels, cells, strict=True):
+        flat = values.reshape(len(values), -1)
+        mean = band(flat, floor=-np.inf).mean.reshape(values.shape[1:])
+        maps.append(Map(label, mean, diverged, is_difference=len(maps) == 2 == len(numbers)))
+    return maps
 
 
 def _by_cell(
-    tables: Tables, selection: Selection, point: Point, value: str
+    tables: Tables, selection: select.Selection, point: Point, value: str
 ) -> tuple[Floats, NDArray[np.int64]]:
     """The values (seeds, rows, columns), NaN where none is finite; and how many diverged."""
     x, y = selection.spread
     row, column = ({v: i for i, v in enumerate(_sorted_values(axis))} for axis in (y, x))
     values = np.full((len(tables.seeds), len(row), len(column)), np.nan)
     diverged = np.zeros(values.shape[1:], dtype=np.int64)
-    networks = networks_at(tables, point)
+    networks = select.networks_at(tables, point)
     names = ("seed", y.key, x.key, value, "status")
     for seed, at_y, at_x, number, status in zip(
         *(networks[n].tolist() for n in names), strict=True
@@ -200,12 +215,6 @@ def _sorted_values(axis: Axis) -> list[Value]:
     return sorted(values) if axis.numeric else values
 
 
-def _mean(values: Floats) -> Floats:
-    """The mean of the finite values over the first axis."""
-    flat = values.reshape(len(values), -1)
-    return band(flat, floor=-np.inf).mean.reshape(values.shape[1:])
-
-
 @dataclass(frozen=True)
 class Colors:
     """From numbers to colors."""
@@ -219,35 +228,6 @@ class Colors:
         linear = np.where(behind <= 0.04045, behind / 12.92, ((behind + 0.055) / 1.055) ** 2.4)
         light = float(linear @ (0.2126, 0.7152, 0.0722)) + 0.05
         return "white" if 1.05 / light > light / 0.05 else "black"
-
-
-def _value_colors(values: Floats, column: str, limits: tuple[float, float] | None) -> Colors:
-    """Bright is good: accuracies from 0 to 1, losses and others over what the values span."""
-    from matplotlib import colormaps
-    from matplotlib.colors import LogNorm, Normalize
-
-    lower_is_better = metric_of(column).better == "lower"
-    color_map = colormaps["viridis_r" if lower_is_better else "viridis"]
-    scale = metric_scale(column)
-    flat = values[np.isfinite(values)]
-    log = wants_log(flat, scale) and scale == "loss" and (limits is None or limits[0] > 0)
-    if limits is None and scale == "accuracy":
-        limits = (0.0, 1.0)
-    elif limits is None and scale == "loss":
-        limits = loss_limits(Band(flat, flat, flat), log, headroom=0.0)
-    elif limits is None:
-        limits = free_limits(Band(flat, flat, flat), log)
-    return Colors(color_map, (LogNorm if log else Normalize)(*limits, clip=True))
-
-
-def _difference_colors(values: Floats) -> Colors:
-    """Blue above 0 and red below, white at 0."""
-    from matplotlib import colormaps
-    from matplotlib.colors import Normalize
-
-    finite = np.abs(values[np.isfinite(values)])
-    reach = min(float(finite.max(initial=0.0)), LOSS_TOP) or 1.0
-    return Colors(colormaps["RdBu"], Normalize(-reach, reach, clip=True))
 
 
 def _add_color_bar(
@@ -270,17 +250,9 @@ def _add_color_bar(
     bar.set_label(name)
     bar.outline.set_linewidth(0.6)
     if isinstance(colors.norm, LogNorm):
-        log_ticks(axes.xaxis, (float(colors.norm.vmin or 1), float(colors.norm.vmax or 1)))
+        limits.log_ticks(axes.xaxis, (float(colors.norm.vmin or 1), float(colors.norm.vmax or 1)))
     else:
-        plain_ticks(axes.xaxis, 5)
-
-
-def _maps_beside(maps: int, columns: int, rows: int) -> int:
-    """So many that numbers still fit into the cells, if they can at all."""
-    if max(columns, rows) > MOST_WRITTEN:
-        return 2 if maps == 4 else min(maps, 3)
-    widest = 3 if columns <= 5 and maps != 4 else 2 if columns <= 8 else 1
-    return min(maps, widest)
+        limits.plain_ticks(axes.xaxis, 5)
 
 
 def _tick_texts(axis: Axis) -> list[str]:
@@ -310,9 +282,12 @@ def _draw_map(axes: Axes, drawn: Map, colors: Colors, page: Page) -> None:
     if max(rows, columns) <= MOST_WRITTEN and points >= SMALLEST_TYPE:
         for (i, j), value in np.ndenumerate(drawn.values):
             if np.isfinite(value):
-                text = _number_text(value, drawn.is_difference)
-                ink = colors.ink(value)
-                axes.text(j, i, text, ha="center", va="center", fontsize=points, color=ink)
+                # Two decimals; large losses with two digits.
+                text = f"{value:.2f}" if abs(value) < 10 else short(float(value), 2)
+                text = text.replace("-0.00", "0.00") if float(text) == 0 else text
+                sign = "+" if drawn.is_difference and float(text) > 0 else ""
+                style = {"fontsize": points, "color": colors.ink(value)}
+                axes.text(j, i, sign + text, ha="center", va="center", **style)
     for (i, j), count in np.ndenumerate(drawn.diverged):
         if count:  # a cross in the cell's upper right corner
             behind = float(drawn.values[i, j])
@@ -323,15 +298,9 @@ def _draw_map(axes: Axes, drawn: Map, colors: Colors, page: Page) -> None:
             axes.add_artist(mark)
 
 
-def _number_text(value: float, signed: bool) -> str:
-    """Two decimals; large losses with two digits."""
-    text = f"{value:.2f}" if abs(value) < 10 else short(float(value), 2)
-    if not signed or float(text) == 0:
-        return text.replace("-0.00", "0.00")
-    return f"+{text}" if value > 0 else text
-
-
-def _name_axes(axes: Axes, page: Page, selection: Selection, turned: bool, number: int) -> None:
+def _name_axes(
+    axes: Axes, page: Page, selection: select.Selection, turned: bool, number: int
+) -> None:
     """Write the values of the swept keys at the axes, as many as there is room for."""
     x, y = selection.spread
     x_room = page.panel_width if turned else np.inf

@@ -72,12 +72,20 @@ class Histograms(RuledKind):
         ]
         panels = [bins for row in histograms for bins in row]
 
+        means = pooled(bins.band for bins in panels).mean
+        cut = int((means > (self.limits[1] if self.limits else np.inf)).sum())
+        inside = [float(np.nansum(bins.band.mean)) for bins in panels if bins.band.mean.size]
+        outside = 1 - min(inside, default=1.0)
+        left_out = [f"{counted(cut, 'bar')} higher than the axis"] * (cut > 0)
+        if outside > 0.005:
+            left_out.append(f"up to {100 * outside:.0f} % of a layer's numbers outside the bins")
+
         page = Page(
             title=data.title,
             notes=data.notes(
                 notes.step_note(table),
                 notes.interval_note(tables, "bars", "lines"),
-                left_out=[self._cut_note(panels), _outside_note(panels)],
+                left_out=left_out,
             ),
             titles=(
                 *(f"{layer}-layer" if layer else "" for layer in layers),
@@ -104,12 +112,6 @@ class Histograms(RuledKind):
             free_axis(axes, self.limits or free_limits(heights, log), log)
         return figure
 
-    def _cut_note(self, panels: list[Bins]) -> str:
-        """How many bars the given limits cut off; empty if none."""
-        top = self.limits[1] if self.limits else np.inf
-        count = int((pooled(bins.band for bins in panels).mean > top).sum())
-        return f"{counted(count, 'bar')} higher than the axis" if count else ""
-
 
 @dataclass(frozen=True)
 class Bins:
@@ -128,15 +130,6 @@ def _bins(table: Table, layer: int, point: Point) -> Bins:
     lefts, values = by_seed(of_layer, point, "at", "value")
     width = np.diff(lefts)[-1:] if lefts.size > 1 else np.ones(lefts.size)
     return Bins(np.append(lefts, lefts[-1:] + width), band(values, 1.0))
-
-
-def _outside_note(panels: list[Bins]) -> str:
-    """The largest share of a layer's numbers that lies in no bin; empty if it is small."""
-    shares = [1 - float(np.nansum(bins.band.mean)) for bins in panels if bins.band.mean.size]
-    largest = max(shares, default=0.0)
-    if largest <= 0.005:
-        return ""
-    return f"up to {100 * largest:.0f} % of a layer's numbers outside the bins"
 
 
 def _draw_bars(axes: Axes, bins: Bins, look: Look, log: bool) -> None:

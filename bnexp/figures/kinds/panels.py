@@ -12,28 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bnexp.config.figures import Metric
-from bnexp.figures import marks, notes
+from bnexp.figures import limits, marks, notes, series
 from bnexp.figures.kinds import FigureData, FigureKind
 from bnexp.figures.labels import metric_label
-from bnexp.figures.limits import (
-    accuracy_axis,
-    free_axis,
-    free_limits,
-    loss_axis,
-    loss_limits,
-    wants_log,
-    whole_number_axis,
-)
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.select import Selection, Swept, select_panels
-from bnexp.figures.series import (
-    TIME_LABELS,
-    Recorded,
-    check_metric,
-    curve,
-    metric_source,
-    time_column,
-)
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
 
@@ -48,19 +31,22 @@ class Panels(FigureKind):
     axis: str | None = option(None, doc="the swept key of the panels; default: the first")
     metric: Metric = option("train_accuracy", doc="what is drawn against the epoch")
 
-    def choose(self, swept: Swept, recorded: Recorded) -> Selection:
+    def choose(self, swept: Swept, recorded: series.Recorded) -> Selection:
         """Spread out the named axis, else the first that is a number, else the first."""
         by_default = sorted(swept.axes, key=lambda axis: not axis.numeric)
         key = by_default[0].key if self.axis is None and by_default else self.axis
         selection = select_panels(self.kind, swept, key)
-        check_metric(self.kind, self.metric, recorded)
+        series.check_metric(self.kind, self.metric, recorded)
         return selection
 
     def draw(self, data: FigureData) -> Figure:
         """Draw the metric over training, row by row in the sweep's order."""
-        source, time = metric_source(data.tables, self.metric), time_column(data.tables.metrics)
+        source = series.metric_source(data.tables, self.metric)
+        time = series.time_column(data.tables.metrics)
         titles, points = zip(*data.panels(), strict=True)
-        panels = [[curve(data.tables, point, source, time) for point in lines] for lines in points]
+        panels = [
+            [series.curve(data.tables, point, source, time) for point in lines] for lines in points
+        ]
         curves = [line for lines in panels for line in lines]
         values = pooled(line.band for line in curves)
 
@@ -75,7 +61,7 @@ class Panels(FigureKind):
             titles=titles,
             columns=square(len(panels)),
             aspect=0.62,
-            x_label=TIME_LABELS[time],
+            x_label=series.TIME_LABELS[time],
             y_labels=(source.label,) * len(panels),
         )
         many = len(data.selection.lines) > marks.MOST_UNMARKED
@@ -83,18 +69,18 @@ class Panels(FigureKind):
         figure, all_axes = build(page, marks.legend_lines(data.selection, many or points_only))
 
         x = np.concatenate([line.x for line in curves])
-        log = wants_log(values.mean, source.scale)
+        log = limits.wants_log(values.mean, source.scale)
         for axes, lines in zip(all_axes, panels, strict=True):
             alpha = 0.12 if many else 0.22
             marks.draw_lines(axes, lines, data.selection, alpha, many, most_markers=6)
             if not any(line.x.size for line in lines):
                 marks.write_no_data(axes)
-            whole_number_axis(axes, x, 5 if page.crowded else 10)
+            limits.whole_number_axis(axes, x, 5 if page.crowded else 10)
             if source.scale == "accuracy":
-                accuracy_axis(axes, 0.5 if page.crowded else 0.2)
+                limits.accuracy_axis(axes, 0.5 if page.crowded else 0.2)
             elif source.scale == "loss":
-                loss_axis(axes, loss_limits(values, log), log)
+                limits.loss_axis(axes, limits.loss_limits(values, log), log)
             else:
-                free_axis(axes, free_limits(values, log), log)
+                limits.free_axis(axes, limits.free_limits(values, log), log)
             marks.mark_divergence(axes, lines, data.selection)
         return figure

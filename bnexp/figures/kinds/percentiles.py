@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 MOST_LINES = len(COLORS)
 COLORS_OF_THREE = (COLORS[1], COLORS[6], COLORS[0])  # the middle one is black
+ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 FAINT = 0.35  # how strongly the line of one seed shows behind the mean of several
 
 
@@ -86,11 +87,13 @@ class Percentiles(RestrictedKind):
             own_y=own_y,
         )
         colors = COLORS_OF_THREE if len(places) == 3 else COLORS
-        handles = [
-            marks.line_artist([], [], Look(color, "solid", ""), _ordinal(place))
-            for place, color in zip(places, colors, strict=False)
-            if not isnan(place)
-        ]
+        handles = []
+        for place, color in zip(places, colors, strict=False):
+            if not isnan(place):  # 1st percentile, 97.5th percentile
+                has_ending = place == int(place) and int(place) not in (11, 12, 13)
+                ending = ENDINGS.get(int(place) % 10, "th") if has_ending else "th"
+                label = f"{value_text(float(place))}{ending} percentile"
+                handles.append(marks.line_artist([], [], Look(color, "solid", ""), label))
         figure, all_axes = build(page, handles)
 
         x = np.concatenate([np.empty(0), *(trace.x for traces in panels for trace in traces)])
@@ -120,13 +123,6 @@ def _columns(selection: Selection) -> int:
     first = dict.fromkeys(line[:-1] for line in lines)
     complete = lines == tuple((*values, value) for values in first for value in last)
     return len(last) if complete and 2 <= len(last) <= 4 else 0
-
-
-def _ordinal(place: float) -> str:
-    """'1st percentile', '97.5th percentile'."""
-    whole = place == int(place) and int(place) not in (11, 12, 13)
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(int(place) % 10, "th") if whole else "th"
-    return f"{value_text(float(place))}{ending} percentile"
 
 
 def _draw_traces(axes: Axes, traces: Sequence[Trace], colors: Sequence[str], look: Look) -> None:
