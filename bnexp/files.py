@@ -82,17 +82,14 @@ system = System()
 
 def read_file(path: Path) -> bytes | None:
     """The file's content, None if there is no such file; StoreError if it cannot be read."""
-    try:
+    with storage_errors("cannot read", path), suppress(FileNotFoundError):
         return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:  # ValueError: a path that no system has, as with a NUL
-        raise storage_error("cannot read", path, error) from error
+    return None
 
 
 def write_file(path: Path, content: bytes) -> None:
     """Replace the file as a whole; its folder is made if need be. StoreError if that fails."""
-    with _storing(path), _replacing(path) as temporary:
+    with storage_errors("cannot write", path), _replacing(path) as temporary:
         system.write(temporary, content)
         system.sync(temporary)
 
@@ -105,7 +102,7 @@ def write_folder(place: str | Path, contents: Iterable[tuple[str, bytes]]) -> No
 
     StoreError if the folder cannot be written.
     """
-    with _storing(place):
+    with storage_errors("cannot write", place):
         target = Path(place).resolve()
         sweep(target.parent, target.name)
         with _replacing(target) as temporary:
@@ -130,7 +127,7 @@ def write_export(place: str, contents: Iterable[tuple[str, bytes]]) -> None:
             names.append(name)
         yield LISTED, "".join(f"{name}\n" for name in names).encode()
 
-    with _storing(place):
+    with storage_errors("cannot write", place):
         _check_replaceable(place, Path(place).resolve())
     write_folder(place, listed())
 
@@ -155,10 +152,8 @@ def _check_replaceable(place: str, target: Path) -> None:
 
 def remove_file(path: Path) -> None:
     """Remove the file if it exists; StoreError if that fails."""
-    try:
+    with storage_errors("cannot remove", path):
         system.remove(path)
-    except OSError as error:
-        raise storage_error("cannot remove", path, error) from error
 
 
 def sweep(folder: Path, name: str = "") -> None:
@@ -250,22 +245,20 @@ def _is_alive(pid: int) -> bool:
 
 
 @contextmanager
-def _storing(place: str | Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError) as error:  # ValueError: a path that no system has, as with a NUL
-        raise storage_error("cannot write", Path(place), error) from error
+def storage_errors(action: str, path: str | Path) -> Iterator[None]:
+    """Turn what the system refuses within the block into a StoreError that a user can read.
 
-
-def storage_error(action: str, path: Path, error: OSError | ValueError) -> StoreError:
-    """What the user reads of an error of the system: the path, what failed and why, what to do.
+    It names the path, and says what failed and why, and what to do.
 
     action: "cannot read", "cannot write" or "cannot remove".
     """
-    reason = getattr(error, "strerror", None) or str(error)
-    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-    advice = f"; {'make room, or ' * full}give another place" if "write" in action else ""
-    return StoreError(f"{path}: {action}, {reason}{advice}")
+    try:
+        yield
+    except (OSError, ValueError) as error:  # ValueError: a path that no system has, as with a NUL
+        reason = getattr(error, "strerror", None) or str(error)
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        advice = f"; {'make room, or ' * full}give another place" if "write" in action else ""
+        raise StoreError(f"{Path(path)}: {action}, {reason}{advice}") from error
 
 
 def encode_npz(kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:

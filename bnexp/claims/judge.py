@@ -35,6 +35,7 @@ from bnexp.claims.select import (
     pair_points,
     plan_points,
     point_key,
+    within,
 )
 from bnexp.config.claims import Claim, Measure, OfQuantity, Word
 from bnexp.config.experiment import Setting, plain_values
@@ -93,13 +94,11 @@ def _check(claim: Claim, plan: Plan, times: Mapping[str, Times] | None) -> None:
         (other_path, other_measure, [pair.than for pair in pairs if pair.than is not None]),
     ]
     for path, measure, points in sides:
-        try:
+        with within(path):
             for network in (networks[point_key(point)] for point in points):
                 _check_measure(measure, network.setting)
                 if times is not None:
                     _check_times(measure, times[network.id])
-        except Undecidable as error:
-            raise Undecidable((*path, *error.path), error.text, error.at_key) from None
 
 
 def _check_measure(measure: Measure, setting: Setting) -> None:
@@ -176,9 +175,9 @@ def required_bounds(claim: Claim) -> Bounds:
         return Bounds(low=claim.at_least)
     if claim.at_most is not None:
         return Bounds(high=claim.at_most)
-    if within := claim.within:
-        by = abs(within.of) * (within.relative or 0.0) if within.by is None else within.by
-        return Bounds(within.of - by, within.of + by)
+    if target := claim.within:
+        by = abs(target.of) * (target.relative or 0.0) if target.by is None else target.by
+        return Bounds(target.of - by, target.of + by)
     if other := claim.above or claim.below:
         return Bounds(low=other.by, strict=True)
     return Bounds(low=-(claim.tolerance or 0.0))
@@ -397,9 +396,9 @@ def _summarize(claim: Claim, points: Sequence[PointVerdict], needed: int) -> str
     text = ", ".join(numbers)
     if point.point:
         text += f" at {describe_point(point.point)}"
-    if within := claim.within:
-        by, relative = within.by, within.relative
-        text += f", wanted {within.of:g} +- "
+    if target := claim.within:
+        by, relative = target.by, target.relative
+        text += f", wanted {target.of:g} +- "
         text += f"{by:g}" if relative is None else f"{100 * relative:g} %"
     parts = [text, point.reason]
     if len(points) > 1:

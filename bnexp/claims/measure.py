@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import exp, inf, isfinite, isinf, isnan, log, nan
 from typing import TypeAlias
 
@@ -121,18 +122,14 @@ def measure_networks(
         recorded = tables.probes["quantity"] == measure.quantity
         if not recorded.any():
             raise Undecidable(("quantity",), f"{measure.quantity}: not recorded")
-        table = rows(tables.probes, recorded)
+        table, number = rows(tables.probes, recorded), partial(_quantity, measure)
     else:
-        table, measure = tables.metrics, parse_metric(measure)
-    numbers = {}
-    for (network,), indices in group_rows(table, ["cell"]).items():
-        if network in networks:
-            part = rows(table, indices)
-            if isinstance(measure, OfQuantity):
-                numbers[network] = _quantity(measure, part)
-            else:
-                numbers[network] = _metric(measure, part)
-    return numbers
+        table, number = tables.metrics, partial(_metric, parse_metric(measure))
+    return {
+        network: number(rows(table, indices))
+        for (network,), indices in group_rows(table, ["cell"]).items()
+        if network in networks
+    }
 
 
 def measure_limits(measure: Measure) -> Limits:

@@ -54,8 +54,8 @@ def describe_point(point: Point) -> str:
 
 
 @contextmanager
-def _within(path: KeyPath) -> Iterator[None]:
-    """Turn an error of a `where`, which stands at this path of the claim, into Undecidable."""
+def within(path: KeyPath) -> Iterator[None]:
+    """Turn an error about a part of the claim, which stands at this path, into one of the claim."""
     try:
         yield
     except WhereError as error:
@@ -72,7 +72,7 @@ class Pair:
 
 def pair_points(claim: Claim, sweep: SweepPoints) -> tuple[Pair, ...]:
     """The claim's points in the sweep's order. Raises Undecidable if the sweep lacks them."""
-    with _within(("where",)):
+    with within(("where",)):
         points = select_points(claim.where, sweep.axes, sweep.points)
     if claim.relation in MONOTONE:
         pairs = _pair_neighbors(claim, points, sweep)
@@ -106,7 +106,7 @@ def _pair_with_other(
     Points that would be compared with themselves are left out, but not all of them can be.
     """
     path = (claim.relation, "where")
-    with _within(path):
+    with within(path):
         selected = select_values(other.where, sweep.axes)
     for key, values in selected.items():
         if len(values) != 1:
@@ -136,7 +136,7 @@ def _pair_neighbors(claim: Claim, points: Sequence[Point], sweep: SweepPoints) -
     Points are neighbors if they differ in the axis, and in the axes that move along with it, only.
     """
     relation = claim.relation
-    with _within((relation,)):
+    with within((relation,)):
         axis = axis_named(getattr(claim, relation), sweep.axes, at_key=False)
     fixed = [
         other.key

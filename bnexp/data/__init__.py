@@ -12,47 +12,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bnexp.data.arrays import Dataset, make_dataset
-    from bnexp.data.datasets import (
-        DATASETS,
-        DatasetFacts,
-        Places,
-        data_folder,
-        info,
-        is_folder,
-        load,
-    )
-    from bnexp.data.mnist import FileCheck, fetch, verify
+    from bnexp.data.arrays import Dataset as Dataset
+    from bnexp.data.arrays import make_dataset as make_dataset
+    from bnexp.data.datasets import DATASETS as DATASETS
+    from bnexp.data.datasets import DatasetFacts as DatasetFacts
+    from bnexp.data.datasets import Places as Places
+    from bnexp.data.datasets import data_folder as data_folder
+    from bnexp.data.datasets import info as info
+    from bnexp.data.datasets import is_folder as is_folder
+    from bnexp.data.datasets import load as load
+    from bnexp.data.mnist import FileCheck as FileCheck
+    from bnexp.data.mnist import fetch as fetch
+    from bnexp.data.mnist import verify as verify
 
-_NAMES = {
-    "arrays": ("Dataset", "make_dataset"),
-    "datasets": (
-        "DATASETS",
-        "DatasetFacts",
-        "Places",
-        "data_folder",
-        "info",
-        "is_folder",
-        "load",
-    ),
-    "mnist": ("FileCheck", "fetch", "verify"),
+_MODULES = {
+    **dict.fromkeys(("Dataset", "make_dataset"), "arrays"),
+    **dict.fromkeys(("DATASETS", "DatasetFacts", "Places"), "datasets"),
+    **dict.fromkeys(("data_folder", "info", "is_folder", "load"), "datasets"),
+    **dict.fromkeys(("FileCheck", "fetch", "verify"), "mnist"),
 }
-_MODULES = {name: module for module, names in _NAMES.items() for name in names}
-
-__all__ = [
-    "DATASETS",
-    "Dataset",
-    "DatasetFacts",
-    "FileCheck",
-    "Places",
-    "data_folder",
-    "fetch",
-    "info",
-    "is_folder",
-    "load",
-    "make_dataset",
-    "verify",
-]
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> object:

@@ -303,33 +303,29 @@ def build_architecture(setting: Setting, classes: int) -> nn.Sequential:
         model.norm_position == "after",
         Dropout(model.dropout.ratio, model.dropout.scale) if model.dropout else None,
     )
-    is_cnn = isinstance(model, Cnn)
+    flatten: list[nn.Layer] = []
     if isinstance(model, Cnn):
-        blocks = model.blocks
+        blocks, flatten = model.blocks, [nn.Flatten()]
     else:
         blocks = tuple(DenseBlock(kind="dense", features=width) for width in model.hidden)
     layers: list[nn.Layer] = []
     for block in blocks:
         weighted: nn.Layer
-        if isinstance(block, GlobalPoolBlock):
-            layers.append(nn.GlobalAveragePool())
-            continue
-        if isinstance(block, Options):  # a pooling that a user registered
-            layers.append(instantiate(block))
-            continue
-        if isinstance(block, PoolBlock):
-            pool = POOLS[block.kind]
-            layers.append(pool(block.size, block.stride or block.size, block.padding))
-            continue
         if isinstance(block, ConvBlock):
             window = block.size, next(initializers), block.stride, block.padding
             weighted = nn.Conv(block.features, *window, model.bias)
-        else:
-            layers += [nn.Flatten()] if is_cnn else []
+            layers += [around(weighted) if around else weighted, *after]
+        elif isinstance(block, DenseBlock):
             weighted = nn.Dense(block.features, next(initializers), model.bias)
-        layers += [around(weighted) if around else weighted, *after]
-    layers += [nn.Flatten()] if is_cnn else []
-    return nn.Sequential((*layers, nn.Dense(classes, next(initializers))))
+            layers += [*flatten, around(weighted) if around else weighted, *after]
+        elif isinstance(block, GlobalPoolBlock):
+            layers.append(nn.GlobalAveragePool())
+        elif isinstance(block, PoolBlock):
+            stride = block.stride or block.size
+            layers.append(POOLS[block.kind](block.size, stride, block.padding))
+        else:  # a pooling that a user registered
+            layers.append(instantiate(block))
+    return nn.Sequential((*layers, *flatten, nn.Dense(classes, next(initializers))))
 
 
 def blank_architecture(setting: Setting, classes: int) -> nn.Sequential:

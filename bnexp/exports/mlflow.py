@@ -13,12 +13,10 @@ import math
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from bnexp import files
 from bnexp.config.experiment import explicit_values
@@ -38,8 +36,6 @@ from bnexp.exports.common import (
 )
 from bnexp.runs.data import RunData
 from bnexp.text import counted, cut
-
-Item = TypeVar("Item")
 
 DATABASE = "mlflow.db"
 CELL, DIGEST = "bnexp.cell", "bnexp.sha256"  # tags of a run
@@ -105,7 +101,7 @@ def open_store(target: str) -> Store:
         is_address = target.startswith("http")
         return Store(target, target, None, target if is_address else _view_command(target))
     folder = Path(target)
-    try:
+    with files.storage_errors("cannot write", folder):
         if folder.exists() and not folder.is_dir():
             raise StoreError(
                 f"{target}: a file, expected a folder, or a tracking URI such as "
@@ -119,8 +115,6 @@ def open_store(target: str) -> Store:
             )
         files.system.make_folder(folder)
         _create_database(absolute / DATABASE)
-    except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a NUL
-        raise files.storage_error("cannot write", folder, error) from error
     view = _view_command(_database_uri(folder / DATABASE))
     artifacts = (absolute / "artifacts").as_uri()
     return Store(folder, _database_uri(absolute / DATABASE), artifacts, view)
@@ -250,12 +244,11 @@ def _write_run(client: Any, experiment_id: str, content: RunContent, started: in
     run_id = client.create_run(experiment_id, started, content.tags, content.name).info.run_id
     params = [Param(key, value) for key, value in content.params.items()]
     metrics = [Metric(name, value, started, step) for name, value, step in content.metrics]
-    for metric_batch, param_batch in zip_longest(
-        _batches(metrics, MAX_METRICS), _batches(params, MAX_PARAMS), fillvalue=()
-    ):
-        client.log_batch(run_id, metric_batch, param_batch)
+    calls = max(math.ceil(len(metrics) / MAX_METRICS), math.ceil(len(params) / MAX_PARAMS))
+    for i in range(calls):
+        client.log_batch(
+            run_id,
+            metrics[i * MAX_METRICS : (i + 1) * MAX_METRICS],
+            params[i * MAX_PARAMS : (i + 1) * MAX_PARAMS],
+        )
     return str(run_id)
-
-
-def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    return (items[start : start + size] for start in range(0, len(items), size))

@@ -19,16 +19,16 @@ import math
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.errors import StoreError
-from bnexp.files import storage_error
+from bnexp.files import storage_errors
 from bnexp.metrics import METRICS, evaluation_columns, metric_column, summary_columns
 from bnexp.runs.tables import (
     INTEGER_COLUMNS,
@@ -42,6 +42,8 @@ from bnexp.runs.tables import (
     metrics_table_columns,
     summary_table_columns,
 )
+
+ColumnsOf: TypeAlias = Callable[[Iterable[str]], tuple[str, ...]]  # of the metrics' names
 
 STATUSES = ("ok", "diverged", "failed")
 # The metrics of every table. Tables that were written before another metric was added lack it.
@@ -105,7 +107,7 @@ def read_table(path: Path) -> Table | None:
     else probes. Types are int64, float64 or objects, as in tables made of records; an empty field
     is NaN, or -1 as the step of divergence.
     """
-    try:
+    with storage_errors("cannot read", path):
         if not path.exists():
             return None
         if not path.is_file():
@@ -118,8 +120,6 @@ def read_table(path: Path) -> Table | None:
                     f"got {size / 1e6:.0f} MB"
                 )
             return _parse_table(path, file)
-    except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a NUL
-        raise storage_error("cannot read", path, error) from error
 
 
 def _parse_table(path: Path, file: BinaryIO) -> Table:
@@ -162,20 +162,18 @@ def _parse_table(path: Path, file: BinaryIO) -> Table:
 
 def _check_names(names: Sequence[str], table: str) -> None:
     """ValueError unless the columns are those of the table, with swept keys in between."""
-    present = set(names)
-
-    def metrics(columns: Callable[[list[str]], Sequence[str]]) -> list[str]:
-        return [
-            name
-            for name in METRICS
-            if name in ORIGINAL_METRICS or not present.isdisjoint(columns([name]))
-        ]
-
-    trailing: Sequence[str] = PROBE_COLUMNS
-    if table == "metrics":
-        trailing = metrics_table_columns(metrics(evaluation_columns))
-    elif table == "summary":
-        trailing = summary_table_columns(metrics(summary_columns))
+    forms: dict[str, tuple[ColumnsOf, ColumnsOf]] = {
+        "metrics": (metrics_table_columns, evaluation_columns),
+        "summary": (summary_table_columns, summary_columns),
+    }
+    trailing: tuple[str, ...] = PROBE_COLUMNS
+    if table in forms:
+        table_columns, columns = forms[table]
+        trailing = table_columns(
+            metric
+            for metric in METRICS
+            if metric in ORIGINAL_METRICS or not set(names).isdisjoint(columns([metric]))
+        )
     leading = len(LEADING_COLUMNS)
     expected = (*LEADING_COLUMNS, *trailing)
     if (*names[:leading], *names[leading:][-len(trailing) :]) != expected:

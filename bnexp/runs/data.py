@@ -12,7 +12,7 @@ cells.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -28,8 +28,8 @@ from bnexp.execution.task import Record
 from bnexp.runs.csv import read_table
 from bnexp.runs.directory import DAMAGES, RunDirectory
 from bnexp.runs.manifest import read_manifest
-from bnexp.runs.tables import Axis, Table, Tables, leading_columns, make_tables
-from bnexp.sweep import Network, Plan, make_plan
+from bnexp.runs.tables import Axis, Table, Tables, Value, leading_columns, make_tables
+from bnexp.sweep import Plan, make_plan
 
 TABLES = ("metrics", "summary", "probes")
 
@@ -190,10 +190,8 @@ def _with_failed_rows(data: RunData, absent: Collection[str]) -> RunData:
         return data
     statuses = zip(summary["cell"].tolist(), summary["status"].tolist(), strict=True)
     failed = {network for network, status in statuses if status == "failed"}.intersection(absent)
-    places = {
-        _row_key(network, by_values=False): i
-        for i, network in enumerate(data.plan.networks)
-        if network.id in failed
+    places: dict[tuple[Value, ...], int] = {
+        (n.id,): i for i, n in enumerate(data.plan.networks) if n.id in failed
     }
     joined = _joined(data.summary, summary, _places(summary, ["cell"], places), data.plan)
     return replace(data, tables=replace(data.tables, summary=joined))
@@ -212,7 +210,8 @@ def _with_csv_rows(data: RunData) -> RunData:
     ids = {network for table in files.values() if table for network in table["cell"].tolist()}
     by_values = ids.isdisjoint(network.id for network in data.plan.networks)
     names = [*(axis.key for axis in data.plan.axes), "seed"] if by_values else ["cell"]
-    places = {_row_key(network, by_values): i for i, network in enumerate(data.plan.networks)}
+    keys = [(*n.point.values(), n.seed) if by_values else (n.id,) for n in data.plan.networks]
+    places = {key: i for i, key in enumerate(keys)}
     rows = {name: _places(table, names, places) for name, table in files.items()}
     if not any((row >= 0).any() for row in rows.values()):
         return data
@@ -228,13 +227,8 @@ def _with_csv_rows(data: RunData) -> RunData:
     )
 
 
-def _row_key(network: Network, by_values: bool) -> tuple[Hashable, ...]:
-    """What identifies a network in a table: its swept values and seed, or its id."""
-    return (*network.point.values(), network.seed) if by_values else (network.id,)
-
-
 def _places(
-    table: Table | None, names: list[str], places: Mapping[tuple[Hashable, ...], int]
+    table: Table | None, names: list[str], places: Mapping[tuple[Value, ...], int]
 ) -> NDArray[np.int64]:
     """For each row of the table the position of its network in the plan, -1 if it has none."""
     if table is None or not set(names) <= set(table):

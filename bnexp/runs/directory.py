@@ -221,7 +221,8 @@ class RunDirectory:
         """
         path = self.path / ".lock"
         lock = FileLock(path)
-        try:
+        with files.storage_errors("cannot write", self.path), suppress(NotImplementedError):
+            # NotImplementedError: the system has no locks, and says so.
             files.system.make_folder(self.path)
             try:
                 lock.acquire(timeout=0)
@@ -229,10 +230,6 @@ class RunDirectory:
                 if _is_held(path):
                     on_wait()
                     lock.acquire(poll_interval=0.2)
-        except NotImplementedError:
-            pass  # the system has no locks, and says so
-        except (OSError, ValueError) as error:  # ValueError: no path at all, such as one with a NUL
-            raise files.storage_error("cannot write", self.path, error) from error
         return lock
 
     def _remove_leftovers(self) -> None:

@@ -88,6 +88,13 @@ def _refuse_overlaps(axes: Sequence[Axis], document: Document) -> None:
             raise sweep_error(axis.path, f"{text}{others[0]!r} as an axis as well", document, True)
 
 
+_SPACES: dict[str, Callable[..., Any]] = {
+    "linspace": np.linspace,
+    "logspace": np.logspace,
+    "geomspace": np.geomspace,
+}
+
+
 def _axis(key: str, values: Any, path: KeyPath, document: Document, zipped: bool = False) -> Axis:
     """One axis from the validated values of its key: a tuple, or a range with its three numbers."""
     if key.partition(".")[0] not in SWEPT:
@@ -106,28 +113,18 @@ def _axis(key: str, values: Any, path: KeyPath, document: Document, zipped: bool
         text = f"too many values, expected at most {MAX_NETWORKS}, got {number}"
         raise sweep_error(path, text, document)
     try:
-        numbers = tuple(float(value) for value in _spaced(space, start, stop, number, key))
+        with np.errstate(all="ignore"):
+            if space in _SPACES:
+                spaced = _SPACES[space](start, stop, number)
+            else:  # random numbers, from a generator that the key alone seeds
+                spaced = np.random.default_rng([*key.encode()]).uniform(start, stop, number)
+                spaced = 10**spaced if space == "loguniform" else spaced
+        numbers = tuple(float(value) for value in spaced)
     except (ValueError, OverflowError):
         ends = "ends on one side of 0" if space in _SPACES else "the smaller end first"
         text = f"no such range, expected {ends}, got {flow([start, stop, number])}"
         raise sweep_error(path, text, document) from None
     return Axis(key, numbers, numbers, path, spaced=True)
-
-
-_SPACES: dict[str, Callable[..., Any]] = {
-    "linspace": np.linspace,
-    "logspace": np.logspace,
-    "geomspace": np.geomspace,
-}
-
-
-def _spaced(space: str, start: float, stop: float, number: int, key: str) -> Any:
-    """The numbers of a range. Random ones are drawn from a generator that the key alone seeds."""
-    with np.errstate(all="ignore"):
-        if space in _SPACES:
-            return _SPACES[space](start, stop, number)
-        numbers = np.random.default_rng([*key.encode()]).uniform(start, stop, number)
-        return 10**numbers if space == "loguniform" else numbers
 
 
 def value_labels(values: Sequence[Any]) -> tuple[Label, ...]:

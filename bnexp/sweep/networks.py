@@ -101,18 +101,29 @@ def make_plan(config: Config) -> Plan:
         raise sweep_error(("sweep",), text, config.document)
     points = list(_points(groups))
     settings = _Settings(config, points[0])
-    valid = _valid_settings(settings, points, config)
-    is_book = config.experiment.random.stream == "book"
+    stream = config.experiment.random.stream
+    valid: list[Setting] = []
+    problems: dict[Problem, None] = {}  # in order, each once
+    for point in points:
+        setting = settings.at(point)
+        if isinstance(setting, Setting):
+            valid.append(setting)
+            setting = setting_problems(setting, stream)
+        problems |= dict.fromkeys(_at_axis(problem, point) for problem in setting)
+    if problems:
+        raise problems_error(problems, config.document)
+    is_book = stream == "book"
     if is_book:
         _refuse_different_draws(valid, config)
+
     networks: list[tuple[_Point, Network]] = []
-    for point, setting in zip(points, valid, strict=True):
-        identity_text = settings.identity_text(setting)
+    for point, valid_setting in zip(points, valid, strict=True):
+        identity_text = settings.identity_text(valid_setting)
         labels = {axis.key: axis.labels[i] for axis, i in point.chosen}
         place = _stream_position(point, sizes) if is_book else None
         for seed in seeds:
             network_id = _network_id(identity_text, seed, place)
-            networks.append((point, Network(network_id, setting, seed, labels, place)))
+            networks.append((point, Network(network_id, valid_setting, seed, labels, place)))
     _refuse_duplicates(networks, config)
     return Plan(tuple(itertools.chain(*groups)), tuple(network for _, network in networks))
 
@@ -241,21 +252,6 @@ def _refused_keys(groups: list[list[Axis]], config: Config) -> set[str]:
     point = next(_points(groups))
     setting = _Settings(config, point).at(point)
     return {dotted(problem.path) for problem in setting} if isinstance(setting, list) else set()
-
-
-def _valid_settings(settings: _Settings, points: Iterable[_Point], config: Config) -> list[Setting]:
-    """The setting at each point; ConfigError with everything that is wrong with any of them."""
-    valid: list[Setting] = []
-    problems: dict[Problem, None] = {}  # in order, each once
-    for point in points:
-        setting = settings.at(point)
-        if isinstance(setting, Setting):
-            valid.append(setting)
-            setting = setting_problems(setting, config.experiment.random.stream)
-        problems |= dict.fromkeys(_at_axis(problem, point) for problem in setting)
-    if problems:
-        raise problems_error(problems, config.document)
-    return valid
 
 
 def _at_axis(problem: Problem, point: _Point) -> Problem:
