@@ -380,7 +380,10 @@ def _judge_equality(
 
 
 def _summarize(claim: Claim, points: Sequence[PointVerdict], needed: int) -> str:
-    """One sentence: the numbers of the point that decides, and at how many points it holds."""
+    """One sentence: the numbers of the point that decides, and at how many points it holds.
+
+    For example: mean 0.955 [0.93, 0.98], n = 5 at model.norm = batch; holds at 3 of 4 points
+    """
     point = _rank(points)[needed - 1]
     noun = "value" if claim.equals is not None else "difference" if point.than else "mean"
     estimate = "unknown" if isnan(point.estimate) else f"{point.estimate:.4g}"

@@ -55,7 +55,10 @@ def describe_point(point: Point) -> str:
 
 @contextmanager
 def within(path: KeyPath) -> Iterator[None]:
-    """Turn an error about a part of the claim, which stands at this path, into one of the claim."""
+    """Turn an error about a part of the claim, which stands at this path, into one of the claim.
+
+    The new error is Undecidable, and its path begins with `path`.
+    """
     try:
         yield
     except WhereError as error:

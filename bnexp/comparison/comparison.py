@@ -207,7 +207,8 @@ def _compare_metrics(networks: MatchedNetworks) -> Iterator[ComparedMetric]:
 def _compare_finals(networks: MatchedNetworks) -> Iterator[FinalAccuracies]:
     """Each point where some network ends with another accuracy.
 
-    A point is a combination of values of the common axes; its networks are those of its seeds.
+    A point is a combination of values of the common axes; its networks are those of its seeds. A
+    network's final accuracy is that of its last evaluation, whatever its step.
     """
     points: dict[tuple[Value, ...], list[NetworkKey]] = {}
     for network in networks.pairs:

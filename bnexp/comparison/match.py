@@ -57,7 +57,7 @@ Numbers: TypeAlias = Mapping[str, Series]  # all quantities of one network, by n
 
 
 def network_key(network: Network) -> NetworkKey:
-    """The key of a network of the plan."""
+    """The key of a network of the plan, as `network_numbers` uses it."""
     return (*network.point.values(), network.seed)
 
 
@@ -211,7 +211,10 @@ class PairedSeries:
 
 
 def pair_series(a: Series, b: Series) -> PairedSeries:
-    """Pair the numbers of the same step, layer and place; several at one place in their order."""
+    """Pair the numbers of the same step, layer and place; several at one place in their order.
+
+    Two runs may have been evaluated or probed at different steps: what has no partner is counted.
+    """
     if np.array_equal(a.places, b.places, equal_nan=True):
         return PairedSeries(a.places, a.values, b.values)
 
@@ -248,6 +251,8 @@ class Difference:
 
 def key_differences(first: Mapping[str, str], second: Mapping[str, str]) -> tuple[Difference, ...]:
     """The keys whose texts differ, in their order; a key that one side lacks is absent there.
+
+    first, second: for example the environments of two runs (`run_facts`), or their configs.
 
     >>> key_differences({"numpy": "1.26", "blas": "OpenBLAS"}, {"numpy": "2.0", "blas": "OpenBLAS"})
     (Difference(key='numpy', first='1.26', second='2.0'),)

@@ -88,22 +88,16 @@ def overview(tables: Tables) -> Overview:
     numbers.
     """
     row_axes = _row_axes(tables)
-    if row_axes and len(set(row_axes[0].values)) > MAX_ROWS:
-        entries = _entries(tables, tables.axes, [])
-        means = {row: entry.mean for (row, _), entry in entries.items() if isfinite(entry.mean)}
-        best = sorted(means, key=lambda row: -means[row])[:BEST]
-        return Overview(
-            down=tuple(axis.key for axis in tables.axes),
-            across=(),
-            rows=tuple(map(_values_text, best)),
-            columns=("accuracy",),
-            entries=tuple((entries[row, ()],) for row in best),
-            left_out=len(entries) - len(best),
-        )
+    is_long = bool(row_axes) and len(set(row_axes[0].values)) > MAX_ROWS
+    if is_long:
+        row_axes = list(tables.axes)
     column_axes = [axis for axis in tables.axes if axis not in row_axes]
     entries = _entries(tables, row_axes, column_axes)
     rows = list(dict.fromkeys(row for row, _ in entries))
     columns = list(dict.fromkeys(column for _, column in entries))
+    if is_long:
+        means = {row: entry.mean for (row, _), entry in entries.items() if isfinite(entry.mean)}
+        rows = sorted(means, key=lambda row: -means[row])[:BEST]
     return Overview(
         down=tuple(axis.key for axis in row_axes),
         across=tuple(axis.key for axis in column_axes),
@@ -112,6 +106,7 @@ def overview(tables: Tables) -> Overview:
         entries=tuple(
             tuple(entries.get((row, column), Entry()) for column in columns) for row in rows
         ),
+        left_out=len(entries) - len(rows) if is_long else 0,
     )
 
 
