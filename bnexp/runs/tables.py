@@ -7,7 +7,7 @@ and reports work on these tables and on the `Axis` of each swept key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -197,7 +197,12 @@ def make_tables(experiment: Experiment, plan: Plan, records: Mapping[str, Record
         seeds=experiment.random.seeds,
         metrics=table(
             metrics_table_columns(metrics),
-            [row for network, record in pairs for row in _metrics_rows(network, record)],
+            [
+                {**_leading_fields(network), "epoch": epoch, "step": step}
+                | {name: series[i] for name, series in record.metrics.items()}
+                for network, record in pairs
+                for i, (epoch, step) in enumerate(zip(record.epochs, record.steps, strict=True))
+            ],
         ),
         summary=table(
             summary_table_columns(metrics),
@@ -209,12 +214,6 @@ def make_tables(experiment: Experiment, plan: Plan, records: Mapping[str, Record
 
 def _leading_fields(network: Network) -> dict[str, Any]:
     return {"cell": network.id, "seed": network.seed, **network.point}
-
-
-def _metrics_rows(network: Network, record: Record) -> Iterator[dict[str, Any]]:
-    for i, (epoch, step) in enumerate(zip(record.epochs, record.steps, strict=True)):
-        values = {name: series[i] for name, series in record.metrics.items()}
-        yield {**_leading_fields(network), "epoch": epoch, "step": step, **values}
 
 
 def _summary_row(network: Network, record: Record) -> dict[str, Any]:
