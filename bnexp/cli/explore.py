@@ -173,29 +173,27 @@ def explain(key: str | None) -> None:
 
 
 def explanation(query: str) -> Iterator[str]:
-    """The page of the topic that is called `query`, or a line for each topic if there are many."""
+    """All about the topic that is called `query`, or a line for each topic if there are many.
+
+    A page has everything about a key, a kind or a dialect, and the experiments that use it.
+    """
     from bnexp.config.reference import all_topics, find_topics
 
     topics = all_topics()
     matches = find_topics(query, topics)
     if len(matches) == 1 or all(query in topic.spellings for topic in matches):
-        yield "\n\n".join("\n".join(topic_page(topic, topics)) for topic in matches)
+        for number, topic in enumerate(matches):
+            yield from [""] * (number > 0)
+            kind = topic.mapping
+            yield from _kind_page(topic, kind) if kind else _key_page(topic, topics)
+            yield ""
+            yield from _users(topic)
         return
     yield from _wrapped(
         f"{query}: {len(matches)} keys or kinds have this name; `bnexp explain NAME` says more."
     )
     yield ""
     yield from _table(((_shell_name(topic), _summary(topic)) for topic in matches), NAME_COLUMN)
-
-
-def topic_page(topic: Topic, topics: Sequence[Topic]) -> Iterator[str]:
-    """Everything about a key, a kind or a dialect, and the experiments that use it."""
-    if topic.mapping:
-        yield from _kind_page(topic, topic.mapping)
-    else:
-        yield from _key_page(topic, topics)
-    yield ""
-    yield from _users(topic)
 
 
 def _key_page(topic: Topic, topics: Sequence[Topic]) -> Iterator[str]:

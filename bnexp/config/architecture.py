@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Literal, Union
 
 import numpy as np
@@ -103,10 +104,6 @@ class ConvBlock(Strict):
         0, "the width of the frame of zeros around the image"
     )
 
-    def output_side(self, side: int) -> int:
-        """The side of the output for an image of this side; at least 1."""
-        return max((side + 2 * self.padding - self.size) // self.stride + 1, 1)
-
 
 class PoolBlock(Strict):
     """The largest or the mean of each window."""
@@ -118,10 +115,11 @@ class PoolBlock(Strict):
         0, "the width of the frame around the image, which counts as no pixel"
     )
 
-    def output_side(self, side: int) -> int:
-        """The side of the output for an image of this side; at least 1."""
-        stride = self.stride or self.size
-        return max((side + 2 * self.padding - self.size) // stride + 1, 1)
+
+def output_side(block: ConvBlock | PoolBlock, side: int) -> int:
+    """The side of the output for an image of this side; at least 1."""
+    stride = block.stride or block.size
+    return max((side + 2 * block.padding - block.size) // stride + 1, 1)
 
 
 class GlobalPoolBlock(Strict):
@@ -140,9 +138,7 @@ class DenseBlock(Strict):
 class _ByKind:
     """Annotation: one of the blocks above, or the options of a pooling that a user registered."""
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         registered = [
             options_class(POOLS.noun, name, cls)
             for name, cls in POOLS.items()
@@ -182,26 +178,20 @@ class Cnn(Architecture):
         for block in self.blocks:
             if isinstance(block, ConvBlock):
                 number += channels * block.features * block.size**2
-                side, channels = block.output_side(side), block.features
+                side, channels = output_side(block, side), block.features
             elif isinstance(block, PoolBlock):
-                side = block.output_side(side)
+                side = output_side(block, side)
             elif isinstance(block, DenseBlock):
                 number += channels * side**2 * block.features
                 side, channels = 1, block.features
             elif isinstance(block, Options):
-                side, channels = _pooled(block, side, channels)
+                image, random = (side, side, channels), np.random.default_rng(0)
+                with suppress(ValueError):  # `check_shapes` says what does not fit
+                    shape, _, _ = instantiate(block).init(random, image)
+                    side, channels = math.isqrt(math.prod(shape[:-1])), shape[-1]
             else:  # global pooling
                 side = 1
         return number + channels * side**2 * CLASSES
-
-
-def _pooled(block: Options, side: int, channels: int) -> tuple[int, int]:
-    """The side and the channels of a registered pooling's output, unchanged if it does not fit."""
-    try:
-        shape, _, _ = instantiate(block).init(np.random.default_rng(0), (side, side, channels))
-    except ValueError:  # `check_shapes` says what is wrong
-        return side, channels
-    return math.isqrt(math.prod(shape[:-1])), shape[-1]
 
 
 def _model_kind(value: Any) -> str | None:

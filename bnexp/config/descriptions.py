@@ -17,7 +17,12 @@ from bnexp.text import listed
 
 Schema = Mapping[str, Any]
 
-_PLURALS = {"a whole number": "whole numbers", "a number": "numbers", "a text": "texts"}
+_PLURALS = {
+    "a whole number": "whole numbers",
+    "a number": "numbers",
+    "a text": "texts",
+    "any value": "values",
+}
 _DEFAULT = re.compile(r"[.;,]? ?\b[Dd]efault: (?P<words>.*)$", re.DOTALL)
 
 
@@ -109,16 +114,10 @@ def _bounds_in_words(schema: Schema) -> str:
 
 def _list_in_words(schema: Schema, definitions: Schema) -> str:
     item = type_in_words(schema["items"], definitions)
+    singular = next((words for words in _PLURALS if f"{item} ".startswith(f"{words} ")), "")
+    items = _PLURALS.get(singular, "") + item.removeprefix(singular)
     if any("properties" in member for member in alternatives(schema["items"], definitions)):
         items = "mappings"
-    elif item == "any value":
-        items = "values"
-    else:
-        items = item
-        for singular, plural in _PLURALS.items():
-            if item == singular or item.startswith(f"{singular} "):
-                items = plural + item.removeprefix(singular)
-                break
     limit = f", at most {schema['maxItems']:,}" if "maxItems" in schema else ""
     return f"a list of {items}{limit}"
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -53,15 +54,15 @@ def find_experiment(experiment: str) -> Path:
     """
     path = Path(experiment)
     is_path = path.suffix in (".yaml", ".yml") or len(path.parts) > 1
-    if is_path and file_exists(path):
+    if is_path and isfile(path):
         return path
     if not is_path and experiment in experiment_names():
         return experiments_folder() / f"{experiment}.yaml"
-    if file_exists(path / "config.yaml"):  # a run directory: its resolved experiment
+    if isfile(path / "config.yaml"):  # a run directory: its resolved experiment
         return path / "config.yaml"
     endings = (".yaml", ".yml") if path.name else ()
     siblings = [path.parent / (path.name + ending) for ending in endings]
-    meant = [str(sibling) for sibling in siblings if file_exists(sibling)]
+    meant = [str(sibling) for sibling in siblings if isfile(sibling)]
     meant += [path.stem] if path.stem in experiment_names() else []
     problem = "no such file" if is_path else "no experiment of that name"
     nearest = meant[0] if meant else nearest_name(path.stem, experiment_names())
@@ -69,14 +70,6 @@ def find_experiment(experiment: str) -> Path:
     raise ConfigError(
         f"{experiment}: {problem}, expected a shipped experiment or the path of a YAML file; {hint}"
     )
-
-
-def file_exists(path: Path) -> bool:
-    """False also for what the system refuses to look up, such as too long a name."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 MAX_EXTENDS = 16
@@ -113,7 +106,7 @@ def read_document(path: Path, children: tuple[Path, ...] = ()) -> Document:
         raise ConfigError(f"{position}: extends: not a file name, expected text, got {name!r}")
     try:
         sibling = path.parent / name
-        parent = sibling if file_exists(sibling) else find_experiment(name)
+        parent = sibling if isfile(sibling) else find_experiment(name)
     except ConfigError as error:
         raise ConfigError(f"{position}: extends: {error}") from None
     files = (*children, path.resolve())

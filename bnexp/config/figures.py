@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -77,9 +78,7 @@ Step = Annotated[
 class _ByKind:
     """Annotation: the options of a kind in FIGURES. Its name alone stands for {kind: NAME}."""
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         models: Any = Union[tuple(_model(name, FIGURES[name]) for name in FIGURES)]  # noqa: UP007
         kinds = handler.generate_schema(Annotated[models, Field(discriminator="kind")])
         options = core_schema.no_info_after_validator_function(_options, kinds)
@@ -104,19 +103,14 @@ class _ByKind:
 Figure = Annotated[Any, _ByKind()]
 
 
-class _Model(Strict):
-    """The options of a kind while they are validated."""
-
-    kind: str
-
-
 @cache
-def _model(name: str, cls: type) -> type[_Model]:
+def _model(name: str, cls: type) -> type[BaseModel]:
+    """The options of a kind while they are validated."""
     fields: dict[str, Any] = {"kind": (Literal[name], ...), **dict(model_fields(cls))}
-    return create_model(cls.__name__, __base__=_Model, __doc__=docstring(cls), **fields)
+    return create_model(cls.__name__, __base__=Strict, __doc__=docstring(cls), **fields)
 
 
-def _options(model: _Model) -> Any:
+def _options(model: Any) -> Any:
     cls = FIGURES[model.kind]
     return cls(**{field.name: getattr(model, field.name) for field in dataclasses.fields(cls)})
 
@@ -144,14 +138,13 @@ def figure_options(kind: str, **options: Any) -> Any:
     try:
         return adapter.validate_python(data)["figure"]
     except ValidationError as error:
-        entries = error.errors()
-    lines = []
-    for entry in entries:
-        path = real_path(entry["loc"], data, entry["type"])
-        names = allowed_keys(adapter.json_schema(), data, path[:-1])
-        mistake = schema_problem(entry, path, names)
-        lines.append(f"{dotted(mistake.path)}: {mistake.text}")
-    raise ConfigError("\n".join(lines))
+        lines = []
+        for entry in error.errors():
+            path = real_path(entry["loc"], data, entry["type"])
+            names = allowed_keys(adapter.json_schema(), data, path[:-1])
+            problem = schema_problem(entry, path, names)
+            lines.append(f"{dotted(problem.path)}: {problem.text}")
+        raise ConfigError("\n".join(lines)) from None
 
 
 @cache

@@ -35,15 +35,22 @@ def json_schema() -> dict[str, Any]:
     complete = _with_texts(schema)
     definitions = complete.pop("$defs")
     partial = {f"Part{name}": _optional(inner) for name, inner in definitions.items()}
-    axes = {"Axes": _axes(schema["$defs"])}
-    sweeps = {name: _sweep(definitions["Sweep"], name) for name in ("Sweep", "PartSweep")}
+    sweep = definitions["Sweep"]
+    values = sweep["additionalProperties"]
+    # In a file that extends another, an axis can be null.
+    forms = {"Sweep": values, "PartSweep": {"anyOf": [*values["anyOf"], {"type": "null"}]}}
+    sweeps = {}
+    for name, form in forms.items():
+        axes = {"allOf": [{"$ref": "#/$defs/Axes"}], "additionalProperties": form}
+        zipped = {**sweep["properties"]["zip"], **axes}
+        sweeps[name] = {**sweep, **axes, "properties": {"zip": zipped}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **_optional(complete),
         "title": TITLE,
         "if": {"not": {"required": ["extends"]}},
         "then": {key: complete[key] for key in ("required", "properties")},
-        "$defs": definitions | partial | axes | sweeps,
+        "$defs": definitions | partial | {"Axes": _axes(schema["$defs"])} | sweeps,
     }
 
 
@@ -82,15 +89,6 @@ def _axis(keys: list[Key], definitions: Schema) -> dict[str, Any]:
         ranges = definitions["Sweep"]["additionalProperties"]["anyOf"]
         forms += [form for form in ranges if "$ref" in form]
     return {"description": "\n".join(texts), "anyOf": forms}
-
-
-def _sweep(sweep: Schema, name: str) -> dict[str, Any]:
-    """The sweep with the dotted keys; in a file that extends another, an axis can be null."""
-    values = sweep["additionalProperties"]
-    if name == "PartSweep":
-        values = {"anyOf": [*values["anyOf"], {"type": "null"}]}
-    axes = {"allOf": [{"$ref": "#/$defs/Axes"}], "additionalProperties": values}
-    return {**sweep, **axes, "properties": {"zip": {**sweep["properties"]["zip"], **axes}}}
 
 
 def _with_texts(schema: Any) -> Any:

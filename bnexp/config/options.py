@@ -93,9 +93,7 @@ class Name:
     def __init__(self, names: Callable[[], Sequence[str]], alternative: str = "") -> None:
         self.names, self.alternative = names, alternative
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self._validate)
 
     def __get_pydantic_json_schema__(
@@ -182,9 +180,7 @@ class OneOf:
     ) -> None:
         self.registry, self.or_none, self.without = registry, or_none, without
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
+    def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         kinds = tuple(
             Annotated[options_class(self.registry.noun, name, self.registry[name]), Tag(name)]
             for name in self.registry

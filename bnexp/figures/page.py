@@ -166,14 +166,10 @@ def _header_lines(page: Page) -> list[tuple[str, float, float]]:
     title = " ".join(page.title.split())
     if len(title) > TITLE_LENGTH:
         title = f"{title[: TITLE_LENGTH - 1].rstrip()}…"
-    lines = [
-        (line, TITLE_SIZE, TITLE_LINE) for line in _fold(title, free, TITLE_LETTER).split("\n")
-    ]
+    lines = [(line, TITLE_SIZE, TITLE_LINE) for line in _lines(title, free, TITLE_LETTER)]
     for note in page.notes:
-        lines += [
-            (line, NOTE_SIZE, NOTE_LINE) for line in _fold(note, free, NOTE_LETTER).split("\n")
-        ]
-    return [line for line in lines if line[0]]
+        lines += [(line, NOTE_SIZE, NOTE_LINE) for line in _lines(note, free, NOTE_LETTER)]
+    return lines
 
 
 def _panel(
@@ -225,6 +221,11 @@ def _add_legend(figure: Figure, handles: Sequence[Artist]) -> float:
 
 
 def _fold(text: str, width: float, letter: float) -> str:
+    """The text in lines, see `_lines`."""
+    return "\n".join(_lines(text, width, letter))
+
+
+def _lines(text: str, width: float, letter: float) -> list[str]:
     """Break a text into as few lines as fit, all of about equal length.
 
     `letter` is a letter's width. East Asian wide letters count for two.
@@ -234,4 +235,4 @@ def _fold(text: str, width: float, letter: float) -> str:
     widest = max(6, int(width / (letter * (1 + wide / max(1, len(words))))))
     fewest = len(wrap(words, widest, break_on_hyphens=False))
     foldings = (wrap(words, n, break_on_hyphens=False) for n in range(6, widest + 1))
-    return "\n".join(next(lines for lines in foldings if len(lines) <= fewest))
+    return next(lines for lines in foldings if len(lines) <= fewest)

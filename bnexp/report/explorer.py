@@ -36,18 +36,15 @@ def explorer_data(tables: Tables) -> Mapping[str, Any] | None:
     if not len(tables.metrics["cell"]):
         return None
     time = time_column(tables.metrics)
-    metrics = [
-        name
-        for name, column in tables.metrics.items()
-        if metric_column(name) and np.isfinite(column).any()
-    ]
+    recorded = filter(metric_column, tables.metrics)
+    metrics = [name for name in recorded if np.isfinite(tables.metrics[name]).any()]
     points = combinations(tables.summary, [axis.key for axis in tables.axes])
-    axes: list[Axis | None] = [*sorted(tables.axes, key=lambda axis: not axis.numeric)]
+    axes = sorted(tables.axes, key=lambda axis: not axis.numeric)
     return {
         "time": time,
         "metrics": [_metric(tables, name) for name in metrics],
         "points": [_point(tables, point, metrics, time) for point in points],
-        "views": [_view(tables, axis, points) for axis in axes or [None]],
+        "views": [_view(tables, axis, points) for axis in axes] or [_view(tables, None, points)],
     }
 
 
@@ -112,20 +109,14 @@ def _view(
             labels.value_label(other, point[keys.index(other.key)], keys)
             for other in selection.companions
         )
-    values: list[Value | None] = [None]
-    positions = [{"label": "", "exact": "", "note": ""}]
-    if axis:
-        distinct = dict.fromkeys(axis.values)
-        axis_values = sorted(distinct, key=float) if axis.numeric else [*distinct]
-        values = [*axis_values]
-        positions = [
-            {
-                "label": labels.value_label(axis, value, keys),
-                "exact": str(value),
-                "note": notes.get(value, ""),
-            }
-            for value in axis_values
-        ]
+    values: list[Any] = list(dict.fromkeys(axis.values)) if axis else [None]
+    if axis and axis.numeric:
+        values.sort(key=float)
+    positions = []
+    for value in values:
+        label = labels.value_label(axis, value, keys) if axis else ""
+        exact = str(value) if axis else ""
+        positions.append({"label": label, "exact": exact, "note": notes.get(value, "")})
     lines = []
     for label, look, line in zip(selection.labels, looks(selection), selection.lines, strict=True):
         dash = () if isinstance(look.dash, str) else look.dash[1]
@@ -137,9 +128,5 @@ def _view(
                 "points": [point_numbers.get((value, line)) for value in values],
             }
         )
-    return {
-        "axis": axis.key if axis else "",
-        "name": labels.axis_name(axis.key) if axis else "",
-        "values": positions,
-        "lines": lines,
-    }
+    name = labels.axis_name(axis.key) if axis else ""
+    return {"axis": axis.key if axis else "", "name": name, "values": positions, "lines": lines}

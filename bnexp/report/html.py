@@ -47,16 +47,9 @@ from bnexp.text import counted, json_value, templates
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("plot.js", "explorer.js", "tables.js")
 # Keys that describe an experiment or draw it: a difference there changes no number.
-DESCRIPTIVE_KEYS = (
-    "name",
-    "title",
-    "description",
-    "source",
-    "seconds",
-    "claims",
-    "figures",
-    "extends",
-)
+DESCRIPTIVE_KEYS = {
+    "name", "title", "description", "source", "seconds", "claims", "figures", "extends",
+}  # fmt: skip
 RUN_FACTS = ("started", "seconds", "jobs", "trained")
 
 
@@ -126,9 +119,7 @@ def pair_page(first: RunData, second: RunData) -> str:
         runs=(first, second),
         figures=list(zip_longest(_draw_figures(first, "a-"), _draw_figures(second, "b-"))),
         changed=_effective_differences(first.config, second.config),
-        surroundings=key_differences(
-            manifest_facts(first.manifest or {}), manifest_facts(second.manifest or {})
-        ),
+        surroundings=key_differences(*(manifest_facts(r.manifest or {}) for r in (first, second))),
         claims=pair_verdicts(judge_run(first), judge_run(second)),
         points=compare_accuracies(first, second),
     )
@@ -148,13 +139,8 @@ def _load_shipped(name: object) -> Config | None:
 
 def _effective_differences(base: Config | None, config: Config) -> Sequence[Difference]:
     """The keys whose values differ from another experiment's, if they can change a number."""
-    if base is None:
-        return ()
-    return [
-        difference
-        for difference in config_differences(base, config)
-        if difference.key.partition(".")[0] not in DESCRIPTIVE_KEYS
-    ]
+    differences = config_differences(base, config) if base else ()
+    return [d for d in differences if d.key.partition(".")[0] not in DESCRIPTIVE_KEYS]
 
 
 def _draw_figures(run: RunData, prefix: str = "") -> list[tuple[str, Markup]]:
@@ -232,22 +218,21 @@ def inline_svg(svg: str, prefix: str) -> str:
     '<svg><path fill="none" d="M 1 2.35"/></svg>'
     """
 
-    def attributes(style: str) -> str:
+    def attributes(style: re.Match[str]) -> str:
         """'fill: none; stroke: #fff' as attributes of the same meaning."""
-        pairs = (part.partition(":") for part in style.split(";") if part.strip())
+        pairs = (part.partition(":") for part in style[1].split(";") if part.strip())
         return "".join(f' {name.strip()}="{value.strip()}"' for name, _, value in pairs)
 
-    def rounded(numbers: str) -> str:
-        text = _LONG.sub(
-            lambda match: f"{float(match[0]):.{DECIMALS}f}".rstrip("0").rstrip("."), numbers
-        )
-        return " ".join(text.split())
+    def short(number: re.Match[str]) -> str:
+        return f"{float(number[0]):.{DECIMALS}f}".rstrip("0").rstrip(".")
+
+    def rounded(geometry: re.Match[str]) -> str:
+        return f'{geometry[1]}="{" ".join(_LONG.sub(short, geometry[2]).split())}"'
 
     text = _LEFT_OUT.sub("", svg)
     text = re.sub(r'\sxmlns(:\w+)?="[^"]*"|\sversion="[^"]*"', "", text)
     text = text.replace("xlink:href=", "href=")
-    text = _STYLE.sub(lambda match: attributes(match[1]), text)
-    text = _GEOMETRY.sub(lambda match: f'{match[1]}="{rounded(match[2])}"', text)
+    text = _GEOMETRY.sub(rounded, _STYLE.sub(attributes, text))
     ids = {match[1] for match in _REFERENCE.findall(text)}
     text = _ID.sub(lambda match: f' id="{prefix}{match[1]}"' if match[1] in ids else "", text)
     text = _REFERENCE.sub(rf"\g<1>{prefix}\g<2>", text)

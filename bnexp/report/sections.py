@@ -82,19 +82,15 @@ def network_table(run: RunData) -> NetworkTable:
         if name == "seed" or name in keys or not empty.all():
             names.append(name)
     columns = [_status_texts(run) if name == "status" else summary[name].tolist() for name in names]
-    rows = [
-        (status, tuple(_field(n, value, status) for n, value in zip(names, values, strict=True)))
-        for status, values in zip(
-            summary["status"].tolist(), zip(*columns, strict=True), strict=True
-        )
-    ]
+    rows = []
+    for status, *row in zip(summary["status"].tolist(), *columns, strict=True):
+        fields = (_field(name, value, status) for name, value in zip(names, row, strict=True))
+        rows.append((status, tuple(fields)))
     for network, reason in _missing_networks(run):
         values = {**network.point, "seed": network.seed, "status": f"missing: {reason}"}
         rows.append(("missing", tuple(_field(name, values.get(name, ""), "") for name in names)))
-    heads = []
-    for name in names:
-        metric = metric_column(name)
-        heads.append(metric.label if metric else HEADS.get(name, name))
+    labels = {name: metric.label for name in names if (metric := metric_column(name))}
+    heads = [labels.get(name, HEADS.get(name, name)) for name in names]
     counts = Counter(status for status, _ in rows)
     return NetworkTable(tuple(heads), tuple(rows), tuple(counts.items()))
 
@@ -195,9 +191,8 @@ def _final_accuracies(run: RunData) -> dict[AccuracyKey, FinalAccuracy]:
     samples: defaultdict[AccuracyKey, list[tuple[float, str]]] = defaultdict(list)
     for images in IMAGE_SETS:
         names = (*keys, "status", f"final_{images}_{HEADLINE}")
-        for *point, status, accuracy in zip(
-            *(run.summary[name].tolist() for name in names), strict=True
-        ):
+        columns = (run.summary[name].tolist() for name in names)
+        for *point, status, accuracy in zip(*columns, strict=True):
             values = tuple(sorted(zip(keys, point, strict=True)))
             samples[images, values].append((accuracy, status))
     accuracies = {}

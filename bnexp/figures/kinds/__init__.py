@@ -89,6 +89,10 @@ class FigureKind:
         """The name under which the class is registered."""
         return next(name for name, cls in FIGURES.items() if cls is type(self))
 
+    def error(self, text: str) -> ConfigError:
+        """The error that this figure cannot be drawn: why, and what to do."""
+        return ConfigError(f"figure {self.kind}: {text}")
+
     def restrict(self, swept: Any) -> Any:
         """`swept`, a plan or results, with the networks that the figure shows only."""
         return swept
@@ -128,9 +132,9 @@ class RuledKind(RestrictedKind):
     def check_limits(self) -> None:
         """Raise ConfigError for limits that no logarithmic axis can have."""
         if self.log and self.limits and self.limits[0] <= 0:
-            raise ConfigError(
-                f"figure {self.kind}: limits of a logarithmic axis start above 0, got "
-                f"{self.limits[0]:g}. Raise the lower one, or omit log."
+            raise self.error(
+                f"limits of a logarithmic axis start above 0, got {self.limits[0]:g}. "
+                "Raise the lower one, or omit log."
             )
 
     def is_log(self, values: Floats, scale: Scale = "other") -> bool:

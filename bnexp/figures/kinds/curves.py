@@ -17,7 +17,6 @@ import numpy as np
 from pydantic import Field
 
 from bnexp.config.figures import Layers, MetricOrGap, Places
-from bnexp.errors import ConfigError
 from bnexp.figures import limits, marks, notes, select, series
 from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import metric_label, quantity_label, value_text
@@ -75,7 +74,7 @@ class Curves(RuledKind):
         if self.best is None:
             return swept
         if self.panel_axis is None:
-            raise ConfigError("figure curves: best is of the values of panel_axis. Name that too.")
+            raise self.error("best is of the values of panel_axis. Name that too.")
         best = select.best_values(self.kind, swept, self.panel_axis, self.best)
         return select.restrict(self.kind, swept, {self.panel_axis: best})
 
@@ -88,9 +87,7 @@ class Curves(RuledKind):
             return selection
         for name in ("metrics", "together"):
             if getattr(self, name):
-                raise ConfigError(
-                    f"figure curves: quantity and {name} exclude each other. Omit one."
-                )
+                raise self.error(f"quantity and {name} exclude each other. Omit one.")
         series.check_quantity(self.kind, self.quantity, recorded)
         return selection
 
@@ -144,9 +141,7 @@ class Curves(RuledKind):
         Raises ConfigError if a metric is not recorded, or for options of a quantity.
         """
         if self.layer is not None or self.at is not None:
-            raise ConfigError(
-                "figure curves: layer and at are a quantity's. Add quantity or omit them."
-            )
+            raise self.error("layer and at are a quantity's. Add quantity or omit them.")
         names: Sequence[str] = self.metrics or evaluation_columns([HEADLINE])
         if self.metrics is None and not recorded.tested and not self.together:
             names = names[:1]
@@ -194,9 +189,9 @@ class Curves(RuledKind):
         values = data.panels()
         count, most = len(values) * len(contents), select.MAX_PANELS
         if count > most:
-            raise ConfigError(
-                f"figure curves: {count} panels, and at most {most} fit on a page. Name fewer "
-                f"metrics, layers or places, or restrict the figure by where."
+            raise self.error(
+                f"{count} panels, and at most {most} fit on a page. Name fewer metrics, layers or "
+                "places, or restrict the figure by where."
             )
         if len(values) > 4:  # a row for each value
             order = [(value, content) for value in values for content in contents]

@@ -16,7 +16,6 @@ from pydantic import Field
 from bnexp.config.claims import Where
 from bnexp.config.figures import LayerSpan, Numbers, Step
 from bnexp.config.options import Strict
-from bnexp.errors import ConfigError
 from bnexp.figures import marks, notes, series
 from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import quantity_label
@@ -79,10 +78,8 @@ class Depth(RuledKind):
         for number, law in enumerate(self.law):
             values_where(self.kind, swept, law.where, ("law", number, "where"))
             if (law.rate is None) == (law.values is None):
-                raise ConfigError(
-                    f"figure depth: law[{number}] ({law.label}): either rate or values is needed. "
-                    f"Give one of them."
-                )
+                what = f"law[{number}] ({law.label}): either rate or values is needed"
+                raise self.error(f"{what}. Give one of them.")
         return selection
 
     def draw(self, data: FigureData) -> Figure:
@@ -152,9 +149,10 @@ class Depth(RuledKind):
         for number, law in enumerate(self.law):
             if law.values is not None:
                 if len(law.values) != len(layers):
-                    raise ConfigError(
-                        f"figure depth: law[{number}] ({law.label}): {len(law.values)} values for "
-                        f"{len(layers)} layers. Give one for each layer that is drawn."
+                    counts = f"{len(law.values)} values for {len(layers)} layers"
+                    raise self.error(
+                        f"law[{number}] ({law.label}): {counts}. Give one for each layer that is "
+                        "drawn."
                     )
                 y = np.array(law.values)
                 laws[number] = Line(x, Band(y, y, y))

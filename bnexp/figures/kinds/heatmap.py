@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.config.figures import Limits, SummaryMetric
-from bnexp.errors import ConfigError
 from bnexp.figures import limits, notes, select
 from bnexp.figures.kinds import FigureData, RestrictedKind
 from bnexp.figures.labels import axis_name, digits, metric_label, symbol
@@ -64,8 +63,8 @@ class Heatmap(RestrictedKind):
         free = iter(sorted(others, key=lambda axis: axis.key == select.NORM))
         x, y = (named[key] if key else next(free, None) for key in (self.x, self.y))
         if x is None or y is None or x == y:
-            raise ConfigError(
-                f"figure heatmap: two different swept keys are needed for x and y. Swept: "
+            raise self.error(
+                f"two different swept keys are needed for x and y. Swept: "
                 f"{select.swept_keys(swept)}. Sweep another key, or draw kind: scale instead."
             )
         selection = select.select(swept, x, y)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bnexp.config.figures import LayerSpan, Step
-from bnexp.errors import ConfigError
 from bnexp.figures import marks, notes, series
 from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import PLACES, quantity_label
@@ -63,10 +62,8 @@ class Histograms(RuledKind):
         table = series.rows_at_step(self.kind, table, self.step)
         layers = series.layers_between(self.kind, table, self.layers) or (0,)
         if len(layers) > MOST_LAYERS:
-            raise ConfigError(
-                f"figure histograms: {len(layers)} layers, and at most {MOST_LAYERS} fit on a "
-                f"page. Name some with layers: [first, last]."
-            )
+            fitting = f"{len(layers)} layers, and at most {MOST_LAYERS} fit on a page"
+            raise self.error(f"{fitting}. Name some with layers: [first, last].")
         histograms = [
             [_bins(table, layer, point) for layer in layers] for point in selection.line_points
         ]

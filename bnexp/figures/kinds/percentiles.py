@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bnexp.config.figures import Layer, Limits, Numbers
-from bnexp.errors import ConfigError
 from bnexp.figures import marks, notes, series
 from bnexp.figures.kinds import FigureData, RestrictedKind
 from bnexp.figures.labels import quantity_label, value_text
@@ -59,16 +58,19 @@ class Percentiles(RestrictedKind):
         layers = series.layers_of(self.kind, table, self.layer)[-1:]
         places = sorted(series.places_of(self.kind, table, self.at))
         if len(places) > MOST_LINES:
-            raise ConfigError(
-                f"figure percentiles: {len(places)} lines a panel, and at most {MOST_LINES} can be "
-                f"told apart. Name some with at."
-            )
+            lines = f"{len(places)} lines a panel, and at most {MOST_LINES} can be told apart"
+            raise self.error(f"{lines}. Name some with at.")
         numbers = [series.rows_at_place(table, n, place) for n in layers for place in places]
         panels = [
             [Trace(*by_seed(rows, point, "step", "value")) for rows in numbers]
             for point in selection.line_points
         ]
-        own_y = self.limits is None and _are_far_apart(panels)
+        means = [_all_numbers([traces]).mean for traces in panels]
+        largest = [np.abs(mean[np.isfinite(mean)]).max(initial=0.0) for mean in means]
+        positive = [size for size in largest if size > 0] or [0.0]
+        # Whether one panel's numbers would be a flat line on another's scale.
+        is_far_apart = max(positive) > QUANTITY_SPAN * min(positive)
+        own_y = self.limits is None and bool(is_far_apart)
 
         columns = _columns(selection) or square(len(panels))
         page = Page(
@@ -142,11 +144,3 @@ def _all_numbers(panels: Sequence[Sequence[Trace]]) -> Band:
     """The numbers of all seeds, for limits that hold them."""
     numbers = [trace.values.ravel() for traces in panels for trace in traces]
     return pooled([Band(values, values, values) for values in numbers])
-
-
-def _are_far_apart(panels: Sequence[Sequence[Trace]]) -> bool:
-    """Whether one panel's numbers would be a flat line on another's scale."""
-    sizes = [np.abs(_all_numbers([traces]).mean) for traces in panels]
-    largest = [size[np.isfinite(size)].max(initial=0.0) for size in sizes]
-    positive = [size for size in largest if size > 0]
-    return bool(positive) and max(positive) > QUANTITY_SPAN * min(positive)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.errors import ConfigError
 from bnexp.figures import marks, notes
 from bnexp.figures.kinds import FigureData, FigureKind
 from bnexp.figures.labels import axis_name
@@ -47,17 +46,12 @@ class Scale(FigureKind):
     def choose(self, swept: Swept, recorded: Recorded) -> Selection:
         """Spread out the named axis, else the first, of those that are numbers."""
         numeric = [axis for axis in swept.axes if axis.numeric]
-        axis = next(iter(numeric), None)
+        axis, what = next(iter(numeric), None), "no swept key has only numbers"
         if self.axis is not None:
             axis = find_axis(self.kind, swept, self.axis)
+            what = f"the values of {self.axis} are not numbers"
         if axis not in numeric:
-            key = self.axis
-            what = (
-                f"the values of {key} are not numbers" if key else "no swept key has only numbers"
-            )
-            raise ConfigError(
-                f"figure scale: {what}. Sweep a number, or draw kind: panels instead."
-            )
+            raise self.error(f"{what}. Sweep a number, or draw kind: panels instead.")
         selection = select(swept, axis)
         check_lines(self.kind, selection)
         return selection
