@@ -154,8 +154,8 @@ def make_executor(
     if name == "local" and scheduler is None:
         return None
     executor = EXECUTORS[name]
-    needed = {each.name for each in fields(executor) if each.default is MISSING}
-    if ("scheduler" in needed) != bool(scheduler):
+    needs_scheduler = any(f.name == "scheduler" and f.default is MISSING for f in fields(executor))
+    if needs_scheduler != bool(scheduler):
         named = "dask" if name == "local" else name
         raise click.UsageError(f"--executor {named} and --scheduler: expected both or neither")
     options = {"scheduler": scheduler, "workers": jobs, "cell_timeout": cell_timeout}

@@ -7,9 +7,8 @@ numbers repeat, and answer by the exit status too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -170,16 +169,13 @@ def export_command(directory: Path, to: str, out: str | None) -> None:
     \b
     Example: bnexp export results/quickstart --to parquet
     """
+    from tqdm import tqdm
+
     from bnexp.cli.output import print_waiting
     from bnexp.exports.common import export_run
 
-    written = export_run(directory, to, out, _with_bar, print_waiting)
+    # On a terminal, a bar shows how many networks are written.
+    bar = partial(tqdm, unit=" networks", disable=None, delay=BAR_DELAY, leave=False)
+    written = export_run(directory, to, out, bar, print_waiting)
     click.echo("\n".join(written.lines))
     click.echo(f"look at it: {written.view}")
-
-
-def _with_bar(networks: Sequence[Any]) -> Iterable[Any]:
-    """The networks, and on a terminal a bar that shows how many were iterated over."""
-    from tqdm import tqdm
-
-    return tqdm(networks, unit=" networks", disable=None, delay=BAR_DELAY, leave=False)

@@ -135,9 +135,21 @@ def mark_divergence(axes: Axes, curves: Sequence[Curve], selection: Selection) -
     curves: in the order of `selection.lines`. The limits of `axes` must be final.
     """
     styles = looks(selection)
+    low, high = axes.get_ylim()
     for curve, look in zip(curves, styles, strict=True):
-        if curve.diverged_steps:
-            _cross_out(axes, curve, look)
+        if not curve.diverged_steps:
+            continue
+        x, mark = np.unique(curve.diverged_x), cross(look.color)
+        finite = np.isfinite(curve.band.mean)
+        if finite.any():  # on the curve, or at the panel's top where that is out of sight
+            y = np.interp(x, curve.x[finite], curve.band.mean[finite])
+            top = (axes.transAxes + axes.transData.inverted()).transform((0, CROSS_HEIGHT))[1]
+            mark.set_data(x, np.where(y <= high, np.maximum(y, low), top))
+        else:
+            mark.set_data(x, np.full(len(x), CROSS_HEIGHT))
+            mark.set_transform(axes.get_xaxis_transform())
+        mark.set(zorder=4, clip_on=False)
+        axes.add_artist(mark)
     words, color = divergence_words(curves, styles)
     if words:
         text = axes.text(0, 0, words, transform=axes.transAxes, fontsize=WORDS_SIZE, color=color)
@@ -198,23 +210,6 @@ def divergence_words(curves: Sequence[Curve], looks: Sequence[Look]) -> tuple[st
     counted = [first] if len(hit) == 1 else curves
     diverged = sum(len(curve.diverged_steps) for curve in counted)
     return f"{diverged} of {sum(curve.networks for curve in counted)} diverged", color
-
-
-def _cross_out(axes: Axes, curve: Curve, look: Look) -> None:
-    """A cross at each x where networks diverged: on the curve, else at the panel's top."""
-    x = np.unique(curve.diverged_x)
-    finite = np.isfinite(curve.band.mean)
-    mark = cross(look.color)
-    if finite.any():
-        y = np.interp(x, curve.x[finite], curve.band.mean[finite])
-        low, high = axes.get_ylim()
-        top = (axes.transAxes + axes.transData.inverted()).transform((0, CROSS_HEIGHT))[1]
-        mark.set_data(x, np.where(y <= high, np.maximum(y, low), top))
-    else:
-        mark.set_data(x, np.full(len(x), CROSS_HEIGHT))
-        mark.set_transform(axes.get_xaxis_transform())
-    mark.set(zorder=4, clip_on=False)
-    axes.add_artist(mark)
 
 
 def quietest_place(
