@@ -86,7 +86,6 @@ class MappingType:
     docstring: str
     name_suffices: bool
     keys: tuple[Key, ...]
-    schema: Schema = field(repr=False)
 
     @property
     def summary(self) -> str:
@@ -176,14 +175,14 @@ def _mapping_types(schema: Schema, name: str, definitions: Schema) -> Iterator[M
             keys = _keys(choice, f"{name}.", definitions)
             if isinstance(values, Mapping):  # names are free
                 placeholder = LAYER if name.endswith("layer_init") else KEY
-                key = _key(values, f"{name}.{placeholder}", False, definitions)
+                inner = f"{name}.{placeholder}"
+                key = _key(values, inner, False, definitions)
                 meaning = descriptions.meaning_of(choice)
-                keys = (replace(key, name=f"{name}.{placeholder}", meaning=meaning,
-                                default="not set"), *keys)  # fmt: skip
+                keys = (replace(key, name=inner, meaning=meaning, default="not set"), *keys)
             label = next(iter((*kinds, *required)), "")
             docstring = choice.get("description", "")
             name_suffices = bool(set(kinds) & bare_names)
-            yield MappingType(kinds, label, docstring, name_suffices, keys, choice)
+            yield MappingType(kinds, label, docstring, name_suffices, keys)
 
 
 @dataclass(frozen=True)

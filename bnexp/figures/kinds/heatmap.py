@@ -243,9 +243,8 @@ def _add_color_bar(
     bottom = float(sum(legends)) / figure.dpi + BAR_BOTTOM
     box = (left / width, bottom / height, bar_width / width, BAR_HEIGHT / height)
     axes = figure.add_axes(box, label="_bar")
-    bar: Any = figure.colorbar(
-        ScalarMappable(colors.norm, colors.map), axes, orientation="horizontal"
-    )
+    shades = ScalarMappable(colors.norm, colors.map)
+    bar: Any = figure.colorbar(shades, axes, orientation="horizontal")
     bar.set_label(name)
     bar.outline.set_linewidth(0.6)
     if isinstance(colors.norm, LogNorm):
@@ -265,15 +264,9 @@ def _draw_map(axes: Axes, drawn: Map, colors: Colors, page: Page) -> None:
     x, y = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
     axes.grid(False)
     axes.set_facecolor("0.8")
-    axes.pcolormesh(
-        x,
-        y,
-        np.ma.masked_invalid(drawn.values),
-        cmap=colors.map,
-        norm=colors.norm,
-        edgecolors="white",
-        linewidth=0.4,
-    )
+    edges: dict[str, Any] = {"edgecolors": "white", "linewidth": 0.4}
+    values = np.ma.masked_invalid(drawn.values)
+    axes.pcolormesh(x, y, values, cmap=colors.map, norm=colors.norm, **edges)
     axes.set_xlim(x[0], x[-1])
     axes.set_ylim(y[0], y[-1])
     width, height = page.panel_width / columns, page.panel_height / rows

@@ -137,12 +137,7 @@ def _draw_bars(axes: Axes, bins: Bins, look: Look, log: bool) -> None:
     heights, low = np.nan_to_num(bins.band.mean), LOWEST if log else 0.0
     axes.stairs(heights, bins.edges, baseline=low, fill=True, color=look.color, alpha=0.45)
     axes.stairs(heights, bins.edges, baseline=low, color=look.color, linewidth=0.9)
-    centers = (bins.edges[:-1] + bins.edges[1:]) / 2
     drawn = np.isfinite(bins.band.low) & (bins.band.high > 0)
-    axes.vlines(
-        centers[drawn],
-        np.maximum(bins.band.low[drawn], low),
-        bins.band.high[drawn],
-        color="0.15",
-        linewidth=0.7,
-    )
+    centers = ((bins.edges[:-1] + bins.edges[1:]) / 2)[drawn]
+    lows, highs = np.maximum(bins.band.low[drawn], low), bins.band.high[drawn]
+    axes.vlines(centers, lows, highs, color="0.15", linewidth=0.7)

@@ -130,15 +130,13 @@ def _patches(selection: Selection, alpha: float) -> list[Artist]:
     from matplotlib.colors import to_rgba
     from matplotlib.patches import Patch
 
-    return [
-        Patch(
-            facecolor=to_rgba(look.color, alpha),
-            edgecolor=look.color,
-            linestyle=look.dash,
-            label=label,
+    patches: list[Artist] = []
+    for look, label in zip(looks(selection), selection.labels, strict=True):
+        color = to_rgba(look.color, alpha)
+        patches.append(
+            Patch(facecolor=color, edgecolor=look.color, linestyle=look.dash, label=label)
         )
-        for look, label in zip(looks(selection), selection.labels, strict=True)
-    ]
+    return patches
 
 
 def _draw_ranges(axes: Axes, lines: Sequence[Line], selection: Selection, alpha: float) -> None:
