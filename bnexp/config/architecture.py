@@ -174,6 +174,11 @@ class Cnn(Architecture):
         return [b.features for b in self.blocks if isinstance(b, ConvBlock | DenseBlock)]
 
     def weight_count(self) -> int:
+        """The number of weights, for images of SIDE x SIDE and one channel.
+
+        Side and channels of the image are followed from block to block. A dense block has a weight
+        for each number of the image before it and each of its units, and so has the output layer.
+        """
         number, side, channels = 0, SIDE, 1
         for block in self.blocks:
             if isinstance(block, ConvBlock):

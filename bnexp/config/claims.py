@@ -38,6 +38,7 @@ def range_problem(selector: Range) -> str | None:
 
 
 def _with_kind(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of a swept mapping, which must name its kind."""
     if "kind" in options:
         return options
     raise ValueError(options)

@@ -104,6 +104,7 @@ def _member_in_words(schema: Schema, definitions: Schema) -> str:
 
 
 def _bounds_in_words(schema: Schema) -> str:
+    """The limits of a number, after a space; empty if it has none."""
     lowest, highest = schema.get("minimum"), schema.get("maximum")
     if lowest is not None and highest is not None:
         return f" from {lowest:,} to {highest:,}"
@@ -113,6 +114,7 @@ def _bounds_in_words(schema: Schema) -> str:
 
 
 def _list_in_words(schema: Schema, definitions: Schema) -> str:
+    """The type of a list, by what its items are."""
     item = type_in_words(schema["items"], definitions)
     singular = next((words for words in _PLURALS if f"{item} ".startswith(f"{words} ")), "")
     items = _PLURALS.get(singular, "") + item.removeprefix(singular)

@@ -150,6 +150,7 @@ def merge_documents(base: Document, child: Document) -> Document:
             merged.update({p: place for p, place in new.items() if p[: len(path)] == path})
 
     def merge(old: Any, new: Any, path: KeyPath) -> Any:
+        """The new value over the old one at this path."""
         is_merged = isinstance(old, dict) and isinstance(new, dict) and not _is_axis(path)
         if not is_merged or new.get("kind", old.get("kind")) != old.get("kind"):
             take_places(path)
@@ -180,6 +181,7 @@ def mapping_at(path: KeyPath, value: Any) -> Any:
 
 
 def _is_axis(path: KeyPath) -> bool:
+    """Whether this is the path of an axis of the sweep, inside `zip` or not."""
     return path[:1] == ("sweep",) and (len(path) > 2 or (len(path) == 2 and path[1] != "zip"))
 
 

@@ -48,6 +48,7 @@ FIGURES: Registry[type] = Registry(
 
 
 def _rising(pair: tuple[float, float]) -> tuple[float, float]:
+    """The pair if its first number is the lower one."""
     if pair[0] < pair[1]:
         return pair
     raise ValueError(pair)
@@ -111,6 +112,7 @@ def _model(name: str, cls: type) -> type[BaseModel]:
 
 
 def _options(model: Any) -> Any:
+    """The instance of the kind's class that has these validated options."""
     cls = FIGURES[model.kind]
     return cls(**{field.name: getattr(model, field.name) for field in dataclasses.fields(cls)})
 

@@ -92,7 +92,11 @@ def _axis(keys: list[Key], definitions: Schema) -> dict[str, Any]:
 
 
 def _with_texts(schema: Any) -> Any:
-    """The schema with meaning and default as each key's description; titles are of kinds only."""
+    """The schema with meaning and default as each key's description; titles are of kinds only.
+
+    Editors show the description when one points at a key, and the title where a list of kinds can
+    be completed. What only this package reads, such as `dialects`, is left out.
+    """
     if isinstance(schema, list):
         return [_with_texts(item) for item in schema]
     if not isinstance(schema, Mapping):

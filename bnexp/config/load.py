@@ -47,6 +47,7 @@ class Config:
 
     @property
     def name(self) -> str:
+        """The name of the experiment, and of its default run directory."""
         return self.experiment.name
 
 

@@ -129,7 +129,10 @@ def schema_problem(
 
 
 def _remedy(kind: str, value: Any, path: KeyPath, expected: str) -> str:
-    """What to write instead, if that is plain."""
+    """What to write instead, if that is plain; else an empty text.
+
+    kind: pydantic's type of the error. expected: what the message says is expected there.
+    """
     if kind in ("literal_error", "either") and isinstance(value, str):
         nearest = nearest_name(value, re.findall(r"\w{3,}", expected))
         return f"; did you mean {nearest!r}?" if nearest else ""
@@ -146,6 +149,7 @@ def _remedy(kind: str, value: Any, path: KeyPath, expected: str) -> str:
 
 
 def _is_number(text: str) -> bool:
+    """Whether a text is a number in quotes."""
     try:
         float(text)
     except ValueError:

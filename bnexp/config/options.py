@@ -125,6 +125,7 @@ class Options(Strict):
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: Any) -> Any:
+        """Take a bare name for the mapping with that `kind`."""
         return {"kind": value} if isinstance(value, str) else value
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -215,6 +216,10 @@ def _kind_of(value: Any) -> str | None:
 
 
 def _dialects(cls: type) -> Mapping[str, Mapping[str, Any]]:
+    """The table DIALECTS of a class: for each dialect the options that it sets.
+
+    It is empty for a class without dialects.
+    """
     return getattr(cls, "DIALECTS", {})
 
 
@@ -343,6 +348,11 @@ def _added_later(cls: type[BaseModel]) -> frozenset[str]:
 
 
 def _identity(value: Any, memo: dict[Any, Any]) -> Any:
+    """A value within a setting as plain values; see `identity`.
+
+    Options become the values of the object that they configure, so that a dialect counts by what
+    it sets and not by its name.
+    """
     if isinstance(value, Options):
         if id(value) not in memo:
             entry = instantiate(value)

@@ -146,6 +146,10 @@ def _keys(schema: Schema, prefix: str, definitions: Schema) -> tuple[Key, ...]:
 
 
 def _key(schema: Schema, name: str, required: bool, definitions: Schema) -> Key:
+    """The key `name` with this schema, and all that is inside its value.
+
+    required: whether the mapping that has the key must give it.
+    """
     mappings = tuple(_mapping_types(schema, name, definitions))
     is_list_of_mappings = any(
         "properties" in item
@@ -310,6 +314,7 @@ def _walk_topics(
 
 
 def _labels(mapping: MappingType) -> tuple[str, ...]:
+    """How messages name a type of mapping: by its kinds, or else by its label."""
     return mapping.kinds or (mapping.label,)
 
 
@@ -336,7 +341,11 @@ def find_topics(query: str, topics: Sequence[Topic] | None = None) -> list[Topic
 
 
 def _matches(topics: Sequence[Topic], name: str) -> list[Topic]:
-    """The topics of this name; an exact name wins over a placeholder, and that over an ending."""
+    """The topics of this name; an exact name wins over a placeholder, and that over an ending.
+
+    Where a name is both a key's own and the ending of others, only the first is meant. A key inside
+    `sweep` is the key that is swept.
+    """
     swept = re.fullmatch(r"sweep\.(?:zip\.)?(.+)", name)
     if swept and (matches := [topic for topic in topics if topic.matches(swept[1])]):
         return matches
@@ -349,7 +358,11 @@ def _matches(topics: Sequence[Topic], name: str) -> list[Topic]:
 
 
 def _expected(topics: Sequence[Topic], name: str) -> str:
-    """What an error says of an unknown key: the keys of the innermost mapping that exists."""
+    """What an error says of an unknown key: the keys of the innermost mapping that exists.
+
+    Where no mapping around it exists, those are the keys of an experiment, with up to three keys
+    whose last parts are spelled alike; an experiment's name gets a hint of its own.
+    """
     parent, dot, last = name.rpartition(".")
     parents = [topic for topic in topics if topic.matches(parent)] if dot else []
     if names := [key.last for topic in parents for key in topic.inner_keys()]:

@@ -65,6 +65,10 @@ def _training_images(setting: Setting) -> int | None:
 
 
 def _dataset(setting: Setting) -> Iterator[Problem]:
+    """A data set that does not exist, or more images than it has.
+
+    How many images a folder has is not known here.
+    """
     name, facts = setting.data.name, DATASETS.get(setting.data.name)
     if facts is None and not is_folder(name):
         names = choices(name, list(DATASETS))
@@ -78,6 +82,10 @@ def _dataset(setting: Setting) -> Iterator[Problem]:
 
 
 def _length(setting: Setting) -> Iterator[Problem]:
+    """Not exactly one of epochs and steps, or more steps than MAX_STEPS.
+
+    The number of steps in an epoch is known only if the number of images is.
+    """
     train = setting.train
     if (train.epochs is None) == (train.steps is None):
         got = "neither"
@@ -95,6 +103,7 @@ def _length(setting: Setting) -> Iterator[Problem]:
 
 
 def _batch_size(setting: Setting) -> Iterator[Problem]:
+    """Batches that are larger than the data, or of one sample where batch norm needs more."""
     size, images = setting.train.batch_size, _training_images(setting)
     if images is not None and size > images:
         text = f"larger than the data, expected at most {images} (the training images), got {size}"
@@ -124,6 +133,7 @@ def single_sample(setting: Setting, images: int | None) -> str | None:
 
 
 def _evaluations(setting: Setting) -> Iterator[Problem]:
+    """Evaluations in no order, or after the end of the training."""
     steps, path = setting.train.evaluate, ("train", "evaluate")
     if not isinstance(steps, tuple):
         return
@@ -164,6 +174,7 @@ def _book_stream(setting: Setting) -> Iterator[Problem]:
 
 
 def _weights(setting: Setting) -> Iterator[Problem]:
+    """More weights than MAX_WEIGHTS, counted for images of SIDE x SIDE."""
     number = setting.model.weight_count()
     key = "hidden" if setting.model.kind == "mlp" else "blocks"
     if number > MAX_WEIGHTS:
@@ -172,6 +183,7 @@ def _weights(setting: Setting) -> Iterator[Problem]:
 
 
 def _layer_init(setting: Setting) -> Iterator[Problem]:
+    """Initializers of layers that the network does not have."""
     layers = [*(str(i + 1) for i in range(len(setting.model.widths()))), "output"]
     for name in setting.model.layer_init:
         if name not in layers:

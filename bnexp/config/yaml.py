@@ -124,10 +124,12 @@ def _error(position: Position, problem: str, expected: str, got: str, advice: st
 
 
 def _quoted(text: str) -> str:
+    """The text in quotes, cut after 40 characters."""
     return repr(text if len(text) <= 40 else text[:40] + "...")
 
 
 def _check_size(data: bytes, source: str) -> None:
+    """Raise ConfigError for more than MAX_BYTES."""
     if len(data) > MAX_BYTES:
         advice = "check that this is the text you mean"
         limit = f"at most {MAX_BYTES} bytes"
@@ -156,6 +158,7 @@ class _Loader(yaml.SafeLoader):
         self.source = source
 
     def _refuse_token(self) -> None:
+        """Raise ConfigError for what this subset of YAML does not have."""
         problem = _REFUSED_TOKENS[self.prefix()]
         raise self._error(problem, "plain values", "leave it out, or quote it if it is text")
 
@@ -212,6 +215,10 @@ class _Builder:
         self.values: dict[KeyPath, Position] = {(): Position(source, 1, 1)}
 
     def document(self) -> Document:
+        """The whole document; ConfigError if there is a second one.
+
+        A text without any value, such as an empty one, is null.
+        """
         value = None
         next(self.events)  # the start of the stream
         if isinstance(next(self.events), yaml.DocumentStartEvent):
@@ -227,6 +234,10 @@ class _Builder:
         return _position(event.start_mark, self.source)
 
     def _value(self, event: Any, path: KeyPath) -> Any:
+        """The value that begins with this event.
+
+        Raises ConfigError beyond MAX_NODES keys and values, or MAX_DEPTH levels.
+        """
         self.values[path] = position = self._position(event)
         if len(self.keys) + len(self.values) > MAX_NODES:
             limit = f"at most {MAX_NODES} keys and values"
@@ -244,6 +255,7 @@ class _Builder:
         return items
 
     def _dict(self, path: KeyPath) -> dict[str, Any]:
+        """The mapping at this path; ConfigError for a key that is given twice."""
         result: dict[str, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key, position = self._key(event), self._position(event)
@@ -258,6 +270,7 @@ class _Builder:
         return result
 
     def _key(self, event: Any) -> str:
+        """The text of a key; ConfigError for any other type of value but a whole number."""
         position, got = self._position(event), "a list or mapping"
         if isinstance(event, yaml.ScalarEvent):
             if type(_scalar(event, position)) in (str, int):
@@ -335,6 +348,10 @@ def flow(value: Any) -> str:
 
 
 def _text(text: str) -> str:
+    """A text as YAML: bare where every reader takes it for text, else in double quotes.
+
+    What is not printable is written as an escape sequence.
+    """
     if _PLAIN.fullmatch(text):
         return text
     escaped = "".join(
@@ -358,6 +375,7 @@ def block_style(mapping: Mapping[str, Any]) -> str:
 
 
 def _lines(mapping: Mapping[str, Any], indent: str) -> Iterator[str]:
+    """The lines of a mapping in block style, each after this indentation."""
     for key, value in mapping.items():
         line = f"{indent}{_text(key)}: {flow(value)}"
         if isinstance(value, Mapping) and value and len(line) > 80:

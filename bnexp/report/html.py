@@ -224,9 +224,11 @@ def inline_svg(svg: str, prefix: str) -> str:
         return "".join(f' {name.strip()}="{value.strip()}"' for name, _, value in pairs)
 
     def short(number: re.Match[str]) -> str:
+        """A number rounded to DECIMALS decimals, without zeros at its end."""
         return f"{float(number[0]):.{DECIMALS}f}".rstrip("0").rstrip(".")
 
     def rounded(geometry: re.Match[str]) -> str:
+        """One attribute of the geometry with its numbers shortened."""
         return f'{geometry[1]}="{" ".join(_LONG.sub(short, geometry[2]).split())}"'
 
     text = _LEFT_OUT.sub("", svg)

@@ -175,7 +175,12 @@ AccuracyKey: TypeAlias = tuple[str, tuple[tuple[str, Value], ...]]
 
 
 def compare_accuracies(first: RunData, second: RunData) -> list[AccuracyPair]:
-    """The points of the first run in its order, then those that only the second run has."""
+    """The points of the first run in its order, then those that only the second run has.
+
+    Runs of different experiments can be compared: points are paired by their swept values, whatever
+    the order of the axes. A run without a point has NaN there, and a point is left out if neither
+    run has a finite accuracy.
+    """
     sides = [_final_accuracies(run) for run in (first, second)]
     pairs = []
     for images, point in {**sides[0], **sides[1]}:
