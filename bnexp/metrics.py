@@ -7,8 +7,8 @@ know about a metric here, so that a new one needs nothing but its row.
 
 A metric has one column for each set of images that is scored, `train_NAME` and `test_NAME`, in
 metrics.csv, and four in summary.csv, `final_train_NAME`, `best_train_NAME` and so on. Loss and
-accuracy are always recorded, the others where `train.metrics` lists them. A table that was written
-without a metric reads as NaN in it.
+accuracy are always recorded, the others where `train.metrics` lists them. A table has the columns
+of what any of its networks was scored with; networks without one of these metrics have NaN there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from math import inf
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from bnexp.registry import Registry
 
 IMAGE_SETS = {"train": "training", "test": "test"}  # prefix of a column: in words
 SUMMARIES = ("final", "best")  # what a summary has of each metric: its last value and its best
+Better = Literal["higher", "lower"]
 HEADLINE = "accuracy"  # the metric that short summaries report
 GAP = "gap"  # in figures and claims: the training images' headline metric minus the test images'
 
@@ -40,14 +41,14 @@ class Metric:
     default: whether it is recorded in every run (bnexp's own metrics only).
 
     The first line of the docstring is its meaning for users. `values(logits, labels)` is given the
-    logits (K, N, C) of a stack of K networks and the labels (N,), and returns (K, N): a number for
-    each network and image. It must not compute across the networks' axis, so that a network's
-    numbers are the same to the last bit whatever is trained beside it.
+    logits (K, N, C) of a stack of K networks and the labels (N,), both read-only, and returns
+    (K, N): a number for each network and image. It must not compute across the networks' axis, so
+    that a network's numbers are the same to the last bit whatever is trained beside it.
     """
 
     label: ClassVar[str]
     unit: ClassVar[str] = ""
-    better: ClassVar[Literal["higher", "lower"]] = "higher"
+    better: ClassVar[Better] = "higher"
     limits: ClassVar[tuple[float, float]] = (-inf, inf)
     default: ClassVar[bool] = False
 
@@ -127,17 +128,26 @@ class _Metrics(Registry[type[Metric]]):
 
     def _checked(self, name: str, entry: Any) -> Any:
         super()._checked(name, entry)
-        label = entry.__name__
+        expected = ""
         if not name.isidentifier():
-            raise TypeError(f"metric {name!r}: expected letters, digits and _, a letter first")
-        if not issubclass(entry, Metric):
-            raise TypeError(f"metric {name!r}: expected a class that extends Metric, got {label}")
-        if not hasattr(entry, "label"):
-            raise TypeError(f"metric {name!r}: expected a label, got {label} without")
-        if entry.default and name not in self.builtin:
-            raise TypeError(
-                f"metric {name!r}: expected one that train.metrics switches on, got default=True"
-            )
+            expected = "letters, digits and _, a letter first"
+        elif name == GAP or name.partition("_")[0] in (*IMAGE_SETS, *SUMMARIES):
+            prefixes = ", ".join((*IMAGE_SETS, *SUMMARIES))
+            expected = f"a name other than {GAP} whose first word is none of {prefixes}"
+        elif not issubclass(entry, Metric):
+            expected = f"a class that extends Metric, got {entry.__name__}"
+        elif entry.values is Metric.values:
+            expected = f"a method values, got {entry.__name__} without"
+        elif not isinstance(getattr(entry, "label", None), str):
+            expected = f"a label, got {entry.__name__} without"
+        elif entry.better not in get_args(Better):
+            expected = f"better to be one of {', '.join(get_args(Better))}, got {entry.better!r}"
+        elif not entry.limits[0] < entry.limits[1]:
+            expected = f"limits with the lower one first, got {entry.limits}"
+        elif entry.default and name not in self.builtin:
+            expected = "one that train.metrics switches on, got default=True"
+        if expected:
+            raise TypeError(f"metric {name!r}: expected {expected}")
         return entry
 
 

@@ -9,11 +9,24 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, field, fields, is_dataclass
 from functools import partial, wraps
 from importlib import import_module
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from math import isfinite
+from operator import ge, gt, le, lt
+from typing import (
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+    overload,
+)
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered")
@@ -47,7 +60,8 @@ def former_keywords(**names: str) -> Callable[[Target], Target]:
             former names.
 
     `inspect.signature` and type checkers know the present names only. TypeError if a call gives one
-    argument by both names.
+    argument by both names; only `dataclasses.replace`, which passes all fields by their present
+    names, may give a former one too, and that counts.
 
     >>> @former_keywords(colour="color")
     ... def paint(color):
@@ -56,11 +70,12 @@ def former_keywords(**names: str) -> Callable[[Target], Target]:
     'painted red'
     """
 
-    def accept(function: Callable[..., Any]) -> Callable[..., Any]:
+    def accept(function: Callable[..., Any], options: Collection[str] = ()) -> Callable[..., Any]:
         @wraps(function)
         def wrapper(*args: Any, **keywords: Any) -> Any:
+            is_copy = bool(options) and keywords.keys() >= set(options)
             for former in names.keys() & keywords.keys():
-                if names[former] in keywords:
+                if names[former] in keywords and not is_copy:
                     raise TypeError(
                         f"{function.__qualname__}: {former} is the former name of "
                         f"{names[former]}, expected one of them, got both"
@@ -73,8 +88,9 @@ def former_keywords(**names: str) -> Callable[[Target], Target]:
     def decorate(target: Any) -> Any:
         if not isinstance(target, type):
             return accept(target)
-        target.__init__ = accept(target.__init__)  # type: ignore[misc]
-        for former, name in names.items() if is_dataclass(target) else ():
+        options = [each.name for each in fields(target)] if is_dataclass(target) else []
+        target.__init__ = accept(target.__init__, options)  # type: ignore[misc]
+        for former, name in names.items() if options else ():
             setattr(target, former, FormerName(name))
         return target
 
@@ -172,7 +188,12 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         self._entries: dict[str, Any] = {}
         self._tables = tuple(tables)
         self._discovered = False
+        self._owner: type | None = None
         self._add_builtin(entries)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Python tells a table of dialects, a class's attribute, whose options the dialects set."""
+        self._owner = owner
 
     @property
     def builtin(self) -> frozenset[str]:
@@ -204,13 +225,20 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         """Enter an object under `name`: as a decorator of a class or function, or with `entry`.
 
         Returns the decorator, or the entry. ValueError if a built-in entry has the name or the name
-        is "none"; TypeError if the entry is not what this registry has.
+        is "none"; TypeError if the entry is not what this registry has. RuntimeWarning if another
+        module has registered the name: the last entry counts.
         """
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"{self.noun} {name!r}: expected a text as its name")
         if name in self.builtin or name == "none":
             raise ValueError(f"{self.noun} {name!r} is built in; choose another name")
 
         def enter(entry: Registered) -> Registered:
+            earlier = self._entries.get(name)
             self._entries[name] = self._checked(name, entry)
+            if callable(earlier) and callable(entry) and earlier.__module__ != entry.__module__:
+                modules = f"of {earlier.__module__} is replaced by that of {entry.__module__}"
+                warnings.warn(f"{self.noun} {name!r} {modules}", RuntimeWarning, stacklevel=3)
             return entry
 
         return enter if entry is MISSING else enter(entry)
@@ -260,8 +288,50 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
                 f"{label} without {', '.join(missing)}"
             )
         if isinstance(entry, type) and is_dataclass(entry):
+            reserved = {"kind", "dialect"} if hasattr(entry, "DIALECTS") else {"kind"}
+            if taken := reserved & {each.name for each in fields(entry)}:
+                raise TypeError(
+                    f"{self.noun} {name!r}: {min(taken)!r} chooses the {self.noun} or its dialect "
+                    "in YAML, expected another name of the option"
+                )
+            for dialect, values in getattr(entry, "DIALECTS", {}).items():
+                _check_values(f"{self.noun} {name!r}, dialect {dialect!r}", entry, values)
             _list_options(entry)
+        elif isinstance(entry, Mapping) and self._owner:
+            _check_values(f"{self.noun} {name!r}", self._owner, entry)
         return entry
+
+
+def _check_values(label: str, cls: type, values: Mapping[str, Any]) -> None:
+    """TypeError, which begins with `label`, for a value that no option of the dataclass can have.
+
+    Values of other types than numbers, texts, truth values and Literals are not checked.
+    """
+    options, hints = {each.name: each for each in fields(cls)}, get_type_hints(cls)
+    for name, value in values.items():
+        if name not in options:
+            raise TypeError(
+                f"{label}: no option of {cls.__name__}, expected one of {', '.join(options)}, got "
+                f"{name!r}"
+            )
+        hint, bounds = hints[name], options[name].metadata.get("bounds", {})
+        expected, number = "", type(value) in (int, float) and isfinite(value)
+        if get_origin(hint) is Literal:
+            allowed = [(type(each), each) for each in get_args(hint)]
+            if (type(value), value) not in allowed:
+                expected = f"one of {', '.join(str(each) for _, each in allowed)}"
+        elif hint in (bool, int, str) and type(value) is not hint:
+            expected = {bool: "true or false", int: "a whole number", str: "a text"}[hint]
+        elif hint is float and not number:
+            expected = "a number"
+        if not expected and number:
+            broken = [f"{BOUNDS[k]} {v}" for k, v in bounds.items() if not _MEETS[k](value, v)]
+            expected = " and ".join(broken)
+        if expected:
+            raise TypeError(f"{label}: {name}: expected {expected}, got {value!r}")
+
+
+_MEETS = {"gt": gt, "ge": ge, "lt": lt, "le": le}
 
 
 _EXPECTED = {Callable: "a function", Mapping: "a mapping"}

@@ -338,19 +338,54 @@ def test_schema_and_messages_know_a_users_metric(small):
     ("attributes", "message"),
     [
         ({}, "expected a label"),
+        ({"label": 3}, "expected a label"),
         ({"label": "x", "default": True}, "train.metrics switches on"),
+        ({"label": "x", "better": "bigger"}, "one of higher, lower, got 'bigger'"),
+        ({"label": "x", "limits": (1, 0)}, r"limits with the lower one first, got \(1, 0\)"),
+        ({"label": "x", "values": Metric.values}, "a method values, got Own without"),
     ],
 )
 def test_a_class_that_is_no_metric_is_refused(attributes, message):
-    cls = dataclass(frozen=True)(type("Own", (Metric,), attributes))
+    members = {"values": lambda self, logits, labels: logits[..., 0], **attributes}
+    cls = dataclass(frozen=True)(type("Own", (Metric,), members))
     with pytest.raises(TypeError, match=message):
         METRICS.register("own", cls)
     assert "own" not in METRICS
 
 
-def test_a_name_that_is_no_name_of_a_column_is_refused():
+@pytest.mark.parametrize("name", ["own.metric", "own metric", "2nd", "a,b"])
+def test_a_name_that_is_no_name_of_a_column_is_refused(name):
     with pytest.raises(TypeError, match="expected letters, digits and _"):
-        METRICS.register("own.metric", Margin)
+        METRICS.register(name, Margin)
+
+
+@pytest.mark.parametrize("name", ["gap", "test_loss", "train_", "final_x", "best_test_accuracy"])
+def test_a_name_that_reads_as_a_column_is_refused(name):
+    with pytest.raises(TypeError, match="other than gap whose first word is none of train, test"):
+        METRICS.register(name, Margin)
+
+
+def test_a_metric_cannot_change_what_others_are_given():
+    class Zero(Metric):
+        def values(self, logits, labels):
+            logits *= 0
+            return logits[..., 0]
+
+    network = small_mlp(None)
+    with pytest.raises(ValueError, match="read-only"):
+        evaluate(network, *stacked(network, 2, (16,)), images(n=9), {"zero": Zero()})
+
+
+def test_values_that_are_no_array_are_refused():
+    class One(Metric):
+        def values(self, logits, labels):
+            return 1.0
+
+    network = small_mlp(None)
+    with pytest.raises(
+        ValueError, match=r"metric one: expected values of shape \(2, 9\).* got \(\)"
+    ):
+        evaluate(network, *stacked(network, 2, (16,)), images(n=9), {"one": One()})
 
 
 def test_values_of_another_shape_are_refused():

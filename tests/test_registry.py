@@ -1,13 +1,16 @@
-"""Names of version 0.1: what was called by them still is."""
+"""Registries: what they refuse, and names of version 0.1, which still work."""
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 
 from bnexp import nn, probes
-from bnexp.registry import former_keywords
+from bnexp.registry import Registry, former_keywords, option
 
 RELU, HE, NORM = nn.Relu(), nn.He(), nn.LayerNorm()
 
@@ -71,3 +74,99 @@ def test_functions_keep_their_names():
         return color
 
     assert (paint.__name__, paint.__doc__, paint(colour=1)) == ("paint", "Paint.", 1)
+
+
+@pytest.mark.parametrize("layer", [nn.Dense(5, nn.He()), nn.Conv(4, 3, nn.He())])
+def test_a_copy_with_a_former_name_has_the_new_value(layer):
+    for name in ("initialiser", "initializer"):
+        copy = dataclasses.replace(layer, **{name: nn.Xavier()})
+        assert copy.initializer == nn.Xavier()
+        assert copy == dataclasses.replace(copy)
+
+
+# Registration.
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A class with options of several types, and dialects."""
+
+    width: float = option(0.5, doc="how wide", gt=0, le=2)
+    turns: int = option(1, doc="how often", ge=1)
+    closed: bool = option(True, doc="whether it is closed")
+    side: Literal["left", "right"] = option("left", doc="which side")
+    size: Literal[0, 1] = option(0, doc="how large")
+    label: str = option("", doc="what it is called")
+
+    DIALECTS = Registry("ring dialect", {"plain": {}}, instance_of=dict)
+
+
+def rings():
+    return Registry("ring", {}, methods=("__eq__",))
+
+
+GOOD = {"width": 2, "turns": 3, "closed": False, "side": "right", "size": 1, "label": "a"}
+BAD = {
+    "no option of Ring, expected one of width, turns, .*, got 'breadth'": {"breadth": 1},
+    "width: expected > 0, got 0": {"width": 0},
+    "width: expected <= 2, got 2.5": {"turns": 2, "width": 2.5},
+    "width: expected a number, got '1'": {"width": "1"},
+    "width: expected a number, got True": {"width": True},
+    "width: expected a number, got nan": {"width": float("nan")},
+    "turns: expected a whole number, got 2.0": {"turns": 2.0},
+    "turns: expected >= 1, got 0": {"turns": 0},
+    "closed: expected true or false, got 1": {"closed": 1},
+    "side: expected one of left, right, got 'lefft'": {"side": "lefft"},
+    "size: expected one of 0, 1, got 1.0": {"size": 1.0},
+    "label: expected a text, got None": {"label": None},
+}
+
+
+def test_a_dialect_with_valid_values_is_registered():
+    Ring.DIALECTS.register("good", GOOD)
+    assert Ring(**Ring.DIALECTS["good"]).turns == 3
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_a_dialect_is_checked_against_the_options_of_its_class(message):
+    with pytest.raises(TypeError, match=f"^ring dialect 'bad': {message}"):
+        Ring.DIALECTS.register("bad", BAD[message])
+    assert "bad" not in Ring.DIALECTS
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_dialects_of_a_class_are_checked_when_it_is_registered(message):
+    cls = dataclass(frozen=True)(type("Mine", (Ring,), {"DIALECTS": {"bad": BAD[message]}}))
+    with pytest.raises(
+        TypeError, match=f"^ring 'mine', dialect 'bad': {message}".replace("Ring", "Mine")
+    ):
+        rings().register("mine", cls)
+
+
+def test_options_that_the_yaml_has_another_use_for_are_refused():
+    cls = dataclasses.make_dataclass("Own", [("kind", str, option("x", doc="a kind"))])
+    with pytest.raises(TypeError, match=r"ring 'own': 'kind' chooses the ring .* another name"):
+        rings().register("own", cls)
+    fields = [("dialect", str, option("x", doc="a dialect"))]
+    rings().register("own", dataclasses.make_dataclass("Own", fields))
+    with pytest.raises(TypeError, match="ring 'own': 'dialect' chooses"):
+        rings().register(
+            "own", dataclasses.make_dataclass("Own", fields, bases=(Ring,), frozen=True)
+        )
+
+
+@pytest.mark.parametrize("name", [5, "", None])
+def test_a_name_is_a_text(name):
+    with pytest.raises(TypeError, match="expected a text as its name"):
+        rings().register(name, Ring)
+
+
+def test_a_name_of_two_modules_is_warned_of():
+    registry = rings()
+    registry.register("ring", Ring)
+    registry.register("ring", Ring)
+    other = dataclasses.make_dataclass("Ring", [])
+    other.__module__ = "other"
+    with pytest.warns(RuntimeWarning, match=f"ring 'ring' of {__name__} is replaced by .* other"):
+        registry.register("ring", other)
+    assert registry["ring"] is other

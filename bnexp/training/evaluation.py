@@ -113,8 +113,10 @@ def evaluate(
         return {name: np.concatenate([scores[name] for scores in alone]) for name in metrics}
     sums: dict[str, Any] = dict.fromkeys(metrics, 0.0)
     for logits, labels in _evaluate_chunks(network, parameters, state, images):
+        logits, labels = logits.view(), labels.view()
+        logits.flags.writeable = labels.flags.writeable = False  # a metric must not change them
         for name, metric in metrics.items():
-            values = metric.values(logits, labels)
+            values = np.asarray(metric.values(logits, labels))
             if values.shape != logits.shape[:2]:
                 raise ValueError(
                     f"metric {name}: expected values of shape {logits.shape[:2]}, one for each "
