@@ -16,6 +16,8 @@ from functools import partial, wraps
 from importlib import import_module
 from math import isfinite
 from operator import ge, gt, le, lt
+from pathlib import Path
+from traceback import walk_tb
 from typing import (
     Any,
     Generic,
@@ -133,6 +135,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
             the object itself, or a string "package.module:attribute" that is imported when the
             entry is first looked up. Listing the names, and `in`, import nothing.
         methods: the methods that an entry must have.
+        options: the options or properties that an entry must have.
         or_method: a method that, alone, does instead of them.
         tables: more tables of built-in entries, "package.module:NAME", which follow `entries`. They
             are imported when the registry is first read, so that entries which need heavy imports
@@ -181,15 +184,17 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         or_method: str | None = None,
         instance_of: Any = None,
         tables: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> None:
         self.noun, self.methods, self.or_method = noun, tuple(methods), or_method
-        self.instance_of = instance_of
+        self.instance_of, self.options = instance_of, tuple(options)
         self._builtin: frozenset[str] = frozenset()
         self._entries: dict[str, Any] = {}
         self._tables = tuple(tables)
         self._discovered = False
         self._owner: type | None = None
         self._add_builtin(entries)
+        _registries.append(self)
 
     def __set_name__(self, owner: type, name: str) -> None:
         """Python tells a table of dialects, a class's attribute, whose options the dialects set."""
@@ -287,9 +292,16 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
                 f"{self.noun} {name!r}: expected the methods {', '.join(self.methods)}, got "
                 f"{label} without {', '.join(missing)}"
             )
+        names = {each.name for each in fields(entry)} if is_dataclass(entry) else set()
+        for option_name in self.options:
+            if option_name not in names and not hasattr(entry, option_name):
+                raise TypeError(
+                    f"{self.noun} {name!r}: expected an option or a property {option_name}, got "
+                    f"{label} without"
+                )
         if isinstance(entry, type) and is_dataclass(entry):
             reserved = {"kind", "dialect"} if hasattr(entry, "DIALECTS") else {"kind"}
-            if taken := reserved & {each.name for each in fields(entry)}:
+            if taken := reserved & names:
                 raise TypeError(
                     f"{self.noun} {name!r}: {min(taken)!r} chooses the {self.noun} or its dialect "
                     "in YAML, expected another name of the option"
@@ -332,6 +344,28 @@ def _check_values(label: str, cls: type, values: Mapping[str, Any]) -> None:
 
 
 _MEETS = {"gt": gt, "ge": ge, "lt": lt, "le": le}
+
+
+_registries: list[Registry[Any]] = []
+
+
+def raised_in(error: BaseException) -> str:
+    """The registered entry, not one of bnexp's own, in whose code the error was raised; else "".
+
+    The form is "normalizer 'mine', my_norms.py:17, in Mine.init".
+    """
+    for frame, line in reversed(list(walk_tb(error.__traceback__))):
+        code, module = frame.f_code, frame.f_globals.get("__name__", "")
+        if module.partition(".")[0] == "bnexp":
+            continue
+        cls = type(frame.f_locals.get("self"))
+        for registry in _registries:
+            for name, entry in registry._entries.items():
+                named = (getattr(entry, "__module__", ""), getattr(entry, "__qualname__", None))
+                if entry is cls or named == (module, code.co_qualname):
+                    file = Path(code.co_filename).name
+                    return f"{registry.noun} {name!r}, {file}:{line}, in {code.co_qualname}"
+    return ""
 
 
 _EXPECTED = {Callable: "a function", Mapping: "a mapping"}

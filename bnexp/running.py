@@ -36,6 +36,7 @@ from bnexp.runs.csv import csv_text
 from bnexp.runs.data import RunData, read_finished_run, run_data
 from bnexp.runs.manifest import command_line, is_manifest, manifest_text
 from bnexp.sweep import Network, Plan, make_plan, make_stacks, stacks_by_step
+from bnexp.text import cut
 from bnexp.training.schedule import make_schedule
 
 
@@ -294,13 +295,28 @@ def _run(
     workers = executor.workers if to_train else 0  # a cluster is not started for nothing
     stacks = stacks_by_step(to_train, steps_before, max(workers, 1))
     tasks = [Task(stack.networks, prepared.data_dir, checkpoints) for stack in stacks]
-    with closing(executor.records(tasks, progress.steps)) as batches:
+    name = type(executor).__name__
+    generator = executor.records(tasks, progress.steps)
+    if not hasattr(generator, "close"):
+        kind = type(generator).__name__
+        raise ConfigError(f"executor {name}: records: expected a generator, got a {kind}")
+    with closing(generator) as batches:
         for batch in batches:
+            if not isinstance(batch, list) or not all(isinstance(r, Record) for r in batch):
+                raise ConfigError(
+                    f"executor {name}: records: expected a list of the records of a stack, got "
+                    f"{cut(repr(batch), 60)}"
+                )
             if directory and checkpoints:
                 directory.save_records(batch)
                 checkpoints.clear([record.cell for record in batch if record.status != "failed"])
             records.update({record.cell: record for record in batch})
             progress.done(batch)
+    if missing := [network for network in to_train if network.id not in records]:
+        raise ConfigError(
+            f"executor {name}: records: expected one for each of {len(to_train)} networks, got "
+            f"none for {len(missing)} of them"
+        )
 
     path = directory.path if directory else None
     data = run_data(prepared.config, prepared.plan, records, path)

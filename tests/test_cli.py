@@ -15,6 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from bnexp.cli.main import cli
+from bnexp.execution import EXECUTORS
+from bnexp.nn import NORMALIZERS
 
 COMMANDS = [
     (),
@@ -244,6 +246,55 @@ def test_a_mistake_of_the_program_is_one_message_too(here, small, monkeypatch):
     result = call("run", small)
     assert result.exit_code == 1
     assert "a mistake of the program, please report it: ZeroDivisionError" in result.stderr
+
+
+MISTAKES = """\
+from dataclasses import dataclass
+
+from bnexp.execution import EXECUTORS
+from bnexp.nn import NORMALIZERS
+
+
+@NORMALIZERS.register("faulty_norm")
+@dataclass(frozen=True)
+class FaultyNorm:
+    def init(self, generator, shape):
+        return shape[5]
+
+    def forward(self, parameters, state, x, train): ...
+
+    def backward(self, parameters, cache, dy): ...
+
+
+class Base:
+    workers = 1
+
+    def records(self, tasks, on_steps):
+        raise RuntimeError("no queue")
+        yield
+
+
+@EXECUTORS.register("faulty_executor")
+@dataclass(frozen=True)
+class FaultyExecutor(Base):
+    pass
+"""
+
+
+def test_a_mistake_in_a_users_class_is_not_called_one_of_the_program(here, small, monkeypatch):
+    Path("faulty.py").write_text(MISTAKES)
+    monkeypatch.syspath_prepend(str(here))
+    for registry in (NORMALIZERS, EXECUTORS):
+        monkeypatch.setattr(registry, "_entries", dict(registry._all()))
+    result = call("--import", "faulty", "run", small, "--set", "sweep.model.norm=[faulty_norm]")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        "bnexp: a mistake in normalizer 'faulty_norm', faulty.py:11, in FaultyNorm.init: "
+        "IndexError: tuple index out of range; BNEXP_DEBUG=1 shows where"
+    )
+    result = call("run", small, "--executor", "faulty_executor")
+    assert result.exit_code == 1
+    assert "in executor 'faulty_executor', faulty.py:22, in Base.records: Runtime" in result.stderr
 
 
 def test_an_interrupted_run_says_how_to_go_on(here, small, monkeypatch):

@@ -50,8 +50,8 @@ def steps(config):
     [
         (
             "  read: [layer]",
-            ":7:10: probes.read[0]: unknown kind, expected one of layers, histogram, percentiles, "
-            "landscape, covariate_shift, got 'layer'; did you mean 'layers'?",
+            f":7:10: probes.read[0]: unknown kind, expected one of {', '.join(PROBES)}, "
+            "got 'layer'; did you mean 'layers'?",
         ),
         ("  read: [{kind: shift}]", ":7:17: probes.read[0].kind: unknown kind, expected one of"),
         ("  read: [{of: activation}]", "7:10: probes.read[0]: no kind given, expected a name or"),

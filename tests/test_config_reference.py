@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 
 import pytest
@@ -14,6 +15,7 @@ from bnexp.config.reference import experiment_keys, walk_keys
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, BatchNorm, option
 from bnexp.nn.optimizers import SCHEDULES
 from bnexp.probes import PROBES
+from bnexp.text import listed
 
 REGISTRIES = {
     "model.activation": ACTIVATIONS,
@@ -62,6 +64,13 @@ def test_every_kind_of_every_registry_is_there_with_its_options():
             assert shape.summary
 
 
+def dialects_with(option, value):
+    """The dialects of batch norm with this value, as in a sentence."""
+    return listed(
+        [n for n, values in BatchNorm.DIALECTS.items() if values.get(option) == value], "and"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "type_", "default"),
     [
@@ -81,7 +90,7 @@ def test_every_kind_of_every_registry_is_there_with_its_options():
             "epoch for metrics scored once per epoch, else step",
         ),
         ("sweep.KEY.linspace", "[a number, a number, a whole number >= 1]", "required"),
-        ("model.norm.ddof", "0 or 1", "0; 1 with darknet and darknet_fixed"),
+        ("model.norm.ddof", "0 or 1", f"0; 1 with {dialects_with('ddof', 1)}"),
     ],
 )
 def test_types_and_defaults_in_words(name, type_, default):
@@ -91,14 +100,16 @@ def test_types_and_defaults_in_words(name, type_, default):
 def test_a_key_of_several_kinds_says_which_has_what():
     variants = topics()["model.norm.eps"].variants
     defaults = {name: v.key.default for v in variants for name in v.owners_to_name}
-    assert defaults["batch"].startswith("1e-06; 1e-05 with cs231n, paper and pytorch")
-    assert "; 0.001 with keras" in defaults["batch"]
-    others = ("layer", "instance", "group", "rms", "noisy_batch")
-    assert {defaults[name] for name in others} == {"1e-05"}
-    owners = [v.owners_to_name for v in variants]
-    assert owners[0] == ("batch",)
-    assert owners[1][:4] == others[:4]
-    assert owners[2] == ("noisy_batch",)
+    assert defaults["batch"].startswith(f"1e-06; 1e-05 with {dialects_with('eps', 1e-5)}; ")
+    assert f"; 0.001 with {dialects_with('eps', 1e-3)}" in defaults["batch"]
+    with_eps = {kind: cls for kind, cls in NORMALIZERS.items() if hasattr(cls, "eps")}
+    assert defaults.keys() == with_eps.keys()
+    others = {kind: cls.eps for kind, cls in with_eps.items() if kind != "batch"}
+    assert {kind: float(defaults[kind]) for kind in others} == others
+    owner_of = {kind: v.owners_to_name for v in variants for kind in v.owners_to_name}
+    assert owner_of["batch"] == ("batch",)
+    assert {"layer", "instance", "group", "rms"} <= {*owner_of["layer"]}
+    assert "noisy_batch" not in owner_of["layer"]
 
 
 def test_dialects_are_the_presets():
@@ -169,11 +180,11 @@ def test_without_a_key_it_lists_the_top_ones():
 
 
 def test_a_page_says_meaning_type_default_and_who_uses_it():
-    assert explained("model.layer_init.1.std").splitlines() == [
-        "model.layer_init.LAYER.std",
-        "  of normal, truncated: the standard deviation of the weights",
-        "    type: a number >= 0",
-        "    default: required",
+    lines = explained("model.layer_init.1.std").splitlines()
+    assert lines[0] == "model.layer_init.LAYER.std"
+    assert re.match("  of normal, truncated.*: the standard deviation of the weights", lines[1])
+    assert lines[2:4] == ["    type: a number >= 0", "    default: required"]
+    assert lines[lines.index("") :] == [
         "",
         f"used by 4 of {len(document.experiment_names())} shipped experiments, * sweeps over it:",
         "  gradient_growth gradient_growth_activations output_scale* scale_invariance",

@@ -105,7 +105,7 @@ def stripes(monkeypatch):
 def test_a_registered_set_is_loaded_and_described(stripes):
     data = load("my_stripes")
     assert data.train_images.shape == (40, 6, 5, 1)
-    assert (data.test_labels.tolist(), data.classes) == (list(range(4)) * 5, 10)
+    assert (data.test_labels.tolist(), data.classes) == (list(range(4)) * 5, 4)
     assert info("my_stripes")["origin"] == "made by my_stripes.py"
     assert list(DATASETS)[-1] == "my_stripes"
 
@@ -137,6 +137,34 @@ def test_values_are_those_of_the_facts(stripes):
     DATASETS.register("signed", replace(DATASETS["my_stripes"], values=lambda: values))
     assert load("signed").values is values
     assert load("my_stripes").values is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"train": 41}, "train: expected 41, got 40"),
+        ({"test": 10}, "test: expected 10, got 20"),
+        ({"image_shape": (5, 6, 1)}, r"image_shape: expected \(5, 6, 1\), got \(6, 5, 1\)"),
+        ({"classes": 3}, "classes: expected 3, got 4"),
+        ({"sha256": "0" * 64}, "sha256: expected 0{64}, got [0-9a-f]{64}"),
+    ],
+)
+def test_a_fixed_set_that_is_not_as_its_facts_say_is_refused(stripes, facts, message):
+    DATASETS.register("odd", replace(DATASETS["my_stripes"], **facts))
+    with pytest.raises(DataError, match=f"data odd: not as its DatasetFacts say: {message}$"):
+        load("odd")
+    DATASETS.register("odd", replace(DATASETS["my_stripes"], **facts, fixed=False))
+    assert load("odd").classes == 10
+
+
+def test_a_function_that_fails_or_returns_something_else_is_named(stripes):
+    facts = DATASETS["my_stripes"]
+    DATASETS.register("failing", replace(facts, load=lambda places: 1 / 0))
+    with pytest.raises(DataError, match=r"data failing: .* raised ZeroDivisionError: division by"):
+        load("failing")
+    DATASETS.register("empty", replace(facts, load=lambda places: None))
+    with pytest.raises(DataError, match="data empty: load: expected what make_dataset returns"):
+        load("empty")
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -110,3 +110,41 @@ def test_too_few_test_images(small):
     few = replace(dataset("synthetic", None), test_labels=np.zeros(5, np.int64))
     with pytest.raises(ConfigError, match="too few test images, expected at least 500"):
         make_image_sets(setting, few, np.dtype(np.float32))
+
+
+def faulty(monkeypatch, **methods):
+    """A registered normalizer with these methods; those of no effect are added."""
+    members = {
+        "init": lambda self, generator, shape: (shape, {}, {}),
+        "forward": lambda self, parameters, state, x, train: (x, None, state),
+        "backward": lambda self, parameters, cache, dy: (dy, {}),
+        **methods,
+    }
+    monkeypatch.setattr(nn.NORMALIZERS, "_entries", dict(nn.NORMALIZERS))
+    nn.NORMALIZERS.register("faulty", dataclass(frozen=True)(type("Faulty", (), members)))
+    return {"sweep.model.norm": ["faulty"]}
+
+
+@pytest.mark.parametrize("result", [None, (), ((3,), {})])
+def test_an_init_that_returns_something_else_is_named(small, monkeypatch, result):
+    norm = faulty(monkeypatch, init=lambda self, generator, shape: result)
+    with pytest.raises(ConfigError, match=r"model: Faulty\.init: expected the shape of an output"):
+        bnexp.run(bnexp.load_config(small, norm))
+
+
+@pytest.mark.parametrize("result", [None, 3])
+def test_an_around_that_returns_no_layer_is_named(small, monkeypatch, result):
+    norm = faulty(monkeypatch, around=lambda self, layer: result)
+    kind = type(result).__name__
+    message = (
+        rf"model\.norm: Faulty\.around: expected a layer, got {kind} without init, forward, back"
+    )
+    with pytest.raises(ConfigError, match=message):
+        bnexp.run(bnexp.load_config(small, norm))
+
+
+def test_an_around_may_return_the_layer_itself(small, monkeypatch):
+    norm = faulty(monkeypatch, around=lambda self, layer: layer)
+    sweep = {"sweep.model.norm": ["faulty", "none"], "sweep.model.init.std": [0.1]}
+    losses = bnexp.run(bnexp.load_config(small, {**norm, **sweep})).summary["final_train_loss"]
+    np.testing.assert_allclose(losses[:2], losses[2:], rtol=1e-5)

@@ -8,13 +8,14 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import bnexp
-from bnexp.execution import processes
+from bnexp.execution import EXECUTORS, processes
 from bnexp.execution.processes import ThisProcess, WorkerDied, WorkerProcesses, run_tasks
 from bnexp.execution.task import Task, train_task
 from bnexp.sweep import make_plan, make_stacks
@@ -234,3 +235,40 @@ def test_a_users_executor_is_named_on_the_command_line(small, tmp_path):
     )  # fmt: skip
     assert refused.returncode == 2
     assert "--cell-timeout: is for this machine, not for --executor patient" in refused.stderr
+
+
+@dataclass(frozen=True)
+class Yielding:
+    """An executor that returns what it is made of."""
+
+    records_made: object
+    workers: int = 1
+
+    def records(self, tasks, on_steps):
+        return self.records_made
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (None, "expected a generator, got a NoneType"),
+        ([[]], "expected a generator, got a list"),
+        ((_ for _ in ()), "expected one for each of 12 networks, got none for 12 of them"),
+        ((word for word in ["hello"]), "expected a list of the records of a stack, got 'hello'"),
+        (
+            ([word] for word in ["hello"]),
+            r"expected a list of the records of a stack, got \['hello'",
+        ),
+    ],
+)
+def test_what_an_executor_must_return(small, made, message):
+    with pytest.raises(bnexp.ConfigError, match=f"executor Yielding: records: {message}"):
+        bnexp.run(bnexp.load_config(small), place=Yielding(made))
+
+
+def test_an_executor_has_workers():
+    cls = dataclass(frozen=True)(type("Idle", (), {"records": lambda self, tasks, on_steps: None}))
+    with pytest.raises(
+        TypeError, match="executor 'idle': expected an option or a property workers"
+    ):
+        EXECUTORS.register("idle", cls)

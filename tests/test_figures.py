@@ -9,7 +9,7 @@ from figure_results import NORMS as NORM_AXIS
 
 from bnexp import run
 from bnexp.config import load_config
-from bnexp.config.figures import figure_options
+from bnexp.config.figures import FIGURES, figure_options
 from bnexp.errors import ConfigError
 from bnexp.figures import default_figures, draw, planned_refusal
 from bnexp.figures.kinds.panels import Panels
@@ -184,8 +184,7 @@ def test_near_misses_are_suggested():
     assert unknown.startswith("figure.accuraci: unknown key, expected one of kind, axis, accuracy")
     assert unknown.endswith("did you mean 'accuracy'?")
     assert message("pannels") == [
-        "figure.kind: unknown kind, expected one of panels, scale, curves, percentiles, "
-        "histograms, heatmap, landscape, depth, got 'pannels'; "
+        f"figure.kind: unknown kind, expected one of {', '.join(FIGURES)}, got 'pannels'; "
         "did you mean 'panels'?"
     ]
 

@@ -401,7 +401,7 @@ def test_values_of_another_shape_are_refused():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"train.metrics": ["loss"]}, "unknown kind, expected one of top2_accuracy, confidence"),
+        ({"train.metrics": ["loss"]}, f"unknown kind, expected one of {', '.join(ADDITIONAL)}"),
         ({"train.metrics": ["confidence", "confidence"]}, "a metric twice"),
     ],
 )

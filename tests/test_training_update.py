@@ -97,7 +97,11 @@ def test_schedules():
     assert cosine.factor(1, 100) == 1
     assert math.isclose(cosine.factor(51, 100), 0.6)
     assert cosine.factor(100, 100) == pytest.approx(0.2, abs=1e-3)
-    assert list(SCHEDULES) == ["constant", "step", "cosine"]
+
+
+def test_every_schedule_of_the_package_is_tested():
+    tested = {Constant, StepDecay, Cosine}
+    assert {SCHEDULES[name] for name in SCHEDULES.builtin} == tested
 
 
 def test_the_schedule_is_a_factor_on_the_learning_rate(layers):
@@ -136,7 +140,7 @@ def test_stacked_is_alone_with_every_adjustment_and_optimizer(small, optimizer):
     [
         ("train.l2", -1, "a number >= 0, got -1"),
         ("train.clip_norm", 0, "a number > 0, got 0"),
-        ("train.schedule", "linear", "one of constant, step, cosine, got 'linear'"),
+        ("train.schedule", "linear", f"one of {', '.join(SCHEDULES)}, got 'linear'"),
         ("train.schedule", {"kind": "step", "every": 0}, "a number >= 1, got 0"),
         ("model.dropout", {"ratio": 1}, "a number < 1, got 1"),
         (

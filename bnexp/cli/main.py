@@ -18,6 +18,7 @@ from bnexp import __version__
 from bnexp.cli import data, explore, results, run
 from bnexp.cli.arguments import import_modules, import_option
 from bnexp.errors import BnexpError, Interrupted, StoreError
+from bnexp.registry import raised_in
 
 # A closed terminal, where there is such a thing, stops a run in order too.
 STOP_SIGNALS = (
@@ -48,9 +49,12 @@ class Commands(click.Group):
         except Exception as error:
             if os.environ.get("BNEXP_DEBUG"):
                 raise
+            place = raised_in(error)
+            mistake = (
+                f"a mistake in {place}" if place else "a mistake of the program, please report it"
+            )
             click.echo(
-                f"bnexp: a mistake of the program, please report it: {type(error).__name__}: "
-                f"{error}; BNEXP_DEBUG=1 shows where",
+                f"bnexp: {mistake}: {type(error).__name__}: {error}; BNEXP_DEBUG=1 shows where",
                 err=True,
             )
             ctx.exit(1)

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnexp.errors import DataError
+from bnexp.errors import BnexpError, DataError
 from bnexp.registry import Registry
 from bnexp.text import nearest_name
 
@@ -70,8 +70,10 @@ class DatasetFacts:
     load: returns the data set, or raises DataError.
     sha256: the `Dataset.sha256` of the original data.
     values: returns the 256 numbers that bytes stand for; without it a byte stands for byte / 255.
-    fixed: whether `load` always returns `train` and `test` images, so that a configuration can be
-        checked against these numbers before anything is loaded.
+    fixed: whether `load` always returns the same data, so that a configuration can be checked
+        against the facts before anything is loaded. What it returns must then be as the facts say,
+        and the data set has `classes` classes; otherwise there are at least 10, and more if there
+        are larger labels.
     """
 
     train: int
@@ -141,8 +143,41 @@ def load(
             "for a folder of IDX files write a path, such as ./my-digits."
         )
     facts = DATASETS[name]
-    dataset = facts.load(Places(data_folder(data_dir), cache, download))
+    places = Places(data_folder(data_dir), cache, download)
+    try:
+        dataset = _checked(name, facts, facts.load(places))
+    except Exception as error:
+        if isinstance(error, BnexpError) or name in DATASETS.builtin:
+            raise
+        raise DataError(
+            f"data {name}: the function that loads it raised {type(error).__name__}: {error}"
+        ) from error
     return replace(dataset, values=facts.values()) if facts.values else dataset
+
+
+def _checked(name: str, facts: DatasetFacts, dataset: Dataset) -> Dataset:
+    """The data set, with the classes of the facts if it is fixed.
+
+    DataError if it is none, or a fixed one that is not as the facts say.
+    """
+    if not hasattr(dataset, "train_images"):
+        kind = type(dataset).__name__
+        raise DataError(f"data {name}: load: expected what make_dataset returns, got {kind}")
+    if not facts.fixed:
+        return dataset
+    largest = int(max(dataset.train_labels.max(), dataset.test_labels.max()))
+    for fact, expected, got in (
+        ("train", facts.train, len(dataset.train_labels)),
+        ("test", facts.test, len(dataset.test_labels)),
+        ("image_shape", tuple(facts.image_shape), dataset.train_images.shape[1:]),
+        ("sha256", facts.sha256, dataset.sha256 if facts.sha256 else ""),
+        ("classes", facts.classes, max(facts.classes, largest + 1)),
+    ):
+        if expected != got:
+            raise DataError(
+                f"data {name}: not as its DatasetFacts say: {fact}: expected {expected}, got {got}"
+            )
+    return replace(dataset, classes=facts.classes)
 
 
 def info(name: str, *, data_dir: str | Path | None = None) -> dict[str, object]:

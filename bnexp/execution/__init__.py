@@ -36,4 +36,5 @@ EXECUTORS: Registry[type] = Registry(
         "dask": "bnexp.execution.dask:Cluster",
     },
     methods=("records",),
+    options=("workers",),
 )

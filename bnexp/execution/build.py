@@ -46,6 +46,7 @@ from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn.dropout import Dropout
 from bnexp.nn.pooling import POOLS
 from bnexp.sweep import Network
+from bnexp.text import cut
 from bnexp.training import Images, random
 from bnexp.training.evaluation import is_small
 from bnexp.training.schedule import TrainingSchedule
@@ -294,7 +295,7 @@ def build_architecture(setting: Setting, classes: int) -> nn.Sequential:
     In a CNN a `Flatten` layer stands before each dense layer.
     """
     model, norm = setting.model, instantiate(setting.model.norm) if setting.model.norm else None
-    around = getattr(norm, "around", None)  # a norm of the weights, not of activations
+    around = _around(norm)  # of a norm of the weights, not of activations
     names = [*(str(i + 1) for i in range(model.weighted())), "output"]
     initializers = iter([instantiate(model.layer_init.get(name, model.init)) for name in names])
     after = nn.block(
@@ -328,6 +329,23 @@ def build_architecture(setting: Setting, classes: int) -> nn.Sequential:
     return nn.Sequential((*layers, *flatten, nn.Dense(classes, next(initializers))))
 
 
+def _around(norm: Any) -> Callable[[nn.Layer], nn.Layer] | None:
+    """The method `around` of a normalizer, if it has one; ConfigError if it returns no layer."""
+    around: Any = getattr(norm, "around", None)
+
+    def wrap(layer: nn.Layer) -> nn.Layer:
+        wrapped = around(layer)
+        missing = [m for m in ("init", "forward", "backward") if not hasattr(wrapped, m)]
+        if missing:
+            raise ConfigError(
+                f"model.norm: {type(norm).__name__}.around: expected a layer, got "
+                f"{type(wrapped).__name__} without {', '.join(missing)}"
+            )
+        return wrapped  # type: ignore[no-any-return]
+
+    return wrap if around else None
+
+
 def blank_architecture(setting: Setting, classes: int) -> nn.Sequential:
     """The layers with weights that start at 0: quick to make where only shapes matter.
 
@@ -339,7 +357,7 @@ def blank_architecture(setting: Setting, classes: int) -> nn.Sequential:
 
 
 def check_shapes(setting: Setting, loaded: Dataset) -> None:
-    """ConfigError where a layer does not fit what comes before it.
+    """ConfigError where a layer does not fit what comes before it, or its `init` is wrong.
 
     `bnexp.running.prepare` calls it for one network of each structure, before anything is trained.
     An example is a pooling window that is larger than the image that reaches it.
@@ -348,10 +366,17 @@ def check_shapes(setting: Setting, loaded: Dataset) -> None:
     shape = loaded.train_images.shape[1:]
     if isinstance(setting.model, Mlp):
         shape = (math.prod(shape),)
-    try:
-        architecture.init(np.random.default_rng(0), shape)
-    except ValueError as error:
-        raise ConfigError(f"model: layers do not fit together, {error}") from None
+    for layer in architecture.layers:
+        try:
+            initial: Any = layer.init(np.random.default_rng(0), shape)
+        except ValueError as error:
+            raise ConfigError(f"model: layers do not fit together, {error}") from None
+        if not isinstance(initial, tuple) or len(initial) != 3:
+            raise ConfigError(
+                f"model: {type(layer).__name__}.init: expected the shape of an output, the "
+                f"parameters and the state, got {cut(repr(initial), 60)}"
+            )
+        shape = initial[0]
 
 
 def make_metrics(setting: Setting) -> dict[str, Metric]:

@@ -49,6 +49,7 @@ from threadpoolctl import threadpool_limits
 from bnexp.config.options import Options, fingerprint
 from bnexp.errors import BnexpError, ConfigError
 from bnexp.execution.task import Record, Task, train_task, with_data
+from bnexp.registry import raised_in
 
 RETRIES = 2
 EXIT_SECONDS = 10.0  # the longest wait for the exit code of a process that is gone
@@ -203,7 +204,8 @@ def _work(task: Task) -> list[Record]:
         return train_task(task, report_steps)
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
-        error.add_note(f"{Path(frame.filename).name}:{frame.lineno}, in {frame.name}")
+        place = f"{Path(frame.filename).name}:{frame.lineno}, in {frame.name}"
+        error.add_note(raised_in(error) or place)
         raise
 
 
