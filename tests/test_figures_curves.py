@@ -1,5 +1,8 @@
 """The curves figure: what lies on its axes."""
 
+import math
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 from figure_results import (
@@ -20,6 +23,7 @@ from figure_results import (
 
 from bnexp.errors import ConfigError
 from bnexp.figures.series import smoothed
+from bnexp.metrics import METRICS, Metric
 from bnexp.runs.tables import Axis
 
 FEW = Axis(W, (1.0, 0.01))
@@ -265,3 +269,63 @@ def test_twelve_lines_all_look_different():
     drawn = figure(results((rates, NORMS)), "curves")
     looks = {(line.get_color(), line.is_dashed()) for line in lines(drawn.axes[0]).values()}
     assert len(looks) == 12
+
+
+def with_metrics(data, **columns):
+    """The data with more columns of metrics, each of one value."""
+    number = len(data.metrics["seed"])
+    more = {name: np.full(number, value) for name, value in columns.items()}
+    return replace(data, metrics={**data.metrics, **more})
+
+
+TWO = {"train_top2_accuracy": 0.9, "test_confidence": 0.4}
+
+
+@pytest.mark.parametrize("axis", [None, W])
+def test_each_panel_says_which_metric_it_has(axis):
+    data = with_metrics(results((FEW, NORMS), tested=True), **TWO)
+    drawn = figure(data, "curves", metrics=list(TWO), panel_axis=axis)
+    shown = dict(zip(titles(drawn), labels(drawn), strict=True))
+    if axis is None:  # side by side
+        assert shown == {
+            "training top-2 accuracy": "top-2 accuracy",
+            "test confidence": "confidence",
+        }
+        assert all(axes.yaxis.get_tick_params()["labelleft"] for axes in drawn.axes)
+    else:  # a row for each metric: the label of the first in the row is that of all
+        assert labels(drawn) == ["top-2 accuracy", "", "confidence", ""]
+
+
+@pytest.mark.parametrize("metric", TWO)
+def test_only_accuracies_are_said_to_be_kept(metric):
+    diverged = results((NORMS,), diverged=lambda point, seed: 6, tested=True)
+    data = with_metrics(diverged, **TWO)
+    drawn = figure(data, "curves", metrics=[metric])
+    assert notes(drawn)[-1] == "2 of 2 networks diverged (x)"
+    assert drawn.axes[0].get_ylim() == (-0.04, 1.04)
+    drawn = figure(data, "curves", metrics=[metric, "train_accuracy", "test_loss"])
+    assert notes(drawn)[-1].endswith("(x): accuracies kept, non-finite losses left out")
+
+
+def test_metrics_without_limits_have_limits_of_their_own(monkeypatch):
+    class Perplexity(Metric):
+        """exp of the loss."""
+
+        label, better, limits = "perplexity", "lower", (0.0, math.inf)
+
+        def values(self, logits, labels):
+            return logits
+
+    class Margin(Perplexity):
+        label, limits = "margin", (-math.inf, math.inf)
+
+    monkeypatch.setattr(METRICS, "_entries", dict(METRICS))
+    METRICS.register("perplexity", dataclass(frozen=True)(Perplexity))
+    METRICS.register("margin", dataclass(frozen=True)(Margin))
+    columns = {"train_perplexity": 5000.0, "train_margin": -2.0}
+    drawn = figure(with_metrics(results(()), **columns), "curves", metrics=list(columns))
+    assert labels(drawn) == ["perplexity", "margin"]
+    (low, high), (least, most) = (axes.get_ylim() for axes in drawn.axes)
+    assert low < 5000 < high
+    assert least < -2 < most < 1000
+    assert "off the axis" not in " ".join(notes(drawn))

@@ -63,18 +63,17 @@ def where_note(before: Swept, after: Swept) -> str:
 TREATMENTS = {"accuracy": "accuracies kept", "loss": "non-finite losses left out"}
 
 
-def diverged_note(tables: Tables, *scales: str, marked: bool = True) -> str:
-    """How many networks diverged, and what became of their numbers on accuracy and loss axes.
+def diverged_note(tables: Tables, *metrics: str, marked: bool = True) -> str:
+    """How many networks diverged, and what became of their accuracies and losses.
 
+    metrics: the names of those that the figure shows; others than accuracy and loss have no text.
     marked: whether the figure has crosses.
-
-    scales: of the axes of the figure, such as "accuracy" and "loss"; others have no text.
     """
     count = _count(tables, "diverged")
     if not count:
         return ""
     networks = counted(len(tables.summary["status"]), "network")
-    treatments = ", ".join(text for scale, text in TREATMENTS.items() if scale in scales)
+    treatments = ", ".join(text for name, text in TREATMENTS.items() if name in metrics)
     end = f": {treatments}" if treatments else ""
     return f"{count} of {networks} diverged{' (x)' if marked else ''}{end}"
 

@@ -285,11 +285,12 @@ def metric_source(tables: Tables, column: str) -> Source:
 
 
 def metric_scale(column: str) -> Scale:
-    """Which axis fits a metric, by its limits: accuracy for fractions, loss for what is like it."""
+    """Which axis fits a metric: accuracy for any in [0, 1], loss for losses in nats."""
     metric = metric_of(column)
     if metric.limits == (0, 1):
         return "accuracy"
-    return "loss" if metric.limits[0] == 0 and is_unbounded_loss(metric) else "other"
+    is_loss = metric.limits[0] == 0 and metric.unit == "nats" and is_unbounded_loss(metric)
+    return "loss" if is_loss else "other"
 
 
 def quantity_source(table: Table, layer: int, place: float, label: str) -> Source:

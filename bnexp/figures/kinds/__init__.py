@@ -25,6 +25,7 @@ from bnexp.figures.limits import Scale, wants_log
 from bnexp.figures.notes import diverged_note, joined, missing_note, where_note
 from bnexp.figures.select import Selection, Swept, panels_of, restrict, values_where
 from bnexp.figures.series import Recorded
+from bnexp.metrics import metric_column
 from bnexp.registry import option
 from bnexp.runs.stats import Floats
 from bnexp.runs.tables import Tables
@@ -59,7 +60,7 @@ class FigureData:
         self,
         *drawn: str,
         left_out: Sequence[str] = (),
-        scales: Sequence[Scale] | None = None,
+        metrics: Sequence[str] | None = None,
         where: str = "",
         lost: str = "",
     ) -> tuple[str, ...]:
@@ -68,10 +69,13 @@ class FigureData:
         Arguments:
             drawn: what is drawn, and what shows the mean over seeds and its interval.
             left_out: which numbers the axes do not show.
-            scales: which axes have crosses where networks diverged; None: there are no crosses.
+            metrics: the columns that are drawn, with crosses where networks diverged; None: there
+                are no crosses.
             where: more about which networks are drawn. lost: more about what is missing.
         """
-        diverged = diverged_note(self.tables, *scales or (), marked=scales is not None)
+        columns = filter(None, map(metric_column, metrics or ()))
+        names = [column.name for column in columns]
+        diverged = diverged_note(self.tables, *names, marked=metrics is not None)
         return (
             joined(*drawn),
             joined(where_note(self.run, self.tables), where),

@@ -1,8 +1,8 @@
 """Metrics or what a probe read, against step or epoch, a line for each combination.
 
 There is a panel for each content (a metric, training and test images of a metric together, or a
-layer and place of a quantity) and each value of `panel_axis`. Panels with numbers of one scale,
-such as losses, have the same limits.
+layer and place of a quantity) and each value of `panel_axis`. Panels of the same metric or
+quantity, such as training and test losses, have the same limits.
 """
 
 from __future__ import annotations
@@ -92,21 +92,22 @@ class Curves(RuledKind):
         return selection
 
     def draw(self, data: FigureData) -> Figure:
-        """Draw the metrics or the quantity over training, with limits common to each scale."""
+        """Draw the metrics or the quantity over training; panels of one metric share limits."""
         selection = data.selection
         time = self.against or (
             "step" if self.quantity else series.time_column(data.tables.metrics)
         )
         panels = self._panels(data, time)
-        curves: dict[limits.Scale, list[series.Curve]] = {}
+        curves: dict[tuple[limits.Scale, str], list[series.Curve]] = {}
         for panel in panels:
-            curves.setdefault(panel.scale, []).extend(panel.all_curves)
-        values = {scale: pooled(line.band for line in lines) for scale, lines in curves.items()}
-        log = {scale: self.is_log(band.mean, scale) for scale, band in values.items()}
+            curves.setdefault(panel.unit, []).extend(panel.all_curves)
+        values = {unit: pooled(line.band for line in lines) for unit, lines in curves.items()}
+        log = {unit: self.is_log(band.mean, unit[0]) for unit, band in values.items()}
 
-        left_out = [notes.zero_note(band.mean, log[scale]) for scale, band in values.items()]
-        if "loss" in values and self.limits is None:
-            left_out.append(notes.above_note(values["loss"].mean))
+        left_out = [notes.zero_note(band.mean, log[unit]) for unit, band in values.items()]
+        for (scale, _), band in values.items():
+            if scale == "loss" and self.limits is None:
+                left_out.append(notes.above_note(band.mean))
         page = self._page(data, panels, series.TIME_LABELS[time], left_out)
         many = len(selection.lines) > marks.MOST_UNMARKED
         points_only = all(line.x.size <= 1 for panel in panels for line in panel.all_curves)
@@ -126,7 +127,7 @@ class Curves(RuledKind):
             if not any(line.x.size for line in panel.all_curves):
                 marks.write_no_data(axes)
             limits.whole_number_axis(axes, x, 5 if page.crowded else 10)
-            band, is_log = values[panel.scale], log[panel.scale]
+            band, is_log = values[panel.unit], log[panel.unit]
             if panel.scale == "accuracy" and not is_log:
                 limits.accuracy_axis(axes, 0.5 if page.crowded else 0.2, self.limits)
             else:
@@ -234,7 +235,7 @@ class Curves(RuledKind):
                 notes.interval_note(data.tables, "line", "band"),
                 "smoothed over 11 points" if self.smooth else "",
                 where="the best first" if self.best else "",
-                scales=[panel.scale for panel in panels],
+                metrics=[source.column for panel in panels for source in panel.sources],
                 left_out=left_out,
             ),
             titles=tuple(panel.title for panel in panels),
@@ -243,7 +244,7 @@ class Curves(RuledKind):
             x_label=x_label,
             y_label=label if has_common_label else "",
             y_labels=() if has_common_label else tuple(p.sources[0].label for p in panels),
-            own_y=any(len({panel.scale for panel in row}) > 1 for row in rows),
+            own_y=any(len({panel.unit for panel in row}) > 1 for row in rows),
         )
 
 
@@ -263,6 +264,11 @@ class Panel:
     def scale(self) -> limits.Scale:
         """Which axis fits."""
         return self.sources[0].scale
+
+    @property
+    def unit(self) -> tuple[limits.Scale, str]:
+        """The scale and what it measures: panels with the same have the same limits and label."""
+        return self.scale, self.sources[0].label
 
     @property
     def all_curves(self) -> list[series.Curve]:

@@ -138,7 +138,7 @@ class Heatmap(RestrictedKind):
                 metric_label(self.value),
                 notes.seeds_note(data.tables),
                 notes.companions_note(data.selection),
-                scales=[metric_scale(self.value)],
+                metrics=[self.value],
                 left_out=["grey: no finite value"] if has_gaps else [],
             ),
             titles=tuple(drawn.title for drawn in maps),

@@ -55,7 +55,7 @@ class Panels(FigureKind):
             notes=data.notes(
                 metric_label(self.metric),
                 notes.interval_note(data.tables, "line", "band"),
-                scales=[source.scale],
+                metrics=[self.metric],
                 left_out=[notes.above_note(values.mean)] if source.scale == "loss" else [],
             ),
             titles=titles,

@@ -75,7 +75,7 @@ class Scale(FigureKind):
             notes=data.notes(
                 notes.interval_note(tables, "points", "bars"),
                 notes.companions_note(selection),
-                scales=["accuracy", "loss"],
+                metrics=metrics,
                 left_out=[notes.above_note(values.mean)],
             ),
             titles=(*(f"{IMAGE_SETS[which]} images" for which in images), *("",) * columns),
