@@ -285,7 +285,8 @@ def select_single_network(config: Config, point: Mapping[str, Any], seed: int | 
     try:
         values = select_values(point, plan_axes(plan))
     except WhereError as error:
-        raise ConfigError(f"fit: {dotted(error.path)}: {error.text}") from None
+        place = dotted(error.path) if error.path else "point"
+        raise ConfigError(f"fit: {place}: {error.text}") from None
     networks = [
         network
         for network in plan.networks

@@ -37,6 +37,17 @@ def short(value: object, digits: int = 4) -> str:
     return f"{value:.0f}" if "e+" in text and abs(value) < 1e6 else text
 
 
+def distinct(values: Iterable[object]) -> list[str]:
+    """The values as texts, numbers with four significant digits, or more if those look alike.
+
+    >>> distinct([0.0251188643, 1]), distinct([0.01, 0.0100001, "none"])
+    (['0.02512', '1'], ['0.01', '0.0100001', 'none'])
+    """
+    values = list(values)
+    texts = ([short(value, digits) for value in values] for digits in range(4, 18))
+    return next((t for t in texts if len({*t}) == len({*values})), [*map(str, values)])
+
+
 def counted(number: int, noun: str) -> str:
     """The number and its noun, in the plural unless the number is 1.
 

@@ -58,7 +58,15 @@ def refusal(path):
         ("at_least: 1\n    where: {a: {}}", "claims[0].where.a: no range, expected at_least, at_"),
         ("at_least: 1\n    where: {a: {at_least: 2, at_most: 1}}", "an empty range, expected at_l"),
         ("at_least: 1\n    where: {a: {least: 2}}", "expected a value, a list of values, or {at_"),
-        ("at_least: 1\n    where: {a: null}", "expected a value, a list of values, or {at_least"),
+        ("at_least: 1\n    where: {a: null}", "claims[0].where.a: not swept, expected one of"),
+        (
+            "at_least: 1\n    where: {a: [1, {}]}",
+            "claims[0].where.a[1]: no range, expected at_least",
+        ),
+        (
+            "at_least: 1\n    where: {a: [{at_least: 2, at_most: 1}]}",
+            "a[0]: an empty range, expected",
+        ),
         ("at_least: 1\n    where: {a: []}", "expected a value, a list of values, or {at_least"),
         ("at_least: 1\n    says: ''", "duplicate key 'says'"),
     ],
@@ -244,3 +252,16 @@ def test_overrides_make_what_does_not_fit_undecided(config_file):
     assert config.experiment.claims[0].absent == "undecided"
     again = load_config(config_file(resolved(config), "resolved.yaml"))
     assert prepare(again).config.experiment == config.experiment
+
+
+@pytest.mark.parametrize("key", ["claims", " claims "])
+def test_claims_that_are_overrides_themselves_must_fit(config_file, key):
+    claim = "[{says: a, measure: final_train_accuracy, at_least: 0, where: {model.norm: rms}}]"
+    path = config_file(HEAD + CLAIM)
+    config = load_config(path, assignments=["train.epochs=1", f"{key}={claim}"])
+    assert config.experiment.claims[0].absent == "error"
+    message = r"claims\[0\]\.where\.model\.norm: no value of the axis, expected one of .*, got rms"
+    with pytest.raises(ConfigError, match=message):
+        prepare(config)
+    with pytest.raises(ConfigError, match=message):
+        prepare(load_config(path, {"claims": yaml.safe_load(claim)}))

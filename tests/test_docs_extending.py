@@ -82,7 +82,7 @@ def test_its_commands_work(folder):
     said = {
         "verify": ["3 identical"],
         "slow": ["stat_decay", "0.999"],
-        "info": ["made by my_stripes.py", "[6, 5, 1]", "[100, 100, 100, 100, 0"],
+        "info": ["made by my_stripes.py", "[6, 5, 1]", "[100, 100, 100, 100]"],
     }
     assert len(commands()) == 9
     for name, *words in commands():

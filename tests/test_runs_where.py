@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -68,6 +70,11 @@ def values(key, selector):
         (SIZES.key, np.int64(101), [101]),
         (HIDDEN.key, [10, 10], ["[10, 10]"]),
         (HIDDEN.key, [[5], "[10, 10]"], ["[10, 10]", "[5]"]),
+        (STD.key, [1, {"at_most": 0.0252}], [1.0, 0.025118864315095794, 0.01]),
+        (STD.key, [Range(at_least=0.5), np.float32(0.158)], [1.0, 0.15848931924611134]),
+        (STD.key, np.array([0.01, 1]), [1.0, 0.01]),
+        (HIDDEN.key, [[5]], ["[5]"]),
+        (NORM.key, [None, "layer"], ["layer", "none"]),
         (MIXED.key, "all", ["all"]),
         (MIXED.key, 50, [50]),
         (MIXED.key, "50", [50]),
@@ -100,6 +107,30 @@ def test_what_the_axis_does_not_have(key, selector, path, text):
     assert caught.value.path == (key, *path)
 
 
+INVALID = [
+    [], [[]], [[[5]]], {"eps": 0.1}, {"at_least": "0.05"}, {"at_lest": 1}, {"at_least": math.inf},
+    [{"at_most": True}], math.nan, [math.inf], [{"eps": 0.1}],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("selector", INVALID, ids=repr)
+def test_what_no_axis_can_have(selector):
+    with pytest.raises(WhereError, match="not a valid value, expected a value, a list of values"):
+        values(STD.key, selector)
+
+
+@pytest.mark.parametrize("where", ["batch", [1], 3])
+def test_a_where_is_a_mapping(where):
+    with pytest.raises(WhereError, match="not a valid value, expected a mapping, got"):
+        select_values(where, AXES)
+
+
+def test_values_that_look_alike_are_told_apart():
+    near = Axis("data.train", (0.01, 0.0100001, 0.5))
+    with pytest.raises(WhereError, match=r"expected one of 0\.01, 0\.0100001, 0\.5, got 7"):
+        select_values({near.key: 7}, [near])
+
+
 def test_points_have_a_selected_value_of_each_key():
     points = [{STD.key: std, BIAS.key: bias} for std in STD.values for bias in BIAS.values]
     assert select_points({}, AXES, points) == tuple(points)
@@ -121,8 +152,8 @@ sweep:
   model.norm: [{kind: batch, dialect: book}, {kind: batch, dialect: keras}, layer, none]
   model.bias: [true, false]
 """
-SCALES = [1, 1.0, 0.158, 0.1585, 0.15848931924611134, 0.01, 0.0101, "0.01", 0.5]
-NORMS = ["batch", "batch dialect=book", "layer", "LAYER", "none", "rms"]
+SCALES = [1, 1.0, 0.158, 0.1585, 0.15848931924611134, 0.01, 0.0101, "0.01", 0.5, {"at_least": 0.1}]
+NORMS = ["batch", "batch dialect=book", "layer", "LAYER", "none", "rms", None]
 NORM_MAPPINGS = [
     {"kind": "batch"},
     {"kind": "batch", "dialect": "keras"},

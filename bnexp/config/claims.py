@@ -12,12 +12,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from bnexp.config.options import Either, Name, Strict
 from bnexp.metrics import GAP, METRICS, SUMMARIES, evaluation_columns
 
-Scalar = bool | int | float | str
+
+def _as_python(value: Any) -> Any:
+    """NumPy's numbers and arrays as Python's."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+Scalar = Annotated[bool | int | float | str | None, BeforeValidator(_as_python)]
 
 
 class Range(Strict):
@@ -50,14 +56,20 @@ Mapped = Annotated[
     AfterValidator(_with_kind),
     WithJsonSchema({"type": "object", "required": ["kind"]}),
 ]
+# A swept list, in a list of selectors.
+Listed = Annotated[tuple[Scalar, ...], Field(strict=False, min_length=1)]
 Selector = Annotated[
     Scalar
     | Mapped
-    | Annotated[tuple[Scalar | Mapped, ...], Field(strict=False, min_length=1)]
+    | Annotated[tuple[Scalar | Mapped | Range | Listed, ...], Field(strict=False, min_length=1)]
     | Range,
     Either("a value, a list of values, or {at_least: number, at_most: number}"),
 ]
 Where = dict[str, Selector]
+WHERE = (
+    "swept key -> a value as tables show it, a list of values, or a range of numbers; a number also"
+    " means the only value within 0.5 % of it"
+)
 
 
 def _metrics() -> tuple[str, ...]:
@@ -203,9 +215,7 @@ class Claim(Strict):
         "", description="where it is published; default: the experiment's", max_length=500
     )
     measure: Measure = Field(description="one number for each network")
-    where: Where = Field(
-        {}, description="swept key -> a value as tables show it, a list, or a range of numbers"
-    )
+    where: Where = Field({}, description=WHERE)
     at_least: float | None = Field(None, description="the measure is at least this")
     at_most: float | None = Field(None, description="the measure is at most this")
     within: Within | None = Field(None, description="the measure is near a number")

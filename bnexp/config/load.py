@@ -13,6 +13,7 @@ plain values first and validated once at the end, so a file may extend one that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def load_config(
         assignments: are applied in order, after `overrides`.
 
     Claims of an overridden experiment that the remaining sweep cannot decide are undecided, not
-    wrong.
+    wrong, unless the claims themselves are overridden.
     """
     refresh()
     document = read_document(find_experiment(str(experiment)))
@@ -84,9 +85,12 @@ def load_config(
     config = validate_document(document)
     if not (overrides or assignments):
         return config
-    # What was overridden may lack what a claim is about: that is no mistake of the text.
+    # What was overridden may lack what a claim is about: that is no mistake of the text, unless the
+    # claims are of the overrides too.
     claims = config.experiment.claims
-    claims = claims and tuple(c.model_copy(update={"absent": "undecided"}) for c in claims)
+    keys = [*(overrides or {}), *(assignment.partition("=")[0] for assignment in assignments)]
+    if not any(re.match(r"\s*claims\b", key) for key in keys):
+        claims = claims and tuple(c.model_copy(update={"absent": "undecided"}) for c in claims)
     validated = config.experiment.model_copy(update={"claims": claims})
     return Config(validated, document, overridden=True)
 

@@ -268,8 +268,10 @@ def _claim(claim: Claim) -> Iterator[Problem]:
 def _side(side: Claim | Other, path: KeyPath) -> Iterator[Problem]:
     """What is wrong with `where` and `measure` of a claim, or of what it is compared with."""
     for key, selector in side.where.items():
-        if isinstance(selector, Range) and (text := range_problem(selector)):
-            yield Problem((*path, "where", key), text)
+        items = enumerate(selector) if isinstance(selector, tuple) else ((None, selector),)
+        for i, item in items:
+            if isinstance(item, Range) and (text := range_problem(item)):
+                yield Problem((*path, "where", key, *(() if i is None else (i,))), text)
     measure = side.measure
     if not isinstance(measure, OfQuantity) or measure.growth is None:
         return

@@ -9,11 +9,12 @@ values for each key. A selector is one of:
                         beginning of one label only: a kind without its options
     true, false, null   the labels true, false and none
     {kind: ..., ...}    a swept mapping, or those of its options that set it apart
-    [...]               any of these; or a swept value that is itself a list
     {at_least: ..., at_most: ...}   a range of numbers, both ends included
+    [...]               any of these; or a swept value that is itself a list
 
-What is not in the sweep, or could be several of its values, is a `WhereError`. It holds the path
-of the key within the `where`, so that messages can name the line of the file.
+All are validated by `Where` of bnexp.config.claims. What is not in the sweep, or could be several
+of its values, is a `WhereError`. It holds the path of the key within the `where`, so that messages
+can name the line of the file.
 """
 
 from __future__ import annotations
@@ -22,15 +23,19 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from bnexp.config.claims import Range, range_problem
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from bnexp.config.claims import Range, Where, range_problem
+from bnexp.config.messages import real_path, schema_problem
 from bnexp.config.yaml import KeyPath, flow, unquoted
 from bnexp.runs.tables import Axis, Value
-from bnexp.text import choices, short
+from bnexp.text import choices, distinct
 
 Point: TypeAlias = Mapping[str, Value]
 
 TOLERANCE = 0.005  # relative; how near a number must be to a value of the axis to mean it
 MAX_SHOWN = 20
+_SCHEMA = TypeAdapter(Where, config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
 class WhereError(Exception):
@@ -73,7 +78,21 @@ def no_such_points(number: int) -> WhereError:
 
 
 def select_values(where: Mapping[str, Any], axes: Sequence[Axis]) -> dict[str, tuple[Value, ...]]:
-    """The selected values of each key, in the axis's order. Raises WhereError."""
+    """The selected values of each key, in the axis's order. Raises WhereError.
+
+    where: plain values, or what the schema made of them.
+    """
+    plain = (
+        {str(key): selector for key, selector in where.items()}
+        if isinstance(where, Mapping)
+        else where
+    )
+    try:
+        where = _SCHEMA.validate_python(plain)
+    except ValidationError as error:
+        entry = error.errors()[0]
+        problem = schema_problem(entry, real_path(entry["loc"], plain, entry["type"]))
+        raise WhereError(problem.path, problem.text) from None
     return {
         key: _axis_values(selector, axis_named(key, axes, (key,)), (key,))
         for key, selector in where.items()
@@ -95,22 +114,17 @@ def axis_named(key: str, axes: Sequence[Axis], path: KeyPath = (), at_key: bool 
 
 def _axis_values(selector: Any, axis: Axis, path: KeyPath) -> tuple[Value, ...]:
     """The values of one axis that a selector means, each once, in the axis's order."""
-    if isinstance(selector, Mapping) and "kind" not in selector:
-        selector = _range(selector)
     if isinstance(selector, Range):
         return _values_in_range(selector, axis, path)
-    if not isinstance(selector, list | tuple):
+    if not isinstance(selector, tuple):
         return (_single_value(selector, axis, path),)
-    if (label := flow(list(selector))) in axis.values:
+    has_range = any(isinstance(item, Range) for item in selector)
+    if not has_range and (label := flow(selector)) in axis.values:
         return (label,)
-    selected = {_single_value(item, axis, (*path, i)) for i, item in enumerate(selector)}
+    selected = set[Value]()
+    for i, item in enumerate(selector):
+        selected.update(_axis_values(item, axis, (*path, i)))
     return tuple(value for value in dict.fromkeys(axis.values) if value in selected)
-
-
-def _range(ends: Mapping[str, Any]) -> Any:
-    """The range that a mapping stands for; the mapping itself if it is none."""
-    is_range = ends.keys() <= {"at_least", "at_most"} and all(map(_is_number, ends.values()))
-    return Range(**{name: float(end) for name, end in ends.items()}) if is_range else ends
 
 
 def _values_in_range(selector: Range, axis: Axis, path: KeyPath) -> tuple[Value, ...]:
@@ -138,7 +152,6 @@ def _values_in_range(selector: Range, axis: Axis, path: KeyPath) -> tuple[Value,
 
 def _single_value(selector: Any, axis: Axis, path: KeyPath) -> Value:
     """The one value that a selector means which is neither a list nor a range."""
-    selector = selector.tolist() if hasattr(selector, "tolist") else selector  # NumPy's numbers
     if isinstance(selector, Mapping):
         candidates = _swept_mappings(selector, axis)
     elif _is_number(selector):
@@ -205,6 +218,6 @@ def _is_number(value: object) -> bool:
 
 def _shown_values(axis: Axis) -> str:
     """The values of an axis as a message lists them, at most MAX_SHOWN of them."""
-    labels = [short(value) for value in axis.values]
+    labels = distinct(axis.values)
     more = len(labels) - MAX_SHOWN
     return ", ".join(labels[:MAX_SHOWN]) + (f" and {more} more" if more > 0 else "")

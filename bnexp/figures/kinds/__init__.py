@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bnexp.config.claims import Where
+from bnexp.config.claims import WHERE, Where
 from bnexp.config.figures import FIGURES, Limits
 from bnexp.errors import ConfigError
 from bnexp.figures.limits import Scale, wants_log
@@ -114,9 +114,7 @@ class FigureKind:
 class RestrictedKind(FigureKind):
     """A figure of some of the networks."""
 
-    where: Where = option(
-        {}, doc="swept key -> the value or values to draw; numbers match to 0.5 %"
-    )
+    where: Where = option({}, doc=WHERE)
 
     def restrict(self, swept: Any) -> Any:
         if not self.where:
