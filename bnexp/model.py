@@ -29,7 +29,7 @@ from bnexp import files, nn
 from bnexp.config import Config, load_config
 from bnexp.config.architecture import Mlp
 from bnexp.config.experiment import Count, Seed, Setting, plain_values, refresh
-from bnexp.config.messages import dotted
+from bnexp.config.messages import dotted, real_path, schema_problem
 from bnexp.config.options import Strict
 from bnexp.config.rules import MAX_WEIGHTS, setting_problems
 from bnexp.data.datasets import DATASETS, data_folder
@@ -47,6 +47,7 @@ from bnexp.training.evaluation import evaluation_state
 FORMAT = 1
 KIND = "bnexp_network"
 MAX_CLASSES = 256  # labels are bytes
+IF_OWN = "; if it is your own, import the module that registers it first"
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -366,7 +367,9 @@ def _decode_model(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], pa
     setting = _validate(Setting, header["setting"], f"{path}: setting")
     facts = _validate(_Facts, values, str(path))
     if problems := setting_problems(setting, "independent"):
-        raise ConfigError(f"{path}: setting: {dotted(problems[0].path)}: {problems[0].text}")
+        first = problems[0]
+        hint = IF_OWN if first.path == ("data", "name") else ""
+        raise ConfigError(f"{path}: setting: {dotted(first.path)}: {first.text}{hint}")
     precision = np.dtype(setting.train.precision)
     unread = dict(arrays)
 
@@ -418,5 +421,6 @@ def _validate(schema: type[T], values: Any, place: str) -> T:
         return schema.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"{place}: {key}: {first['msg']}") from None
+        problem = schema_problem(first, real_path(first["loc"], values, first["type"]))
+        hint = IF_OWN if first["type"] in ("union_tag_invalid", "literal_error") else ""
+        raise ConfigError(f"{place}: {dotted(problem.path)}: {problem.text}{hint}") from None

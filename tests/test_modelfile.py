@@ -16,8 +16,8 @@ from model_cases import NORMS
 from numeric_cases import bits
 
 import bnexp
-from bnexp.data import load
-from bnexp.nn import INITIALIZERS
+from bnexp.data import DATASETS, load
+from bnexp.nn import INITIALIZERS, BatchNorm
 
 TESTS = load("synthetic")
 
@@ -60,7 +60,33 @@ def test_an_own_class_must_be_there_again(tmp_path, fit, monkeypatch):
         model = fit(model__init="halves")
         path = bnexp.save_model(model, tmp_path / "own.npz")
         assert same(bnexp.load_model(path), model)
-    with pytest.raises(bnexp.ConfigError, match=r"own\.npz: setting: model\.mlp\.init.*'halves'"):
+    message = (
+        r"own\.npz: setting: model\.init\.kind: unknown kind, expected one of .*, got 'halves'"
+        "; if it is your own, import the module that registers it first$"
+    )
+    with pytest.raises(bnexp.ConfigError, match=message):
+        bnexp.load_model(path)
+
+
+def test_an_own_dialect_or_data_set_must_be_there_again(tmp_path, fit, monkeypatch):
+    with monkeypatch.context() as patch:
+        dialects = BatchNorm.DIALECTS
+        patch.setattr(dialects, "_entries", dict(dialects))
+        dialects.register("slow", {"stat_decay": 0.99})
+        path = bnexp.save_model(
+            fit(model__norm={"kind": "batch", "dialect": "slow"}), tmp_path / "d"
+        )
+    with pytest.raises(
+        bnexp.ConfigError, match=r"model\.norm\.dialect: .*'slow'; if it is your own"
+    ):
+        bnexp.load_model(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(DATASETS, "_entries", dict(DATASETS._all()))
+        DATASETS.register("other", DATASETS["synthetic"])
+        path = bnexp.save_model(fit(data__name="other"), tmp_path / "s")
+    with pytest.raises(
+        bnexp.ConfigError, match=r"data\.name: unknown .*'other'.*; if it is your own"
+    ):
         bnexp.load_model(path)
 
 

@@ -165,3 +165,15 @@ def test_without_cells_and_tables_nothing_is_finished(tmp_path):
     (folder / "metrics.csv").unlink()
     with pytest.raises(BnexpError, match="no finished network, expected some; run the experiment"):
         read_finished_run(folder)
+
+
+@pytest.mark.parametrize("line", ["name: synthetic", "kind: sgd", "dialect: book"])
+def test_what_is_not_registered_is_to_be_imported(copy, line):
+    config = copy / "config.yaml"
+    text = config.read_text().replace("norm: none", "norm: {kind: batch, dialect: book}")
+    assert line in text
+    config.write_text(text.replace(line, f"{line.partition(' ')[0]} of_my_own"))
+    code, out, err = call("claims", copy)
+    assert (code, out) == (2, "")
+    assert "got 'of_my_own'" in err
+    assert err.endswith("\nif that is something of your own: bnexp --import MODULE COMMAND ...\n")

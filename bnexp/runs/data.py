@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.config import Config, load_config
-from bnexp.config.messages import UNKNOWN_KIND
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.execution.task import Record
 from bnexp.runs.csv import read_table
@@ -167,11 +166,9 @@ def _read_config(directory: Path) -> Config:
         raise ConfigError(f"{directory}: not a run directory, expected a config.yaml in it; {hint}")
     try:
         return load_config(path)
-    except ConfigError as error:
-        if UNKNOWN_KIND not in str(error):
-            raise
+    except ConfigError as error:  # it was valid when the run wrote it
         raise ConfigError(
-            f"{error}\nif that is a class of your own: bnexp --import MODULE COMMAND ..."
+            f"{error}\nif that is something of your own: bnexp --import MODULE COMMAND ..."
         ) from None
 
 
