@@ -400,7 +400,9 @@ def _list_options(cls: type) -> None:
     lines = [OPTIONS_HEADING]
     for each in fields(cls):
         hint = each.type if isinstance(each.type, str) else inspect.formatannotation(each.type)
-        default = "" if each.default is MISSING else f" = {each.default!r}"
+        factory: Any = each.default_factory
+        value = each.default if factory is MISSING else factory()
+        default = "" if value is MISSING else f" = {value!r}"
         bounds = [f"{BOUNDS[k]} {v}" for k, v in each.metadata.get("bounds", {}).items()]
         lines.append(f"    {each.name}: {hint}{default}{', ' if bounds else ''}{', '.join(bounds)}")
         meaning = each.metadata.get("doc", "")

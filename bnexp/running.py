@@ -36,7 +36,7 @@ from bnexp.runs.csv import csv_text
 from bnexp.runs.data import RunData, read_finished_run, run_data
 from bnexp.runs.manifest import command_line, is_manifest, manifest_text
 from bnexp.sweep import Network, Plan, make_plan, make_stacks, stacks_by_step
-from bnexp.text import cut
+from bnexp.text import counted, cut
 from bnexp.training.schedule import make_schedule
 
 
@@ -254,7 +254,7 @@ def run(
     if result.failed:
         errors = Counter(result.failed.values())
         text = "; ".join(f"{number} x {error}" for error, number in errors.items())
-        message = f"{len(result.failed)} networks failed, the others are kept: {text}"
+        message = f"{counted(len(result.failed), 'network')} failed, the others are kept: {text}"
         raise NetworksFailed(message, result)
     return result
 
@@ -314,8 +314,8 @@ def _run(
             progress.done(batch)
     if missing := [network for network in to_train if network.id not in records]:
         raise ConfigError(
-            f"executor {name}: records: expected one for each of {len(to_train)} networks, got "
-            f"none for {len(missing)} of them"
+            f"executor {name}: records: expected one for each network, got none for "
+            f"{len(missing)} of {len(to_train)}"
         )
 
     path = directory.path if directory else None

@@ -269,6 +269,27 @@ class Wordless:
         return generator.uniform(size=shape)
 
 
+@dataclass(frozen=True)
+class Curved:
+    """Weights in a curve."""
+
+    bend: float = option(2.0, doc="how far it bends; default: none is best")
+    table: dict[str, int] = option({"a": 1}, doc="its table")  # noqa: RUF009
+
+    def draw(self, generator, shape, fan_in, fan_out):
+        return generator.uniform(size=shape)
+
+
+def test_a_default_is_the_options_and_not_what_its_text_says(monkeypatch):
+    monkeypatch.setattr(INITIALIZERS, "_entries", dict(INITIALIZERS))
+    INITIALIZERS.register("curved")(Curved)
+    assert one("model.init.bend").default == "2"
+    assert one("model.init.bend").meaning == "how far it bends; default: none is best"
+    assert one("model.init.table").default == "{a: 1}"
+    assert "    bend: float = 2.0\n" in Curved.__doc__
+    assert "    table: dict[str, int] = {'a': 1}\n" in Curved.__doc__
+
+
 def test_a_users_own_class_is_explained(monkeypatch):
     monkeypatch.setattr(INITIALIZERS, "_entries", dict(INITIALIZERS))
     INITIALIZERS.register("triangular")(Triangular)

@@ -30,7 +30,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
-MODULE, CHECK, SCRIPT, DIALECT, METRIC, DATASET = blocks("python")
+MODULE, CHECK, SCRIPT, DIALECT, METRIC, DATASET, CENTERING, FIGURE, EXECUTOR = blocks("python")
 EXPERIMENT, IMAGES = blocks("yaml")
 FILES = {
     "my_norms.py": MODULE,
@@ -39,6 +39,9 @@ FILES = {
     "my_dialect.py": DIALECT,
     "my_margin.py": METRIC,
     "my_stripes.py": DATASET,
+    "my_centering.py": CENTERING,
+    "my_finals.py": FIGURE,
+    "my_executor.py": EXECUTOR,
 }
 
 
@@ -83,8 +86,9 @@ def test_its_commands_work(folder):
         "verify": ["3 identical"],
         "slow": ["stat_decay", "0.999"],
         "info": ["made by my_stripes.py", "[6, 5, 1]", "[100, 100, 100, 100]"],
+        "patient": ["2 stacks"],
     }
-    assert len(commands()) == 9
+    assert len(commands()) == 12
     for name, *words in commands():
         assert name == "bnexp"
         output = program(*start, *words, cwd=folder)
@@ -107,6 +111,12 @@ def test_its_commands_work(folder):
     assert [claim["verdict"] for claim in claims] == ["supported"]
     assert (folder / "results" / "own_norm" / "report.html").stat().st_size > 50_000
     assert "final_test_my_margin" in summary(folder / "results" / "margin")[0]
+    assert {path.name for path in (folder / "results/finals/figures").glob("*.svg")} == {
+        "finals.svg"
+    }
+    centering = summary(folder / "results" / "centering")
+    assert {row["model.norm"] for row in centering} == {"weight_centering", "none"}
+    assert len({row["final_train_loss"] for row in centering}) == 2
     images = summary(folder / "results" / "own_norm_images")
     assert {row["model.norm"] for row in images} == {"batch", "l1_batch"}
     assert min(float(row["final_train_accuracy"]) for row in images) > 0.5
@@ -133,6 +143,17 @@ def test_it_is_right_for_images_and_evaluations_too(folder):
     for code in (of_images, CHECK.replace("(), x)", "(), x, train=False)")):
         assert code != CHECK
         assert program("-c", code, cwd=folder).startswith("True\n")
+
+
+def test_its_normalizer_of_weights_is_right(folder):
+    code = CHECK.replace("L1BatchNorm()", "WeightCentering().around(nn.Dense(3, nn.He()))")
+    code = code.replace(
+        "from my_norms import L1BatchNorm, Sparse", f"from my_norms import Sparse\n{CENTERING}"
+    )
+    assert program("-c", code, cwd=folder).startswith("True\n")
+    assert "self.centered(gradients)" in code
+    wrong = code.replace("self.centered(gradients)", "gradients")
+    assert program("-c", wrong, cwd=folder).startswith("False\n")
 
 
 def test_its_message_is_what_is_said(folder):

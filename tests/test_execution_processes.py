@@ -253,7 +253,7 @@ class Yielding:
     [
         (None, "expected a generator, got a NoneType"),
         ([[]], "expected a generator, got a list"),
-        ((_ for _ in ()), "expected one for each of 12 networks, got none for 12 of them"),
+        ((_ for _ in ()), "expected one for each network, got none for 12 of 12"),
         ((word for word in ["hello"]), "expected a list of the records of a stack, got 'hello'"),
         (
             ([word] for word in ["hello"]),

@@ -175,7 +175,7 @@ def test_a_hung_worker_is_ended_and_costs_its_own_networks(start, small, tmp_pat
     status, _, message = ended(process, 120)
     assert status == 1
     assert message == (
-        "1 networks failed, the others are kept: 1 x WorkerHung: no result after 4 seconds, which "
+        "1 network failed, the others are kept: 1 x WorkerHung: no result after 4 seconds, which "
         "is --cell-timeout for each network of the stack; the worker was ended\n"
     )
     assert len(list((out / "cells").iterdir())) == 1

@@ -403,6 +403,7 @@ def test_values_of_another_shape_are_refused():
     [
         ({"train.metrics": ["loss"]}, f"unknown kind, expected one of {', '.join(ADDITIONAL)}"),
         ({"train.metrics": ["confidence", "confidence"]}, "a metric twice"),
+        ({"train.metrics": ["accuracy"]}, "got 'accuracy'.*; it is always recorded"),
     ],
 )
 def test_metrics_that_are_not_recorded_are_refused(small, given, message):
@@ -422,3 +423,14 @@ def test_a_figure_of_a_metric_that_is_not_recorded_is_refused(small):
     result = bnexp.run(bnexp.load_config(small, {"sweep.model.init.std": [0.3]}))
     with pytest.raises(ConfigError, match=r"not recorded\. Add confidence to train\.metrics"):
         result.figure("panels", metric="train_confidence")
+
+
+def test_the_order_of_metrics_is_no_part_of_ids(small):
+    plans = [
+        make_plan(bnexp.load_config(small, {"train.metrics": metrics}))
+        for metrics in (ADDITIONAL, ADDITIONAL[::-1], ADDITIONAL[:1], None)
+    ]
+    ids = [[network.id for network in plan.networks] for plan in plans]
+    assert ids[0] == ids[1]
+    assert not set(ids[0]) & set(ids[2]) & set(ids[3])
+    assert ids[2] != ids[3]

@@ -117,10 +117,11 @@ class ProgressDisplay:
         left = len(networks) - len(finished)
         if not self._quiet:
             if self._again:
-                click.echo(f"{len(networks)} networks to train again")
+                click.echo(f"{counted(len(networks), 'network')} to train again")
             else:
                 to_train = f", {left} to train" if left > 0 else ""
-                click.echo(f"{len(networks)} networks: {len(finished)} up to date{to_train}")
+                number = counted(len(networks), "network")
+                click.echo(f"{number}: {len(finished)} up to date{to_train}")
             if others:
                 click.echo(f"{kept_networks(others)}; tables and figures are of these only")
         self.status = RunStatus({network.id: network.point for network in networks}, left)

@@ -142,12 +142,24 @@ def value_in_words(value: Any) -> str:
 
 
 def meaning_of(schema: Schema) -> str:
-    """The description of a key, without what it says of the default."""
-    return _DEFAULT.sub("", " ".join(schema.get("description", "").split()))
+    """The description of a key, without what it says of the default if it has no value by default.
+
+    >>> meaning_of({"description": "the axis; default: the first", "default": None})
+    'the axis'
+    >>> meaning_of({"description": "a gain; default: see the paper", "default": 2.0})
+    'a gain; default: see the paper'
+    """
+    text = " ".join(schema.get("description", "").split())
+    return text if _has_default(schema) else _DEFAULT.sub("", text)
+
+
+def _has_default(schema: Schema) -> bool:
+    """Whether the default is a value that says something by itself."""
+    return "dialects" in schema or schema.get("default") not in (None, "", {}, [])
 
 
 def default_in_words(schema: Schema, required: bool) -> str:
-    """The default of a key: as its description says, else its value, else `not set`.
+    """The default of a key: its value, else what its description says, else `not set`.
 
     `required` if the key has to be given. Of an option that dialects set, the first dialect's
     value, and the other values with the dialects that set them.
@@ -157,7 +169,8 @@ def default_in_words(schema: Schema, required: bool) -> str:
     """
     if required:
         return "required"
-    if match := _DEFAULT.search(" ".join(schema.get("description", "").split())):
+    match = _DEFAULT.search(" ".join(schema.get("description", "").split()))
+    if match and not _has_default(schema):
         return match["words"].rstrip(".")
     if "dialects" not in schema:
         value = schema.get("default")

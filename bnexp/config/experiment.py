@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bnexp.config.architecture import Architecture, Cnn, Mlp, Model
 from bnexp.config.claims import Claim
 from bnexp.config.figures import FIGURES, Figure, option_values
-from bnexp.config.options import AddedLater, Either, OneOf, Options, Strict, entries, key
+from bnexp.config.options import AddedLater, AnyOrder, Either, OneOf, Options, Strict, entries, key
 from bnexp.data.datasets import DATASETS
 from bnexp.metrics import DEFAULT_METRICS, METRICS
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS
@@ -163,7 +163,7 @@ class Train(Strict):
         "Training stops at the last of them. Default: book with the book's stream, else epoch",
     )
     evaluate_train: OneOrMore = key("all", "how many training images are scored, from the first")
-    metrics: Annotated[tuple[Metric, ...] | None, AddedLater()] = key(
+    metrics: Annotated[tuple[Metric, ...] | None, AddedLater(), AnyOrder()] = key(
         None,
         "what the networks are scored with besides loss and accuracy; default: nothing",
         strict=False,

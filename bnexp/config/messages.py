@@ -15,6 +15,7 @@ from typing import Any
 
 from bnexp.config.yaml import Document, KeyPath, flow
 from bnexp.errors import ConfigError
+from bnexp.metrics import DEFAULT_METRICS
 from bnexp.text import choices, cut, nearest_name, omitted
 
 MAX_PROBLEMS = 20  # how many of them one error lists
@@ -117,7 +118,9 @@ def schema_problem(
         kinds = re.findall(r"'([^']+)'", context.get("expected_tags", ""))
         kinds += ["none"] if path[-1] == "norm" else []
         inner = (*path, "kind") if isinstance(value, Mapping) else path
-        return Problem(inner, f"{UNKNOWN_KIND}, expected {choices(context['tag'], kinds)}")
+        text = f"{UNKNOWN_KIND}, expected {choices(context['tag'], kinds)}"
+        is_default = path[:2] == ("train", "metrics") and context["tag"] in DEFAULT_METRICS
+        return Problem(inner, f"{text}; it is always recorded" if is_default else text)
     numbers = {name: f"{v:g}" if isinstance(v, float) else v for name, v in context.items()}
     expected = _EXPECTED.get(kind, error["msg"]).format(**numbers)
     got = briefly(value)

@@ -320,6 +320,10 @@ class AddedLater:
     """Annotation of a key that networks' ids are older than: no part of them while it is empty."""
 
 
+class AnyOrder:
+    """Annotation of a list of options whose order changes no number: sorted by kind in ids."""
+
+
 def identity(part: BaseModel, memo: dict[Any, Any] | None = None) -> dict[str, Any]:
     """A setting, or a part of it, as plain values with dialects written out.
 
@@ -333,17 +337,20 @@ def identity(part: BaseModel, memo: dict[Any, Any] | None = None) -> dict[str, A
     AddedLater are left out while they are empty, so ids did not change when they were introduced.
     """
     memo = {} if memo is None else memo
-    added_later = _added_later(type(part))
-    return {name: _identity(v, memo) for name, v in part if v or name not in added_later}
+    added_later, any_order = _marked(type(part), AddedLater), _marked(type(part), AnyOrder)
+    values = {name: _identity(v, memo) for name, v in part if v or name not in added_later}
+    for name in any_order & values.keys():
+        values[name] = sorted(values[name] or (), key=lambda options: str(options["kind"]))
+    return values
 
 
 @cache
-def _added_later(cls: type[BaseModel]) -> frozenset[str]:
-    """The keys that `AddedLater` marks."""
+def _marked(cls: type[BaseModel], mark: type) -> frozenset[str]:
+    """The keys that are annotated with an instance of `mark`."""
     return frozenset(
         name
         for name, field in cls.model_fields.items()
-        if any(isinstance(mark, AddedLater) for mark in field.metadata)
+        if any(isinstance(annotation, mark) for annotation in field.metadata)
     )
 
 

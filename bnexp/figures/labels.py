@@ -89,7 +89,7 @@ def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:
 
 
 def symbol(key: str, keys: Iterable[str]) -> str:
-    """The field's letter for the key, or its last part; more parts if another key ends the same.
+    """The usual symbol of the key, or its last part; more parts if another key ends the same.
 
     keys: all swept keys, of which `key` may be one. For example, `train.optimizer.lr` is "lr", or
     "optimizer.lr" if `train.schedule.lr` is swept, too.
@@ -108,7 +108,7 @@ def axis_name(key: str) -> str:
 
 
 def value_text(value: Value) -> str:
-    """Shorter than elsewhere: room is dear on a figure."""
+    """The value with at most DIGITS significant digits, fewer than in messages and tables."""
     return short(value, DIGITS)
 
 

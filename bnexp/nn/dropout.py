@@ -41,7 +41,7 @@ class Dropout:
 
     Arguments:
         ratio: the probability that a number is dropped, 0 <= ratio < 1.
-        scale: "inverted" or "evaluation", where the factor 1 - ratio is.
+        scale: "inverted", the default, or "evaluation": where the factor 1 - ratio is.
 
     x is (K, N, H) or (K, N, H, W, C), K being the number of keys, or 1.
 

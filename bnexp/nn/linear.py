@@ -209,7 +209,7 @@ class Dense(WeightedLayer):
     Arguments:
         features: the number of outputs, H.
         initializer: draws W; any object with the method `draw` (`protocols.Initializer`).
-        bias: whether there is a b.
+        bias: whether there is a b; by default there is.
 
     Gradients:
         dx = dy W^T,    dW = x^T dy,    db = sum of dy over the batch
@@ -262,9 +262,9 @@ class Conv(WeightedLayer):
         features: the number of output channels.
         size: the side of the square window.
         initializer: draws W; any object with the method `draw` (`protocols.Initializer`).
-        stride: how far the window moves.
-        padding: the width of the frame of zeros around the image.
-        bias: whether there is a b.
+        stride: how far the window moves; 1 by default.
+        padding: the width of the frame of zeros around the image; 0 by default.
+        bias: whether there is a b; by default there is.
 
     >>> from bnexp.nn import He
     >>> shape, parameters, _ = Conv(30, 5, He()).init(np.random.default_rng(0), (28, 28, 1))

@@ -35,7 +35,7 @@ class Stack:
 def make_stacks(
     networks: Iterable[Network], workers: int = 1, size: int | None = None
 ) -> list[Stack]:
-    """Group networks by structure into stacks of at most `size`, the costliest first.
+    """Group networks by structure into stacks of at most `size`, the slowest ones first.
 
     workers: the number of stacks of each structure is a multiple of it, if there are enough
         networks, so that all workers are busy to the end. Stacks of a group are of nearly equal
