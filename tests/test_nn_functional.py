@@ -107,6 +107,74 @@ def test_gradients_have_each_their_own_given_shape():
     assert shapes == [(2, 6, 4, 5), (6,), (1, 6, 1, 1)]
 
 
+def test_the_two_backward_passes_agree_and_are_two():
+    """The notebook's comparison cell: a difference of rounding, which is not nothing."""
+    random = np.random.RandomState(231)
+    x, dout = 5 * random.randn(100, 500) + 12, random.randn(100, 500)
+    gamma, beta = random.randn(500), random.randn(500)
+    _, cache = F.batchnorm_forward(x, gamma, beta, {"mode": "train"})
+    graph, closed = F.batchnorm_backward(dout, cache), F.batchnorm_backward_alt(dout, cache)
+    for ours, theirs in zip(graph, closed, strict=True):
+        assert rel_error(ours, theirs) < 1e-8
+    assert (graph[0] != closed[0]).mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        [[1, 2], [3, 5], [8, 1]],
+        np.array([[1, 2], [3, 5], [8, 1]]),
+        [[1.0, 2.0], [3.0, 5.0], [8.0, 1.0]],
+    ],
+    ids=["list", "integers", "floats"],
+)
+@pytest.mark.parametrize("backward", [F.batchnorm_backward, F.batchnorm_backward_alt])
+def test_lists_and_integers_are_floats(x, backward):
+    array = np.array(x, dtype=np.float64)
+    settings = {"mode": "train", "running_mean": [1, 2], "running_var": None}
+    out, cache = F.batchnorm_forward(x, [2, 3], [1, 0], settings)
+    std = np.sqrt(array.var(axis=0) + 1e-5)
+    expected = np.array([2, 3]) * (array - array.mean(axis=0)) / std + np.array([1, 0])
+    np.testing.assert_allclose(out, expected, rtol=1e-13)
+    np.testing.assert_allclose(settings["running_mean"], [0.9 + 0.4, 1.8 + 0.8 / 3])
+    np.testing.assert_allclose(settings["running_var"], 0.1 * array.var(axis=0))
+    dout = [[1, 0], [0, 2], [1, 1]]
+    dx, dgamma, dbeta = backward(dout, cache)
+    xhat = (array - array.mean(axis=0)) / std
+    np.testing.assert_allclose(dgamma, (np.array(dout) * xhat).sum(axis=0), rtol=1e-13)
+    np.testing.assert_array_equal(dbeta, [2, 3])
+    assert (dx.dtype, dx.shape) == (np.float64, (3, 2))
+
+
+@pytest.mark.parametrize("forward", ["batchnorm", "layernorm", "groupnorm"])
+def test_gamma_and_beta_can_be_numbers_or_none(forward):
+    """A number serves all features and has a gradient of each; None is no parameter."""
+    x, dout = images(6)[0], images(6)[3]
+    rows, drows = x.reshape(2, -1)[:, :5], dout.reshape(2, -1)[:, :5]
+
+    def both(gamma, beta):
+        if forward == "groupnorm":
+            out, cache = F.spatial_groupnorm_forward(x, gamma, beta, 2, None)
+            return out, F.spatial_groupnorm_backward(dout, cache)
+        if forward == "layernorm":
+            out, cache = F.layernorm_forward(rows, gamma, beta, None)
+            return out, F.layernorm_backward(drows, cache)
+        out, cache = F.batchnorm_forward(rows, gamma, beta, {"mode": "train"})
+        return out, F.batchnorm_backward(drows, cache)
+
+    number = 6 if forward == "groupnorm" else 5
+    expected = both(np.full(number, 2.0), np.full(number, 3.0))
+    made = both(2, 3)
+    np.testing.assert_array_equal(made[0], expected[0])
+    for ours, theirs in zip(made[1], expected[1], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    out, (dx, dgamma, dbeta) = both(None, None)
+    plain, (expected_dx, *_) = both(np.ones(number), np.zeros(number))
+    np.testing.assert_array_equal(out, plain)
+    np.testing.assert_array_equal(dx, expected_dx)
+    assert dgamma is dbeta is None
+
+
 def test_batchnorm_backward_is_the_closed_form():
     """dx = gamma / sqrt(var + eps) (dout - mean(dout) - xhat mean(dout xhat))."""
     x, gamma, beta, dout = rows()
