@@ -99,11 +99,15 @@ def former_keywords(**names: str) -> Callable[[Target], Target]:
     return decorate
 
 
-def option(default: Any = MISSING, *, doc: str, **bounds: float) -> Any:
+def option(default: Any = MISSING, *, doc: str, added_later: bool = False, **bounds: float) -> Any:
     """A hyper-parameter's field: its default, its meaning, and its bounds (`gt`, `ge`, `lt`, `le`).
 
     The configuration, `bnexp explain` and the class's `help` read all three: a registered class
     needs nothing else to be used from YAML. An option without a default is required.
+
+    An option that is `added_later` than the class is no part of networks' ids while it has its
+    default: the ids of networks that do not use it stay as they were. It is given by keyword, so
+    that the order of the others stays, too.
 
     TypeError for another bound.
 
@@ -118,10 +122,12 @@ def option(default: Any = MISSING, *, doc: str, **bounds: float) -> Any:
         raise TypeError(
             f"option: expected bounds gt, ge, lt or le, got {', '.join(sorted(unknown))}"
         )
-    metadata = {"doc": doc, "bounds": bounds}
+    metadata = {"doc": doc, "bounds": bounds, "added_later": added_later}
     if isinstance(default, dict):  # of which each instance gets a copy
-        return field(default_factory=default.copy, metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return field(
+            default_factory=default.copy, metadata=metadata, kw_only=added_later or MISSING
+        )
+    return field(default=default, metadata=metadata, kw_only=added_later or MISSING)
 
 
 @former_keywords(classes="entries")
@@ -170,7 +176,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
     >>> from bnexp.nn import NORMALIZERS
     >>> NORMALIZERS["layer"](eps=1e-3)
-    LayerNorm(eps=0.001, affine=True)
+    LayerNorm(eps=0.001, affine=True, initial_gamma=1.0)
     >>> NORMALIZERS.register("layer")
     Traceback (most recent call last):
     ValueError: normalizer 'layer' is built in; choose another name

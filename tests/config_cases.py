@@ -264,6 +264,19 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         changed("size: 10", "size: 199"),
         "4:32: train.batch_size: leaves a last batch of one, expected 200 images not to leave",
     ),
+    "batch norm frozen with other statistics": (
+        changed("batch}", "{kind: batch, dialect: paper, freeze_after: 3}}"),
+        "3:31: model.norm: statistics that cannot be frozen, expected evaluation: running or "
+        "debiased with freeze_after, got population",
+    ),
+    "batch norm frozen before its first update": (
+        changed("batch}", "{kind: batch, freeze_after: 0}}"),
+        "3:59: model.norm.freeze_after: not a valid value, expected a number >= 1, got 0",
+    ),
+    "decay of what is no parameter": (
+        changed("size: 10", "size: 10, decay_also: [gamma, mean]"),
+        "4:56: train.decay_also[1]: not a valid value, expected 'bias', 'gamma' or 'beta', got",
+    ),
     "more images than there are": (
         changed("train: 200", "train: 2010"),
         "2:32: data.train: more than there are, expected at most 2000, got 2010",

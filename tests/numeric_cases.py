@@ -20,9 +20,15 @@ VARIANTS = {
     "no eps": BatchNorm(eps=0.0),
     "not affine": BatchNorm(affine=False),
     "not affine, outside": BatchNorm(affine=False, eps=0.1, eps_placement="outside"),
+    "scale": BatchNorm(affine="scale"),
+    "shift": BatchNorm(affine="shift"),
 }
+# The parameters of a norm by its option `affine`.
+AFFINE = {True: ["beta", "gamma"], False: [], "scale": ["gamma"], "shift": ["beta"]}
 NORMS = {**DIALECTS, **VARIANTS}
 EXACT = {name: norm for name, norm in NORMS.items() if norm.gradient == "exact"}
+# Of AlexeyAB's darknet dx has another mean than 0: two epsilons, in two places.
+MEAN_FREE = {n: norm for n, norm in NORMS.items() if norm.gradient != "darknet_alexeyab"}
 ACTIVATIONS = {name: nn.ACTIVATIONS[name]() for name in ("sigmoid", "tanh", "relu")}
 NEWER_ACTIVATIONS = {
     **{name: nn.ACTIVATIONS[name]() for name in sorted(nn.ACTIVATIONS.builtin - set(ACTIVATIONS))},

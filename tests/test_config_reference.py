@@ -207,7 +207,7 @@ def test_a_page_of_a_mapping_has_kinds_and_keys():
 def test_a_page_of_a_kind_and_of_a_dialect():
     page = explained("model.norm=batch")
     assert page.startswith("model.norm: {kind: batch, ...}, or batch alone\n")
-    assert "default: 0.9; 0.99 with keras, tensorflow, darknet and" in " ".join(page.split())
+    assert "default: 0.9; 0.99 with keras, tensorflow, flax, darknet and" in " ".join(page.split())
     assert ">>>" not in page, "examples are for Python"
     page = explained("keras")
     assert page.startswith("model.norm: {kind: batch, dialect: keras}\n")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from config_cases import SMALLEST, errors
 
+import bnexp
 from bnexp.config import load_config
 
 
@@ -26,6 +28,47 @@ def test_batch_norm_of_a_single_sample_is_refused(config_file, norm, size, sampl
         assert load_config(path).experiment.train.batch_size == size
     else:
         assert expected in errors(path)
+
+
+ONE_IMAGE = """\
+name: one
+data: {name: synthetic, train: 30, test: 5}
+model: {kind: cnn, blocks: BLOCKS, norm: NORM}
+train: {steps: 3, batch_size: SIZE, optimizer: {kind: sgd, lr: 0.01}}
+"""
+CONV, WHOLE = "{kind: conv, features: 4}", "{kind: conv, features: 4, size: 28}"
+PYTORCH = "{kind: batch, dialect: pytorch}"
+
+
+@pytest.mark.parametrize(
+    ("blocks", "norm", "size", "expected"),
+    [
+        (f"[{CONV}]", PYTORCH, 1, None),
+        (f"[{CONV}, {{kind: global_average_pool}}]", "noisy_batch", 1, None),
+        (f"[{CONV}]", PYTORCH, 29, None),
+        (f"[{CONV}]", "batch", 1, "too small"),  # a statistic for each activation
+        (f"[{CONV}, {{kind: dense, features: 3}}]", PYTORCH, 1, "too small"),
+        (f"[{CONV}, {{kind: dense, features: 3}}]", PYTORCH, 29, "leaves a last batch of one"),
+        (f"[{WHOLE}]", PYTORCH, 1, "too small"),  # one pixel is left
+        (f"[{WHOLE}]", "noisy_batch", 29, "leaves a last batch of one"),
+        (f"[{WHOLE}]", PYTORCH, 28, None),
+        ("[{kind: max_pool}]", PYTORCH, 1, None),  # no layer with a norm
+        (f"[{WHOLE}]", "layer", 1, None),
+    ],
+)
+def test_a_single_image_has_many_values_of_each_channel(
+    config_file, tmp_path, blocks, norm, size, expected
+):
+    """What counts is how many values share a statistic, as in PyTorch, not the size of a batch."""
+    text = ONE_IMAGE.replace("BLOCKS", blocks).replace("NORM", norm).replace("SIZE", str(size))
+    path = config_file(text)
+    if expected is None:
+        result = bnexp.run(load_config(path), tmp_path / "out")
+        assert result.summary["status"].tolist() == ["ok"]
+        assert np.isfinite(result.metrics["train_loss"]).all()
+        return
+    with pytest.raises(bnexp.ConfigError, match=f"train.batch_size: {expected}"):
+        bnexp.run(load_config(path), tmp_path / "out")
 
 
 def test_steps_are_limited_as_soon_as_the_images_are_known(config_file):

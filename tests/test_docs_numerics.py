@@ -12,7 +12,7 @@ from numeric_cases import DIALECTS, layer_start
 from numpy.random import Generator, Philox, SeedSequence, default_rng
 
 import bnexp
-from bnexp.nn import NORMALIZERS, Dense, Normal, Sequential, SoftmaxCrossEntropy
+from bnexp.nn import NORMALIZERS, BatchNorm, Dense, Normal, Sequential, SoftmaxCrossEntropy
 from bnexp.training.random import generator
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +65,7 @@ def same(ours, theirs):
 def test_blocks_are_of_dialects_and_normalizers_that_there_are():
     assert [*SHOWN_DIALECTS, *SHOWN_NORMALIZERS] == HEADINGS
     assert [name for name in DIALECTS if name in SHOWN_DIALECTS] == SHOWN_DIALECTS
-    assert len(SHOWN_DIALECTS) == 8
+    assert len(SHOWN_DIALECTS) == 10
     assert set(SHOWN_NORMALIZERS) <= NORMALIZERS.builtin
     assert len(SHOWN_NORMALIZERS) == 7
 
@@ -86,7 +86,7 @@ def test_a_dialect_is_its_block(name, std):
     evaluated, cache, _ = norm.forward(parameters, after, x[None], train=False)
 
     made = execute(block(name), **of_rows(x=x, dy=dy, gamma=gamma, beta=beta, batches=batches))
-    common = execute(block("Batch norm: eight dialects"), **{**made, **of_rows()})
+    common = execute(block("The dialects of batch norm"), **{**made, **of_rows()})
     same(made["y"], y[0])
     same(made["evaluated"], evaluated[0])
     same(made["dx"], dx[0])
@@ -98,6 +98,24 @@ def test_a_dialect_is_its_block(name, std):
         same(made["running_var"], var[0, 0])
         by_root = made["evaluated"] - beta  # dx = gamma * dy over the root
         same(norm.backward(parameters, cache, (x - mean[0])[None])[0][0], by_root)
+
+
+@pytest.mark.parametrize("average", ["exponential", "cumulative"])
+def test_the_averages_are_their_block(average):
+    norm = BatchNorm(average=average)
+    _, state = layer_start(norm, 1, (H,))
+    random, (mean, var) = np.random.default_rng(8), np.zeros((2, H))
+    code = block("Options beyond the dialects")
+    for t in range(1, 5):
+        x = random.standard_normal((N, H)) + 1
+        parameters = {"gamma": np.ones((1, 1, H)), "beta": np.zeros((1, 1, H))}
+        _, _, state = norm.forward(parameters, state, x[None], train=True)
+        text = code if average == "cumulative" else code.replace("(t - 1) / t", "0.9")
+        names = {"running_mean": mean, "running_var": var, "mu": x.mean(axis=0)}
+        made = execute(text, t=t, var=x.var(axis=0), **names)
+        mean, var = made["running_mean"], made["running_var"]
+        same(mean, state["mean"][0, 0])
+        same(var, state["var"][0, 0])
 
 
 def images(kind, **names):

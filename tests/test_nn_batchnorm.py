@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from math import sqrt
 
 import numpy as np
 import pytest
-from numeric_cases import DIALECTS, EXACT, NORMS, images, layer_start, small_mlp, stacked
+from numeric_cases import AFFINE, DIALECTS, EXACT, NORMS, images, layer_start, small_mlp, stacked
 
 from bnexp.nn import BatchNorm, Sequential
 from bnexp.training.evaluation import POPULATION_BATCHES, evaluation_state
@@ -55,7 +56,7 @@ def textbook_backward(norm, x, gamma, dy):
 
 def affine(norm, parameters, k, features):
     ones = np.ones((k, 1, features))
-    return (parameters["gamma"], parameters["beta"]) if norm.affine else (ones, 0 * ones)
+    return parameters.get("gamma", ones), parameters.get("beta", 0 * ones)
 
 
 @pytest.mark.parametrize("name", NORMS)
@@ -76,12 +77,12 @@ def test_backward(name):
     gamma, _ = affine(norm, parameters, 2, 3)
     _, cache, _ = norm.forward(parameters, state, x, train=True)
     dx, gradients = norm.backward(parameters, cache, dy)
-    assert sorted(gradients) == (["beta", "gamma"] if norm.affine else [])
+    assert sorted(gradients) == AFFINE[norm.affine]
     for k in range(2):
         expected = textbook_backward(norm, x[k], gamma[k], dy[k])
         np.testing.assert_allclose(dx[k], expected[0], rtol=0, atol=1e-13)
         for name, value in zip(("gamma", "beta"), expected[1:], strict=True):
-            if norm.affine:
+            if name in gradients:
                 np.testing.assert_allclose(gradients[name][k, 0], value, rtol=1e-12, atol=1e-13)
 
 
@@ -137,7 +138,10 @@ def test_a_batch_of_one_gives_beta(name):
     dx, _ = norm.backward(parameters, cache, x)
     _, beta = affine(norm, parameters, 2, 3)
     np.testing.assert_array_equal(y, beta)
-    np.testing.assert_allclose(dx, 0, atol=1e-9)
+    if norm.gradient == "darknet_alexeyab":  # 1 / (0 + 1e-5) of dy less 1 / sqrt(0 + 1e-5) of it
+        np.testing.assert_allclose(dx, parameters["gamma"] * x * (1e5 - 1e5**0.5), rtol=1e-12)
+    else:
+        np.testing.assert_allclose(dx, 0, atol=1e-9)
     np.testing.assert_array_equal(after["var"], state["var"] * norm.stat_decay)
 
 
@@ -151,13 +155,20 @@ FIRST_STEP = {  # the last output, and the running mean and variance, after one 
     "pytorch": (3 / sqrt(SQUARES / 4 + 1e-5), 0.1 * 3, 0.9 + 0.1 * SQUARES / 3),
     "keras": (3 / sqrt(SQUARES / 4 + 1e-3), 0.01 * 3, 0.99 + 0.01 * SQUARES / 4),
     "tensorflow": (3 / sqrt(SQUARES / 4 + 1e-3), 0.01 * 3, 0.99 + 0.01 * SQUARES / 3),
+    "flax": (3 / sqrt(SQUARES / 4 + 1e-5), 0.01 * 3, 0.99 + 0.01 * SQUARES / 4),
     "darknet": (3 / (sqrt(SQUARES / 3) + 1e-6), 0.01 * 3, 0.01 * SQUARES / 3),
+    "darknet_alexeyab": (3 / sqrt(SQUARES / 3 + 1e-5), 0.1 * 3, 0.1 * SQUARES / 3),
     "darknet_fixed": (3 / (sqrt(SQUARES / 3) + 1e-6), 0.01 * 3, 0.01 * SQUARES / 3),
 }
 
 
 def test_every_dialect_of_the_package_is_tested():
     assert set(FIRST_STEP) == BatchNorm.DIALECTS.builtin
+
+
+def test_the_help_says_whose_every_dialect_is():
+    (text,) = re.findall(r"Whose the dialects are: (.*?)\.\n\n", BatchNorm.__doc__, re.DOTALL)
+    assert [part.split(",")[0].strip() for part in text.split(";")] == list(FIRST_STEP)
 
 
 @pytest.mark.parametrize("name", FIRST_STEP)
@@ -169,6 +180,141 @@ def test_first_step_of_a_dialect(name):
         (state,) = Sequential((norm,)).population_state(parameters, (state,), [x])
     statistics = [array.item() for array in norm.statistics(state)]
     assert (y[0, -1, 0], *statistics) == pytest.approx(FIRST_STEP[name], rel=1e-13)
+
+
+@pytest.mark.parametrize(("name", "adjust"), [("keras", 1), ("tensorflow", 60 / 59)])
+def test_the_running_variance_of_images_in_keras_and_in_the_fused_kernel(name, adjust):
+    """Keras 3 averages what `moments` returns, over N * H * W; TensorFlow's fused kernel multiplies
+    it by rest_size / (rest_size - 1). Both normalize with the former."""
+    norm, x = DIALECTS[name], 2 * np.random.default_rng(0).standard_normal((1, 3, 4, 5, 2)) + 1
+    parameters, state = layer_start(norm, 1, (4, 5, 2))
+    y, _, state = norm.forward(parameters, state, x, train=True)
+    batch_mean, batch_var = x.mean(axis=(1, 2, 3)), x.var(axis=(1, 2, 3))
+    mean, var = norm.statistics(state)
+    np.testing.assert_allclose(mean[:, 0], 0.01 * batch_mean, rtol=1e-12)
+    np.testing.assert_allclose(var[:, 0], 0.99 + 0.01 * adjust * batch_var, rtol=1e-12)
+    expected = (x - batch_mean) / np.sqrt(batch_var + 1e-3)
+    gamma, beta = (parameters[name].reshape(1, 1, 1, 1, 2) for name in ("gamma", "beta"))
+    np.testing.assert_allclose(y, gamma * expected + beta, rtol=1e-12)
+
+
+# Flax's fast variance, E[x^2] - E[x]^2.
+
+
+def test_the_fast_variance_in_float32_is_the_difference_of_two_means():
+    """At mean 100 and deviation 0.01 float32 has no digit of it left; centered it has all."""
+    x = (100 + 0.01 * np.random.default_rng(0).standard_normal((1, 64, 5))).astype("float32")
+    true = x.astype(np.float64).var(axis=1, keepdims=True)
+    off = {}
+    for variance in ("centered", "fast"):
+        norm = BatchNorm(eps=1e-5, stat_decay=0.0, variance=variance)
+        _, _, state = norm.forward(*layer_start(norm, 1, (5,), "float32"), x, train=True)
+        off[variance] = np.abs(state["var"] / true - 1).max()
+        assert state["var"].min() >= 0
+    assert off["centered"] < 1e-4
+    assert off["fast"] > 1
+
+
+def test_where_the_fast_variance_is_negative_it_is_the_constant_0():
+    """So that y = gamma (x - mu) / sqrt(eps) + beta, a linear map of x, which is differentiated."""
+    norm = DIALECTS["flax"]
+    x = (1e4 + 1e-3 * np.random.default_rng(1).standard_normal((1, 32, 40))).astype("float32")
+    dy = np.random.default_rng(2).standard_normal(x.shape).astype("float32")
+    parameters, state = layer_start(norm, 1, (40,), "float32")
+    _, cache, _ = norm.forward(parameters, state, x, train=True)
+    dx, _ = norm.backward(parameters, cache, dy)
+    lost = cache.var[0, 0] == 0
+    assert lost.sum() > 5
+    expected = parameters["gamma"] / np.sqrt(1e-5) * (dy - dy.mean(axis=1, keepdims=True))
+    np.testing.assert_allclose(dx[..., lost], expected[..., lost], rtol=1e-4, atol=0.01)
+
+
+# Options of other libraries: a cumulative average, gamma or beta alone, frozen statistics.
+
+
+@pytest.mark.parametrize("shape", [(3,), (4, 2, 3)], ids=["rows", "images"])
+def test_the_cumulative_average_is_the_mean_over_all_batches(shape):
+    norm = BatchNorm(average="cumulative", running_var=7.0, running_ddof=1, spatial="channel")
+    parameters, state = layer_start(norm, 2, shape)
+    mean, var = norm.statistics(state)
+    assert (mean.max(), var.min()) == (0, 7)
+    seen = np.random.default_rng(0).standard_normal((5, 2, 6, *shape)) + 2
+    for t, x in enumerate(seen, 1):
+        _, _, state = norm.forward(parameters, state, x, train=True)
+        rows = seen[:t].reshape(t, 2, -1, 3)
+        mean, var = norm.statistics(state)
+        np.testing.assert_allclose(mean[:, 0], rows.mean(axis=2).mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(var[:, 0], rows.var(axis=2, ddof=1).mean(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("average", ["exponential", "cumulative"])
+@pytest.mark.parametrize("evaluation", ["running", "debiased"])
+def test_frozen_statistics(average, evaluation):
+    """After two updates the third batch is normalized by them, as in an evaluation, forward and
+    back, and changes nothing; gamma and beta have gradients."""
+    norm = BatchNorm(
+        freeze_after=2, average=average, evaluation=evaluation, running_var=1.0, stat_decay=0.6
+    )
+    parameters, state = layer_start(norm, 2, (3,))
+    thawed = replace(norm, freeze_after=None)
+    x, dy = batches(1)[0], batches(1, seed=1)[0]
+    for number in range(4):
+        y, cache, after = norm.forward(parameters, state, x + number, train=True)
+        expected, other, plain = thawed.forward(parameters, state, x + number, train=number < 2)
+        np.testing.assert_array_equal(y, expected)
+        np.testing.assert_array_equal(after["mean"], plain["mean"])
+        ours, theirs = (norm.backward(parameters, c, dy) for c in (cache, other))
+        np.testing.assert_equal(ours, theirs)
+        assert (after is state) == (number >= 2)
+        state = after
+    np.testing.assert_array_equal(state["updates"], 2)
+    assert set(ours[1]) == {"gamma", "beta"}
+
+
+def test_population_statistics_are_averaged_whatever_the_running_average():
+    """The layers of Algorithm 2 have their own average, and never freeze."""
+    expected = None
+    for options in ({}, {"average": "cumulative"}, {"freeze_after": 1, "evaluation": "running"}):
+        network = small_mlp(replace(DIALECTS["paper"], **options), "tanh")
+        parameters, state = stacked(network, 2, (16,))
+        x = [images(n=20).batch(slice(i, i + 10))[0][None] for i in (0, 10)]
+        made = network.population_state(parameters, state, x)
+        expected = expected or made
+        np.testing.assert_array_equal(made[1]["var"], expected[1]["var"])
+
+
+@pytest.mark.parametrize("evaluation", ["population", "batch"])
+def test_statistics_that_are_not_the_running_ones_cannot_be_frozen(evaluation):
+    text = f"expected evaluation: running or debiased with freeze_after, got {evaluation}"
+    with pytest.raises(ValueError, match=text):
+        BatchNorm(freeze_after=10, evaluation=evaluation)
+
+
+@pytest.mark.parametrize("affine", [True, "scale", "shift", False])
+def test_gamma_starts_at_its_initial_value(affine):
+    _, parameters, _ = BatchNorm(affine=affine, initial_gamma=0.25).init(None, (3,))
+    assert sorted(parameters) == AFFINE[affine]
+    np.testing.assert_array_equal(parameters.get("gamma", 0.25), 0.25)
+    np.testing.assert_array_equal(parameters.get("beta", 0.0), 0.0)
+
+
+# Statistics of images in float32: their pixels are many.
+
+
+@pytest.mark.parametrize("shape", [(100, 24, 24), (7, 13, 11), (1, 5, 5)])
+@pytest.mark.parametrize("mean", [0.0, 1.0, 100.0, 1e5])
+def test_statistics_of_images_in_float32(mean, shape):
+    """The mean is off by about half the distance of two floats, as if rounded once; the variance by
+    a few parts in 10^7, and by the square of the mean's error."""
+    norm = BatchNorm(spatial="channel", stat_decay=0.0)
+    x = (mean + np.random.default_rng(0).standard_normal((2, *shape, 3))).astype("float32")
+    parameters, state = layer_start(norm, 2, x.shape[2:], "float32")
+    _, _, state = norm.forward(parameters, state, x, train=True)
+    rows = x.astype(np.float64).reshape(2, -1, 3)
+    true_mean, true_var = rows.mean(axis=1, keepdims=True), rows.var(axis=1, keepdims=True)
+    rounding = np.spacing(np.float32(mean)) if mean else 1e-8
+    assert np.abs(state["mean"] - true_mean).max() < 1.5 * rounding
+    assert np.abs(state["var"] / true_var - 1).max() < 3e-7 + 3 * rounding**2
 
 
 # Batch norm's statistics at evaluation: running, debiased, and those of the population.
@@ -299,8 +445,12 @@ DARKNET, FIXED = DIALECTS["darknet"], DIALECTS["darknet_fixed"]
 UNIT = np.ones((1, 1, 4))
 
 
-def darknet(x, scales, biases, delta):
-    """Of images (N, C, H, W): the output, and what the backward pass leaves, in darknet's names."""
+def darknet(x, scales, biases, delta, fork=False):
+    """Of images (N, C, H, W): the output, and what the backward pass leaves, in darknet's names.
+
+    fork: AlexeyAB's, whose normalize_cpu has its epsilon in the root and normalize_delta_cpu has
+    that of the first term outside.
+    """
     batch, filters, height, width = x.shape
     m = batch * height * width
     output, x_norm, dx = np.empty_like(x), np.empty_like(x), np.empty_like(x)
@@ -309,7 +459,8 @@ def darknet(x, scales, biases, delta):
     for f in range(filters):
         mean[f] = x[:, f].sum() / m
         variance[f] = ((x[:, f] - mean[f]) ** 2).sum() / (m - 1)
-        x_norm[:, f] = (x[:, f] - mean[f]) / (np.sqrt(variance[f]) + 0.000001)
+        root = np.sqrt(variance[f] + 0.00001) if fork else np.sqrt(variance[f]) + 0.000001
+        x_norm[:, f] = (x[:, f] - mean[f]) / root
         output[:, f] = scales[f] * x_norm[:, f] + biases[f]
 
         bias_updates[f] = delta[:, f].sum()
@@ -318,35 +469,35 @@ def darknet(x, scales, biases, delta):
         mean_delta = scaled.sum() * (-1 / np.sqrt(variance[f] + 0.00001))
         variance_delta = (scaled * (x[:, f] - mean[f])).sum()
         variance_delta *= -0.5 * (variance[f] + 0.00001) ** (-3 / 2)
-        dx[:, f] = (
-            scaled / np.sqrt(variance[f] + 0.00001)
-            + variance_delta * 2 * (x[:, f] - mean[f]) / m
-            + mean_delta / m
-        )
+        first = np.sqrt(variance[f]) + 0.00001 if fork else np.sqrt(variance[f] + 0.00001)
+        dx[:, f] = scaled / first + variance_delta * 2 * (x[:, f] - mean[f]) / m + mean_delta / m
     return output, dx, {"gamma": scale_updates, "beta": bias_updates}, (mean, variance)
 
 
+@pytest.mark.parametrize("name", ["darknet", "darknet_alexeyab"])
 @pytest.mark.parametrize("std", [1.0, 1e-3])
 @pytest.mark.parametrize("shape", [(6, 3, 1, 1), (2, 3, 4, 5)], ids=["rows", "images"])
-def test_darknet_is_its_formulas(shape, std):
+def test_darknet_is_its_formulas(shape, std, name):
+    norm, fork = DIALECTS[name], name == "darknet_alexeyab"
+    rate = 0.1 if fork else 0.01
     n, c, h, w = shape
     pixels = (h, w) if h > 1 else ()
     random = np.random.default_rng(0)
     x, dy = std * random.standard_normal((2, 3, *shape))
-    parameters, state = layer_start(DARKNET, 3, (*pixels, c))
+    parameters, state = layer_start(norm, 3, (*pixels, c))
     last = [a.transpose(0, 1, 3, 4, 2).reshape(3, n, *pixels, c) for a in (x, dy)]
-    y, cache, state = DARKNET.forward(parameters, state, last[0], train=True)
-    dx, gradients = DARKNET.backward(parameters, cache, last[1])
+    y, cache, state = norm.forward(parameters, state, last[0], train=True)
+    dx, gradients = norm.backward(parameters, cache, last[1])
     for k in range(3):
         gamma, beta = parameters["gamma"][k, 0], parameters["beta"][k, 0]
-        output, delta, updates, (mean, variance) = darknet(x[k], gamma, beta, dy[k])
+        output, delta, updates, (mean, variance) = darknet(x[k], gamma, beta, dy[k], fork)
         for ours, theirs in ((y, output), (dx, delta)):
             theirs = theirs.transpose(0, 2, 3, 1).reshape(ours.shape[1:])
             np.testing.assert_allclose(ours[k], theirs, rtol=1e-10, atol=1e-12)
         for name, value in updates.items():
             np.testing.assert_allclose(gradients[name][k, 0], value, rtol=1e-11)
-        np.testing.assert_allclose(state["mean"][k, 0], 0.01 * mean, rtol=1e-11)
-        np.testing.assert_allclose(state["var"][k, 0], 0.01 * variance, rtol=1e-11)
+        np.testing.assert_allclose(state["mean"][k, 0], rate * mean, rtol=1e-11)
+        np.testing.assert_allclose(state["var"][k, 0], rate * variance, rtol=1e-11)
 
 
 def both_gradients(n, std=1.0, seeds=200):
@@ -399,8 +550,7 @@ def test_only_the_knob_makes_the_difference():
 @pytest.mark.parametrize("shape", [(6, 4), (5, 3, 2, 4)], ids=["rows", "images"])
 def test_after_an_evaluation_its_gradient_is_that_of_constant_statistics(shape):
     """dx = gamma dy / (sqrt(var) + 1e-6), with the forward's epsilon, to the last bit the exact
-    gradient: the option is about training. (Darknet's own code has the training formulas there,
-    with rolling statistics in the place of the batch's.)"""
+    gradient: the option is about training. (Darknet's own code has the training formulas there.)"""
     random = np.random.default_rng(0)
     x, dy = random.standard_normal((2, 3, *shape))
     made = []
@@ -416,6 +566,61 @@ def test_after_an_evaluation_its_gradient_is_that_of_constant_statistics(shape):
     np.testing.assert_allclose(made[0][0], gamma * dy / root, rtol=1e-13)
     along = (dy * (x + 1 - mean) / root).reshape(3, -1, 4).sum(axis=1)
     np.testing.assert_allclose(made[0][1]["gamma"][:, 0], along, rtol=1e-11)
+
+
+def darknets_error_after_an_evaluation(n, fork, seeds=300):
+    """|g - exact| / |exact|, the median over batches, of x and of the scales.
+
+    Darknet's backward pass computes as in training. After an evaluation its x_norm is that of the
+    last training batch; mean and variance are the rolling ones in pjreddie's code, and in
+    AlexeyAB's, as x is, those of that batch. The rolling statistics are the population's here.
+    """
+    random = np.random.default_rng(n)
+    trained, x, dy = random.standard_normal((3, seeds, n, 4))
+    exact_dx = dy / np.sqrt(1 + 1e-5)
+    exact_scales = (dy * x).sum(axis=1) / np.sqrt(1 + 1e-5)
+    x_norm = trained - trained.mean(axis=1, keepdims=True)
+    x_norm /= trained.std(axis=1, ddof=1, keepdims=True)
+    scales = (dy * x_norm).sum(axis=1)
+    mean, variance = (0.0, 1.0) if not fork else (
+        trained.mean(axis=1, keepdims=True), trained.var(axis=1, ddof=1, keepdims=True)
+    )  # fmt: skip
+    centered = (trained if fork else x) - mean
+    root = np.sqrt(variance + 1e-5)
+    along = (dy * centered).sum(axis=1, keepdims=True)
+    dx = (dy - dy.mean(axis=1, keepdims=True)) / root - centered * along / (n * root**3)
+
+    def median(ours, theirs):
+        axes = tuple(range(1, ours.ndim))
+        return np.median(
+            np.linalg.norm(ours - theirs, axis=axes) / np.linalg.norm(theirs, axis=axes)
+        )
+
+    return median(dx, exact_dx), median(scales, exact_scales)
+
+
+@pytest.mark.parametrize("fork", [False, True], ids=["pjreddie", "AlexeyAB"])
+def test_how_wrong_darknets_own_backward_is_after_an_evaluation(fork):
+    """As docs/numerics.md says: the gradient of the scales has nothing to do with the exact one,
+    which it misses by sqrt(2) of its size; dx lacks its mean and its part along x, sqrt(2 / N)."""
+    for n, size in ((8, 0.5), (100, 0.14)):
+        dx, scales = darknets_error_after_an_evaluation(n, fork)
+        assert 1.2 < scales < 1.8
+        assert size / 1.3 < dx < size * 1.3
+
+
+def test_the_two_epsilons_of_alexeyabs_gradient():
+    """1 / (sqrt(var) + 1e-5) of dy and 1 / sqrt(var + 1e-5) of its mean: where variances are small
+    dx is no longer free of its mean, at a deviation of 0.001 by 2/3 of it."""
+    norm = DIALECTS["darknet_alexeyab"]
+    x, dy = np.random.default_rng(0).standard_normal((2, 1, 100, 4))
+    parameters, state = {"gamma": UNIT, "beta": 0 * UNIT}, layer_start(norm, 1, (4,))[1]
+    x /= x.std(axis=1, ddof=1, keepdims=True)
+    for std, part in ((1.0, 0.0), (1e-3, 1 - 1.01e-3 / sqrt(1.1e-5))):
+        _, cache, _ = norm.forward(parameters, state, std * x, train=True)
+        dx, _ = norm.backward(parameters, cache, dy + 1)
+        without = dx.mean(axis=1) * (std + 1e-5) / (dy + 1).mean(axis=1)
+        np.testing.assert_allclose(without, part, atol=1e-5)
 
 
 def test_evaluated_by_the_batch_it_is_the_training_gradient():

@@ -77,14 +77,14 @@ def test_one_image_in_a_batch(name, spatial):
     assert np.isfinite(dx).all()
     if spatial == "channel":
         rows = x.reshape(2, 12, 2)
-        np.testing.assert_array_equal(
-            y.reshape(rows.shape), norm.forward(parameters, state, rows, train=True)[0]
-        )
+        expected, _, _ = norm.forward(parameters, state, rows, train=True)
+        np.testing.assert_allclose(y.reshape(rows.shape), expected, rtol=1e-12, atol=1e-13)
         assert np.abs(dx).max() > 1e-3
     else:
-        beta = parameters["beta"] if norm.affine else np.zeros((2, 1, 24))
+        beta = parameters.get("beta", np.zeros((2, 1, 24)))
         np.testing.assert_array_equal(y.reshape(2, 1, -1), beta)
-        np.testing.assert_allclose(dx, 0, atol=1e-9)
+        if norm.gradient != "darknet_alexeyab":
+            np.testing.assert_allclose(dx, 0, atol=1e-9)
         np.testing.assert_array_equal(after["var"], 0)
 
 
@@ -115,13 +115,13 @@ def rows(*batches):
 
 def slope_where_nothing_varies(norm):
     """1 / sqrt(0 + eps), as the backward pass has it."""
-    if norm.gradient == "darknet":
+    if norm.gradient != "exact":
         return 1e-5**-0.5
     return norm.eps ** (-0.5 if norm.eps_placement == "inside" else -1)
 
 
 def affine(norm, parameters):
-    return (parameters["gamma"], parameters["beta"]) if norm.affine else (np.ones(1), np.zeros(1))
+    return parameters.get("gamma", np.ones(1)), parameters.get("beta", np.zeros(1))
 
 
 @BATCH_NORMS
@@ -147,6 +147,8 @@ def test_a_feature_that_does_not_vary(name, spatial, shape, together, dtype):
     np.testing.assert_array_equal((y.reshape(x.shape) - beta)[..., 1], 0)
     slope = gamma * slope_where_nothing_varies(norm) + 0 * x[:, :1]
     expected = (slope * (dy - dy.mean(axis=1, keepdims=True)))[..., 1]
+    if norm.gradient == "darknet_alexeyab":  # dy is divided by sqrt(0) + 1e-5
+        expected += ((gamma * 1e5 - slope) * dy)[..., 1]
     near = (1e-5 if dtype == "float32" else 1e-13) * np.abs(expected).max()
     np.testing.assert_allclose(dx.reshape(x.shape)[..., 1], expected, rtol=0, atol=near)
     assert all(np.isfinite(a).all() for a in arrays([dx, gradients, dict(after)]))
@@ -173,17 +175,47 @@ def test_a_feature_that_never_varied_is_finite_at_evaluation(name, evaluation):
     np.testing.assert_allclose(moved[..., 1] - beta, expected, rtol=1e-9, atol=1e-8)
 
 
-def test_without_eps_a_feature_that_does_not_vary_is_lost_alone():
-    """0 / 0 is NaN, in its own feature and no other."""
-    norm = NORMS["no eps"]
-    parameters, state = layer_start(norm, 2, (3,))
-    x = drawn(2, 6, 3)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("placement", ["inside", "outside"])
+@pytest.mark.parametrize("eps", [0.0, 1e-60])
+def test_without_eps_a_feature_that_does_not_vary_is_its_beta(eps, placement, dtype):
+    """0 / 0 counts as 0: y = beta, no gradient, and the other features are what they were. In
+    float32 an epsilon of 1e-60 is 0, too."""
+    norm = BatchNorm(eps=eps, eps_placement=placement)
+    parameters, state = layer_start(norm, 2, (3,), dtype)
+    x, dy = drawn(2, 6, 3).astype(dtype), drawn(2, 6, 3, seed=1).astype(dtype)
+    made = []
+    for constant in (False, True):
+        x[..., 1] = -2 if constant else x[..., 1]
+        y, cache, after = norm.forward(parameters, state, x, train=True)
+        dx, gradients = norm.backward(parameters, cache, dy)
+        evaluated, _, _ = norm.forward(parameters, after, x * 0, train=False)
+        made.append([y, dx, *gradients.values(), evaluated])
+    np.testing.assert_array_equal(y[..., 1], parameters["beta"][..., 1] + 0 * y[..., 1])
+    assert all(np.isfinite(array).all() for array in made[1])
+    if np.dtype(dtype).type(eps) == 0:
+        np.testing.assert_array_equal(dx[..., 1], 0)
+        np.testing.assert_array_equal(evaluated[..., 1], parameters["beta"][..., 1] + 0 * y[..., 1])
+    for ours, theirs in zip(*made, strict=True):
+        np.testing.assert_array_equal(ours[..., [0, 2]], theirs[..., [0, 2]])
+
+
+@pytest.mark.parametrize(
+    "norm", [LayerNorm(eps=0), GroupNorm(eps=0, groups=2), InstanceNorm(eps=0), RMSNorm(eps=0)]
+)
+def test_without_eps_a_sample_that_does_not_vary_is_its_beta(norm):
+    """For RMS norm, which subtracts no mean, a black one."""
+    parameters, state = layer_start(norm, 2, IMAGE)
+    x, dy = drawn(2, 3, *IMAGE), drawn(2, 3, *IMAGE, seed=1)
     expected, _, _ = norm.forward(parameters, state, x, train=True)
-    x[..., 1] = -2
-    with np.errstate(all="ignore"):
-        y, _, _ = norm.forward(parameters, state, x, train=True)
-    assert np.isnan(y[..., 1]).all()
-    np.testing.assert_array_equal(y[..., [0, 2]], expected[..., [0, 2]])
+    x[:, 1] = 0 if isinstance(norm, RMSNorm) else 5
+    y, cache, _ = norm.forward(parameters, state, x, train=True)
+    dx, gradients = norm.backward(parameters, cache, dy)
+    rows = y[:, 1].reshape(2, -1, norm.scales(IMAGE))
+    np.testing.assert_array_equal(rows, parameters.get("beta", 0.0) + 0 * rows)
+    np.testing.assert_array_equal(dx[:, 1], 0)
+    np.testing.assert_array_equal(y[:, [0, 2]], expected[:, [0, 2]])
+    assert all(np.isfinite(g).all() for g in gradients.values())
 
 
 SAMPLE_NORMS = [

@@ -106,6 +106,86 @@ def test_the_running_variance_of_one_to_four():
     assert peer.running_var.item() == pytest.approx(5 / 3, rel=1e-15)
 
 
+def test_the_cumulative_average_is_momentum_none():
+    norm = BatchNorm(
+        eps=1e-5, average="cumulative", running_ddof=1, running_var=1.0, spatial="channel"
+    )
+    parameters, state = layer_start(norm, 1, (4, 3, 5))
+    peer = torch.nn.BatchNorm2d(5, momentum=None, **F64)
+    for seed in range(6):
+        x = drawn(1, 6, 4, 3, 5, seed=seed)
+        mean, var = norm.statistics(state)
+        close(mean[0, 0], peer.running_mean)
+        close(var[0, 0], peer.running_var)
+        _, _, state = norm.forward(parameters, state, x, train=True)
+        peer(tensor(x[0]).permute(0, 3, 1, 2))
+
+
+def test_freezing_is_eval_of_the_norms_while_the_network_trains():
+    """The common practice: from step 4 on the norms are in eval mode, and their affine parameters
+    are still trained. Losses and statistics over ten steps of the whole network."""
+    norm = replace(DIALECTS["pytorch"], freeze_after=4)
+    network, set_ = small_mlp(norm, "tanh"), images()
+    parameters, state = stacked(network, 2, (16,))
+    rates = np.array([0.1, 0.3])
+    batches = list(np.random.default_rng(1).integers(0, 40, (10, 2, 12)))
+    history = train(
+        *(network, SGD(), rates[:, None, None], parameters, state, iter(batches), range(11), set_)
+    )
+    x, labels = (torch.tensor(part) for part in set_.batch(slice(None)))
+    for k in range(2):
+        peer = torch_network(network, parameters, k, "tanh")
+        optimizer = torch.optim.SGD(peer.parameters(), lr=rates[k])
+        for step in range(11):
+            peer.eval()
+            loss = torch.nn.functional.cross_entropy(peer(x), labels).item()
+            assert history.metrics["train_loss"][k, step] == pytest.approx(loss, rel=1e-10)
+            if step < 10:
+                rows = batches[step][k]
+                peer.train()
+                for layer in peer if step >= 4 else ():
+                    if isinstance(layer, torch.nn.BatchNorm1d):
+                        layer.eval()
+                optimizer.zero_grad()
+                torch.nn.functional.cross_entropy(peer(x[rows]), labels[rows]).backward()
+                optimizer.step()
+        check_layers(network, history, k, peer)
+
+
+def test_the_fast_variance_is_differentiated_as_autograd_does():
+    """The difference of means, not less than 0, as flax writes it."""
+    norm = DIALECTS["flax"]
+    parameters, state = layer_start(norm, 1, (4,))
+    x, dy = drawn(1, 9, 4), drawn(1, 9, 4, seed=1)
+    y, cache, _ = norm.forward(parameters, state, x, train=True)
+    dx, gradients = norm.backward(parameters, cache, dy)
+    input_ = tensor(x[0]).requires_grad_()
+    p = {n: tensor(w[0]).requires_grad_() for n, w in parameters.items()}
+    mu = input_.mean(dim=0)
+    var = torch.clamp((input_**2).mean(dim=0) - mu**2, min=0)
+    output = (input_ - mu) * (torch.rsqrt(var + 1e-5) * p["gamma"][0]) + p["beta"][0]
+    output.backward(tensor(dy[0]))
+    close(y[0], output)
+    close(dx[0], input_.grad)
+    for n, w in p.items():
+        close(gradients[n][0], w.grad)
+
+
+@pytest.mark.parametrize("mean", [0.0, 1.0, 100.0, 1e5])
+def test_statistics_of_images_in_float32_are_as_good_as_pytorchs(mean):
+    """Errors against float64, of PyTorch's contiguous images: its better way."""
+    x = (mean + np.random.default_rng(0).standard_normal((1, 50, 24, 24, 8))).astype("float32")
+    rows = x.astype(np.float64).reshape(-1, 8)
+    norm = BatchNorm(spatial="channel", stat_decay=0.0, running_ddof=1)
+    _, _, state = norm.forward(*layer_start(norm, 1, x.shape[2:], "float32"), x, train=True)
+    peer = torch.nn.BatchNorm2d(8, momentum=1.0)
+    peer(torch.tensor(x[0]).permute(0, 3, 1, 2).contiguous())
+    theirs = {"mean": peer.running_mean.numpy(), "var": peer.running_var.numpy()}
+    for name, true in (("mean", rows.mean(axis=0)), ("var", rows.var(axis=0, ddof=1))):
+        ours, other = (np.abs(a - true).max() for a in (state[name][0, 0], theirs[name]))
+        assert ours < 2 * other + 5e-9
+
+
 def test_cross_entropy():
     random = np.random.default_rng(0)
     logits, labels = 20 * random.standard_normal((3, 9, 5)), random.integers(0, 5, (3, 9))
@@ -215,7 +295,8 @@ def batch_norm(norm, x, p, statistics=None):
     inside = norm.eps_placement == "inside"
     root = torch.sqrt(var + norm.eps) if inside else torch.sqrt(var) + norm.eps
     y = (x - mean) / root
-    return y * p["gamma"][0] + p["beta"][0] if norm.affine else y
+    y = y * p["gamma"][0] if "gamma" in p else y
+    return y + p["beta"][0] if "beta" in p else y
 
 
 @pytest.mark.parametrize("train", [True, False])
@@ -584,6 +665,28 @@ def check(made, rtol=1e-10):
     ours, theirs = made
     for name in ours:
         np.testing.assert_allclose(ours[name], theirs[name], rtol=rtol, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["l2", "weight_decay"])
+def test_decay_of_everything_is_pytorchs_default(kind):
+    """Of all parameters alike, when they are handed over in one group."""
+    rules = {"l2": (SGD(), optim.SGD), "weight_decay": (Adam(), optim.AdamW)}
+    optimizer, peer = rules[kind]
+    adjustments = Adjustments(**{kind: 0.2}, decay_also=("beta", "bias", "gamma"))
+    random = np.random.default_rng(2)
+    shapes = {"W": (1, 4, 3), "b": (1, 1, 3), "gamma": (1, 1, 3), "beta": (1, 1, 3)}
+    ours = {name: random.standard_normal(shape) for name, shape in shapes.items()}
+    theirs = {name: tensor(w).requires_grad_() for name, w in ours.items()}
+    other = peer(theirs.values(), lr=RATE, weight_decay=0.2)
+    state = [optimizer.init(ours)]
+    for t in range(1, STEPS + 1):
+        g = {name: random.standard_normal(w.shape) for name, w in ours.items()}
+        for name, w in theirs.items():
+            w.grad = tensor(g[name])
+        other.step()
+        lr = np.full((1, 1, 1), RATE)
+        state = update(adjustments, optimizer, lr, [ours], [g], state, (t, STEPS))
+    check((ours, {name: w.detach().numpy() for name, w in theirs.items()}))
 
 
 def test_decoupled_decay_is_adamw():

@@ -287,6 +287,60 @@ def test_ids_stand_for_what_numbers_depend_on_and_nothing_else(small):
     assert set(ids) & more == {c.id for c in plan_of(small).networks if c.seed == 1}
 
 
+CONV = "kind: cnn, blocks: [{kind: conv, features: 4}]"
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("hidden: [8], norm: batch", "a9aeab63270e382827c8"),
+        ("hidden: [8], norm: {kind: batch, dialect: keras}", "61fe7327d457223a5cd4"),
+        ("hidden: [8], norm: group", "c627f7d3b7057bcf5ebc"),
+        (f"{CONV}, norm: layer", "db7dd31989127593fa3d"),
+        (f"{CONV}, norm: batch", "8d41557accad85bb259a"),
+        # Pixels that share a statistic are added up in another order since numerics 3.
+        (f"{CONV}, norm: {{kind: batch, spatial: channel}}", "ef5a4d5495f045cb8af7"),
+        (f"{CONV}, norm: noisy_batch", "046f0771024794999d3f"),
+        (f"{CONV}, norm: centre", "38f140de20b5c558eb4f"),
+    ],
+)
+def test_ids_stay_what_they_are(config_file, model, expected):
+    """Stored results are found by them: a new option or key must not change those of networks that
+    do not use it, a change of the numerics those of networks whose numbers stay."""
+    text = "name: pinned\ndata: {name: synthetic, train: 100}\nmodel: {MODEL}\n"
+    path = config_file(text.replace("MODEL", model) + "train: {epochs: 1, batch_size: 10}\n")
+    (network,) = plan_of(path).networks
+    assert network.id == expected
+
+
+@pytest.mark.parametrize(
+    ("default", "used"),
+    [
+        ("model.norm={kind: batch, average: exponential}", "model.norm.average=cumulative"),
+        ("model.norm={kind: batch, freeze_after: null}", "model.norm.freeze_after=3"),
+        ("model.norm={kind: batch, initial_gamma: 1.0}", "model.norm.initial_gamma=0.5"),
+        ("model.norm={kind: batch, affine: true}", "model.norm.affine=scale"),
+        ("train.decay_also=null", "train.decay_also=[gamma]"),
+        ("train.decay_also=[]", "train.decay_also=[gamma, bias]"),
+    ],
+)
+def test_options_that_were_added_later_are_in_ids_where_they_are_used(config_file, default, used):
+    path = config_file(
+        "name: a\ndata: {name: synthetic, train: 100}\nmodel: {hidden: [8], norm: batch}\n"
+        "train: {epochs: 1, batch_size: 10}\n"
+    )
+    plain, same, other = (plan_of(path, *sets).networks[0].id for sets in ((), (default,), (used,)))
+    assert plain == same != other
+
+
+def test_the_order_of_what_decays_makes_no_difference(small):
+    ids = [
+        {network.id for network in plan_of(small, f"train.decay_also={names}").networks}
+        for names in ("[gamma, bias]", "[bias, gamma]", "[bias, gamma, bias]")
+    ]
+    assert ids[0] == ids[1] == ids[2]
+
+
 def test_stacks_hold_one_structure_and_every_cell_once(small):
     networks = plan_of(small, "sweep.train.optimizer.lr=[0.1, 0.2]").networks
     stacks = make_stacks(networks, workers=2)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bnexp.config.architecture import Architecture, Cnn, Mlp, Model
 from bnexp.config.claims import Claim
@@ -127,6 +127,14 @@ Points = Annotated[
 ]
 
 
+Decayed = Literal["bias", "gamma", "beta"]
+
+
+def _sorted(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Each once, in one order, which makes no difference to any number; None for no names."""
+    return tuple(sorted(set(names or ()))) or None
+
+
 class Train(Strict):
     """How the networks are trained and when they are scored."""
 
@@ -149,6 +157,12 @@ class Train(Strict):
         0.0,
         "subtracts learning rate * weight_decay * W from each weight, apart from the loss",
         ge=0,
+    )
+    decay_also: Annotated[tuple[Decayed, ...] | None, AfterValidator(_sorted), AddedLater()] = key(
+        None,
+        "what l2 and weight_decay act on besides weights: any of bias, gamma, beta; PyTorch's and "
+        "Keras's own weight decay acts on all three. Default: nothing",
+        strict=False,
     )
     clip_norm: float | None = key(
         None, "the largest norm of a network's gradient; a larger one is scaled down to it", gt=0

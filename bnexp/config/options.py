@@ -317,7 +317,10 @@ def _exact_integers(hint: Any) -> Any:
 
 
 class AddedLater:
-    """Annotation of a key that networks' ids are older than: no part of them while it is empty."""
+    """Annotation of a key that networks' ids are older than: no part of them while it is empty.
+
+    `bnexp.registry.option` has the same for options of classes: no part while they are the default.
+    """
 
 
 class AnyOrder:
@@ -363,7 +366,12 @@ def _identity(value: Any, memo: dict[Any, Any]) -> Any:
     if isinstance(value, Options):
         if id(value) not in memo:
             entry = instantiate(value)
-            values = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
+            values = {
+                field.name: getattr(entry, field.name)
+                for field in dataclasses.fields(entry)
+                if not field.metadata.get("added_later")
+                or getattr(entry, field.name) != field.default
+            }
             if value.target not in memo:
                 memo[value.target] = fingerprint(value.target)
             memo[id(value)] = {"kind": value.kind, "code": memo[value.target], **values}

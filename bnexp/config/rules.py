@@ -18,6 +18,7 @@ from bnexp.config.architecture import SIDE
 from bnexp.config.claims import RELATIONS, TOLERANT, Claim, OfQuantity, Other, Range, range_problem
 from bnexp.config.experiment import MAX_STEPS, Experiment, Setting
 from bnexp.config.messages import Problem
+from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
 from bnexp.data.datasets import DATASETS, is_folder
 from bnexp.nn import INITIALIZERS, BatchNorm
@@ -108,22 +109,35 @@ def _batch_size(setting: Setting) -> Iterator[Problem]:
     if images is not None and size > images:
         text = f"larger than the data, expected at most {images} (the training images), got {size}"
         yield Problem(("train", "batch_size"), text)
-    if single := single_sample(setting, images):
+    if _normalizes_single_values(setting) and (single := single_sample(setting, images)):
         yield Problem(("train", "batch_size"), single)
 
 
+def _normalizes_single_values(setting: Setting) -> bool:
+    """Whether a batch norm sees a single value of each sample, whatever the images' size.
+
+    It does behind dense layers, and of images if each activation has a statistic of its own. Behind
+    convolutions it sees as many as there are pixels: `bnexp.execution.build.check_shapes` counts
+    them when the images have been loaded.
+    """
+    model, (norm, _) = setting.model, _normalizer(setting)
+    if not isinstance(norm, BatchNorm | NoisyBatchNorm):
+        return False
+    if getattr(norm, "spatial", "channel") == "activation":
+        return bool(model.widths())
+    return model.kind == "mlp" or any(block.kind == "dense" for block in model.blocks)
+
+
 def single_sample(setting: Setting, images: int | None) -> str | None:
-    """Why batch norm would see a batch of one sample; None if it would not.
+    """Why a batch has one sample only, and what batch norm makes of it; None if none has.
 
     images: the number of training images, None if it is not known yet.
 
     The text has the form of a problem's. It is asked here for data sets of known size, and again by
-    `bnexp.training.schedule` when the images have been counted.
+    `bnexp.execution.build.check_shapes` when the images have been counted.
     """
-    size, norm = setting.train.batch_size, setting.model.norm
+    size = setting.train.batch_size
     reason = "batch norm of a single sample is beta, whatever the sample"
-    if norm is None or not issubclass(norm.target, BatchNorm | NoisyBatchNorm):
-        return None
     if size == 1:
         return f"too small, expected at least 2, got 1: {reason}"
     if setting.train.sampling == "shuffle" and images is not None and images % size == 1:
@@ -171,6 +185,21 @@ def _book_stream(setting: Setting) -> Iterator[Problem]:
 
 
 # Model and probes
+
+
+def _normalizer(setting: Setting) -> tuple[Any, str]:
+    """The normalizer, None without one; or None and why its class refuses its options."""
+    try:
+        return instantiate(setting.model.norm) if setting.model.norm else None, ""
+    except ValueError as error:
+        return None, str(error)
+
+
+def _norm_options(setting: Setting) -> Iterator[Problem]:
+    """Options of a normalizer that do not go together."""
+    _, refusal = _normalizer(setting)
+    if refusal:
+        yield Problem(("model", "norm"), refusal)
 
 
 def _weights(setting: Setting) -> Iterator[Problem]:
@@ -230,6 +259,7 @@ _SETTING_RULES = (
     _length,
     _weights,
     _batch_size,
+    _norm_options,
     _layer_init,
     _evaluations,
     _metrics,

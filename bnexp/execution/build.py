@@ -40,10 +40,12 @@ from bnexp.config.architecture import (
 )
 from bnexp.config.experiment import Setting
 from bnexp.config.options import Options, instantiate
+from bnexp.config.rules import single_sample
 from bnexp.data import Dataset
 from bnexp.errors import ConfigError
 from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn.dropout import Dropout
+from bnexp.nn.normalizers import NoisyBatchNorm
 from bnexp.nn.pooling import POOLS
 from bnexp.sweep import Network
 from bnexp.text import cut
@@ -360,13 +362,17 @@ def check_shapes(setting: Setting, loaded: Dataset) -> None:
     """ConfigError where a layer does not fit what comes before it, or its `init` is wrong.
 
     `bnexp.running.prepare` calls it for one network of each structure, before anything is trained.
-    An example is a pooling window that is larger than the image that reaches it.
+    An example is a pooling window that is larger than the image that reaches it. Of a batch of one
+    image, batch norm needs several pixels: how many reach it, only the images' size can tell.
     """
     architecture = blank_architecture(setting, loaded.classes)
     shape = loaded.train_images.shape[1:]
     if isinstance(setting.model, Mlp):
         shape = (math.prod(shape),)
+    values = []  # of one sample, for each batch norm
     for layer in architecture.layers:
+        if isinstance(layer, nn.BatchNorm | NoisyBatchNorm):
+            values.append(layer.values(shape))
         try:
             initial: Any = layer.init(np.random.default_rng(0), shape)
         except ValueError as error:
@@ -377,6 +383,9 @@ def check_shapes(setting: Setting, loaded: Dataset) -> None:
                 f"parameters and the state, got {cut(repr(initial), 60)}"
             )
         shape = initial[0]
+    images = len(loaded.train_labels) if setting.data.train == "all" else setting.data.train
+    if 1 in values and (text := single_sample(setting, images)):
+        raise ConfigError(f"train.batch_size: {text}")
 
 
 def make_metrics(setting: Setting) -> dict[str, Metric]:

@@ -214,7 +214,11 @@ def train_networks(
             recipe.batch_size,
             on_step=after_step,
             adjustments=Adjustments(
-                recipe.l2, recipe.weight_decay, recipe.clip_norm, instantiate(recipe.schedule)
+                recipe.l2,
+                recipe.weight_decay,
+                recipe.clip_norm,
+                instantiate(recipe.schedule),
+                recipe.decay_also or (),
             ),
             for_test=start.full_parameters,
             probes=Probing(probes, frozenset(schedule.probes)),

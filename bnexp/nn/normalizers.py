@@ -23,7 +23,7 @@ import numpy as np
 from numpy.random import Generator as RandomGenerator
 from numpy.random import Philox
 
-from bnexp.nn.batchnorm import BatchNorm
+from bnexp.nn.batchnorm import BatchNorm, inverse_root, pixel_sums
 from bnexp.nn.linear import column_sums
 from bnexp.nn.protocols import (
     Array,
@@ -41,10 +41,14 @@ from bnexp.registry import FormerName, Registry, option
 
 
 class SampleNormCache(NamedTuple):
-    """What backward needs, in groups (K, N, G, members): x hat, and r (K, N, G, 1)."""
+    """What backward needs, in groups (K, N, G, members): x hat, and r (K, N, G, 1).
+
+    And the variances, of the shape of r, of which `overflowed` tells whether they are finite.
+    """
 
     normalized: Array
     inverse: Array
+    var: Array
 
 
 @dataclass(frozen=True)
@@ -56,24 +60,31 @@ class SampleNorm:
         y = gamma * x hat + beta
 
     x, y and dy are (K, N, H) or (K, N, H, W, C); gamma and beta are rows (K, 1, number of gammas).
-    If `centered` is false, nothing is subtracted and there is no beta. Subclasses say how a sample
-    is split into groups, and how many gammas there are.
+    If `centered` is false, nothing is subtracted and there is no beta. If the root is 0 (eps 0 and
+    a group that does not vary), r counts as 0. Subclasses say how a sample is split into groups,
+    and how many gammas there are.
 
     `init` raises ValueError for samples that cannot be split so.
     """
 
     eps: float = option(1e-5, doc="added to keep the division finite", ge=0)
-    affine: bool = option(True, doc="scale by gamma and shift by beta, both trained")
+    affine: bool | Literal["scale", "shift"] = option(
+        True,
+        doc="scale by gamma and shift by beta, both trained; scale: gamma alone; shift: beta alone",
+    )
+    initial_gamma: float = option(1.0, doc="the value that gamma starts at", added_later=True)
 
     centered: ClassVar[bool] = True
     centred: ClassVar = FormerName("centered")
 
     def init(self, generator: Generator, shape: Shape) -> Initial:
-        """gamma = 1 and beta = 0; no state, and nothing is drawn."""
+        """gamma = `initial_gamma` and beta = 0; no state, and nothing is drawn."""
         self.check(shape)
         row = (1, self.scales(shape))
-        parameters: dict[str, Array] = {"gamma": np.ones(row)} if self.affine else {}
-        if self.affine and self.centered:
+        parameters: dict[str, Array] = {}
+        if self._has_gamma:
+            parameters["gamma"] = np.full(row, self.initial_gamma)
+        if self._has_beta:
             parameters["beta"] = np.zeros(row)
         return shape, parameters, {}
 
@@ -83,31 +94,30 @@ class SampleNorm:
         if self.centered:
             groups = groups - groups.mean(axis=-1, keepdims=True)
         var = (groups * groups).mean(axis=-1, keepdims=True)
-        inverse = np.reciprocal(np.sqrt(var + self.eps))
+        inverse = inverse_root(np.sqrt(var + self.eps), self.eps)
         normalized = groups * inverse
         y = self.join(normalized, x.shape)
-        if self.affine:
+        if self._has_gamma:
             y = self._rows(y) * parameters["gamma"]
-            if self.centered:
-                y += parameters["beta"]
+        if self._has_beta:
+            y = self._rows(y) + parameters["beta"]
         # K may have grown where x was shared
-        return y.reshape(len(y), *x.shape[1:]), SampleNormCache(normalized, inverse), state
+        return y.reshape(len(y), *x.shape[1:]), SampleNormCache(normalized, inverse, var), state
 
     def backward(self, parameters: Parameters, cache: SampleNormCache, dy: Array) -> Backward:
         """dx = r * (g - mean(g) - x hat * mean(g * x hat)), g = gamma * dy; means over a group.
 
         dgamma and dbeta are sums of dy * x hat and dy over all that one gamma scales.
         """
-        normalized, inverse = cache
+        normalized, inverse, _ = cache
         gradients: Gradients = {}
-        g = dy
-        if self.affine:
-            rows = self._rows(dy)
+        g, rows = dy, self._rows(dy)
+        if self._has_gamma:
             joined = self._rows(self.join(normalized, (len(normalized), *dy.shape[1:])))
             gradients["gamma"] = column_sums(rows * joined)
-            if self.centered:
-                gradients["beta"] = column_sums(rows)
             g = (rows * parameters["gamma"]).reshape(dy.shape)
+        if self._has_beta:
+            gradients["beta"] = column_sums(rows)
         groups = self.split(g)
         along = (groups * normalized).mean(axis=-1, keepdims=True)
         dx = groups - normalized * along
@@ -115,6 +125,18 @@ class SampleNorm:
             dx -= groups.mean(axis=-1, keepdims=True)
         dx *= inverse
         return self.join(dx, dy.shape).reshape(dy.shape), gradients
+
+    def overflowed(self, cache: SampleNormCache) -> Any:
+        """The networks with an infinite variance, (K,): their samples are all normalized to 0."""
+        return ~np.isfinite(cache.var).all(axis=(1, 2, 3))
+
+    @property
+    def _has_gamma(self) -> bool:
+        return self.affine in (True, "scale")
+
+    @property
+    def _has_beta(self) -> bool:
+        return self.centered and self.affine in (True, "shift")
 
     def check(self, shape: Shape) -> None:
         """ValueError where a sample of this shape cannot be normalized so."""
@@ -226,7 +248,10 @@ class InstanceNorm(ChannelGroups):
         ValueError from `init` if a sample is not an image (H, W, C).
     """
 
-    affine: bool = option(False, doc="scale by gamma and shift by beta, both trained")
+    affine: bool | Literal["scale", "shift"] = option(
+        False,
+        doc="scale by gamma and shift by beta, both trained; scale: gamma alone; shift: beta alone",
+    )
 
     def check(self, shape: Shape) -> None:
         """ValueError if a sample is not an image."""
@@ -259,7 +284,8 @@ class Centre:
     def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
         """y = x - mean(x); the cache is `train`."""
         rows = x.reshape(len(x), -1, x.shape[-1])
-        mean = column_sums(rows) / rows.shape[1] if train else state["mean"]
+        sums = pixel_sums if x.ndim == 5 else column_sums
+        mean = sums(rows) / rows.shape[1] if train else state["mean"]
         y = (rows - mean).reshape(-1, *x.shape[1:])
         averaged = self.stat_decay * state["mean"] + (1 - self.stat_decay) * mean
         return y, train, {"mean": averaged} if train else state
@@ -269,7 +295,8 @@ class Centre:
         if not cache or self.gradient == "ignored":
             return dy, {}
         rows = dy.reshape(len(dy), -1, dy.shape[-1])
-        return (rows - column_sums(rows) / rows.shape[1]).reshape(dy.shape), {}
+        sums = pixel_sums if dy.ndim == 5 else column_sums
+        return (rows - sums(rows) / rows.shape[1]).reshape(dy.shape), {}
 
     def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
         """Scale 1 and shift -mean, rows (K, 1, H)."""
@@ -325,6 +352,10 @@ class NoisyBatchNorm:
         """The batch norm's gradients for scale * dy: the noise is a constant."""
         inner, scale = cache
         return self.norm.backward(parameters, inner, dy if scale is None else dy * scale)
+
+    def values(self, shape: Shape) -> int:
+        """How many numbers of one sample of this shape share a statistic of the batch norm."""
+        return self.norm.values(shape)
 
     def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
         """The batch norm's scale and shift, rows (K, 1, H)."""

@@ -102,6 +102,19 @@ class Sequential:
                 gradients.append(layer_gradients)
         return gradients[::-1]
 
+    def overflowed(self, caches: Sequence[Any]) -> Any:
+        """The networks in which a statistic overflowed in the forward pass, (K,); False for none.
+
+        What is divided by an infinite deviation is 0, so that the loss may well be finite. Asks the
+        layers that have a method `overflowed(cache)`; batch norm's statistics are in its state.
+        """
+        overflowed: Any = False
+        for layer, cache in zip(self.layers, caches, strict=True):
+            check = getattr(layer, "overflowed", None)
+            if check is not None:
+                overflowed = overflowed | check(cache)
+        return overflowed
+
     @property
     def evaluations(self) -> set[str]:
         """The statistics that layers are evaluated with, as `BatchStatistics` says."""
@@ -208,7 +221,7 @@ def block(
 
     >>> from bnexp.nn import LayerNorm, Relu
     >>> block(Relu(), LayerNorm(), norm_after_activation=True)
-    [Relu(), LayerNorm(eps=1e-05, affine=True)]
+    [Relu(), LayerNorm(eps=1e-05, affine=True, initial_gamma=1.0)]
     """
     pair = [activation, normalizer] if norm_after_activation else [normalizer, activation]
     return [layer for layer in (*pair, dropout) if layer is not None]

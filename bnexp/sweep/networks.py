@@ -21,18 +21,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bnexp.config.architecture import Mlp
+from bnexp.config.architecture import Cnn, Mlp
 from bnexp.config.document import mapping_at
 from bnexp.config.experiment import Setting
 from bnexp.config.load import Config, schema_problems
 from bnexp.config.messages import NO_KIND, Problem, dotted, problems_error
-from bnexp.config.options import identity
+from bnexp.config.options import identity, instantiate
 from bnexp.config.rules import setting_problems
 from bnexp.config.yaml import KeyPath
+from bnexp.nn import BatchNorm
+from bnexp.nn.normalizers import Centre, NoisyBatchNorm
 from bnexp.sweep.axes import MAX_NETWORKS, Axis, Label, sweep_axes, sweep_error
 
-# Increment it if the same configuration gives other numbers after a change of the numerics.
-NUMERICS = 2
+# Increment it if a configuration gives other numbers after a change of the numerics, and let
+# `_numerics` return the new number for such configurations: they get new ids, others keep theirs.
+NUMERICS = 3
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ def make_plan(config: Config) -> Plan:
         labels = {axis.key: axis.labels[i] for axis, i in point.chosen}
         place = _stream_position(point, sizes) if is_book else None
         for seed in seeds:
-            network_id = _network_id(identity_text, seed, place)
+            network_id = _network_id(identity_text, seed, place, _numerics(valid_setting))
             networks.append((point, Network(network_id, valid_setting, seed, labels, place)))
     _refuse_duplicates(networks, config)
     return Plan(tuple(itertools.chain(*groups)), tuple(network for _, network in networks))
@@ -299,10 +302,23 @@ def _stream_position(point: _Point, sizes: Sequence[int]) -> StreamPosition:
     return StreamPosition(point.index[0] if point.index else 0, network, math.prod(sizes[1:]))
 
 
-def _network_id(setting: str, seed: int, place: StreamPosition | None) -> str:
+def _numerics(setting: Setting) -> int:
+    """The value of NUMERICS since which networks of this setting have had the same numbers.
+
+    3: sums over the pixels of images that share a mean are computed in another order.
+    """
+    norm = setting.model.norm
+    if norm is None or not isinstance(setting.model, Cnn):
+        return 2
+    if issubclass(norm.target, BatchNorm):
+        return 3 if instantiate(norm).spatial == "channel" else 2
+    return 3 if issubclass(norm.target, NoisyBatchNorm | Centre) else 2
+
+
+def _network_id(setting: str, seed: int, place: StreamPosition | None, numerics: int) -> str:
     """The id of a network: a hash of JSON with sorted keys, in which `setting` is JSON already."""
     book = _json([place.round, place.network, place.networks] if place else None)
-    text = f'{{"book":{book},"numerics":{NUMERICS},"seed":{seed},"setting":{setting}}}'
+    text = f'{{"book":{book},"numerics":{numerics},"seed":{seed},"setting":{setting}}}'
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 

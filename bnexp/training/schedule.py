@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bnexp.config.experiment import MAX_STEPS, Every
-from bnexp.config.rules import single_sample
 from bnexp.errors import ConfigError
 from bnexp.sweep import Network
 
@@ -44,8 +43,6 @@ def make_schedule(network: Network, available: int) -> TrainingSchedule:
             f"data.name {data.name}: too few training images, expected at least {needed} for "
             f"data.train and train.batch_size, got {available}"
         )
-    if text := single_sample(network.setting, images):
-        raise ConfigError(f"train.batch_size: {text}")
     per_epoch = steps_per_epoch(images, training.batch_size, training.sampling)
     steps = training.steps or (training.epochs or 1) * per_epoch
     if steps > MAX_STEPS:

@@ -17,9 +17,11 @@ class Adjustments:
     """What stands between a gradient and its step; by default nothing does.
 
     l2: adds l2 * W to the gradient of each weight, as the loss term l2 / 2 * sum(W^2) of the book's
-        section 6.4.2 does; biases, gammas and betas are left alone.
+        section 6.4.2 does.
     weight_decay: takes lr * weight_decay * W from each weight, apart from the gradient
         (Loshchilov & Hutter 2019).
+    decay_also: what l2 and weight_decay act on besides weights, "bias", "gamma" or "beta"; by
+        default these are left alone.
     clip_norm: scales a network's whole gradient down to this norm where it is longer.
     schedule: the factor on the learning rate at each step.
     """
@@ -28,6 +30,16 @@ class Adjustments:
     weight_decay: float = 0.0
     clip_norm: float | None = None
     schedule: Schedule = field(default_factory=Constant)
+    decay_also: tuple[str, ...] = ()
+
+    @property
+    def decayed(self) -> tuple[str, ...]:
+        """The names of the parameters that decay.
+
+        Weights, also the length of a normalized weight, whose square is that of its length; and
+        those of `decay_also`.
+        """
+        return ("W", "length", *("b" if name == "bias" else name for name in self.decay_also))
 
 
 UNADJUSTED = Adjustments()
@@ -50,15 +62,14 @@ def update(
     factor = adjustments.schedule.factor(*step)
     lr = lr if factor == 1.0 else lr * factor
     pairs = zip(parameters, gradients, strict=True)
-    # Weights, also the length of a normalized weight, whose square is that of its length.
-    weights = [(p[name], g[name]) for p, g in pairs for name in ("W", "length") if name in p]
+    decayed = [(p[name], g[name]) for p, g in pairs for name in adjustments.decayed if name in p]
     if adjustments.l2:
-        for p, g in weights:
+        for p, g in decayed:
             g += adjustments.l2 * p
     if adjustments.clip_norm is not None:
         clip(gradients, adjustments.clip_norm)
     if adjustments.weight_decay:
-        for p, _ in weights:
+        for p, _ in decayed:
             p -= lr * adjustments.weight_decay * p
     return [
         optimizer.update(p, g, layer_state, lr)
