@@ -9,8 +9,20 @@ import numpy as np
 import pytest
 from numeric_cases import ACTIVATIONS, NORMS, arrays, bits, images, one, small_mlp, stacked
 
-from bnexp.nn import SGD, BatchNorm, Momentum, Sequential
-from bnexp.training import evaluate, train
+from bnexp.nn import (
+    SGD,
+    BatchNorm,
+    Dense,
+    GroupNorm,
+    LayerNorm,
+    Momentum,
+    Normal,
+    RMSNorm,
+    Sequential,
+    WeightNorm,
+)
+from bnexp.nn.optimizers import AdaGrad, Adam, RMSprop
+from bnexp.training import Images, evaluate, train
 from bnexp.training.random import generator, shuffle, stack_batches
 
 RATES = np.array([0.05, 0.2, 0.5])[:, None, None]
@@ -204,6 +216,90 @@ def test_divergence_is_a_result(norm, optimizer):
     assert np.isfinite(loss[[0, 2]]).all()
     # the largest of NaN logits is the first
     np.testing.assert_array_equal(accuracy[1, np.isnan(loss[1])], (set_.labels == 0).mean())
+
+
+HUGE = 1e20  # its square is infinite in float32
+
+
+def scaled(parameters, layer, name, factor):
+    """The parameters with one array of network 1 multiplied."""
+    array = parameters[layer][name].copy()
+    array[1] *= np.float32(factor)
+    return tuple({**p, name: array} if i == layer else p for i, p in enumerate(parameters))
+
+
+def trained_from(network, parameters, state, optimizer=None, points=(0, 2), **others):
+    """Three float32 networks, with warnings as errors; losses must stay finite."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        history = train(
+            *(network, optimizer or SGD(), RATES.astype("float32"), parameters, state),
+            *(iter(drawn(points[-1] + 1)), points, images(dtype="float32")),
+            batch_size=10,
+            **others,
+        )
+    assert np.isfinite(history.metrics["train_loss"]).all()
+    return history
+
+
+@pytest.mark.parametrize("evaluation", ["running", "debiased", "population", "batch"])
+def test_a_variance_that_overflows_is_divergence(evaluation):
+    """What is divided by an infinite deviation is 0, so the loss says nothing."""
+    network = small_mlp(BatchNorm(evaluation=evaluation))
+    parameters, state = stacked(network, 3, (16,), "float32")
+    history = trained_from(network, scaled(parameters, 0, "W", HUGE), state)
+    assert history.diverged_at.tolist() == [-1, 0 if evaluation == "population" else 2, -1]
+
+
+@pytest.mark.parametrize("norm", [LayerNorm(), RMSNorm(), GroupNorm()], ids=repr)
+def test_the_variance_of_a_sample_that_overflows_is_divergence(norm):
+    network = small_mlp(norm, widths=(8, 8, 4))
+    parameters, state = stacked(network, 3, (16,), "float32")
+    history = trained_from(network, scaled(parameters, 0, "W", HUGE), state, points=(0, 3))
+    assert history.diverged_at.tolist() == [-1, 1, -1]
+
+
+def test_the_length_of_a_weight_that_overflows_is_divergence():
+    network = Sequential((WeightNorm().around(Dense(4, Normal(0.3))),))
+    parameters, state = stacked(network, 3, (16,), "float32")
+    history = trained_from(network, scaled(parameters, 0, "direction", HUGE), state)
+    assert history.diverged_at.tolist() == [-1, 1, -1]
+
+
+@pytest.mark.parametrize("optimizer", [AdaGrad(), RMSprop(), Adam()], ids=repr)
+def test_squares_of_gradients_that_overflow_are_divergence(optimizer):
+    """The weight never moves again. Pixels of 1e21 and weights of 0 have a finite loss."""
+    network = small_mlp(None, widths=(4,), std=0.0)
+    parameters, state = stacked(network, 3, (16,), "float32")
+    set_ = images(dtype="float32")
+    x, labels = set_.batch(slice(None))
+    huge = Images(x * np.float32(1e21), labels, "float32")
+    with np.errstate(all="ignore"):
+        history = train(
+            *(network, optimizer, RATES.astype("float32") * 0, parameters, state),
+            *(iter(drawn(2)), (0, 1), huge),
+        )
+    assert np.isfinite(history.metrics["train_loss"]).all()
+    assert history.diverged_at.tolist() == [1, 1, 1]
+
+
+def test_a_parameter_that_is_infinite_is_divergence():
+    """A relu of minus infinity is 0."""
+    network = small_mlp(None)
+    parameters, state = stacked(network, 3, (16,), "float32")
+    b = parameters[0]["b"].copy()
+    b[1, 0, 2] = -np.inf
+    history = trained_from(network, ({**parameters[0], "b": b}, *parameters[1:]), state)
+    assert history.diverged_at.tolist() == [-1, 0, -1]
+
+
+def test_large_finite_numbers_are_no_divergence():
+    """Of which the sum is infinite."""
+    network = small_mlp(None)
+    parameters, state = stacked(network, 3, (16,), "float32")
+    state = [{**s, "large": np.full((3, 1, 4), 3e38, "float32")} for s in state]
+    history = trained_from(network, parameters, state)
+    assert history.diverged_at.tolist() == [-1, -1, -1]
 
 
 def test_divergence_between_evaluations_is_seen():

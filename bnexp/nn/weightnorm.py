@@ -109,6 +109,10 @@ class WeightNormed:
         gradients = self.layer.gradients(cache.effective, cache.inner, dy)
         return self._chained(parameters, cache, gradients)
 
+    def overflowed(self, cache: WeightNormCache) -> Any:
+        """The networks in which the length of a direction is infinite, (K,): its unit is a bias."""
+        return (cache.inverse == 0).any(axis=(1, 2))
+
     def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
         """Parameters that suit the data x (K, N, ...): what the initializer fits, and then, with
         `start` data, lengths and biases for which the outputs have mean 0 and variance 1."""

@@ -58,7 +58,8 @@ class History:
 
     `metrics` maps train_loss, train_accuracy and so on and, with a test set, test_loss and so on to
     (K, E). `diverged_at` (K,) is the first step whose batch's loss, or after which an evaluated
-    training loss, was not finite; -1 for none. `readings` are the probes', with their steps.
+    training loss, was not finite, or in which a statistic overflowed; -1 for none. `readings` are
+    the probes', with their steps.
     """
 
     steps: NDArray[np.int64]
@@ -85,7 +86,10 @@ class _Stack:
     readings: list[tuple[int, tuple[Reading, ...]]]
 
     def update(self, x: Array, labels: Indices, step: tuple[int, int]) -> Array:
-        """Make step (t, of T) on a batch (K or 1, N, ...); returns each network's loss before."""
+        """Make step (t, of T) on a batch (K or 1, N, ...); returns each network's loss before.
+
+        NaN stands for the loss of a network in which a statistic overflowed.
+        """
         loss = SoftmaxCrossEntropy()
         logits, caches, self.state = self.network.forward(
             self.parameters, self.state, x, train=True
@@ -98,8 +102,7 @@ class _Stack:
             self.adjustments, self.optimizer, self.lr, self.parameters, gradients, self.opt_state,
             step,
         )  # fmt: skip
-        mean: Array = losses.mean(axis=-1)
-        return mean
+        return np.where(self.network.overflowed(caches), np.nan, losses.mean(axis=-1))
 
     def next_step(self, x: Array, labels: Indices, step: tuple[int, int]) -> TrainingStep:
         """What probes are given: step (t, of T), before it is made with the batch x, labels."""
@@ -116,6 +119,20 @@ class _Stack:
     def mark_diverged(self, step: int, losses: Array) -> None:
         """Note the step for networks whose losses are not finite for the first time."""
         self.diverged_at[(self.diverged_at < 0) & ~np.isfinite(losses)] = step
+
+    def mark_overflow(self, step: int, evaluated: Sequence[State]) -> None:
+        """Note the step for networks whose parameters or states are not all finite.
+
+        Their losses may be: what is divided by an infinite deviation is 0, a weight whose squared
+        gradients overflowed no longer moves, and a relu of minus infinity is 0. Whatever has become
+        infinite or NaN stays so. `evaluated` is the state that the networks are scored with.
+        """
+        for layer in (*self.parameters, *self.state, *evaluated, *self.opt_state):
+            for array in layer.values():
+                # Of numbers that are finite the sum is, too, unless they are huge.
+                if array.ndim and not np.isfinite(array.sum()):
+                    finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+                    self.mark_diverged(step, np.where(finite, 0.0, np.nan))
 
     def record_metrics(self, step: int, scores: Mapping[str, Numbers]) -> None:
         """Add an evaluation. A metric that earlier evaluations lack is NaN in them."""
@@ -212,6 +229,7 @@ def train(
                     values = evaluate(network, trained, used, images, metrics)
                     scores |= {f"{prefix}_{name}": value for name, value in values.items()}
                 stack.record_metrics(step, scores)
+                stack.mark_overflow(step, used)
             if step in probes.steps:
                 coming = (min(step + 1, max(last, 1)), max(last, 1))
                 following = stack.next_step(*train_set.batch(stream.peek()), coming)
