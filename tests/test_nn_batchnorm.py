@@ -11,6 +11,7 @@ import pytest
 from numeric_cases import AFFINE, DIALECTS, EXACT, NORMS, images, layer_start, small_mlp, stacked
 
 from bnexp.nn import BatchNorm, Sequential
+from bnexp.nn.batchnorm import pixel_sums
 from bnexp.training.evaluation import POPULATION_BATCHES, evaluation_state
 
 # Batch normalization against its textbook: forward, chain rule, and its limits.
@@ -315,6 +316,20 @@ def test_statistics_of_images_in_float32(mean, shape):
     rounding = np.spacing(np.float32(mean)) if mean else 1e-8
     assert np.abs(state["mean"] - true_mean).max() < 1.5 * rounding
     assert np.abs(state["var"] / true_var - 1).max() < 3e-7 + 3 * rounding**2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [1, 127, 128, 300, 57600])
+def test_sums_over_pixels_do_not_depend_on_other_networks(rows, dtype):
+    """Nor on what is beside a channel; and they are the sums."""
+    x = np.random.default_rng(0).standard_normal((3, rows, 5)).astype(dtype)
+    sums = pixel_sums(x)
+    assert (sums.shape, sums.dtype) == ((3, 1, 5), np.dtype(dtype))
+    for k in range(3):
+        np.testing.assert_array_equal(pixel_sums(x[k : k + 1].copy())[0], sums[k])
+    near = 1e-6 if dtype == "float32" else 1e-13
+    expected = x.sum(axis=1, keepdims=True, dtype=np.float64)
+    np.testing.assert_allclose(sums, expected, rtol=near, atol=near * rows**0.5)
 
 
 # Batch norm's statistics at evaluation: running, debiased, and those of the population.

@@ -402,7 +402,7 @@ def pixel_sums(x: Array) -> Array:
     """Sum over many rows, (K, M, F) -> (K, 1, F), rounded once at the end, or nearly so.
 
     Rows M / BLOCK apart are added up by a product with ones, as in `column_sums`, and these sums in
-    float64. A plain product of 57,600 numbers of mean 1e5 and standard deviation 1 gives a mean
+    float64. A plain product of 57,600 numbers of mean 1e5 and standard deviation 1 can give a mean
     that is off by 10 in float32; this one is off by 0.004, half the distance of two such numbers.
     """
     k, m, features = x.shape
