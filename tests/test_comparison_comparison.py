@@ -138,6 +138,7 @@ def test_another_config_is_shown_and_is_no_difference_of_numbers(run):
         "model.norm.kind": ("(not set)", "layer"),
         "model.norm.eps": ("(not set)", "1.0e-05"),
         "model.norm.affine": ("(not set)", "true"),
+        "model.norm.initial_gamma": ("(not set)", "1.0"),
         "train.epochs": ("3", "2"),
     }
     shorter = bnexp.compare(a, run("c", **axis, train__epochs=2))

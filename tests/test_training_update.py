@@ -9,7 +9,7 @@ import pytest
 
 import bnexp
 from bnexp import nn
-from bnexp.execution.task import Task, train_task
+from bnexp.execution.task import Task, dataset, train_networks, train_task
 from bnexp.nn.optimizers import SCHEDULES, Constant, Cosine, StepDecay
 from bnexp.training.update import Adjustments, clip, update
 
@@ -117,6 +117,21 @@ ALL = {
     "train.schedule": {"kind": "cosine", "warmup": 2},
     "model.dropout": {"ratio": 0.2},
 }
+
+
+def test_what_decays_besides_weights_is_in_the_configuration(small):
+    """Batch norm's gamma shrinks only if it is named."""
+
+    def gamma(**changes):
+        changes = {"train.weight_decay": 5.0, "sweep.model.norm": ["batch"], **changes}
+        (stack,) = bnexp.sweep.make_stacks(
+            bnexp.sweep.make_plan(bnexp.load_config(small, changes)).networks[:1]
+        )
+        trained = train_networks(stack.networks, dataset("synthetic", None))
+        return np.abs(trained.history.parameters[1]["gamma"]).mean()
+
+    assert gamma(**{"train.decay_also": ["gamma"]}) < 0.5 < gamma()
+    assert gamma(**{"train.decay_also": ["bias", "beta"]}) > 0.5
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"])
