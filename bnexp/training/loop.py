@@ -7,6 +7,7 @@ leaves at its end.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -127,10 +128,11 @@ class _Stack:
         gradients overflowed no longer moves, and a relu of minus infinity is 0. Whatever has become
         infinite or NaN stays so. `evaluated` is the state that the networks are scored with.
         """
-        for layer in (*self.parameters, *self.state, *evaluated, *self.opt_state):
+        population = () if evaluated is self.state else evaluated
+        for layer in (*self.parameters, *self.state, *population, *self.opt_state):
             for array in layer.values():
                 # Of numbers that are finite the sum is, too, unless they are huge.
-                if array.ndim and not np.isfinite(array.sum()):
+                if array.ndim and not math.isfinite(array.sum()):
                     finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
                     self.mark_diverged(step, np.where(finite, 0.0, np.nan))
 
