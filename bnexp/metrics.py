@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from math import inf
+from math import inf, log
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
 from bnexp.nn import Array, SoftmaxCrossEntropy
+from bnexp.nn.book import BookSoftmaxCrossEntropy
 from bnexp.nn.loss import Labels
 from bnexp.registry import Registry
 
@@ -123,6 +124,22 @@ class Confidence(Metric):
         return confidence
 
 
+@dataclass(frozen=True)
+class BookLoss(Metric):
+    """The loss as the book's code prints it, -log(probability + 1e-7): at most 16.1."""
+
+    label = "the book's loss"
+    unit = "nats"
+    better = "lower"
+    limits = (-log(1 + 1e-7), -log(1e-7))
+
+    def values(self, logits: Array, labels: Labels) -> Array:
+        _, probabilities = BookSoftmaxCrossEntropy().per_sample(logits, labels[None])
+        probability = np.take_along_axis(probabilities, labels[None, :, None], axis=-1)[..., 0]
+        losses: Array = -np.log(probability + 1e-7)
+        return losses
+
+
 class _Metrics(Registry[type[Metric]]):
     """The registry of metrics: classes that extend Metric and say what it asks for."""
 
@@ -156,6 +173,7 @@ _BUILT_IN: dict[str, type[Metric]] = {
     "accuracy": Accuracy,
     "top2_accuracy": Top2Accuracy,
     "confidence": Confidence,
+    "book_loss": BookLoss,
 }
 METRICS = _Metrics("metric", _BUILT_IN, methods=("values",))
 DEFAULT_METRICS = {name: metric() for name, metric in _BUILT_IN.items() if metric.default}

@@ -88,7 +88,7 @@ def fitting_figures(config: Config, plan: Plan) -> tuple[Config, tuple[str, ...]
     Only an override can leave a figure out: it may have removed what an inherited figure shows.
     Raises ConfigError for any other figure that cannot be drawn.
     """
-    has_test = any(network.setting.data.test != 0 for network in plan.networks)
+    has_test = any(network.setting.data.scores_test for network in plan.networks)
     requested = config.experiment.figures or ()
     refusals = {
         i: refusal

@@ -69,6 +69,20 @@ SWEEP = "sweep: {model.norm: [batch, none]}\n"
 CLAIM = "claims: [{says: x, measure: final_train_loss%s}]"
 
 
+BOOK = """\
+name: book
+model:
+  hidden: [8]
+  init: {kind: normal, std: 1.0}
+train:
+  batch_size: 10
+  epochs: 1
+  sampling: with_replacement
+  precision: float64
+random: {stream: book}
+"""
+
+
 def changed(old: str, new: str) -> str:
     assert GOOD.count(old) == 1
     return GOOD.replace(old, new)
@@ -222,7 +236,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "unknown sampling": (
         changed("size: 10", "size: 10, sampling: shufle"),
-        "4:46: train.sampling: not a valid value, expected 'with_replacement' or 'shuffle',",
+        "4:46: train.sampling: not a valid value, expected 'with_replacement', 'shuffle' or 'all',",
     ),
     "unknown data set": (
         changed("name: synthetic", "name: sinthetic"),
@@ -658,14 +672,79 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "book stream that shuffles": (
         added("random: {stream: book}"),
-        "4:8: train.sampling: not the book's, expected with_replacement for random.stream:",
+        "4:8: train.sampling: not in the book's code, expected with_replacement or all for random.",
     ),
     "book stream with another init": (
         changed("batch}", "batch, init: orthogonal}").replace(
             "size: 10", "size: 10, sampling: with_replacement"
         )
         + "random: {stream: book}\n",
-        "3:44: model.init: not drawn as the book draws, expected one of ... got 'orthogonal'",
+        "3:44: model.init: not in the book's code, expected one of ... got 'orthogonal'",
+    ),
+    **{
+        f"book stream with {key}: {value}": (
+            BOOK.replace("  batch_size: 10", f"  batch_size: 10\n  {key}: {value}"),
+            f"7:{len(key) + 5}: train.{key}: not in the book's code, {expected}",
+        )
+        for key, value, expected in (
+            ("schedule", "cosine", "expected constant for random.stream: book, got cosine"),
+            ("weight_decay", "0.1", "expected none for random.stream: book, got 0.1"),
+            ("clip_norm", "1.0", "expected none for random.stream: book, got 1.0"),
+            ("optimizer", "adam", "expected one of sgd, ... with dialect book where there is"),
+        )
+    },
+    **{
+        f"book stream with {key}: {value}": (
+            BOOK.replace("  hidden: [8]", f"  hidden: [8]\n  {key}: {value}"),
+            f"4:{len(key) + 5}: model.{key}: not in the book's code, {expected}",
+        )
+        for key, value, expected in (
+            ("activation", "tanh", "expected sigmoid or relu for random.stream: book, got"),
+            ("norm", "layer", "expected none, or batch with the options of dialect book (eps and"),
+            (
+                "norm",
+                "{kind: batch, ddof: 1}",
+                "expected none, or batch with the options of dialect",
+            ),
+            ("bias", "false", "expected true for random.stream: book, got false"),
+        )
+    },
+    "book stream with inverted dropout": (
+        BOOK.replace("  hidden: [8]", "  hidden: [8]\n  dropout: {ratio: 0.5, scale: inverted}"),
+        "4:32: model.dropout.scale: not in the book's code, expected evaluation for random.stream",
+    ),
+    "book stream with dropout in float32": (
+        BOOK.replace("float64", "float32").replace(
+            "  hidden: [8]", "  hidden: [8]\n  dropout: {ratio: 0.5, scale: evaluation}"
+        ),
+        "4:12: model.dropout: not in the book's code, expected train.precision: float64 with it",
+    ),
+    "book stream of two convolutions": (
+        BOOK.replace(
+            "  hidden: [8]",
+            "  kind: cnn\n  blocks: [{kind: conv, features: 2, size: 3}, "
+            "{kind: conv, features: 2, size: 3}]",
+        ),
+        "4:11: model.blocks: not in the book's code, expected one conv, first, then max_pool and",
+    ),
+    "together without the book's stream": (
+        added("random: {together: [model.norm]}"),
+        "5:10: random.together: without effect, expected random.stream: book with it, got indep",
+    ),
+    "restart without the book's stream": (
+        added("random: {restart: true}"),
+        "5:10: random.restart: without effect, expected random.stream: book with it, got indep",
+    ),
+    "together of what is not swept": (
+        BOOK.replace("{stream: book}", "{stream: book, together: [train.l2]}")
+        + "sweep: {model.init.std: [1.0, 2.0]}\n",
+        "10:35: random.together[0]: not swept, expected one of model.init.std, got 'train.l2'",
+    ),
+    "book stream with a norm inside zip": (
+        BOOK
+        + "sweep:\n  zip:\n    model.norm: [batch, none, none]\n"
+        + "    model.init.std: [1.0, 1.0, 2.0]\n",
+        "12:3: sweep: rounds of several sizes, expected model.norm outside of zip for random.",
     ),
     "book stream of two shapes": (
         changed("size: 10", "size: 10, sampling: with_replacement")

@@ -159,7 +159,8 @@ def test_a_mistake_in_a_class_of_ones_own_is_told_with_its_line(small, monkeypat
     line = Broken.draw.__code__.co_firstlineno + 1
     with pytest.raises(bnexp.NetworksFailed) as caught:
         bnexp.run(config)
-    assert f"RuntimeError: my own trouble (test_api.py:{line}, in draw)" in str(caught.value)
+    place = f"initializer 'broken', test_api.py:{line}, in {Broken.draw.__qualname__}"
+    assert f"RuntimeError: my own trouble ({place})" in str(caught.value)
 
 
 def test_batch_norm_without_the_stack_axis_is_refused():

@@ -243,7 +243,7 @@ def test_another_environment_is_guessed_to_be_the_cause(run, tmp_path):
 
 def test_cells_with_other_ids_are_found_by_their_values(run, tmp_path, monkeypatch):
     out = run()
-    monkeypatch.setattr("bnexp.sweep.networks._numerics", lambda setting: -1)
+    monkeypatch.setattr("bnexp.sweep.networks.NUMERICS", -1)
     monkeypatch.setattr("bnexp.runs.manifest.NUMERICS", -1)
     found = bnexp.verify(out)
     assert found.counts == {"identical": 12}

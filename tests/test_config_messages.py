@@ -53,7 +53,11 @@ from bnexp.running import prepare
             "1:32: data.train: more than",
         ),
         ("name: good", "name: good\nfigures: [{kind: pie}]", "figures[0].kind: unknown kind, exp"),
-        ("name: good", "name: good\nrandom: {stream: book}", "train.sampling: not the book's"),
+        (
+            "name: good",
+            "name: good\nrandom: {stream: book}",
+            "train.sampling: not in the book's code",
+        ),
         ("name: good", "name: good\nrandom: {seeds: []}", "expected a list of at least 1, got"),
         ("name: good", "name: good\nsweep: {model.norm: []}", "sweep.model.norm: not a valid val"),
         (

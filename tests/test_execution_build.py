@@ -148,3 +148,44 @@ def test_an_around_may_return_the_layer_itself(small, monkeypatch):
     sweep = {"sweep.model.norm": ["faulty", "none"], "sweep.model.init.std": [0.1]}
     losses = bnexp.run(bnexp.load_config(small, {**norm, **sweep})).summary["final_train_loss"]
     np.testing.assert_allclose(losses[:2], losses[2:], rtol=1e-5)
+
+
+def chosen(small, seed=5, **data):
+    config = bnexp.load_config(
+        small, {"random.seeds": [seed], **{f"data.{k}": v for k, v in data.items()}}
+    )
+    loaded = dataset("synthetic", None)
+    return build.choose_images(make_plan(config).networks[0], loaded), loaded
+
+
+def test_the_seed_decides_which_images_are_the_first(small):
+    images, loaded = chosen(small, draw="seed", test=10)
+    again, _ = chosen(small, draw="seed", test=10)
+    other, _ = chosen(small, seed=6, draw="seed", test=10)
+    for part in ("train", "test"):
+        pixels, before = (getattr(set_, f"{part}_images") for set_ in (images, loaded))
+        assert (pixels == getattr(again, f"{part}_images")).all()
+        assert not (pixels == getattr(other, f"{part}_images")).all()
+        assert sorted(map(bytes, pixels)) == sorted(map(bytes, before))  # a permutation
+    pairs = set(zip(map(bytes, loaded.train_images), loaded.train_labels, strict=True))
+    assert set(zip(map(bytes, images.train_images), images.train_labels, strict=True)) == pairs
+
+
+def test_validation_images_are_held_out_and_stand_for_test_images(small):
+    images, loaded = chosen(small, validation=30)
+    assert (images.test_images == loaded.train_images[:30]).all()
+    assert (images.test_labels == loaded.train_labels[:30]).all()
+    assert (images.train_images == loaded.train_images[30:]).all()
+    with pytest.raises(bnexp.ConfigError, match="larger than the data, expected at most 0"):
+        chosen(small, validation=len(loaded.train_images), train="all")
+
+
+def test_networks_of_other_seeds_see_other_images(small):
+    """They are not stacked, and a network's numbers are those it has alone."""
+    overrides = {"random.seeds": [0, 1], "data.draw": "seed", "data.validation": 20}
+    result = bnexp.run(bnexp.load_config(small, {**overrides, "claims": None}))
+    alone = bnexp.run(bnexp.load_config(small, {**overrides, "random.seeds": [1], "claims": None}))
+    mask = result.summary["seed"] == 1
+    for column in ("final_train_loss", "final_test_accuracy"):
+        assert (result.summary[column][mask] == alone.summary[column]).all()
+        assert (result.summary[column][mask] != result.summary[column][~mask]).any()

@@ -38,7 +38,7 @@ from bnexp.nn.optimizers import SCHEDULES
 from bnexp.nn.pooling import POOLS, Pool
 from bnexp.probes import PROBES
 from bnexp.training import evaluate
-from bnexp.training.evaluation import CHUNK, evaluation_state
+from bnexp.training.evaluation import evaluation_state
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ def test_an_own_normalizer_is_evaluated_with_population_statistics():
 
 
 def test_an_own_normalizer_is_evaluated_with_the_images_own_statistics():
-    network, set_ = small_mlp(Scaled("batch")), images(n=2 * CHUNK + 13)
+    network, set_ = small_mlp(Scaled("batch")), images(n=513)
     parameters, state = stacked(network, 2, (16,))
     x, labels = set_.batch(slice(None))
     logits, _, _ = network.forward(parameters, state, x[None], train=True)

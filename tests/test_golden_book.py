@@ -1,4 +1,8 @@
-"""Every accuracy that the book's own script prints, digit for digit, from real MNIST."""
+"""Every accuracy that the book's own script printed, digit for digit, from real MNIST.
+
+The golden file has what the script printed with one BLAS kernel. test_nn_book.py compares with an
+independent replay on the machine at hand, for any seed.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -15,14 +18,13 @@ from bnexp.data.datasets import DATA_VARIABLE
 from bnexp.execution.task import Task, train_task
 from bnexp.sweep import make_plan, make_stacks
 
-SCALES = np.logspace(0, -4, 16)
 GOLDEN = json.loads((Path(__file__).parent / "golden/book_weight_scale.json").read_text())
+RUNS = {run["seed"]: run for run in GOLDEN["runs"]}
 # The two panels that the plain network wins, one that batch norm wins, and the last, chaotic one.
 QUICK = (2, 3, 6, 15)
-CHAOTIC = 15
-# The OpenBLAS kernel that the script printed them with. Others round products differently, and only
-# the chaotic panel amplifies that to other accuracies.
-KERNEL = "SkylakeX"
+# Other kernels round products differently. Only batch norm in these panels, of the smallest scales,
+# amplifies that to other accuracies; there the first accuracy alone is compared.
+CHAOTIC = (13, 14, 15)
 
 
 @pytest.fixture(autouse=True)
@@ -32,59 +34,37 @@ def _real_mnist():
         pytest.skip(f"{DATA_VARIABLE} does not name a folder with the four MNIST files")
 
 
-def printed(seed, panel, norm):
-    """What the script printed: 20 accuracies after updates 1, 11, ..., 191."""
-    (run,) = (run for run in GOLDEN["runs"] if run["seed"] == seed)
-    correct = run["batch_norm" if norm == "batch" else "plain"][panel]
-    return [number / 1000 for number in correct]
+def different(seed, panels=range(16)):
+    """The networks, (panel, norm), with an accuracy that is not the printed one; and their number.
 
-
-def different(made):
-    """The numbers that are not the printed ones, by (seed, panel, norm).
-
-    With another kernel than the script's, of the chaotic panel only the first number counts.
+    Accuracies are after updates 1, 11, ..., 191.
     """
     kernels = {info.get("architecture") for info in threadpool_info() if info["user_api"] == "blas"}
-    pairs = {key: (list(values), printed(*key)) for key, values in made.items()}
-    if KERNEL not in kernels:
-        pairs |= {key: (a[:1], b[:1]) for key, (a, b) in pairs.items() if key[1] == CHAOTIC}
-    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def test_four_panels():
-    plan = make_plan(bnexp.load_config("book_weight_scale"))
-    chosen = [network for network in plan.networks if network.place.round in QUICK]
-    made = {}
+    plan = make_plan(bnexp.load_config("book_weight_scale", {"random.seeds": [seed]}))
+    chosen = [network for network in plan.networks if network.place.round in panels]
+    names = []
     with threadpool_limits(1, "blas"):
         for stack in make_stacks(chosen):
             for network, record in zip(
                 stack.networks, train_task(Task(stack.networks)), strict=True
             ):
-                key = (network.seed, network.place.round, network.point["model.norm"])
-                made[key] = record.metrics["train_accuracy"]
                 assert record.steps == tuple(range(1, 192, 10))
-                assert network.point["model.init.std"] == SCALES[network.place.round]
-    assert len(made) == 8
-    assert different(made) == {}
+                panel, norm = network.place.round, network.point["model.norm"]
+                printed = RUNS[seed]["batch_norm" if norm == "batch" else "plain"][panel]
+                compared = 20
+                if GOLDEN["kernel"] not in kernels and norm == "batch" and panel in CHAOTIC:
+                    compared = 1
+                ours = [round(1000 * value) for value in record.metrics["train_accuracy"]]
+                if ours[:compared] != printed[:compared]:
+                    names.append((panel, norm))
+    return names, len(chosen)
+
+
+def test_four_panels():
+    assert different(next(iter(RUNS)), QUICK) == ([], 8)
 
 
 @pytest.mark.slow
-def test_all_panels_of_three_seeds():
-    config = bnexp.load_config("book_weight_scale", {"random.seeds": [0, 1, 2]})
-    result = bnexp.run(config, jobs=2)
-    metrics = result.metrics
-    made = {
-        (seed, panel, norm): metrics["train_accuracy"][
-            (metrics["seed"] == seed)
-            & (metrics["model.init.std"] == scale)
-            & (metrics["model.norm"] == norm)
-        ]
-        for seed in (0, 1, 2)
-        for panel, scale in enumerate(SCALES)
-        for norm in ("batch", "none")
-    }
-    assert sum(len(values) for values in made.values()) == 3 * 640
-    assert different(made) == {}
-    diverged = result.summary["status"] == "diverged"
-    assert set(result.summary["model.norm"][diverged]) == {"none"}
-    assert set(result.summary["model.init.std"][diverged]) == set(SCALES[:2])
+@pytest.mark.parametrize("seed", RUNS)
+def test_all_panels(seed):
+    assert different(seed) == ([], 32)

@@ -62,6 +62,7 @@ ORACLES = {
     "accuracy": lambda logits, label: float(ranked(logits)[0] == label),
     "top2_accuracy": lambda logits, label: float(label in ranked(logits)[:2]),
     "confidence": lambda logits, label: max(softmax(logits)),
+    "book_loss": lambda logits, label: -log(softmax(logits)[label] + 1e-7),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import numpy as np
 import pytest
 
@@ -48,7 +50,8 @@ def nesterov(rule, w, gradients, lr):
         yield theta + m * v
 
 
-def nesterov_book(rule, w, gradients, lr):
+def nesterov_2016(rule, w, gradients, lr):
+    """The book's code before 2021-01-18: v is updated before it is used."""
     v, m = 0.0, rule.momentum
     for g in gradients:
         v = m * v
@@ -101,7 +104,8 @@ RULES = [
     (Momentum(momentum=0.0), momentum),
     (Nesterov(), nesterov),
     (Nesterov(momentum=0.5), nesterov),
-    (Nesterov(**Nesterov.DIALECTS["book"]), nesterov_book),
+    (Nesterov(**Nesterov.DIALECTS["book"]), nesterov),
+    (Nesterov(**Nesterov.DIALECTS["book_2016"]), nesterov_2016),
     (AdaGrad(), adagrad),
     (AdaGrad(eps=0.1), adagrad),
     (RMSprop(), rmsprop),
@@ -147,12 +151,39 @@ def test_every_optimizer_and_dialect_of_the_package_is_tested():
 
 def test_dialects_are_different_methods():
     start, gradients = drawn(3, 2, 4), drawn(STEPS, 3, 2, 4, seed=1)
-    for kind in (Nesterov, Adam):
+    for kind, other in ((Nesterov, "book_2016"), (Adam, "book")):
         standard, book = (
-            list(updates(kind(**options), start, 1e-6 * gradients))[-1] - start
-            for options in kind.DIALECTS.values()
+            list(updates(kind(**kind.DIALECTS[name]), start, 1e-6 * gradients))[-1] - start
+            for name in ("standard", other)
         )
         assert np.abs(book / standard - 1).min() > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["nesterov", "rmsprop", "adam"])
+def test_the_books_rules_round_as_its_code_does(kind):
+    """Bit for bit, on gradients drawn at run time, one weight after another."""
+    lr, seed = 0.1234567, secrets.randbelow(2**32)
+    start, gradients = drawn(1, 30, 4, seed=seed), drawn(STEPS, 1, 30, 4, seed=seed + 1)
+    rule = OPTIMIZERS[kind](**getattr(OPTIMIZERS[kind], "DIALECTS", {}).get("book", {}))
+    parameters, state = {"W": start.copy()}, rule.init({"W": start})
+    w, m, v = start.copy(), np.zeros_like(start), np.zeros_like(start)
+    for t, g in enumerate(gradients, start=1):
+        state = rule.update(parameters, {"W": g.copy()}, state, np.full((1, 1, 1), lr))
+        if kind == "nesterov":
+            w += 0.9 * 0.9 * v
+            w -= (1 + 0.9) * lr * g
+            v *= 0.9
+            v -= lr * g
+        elif kind == "rmsprop":
+            v *= 0.99
+            v += (1 - 0.99) * g * g
+            w -= lr * g / (np.sqrt(v) + 1e-7)
+        else:
+            rate = lr * np.sqrt(1.0 - 0.999**t) / (1.0 - 0.9**t)
+            m += (1 - 0.9) * (g - m)
+            v += (1 - 0.999) * (g**2 - v)
+            w -= rate * m / (np.sqrt(v) + 1e-7)
+        np.testing.assert_array_equal(parameters["W"], w, err_msg=f"seed {seed}, step {t}")
 
 
 def test_the_first_step_of_adam_is_the_rate():

@@ -8,7 +8,6 @@ from numeric_cases import DIALECTS, images, small_mlp, stacked
 
 from bnexp.nn import BatchNorm, SoftmaxCrossEntropy
 from bnexp.training import evaluate
-from bnexp.training.evaluation import CHUNK
 
 
 @pytest.mark.parametrize("name", ["book", "paper", "batch", "debiased", None])
@@ -16,7 +15,7 @@ def test_evaluation_is_the_whole_set_at_once(name):
     """More images than one chunk, and not a multiple of it."""
     others = {n: BatchNorm(evaluation=n) for n in ("batch", "debiased")}
     network = small_mlp({**DIALECTS, **others}.get(name))
-    set_ = images(n=2 * CHUNK + 13)
+    set_ = images(n=513)
     parameters, state = stacked(network, 2, (16,))
     for x in np.random.default_rng(0).random((3, 2, 20, 16)):
         _, _, state = network.forward(parameters, state, x, train=True)

@@ -105,7 +105,7 @@ def _check_measure(measure: Measure, setting: Setting) -> None:
     """Raise Undecidable if a network of this setting will have no such number at any step."""
     if not isinstance(measure, OfQuantity):
         metric = parse_metric(measure).metric
-        if (metric == "gap" or metric.startswith("test")) and setting.data.test == 0:
+        if (metric == "gap" or metric.startswith("test")) and not setting.data.scores_test:
             raise Undecidable((), f"no test images, expected data.test above 0 for {metric}, got 0")
         column = metric_column(metric)
         names = recorded_metrics({options.kind for options in setting.train.metrics or ()})

@@ -48,13 +48,21 @@ class LoguniformValues(Strict):
     )
 
 
+class BookLoguniformValues(Strict):
+    book_loguniform: Ends = Field(
+        description="[low, high, number], 10 to random powers, drawn by the book's stream before "
+        "each of its rounds"
+    )
+
+
 Values = Annotated[
     Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]
     | Linspace
     | Logspace
     | Geomspace
     | UniformValues
-    | LoguniformValues,
+    | LoguniformValues
+    | BookLoguniformValues,
     Either(
         "a list of values, or linspace, logspace, geomspace, uniform or loguniform: "
         "[start, stop, number]"
@@ -87,6 +95,9 @@ Metric = Annotated[Options, OneOf(METRICS, without=DEFAULT_METRICS)]
 
 
 OneOrMore = Annotated[Count | Literal["all"], Either("a number from 1, or all")]
+ScoredTraining = Annotated[
+    Count | Literal["all", "batch"], Either("a number from 1, all, or batch")
+]
 SomeOrNone = Annotated[
     Annotated[int, Field(ge=0)] | Literal["all"], Either("a number from 0, or all")
 ]
@@ -100,6 +111,11 @@ def _list_datasets(schema: dict[str, Any]) -> None:
 class Data(Strict):
     """Which images."""
 
+    @property
+    def scores_test(self) -> bool:
+        """Whether test images, or validation images in their place, are scored."""
+        return self.test != 0 or self.validation > 0
+
     name: str = key("mnist", "", min_length=1, json_schema_extra=_list_datasets)
     pixels: Literal["grey", "binary", "centred"] = key(
         "grey",
@@ -107,6 +123,16 @@ class Data(Strict):
         "training images that are used",
     )
     train: OneOrMore = key("all", "how many training images are used, from the first")
+    validation: int = key(
+        0,
+        "how many training images are held out, the first ones, and scored in place of test images",
+        ge=0,
+    )
+    draw: Literal["first", "seed"] = key(
+        "first",
+        "which images are the first: those of the file, or, with seed, those of a random order, "
+        "which the network's seed decides",
+    )
     test: SomeOrNone = key(
         0, "how many test images are scored, from the first; with 0 the test columns are empty"
     )
@@ -145,8 +171,10 @@ class Train(Strict):
         None, "length of the training in updates, instead of epochs"
     )
     batch_size: Count = Field(description="images per step")
-    sampling: Literal["with_replacement", "shuffle"] = key(
-        "shuffle", "how batches are drawn; shuffle: a new permutation of the data in each epoch"
+    sampling: Literal["with_replacement", "shuffle", "all"] = key(
+        "shuffle",
+        "how batches are drawn; shuffle: a new permutation of the data in each epoch; all: each "
+        "batch is all images, in order, so that batch_size is their number",
     )
     optimizer: Optimizer = key("sgd", "the update rule and its learning rate")
     schedule: Schedule = key("constant", "how the learning rate changes over the steps")
@@ -176,7 +204,11 @@ class Train(Strict):
         "book: 1, E+1, 2E+1, ...; cs231n: 1, E, 2E, ...; {every: n}; or a list of steps. "
         "Training stops at the last of them. Default: book with the book's stream, else epoch",
     )
-    evaluate_train: OneOrMore = key("all", "how many training images are scored, from the first")
+    evaluate_train: ScoredTraining = key(
+        "all",
+        "how many training images are scored, from the first; batch: those of the step's batch, "
+        "after its update",
+    )
     metrics: Annotated[tuple[Metric, ...] | None, AddedLater(), AnyOrder()] = key(
         None,
         "what the networks are scored with besides loss and accuracy; default: nothing",
@@ -205,7 +237,20 @@ class Random(Strict):
     stream: Literal["independent", "book"] = key(
         "independent",
         "independent: one generator for a seed's weights and one for its batches, shared by all "
-        "networks of that seed; book: numpy.random.seed(seed) and the draws in the book's order",
+        "networks of that seed; book: numpy.random.seed(seed) and the draws in the book's order, "
+        "with precision float64 also its arithmetic, to the last bit",
+    )
+    together: tuple[str, ...] | None = key(
+        None,
+        "for the book's stream, the swept keys whose networks form a round: they are drawn one "
+        "after another, those without a norm last, and see the same batches. "
+        "Default: [model.norm]",
+        strict=False,
+    )
+    restart: bool = key(
+        False,
+        "for the book's stream, whether each round begins with numpy.random.seed(seed), like a "
+        "script that is run again for each value; else it goes on where the last round ended",
     )
     seeds: tuple[Seed, ...] = key(
         (0,),

@@ -21,7 +21,8 @@ from bnexp.config.messages import Problem
 from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
 from bnexp.data.datasets import DATASETS, is_folder
-from bnexp.nn import INITIALIZERS, BatchNorm
+from bnexp.nn import ACTIVATIONS, INITIALIZERS, BatchNorm
+from bnexp.nn.book import BOOK_LAYERS, BOOK_RULES, is_book_layer, is_book_rule
 from bnexp.nn.initializers import NormalWeights
 from bnexp.nn.normalizers import NoisyBatchNorm
 from bnexp.text import choices
@@ -35,6 +36,10 @@ def experiment_problems(experiment: Experiment) -> list[Problem]:
     Returns an empty list if nothing is wrong. Paths begin at the root of the experiment.
     """
     problems = setting_problems(experiment, experiment.random.stream)
+    for name in ("together", "restart") if experiment.random.stream != "book" else ():
+        if getattr(experiment.random, name):
+            text = "without effect, expected random.stream: book with it, got independent"
+            problems.append(Problem(("random", name), text, at_key=True))
     seeds = experiment.random.seeds
     if repeated := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
         text = f"a seed twice, expected each once, got {', '.join(map(str, repeated[:5]))} again"
@@ -47,8 +52,7 @@ def experiment_problems(experiment: Experiment) -> list[Problem]:
 def setting_problems(setting: Setting, stream: str) -> list[Problem]:
     """The rules that a setting breaks; `stream` is the experiment's `random.stream`.
 
-    stream: "independent" or "book". The book's script draws images with replacement and weights
-    from normal distributions, so nothing else can replay its stream.
+    stream: "independent" or "book". What the book's code does not have cannot replay its stream.
     """
     problems = [problem for rule in _SETTING_RULES for problem in rule(setting)]
     return [*problems, *_book_stream(setting)] if stream == "book" else problems
@@ -62,7 +66,7 @@ def _training_images(setting: Setting) -> int | None:
     if isinstance(setting.data.train, int):
         return setting.data.train
     facts = DATASETS.get(setting.data.name)
-    return facts.train if facts and facts.fixed else None
+    return facts.train - setting.data.validation if facts and facts.fixed else None
 
 
 def _dataset(setting: Setting) -> Iterator[Problem]:
@@ -71,11 +75,15 @@ def _dataset(setting: Setting) -> Iterator[Problem]:
     How many images a folder has is not known here.
     """
     name, facts = setting.data.name, DATASETS.get(setting.data.name)
+    if setting.data.validation and setting.data.test:
+        text = "together with data.test, expected one of them, got both"
+        yield Problem(("data", "validation"), text)
     if facts is None and not is_folder(name):
         names = choices(name, list(DATASETS))
         yield Problem(("data", "name"), f"unknown data set, expected {names}; or a folder: ./x")
     elif facts is not None and facts.fixed:
-        for part, size in (("train", facts.train), ("test", facts.test)):
+        held_out = facts.train - setting.data.validation
+        for part, size in (("train", held_out), ("test", facts.test)):
             number = getattr(setting.data, part)
             if isinstance(number, int) and number > size:
                 text = f"more than there are, expected at most {size}, got {number}"
@@ -108,6 +116,9 @@ def _batch_size(setting: Setting) -> Iterator[Problem]:
     size, images = setting.train.batch_size, _training_images(setting)
     if images is not None and size > images:
         text = f"larger than the data, expected at most {images} (the training images), got {size}"
+        yield Problem(("train", "batch_size"), text)
+    if images is not None and setting.train.sampling == "all" and size != images:
+        text = f"not all images, expected {images} with sampling: all, got {size}"
         yield Problem(("train", "batch_size"), text)
     if _normalizes_single_values(setting) and (single := single_sample(setting, images)):
         yield Problem(("train", "batch_size"), single)
@@ -153,6 +164,8 @@ def _evaluations(setting: Setting) -> Iterator[Problem]:
         return
     if list(steps) != sorted(set(steps)):
         yield Problem(path, "not in order, expected ascending steps, each once")
+    if steps[0] == 0 and setting.train.evaluate_train == "batch":
+        yield Problem(path, "no batch yet, expected steps from 1 with evaluate_train: batch, got 0")
     if setting.train.steps is not None and steps[-1] > setting.train.steps:
         text = f"after the end, expected at most step {setting.train.steps}, got {steps[-1]}"
         yield Problem(path, text)
@@ -168,20 +181,58 @@ def _metrics(setting: Setting) -> Iterator[Problem]:
 
 
 def _book_stream(setting: Setting) -> Iterator[Problem]:
-    """What the book's stream cannot replay."""
-    if setting.train.sampling != "with_replacement":
-        text = "not the book's, expected with_replacement for random.stream: book, got shuffle"
-        yield Problem(("train", "sampling"), text)
-    initializers = {("model", "init"): setting.model.init} | {
-        ("model", "layer_init", name): init for name, init in setting.model.layer_init.items()
+    """What the book's code does not have, so that there is nothing to replay."""
+
+    def problem(key: str, expected: str, got: object) -> Problem:
+        text = f"not in the book's code, expected {expected} for random.stream: book, got {got}"
+        return Problem(tuple(key.split(".")), text)
+
+    data, model, train = setting.data, setting.model, setting.train
+    if data.name == "gaussian" or data.draw == "seed":
+        if data.train == "all":
+            yield problem("data.train", "a number of images to draw", "all")
+        if data.name == "gaussian" and (data.draw == "seed" or data.validation or data.test):
+            yield problem("data", "gaussian without draw, validation and test", "one of them")
+    if train.sampling == "shuffle":
+        yield problem("train.sampling", "with_replacement or all", train.sampling)
+    if train.schedule.kind != "constant" or instantiate(train.schedule).warmup:
+        yield problem("train.schedule", "constant", train.schedule.kind)
+    for name in ("weight_decay", "clip_norm"):
+        if value := getattr(train, name):
+            yield problem(f"train.{name}", "none", value)
+    if not is_book_rule(instantiate(train.optimizer)):
+        expected = f"one of {', '.join(BOOK_RULES)}, with dialect book where there is one,"
+        yield problem("train.optimizer", expected, repr(train.optimizer.kind))
+    if model.kind == "cnn":
+        kinds = [block.kind for block in model.blocks]
+        if kinds[0] != "conv" or not set(kinds[1:]) <= {"max_pool", "dense"}:
+            expected = "one conv, first, then max_pool and dense"
+            yield problem("model.blocks", expected, ", ".join(kinds))
+        for name in ("norm", "dropout"):
+            if getattr(model, name) is not None:
+                yield problem(f"model.{name}", "none in a cnn", name)
+    if model.activation.target not in BOOK_LAYERS:
+        activations = [name for name, cls in ACTIVATIONS.items() if cls in BOOK_LAYERS]
+        yield problem("model.activation", " or ".join(activations), repr(model.activation.kind))
+    if model.norm is not None and not is_book_layer(instantiate(model.norm)):
+        expected = "none, or batch with the options of dialect book (eps and stat_decay are free)"
+        yield problem("model.norm", expected, repr(model.norm.kind))
+    if model.norm is not None and model.norm_position != "before":
+        yield problem("model.norm_position", "before", model.norm_position)
+    if not model.bias:
+        yield problem("model.bias", "true", "false")
+    if model.dropout is not None and model.dropout.scale != "evaluation":
+        yield problem("model.dropout.scale", "evaluation", model.dropout.scale)
+    if model.dropout is not None and train.precision != "float64":
+        yield problem("model.dropout", "train.precision: float64 with it", train.precision)
+    initializers = {("model", "init"): model.init} | {
+        ("model", "layer_init", name): init for name, init in model.layer_init.items()
     }
     # All that the stream can replay is a number times randn.
     replayed = [name for name, cls in INITIALIZERS.items() if issubclass(cls, NormalWeights)]
     for path, init in initializers.items():
         if init.kind not in replayed:
-            expected = f"expected one of {', '.join(replayed)} for random.stream: book"
-            text = f"not drawn as the book draws, {expected}, got {init.kind!r}"
-            yield Problem(path, text)
+            yield problem(".".join(path), f"one of {', '.join(replayed)}", repr(init.kind))
 
 
 # Model and probes

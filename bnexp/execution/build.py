@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,9 +41,10 @@ from bnexp.config.architecture import (
 from bnexp.config.experiment import Setting
 from bnexp.config.options import Options, instantiate
 from bnexp.config.rules import single_sample
-from bnexp.data import Dataset
+from bnexp.data import DATASETS, Dataset
 from bnexp.errors import ConfigError
 from bnexp.metrics import DEFAULT_METRICS, Metric
+from bnexp.nn.book import dropout_widths
 from bnexp.nn.dropout import Dropout
 from bnexp.nn.normalizers import NoisyBatchNorm
 from bnexp.nn.pooling import POOLS
@@ -72,7 +73,7 @@ class ImageSets:
         train: N training images, (N, D) for an MLP and (N, H, W, C) for a CNN; D is the number of
             used pixels.
         scored: the training images that are scored, the first ones of `train`; `train` itself if
-            `train.evaluate_train` is "all".
+            `train.evaluate_train` is no number.
         test: the test images; None if `data.test` is 0 or the data set has none.
         shape: (H * W * C,) for an MLP, (H, W, C) for a CNN; never reduced to the used pixels.
         used: indices of pixels, ascending.
@@ -100,25 +101,76 @@ class ImageSets:
         return images
 
 
-def make_image_sets(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floating]) -> ImageSets:
+def choose_images(network: Network, loaded: Dataset) -> Dataset:
+    """The data set as one network is given it.
+
+    `data.draw: seed` puts its images into a random order. Then the first `data.validation` training
+    images take the place of the test images. With the book's stream the order is a permutation of
+    the images that are used, and the numbers of `gaussian` are drawn anew: both come from the
+    stream, before all else.
+    """
+    data, x, labels = network.setting.data, loaded.train_images, loaded.train_labels
+    if network.place:
+        first = draw_of_script(network)
+        drawn = random.draw_first(np.random.RandomState(network.seed), first)
+        if first and first[0] == "inputs":
+            inputs = drawn.reshape(len(drawn), *x.shape[1:])
+            return replace(loaded, train_images=inputs, train_labels=labels[: len(x)], values=None)
+        if first:
+            x, labels = x[drawn], labels[drawn]
+    elif data.draw == "seed":
+        generator = random.generator(network.seed, "images")
+        order, test_order = (generator.permutation(len(a)) for a in (x, loaded.test_images))
+        x, labels = x[order], labels[order]
+        loaded = replace(
+            loaded,
+            test_images=loaded.test_images[test_order],
+            test_labels=loaded.test_labels[test_order],
+        )
+    if (held_out := data.validation) >= len(x):
+        raise ConfigError(
+            f"data.validation: no image is left to train on, expected less than {len(x)}, "
+            f"got {held_out}"
+        )
+    if held_out:
+        loaded = replace(loaded, test_images=x[:held_out], test_labels=labels[:held_out])
+    return replace(loaded, train_images=x[held_out:], train_labels=labels[held_out:])
+
+
+def draw_of_script(network: Network) -> tuple[Any, ...]:
+    """What a script of the book draws before its first round, as `BookRound.first` says it."""
+    data = network.setting.data
+    if isinstance(data.train, str):
+        return ()
+    if data.name == "gaussian":
+        return ("inputs", data.train, math.prod(DATASETS["gaussian"].image_shape))
+    return ("order", data.validation + data.train) if data.draw == "seed" else ()
+
+
+def make_image_sets(
+    setting: Setting, loaded: Dataset, dtype: np.dtype[np.floating], every_pixel: bool = False
+) -> ImageSets:
     """The setting's images; ConfigError where there are too few test images.
 
     Arguments:
         setting: `data` says how many images to use and how to read pixels: binary pixels are 0 or 1
             (a byte from 128 on is 1), centred pixels have the mean training image subtracted.
-        loaded: the whole data set; `data.train` and `data.test` take its first images.
+        loaded: the images as `choose_images` returns them; `data.train` and `data.test` take the
+            first ones.
         dtype: float32 or float64, the type in which the networks are trained.
+        every_pixel: whether blank pixels stay, as in the book's arithmetic.
 
-    Blank pixels are left out for an MLP without weight decay, L2 penalty or weight norm, if the
-    training images are small enough to be converted at once (`is_small`).
+    Else blank pixels are left out for an MLP without weight decay, L2 penalty or weight norm, if
+    the training images are small enough to be converted at once (`is_small`).
     """
-    size, available = setting.data.test, len(loaded.test_labels)
-    if size != "all" and size > available:
+    size: int | str = "all" if setting.data.validation else setting.data.test
+    available = len(loaded.test_labels)
+    if isinstance(size, int) and size > available:
         raise ConfigError(
             f"data.name {setting.data.name}: too few test images, expected at least {size} for "
             f"data.test, got {available}"
         )
-    ends = [None if number == "all" else number for number in (setting.data.train, size)]
+    ends = [number if isinstance(number, int) else None for number in (setting.data.train, size)]
     train: NDArray[Any] = loaded.train_images[: ends[0]]
     test: NDArray[Any] = loaded.test_images[: ends[1]]
     train_labels, test_labels = loaded.train_labels[: ends[0]], loaded.test_labels[: ends[1]]
@@ -137,7 +189,7 @@ def make_image_sets(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floati
     norm = setting.model.norm
     weights_count = setting.train.l2 or setting.train.weight_decay
     weights_count = weights_count or (norm is not None and hasattr(instantiate(norm), "around"))
-    if rows and is_small(train, dtype) and not weights_count:
+    if rows and is_small(train, dtype) and not (weights_count or every_pixel):
         used = np.flatnonzero(train.any(axis=0))
         train = train[:, used]
     train_offset = offset if offset is None or used is None else offset[used]
@@ -145,7 +197,7 @@ def make_image_sets(setting: Setting, loaded: Dataset, dtype: np.dtype[np.floati
     scored = setting.train.evaluate_train
     return ImageSets(
         train_set,
-        train_set if scored == "all" else train_set.first(scored),
+        train_set.first(scored) if isinstance(scored, int) else train_set,
         Images(test, test_labels, dtype, offset) if len(test) else None,
         shape,
         used,
@@ -268,9 +320,17 @@ def _draw_from_book(
     `random.replay_book`.
     """
     drawn: dict[str, tuple[random.Start, Iterator[random.Indices]]] = {}
-    batch_size, place = networks[0].setting.train.batch_size, networks[0].place
-    size = place.networks if place else 1
-    plan = random.BookRound(size, schedule.points[-1], schedule.images, batch_size)
+    train, place = networks[0].setting.train, networks[0].place
+    plan = random.BookRound(
+        networks=place.networks if place else 1,
+        steps=schedule.points[-1],
+        images=schedule.images,
+        batch_size=train.batch_size,
+        sampling=train.sampling,
+        masks=dropout_widths(architectures[0]),
+        uniforms=place.uniforms if place else 0,
+        first=draw_of_script(networks[0]),
+    )
     for seed in {network.seed for network in networks}:
         members = [
             (network, (network.place.round, network.place.network, architecture))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +24,13 @@ from bnexp.config.options import instantiate
 from bnexp.data import Dataset
 from bnexp.execution.build import (
     build_architecture,
+    choose_images,
     draw_start,
     make_image_sets,
     make_metrics,
 )
 from bnexp.execution.checkpoints import Checkpoints
+from bnexp.nn.book import BookNetwork, replay
 from bnexp.probes import Reading
 from bnexp.sweep import Network
 from bnexp.training import History, Images, Snapshot, train
@@ -194,9 +196,15 @@ def train_networks(
     setting, recipe = networks[0].setting, networks[0].setting.train
     dtype = np.dtype(recipe.precision)
     with np.errstate(all="ignore"):  # a weight or a rate that overflows is a result
+        digest, loaded = loaded.sha256, choose_images(networks[0], loaded)
         schedule = make_schedule(networks[0], len(loaded.train_labels))
-        images = make_image_sets(setting, loaded, dtype)
+        # The book's arithmetic, for its bits: only in the precision of the book.
+        is_book = networks[0].place is not None and dtype == np.float64
+        images = make_image_sets(setting, loaded, dtype, every_pixel=is_book)
         architectures = [build_architecture(n.setting, loaded.classes) for n in networks]
+        if is_book:
+            batch = schedule.images, setting.train.batch_size
+            architectures = [replay(architecture, *batch) for architecture in architectures]
         start = draw_start(networks, architectures, schedule, images, dtype)
         optimizers = [instantiate(network.setting.train.optimizer) for network in networks]
         probes = [instantiate(options) for options in setting.probes.read] if setting.probes else []
@@ -222,13 +230,16 @@ def train_networks(
             ),
             for_test=start.full_parameters,
             probes=Probing(probes, frozenset(schedule.probes)),
-            start=checkpoints.load(networks, loaded.sha256) if checkpoints else None,
+            start=checkpoints.load(networks, digest) if checkpoints else None,
             metrics=make_metrics(setting),
+            score_batch=setting.train.evaluate_train == "batch",
         )
+    full_parameters = start.full_parameters
+    if isinstance(architecture := architectures[0], BookNetwork):
+        full_parameters = partial(architecture.fast_parameters, shape=images.shape)
     return Trained(
-        architectures[0], history, schedule.per_epoch, images.train, images.offset,
-        start.full_parameters,
-    )  # fmt: skip
+        architecture, history, schedule.per_epoch, images.train, images.offset, full_parameters
+    )
 
 
 def _make_record(network: Network, k: int, trained: Trained, sha256: str, seconds: float) -> Record:

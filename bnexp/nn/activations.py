@@ -100,9 +100,13 @@ class Relu(Elementwise):
         rows = x.reshape(len(x), len(x[0]), -1)
         return np.maximum(rows, np.zeros(rows.shape[-1], x.dtype)).reshape(x.shape)
 
+    def backward(self, parameters: Parameters, cache: Array, dy: Array) -> Backward:
+        """dx = dy where y > 0, 0 where y <= 0: an infinite or undefined dy leaves no NaN there."""
+        return np.where(cache <= 0, cache.dtype.type(0), dy), {}
+
     def slope(self, y: Array) -> Array:
-        """True where y > 0, which counts as 1, and False elsewhere, which counts as 0."""
-        return y > 0  # type: ignore[return-value]
+        """1 where y > 0, 0 elsewhere."""
+        return (y > 0).astype(y.dtype)
 
 
 @dataclass(frozen=True)

@@ -154,8 +154,10 @@ class Momentum(Rule):
 class Nesterov(Rule):
     """v <- momentum * v - lr * g;  w <- w + momentum * v - lr * g. Sutskever et al. 2013; PyTorch.
 
-    In Bengio et al. 2012, equation 7, the step is momentum^2 * v_old - (1 + momentum) * lr * g, the
-    same. The book's code has that formula with v where v_old is meant: dialect book.
+    Computed as in Bengio et al. 2012, equation 7, where the step is the same number written with
+    the velocity before its update: w <- w + momentum^2 * v_old - (1 + momentum) * lr * g. The
+    book's code has this equation since 2021-01-18 (dialect book). Before, it took the updated v in
+    its place, another rule: dialect book_2016.
     """
 
     momentum: float = option(0.9, doc="the fraction of the last update that is kept", ge=0, lt=1)
@@ -163,22 +165,22 @@ class Nesterov(Rule):
 
     DIALECTS: ClassVar[Registry[Mapping[str, Any]]] = Registry(
         "nesterov dialect",
-        {"standard": {}, "book": {"velocity": "new"}},
+        {"standard": {}, "book": {}, "book_2016": {"velocity": "new"}},
         instance_of=Mapping,
     )
     state_arrays = ("v",)
 
     def step(self, w: Array, g: Array, lr: Array, v: Array) -> None:
-        """Bengio's formula, its first term added before v is updated, or in the book's after."""
+        """Bengio's equation with v before its update, or (velocity new) after it."""
         m = self.momentum
-        g *= lr
-        v *= m
         if self.velocity == "old":
-            w += m * v
-        v -= g
+            w += m * m * v
+        v *= m
+        v -= lr * g
         if self.velocity == "new":
             w += m * m * v
-        w -= (1 + m) * g
+        g *= (1 + m) * lr
+        w -= g
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ class RMSprop(Rule):
     def step(self, w: Array, g: Array, lr: Array, h: Array) -> None:
         """h <- decay * h + (1 - decay) * g^2;  w <- w - lr * g / (sqrt(h) + eps)."""
         h *= self.decay
-        h += (1 - self.decay) * (g * g)
+        h += (1 - self.decay) * g * g
         w -= lr * g / (np.sqrt(h) + self.eps)
 
 
@@ -269,13 +271,13 @@ class Adam(Rule):
         of v instead, which is the same equation.
         """
         t = int(state["steps"]) + 1
-        first, second = 1 - self.beta1**t, (1 - self.beta2**t) ** 0.5
+        first, second = 1 - self.beta1**t, math.sqrt(1 - self.beta2**t)
         eps = self.eps * second if self.correction == "moments" else self.eps
         for name, w in parameters.items():
             g, m, v = gradients[name], state[f"m {name}"], state[f"v {name}"]
             m += (1 - self.beta1) * (g - m)
             v += (1 - self.beta2) * (g * g - v)
-            w -= lr * (second / first) * m / (np.sqrt(v) + eps)
+            w -= lr * second / first * m / (np.sqrt(v) + eps)
         return {**state, "steps": np.array(t)}
 
 

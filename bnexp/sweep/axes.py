@@ -48,15 +48,23 @@ class Axis:
         return tuple(self.key.split("."))
 
 
-def sweep_axes(sweep: Sweep, document: Document) -> list[list[Axis]]:
+def sweep_axes(
+    sweep: Sweep, document: Document, drawn: Mapping[str, tuple[float, ...]] | None = None
+) -> list[list[Axis]]:
     """The axes in groups: groups are multiplied, the axes of one group (`zip`) move together.
+
+    drawn: the values of the keys that draw from the book's stream.
 
     ConfigError, with its place in the document, for a key that cannot be swept or is swept twice,
     and for values that are repeated, are no range, or are not as many as those zipped with them.
     """
-    groups = [[_axis(key, v, ("sweep", key), document)] for key, v in sweep.axes().items()]
+    drawn = drawn or {}
+    groups = [
+        [_axis(key, drawn.get(key, v), ("sweep", key), document)] for key, v in sweep.axes().items()
+    ]
     zipped = [
-        _axis(key, v, ("sweep", "zip", key), document, zipped=True) for key, v in sweep.zip.items()
+        _axis(key, drawn.get(key, v), ("sweep", "zip", key), document, zipped=True)
+        for key, v in sweep.zip.items()
     ]
     _refuse_overlaps([*(axis for group in groups for axis in group), *zipped], document)
     if len({len(axis.values) for axis in zipped}) > 1:

@@ -21,34 +21,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bnexp.config.architecture import Cnn, Mlp
 from bnexp.config.document import mapping_at
 from bnexp.config.experiment import Setting
 from bnexp.config.load import Config, schema_problems
 from bnexp.config.messages import NO_KIND, Problem, dotted, problems_error
-from bnexp.config.options import identity, instantiate
+from bnexp.config.options import identity
 from bnexp.config.rules import setting_problems
 from bnexp.config.yaml import KeyPath
-from bnexp.nn import BatchNorm
-from bnexp.nn.normalizers import Centre, NoisyBatchNorm
 from bnexp.sweep.axes import MAX_NETWORKS, Axis, Label, sweep_axes, sweep_error
+from bnexp.sweep.stream import StreamPosition, drawn_values, stream_positions
 
-# Increment it if a configuration gives other numbers after a change of the numerics, and let
-# `_numerics` return the new number for such configurations: they get new ids, others keep theirs.
+# Increment it if the same configuration gives other numbers after a change of the numerics.
 NUMERICS = 3
-
-
-@dataclass(frozen=True)
-class StreamPosition:
-    """Where a network draws in the book's stream of random numbers.
-
-    The stream goes through rounds. Each round draws the weights of all its `networks`, of which
-    this one is number `network`, and then trains them.
-    """
-
-    round: int
-    network: int
-    networks: int
 
 
 @dataclass(frozen=True)
@@ -95,10 +79,10 @@ def make_plan(config: Config) -> Plan:
     ConfigError with everything that is wrong with the settings of the sweep, each problem at the
     swept value that causes it; also for too many networks, and for two that are the same.
     """
-    groups = _whole_numbers(sweep_axes(config.experiment.sweep, config.document), config)
-    sizes = [len(group[0].values) for group in groups]
+    axes = sweep_axes(config.experiment.sweep, config.document, drawn_values(config))
+    groups = _whole_numbers(axes, config)
     seeds = config.experiment.random.seeds
-    total = math.prod(sizes) * len(seeds)
+    total = math.prod(len(group[0].values) for group in groups) * len(seeds)
     if total > MAX_NETWORKS:
         text = f"too many networks, expected at most {MAX_NETWORKS:,}, got {total:,}"
         raise sweep_error(("sweep",), text, config.document)
@@ -115,17 +99,16 @@ def make_plan(config: Config) -> Plan:
         problems |= dict.fromkeys(_at_axis(problem, point) for problem in setting)
     if problems:
         raise problems_error(problems, config.document)
-    is_book = stream == "book"
-    if is_book:
-        _refuse_different_draws(valid, config)
-
+    places: list[StreamPosition | None] = [None] * len(points)
+    if stream == "book":
+        swept = [{axis.key: axis.values[i] for axis, i in point.chosen} for point in points]
+        places = [*stream_positions(swept, valid, config)]
     networks: list[tuple[_Point, Network]] = []
-    for point, valid_setting in zip(points, valid, strict=True):
+    for point, valid_setting, place in zip(points, valid, places, strict=True):
         identity_text = settings.identity_text(valid_setting)
         labels = {axis.key: axis.labels[i] for axis, i in point.chosen}
-        place = _stream_position(point, sizes) if is_book else None
         for seed in seeds:
-            network_id = _network_id(identity_text, seed, place, _numerics(valid_setting))
+            network_id = _network_id(identity_text, seed, place)
             networks.append((point, Network(network_id, valid_setting, seed, labels, place)))
     _refuse_duplicates(networks, config)
     return Plan(tuple(itertools.chain(*groups)), tuple(network for _, network in networks))
@@ -276,49 +259,10 @@ def _at_axis(problem: Problem, point: _Point) -> Problem:
     return problem
 
 
-def _refuse_different_draws(settings: Iterable[Setting], config: Config) -> None:
-    """ConfigError unless all networks draw alike: the book's stream goes on from one to the next.
-
-    What is drawn depends on the training images, the layers and the length of the training; test
-    images are only scored.
-    """
-    draws = set()
-    for setting in settings:
-        data, model, train = setting.data, setting.model, setting.train
-        layers = model.hidden if isinstance(model, Mlp) else model.blocks
-        length = (train.epochs, train.steps, train.batch_size, train.evaluate)
-        draws.add(str(((data.name, data.train), layers, length)))
-    if len(draws) > 1:
-        text = "sweeps what is drawn, expected one data set, one shape and one length of training"
-        text += " with random.stream: book, got several; use random.stream: independent"
-        raise sweep_error(("sweep",), text, config.document)
-
-
-def _stream_position(point: _Point, sizes: Sequence[int]) -> StreamPosition:
-    """The first axis is the book's outer loop; the others are the networks of one round."""
-    network = 0
-    for i, size in zip(point.index[1:], sizes[1:], strict=True):
-        network = network * size + i
-    return StreamPosition(point.index[0] if point.index else 0, network, math.prod(sizes[1:]))
-
-
-def _numerics(setting: Setting) -> int:
-    """The value of NUMERICS since which networks of this setting have had the same numbers.
-
-    3: sums over the pixels of images that share a mean are computed in another order.
-    """
-    norm = setting.model.norm
-    if norm is None or not isinstance(setting.model, Cnn):
-        return 2
-    if issubclass(norm.target, BatchNorm):
-        return 3 if instantiate(norm).spatial == "channel" else 2
-    return 3 if issubclass(norm.target, NoisyBatchNorm | Centre) else 2
-
-
-def _network_id(setting: str, seed: int, place: StreamPosition | None, numerics: int) -> str:
+def _network_id(setting: str, seed: int, place: StreamPosition | None) -> str:
     """The id of a network: a hash of JSON with sorted keys, in which `setting` is JSON already."""
-    book = _json([place.round, place.network, place.networks] if place else None)
-    text = f'{{"book":{book},"numerics":{numerics},"seed":{seed},"setting":{setting}}}'
+    book = _json(place.identity if place else None)
+    text = f'{{"book":{book},"numerics":{NUMERICS},"seed":{seed},"setting":{setting}}}'
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 

@@ -44,12 +44,13 @@ def make_stacks(
     """
     structures: dict[int, str] = {}  # by the `id` of settings, which seeds share
     options: dict[Any, Any] = {}
-    groups: dict[str, list[Network]] = {}
+    groups: dict[tuple[str, int | None], list[Network]] = {}
     for network in sorted(networks, key=lambda network: network.seed):  # equal seeds share batches
         key = id(network.setting)
         if key not in structures:
             structures[key] = structure(network.setting, options)
-        groups.setdefault(structures[key], []).append(network)
+        seed = network.seed if images_depend_on_seed(network) else None
+        groups.setdefault((structures[key], seed), []).append(network)
     # With a normalizer first: these take longer.
     ordered = sorted(groups.values(), key=lambda group: group[0].setting.model.norm is None)
     return [stack for group in ordered for stack in _split(group, workers, size)]
@@ -73,6 +74,12 @@ def _split(group: Sequence[Network], workers: int, size: int | None) -> list[Sta
     number = min(math.ceil(number / workers) * workers, len(group))
     ends = [len(group) * i // number for i in range(number + 1)]
     return [Stack(tuple(group[start:end])) for start, end in itertools.pairwise(ends)]
+
+
+def images_depend_on_seed(network: Network) -> bool:
+    """Whether networks of other seeds see other images, so that these cannot share a stack."""
+    data = network.setting.data
+    return data.draw == "seed" or (network.place is not None and data.name == "gaussian")
 
 
 def stack_size(setting: Setting) -> int:

@@ -2,7 +2,8 @@
 
 Images are scored in chunks that stay in the cache, in the same chunks for every stack size, so that
 a network's metrics do not depend on its neighbors. Only where a batch norm normalizes with the
-statistics of the images at hand they must be scored all at once, one network at a time.
+statistics of the images at hand, or the book's arithmetic is replayed, are they scored all at once,
+one network at a time.
 
 `Images` are what is scored and trained on: bytes or numbers, as pixels in [0, 1], all at once or
 batch by batch.
@@ -85,8 +86,6 @@ class Images:
 
 Numbers = NDArray[np.float64]
 
-# 250 samples of 8 networks stay in the second-level cache; 1,000 at once cost a tenth of a sweep.
-CHUNK = 250
 # Algorithm 2 averages over training batches of the fixed network: the first ones in order, at most
 # this many.
 POPULATION_BATCHES = 100
@@ -105,7 +104,7 @@ def evaluate(
     shape than (K, N).
     """
     networks = next(len(array) for layer in parameters for array in layer.values())
-    if "batch" in network.evaluations and networks > 1:
+    if network.chunk is None and networks > 1:
         alone = [
             evaluate(network, _select(parameters, k), _select(state, k), images, metrics)
             for k in range(networks)
@@ -125,6 +124,25 @@ def evaluate(
             # In one order for every K, so that a network's sum does not depend on the others.
             sums[name] = sums[name] + np.ascontiguousarray(values).sum(axis=-1, dtype=np.float64)
     return {name: total / len(images) for name, total in sums.items()}
+
+
+def evaluate_batch(
+    network: Sequential,
+    parameters: Sequence[Parameters],
+    state: Sequence[State],
+    x: Array,
+    labels: Labels,
+    metrics: Mapping[str, Metric],
+) -> dict[str, Numbers]:
+    """Each metric's mean over a batch, (K,): x is (K, N, ...) and labels (K, N), or K is 1."""
+    scores: dict[str, list[Any]] = {name: [] for name in metrics}
+    for k in range(next(len(array) for layer in parameters for array in layer.values())):
+        batch = k if len(x) > 1 else 0
+        logits = network.evaluated(_select(parameters, k), _select(state, k), x[batch : batch + 1])
+        for name, metric in metrics.items():
+            values = np.ascontiguousarray(metric.values(logits, labels[batch]))
+            scores[name].append(values.sum(axis=-1, dtype=np.float64) / values.shape[-1])
+    return {name: np.concatenate(values) for name, values in scores.items()}
 
 
 def logits_of(
@@ -159,7 +177,7 @@ def _evaluate_chunks(
     network: Sequential, parameters: Sequence[Parameters], state: Sequence[State], images: Images
 ) -> Iterator[tuple[Array, Labels]]:
     """Logits (K, n, C) and labels (n,) of some images after others, or of all at once."""
-    chunk = len(images) if "batch" in network.evaluations else CHUNK
+    chunk = network.chunk or len(images)
     network, parameters, state = network.folded(parameters, state)
     for rows in _slices(len(images), chunk):
         x, labels = images.batch(rows)

@@ -16,9 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.metrics import DEFAULT_METRICS, Metric
-from bnexp.nn import Array, Optimizer, Parameters, Sequential, SoftmaxCrossEntropy, State
+from bnexp.nn import Array, Optimizer, Parameters, Sequential, State
 from bnexp.probes import Probe, Reading, TrainingStep
-from bnexp.training.evaluation import Images, Numbers, evaluate, evaluation_state
+from bnexp.training.evaluation import (
+    Images,
+    Numbers,
+    evaluate,
+    evaluate_batch,
+    evaluation_state,
+)
 from bnexp.training.random import BatchStream, Indices
 from bnexp.training.update import UNADJUSTED, Adjustments, update
 
@@ -91,7 +97,7 @@ class _Stack:
 
         NaN stands for the loss of a network in which a statistic overflowed.
         """
-        loss = SoftmaxCrossEntropy()
+        loss = self.network.loss
         logits, caches, self.state = self.network.forward(
             self.parameters, self.state, x, train=True
         )
@@ -174,6 +180,7 @@ def train(
     probes: Probing = UNPROBED,
     start: Snapshot | None = None,
     metrics: Mapping[str, Metric] = DEFAULT_METRICS,
+    score_batch: bool = False,
 ) -> History:
     """Train K networks up to the last of the evaluation `points`.
 
@@ -192,6 +199,8 @@ def train(
         probes: are read, at their steps, with the step that comes next.
         start: a snapshot to go on from, with the same bits as without a stop.
         metrics: what the networks are scored with, by default the metrics of every run.
+        score_batch: whether, in place of `scored`, each step's own batch is scored after its
+            update; then 0 is none of the `points`.
 
     Numbers that are not finite any more are a result, never an error or a warning.
     """
@@ -217,19 +226,27 @@ def train(
     with np.errstate(all="ignore"):
         for step in range(start.step + 1, last + 1):
             if step > 0:
-                losses = stack.update(*train_set.batch(stream.take()), (step, last))
-                stack.mark_diverged(step, losses)
+                batch = train_set.batch(stream.take())
+                stack.mark_diverged(step, stack.update(*batch, (step, last)))
             if step in evaluated:
                 used = evaluation_state(
                     network, stack.parameters, stack.state, train_set, batch_size
                 )
-                sets = {"train": (stack.parameters, scored or train_set)}
+                if score_batch:
+                    sets = {
+                        "train": evaluate_batch(network, stack.parameters, used, *batch, metrics)
+                    }
+                else:
+                    images = scored or train_set
+                    sets = {"train": evaluate(network, stack.parameters, used, images, metrics)}
                 if test_set:
-                    sets["test"] = tuple(for_test(stack.parameters)), test_set
-                scores: dict[str, Numbers] = {}
-                for prefix, (trained, images) in sets.items():
-                    values = evaluate(network, trained, used, images, metrics)
-                    scores |= {f"{prefix}_{name}": value for name, value in values.items()}
+                    whole = for_test(stack.parameters)
+                    sets["test"] = evaluate(network, whole, used, test_set, metrics)
+                scores = {
+                    f"{prefix}_{name}": values
+                    for prefix, columns in sets.items()
+                    for name, values in columns.items()
+                }
                 stack.record_metrics(step, scores)
                 stack.mark_overflow(step, used)
             if step in probes.steps:

@@ -16,11 +16,12 @@ from numpy.random import Generator, RandomState
 from numpy.typing import NDArray
 
 from bnexp.nn import Parameters, Sequential, State
+from bnexp.nn.book import stream_state
 
 Indices = NDArray[np.integer[Any]]
 Start = tuple[tuple[Parameters, ...], tuple[State, ...]]
 
-ROLES = ("weights", "batches", "dropout")
+ROLES = ("weights", "batches", "dropout", "images")
 
 
 def generator(seed: int, role: str) -> Generator:
@@ -42,17 +43,44 @@ def shuffle(random: Generator, images: int, size: int) -> Iterator[Indices]:
             yield order[start : start + size]
 
 
-SAMPLING = {"with_replacement": with_replacement, "shuffle": shuffle}
+def all_images(random: Generator, images: int, size: int) -> Iterator[Indices]:
+    """All images in their order, in every batch; nothing is drawn."""
+    while True:
+        yield np.arange(images)
+
+
+SAMPLING = {"with_replacement": with_replacement, "shuffle": shuffle, "all": all_images}
 
 
 @dataclass(frozen=True)
 class BookRound:
-    """What one round of the book's loop draws: `networks` networks, then `steps` batches."""
+    """What one round of the book's loop draws: `networks` networks, then `steps` batches.
+
+    sampling: with_replacement, or all, where batches are not drawn.
+    masks: the widths of the masks that dropout draws after each batch.
+    uniforms: how many values of swept keys are drawn before the networks.
+    first: what the script draws before its first round, of how many images: ("order", n) or
+        ("inputs", n, numbers an image); nothing by default.
+    """
 
     networks: int
     steps: int
     images: int
     batch_size: int
+    sampling: str = "with_replacement"
+    masks: tuple[int, ...] = ()
+    uniforms: int = 0
+    first: tuple[Any, ...] = ()
+
+
+def draw_first(random: RandomState, first: tuple[Any, ...]) -> Any:
+    """What a script draws before its first round: an order of images, their numbers, or nothing."""
+    match first:
+        case ("order", number):
+            return random.permutation(number)
+        case ("inputs", number, size):
+            return random.standard_normal((number, size))
+    return None
 
 
 # The generator's states at the start of each round, by what the rounds draw: a worker trains
@@ -78,6 +106,7 @@ def replay_book(
     by_place = {(number, place): network for number, place, network in networks}
     stand_in = networks[0][2]
     random = RandomState(seed)
+    draw_first(random, plan.first)
     widths = tuple(getattr(layer, "features", None) for layer in stand_in.layers)
     starts = _round_starts.setdefault((seed, plan, shape, widths), [random.get_state()])
     rounds: dict[int, tuple[list[Start], list[Indices]]] = {}
@@ -87,9 +116,23 @@ def replay_book(
             continue
         random.set_state(starts[number])
         row = [by_place.get((number, place), stand_in) for place in range(plan.networks)]
+        random.random_sample(plan.uniforms)
+        drawn = [network.init(random, shape) for network in row]
+        stream = stream_state(random)[None]
+        batches: list[Indices] = []
+        for _ in range(max(plan.steps, 1)):
+            if plan.sampling == "all":
+                batches.append(np.arange(plan.images))
+                continue
+            batches.append(random.choice(plan.images, plan.batch_size))
+            for width in plan.masks:  # which the layers draw for themselves
+                random.random_sample((plan.batch_size, width))
         rounds[number] = (
-            [network.init(random, shape) for network in row],
-            [random.choice(plan.images, plan.batch_size) for _ in range(max(plan.steps, 1))],
+            [
+                (parameters, tuple({**s, "stream": stream} if "stream" in s else s for s in state))
+                for parameters, state in drawn
+            ],
+            batches,
         )
         if number + 1 == len(starts):
             starts.append(random.get_state())

@@ -69,6 +69,8 @@ def make_schedule(network: Network, available: int) -> TrainingSchedule:
 
 def steps_per_epoch(images: int, batch_size: int, sampling: str) -> int:
     """Updates that count as one pass; drawing with replacement, the book's and CS231n's N // B."""
+    if sampling == "all":
+        return 1
     if sampling == "shuffle":
         return math.ceil(images / batch_size)
     return max(images // batch_size, 1)
