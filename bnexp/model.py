@@ -23,7 +23,6 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
-from threadpoolctl import threadpool_limits
 
 from bnexp import files, nn
 from bnexp.config import Config, load_config
@@ -34,6 +33,7 @@ from bnexp.config.options import Strict
 from bnexp.config.rules import MAX_WEIGHTS, setting_problems
 from bnexp.data.datasets import DATASETS, data_folder
 from bnexp.errors import BnexpError, ConfigError, StoreError
+from bnexp.execution.blas import one_blas_thread
 from bnexp.execution.build import blank_architecture, check_shapes, make_metrics
 from bnexp.execution.task import dataset, train_networks
 from bnexp.files import read_file, write_file
@@ -276,7 +276,7 @@ def _arithmetic_of_runs() -> Iterator[None]:
 
     The last bits of a product depend on the number of threads.
     """
-    with threadpool_limits(1, "blas"), np.errstate(all="ignore"):
+    with one_blas_thread(), np.errstate(all="ignore"):
         yield
 
 

@@ -37,6 +37,7 @@ from concurrent import futures
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -44,10 +45,10 @@ from queue import SimpleQueue
 from typing import Any, Protocol, TypeAlias
 
 from pydantic import BaseModel
-from threadpoolctl import threadpool_limits
 
 from bnexp.config.options import Options, fingerprint
 from bnexp.errors import BnexpError, ConfigError
+from bnexp.execution.blas import one_blas_thread
 from bnexp.execution.task import Record, Task, train_task, with_data
 from bnexp.registry import raised_in
 
@@ -218,13 +219,15 @@ def failed_record(network: str, error: str) -> Record:
     return Record(network, "", "failed", None, (), (), {}, float("nan"), error=error)
 
 
-# What reports of steps are passed to in this process; replaced where tasks are run.
-_on_reported_steps: Callable[[int], object] = int
+# What reports of steps are passed to, in each thread that runs tasks.
+_on_reported_steps: ContextVar[Callable[[int], object]] = ContextVar(
+    "on_reported_steps", default=int
+)
 
 
 def report_steps(networks: int) -> None:
     """Called by a task, wherever it runs, when so many networks have made one step."""
-    _on_reported_steps(networks)
+    _on_reported_steps.get()(networks)
 
 
 class ThisProcess(futures.Executor):
@@ -244,15 +247,16 @@ class ThisProcess(futures.Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """BaseExceptions such as KeyboardInterrupt are not caught: they end the run."""
-        global _on_reported_steps
         future: Future[Any] = Future()
-        _on_reported_steps = self._count
         _keep_freed_memory()
-        with threadpool_limits(1, "blas"):
-            try:
+        before = _on_reported_steps.set(self._count)
+        try:
+            with one_blas_thread():
                 future.set_result(fn(*args, **kwargs))
-            except Exception as error:
-                future.set_exception(error)
+        except Exception as error:
+            future.set_exception(error)
+        finally:
+            _on_reported_steps.reset(before)
         return future
 
     def steps(self) -> int:
@@ -398,7 +402,6 @@ def leave_if_worker() -> None:
 
 def _initialize_worker(counter: Any) -> None:
     """What a worker process does first. `counter` is the pool's number of steps, shared by all."""
-    global _on_reported_steps
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _keep_freed_memory()
@@ -407,7 +410,7 @@ def _initialize_worker(counter: Any) -> None:
         with counter.get_lock():
             counter.value += networks
 
-    _on_reported_steps = count
+    _on_reported_steps.set(count)
 
 
 def _end_with_parent() -> None:

@@ -10,6 +10,7 @@ parameters only then. The colors can be told apart with the common forms of colo
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -74,6 +75,10 @@ PARAMETERS: dict[str, Any] = {
 GLYPH_WARNINGS = r"Glyph .* missing from|Matplotlib currently does not support"
 
 
+# Matplotlib's parameters and Python's warnings belong to the process: one thread draws at a time.
+_styling = threading.RLock()
+
+
 @contextmanager
 def house_style(fonts: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
     """Use matplotlib's defaults and ours inside the block, whatever the user's matplotlibrc says.
@@ -86,6 +91,7 @@ def house_style(fonts: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
 
     parameters = {**PARAMETERS, "font.family": list(fonts)}
     with (
+        _styling,
         matplotlib.style.context(["default", parameters]),
         np.errstate(over="ignore", invalid="ignore"),
         warnings.catch_warnings(),

@@ -134,8 +134,8 @@ def replay_book(
             ],
             batches,
         )
-        if number + 1 == len(starts):
-            starts.append(random.get_state())
+        # In one operation: another thread may be replaying the same rounds.
+        starts[number + 1 : number + 2] = [random.get_state()]
     return [(rounds[number][0][place], iter(rounds[number][1])) for number, place, _ in networks]
 
 
