@@ -65,11 +65,15 @@ def test_the_limit_holds_until_the_last_block_is_left(several_threads, first_to_
 
 
 def test_a_block_within_a_block_and_an_error_in_it(several_threads):
-    with pytest.raises(ZeroDivisionError), one_blas_thread():
+    def fail():
         with one_blas_thread():
-            pass
-        assert blas_threads() == {1}
-        raise ZeroDivisionError
+            with one_blas_thread():
+                pass
+            assert blas_threads() == {1}
+            return 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert blas_threads() == {2}
 
 
