@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, nan, sqrt
 
 import numpy as np
 import pytest
 from claim_results import (
     METHODS,
+    SCALES,
     by_point,
     judged,
     spread,
 )
-from figure_results import NORM, results
-from hypothesis import given
+from figure_results import NORM, W, results
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnexp.claims.judge import overall_verdict
@@ -152,22 +154,28 @@ def test_the_other_side_may_be_another_measure():
     assert judged(data, measure="final_gap", at_most=0.21).verdict == "supported"
 
 
-# Losses: a network that diverged has an infinite one.
+# A loss of NaN is infinite where that is against the claim, and no number elsewhere.
 @pytest.mark.parametrize(
-    ("losses", "relation", "expected"),
+    ("losses", "relation", "expected", "n"),
     [
-        ((nan, nan), {"at_least": 2.0}, "supported"),
-        ((inf, nan), {"at_least": 2.0}, "supported"),
-        ((nan, nan), {"at_most": 2.0}, "refuted"),
-        ((nan, nan), {"within": {"of": 2.0, "by": 1.0}}, "refuted"),
-        ((nan, 2.3, 2.3), {"at_least": 2.0}, "supported"),
-        ((nan, 2.3, 2.3), {"at_most": 3.0}, "undecided"),
-        ((nan, 2.3, 2.3), {"at_most": 2.0}, "refuted"),
-        ((nan, nan, 2.3), {"at_least": 2.0}, "undecided"),
-        ((nan,), {"at_least": 2.0}, "undecided"),
+        ((inf, inf), {"at_least": 2.0}, "supported", 2),
+        ((inf, 2.3, 2.3), {"at_least": 2.0}, "supported", 3),
+        ((inf, 2.3, 2.3), {"at_most": 3.0}, "undecided", 3),
+        ((inf, 2.3, 2.3), {"at_most": 2.0}, "refuted", 3),
+        ((inf, inf, 2.3), {"at_least": 2.0}, "undecided", 3),
+        ((nan, nan), {"at_least": 2.0}, "undecided", 0),
+        ((inf, nan), {"at_least": 2.0}, "undecided", 1),
+        ((nan, nan), {"at_most": 2.0}, "refuted", 2),
+        ((nan, nan), {"within": {"of": 2.0, "by": 1.0}}, "refuted", 2),
+        ((nan, 2.3, 2.3), {"at_least": 2.0}, "undecided", 2),
+        ((nan, 2.3, 2.3), {"at_least": 2.4}, "refuted", 2),
+        ((nan, 2.3, 2.3), {"at_most": 3.0}, "undecided", 3),
+        ((nan, 2.3, 2.3), {"at_most": 2.0}, "refuted", 3),
+        ((nan, 2.3), {"equals": [2.3]}, "refuted", 2),
+        ((nan,), {"at_least": 2.0}, "undecided", 0),
     ],
 )
-def test_infinite_losses(losses, relation, expected):
+def test_losses_that_are_not_finite(losses, relation, expected, n):
     def value(point, seed, epoch, metric):
         return losses[seed] if metric == "train_loss" else 0.1
 
@@ -177,13 +185,25 @@ def test_infinite_losses(losses, relation, expected):
     verdict = judged(data, measure="final_train_loss", **relation)
     assert verdict.verdict == expected
     (point,) = verdict.points
-    assert (point.infinite, point.diverged, point.n) == (sum(lost), sum(lost), len(losses))
-    assert not np.isnan(point.margin)
-    assert ("infinite" in verdict.reason) == (0 < sum(lost) < len(lost))
+    assert (point.diverged, point.n, point.n + point.left_out) == (sum(lost), n, len(losses))
+    if point.left_out:
+        assert f"{n} of {len(losses)} seed" in verdict.reason
 
 
-def test_infinite_losses_in_pairs():
-    def of(batch, none):
+@pytest.mark.parametrize("at", ["mean", "best", {"mean_of_last": 2}])
+def test_a_mean_or_best_loss_over_evaluations_with_nan(at):
+    def value(point, seed, epoch, metric):
+        return nan if seed == 1 and metric == "train_loss" and epoch > 0 else 2.0
+
+    data = results(seeds=(0, 1), value=value)
+    measure = {"metric": "train_loss", "at": at}
+    expected = ("supported", "supported") if at == "best" else ("undecided", "undecided")
+    verdicts = [judged(data, measure=measure, **{r: 2.0}).verdict for r in ("at_least", "at_most")]
+    assert tuple(verdicts) == expected
+
+
+def test_losses_that_are_not_finite_in_pairs():
+    def of(batch, none, relation="below"):
         def value(point, seed, epoch, metric):
             losses = batch if point == ("batch",) else none
             return losses[seed] if metric == "train_loss" else 0.1
@@ -193,30 +213,123 @@ def test_infinite_losses_in_pairs():
             data,
             measure="final_train_loss",
             where={NORM: "batch"},
-            below={"where": {NORM: "none"}},
+            **{relation: {"where": {NORM: "none"}}},
         )
 
-    assert of((0.1, 0.1), (nan, nan)).verdict == "supported"
+    assert of((0.1, 0.1), (inf, inf)).verdict == "supported"
+    assert of((0.1, 0.1), (nan, nan)).verdict == "undecided"
     assert of((nan, nan), (0.1, 0.1)).verdict == "refuted"
-    tied = of((nan, nan), (nan, inf))
+    assert of((nan, nan), (0.1, 0.1), "above").verdict == "undecided"
+    assert of((0.1, 0.1), (nan, nan), "above").verdict == "refuted"
+    tied = of((inf, nan), (nan, inf))
     assert (tied.verdict, tied.points[0].infinite, tied.points[0].n) == ("refuted", 2, 2)
-    assert of((0.1, 0.1, nan), (0.5, 0.5, nan)).verdict == "undecided"
-    assert of((0.1, 0.1, 0.2), (0.5, 0.5, nan)).verdict == "supported"
+    assert of((0.1, 0.1, inf), (0.5, 0.5, inf)).verdict == "undecided"
+    one_sided = of((0.1, 0.1, 0.2), (0.5, 0.5, nan))
+    assert (one_sided.verdict, one_sided.points[0].n) == ("undecided", 2)
+    assert "2 of 3 seeds have a number (1 NaN)" in one_sided.reason
 
 
-def test_a_missing_network_leaves_its_point_undecided():
+def test_two_losses_of_nan_are_not_in_order():
+    def value(point, seed, epoch, metric):
+        return nan if metric == "train_loss" else 0.1
+
+    data = results((SCALES,), (0, 1), value=value)
+    for relation in ("non_decreasing", "non_increasing"):
+        verdict = judged(data, measure="final_train_loss", **{relation: W})
+        assert (verdict.verdict, verdict.points[0].n) == ("undecided", 0)
+        assert "0 of 2 seeds have a number (2 NaN)" in verdict.reason
+
+
+def test_a_network_that_failed_keeps_its_point_from_being_supported():
     failed = by_point(
         {("batch",): (0.9, 0.9), ("none",): (0.9, 0.9)},
         failed=lambda point, seed: point == ("none",) and seed == 1,
     )
     verdict = judged(failed, at_least=0.5)
     assert [point.verdict for point in verdict.points] == ["supported", "undecided"]
-    assert (verdict.verdict, verdict.points[1].missing) == ("undecided", 1)
-    assert "1 of 2 networks missing" in verdict.reason
+    assert (verdict.verdict, verdict.points[1].missing, verdict.points[1].failed) == (
+        "undecided",
+        1,
+        1,
+    )
+    assert "1 of 2 seeds has a number (1 failed)" in verdict.reason
     assert judged(failed, at_least=0.5, in_at_least=1).verdict == "supported"
     above = {"where": {NORM: "none"}, "by": -1.0}
     assert judged(failed, where={NORM: "batch"}, above=above).verdict == "undecided"
-    assert judged(failed, equals=[0.9, 0.9]).verdict == "undecided"
+    equal = judged(failed, equals=[0.9, 0.9])
+    assert (equal.verdict, equal.points[1].reason) == (
+        "refuted",
+        "1 of 2 seeds has a number (1 failed)",
+    )
+
+
+VALUES = (0.91, 0.9, 0.92, 0.9, 0.93)  # of five seeds
+RELATIONS = (
+    {"at_least": 0.5},
+    {"at_most": 0.99},
+    {"within": {"of": 0.9, "by": 0.1}},
+    {"above": {"where": {NORM: "none"}}},
+    {"below": {"where": {NORM: "none"}, "by": -1.0}},
+    {"above": {"measure": "final_test_accuracy", "by": -1.0}},
+    {"non_decreasing": NORM, "tolerance": 1.0},
+    {"equals": [0.9], "tolerance": 0.1},
+    {"measure": "final_gap", "at_least": -1.0},
+)
+
+
+def lacking(lost, how, other_side):
+    """Batch and none for five seeds, of which some are lost: to NaN, as failed, or untrained."""
+    side = ("none",) if other_side else ("batch",)
+
+    def value(point, seed, epoch, metric):
+        if how == "NaN" and seed in lost and point == side:
+            return nan
+        return VALUES[seed] if point == ("batch",) else 0.1
+
+    def failed(point, seed):
+        return how == "failed" and seed in lost and point == side
+
+    data = results((METHODS,), tuple(range(5)), value=value, failed=failed, tested=True)
+    if how != "not trained":
+        return data
+    summary, metrics = (
+        {
+            name: column[~(np.isin(table["seed"], [*lost]) & (table[NORM] == side[0]))]
+            for name, column in table.items()
+        }
+        for table in (data.summary, data.metrics)
+    )
+    return replace(data, summary=summary, metrics=metrics)
+
+
+@pytest.mark.parametrize("how", ["NaN", "failed", "not trained"])
+@pytest.mark.parametrize("relation", RELATIONS, ids=str)
+@settings(max_examples=8, deadline=None)
+@given(lost=st.sets(st.integers(0, 4), max_size=5), other_side=st.booleans())
+def test_a_lost_number_never_makes_a_claim_easier(relation, how, lost, other_side):
+    compares = "where" in str(relation) or "non_decreasing" in relation
+    where = {} if "non_decreasing" in relation else {"where": {NORM: "batch"}}
+    verdict = judged(lacking(lost, how, other_side), **{**where, **relation})
+    if not lost or (other_side and not compares):
+        assert verdict.verdict == "supported"
+        return
+    expected = "refuted" if "equals" in relation and how != "not trained" else "undecided"
+    assert verdict.verdict == expected
+    (point,) = verdict.points
+    assert (point.n, point.left_out + point.missing) == (5 - len(lost), len(lost))
+    assert point.failed == (len(lost) if how == "failed" else 0)
+    verb = "has" if len(lost) == 4 else "have"
+    assert f"{5 - len(lost)} of 5 seeds {verb} a number ({len(lost)} {how})" in verdict.reason
+    assert f"n = {5 - len(lost)}, {len(lost)} without a number" in verdict.reason
+
+
+@pytest.mark.parametrize(("how", "expected"), [("NaN", "refuted"), ("failed", "refuted")])
+def test_the_others_can_refute(how, expected):
+    verdict = judged(lacking({2}, how, False), where={NORM: "batch"}, at_most=0.5)
+    assert (verdict.verdict, verdict.points[0].n) == (expected, 4)
+    assert "4 of 5 seeds have a number" in verdict.reason
+    unfinished = judged(lacking({2}, "not trained", False), where={NORM: "batch"}, at_most=0.5)
+    assert unfinished.verdict == "undecided"
 
 
 @given(

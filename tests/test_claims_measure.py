@@ -104,10 +104,32 @@ def test_growth_is_the_slope_of_the_logarithm():
     assert verdict.points[0].estimate == pytest.approx(exp(slope))
 
 
-def test_numbers_that_are_none_are_left_out_and_counted():
+def test_a_probe_without_a_number_leaves_a_claim_undecided():
     rows = [(0, 0, 1, "q", nan, nan), (1, 0, 1, "q", nan, 2.0), (2, 0, 1, "q", nan, 2.0)]
     data = with_probes(spread(1.0, 1.0, 1.0), rows)
     verdict = judged(data, measure={"quantity": "q", "layer": 1}, at_least=1)
-    assert verdict.verdict == "supported"
+    assert verdict.verdict == "undecided"
     assert (verdict.points[0].n, verdict.points[0].left_out) == (2, 1)
-    assert "1 without a number" in verdict.reason
+    assert verdict.reason == (
+        "mean 2 [2, 2], n = 2, 1 without a number; 2 of 3 seeds have a number (1 NaN)"
+    )
+    # The network of seed 2 has no row at all.
+    fewer = with_probes(spread(1.0, 1.0, 1.0), rows[1:2])
+    verdict = judged(fewer, measure={"quantity": "q", "layer": 1}, at_least=1)
+    assert (verdict.points[0].n, verdict.points[0].left_out) == (1, 2)
+    assert "1 of 3 seeds has a number (2 NaN)" in verdict.reason
+
+
+@pytest.mark.parametrize("lost", [0.0, -1.0, nan, float("inf")])
+def test_a_growth_that_a_seed_does_not_have_is_not_left_out(lost):
+    """Three seeds grow by 2 from layer to layer; the fourth has a layer without a logarithm."""
+    rows = [(seed, 0, layer, "q", nan, 2.0**layer) for seed in range(4) for layer in (1, 2, 3)]
+    measure = {"quantity": "q", "growth": [1, 3]}
+    whole = with_probes(spread(*[1.0] * 4), rows)
+    assert judged(whole, measure=measure, within={"of": 2, "by": 0.1}).verdict == "supported"
+    rows[4] = (1, 0, 2, "q", nan, lost)
+    verdict = judged(
+        with_probes(spread(*[1.0] * 4), rows), measure=measure, within={"of": 2, "by": 0.1}
+    )
+    assert (verdict.verdict, verdict.points[0].n) == ("undecided", 3)
+    assert "3 of 4 seeds have a number (1 NaN)" in verdict.reason

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from math import nan
+from math import inf
 
 import pytest
 from claim_results import (
@@ -19,7 +19,7 @@ from bnexp.claims import claims_text, judge_claims, verdict_lines
 
 def test_the_text_of_claims_is_strict_json_and_always_the_same():
     def value(point, seed, epoch, metric):
-        return nan if metric == "train_loss" else 0.5
+        return inf if metric == "train_loss" else 0.5
 
     data = results((METHODS,), (0, 1), value=value)
     claims = (claim(measure="final_train_loss", at_least=1, source="a paper", expect="refuted"),)

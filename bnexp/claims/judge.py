@@ -3,7 +3,9 @@
 Each point of a claim is judged by itself, from a sample of one number for each seed (see
 `bnexp.claims.measure`). A relation requires that the mean over seeds lies within bounds
 (`required_bounds`); the 95 % t-interval of the mean decides whether it does. `equals` requires a
-number of every seed instead. `overall_verdict` then says what the points show together.
+number of every seed instead. A seed whose network failed, is not trained or has no number never
+counts as if it were not there: it keeps its point from being supported. `overall_verdict` then says
+what the points show together.
 
 Before training, `claim_problems` finds out whether the planned networks can decide the claims: the
 points of each claim must be in the plan, and its measure must be recorded there. Once the data are
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf, isfinite, isnan, nan
 from typing import Any
 
@@ -49,7 +52,7 @@ from bnexp.runs.stats import Interval, t_interval
 from bnexp.runs.tables import Tables
 from bnexp.runs.where import Point
 from bnexp.sweep import Plan
-from bnexp.text import choices
+from bnexp.text import choices, counted
 
 
 @dataclass(frozen=True)
@@ -193,8 +196,9 @@ class PointVerdict:
     95 % interval; for `equals` the mean, the lowest and the highest number. NaN without a number.
     margin: how far the interval is on the claim's side; negative if it is not.
     n: seeds with a number. infinite: those whose number is not finite; the interval is of the
-    others, if there are any. left_out: seeds without a number. missing: seeds whose network failed
-    or is not trained. diverged: networks of the point, and of `than`, that diverged.
+    others, if there are any. left_out: seeds whose number is NaN. missing: seeds whose network
+    failed or is not trained. failed: those of them that failed. diverged: networks of the point,
+    and of `than`, that diverged. A point with seeds that have no number is not supported.
     """
 
     point: Point
@@ -210,6 +214,7 @@ class PointVerdict:
     infinite: int
     left_out: int
     missing: int
+    failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -264,7 +269,8 @@ def _judge_claim(claim: Claim, sweep: SweepPoints, tables: Tables) -> Verdict:
     word: Word = "undecided"
     needed = 0
     try:
-        samples = collect_samples(claim, pair_points(claim, sweep), sweep, tables)
+        pairs = pair_points(claim, sweep)
+        samples = collect_samples(claim, pairs, sweep, tables, partial(_refutes, claim))
     except Undecidable as error:
         reason = f"not in this experiment: {error.text}"
     else:
@@ -316,7 +322,7 @@ def judge_point(claim: Claim, index: int, sample: Sample) -> PointVerdict:
         than=sample.pair.than,
         verdict=word,
         reason=reason,
-        n=len(sample.values) + sample.ties,
+        n=sample.n,
         estimate=interval.mean,
         low=interval.low,
         high=interval.high,
@@ -324,15 +330,24 @@ def judge_point(claim: Claim, index: int, sample: Sample) -> PointVerdict:
         diverged=sample.diverged,
         infinite=sum(abs(value) == inf for value in sample.values) + sample.ties,
         left_out=sample.left_out,
-        missing=sample.missing,
+        missing=sample.failed + sample.untrained,
+        failed=sample.failed,
     )
+
+
+def _refutes(claim: Claim, number: float) -> bool:
+    """Whether the claim would be refuted if every seed had this number, which is infinite or 0."""
+    if claim.equals is not None:
+        return True
+    return required_bounds(claim).judge(Interval(number, number, number)) == "refuted"
 
 
 def _judge_mean(sample: Sample, bounds: Bounds) -> tuple[Word, str, Interval, float]:
     """Verdict, reason, interval and margin of a point whose mean must lie within bounds.
 
     The interval is of the finite numbers. Infinite numbers, and ties as differences of 0, are
-    intervals of their own: all of them must agree on the verdict.
+    intervals of their own: all of them must agree on the verdict. If a seed has no number, the
+    others can refute the claim, but not support it; if one is not trained yet, neither.
     """
     finite = [value for value in sample.values if isfinite(value)]
     intervals = [t_interval(finite, sample.limits)] if finite else []
@@ -341,20 +356,18 @@ def _judge_mean(sample: Sample, bounds: Bounds) -> tuple[Word, str, Interval, fl
     intervals += [Interval(0.0, 0.0, 0.0)] if sample.ties else []
     words = {bounds.judge(interval) for interval in intervals}
     word: Word = "undecided"
-    reason = ""
-    n = len(sample.values) + sample.ties
-    if sample.missing:
-        total = n + sample.left_out + sample.missing
-        reason = f"{sample.missing} of {total} networks missing"
-    elif n < 2:
-        reason = "one seed" if n else "no number"
+    reason = _incomplete(sample)
+    if sample.untrained or not sample.n:
+        pass
+    elif sample.n < 2:
+        reason = reason or "one seed"
     elif len(finite) == 1:
-        reason = "one finite number"
+        reason = reason or "one finite number"
     elif len(words) > 1:
-        reason = "some are infinite, some are not"
+        reason = reason or "some are infinite, some are not"
     elif words == {"undecided"}:
-        reason = "the interval reaches over the limit"
-    else:
+        reason = reason or "the interval reaches over the limit"
+    elif words == {"refuted"} or not reason:
         (word,) = words
     return word, reason, intervals[0] if intervals else NO_INTERVAL, bounds.margin(intervals)
 
@@ -364,19 +377,34 @@ def _judge_equality(
 ) -> tuple[Word, str, Interval, float]:
     """Verdict, reason, interval and margin of a point where every seed must give the number.
 
-    There is no confidence interval, and one seed is enough.
+    There is no confidence interval, and one seed is enough. A network that failed or has no number
+    does not give it.
     """
     deviation = max((abs(value - number) for value in sample.values), default=nan)
     interval = NO_INTERVAL
     if sample.values:
         interval = Interval(float(np.mean(sample.values)), min(sample.values), max(sample.values))
     word: Word = "supported"
-    reason = ""
-    if sample.missing or sample.left_out or not sample.values:
-        word, reason = "undecided", "a network missing" if sample.missing else "no number"
-    elif not deviation <= tolerance * (1 + 1e-9):  # 0.972 - 0.971 is a little more than 0.001
-        word, reason = "refuted", f"expected {number:.6g}"
+    reason = _incomplete(sample)
+    # 0.972 - 0.971 is a little more than 0.001.
+    if sample.values and not deviation <= tolerance * (1 + 1e-9):
+        word, reason = "refuted", "; ".join(filter(None, (f"expected {number:.6g}", reason)))
+    elif reason:
+        word = "undecided" if sample.untrained else "refuted"
     return word, reason, interval, tolerance - deviation
+
+
+def _incomplete(sample: Sample) -> str:
+    """How many seeds have a number, and why the others have none; empty if all have one.
+
+    For example: 3 of 5 seeds have a number (1 failed, 1 NaN)
+    """
+    if sample.n == sample.seeds:
+        return ""
+    counts = {"failed": sample.failed, "not trained": sample.untrained, "NaN": sample.left_out}
+    why = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+    verb = "has" if sample.n == 1 else "have"
+    return f"{sample.n} of {counted(sample.seeds, 'seed')} {verb} a number ({why})"
 
 
 def _summarize(claim: Claim, points: Sequence[PointVerdict], needed: int) -> str:
@@ -394,8 +422,8 @@ def _summarize(claim: Claim, points: Sequence[PointVerdict], needed: int) -> str
         numbers.append(f"{point.diverged} diverged")
     if 0 < point.infinite < point.n:
         numbers.append(f"{point.infinite} infinite")
-    if point.left_out:
-        numbers.append(f"{point.left_out} without a number")
+    if without := point.left_out + point.missing:
+        numbers.append(f"{without} without a number")
     text = ", ".join(numbers)
     if point.point:
         text += f" at {describe_point(point.point)}"

@@ -12,7 +12,7 @@ differences by seed where the claim compares two points.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import exp, inf, isfinite, isinf, isnan, log, nan
@@ -38,6 +38,7 @@ from bnexp.runs.where import Point
 
 Floats: TypeAlias = NDArray[np.float64]
 Limits: TypeAlias = tuple[float, float]
+Number: TypeAlias = tuple[float, bool]  # of one network, and whether it stands for a loss of NaN
 NetworkKey: TypeAlias = tuple[PointKey, int]  # a point of the sweep and a seed
 
 # The evaluations or steps that a word means; the best of all is found once they are known.
@@ -111,12 +112,12 @@ def parse_metric(measure: str | OfMetric) -> OfMetric:
 
 def measure_networks(
     measure: Measure, tables: Tables, networks: Collection[str]
-) -> dict[str, float]:
+) -> dict[str, Number]:
     """The measure of each of the networks, by the network's id.
 
-    NaN stands for a network without a number. A loss that is not finite counts as +inf, because its
-    network diverged. Networks without a row in the table are left out. Raises Undecidable if the
-    tables do not have what the measure asks for.
+    NaN stands for a network without a number. A loss that is NaN is +inf here, and marked, because
+    it may count against a claim but not for it. Networks without a row in the table are left out.
+    Raises Undecidable if the tables do not have what the measure asks for.
     """
     if isinstance(measure, OfQuantity):
         recorded = tables.probes["quantity"] == measure.quantity
@@ -147,9 +148,10 @@ def measure_limits(measure: Measure) -> Limits:
     return low - high, high - low
 
 
-def _metric(measure: OfMetric, table: Table) -> float:
+def _metric(measure: OfMetric, table: Table) -> Number:
     """A metric of one network, from its rows of the metrics table."""
     better: str = "lower"
+    lost = np.zeros(len(table["step"]), dtype=bool)
     if (column := metric_column(measure.metric)) is None:  # the gap
         values = np.asarray(table[f"train_{HEADLINE}"] - table[f"test_{HEADLINE}"])
     elif measure.metric not in table:
@@ -159,16 +161,16 @@ def _metric(measure: OfMetric, table: Table) -> float:
         better = column.metric.better
         if is_unbounded_loss(column.metric):
             # A loss may be NaN by itself, the accuracy only where nothing was scored.
-            scored = ~np.isnan(table[column.sibling(HEADLINE)])
-            values = np.where(scored & ~np.isfinite(values), inf, values)
-    values = values[select_evaluations(measure, table["step"].tolist(), table["epoch"].tolist())]
-    if measure.at != "best":
-        return float(np.mean(values))
-    best = np.fmax if better == "higher" else np.fmin
-    return float(best.reduce(values))  # NaN only if all are
+            lost = np.isnan(values) & ~np.isnan(table[column.sibling(HEADLINE)])
+            values = np.where(lost, inf, values)
+    chosen = select_evaluations(measure, table["step"].tolist(), table["epoch"].tolist())
+    values, lost = values[chosen], lost[chosen]
+    best = np.fmax if better == "higher" else np.fmin  # NaN only if all are
+    number = float(best.reduce(values) if measure.at == "best" else np.mean(values))
+    return number, number == inf and bool(lost.any())
 
 
-def _quantity(measure: OfQuantity, table: Table) -> float:
+def _quantity(measure: OfQuantity, table: Table) -> Number:
     """A quantity of one network, or its growth over layers, from its rows of the probes table."""
     steps = select_steps(measure, sorted(set(table["step"].tolist())))
     table = rows(table, np.isin(table["step"], steps) & _mask_place(measure, table["at"]))
@@ -181,9 +183,9 @@ def _quantity(measure: OfQuantity, table: Table) -> float:
         return float(np.mean(values))
 
     if measure.growth is None:
-        return mean_of_layer(measure.layer or 0)
+        return mean_of_layer(measure.layer or 0), False
     first, last = measure.growth
-    return _growth({layer: mean_of_layer(layer) for layer in range(first, last + 1)})
+    return _growth({layer: mean_of_layer(layer) for layer in range(first, last + 1)}), False
 
 
 def _mask_place(measure: OfQuantity, column: Floats) -> NDArray[np.bool_]:
@@ -223,36 +225,58 @@ class Sample:
 
     values: the numbers; where the claim compares two points, the differences by seed. ties: seeds
     whose two numbers are infinite alike, so that their difference is 0 for the claim and no number.
-    left_out: seeds whose number is NaN. missing: seeds whose network, or one of the two, failed or
-    is not trained. diverged: networks that diverged, of both points. limits: the smallest and the
-    largest number that is possible.
+    left_out: seeds whose number is NaN, or one of the two. failed, untrained: seeds whose network,
+    or one of the two, failed or is not trained. diverged: networks that diverged, of both points.
+    limits: the smallest and the largest number that is possible.
     """
 
     pair: Pair
     values: tuple[float, ...]
     ties: int
     left_out: int
-    missing: int
+    failed: int
+    untrained: int
     diverged: int
     limits: Limits = (-inf, inf)
 
+    @property
+    def n(self) -> int:
+        """How many seeds have a number."""
+        return len(self.values) + self.ties
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds there should be."""
+        return self.n + self.left_out + self.failed + self.untrained
+
 
 def collect_samples(
-    claim: Claim, pairs: Sequence[Pair], sweep: SweepPoints, tables: Tables
+    claim: Claim,
+    pairs: Sequence[Pair],
+    sweep: SweepPoints,
+    tables: Tables,
+    refutes: Callable[[float], bool],
 ) -> tuple[Sample, ...]:
     """The sample of each pair of points, in their order.
 
     A comparison's numbers are measure - times * other, and the negative of it for a claim that the
     measure is below or does not increase. Raises Undecidable if the measure was not recorded.
-    """
-    networks, diverged = _index_networks(tables)
 
-    def measure_points(measure: Measure, points: Iterable[Point]) -> dict[NetworkKey, float]:
-        """The measure by point and seed, of the networks that there are."""
+    refutes: whether a number of all seeds alike would refute the claim. A loss of NaN counts as
+    +inf if that refutes it, and else as no number: it must never make a claim easier.
+    """
+    networks = _index_networks(tables)
+
+    def measure_points(measure: Measure, points: Iterable[Point]) -> dict[NetworkKey, Number]:
+        """The measure by point and seed, of the networks that have a result."""
         keys = {(point_key(point), seed) for point in points for seed in sweep.seeds}
-        ids = {key: networks[key] for key in keys if key in networks}
+        ids = {
+            key: networks[key][0]
+            for key in keys
+            if networks.get(key, ABSENT)[1] not in ("", "failed")
+        }
         numbers = measure_networks(measure, tables, set(ids.values())) if ids else {}
-        return {key: numbers.get(network, nan) for key, network in ids.items()}
+        return {key: numbers.get(network, (nan, False)) for key, network in ids.items()}
 
     other, (_, other_measure) = claim.above or claim.below, other_side(claim)
     numbers = measure_points(claim.measure, [pair.point for pair in pairs])
@@ -262,43 +286,52 @@ def collect_samples(
     (low, high), (other_low, other_high) = map(measure_limits, (claim.measure, other_measure))
     differences = sorted((sign * (low - times * other_high), sign * (high - times * other_low)))
 
-    samples = []
-    for pair in pairs:
+    def sample(pair: Pair) -> Sample:
         sides = [point_key(point) for point in (pair.point, pair.than) if point is not None]
         values: list[float] = []
-        ties = left_out = missing = 0
+        ties = left_out = failed = untrained = 0
         for seed in sweep.seeds:
-            number, subtrahend = numbers.get((sides[0], seed)), others.get((sides[-1], seed))
-            if number is None or (pair.than is not None and subtrahend is None):
-                missing += 1
+            statuses = [networks.get((side, seed), ABSENT)[1] for side in sides]
+            if "" in statuses:
+                untrained += 1
                 continue
-            if pair.than is not None and subtrahend is not None:
-                if isinf(number) and number == subtrahend:
-                    ties += 1
-                    continue
-                number = sign * (number - times * subtrahend)
-            if isnan(number):
+            if "failed" in statuses:
+                failed += 1
+                continue
+            number, stands_for_nan = numbers[sides[0], seed]
+            tied = False
+            if pair.than is not None:
+                subtrahend, other_stands_for_nan = others[sides[1], seed]
+                stands_for_nan = stands_for_nan or other_stands_for_nan
+                tied = isinf(number) and number == subtrahend
+                number = 0.0 if tied else sign * (number - times * subtrahend)
+            if isnan(number) or (stands_for_nan and not refutes(number)):
                 left_out += 1
+            elif tied:
+                ties += 1
             else:
                 values.append(number)
-        ids = {networks.get((side, seed)) for side in sides for seed in sweep.seeds}
+        diverged = {
+            network
+            for side in sides
+            for network, status in (networks.get((side, seed), ABSENT) for seed in sweep.seeds)
+            if status == "diverged"
+        }
         limits = (low, high) if pair.than is None else (differences[0], differences[1])
-        number_diverged = len(ids & diverged)
-        samples.append(
-            Sample(pair, tuple(values), ties, left_out, missing, number_diverged, limits)
-        )
-    return tuple(samples)
+        counts = ties, left_out, failed, untrained, len(diverged)
+        return Sample(pair, tuple(values), *counts, limits)
+
+    return tuple(map(sample, pairs))
 
 
-def _index_networks(tables: Tables) -> tuple[dict[NetworkKey, str], set[str | None]]:
-    """The networks with a result by point and seed, and those of them that diverged."""
+ABSENT = ("", "")  # the id and the status of a network that is not trained
+
+
+def _index_networks(tables: Tables) -> dict[NetworkKey, tuple[str, str]]:
+    """The id and the status of each network of the summary, by point and seed."""
     keys = [axis.key for axis in tables.axes]
     columns = (tables.summary[name].tolist() for name in ("cell", "seed", "status", *keys))
-    networks: dict[NetworkKey, str] = {}
-    diverged: set[str | None] = set()
-    for network, seed, status, *values in zip(*columns, strict=True):
-        if status != "failed":
-            networks[point_key(dict(zip(keys, values, strict=True))), seed] = network
-        if status == "diverged":
-            diverged.add(network)
-    return networks, diverged
+    return {
+        (point_key(dict(zip(keys, values, strict=True))), seed): (network, status)
+        for network, seed, status, *values in zip(*columns, strict=True)
+    }

@@ -65,9 +65,14 @@ def claims_text(verdicts: Sequence[Verdict]) -> str:
 
 
 def _point_content(point: PointVerdict) -> Mapping[str, Any]:
-    """A point's fields without an empty `than` and `reason`; its numbers are there even if null."""
+    """A point's fields without an empty `than` and `reason`, and without a `failed` of 0.
+
+    Its numbers are there even if null.
+    """
     numbers = ("estimate", "low", "high", "margin")
     values = _json_fields(point)
+    if not point.failed:
+        del values["failed"]
     content = {key: value for key, value in values.items() if value is not None and value != ""}
     return {**content, **{key: values[key] for key in numbers}}
 
