@@ -30,6 +30,8 @@ from typing import (
     overload,
 )
 
+from bnexp.errors import ConfigError
+
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered")
 Target = TypeVar("Target", bound=Callable[..., Any])
@@ -257,7 +259,15 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     def __getitem__(self, name: str) -> Entry:
         entry: Any = self._all()[name]
         if isinstance(entry, _Unloaded):
-            entry = self._entries[name] = self._checked(name, entry.load())
+            try:
+                entry = self._entries[name] = self._checked(name, entry.load())
+            except Exception as error:
+                if name in self.builtin:
+                    raise
+                raise ConfigError(
+                    f"{self.noun} {name!r} of an installed package cannot be used: "
+                    f"{type(error).__name__}: {error}; mend or uninstall that package"
+                ) from error
         return entry  # type: ignore[no-any-return]
 
     def __contains__(self, name: object) -> bool:

@@ -311,3 +311,8 @@ def test_an_experiments_name_leads_to_its_description():
     result = CliRunner().invoke(cli, ["explain", "dialects"])
     assert result.exit_code == 2
     assert result.stderr.endswith("that is an experiment: `bnexp list --verbose dialects`\n")
+
+
+def test_a_data_sets_name_leads_to_what_is_known_of_it():
+    hint = "got 'synthetic'; that is a data set: `bnexp data info synthetic`"
+    assert refused("synthetic").rstrip().endswith(hint)

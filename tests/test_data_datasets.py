@@ -199,7 +199,7 @@ def test_an_installed_package_enters_its_own(monkeypatch, tmp_path):
     monkeypatch.setattr(registry, "entry_points", lambda group: [point] * ("data_set" in group))
     own = registry.Registry("data set", {}, instance_of=DatasetFacts)
     assert list(own) == ["striped"]
-    with pytest.raises(TypeError, match="data set 'striped': expected DatasetFacts, got int"):
+    with pytest.raises(bnexp.ConfigError, match="'striped': expected DatasetFacts, got int"):
         own["striped"]
 
 

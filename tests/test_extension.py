@@ -155,6 +155,25 @@ def test_installed_packages_add_entries(monkeypatch):
     assert dict(registry) == {"builtin": Triangular, "mine": Halve}
 
 
+@pytest.mark.parametrize(
+    ("loaded", "message"),
+    [
+        (None, "ModuleNotFoundError: No module named 'tests_no_such'"),
+        (5, "TypeError: thing 'mine': expected a dataclass, got int"),
+    ],
+)
+def test_an_installed_package_that_cannot_be_used_is_named(monkeypatch, loaded, message):
+    point = EntryPoint("mine", "tests_no_such:Mine", "bnexp.thing")
+    if loaded:
+        monkeypatch.setattr(EntryPoint, "load", lambda self: loaded)
+    monkeypatch.setattr("bnexp.registry.entry_points", lambda group: [point])
+    registry = Registry("thing", {"builtin": Triangular})
+    with pytest.raises(
+        bnexp.ConfigError, match=f"thing 'mine' of an installed package .*{message}"
+    ):
+        dict(registry)
+
+
 def test_a_class_typed_into_a_notebook_is_refused_with_several_jobs(tmp_path, small):
     code = f"""
 import bnexp

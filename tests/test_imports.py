@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parents[1] / "bnexp"
 
 # A package may import from those before it, and from itself.
 ORDER = (
-    ("errors", "registry"),
+    ("errors",),
+    ("registry",),
     ("files", "text"),
     ("nn", "data"),
     ("metrics",),

@@ -150,12 +150,16 @@ def meaning_of(schema: Schema) -> str:
     'a gain; default: see the paper'
     """
     text = " ".join(schema.get("description", "").split())
-    return text if _has_default(schema) else _DEFAULT.sub("", text)
+    return _DEFAULT.sub("", text) if _default(schema) in EMPTY else text
 
 
-def _has_default(schema: Schema) -> bool:
-    """Whether the default is a value that says something by itself."""
-    return "dialects" in schema or schema.get("default") not in (None, "", {}, [])
+EMPTY: Sequence[Any] = (None, "", {}, [])  # defaults whose meaning the description says
+
+
+def _default(schema: Schema) -> Any:
+    """The default of a key; of an option that dialects set, the first dialect's value."""
+    dialects = schema.get("dialects")
+    return dialects[0][1] if dialects else schema.get("default")
 
 
 def default_in_words(schema: Schema, required: bool) -> str:
@@ -166,18 +170,22 @@ def default_in_words(schema: Schema, required: bool) -> str:
 
     >>> default_in_words({"dialects": [["book", 0.9], ["keras", 0.99], ["torch", 0.9]]}, False)
     '0.9; 0.99 with keras'
+    >>> text = "the step to end at; default: never"
+    >>> default_in_words({"description": text, "dialects": [["a", None], ["b", 5]]}, False)
+    'never; 5 with b'
     """
     if required:
         return "required"
     match = _DEFAULT.search(" ".join(schema.get("description", "").split()))
-    if match and not _has_default(schema):
-        return match["words"].rstrip(".")
-    if "dialects" not in schema:
-        value = schema.get("default")
-        return "not set" if value in ("", None) else value_in_words(value)
+
+    def in_words(value: Any) -> str:
+        if match and value in EMPTY:
+            return match["words"].rstrip(".")
+        return "not set" if value in (None, "") else value_in_words(value)
+
     users: dict[str, list[str]] = {}
-    for dialect, value in schema["dialects"]:
-        users.setdefault(value_in_words(value), []).append(dialect)
+    for dialect, value in schema.get("dialects", [("", _default(schema))]):
+        users.setdefault(in_words(value), []).append(dialect)
     (first, _), *others = users.items()
     return "; ".join([first, *(f"{v} with {listed(names, 'and')}" for v, names in others)])
 

@@ -24,6 +24,7 @@ from bnexp.config.descriptions import Schema
 from bnexp.config.document import experiment_names, experiments_folder, read_document, without_key
 from bnexp.config.experiment import Experiment, refresh
 from bnexp.config.messages import UNKNOWN_KIND
+from bnexp.data.datasets import DATASETS
 from bnexp.errors import ConfigError
 from bnexp.text import choices, listed
 
@@ -361,7 +362,7 @@ def _expected(topics: Sequence[Topic], name: str) -> str:
     """What an error says of an unknown key: the keys of the innermost mapping that exists.
 
     Where no mapping around it exists, those are the keys of an experiment, with up to three keys
-    whose last parts are spelled alike; an experiment's name gets a hint of its own.
+    whose last parts are spelled alike; names of experiments and data sets get hints of their own.
     """
     parent, dot, last = name.rpartition(".")
     parents = [topic for topic in topics if topic.matches(parent)] if dot else []
@@ -369,6 +370,8 @@ def _expected(topics: Sequence[Topic], name: str) -> str:
         return choices(last, list(dict.fromkeys(names)))
     if name in experiment_names():
         hint = f"that is an experiment: `bnexp list --verbose {name}`"
+    elif name in DATASETS:
+        hint = f"that is a data set: `bnexp data info {name}`"
     else:
         longest_first = sorted(topics, key=lambda topic: -topic.spellings[0].count("."))
         full_names = {topic.spellings[0].rpartition(".")[2]: topic.spellings[0]
