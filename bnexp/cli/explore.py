@@ -165,7 +165,8 @@ def explain(key: str | None) -> None:
     from bnexp.config.reference import experiment_keys
 
     if key is None:
-        click.echo("The keys of an experiment; `bnexp explain KEY` says more about one.\n")
+        click.echo("The keys of an experiment; `bnexp explain KEY` says more about one.")
+        click.echo("--set KEY=null is a key's default, KEY={} an empty mapping:")
         lines = _table((each.last, each.meaning) for each in experiment_keys())
     else:
         lines = explanation(key)
@@ -215,6 +216,8 @@ def _key_page(topic: Topic, topics: Sequence[Topic]) -> Iterator[str]:
     if kinds:
         example = f"{_shell_name(topic)}={kinds[0][0]}"
         yield from ["", f"  `bnexp explain {example}` says more about a kind"]
+    if all(variant.key.default == "{}" for variant in topic.variants):
+        yield from ["", f"  --set {topic.name}={{}} leaves it empty"]
     is_mapping = all(variant.key.type.startswith("a mapping") for variant in topic.variants)
     if is_mapping or topic.has_placeholder or "[]" in topic.name or topic.name == "extends":
         return  # it has no single value

@@ -2,7 +2,12 @@
 
 Each text is a `Document`, plain values with their places. `merge_documents` lays one over another
 and keeps the place of each value that is left, so that a message points at the file or argument
-that has it. Nothing is validated here but `extends` and the form of KEY=VALUE.
+that has it. `merge_layers` merges all texts of an experiment, and finds what they set inside swept
+values. Nothing is validated here but `extends`, the form of KEY=VALUE, and that no key is set that
+the sweep sets again.
+
+In all texts, null and {} mean the same: `KEY: null` takes an inherited value away, so that the
+key's default holds, and `KEY: {}` replaces an inherited mapping by an empty one.
 
 The shipped experiments are found here too, by name (`find_experiment`). Nothing heavy is imported,
 because `bnexp list` reads them.
@@ -19,8 +24,9 @@ are not inherited (OWN), as they say something of one experiment only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
 from os.path import isfile
 from pathlib import Path
 from typing import Any
@@ -89,8 +95,16 @@ _KINDS: set[KeyPath] = {
 _DEFAULTS: dict[KeyPath, str] = {("train", "optimizer"): "sgd", ("train", "schedule"): "constant"}
 
 
-def read_document(path: Path, children: tuple[Path, ...] = ()) -> Document:
+def read_document(path: Path) -> Document:
     """The file merged with everything that it extends; the file's own values win.
+
+    Raises the errors of `read_layers`.
+    """
+    return reduce(merge_documents, read_layers(path))
+
+
+def read_layers(path: Path, children: tuple[Path, ...] = ()) -> list[Document]:
+    """The file and everything that it extends, each as a document; the file itself comes last.
 
     children: the files that extend this one, nearest last; a file among them may not come again.
 
@@ -100,8 +114,10 @@ def read_document(path: Path, children: tuple[Path, ...] = ()) -> Document:
     """
     document = _absolute_folders(parse_file(path), path.parent)
     if "extends" not in document.value:
-        return document
+        return [document]
     position, name = document.values[("extends",)], document.value["extends"]
+    if name is None:
+        return [replace(document, value=without_key(document.value, "extends"))]
     if not isinstance(name, str):
         raise ConfigError(f"{position}: extends: not a file name, expected text, got {name!r}")
     try:
@@ -123,7 +139,7 @@ def read_document(path: Path, children: tuple[Path, ...] = ()) -> Document:
         {("name",): position, **document.values},
         parent.stem if is_shipped else "",
     )
-    return merge_documents(inherited_part(read_document(parent, files)), child)
+    return [*map(inherited_part, read_layers(parent, files)), child]
 
 
 def inherited_part(parent: Document) -> Document:
@@ -134,8 +150,9 @@ def inherited_part(parent: Document) -> Document:
 def merge_documents(base: Document, child: Document) -> Document:
     """Mappings are merged key by key; any other value, and another `kind`, replaces the old one.
 
-    A bare name is a mapping with that `kind` where the child has options for it. A sweep's axis is
-    one value; null takes an inherited axis away.
+    An empty mapping replaces the old one, too. A bare name is a mapping with that `kind` where the
+    child has options for it. A sweep's axis is one value; null takes an inherited axis away. Any
+    other null stays for `bnexp.config.load` to remove, as only the schema tells whether it may be.
 
     For example, the base {norm: {kind: batch, eps: 1e-5}} and the child {norm: {eps: 1e-3}} give
     {norm: {kind: batch, eps: 1e-3}}; the child {norm: {kind: layer}} gives {norm: {kind: layer}}.
@@ -152,7 +169,11 @@ def merge_documents(base: Document, child: Document) -> Document:
     def merge(old: Any, new: Any, path: KeyPath) -> Any:
         """The new value over the old one at this path."""
         is_merged = isinstance(old, dict) and isinstance(new, dict) and not _is_axis(path)
-        if not is_merged or new.get("kind", old.get("kind")) != old.get("kind"):
+        if (
+            not is_merged
+            or (path and not new)
+            or new.get("kind", old.get("kind")) != old.get("kind")
+        ):
             take_places(path)
             return new
         merged = dict(old)
@@ -162,7 +183,11 @@ def merge_documents(base: Document, child: Document) -> Document:
             if key not in old:
                 take_places(inner)
             merged[key] = value if before is None else merge(before, value, inner)
-        return {k: v for k, v in merged.items() if v is not None or not _is_axis((*path, k))}
+        return {
+            key: value
+            for key, value in merged.items()
+            if value is not None or key not in old or not _is_axis((*path, key))
+        }
 
     return Document(merge(base.value, child.value, ()), keys, values, child.extends or base.extends)
 
@@ -176,8 +201,13 @@ def mapping_at(path: KeyPath, value: Any) -> Any:
     """
     if value is None:
         value = _DEFAULTS.get(path, {})
-    is_kind = path in _KINDS or (path[:2] == ("model", "layer_init") and len(path) == 3)
-    return {"kind": value} if is_kind and isinstance(value, str) and value != "none" else value
+    is_name = isinstance(value, str) and value != "none"
+    return {"kind": value} if is_name and _is_kind(path) else value
+
+
+def _is_kind(path: KeyPath) -> bool:
+    """Whether the value at this path is a kind: a name, or a mapping with the key `kind`."""
+    return path in _KINDS or (path[:2] == ("model", "layer_init") and len(path) == 3)
 
 
 def _is_axis(path: KeyPath) -> bool:
@@ -185,19 +215,30 @@ def _is_axis(path: KeyPath) -> bool:
     return path[:1] == ("sweep",) and (len(path) > 2 or (len(path) == 2 and path[1] != "zip"))
 
 
-def override(document: Document, argument: str, word: str = "--set") -> Document:
-    """The document with one KEY=VALUE; the value is YAML and is validated like a file's.
+@dataclass(frozen=True)
+class Assignment:
+    """One KEY=VALUE from outside, as a document to be merged.
 
-    `word` is what the messages call it. ConfigError if it is no assignment, or if KEY is swept.
+    path: the key's. word: what messages call it, `--set` or `override`.
+    """
+
+    document: Document
+    path: KeyPath
+    word: str
+
+
+def parse_assignment(argument: str, word: str = "--set") -> Assignment:
+    """The assignment that a text means; the value is YAML and is validated like a file's.
+
+    `word` is what the messages call it. ConfigError if it is no assignment.
 
     Arguments:
-        document: the experiment so far; it is not changed.
         argument: such as "train.optimizer.lr=0.1" or "sweep.model.init.std=[0.1, 0.2]"; the first
             "=" ends the key.
 
     Unknown keys are accepted here; validation refuses them.
     """
-    key, equals, value = argument.partition("=")
+    key, equals, right_side = argument.partition("=")
     if not equals or not key.strip():
         raise ConfigError(
             f"{word}: not an assignment, expected KEY=VALUE, got {argument[:MAX_SHOWN]!r}; "
@@ -207,26 +248,172 @@ def override(document: Document, argument: str, word: str = "--set") -> Document
     path = tuple(key.strip().split("."))
     if path[0] == "sweep":  # an axis is one part, dots and all
         path = tuple(key.strip().split(".", 2 if path[1:2] == ("zip",) else 1))
-    text = parse_value(" " * (len(key) + 1) + value, source)  # columns are those of the argument
+    text = parse_value(
+        " " * (len(key) + 1) + right_side, source
+    )  # columns are those of the argument
     position = Position(source, 1, 1)
-    sweep = document.value.get("sweep")
-    axes = sweep if isinstance(sweep, dict) else {}
-    zipped = axes.get("zip")
-    name = ".".join(path)
-    for axis in [*axes, *(zipped if isinstance(zipped, dict) else {})]:
-        if f"{axis}.".startswith(f"{name}."):  # the sweep would set the key again
-            raise ConfigError(
-                f"{position}: {name}: swept over, expected a key that the sweep leaves alone; "
-                f"set the axis instead: {word} sweep.{axis}=[...], or null to drop it"
-            )
-    nested = text.value
-    for part in reversed(path):
-        nested = {part: nested}
     outer: dict[KeyPath, Position] = {path[:i]: position for i in range(len(path) + 1)}
     keys = {(*path, *inner): place for inner, place in text.keys.items()}
     values = {(*path, *inner): place for inner, place in text.values.items()}
-    assignment = Document(nested, outer | keys, outer | values)
-    return merge_documents(document, _absolute_folders(assignment, Path()))
+    value = nested(path, text.value)
+    document = _absolute_folders(Document(value, outer | keys, outer | values), Path())
+    return Assignment(document, path, word)
+
+
+@dataclass(frozen=True)
+class SweptOption:
+    """A value that a text sets inside the values of a swept key, such as `model.norm.dialect`.
+
+    axis: the swept key. path: the option's. place: where the value stands. word: `--set` or
+    `override`; empty if a file has it.
+    """
+
+    axis: str
+    path: KeyPath
+    value: Any
+    place: Position
+    word: str = ""
+
+
+def merge_layers(
+    layers: Sequence[Document], assignments: Sequence[Assignment] = ()
+) -> tuple[Document, list[SweptOption]]:
+    """All texts merged, later ones over earlier ones, and what they set inside swept values.
+
+    What is set inside a swept key has no place in the merged document: the sweep would put each of
+    its own values over it. It is returned instead, in order, to be put into those values. A file
+    sets something inside an axis only if it inherits the axis; an assignment does in any order.
+
+    Raises ConfigError if an assignment sets a swept key itself, or a value around a key that was
+    swept before it.
+    """
+    axes = axis_paths(reduce(merge_documents, [*layers, *(a.document for a in assignments)]))
+    origins = {axis: i for i, layer in enumerate(layers) for axis in axis_paths(layer)}
+    reset = {axis for a in assignments for axis in axis_paths(a.document)}
+    options: list[SweptOption] = []
+    parts: list[Document] = []
+    for i, layer in enumerate(layers):
+        inherited = [axis for axis in axes if axis not in reset and origins[axis] < i]
+        parts.append(_split_swept(layer, inherited, options))
+    earlier = {*origins}
+    for a in assignments:
+        parts.append(_split_swept(a.document, [*axes], options, a, earlier))
+        earlier |= axis_paths(a.document).keys()
+    return reduce(merge_documents, parts), options
+
+
+def axis_paths(document: Document) -> dict[str, KeyPath]:
+    """The paths of a document's axes by their keys, those in `zip` included; null is none."""
+    sweep = document.value.get("sweep")
+    axes = sweep if isinstance(sweep, dict) else {}
+    zipped = axes.get("zip")
+    paths: dict[str, KeyPath] = {
+        key: ("sweep", key) for key, value in axes.items() if key != "zip" and value is not None
+    }
+    for key, value in zipped.items() if isinstance(zipped, dict) else ():
+        if value is not None:
+            paths[key] = ("sweep", "zip", key)
+    return paths
+
+
+def _split_swept(
+    document: Document,
+    axes: Sequence[str],
+    options: list[SweptOption],
+    assignment: Assignment | None = None,
+    earlier: Collection[str] = (),
+) -> Document:
+    """The document without what it sets inside the values of `axes`, which is added to `options`.
+
+    A mapping without a kind is inside a key whose values are kinds. Any other value is the key's
+    own: a file states it for the experiment without its sweep, an assignment is refused. `earlier`
+    are the axes that there were before the assignment.
+    """
+    swept: dict[KeyPath, str] = {tuple(axis.split(".")): axis for axis in axes}
+    word = assignment.word if assignment else ""
+
+    def take(value: Any, path: KeyPath, axis: str) -> None:
+        """Note everything that is inside an axis."""
+        if isinstance(value, dict) and value and not (_is_kind(path) and "kind" in value):
+            for name, inner in value.items():
+                take(inner, (*path, name), axis)
+        else:
+            options.append(SweptOption(axis, path, value, document.values[path], word))
+
+    def walk(mapping: Mapping[str, Any], outer: KeyPath) -> dict[str, Any]:
+        """The mapping without what is inside an axis."""
+        left = {}
+        for name, value in mapping.items():
+            path = (*outer, name)
+            covered = [axis for parts, axis in swept.items() if parts[: len(path)] == path]
+            if not covered:
+                left[name] = value
+                continue
+            is_mapping = isinstance(value, dict) and bool(value)
+            is_partial = is_mapping and "kind" not in value
+            is_longer = assignment is not None and len(assignment.path) > len(path)
+            if path in swept and is_partial and (_is_kind(path) or is_longer):
+                take(value, path, swept[path])
+            elif path not in swept and is_mapping and (is_partial or not _is_kind(path)):
+                if inner := walk(value, path):
+                    left[name] = inner
+            elif assignment and (path in swept or any(axis in earlier for axis in covered)):
+                raise ConfigError(
+                    f"{document.values[()]}: {'.'.join(map(str, path))}: swept over, expected a "
+                    f"key that the sweep leaves alone; set the axis instead: {word} "
+                    f"sweep.{covered[0]}=[...], or null to drop it"
+                )
+            else:
+                left[name] = value
+        return left
+
+    return replace(document, value=walk(document.value, ()))
+
+
+def put_option(option: SweptOption, value: Any) -> Any:
+    """A value of the option's axis with the option set; None if the value is no mapping.
+
+    Whether a mapping of its kind has such an option is not checked here.
+    """
+    outer: KeyPath = tuple(option.axis.split("."))
+    mapping = None if value is None else mapping_at(outer, value)
+    if not isinstance(mapping, dict) or not mapping:
+        return None
+    base, change = (
+        Document(nested(path, inner), {}, {})
+        for path, inner in ((outer, mapping), (option.path, option.value))
+    )
+    return value_at(merge_documents(base, change).value, outer)
+
+
+def nested(path: KeyPath, value: Any) -> Any:
+    """The mapping that has only this value, at this path."""
+    for part in reversed(path):
+        value = {part: value}
+    return value
+
+
+def value_at(value: Any, path: KeyPath) -> Any:
+    """The value at a path inside another one; None if there is nothing."""
+    for part in path:
+        if isinstance(value, Mapping):
+            value = value.get(part)
+        else:
+            value = value[part] if isinstance(value, list) and isinstance(part, int) else None
+    return value
+
+
+def with_value(mapping: Any, path: KeyPath, new: Any, outer: KeyPath = ()) -> Any:
+    """The mapping, which stands at the path `outer`, with a new value at the path inside it.
+
+    A name where a kind is expected, or nothing, becomes a mapping. Nothing is changed in place.
+    """
+    if not path:
+        return new
+    before = mapping_at(outer, mapping)
+    before = before if isinstance(before, Mapping) else {}
+    inner = with_value(before.get(path[0]), path[1:], new, (*outer, path[0]))
+    return {**before, path[0]: inner}
 
 
 def _absolute_folders(document: Document, folder: Path) -> Document:

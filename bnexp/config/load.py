@@ -6,28 +6,43 @@ validates the values by the schema (bnexp.config.experiment) and by the rules be
 
 The order of precedence, from low to high: the defaults of the schema, the file that is extended,
 the file itself, `overrides`, `assignments` (`--set` on the command line). Everything is merged as
-plain values first and validated once at the end, so a file may extend one that is incomplete.
+plain values first and validated at the end, so a file may extend one that is incomplete. What is
+set inside a swept key, such as model.norm.dialect where model.norm is swept, is put into each of
+the swept values that has such an option.
 
     path or name -> Document (plain values with places) -> Experiment (validated) -> Config
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from bnexp.config.descriptions import allowed_keys
-from bnexp.config.document import find_experiment, override, read_document
+from bnexp.config.document import (
+    SweptOption,
+    axis_paths,
+    find_experiment,
+    mapping_at,
+    merge_layers,
+    parse_assignment,
+    put_option,
+    read_layers,
+    value_at,
+    with_value,
+    without_key,
+)
 from bnexp.config.experiment import Experiment, explicit_values, refresh
-from bnexp.config.messages import Problem, problems_error, real_path, schema_problem
-from bnexp.config.reference import keys_ending_in
+from bnexp.config.messages import Problem, dotted, problems_error, real_path, schema_problem
+from bnexp.config.reference import is_known_key, keys_ending_in
 from bnexp.config.rules import experiment_problems
-from bnexp.config.yaml import Document, block_style, flow
+from bnexp.config.yaml import Document, KeyPath, block_style, flow
+from bnexp.errors import ConfigError
+from bnexp.text import choices
 
 
 @dataclass(frozen=True)
@@ -76,37 +91,153 @@ def load_config(
     wrong, unless the claims themselves are overridden.
     """
     refresh()
-    document = read_document(find_experiment(str(experiment)))
-    for key, value in (overrides or {}).items():
-        document = override(document, f"{key}={flow(value)}", "override")
-    assignments = tuple(assignments)
-    for assignment in assignments:
-        document = override(document, assignment)
-    config = validate_document(document)
-    if not (overrides or assignments):
+    layers = read_layers(find_experiment(str(experiment)))
+    changes = [parse_assignment(f"{k}={flow(v)}", "override") for k, v in (overrides or {}).items()]
+    changes += map(parse_assignment, assignments)
+    document, options = merge_layers(layers, changes)
+    config = validate_document(_without_null_axes(document, layers[0]))
+    if options:
+        document = config.document
+        for option in options:
+            document = _set_in_axis(document, option)
+        config = validate_document(document)
+    if not changes:
         return config
     # What was overridden may lack what a claim is about: that is no mistake of the text, unless the
     # claims are of the overrides too.
     claims = config.experiment.claims
-    keys = [*(overrides or {}), *(assignment.partition("=")[0] for assignment in assignments)]
-    if not any(re.match(r"\s*claims\b", key) for key in keys):
+    if not any(str(change.path[0]).startswith("claims") for change in changes):
         claims = claims and tuple(c.model_copy(update={"absent": "undecided"}) for c in claims)
     validated = config.experiment.model_copy(update={"claims": claims})
-    return Config(validated, document, overridden=True)
+    return Config(validated, config.document, overridden=True)
+
+
+def _set_in_axis(document: Document, option: SweptOption) -> Document:
+    """The document with an option set in each value of its axis that has such an option.
+
+    ConfigError, with the options that the values have, if no value has it.
+    """
+    path = axis_paths(document)[option.axis]
+    outer, values = tuple(option.axis.split(".")), value_at(document.value, path)
+    changed, places = [], dict(document.values)
+    names: dict[str, None] = {}
+    for i, value in enumerate(values if isinstance(values, list) else ()):
+        new = put_option(option, value)
+        if new is None:
+            changed.append(value)
+            continue
+        experiment = with_value(document.value, outer, new)
+        if not _has_key(experiment, option.path):
+            names |= dict.fromkeys(_keys_beside(with_value(document.value, outer, value), option))
+            changed.append(value)
+            continue
+        inner = option.path[len(outer) :]
+        places |= {(*path, i, *inner[:depth]): option.place for depth in range(len(inner) + 1)}
+        changed.append(new if option.value is not None else _without(new, inner))
+    if all(new is old for new, old in zip(changed, values, strict=False)):
+        key, last = ".".join(map(str, option.path)), str(option.path[-1])
+        expected = (
+            choices(last, list(names)) if names else f"a value that has options, got {last!r}"
+        )
+        axis = f"{option.word} {dotted(path)}".strip()
+        raise ConfigError(
+            f"{option.place}: {key}: an option of no value that is swept over {option.axis}, "
+            f"expected {expected}; set the values instead: {axis}=[...]"
+        )
+    return replace(document, value=with_value(document.value, path, changed), values=places)
+
+
+def _has_key(experiment: Any, path: KeyPath) -> bool:
+    """Whether the schema has the key at this path of an experiment, whatever its value is."""
+    try:
+        Experiment.model_validate(experiment)
+    except ValidationError as error:
+        for entry in error.errors():
+            place = real_path(entry["loc"], experiment, entry["type"])
+            is_around = len(place) < len(path) and place == path[: len(place)]
+            if is_around or (place == path and entry["type"] == "extra_forbidden"):
+                return False
+    return True
+
+
+def _keys_beside(experiment: Any, option: SweptOption) -> list[str]:
+    """The keys that the mapping around an option can have; empty if there is no such mapping."""
+    path = option.path[:-1]
+    around = mapping_at(path, value_at(experiment, path))
+    if not isinstance(around, Mapping):
+        return []
+    return allowed_keys(Experiment.model_json_schema(), with_value(experiment, path, around), path)
+
+
+def _without(value: Any, path: KeyPath) -> Any:
+    """The mapping without the key at this path."""
+    if len(path) == 1:
+        return without_key(value, str(path[0]))
+    return {**value, path[0]: _without(value[path[0]], path[1:])}
 
 
 def validate_document(document: Document) -> Config:
     """The document as a Config; ConfigError with everything that is wrong with it.
+
+    A key whose value is null is removed where the schema takes no null, so that its default holds.
 
     The sweep's points are not validated here: `bnexp.sweep.make_plan` does that.
     """
     try:
         experiment = Experiment.model_validate(document.value)
     except ValidationError as error:
-        raise problems_error(schema_problems(error, document.value), document) from None
+        document, experiment = _without_nulls(document, error)
     if problems := experiment_problems(experiment):
         raise problems_error(problems, document)
     return Config(experiment, document)
+
+
+def _without_nulls(document: Document, error: ValidationError) -> tuple[Document, Experiment]:
+    """The document without the null values that pydantic refuses, and its experiment.
+
+    ConfigError for all else that is refused, also for the null of a required key, of an axis and in
+    a list.
+    """
+    nulls, value = [], document.value
+    for entry in error.errors():
+        path = real_path(entry["loc"], document.value, entry["type"])
+        is_key = bool(path) and all(isinstance(part, str) for part in path)
+        is_axis = path[:1] == ("sweep",) and path not in (("sweep",), ("sweep", "zip"))
+        if is_key and not is_axis and entry["input"] is None and entry["type"] != "extra_forbidden":
+            nulls.append(path)
+            value = _without(value, path)
+    try:
+        return replace(document, value=value), Experiment.model_validate(value)
+    except ValidationError as remaining:
+        refused = {p.path: p for p in schema_problems(error, document.value) if p.path in nulls}
+        problems = [refused.get(p.path, p) for p in schema_problems(remaining, value)]
+        raise problems_error(problems, document) from None
+
+
+def _without_null_axes(document: Document, root: Document) -> Document:
+    """The document without the axes that are null in a text which inherits or overrides.
+
+    A null that takes an axis away has done so already. Those that are left are of keys that are
+    not swept: ConfigError if one is no key at all, as it may be misspelt.
+
+    root: the first text, which has nothing to take away; a null axis there is left, as a mistake.
+    """
+    value, problems = document.value, []
+    for path in (("sweep",), ("sweep", "zip")):
+        axes = value_at(value, path)
+        for key in [k for k, v in axes.items() if v is None] if isinstance(axes, Mapping) else ():
+            is_zip = (*path, key) == ("sweep", "zip")
+            if is_zip or document.values[*path, key] == root.values.get((*path, key)):
+                continue
+            if not is_known_key(key):
+                swept = [*axis_paths(document)]
+                expected = choices(key, swept) if swept else f"no axis to remove, got {key!r}"
+                text = f"unknown key, expected {expected}"
+                problems.append(Problem((*path, key), text, at_key=True))
+            value = _without(value, (*path, key))
+    if problems:
+        raise problems_error(problems, document)
+    return replace(document, value=value)
 
 
 def schema_problems(error: ValidationError, data: Any) -> list[Problem]:

@@ -136,6 +136,12 @@ def keys_ending_in(name: str) -> list[str]:
     return settable if len(settable) <= 2 else []
 
 
+def is_known_key(name: str) -> bool:
+    """Whether this is the dotted name of a key of an experiment, of whatever kind."""
+    names = {key.name for key in walk_keys(experiment_keys())}
+    return any(_name_pattern(known).fullmatch(name) for known in names)
+
+
 def _keys(schema: Schema, prefix: str, definitions: Schema) -> tuple[Key, ...]:
     """The keys of a mapping; a `kind` that tells the mapping from others is not one of them."""
     required = schema.get("required", ())

@@ -36,15 +36,24 @@ EXTENDS = """\
 
 A file that `extends` another one, a shipped experiment or a path relative to the file, contains
 only what is different. Mappings are merged key by key; a list, a single value, an axis of the sweep
-or a mapping of a different `kind` replaces the inherited one, and `null` removes an axis. What
-describes an experiment ({own}) is not inherited. This is `{name}`:
+or a mapping of a different `kind` replaces the inherited one. What describes an experiment
+({own}) is not inherited.
+
+`null` and `{{}}` have one meaning in such a file, in `--set` and in overrides from Python:
+
+- `KEY: null` takes an inherited value away, so that the key's default holds. An axis of the sweep
+  is not swept then.
+- `KEY: {{}}` replaces an inherited mapping by an empty one. `sweep: {{}}` leaves no sweep.
+
+This is `{name}`:
 """
 SET = """\
 ## `--set`
 
 `bnexp run`, `bnexp check` and `bnexp.load_config` can override single keys of a file, with the same
 rules and the same checks; the value is YAML. A key that is swept cannot be set; set its axis
-instead.
+instead. A key inside a swept value, such as `model.norm.dialect` where `model.norm` is swept, is
+set in each of the swept values that has such an option; if none has it, that is an error.
 """
 # What `--set` is shown with; the generator loads it.
 ASSIGNED = (
