@@ -690,6 +690,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
             ("schedule", "cosine", "expected constant for random.stream: book, got cosine"),
             ("weight_decay", "0.1", "expected none for random.stream: book, got 0.1"),
             ("clip_norm", "1.0", "expected none for random.stream: book, got 1.0"),
+            ("decay_also", "[gamma]", "expected none for random.stream: book, got gamma"),
             ("optimizer", "adam", "expected one of sgd, ... with dialect book where there is"),
         )
     },

@@ -200,6 +200,8 @@ def _book_stream(setting: Setting) -> Iterator[Problem]:
     for name in ("weight_decay", "clip_norm"):
         if value := getattr(train, name):
             yield problem(f"train.{name}", "none", value)
+    if train.decay_also:
+        yield problem("train.decay_also", "none", ", ".join(train.decay_also))
     if not is_book_rule(instantiate(train.optimizer)):
         expected = f"one of {', '.join(BOOK_RULES)}, with dialect book where there is one,"
         yield problem("train.optimizer", expected, repr(train.optimizer.kind))
