@@ -128,7 +128,7 @@ class Confidence(Metric):
 class BookLoss(Metric):
     """The loss as the book's code prints it, -log(probability + 1e-7): at most 16.1."""
 
-    label = "the book's loss"
+    label = "loss (1e-7 in its log)"
     unit = "nats"
     better = "lower"
     limits = (-log(1 + 1e-7), -log(1e-7))
