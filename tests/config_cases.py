@@ -234,6 +234,13 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         changed("batch}", "{kind: batch, dialect: torch}}"),
         "3:54: model.norm.dialect: not a valid value, expected 'book', 'cs231n', 'paper',",
     ),
+    **{
+        f"{kind} without eps, which is NaN where a gradient is 0": (
+            changed("size: 10", f"size: 10, optimizer: {{kind: {kind}, eps: 0}}"),
+            f"4:{61 + len(kind)}: train.optimizer.eps: not a valid value, expected a number > 0,",
+        )
+        for kind in ("adam", "rmsprop", "adagrad")
+    },
     "unknown sampling": (
         changed("size: 10", "size: 10, sampling: shufle"),
         "4:46: train.sampling: not a valid value, expected 'with_replacement', 'shuffle' or 'all',",

@@ -191,7 +191,7 @@ class AdaGrad(Rule):
         h (K, ...), the sum of squared gradients: each weight's rate can only fall.
     """
 
-    eps: float = option(1e-7, doc="added to keep the division finite", ge=0)
+    eps: float = option(1e-7, doc="added to keep the division finite", gt=0)
 
     state_arrays = ("h",)
 
@@ -213,7 +213,7 @@ class RMSprop(Rule):
     """
 
     decay: float = option(0.99, doc="the fraction of h that is kept", ge=0, lt=1)
-    eps: float = option(1e-7, doc="added to keep the division finite", ge=0)
+    eps: float = option(1e-7, doc="added to keep the division finite", gt=0)
 
     state_arrays = ("h",)
 
@@ -246,7 +246,7 @@ class Adam(Rule):
     beta2: float = option(
         0.999, doc="the fraction of the running average of squares that is kept", ge=0, lt=1
     )
-    eps: float = option(1e-8, doc="added to keep the division finite", ge=0)
+    eps: float = option(1e-8, doc="added to keep the division finite", gt=0)
     correction: Literal["moments", "rate"] = option(
         "moments", doc="where the initial bias is corrected: in m and v, or in the rate"
     )
