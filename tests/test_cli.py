@@ -113,7 +113,7 @@ def test_the_table_after_a_run_marks_what_diverged(here, small):
     assert result.exit_code == 0
     lines = result.output.splitlines()
     assert any(line.split()[:1] == ["1e+20"] and line.endswith("*") for line in lines)
-    assert "2 diverged:" in result.output
+    assert "4 diverged:" in result.output
     assert "model.init.std = 1e+20, model.norm = none, seed 0: at step 1" in result.output
 
 
