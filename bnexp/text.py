@@ -37,15 +37,64 @@ def short(value: object, digits: int = 4) -> str:
     return f"{value:.0f}" if "e+" in text and abs(value) < 1e6 else text
 
 
-def distinct(values: Iterable[object]) -> list[str]:
-    """The values as texts, numbers with four significant digits, or more if those look alike.
+def distinct(values: Iterable[object], digits: int = 4) -> list[str]:
+    """Values of a config as texts: different ones for different values, and each as it is.
+
+    Numbers have that many significant digits, or more if some would look alike, or if one would
+    look like a rounder number, as 0.99996 like 1. All that shows values of swept keys or of options
+    calls this function or `value_text`.
 
     >>> distinct([0.0251188643, 1]), distinct([0.01, 0.0100001, "none"])
     (['0.02512', '1'], ['0.01', '0.0100001', 'none'])
+    >>> distinct([0.9, 0.99996]), distinct([0.012345, 0.012346])
+    (['0.9', '0.99996'], ['0.012345', '0.012346'])
     """
     values = list(values)
-    texts = ([short(value, digits) for value in values] for digits in range(4, 18))
-    return next((t for t in texts if len({*t}) == len({*values})), [*map(str, values)])
+    different = {*values}
+    enough = (
+        n
+        for n in range(digits, EXACT)
+        if len({short(value, n) for value in different}) == len(different)
+    )
+    shown = next(enough, EXACT)
+    return [_unrounded(value, shown) for value in values]
+
+
+EXACT = 17  # significant digits that tell any two numbers apart
+
+
+def _unrounded(value: object, digits: int) -> str:
+    """The value with so many digits, or with more if it would look like a rounder number.
+
+    It does where only one or two digits are left when zeros are cut off: of 0.9999, 1.00 is 1.
+    """
+    if not isinstance(value, float) or not math.isfinite(value):
+        return str(value)
+    for n in range(digits, EXACT):
+        rounded = f"{value:.{n}g}"
+        shown = rounded.partition("e")[0].lstrip("-0.").replace(".", "")
+        # A sum such as 0.1 + 0.2 differs from 0.3 by less than this.
+        if len(shown) > min(n - 2, 2) or math.isclose(float(rounded), value, rel_tol=1e-14):
+            return short(value, n)
+    return repr(value)
+
+
+def value_text(value: object, among: Iterable[object] = (), digits: int = 4) -> str:
+    """A value of a config as a text that tells it from others, such as those of its axis.
+
+    >>> value_text(0.9999, digits=3), value_text(0.012345, [0.012345, 0.012346])
+    ('0.9999', '0.012345')
+    """
+    return distinct([value, *among], digits)[0]
+
+
+def exact(number: float) -> str:
+    """A number with all its digits, for messages that say what was expected and got.
+
+    >>> exact(1e-05), exact(3.0), exact(0.9999999), exact(2)
+    ('1e-05', '3', '0.9999999', '2')
+    """
+    return f"{number:g}" if float(f"{number:g}") == number else repr(number)
 
 
 def counted(number: int, noun: str) -> str:

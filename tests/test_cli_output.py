@@ -140,3 +140,29 @@ def test_a_pipe_gets_plain_text_in_80_columns(claimed, tmp_path, monkeypatch):
     assert "\r" not in result.output
     assert max(map(len, result.output.splitlines())) <= 80
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("axis", "expected"),
+    [
+        ("train.l2: {logspace: [0.001, 1, 4]}", "powers of ten from 1.002 to 10"),
+        ("train.l2: {logspace: [-1, -3, 3]}", "powers of ten from 0.1 to 0.001"),
+        ("train.l2: {loguniform: [0.9999, 1, 3]}", "random, by the logarithm from 0.9999"),
+        ("zip: {train.l2: {uniform: [3, 4, 9]}}", "random from 3."),
+        ("train.l2: {geomspace: [0.1, 1, 3]}", None),
+        ("train.l2: [1.0, 10.0]", None),
+    ],
+)
+def test_check_and_run_say_what_a_range_drew(small, tmp_path, axis, expected):
+    sets = ["--set", f"sweep={{{axis}}}", "--set", "train.epochs=1", "--set", "figures=[]"]
+    check, run = (
+        CliRunner().invoke(cli, [word, str(small), *sets, "--out", str(tmp_path / "out"), *jobs])
+        for word, jobs in (("check", []), ("run", ["-j", "1"]))
+    )
+    assert check.exit_code == run.exit_code == 0
+    if expected is None:
+        assert "from" not in check.output.partition("seeds")[0]
+        assert "  train.l2: " not in run.output
+    else:
+        assert f"values, {expected}" in " ".join(check.output.split())
+        assert f"  train.l2: {expected}" in run.output

@@ -75,7 +75,7 @@ def test_random_values_are_spread_between_the_ends(small):
     assert len(values) == 400
     assert (values.min(), values.max()) == pytest.approx((0.2, 0.7), abs=0.01)
     assert values.mean() == pytest.approx(0.45, abs=4 * 0.5 / np.sqrt(12 * 400))
-    powers = np.log10(drawn(small, "loguniform: [-8, -4, 400]", "train.l2"))
+    powers = np.log10(drawn(small, "loguniform: [1.0e-8, 1.0e-4, 400]", "train.l2"))
     assert (powers.min(), powers.max()) == pytest.approx((-8, -4), abs=0.08)
     assert powers.mean() == pytest.approx(-6, abs=4 * 4 / np.sqrt(12 * 400))
     assert (np.diff(values) < 0).any()  # in no order
@@ -89,7 +89,7 @@ def test_random_values_are_the_same_each_time_and_other_ones_for_each_key(small)
     assert drawn(small, "uniform: [0.1, 0.9, 5]")[:3] == std
     rates = drawn(small, "uniform: [0.1, 0.9, 3]", "train.optimizer.lr")
     assert not set(rates) & set(std)
-    powers = drawn(small, "loguniform: [0.1, 0.9, 3]")
+    powers = drawn(small, f"loguniform: [{10**0.1}, {10**0.9}, 3]")
     np.testing.assert_allclose(np.log10(powers), std, rtol=1e-12)
     code = (
         "from bnexp.config import load_config; from bnexp.sweep import make_plan; import sys;"
@@ -105,28 +105,70 @@ def test_random_values_are_the_same_each_time_and_other_ones_for_each_key(small)
 def test_random_axes_move_together_under_zip(small):
     """Bergstra & Bengio's random search: each network its own value of every key."""
     zipped = (
-        "sweep.zip={train.l2: {loguniform: [-8, -4, 6]}, train.optimizer.lr: {uniform: [0, 1, 6]}}"
+        "sweep.zip={train.l2: {loguniform: [0.01, 1, 6]}, train.optimizer.lr: {uniform: [0, 1, 6]}}"
     )
     axes = ["sweep.model.norm=null", "sweep.model.init.std=null", "random.seeds=[0]"]
     networks = plan_of(small, *axes, zipped).networks
     found = [(c.setting.train.l2, c.setting.train.optimizer.lr) for c in networks]
     assert len(found) == 6
     rates = drawn(small, "uniform: [0, 1, 6]", "train.optimizer.lr")
-    weights = drawn(small, "loguniform: [-8, -4, 6]", "train.l2")
+    weights = drawn(small, "loguniform: [0.01, 1, 6]", "train.l2")
     assert found == list(zip(weights, rates, strict=True))
-    uneven = zipped.replace("1, 6]", "1, 5]")
+    uneven = zipped.replace("[0, 1, 6]", "[0, 1, 5]")
     assert "not of one length, expected as many values of each key" in errors(small, *axes, uneven)
+
+
+RANDOM = "train.optimizer.lr: {loguniform: [0.01, 1, 5]}"
+WITHOUT_SWEEP = ("sweep={}", "random.seeds=[0]")
+
+
+def test_random_keys_are_drawn_together(small):
+    """A random search: each point is a new draw of every key, crossed with what is no draw."""
+    sweep = f"sweep={{{RANDOM}, model.norm: [batch, none], train.l2: {{uniform: [0, 1, 5]}}}}"
+    plan = plan_of(small, *WITHOUT_SWEEP, sweep)
+    rates = drawn(small, "loguniform: [0.01, 1, 5]", "train.optimizer.lr")
+    weights = drawn(small, "uniform: [0, 1, 5]", "train.l2")
+    found = [(n.point["train.optimizer.lr"], n.point["train.l2"]) for n in plan.networks]
+    assert found[::2] == found[1::2] == list(zip(rates, weights, strict=True))
+    assert len(plan.networks) == 10
+
+
+def test_random_keys_are_crossed_if_one_says_so(small):
+    sweep = f"sweep={{{RANDOM}, train.l2: {{uniform: [0, 1, 3], crossed: true}}}}"
+    networks = plan_of(small, *WITHOUT_SWEEP, sweep).networks
+    pairs = {(n.point["train.optimizer.lr"], n.point["train.l2"]) for n in networks}
+    assert len(pairs) == len(networks) == 15
+    third = sweep.replace("}}}", "}, train.clip_norm: {uniform: [1, 2, 5]}}")
+    assert len(plan_of(small, *WITHOUT_SWEEP, third).networks) == 15
+
+
+def test_random_keys_need_equally_many_draws(small):
+    sweep = f"sweep={{{RANDOM}, train.l2: {{uniform: [0, 1, 3]}}}}"
+    text = errors(small, *WITHOUT_SWEEP, sweep)
+    assert "sweep.train.l2: random keys are drawn together, expected 5 as of train.opt" in text
+    assert text.endswith("got 3; to combine each draw with each of the others, write crossed: true "
+                         "beside uniform")  # fmt: skip
+    zipped = f"sweep={{zip: {{{RANDOM}, train.l2: {{uniform: [0, 1, 5], crossed: true}}}}}}"
+    assert "sweep.zip.train.l2.crossed: no use under zip" in errors(small, *WITHOUT_SWEEP, zipped)
+
+
+def test_shipped_draws_stay_what_they_were():
+    """As 10 to uniform powers, the form in which they were once written."""
+    networks = make_plan(load_config("book_hyperparameters")).networks
+    for key, powers in (("train.optimizer.lr", (-6, -2)), ("train.l2", (-8, -4))):
+        expected = 10 ** np.random.default_rng([*key.encode()]).uniform(*powers, 100)
+        assert [n.point[key] for n in networks[::3]] == expected.tolist()
 
 
 def test_the_written_out_experiment_draws_the_same_values(small, tmp_path):
     changes = {
-        "sweep.model.init.std": {"loguniform": [-2, 0, 4]},
+        "sweep.model.init.std": {"loguniform": [0.01, 1, 4], "crossed": True},
         "sweep.zip": {"train.l2": {"uniform": [0, 1, 2]}, "data.train": [100, 200]},
     }
     config = load_config(small, changes)
     path = tmp_path / "config.yaml"
     path.write_text(resolved(config))
-    assert "loguniform: [-2.0, 0.0, 4]" in path.read_text()
+    assert "{loguniform: [0.01, 1.0, 4], crossed: true}" in path.read_text()
     ids = [network.id for network in make_plan(config).networks]
     assert [network.id for network in make_plan(load_config(path)).networks] == ids
     assert len(set(ids)) == len(ids) == 4 * 2 * 2 * 2
@@ -138,8 +180,13 @@ def test_the_written_out_experiment_draws_the_same_values(small, tmp_path):
         ("{uniform: [2, 1, 3]}", "std: no such range, expected "),
         ("{uniform: [2, 1, 3]}", "got ["),
         ("{uniform: [-1e308, 1e308, 3]}", "std: no such range, expected "),
-        ("{loguniform: [-4, -8, 3]}", "got ["),
-        ("{loguniform: [300, 400, 3]}", "expected a finite number, got inf"),
+        ("{loguniform: [1.0e-4, 1.0e-8, 3]}", "expected the smaller end first, got ["),
+        ("{loguniform: [-4, -8, 3]}", "expected values above 0 as its ends, got [-4.0, -8.0, 3]; "),
+        ("{loguniform: [-6, -2, 9]}", "from -6 to -2 write loguniform: [1.0e-06, 0.01, 9]"),
+        ("{loguniform: [0, 1, 3]}", "from 0 to 1 write loguniform: [1.0, 10.0, 3]"),
+        ("{loguniform: [-400, 1, 3]}", "above 0 as its ends, got [-400.0, 1.0, 3]"),
+        ("{loguniform: [0.1, 1, 3], crosed: true}", "got {loguniform: [0.1, 1, 3], crosed: true}"),
+        ("{geomspace: [0.1, 1, 3], crossed: true}", "expected a list of values, or linspace, logs"),
         ("{uniform: [0, 1]}", "expected a list of values, or linspace, logspace, geomspace, unif"),
         ("{uniform: [0, 1, 0]}", "expected a list of values, or linspace, logspace, geomspace"),
         ("{uniform: [0, .inf, 3]}", "expected a list of values, or linspace, logspace, geomspace"),

@@ -33,7 +33,7 @@ from bnexp.running import Progress, prepare, read_records
 from bnexp.runs import RunDirectory
 from bnexp.runs.summary import describe_diverged, has_scores, overview, overview_lines
 from bnexp.sweep import Network, make_plan, make_stacks
-from bnexp.text import counted, cut, omitted, paragraph, short
+from bnexp.text import counted, cut, distinct, omitted, paragraph, value_text
 
 LINE_SECONDS = 30.0  # between two lines
 MAX_POINT = 24  # characters of a point in the bar
@@ -69,8 +69,14 @@ class RunStatus:
                 if values := record.metrics.get(f"{part}_{HEADLINE}"):
                     if values[-1] > self.best:  # never true of NaN
                         self.best, self.best_part = values[-1], part
-                        self.best_point = ", ".join(map(short, self.points[record.cell].values()))
+                        self.best_point = self._point_text(record.cell)
                     break
+
+    def _point_text(self, network: str) -> str:
+        """The swept values of a network."""
+        point = self.points[network]
+        swept = {key: {other[key] for other in self.points.values()} for key in point}
+        return ", ".join(value_text(value, swept[key]) for key, value in point.items())
 
     def results(self) -> str:
         """The results so far, such as `1 diverged, best test 0.951 (0.01, batch)`; or none yet."""
@@ -91,11 +97,15 @@ class ProgressDisplay:
 
     quiet: show nothing.
     again: networks that have results are trained again, as by `bnexp verify`.
+    ranges: of swept keys what their values are, see `unusual_ranges`.
     """
 
-    def __init__(self, quiet: bool, again: bool = False) -> None:
+    def __init__(
+        self, quiet: bool, again: bool = False, ranges: Mapping[str, str] | None = None
+    ) -> None:
         self._quiet = quiet
         self._again = again
+        self._ranges = ranges or {}
         self._lines = not quiet and sys.stderr is not None
         self._bar: tqdm[Any] | None = None
         self._steps = self._all_steps = 0
@@ -122,6 +132,9 @@ class ProgressDisplay:
                 to_train = f", {left} to train" if left > 0 else ""
                 number = counted(len(networks), "network")
                 click.echo(f"{number}: {len(finished)} up to date{to_train}")
+            for key, meaning in self._ranges.items():
+                values = list(dict.fromkeys(network.point[key] for network in networks))
+                click.echo(f"  {key}: {range_text(meaning, values)}")
             if others:
                 click.echo(f"{kept_networks(others)}; tables and figures are of these only")
         self.status = RunStatus({network.id: network.point for network in networks}, left)
@@ -207,6 +220,34 @@ def print_verdicts(verdicts: Sequence[Verdict]) -> None:
             click.echo(_VERDICT.sub(lambda word: click.style(word[0], fg=COLORS[word[0]]), line))
 
 
+RANGES = {
+    "logspace": "powers of ten",
+    "uniform": "random",
+    "loguniform": "random, by the logarithm",
+    "book_loguniform": "random, by the logarithm",
+}
+
+
+def unusual_ranges(config: Config) -> dict[str, str]:
+    """What the values are of swept keys with a range whose numbers do not show it, by key."""
+    sweep = config.experiment.sweep
+    ranges = [(key, v) for axes in (sweep.axes(), sweep.zip) for key, v in axes.items()]
+    names = {key: next(iter(v))[0] for key, v in ranges if not isinstance(v, tuple)}
+    return {key: RANGES[name] for key, name in names.items() if name in RANGES}
+
+
+def range_text(meaning: str, values: Sequence[Any]) -> str:
+    """From where to where the values of a range are, and what they are.
+
+    >>> range_text("powers of ten", [1.0, 0.1, 0.01])
+    'powers of ten from 1 to 0.01'
+    """
+    first, last = (values[0], values[-1])
+    if meaning.startswith("random"):
+        first, last = min(values), max(values)
+    return f"{meaning} from {value_text(first, [last])} to {value_text(last, [first])}"
+
+
 def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
     """Print the axes, how many networks there are, and which would be trained and why.
 
@@ -224,8 +265,12 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
         effort = f"data: not at hand. {error}"
     click.echo(f"{config.name}: valid")
     seeds = ", ".join(map(str, config.experiment.random.seeds))
-    axes = {axis.key: axis.labels for axis in plan.axes}
-    lists = {k: f"{counted(len(v), 'value')}: {', '.join(map(short, v))}" for k, v in axes.items()}
+    ranges = unusual_ranges(config)
+    lists = {}
+    for axis in plan.axes:
+        meaning = f", {range_text(ranges[axis.key], axis.labels)}" if axis.key in ranges else ""
+        values = ", ".join(distinct(axis.labels))
+        lists[axis.key] = f"{counted(len(axis.labels), 'value')}{meaning}: {values}"
     for name, values in {**lists, "seeds": seeds}.items():
         click.echo("\n".join(paragraph(f"{name}: {values}", indent=2, hanging=4)))
     if config.experiment.claims:

@@ -63,7 +63,7 @@ def run_command(
     Example: bnexp run weight_scale --seeds 3 --set train.epochs=10 --out results/short
     """
     from bnexp import running
-    from bnexp.cli.output import ProgressDisplay, print_plan, print_result
+    from bnexp.cli.output import ProgressDisplay, print_plan, print_result, unusual_ranges
 
     place = arguments.make_executor(executor, scheduler, jobs, cell_timeout)
     config = arguments.load_experiment(experiment, assignments, seeds)
@@ -72,7 +72,7 @@ def run_command(
         print_plan(config, directory, data_dir)
         return
     try:
-        with ProgressDisplay(quiet) as display:
+        with ProgressDisplay(quiet, ranges=unusual_ranges(config)) as display:
             result = running.run(
                 config,
                 directory,

@@ -31,21 +31,34 @@ class Linspace(Strict):
 
 
 class Logspace(Strict):
-    logspace: Ends = Field(description="[start, stop, number], start and stop as powers of ten")
+    logspace: Ends = Field(
+        description="[start, stop, number], start and stop as powers of ten, as in NumPy: "
+        "[-4, 0, 5] is 0.0001, 0.001, 0.01, 0.1, 1"
+    )
 
 
 class Geomspace(Strict):
     geomspace: Ends = Field(description="[start, stop, number], a constant factor apart")
 
 
+_CROSSED = key(
+    False,
+    "whether each draw is combined with each draw of the other random keys; else random keys are "
+    "drawn together, as in a random search",
+)
+
+
 class UniformValues(Strict):
     uniform: Ends = Field(description="[low, high, number], random values, the same in every run")
+    crossed: bool = _CROSSED
 
 
 class LoguniformValues(Strict):
     loguniform: Ends = Field(
-        description="[low, high, number], 10 to random powers between low and high"
+        description="[low, high, number], random values whose logarithms are evenly spread between "
+        "those of low and high, as in [0.0001, 1, 20]; the same in every run"
     )
+    crossed: bool = _CROSSED
 
 
 class BookLoguniformValues(Strict):
@@ -71,7 +84,10 @@ Values = Annotated[
 
 
 class Sweep(Strict):
-    """Dotted keys and their values: every combination is a point; `zip` ties keys together."""
+    """Dotted keys and their values: every combination is a point; `zip` ties keys together.
+
+    Random keys, `uniform` and `loguniform`, are tied together too, unless they are `crossed`.
+    """
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Values]

@@ -3,10 +3,15 @@
 `sweep_axes` makes them from the validated `Sweep` of an experiment. An axis keeps its values as the
 text has them: what a value means depends on the other keys of the mapping that it is put into, so
 that it can only be validated as part of a network's setting (see bnexp.sweep.networks).
+
+Axes are crossed: each value of one is combined with each value of the others. Those under `zip`
+move together instead, and so do those of random values, as each point of a random search is a new
+draw of every key; `crossed: true` crosses such a key with the others, too.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from bnexp.config.experiment import Sweep
+from bnexp.config.experiment import (
+    BookLoguniformValues,
+    LoguniformValues,
+    Sweep,
+    UniformValues,
+)
 from bnexp.config.messages import Problem, problems_error
 from bnexp.config.reference import SWEPT, keys_ending_in
 from bnexp.config.yaml import Document, KeyPath, flow
@@ -33,14 +43,19 @@ class Axis:
     values: what the key is set to, as plain values that are not validated yet.
     labels: the values as tables and figures show them; mappings by their kind.
     path: where the axis stands in the experiment, for messages.
-    spaced: whether the values come from a range such as `linspace`, not from a list.
+    space: the range that the values come from, such as "linspace"; empty if from a list.
     """
 
     key: str
     values: tuple[Any, ...]
     labels: tuple[Label, ...]
     path: KeyPath
-    spaced: bool = False
+    space: str = ""
+
+    @property
+    def spaced(self) -> bool:
+        """Whether the values come from a range, not from a list."""
+        return bool(self.space)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -51,20 +66,36 @@ class Axis:
 def sweep_axes(
     sweep: Sweep, document: Document, drawn: Mapping[str, tuple[float, ...]] | None = None
 ) -> list[list[Axis]]:
-    """The axes in groups: groups are multiplied, the axes of one group (`zip`) move together.
+    """The axes in groups: groups are crossed, the axes of one group move together.
+
+    A group is what is under `zip`, the keys of random values that are not to be crossed, or one of
+    the other axes.
 
     drawn: the values of the keys that draw from the book's stream.
 
     ConfigError, with its place in the document, for a key that cannot be swept or is swept twice,
-    and for values that are repeated, are no range, or are not as many as those zipped with them.
+    and for values that are repeated, are no range, or are not as many as those that move together.
     """
     drawn = drawn or {}
-    groups = [
-        [_axis(key, drawn.get(key, v), ("sweep", key), document)] for key, v in sweep.axes().items()
-    ]
+    groups: list[list[Axis]] = []
+    random: list[Axis] = []
+    for key, values in sweep.axes().items():
+        axis = _axis(key, values, ("sweep", key), document, drawn=drawn.get(key))
+        if not is_drawn_together(values):
+            groups.append([axis])
+            continue
+        if not random:
+            groups.append(random)
+        random.append(axis)
+        if len(axis.values) != len(random[0].values):
+            first = f"{len(random[0].values)} as of {random[0].key}"
+            text = f"random keys are drawn together, expected {first}, got {len(axis.values)}"
+            text += "; to combine each draw with each of the others, write crossed: true beside "
+            text += f"{axis.space}"
+            raise sweep_error(axis.path, text, document)
     zipped = [
-        _axis(key, drawn.get(key, v), ("sweep", "zip", key), document, zipped=True)
-        for key, v in sweep.zip.items()
+        _axis(key, values, ("sweep", "zip", key), document, zipped=True, drawn=drawn.get(key))
+        for key, values in sweep.zip.items()
     ]
     _refuse_overlaps([*(axis for group in groups for axis in group), *zipped], document)
     if len({len(axis.values) for axis in zipped}) > 1:
@@ -96,6 +127,13 @@ def _refuse_overlaps(axes: Sequence[Axis], document: Document) -> None:
             raise sweep_error(axis.path, f"{text}{others[0]!r} as an axis as well", document, True)
 
 
+def is_drawn_together(values: Any) -> bool:
+    """Whether an axis with these validated values is drawn together with other random ones."""
+    if isinstance(values, UniformValues | LoguniformValues):
+        return not values.crossed
+    return isinstance(values, BookLoguniformValues)
+
+
 _SPACES: dict[str, Callable[..., Any]] = {
     "linspace": np.linspace,
     "logspace": np.logspace,
@@ -103,8 +141,18 @@ _SPACES: dict[str, Callable[..., Any]] = {
 }
 
 
-def _axis(key: str, values: Any, path: KeyPath, document: Document, zipped: bool = False) -> Axis:
-    """One axis from the validated values of its key: a tuple, or a range with its three numbers."""
+def _axis(
+    key: str,
+    values: Any,
+    path: KeyPath,
+    document: Document,
+    zipped: bool = False,
+    drawn: tuple[float, ...] | None = None,
+) -> Axis:
+    """One axis from the validated values of its key: a tuple, or a range with its three numbers.
+
+    drawn: the range's values, if the book's stream draws them.
+    """
     if key.partition(".")[0] not in SWEPT:
         meant = [name for name in keys_ending_in(key) if name.partition(".")[0] in SWEPT]
         hint = f"; did you mean {' or '.join(map(repr, meant))}?" if meant else ""
@@ -116,23 +164,44 @@ def _axis(key: str, values: Any, path: KeyPath, document: Document, zipped: bool
             text = f"a value twice, expected each once, got {flow(labels)}"
             raise sweep_error(path, text, document)
         return Axis(key, values, labels, path)
-    ((space, (start, stop, number)),) = values
+    if zipped and getattr(values, "crossed", False):
+        text = "no use under zip, where keys move together, expected crossed: false, got true"
+        raise sweep_error((*path, "crossed"), text, document)
+    space, ends = next((name, ends) for name, ends in values if name != "crossed")
+    if drawn is None:
+        drawn = _range_numbers(key, space, ends, path, document)
+    return Axis(key, drawn, drawn, path, space)
+
+
+def _range_numbers(
+    key: str, space: str, ends: tuple[float, float, int], path: KeyPath, document: Document
+) -> tuple[float, ...]:
+    """The numbers of a range [start, stop, number]; ConfigError if there are no such."""
+    start, stop, number = ends
     if number > MAX_NETWORKS:
         text = f"too many values, expected at most {MAX_NETWORKS}, got {number}"
+        raise sweep_error(path, text, document)
+    if space == "loguniform" and min(start, stop) <= 0:
+        text = "no such range, expected values above 0 as its ends, "
+        text += f"got {flow([start, stop, number])}"
+        if max(abs(start), abs(stop)) < 300:  # as powers of ten, which they once were
+            values = flow([10.0**start, 10.0**stop, number])
+            text += f"; for powers of ten from {start:g} to {stop:g} write loguniform: {values}"
         raise sweep_error(path, text, document)
     try:
         with np.errstate(all="ignore"):
             if space in _SPACES:
                 spaced = _SPACES[space](start, stop, number)
             else:  # random numbers, from a generator that the key alone seeds
-                spaced = np.random.default_rng([*key.encode()]).uniform(start, stop, number)
-                spaced = 10**spaced if space == "loguniform" else spaced
-        numbers = tuple(float(value) for value in spaced)
+                is_log = space == "loguniform"
+                low, high = (math.log10(end) if is_log else end for end in (start, stop))
+                spaced = np.random.default_rng([*key.encode()]).uniform(low, high, number)
+                spaced = 10**spaced if is_log else spaced
+        return tuple(float(value) for value in spaced)
     except (ValueError, OverflowError):
-        ends = "ends on one side of 0" if space in _SPACES else "the smaller end first"
-        text = f"no such range, expected {ends}, got {flow([start, stop, number])}"
+        order = "ends on one side of 0" if space in _SPACES else "the smaller end first"
+        text = f"no such range, expected {order}, got {flow([start, stop, number])}"
         raise sweep_error(path, text, document) from None
-    return Axis(key, numbers, numbers, path, spaced=True)
 
 
 def value_labels(values: Sequence[Any]) -> tuple[Label, ...]:

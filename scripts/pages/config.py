@@ -27,10 +27,14 @@ set. Where a key takes a *kind*, its name alone is enough unless one of the kind
 required:
 """
 # The one key of mappings with a single key each that has a section: how values are given.
-RANGES = "sweep.KEY"
+RANGES = ("sweep.KEY", "sweep.zip.KEY")
 SWEEP = """\
-Every combination of values is trained once for each seed; keys under `zip` change together. Any key
-under {swept} can be swept, and a value can be a whole mapping:"""
+Every combination of values is trained once for each seed; keys under `zip` change together. Random
+keys (`uniform`, `loguniform`) change together, too: a random search with 20 points draws 20 values
+of each of them. They must be equally many; `crossed: true` beside such a range combines each of its
+values with each of the other keys'. The ends of ranges are values; only those of `logspace` are
+powers of ten, as in NumPy. Any key under {swept} can be swept, and a value can be a whole
+mapping:"""
 EXTENDS = """\
 ## `extends`
 
