@@ -12,7 +12,7 @@ from report_cases import SMALL, made, made_with_failures, run
 from bnexp import report
 from bnexp.report.html import write_report
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]  # they start Chromium
 OPEN = "for (const one of document.querySelectorAll('details')) one.open = true"
 # Relative luminance and contrast as WCAG 2.1 defines them, of every element that has text itself.
 COLORS = """

@@ -25,7 +25,7 @@ def result():
 
 
 def test_a_result_in_one_line(result):
-    said = f"12 networks, 2 diverged, claims: 1 refuted; {made(SMALL)}"
+    said = f"12 networks, 4 diverged, claims: 1 refuted; {made(SMALL)}"
     assert repr(result) == f"Result(small: {said})"
     least = bnexp.run(str(folder_of(LEAST) / "experiment.yaml"))
     assert repr(least.config) == "Config(least)"
@@ -43,7 +43,7 @@ def test_a_result_in_a_notebook(result):
     shown = [[float(field.split()[0]) for field in row[1:]] for row in rows]
     np.testing.assert_allclose(shown, means, atol=5e-4)
     stars = [["*" in field for field in row[1:]] for row in rows]
-    assert stars == [[False, True], [False, False], [False, False]]
+    assert stars == [[True, True], [False, False], [False, False]]
     assert (
         "mean (lowest-highest) of 2 seeds; columns: model.norm; * diverged"
         in page.text("caption")[0]
@@ -63,7 +63,7 @@ def test_what_failed_is_said():
     page = Page(lost._repr_html_())
     assert page.text("p")[-1] == f"6 failed: {' '.join(HOSTILE.split())}"
     assert page.all("script") == []
-    assert repr(lost) == "Result(small: 12 networks, 6 failed)"
+    assert repr(lost) == "Result(small: 12 networks, 2 diverged, 6 failed)"
 
 
 def test_columns_show_their_first_rows(result):

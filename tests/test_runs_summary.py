@@ -47,7 +47,7 @@ def test_rows_columns_means_and_marks():
     assert table.entries[1][0].mean == pytest.approx(0.9)
     assert lines(found([STD, NORM], ROWS)) == [
         "final training accuracy, mean (lowest-highest) of 2 seeds",
-        "* diverged: the loss is no longer finite",
+        "* diverged: the loss or a statistic is no longer finite",
         "columns: model.norm",
         "",
         "model.init.std                batch                 none",

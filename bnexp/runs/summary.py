@@ -173,7 +173,7 @@ def overview_lines(table: Overview, width: int = PAGE_WIDTH) -> Iterator[str]:
         numbers, blocks = "mean", _blocks(table, lambda e: e.mean_text, width)
     yield f"final training accuracy{f', {numbers} of {seeds} seeds' if seeds > 1 else ''}"
     if any(entry.diverged for row in table.entries for entry in row):
-        yield "* diverged: the loss is no longer finite"
+        yield "* diverged: the loss or a statistic is no longer finite"
     if table.across:
         yield from paragraph(f"columns: {', '.join(table.across)}", width, hanging=2)
     for block in blocks:
