@@ -19,8 +19,8 @@ BLAS would otherwise split elsewhere. All else is shared with the fast order: th
 products, the optimizers, whose rules all round as the book's do, and the training loop.
 
 Source:
-    The code of *Deep Learning from Scratch*: common/layers.py, common/functions.py and
-    common/multi_layer_net_extend.py, as of commit 07b1161.
+    The code of *Deep Learning from Scratch*: common/layers.py, common/functions.py,
+    common/multi_layer_net_extend.py and ch07/simple_convnet.py, as of commit 07b1161.
 """
 
 from __future__ import annotations
