@@ -1,10 +1,15 @@
-"""Writing files and folders whole or not at all, and the content of bnexp's `.npz` files.
+"""Reading regular files only, writing whole or not at all, and the content of `.npz` files.
+
+Every file that bnexp reads goes through `open_file`, which neither hangs on a pipe nor reads a
+device, and whose content has a limit.
 
 Everything that bnexp writes appears under its name only when it is complete: `write_file` and
 `write_folder` write beside it under a temporary name, flush that to the disk, and move it into
-place. The temporary name says which process writes, so that `sweep` can remove what a killed
-process left and nothing that a live one is still writing. `write_export` is `write_folder` for a
-folder that the user names: it refuses to replace anything but an earlier export.
+place. A temporary name cannot be guessed, and nothing that is already there is opened under it.
+It also says which process writes, so that `sweep` can remove what a killed process left and nothing
+that a live one is still writing. Only regular files are replaced: no link, device or pipe.
+`write_export` is `write_folder` for a folder that the user names: it refuses to replace anything
+but an earlier export.
 
 What the system refuses is a `StoreError` that names the path. Every change on the disk is one of
 the calls of `System`, so that a test can have any of them fail.
@@ -20,15 +25,16 @@ import io
 import json
 import os
 import re
+import secrets
 import shutil
 import socket
-import threading
+import stat
 import time
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +50,11 @@ STARTED = time.time()  # of this process; a file that is older than it is of ano
 
 # The file in an export's folder that lists the names of the others: see `write_export`.
 LISTED = ".bnexp-export"
+CHUNK = 1 << 20
+MAX_BYTES = 1_000_000_000  # of a file, unless its reader has a lower limit
+# POSIX has these flags. Opening a pipe with NONBLOCK does not wait for its writer.
+NONBLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 IGNORED = (".DS_Store",)  # left by a desktop that only displayed the folder
 
 
@@ -54,7 +65,9 @@ class System:
         folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, path: Path, content: bytes) -> None:
-        with path.open("wb") as file:
+        """Write a new file; an error if there is anything of this name, a link included."""
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW, 0o666)
+        with os.fdopen(handle, "wb") as file:
             file.write(content)
 
     def sync(self, path: Path, flags: int = os.O_RDONLY) -> None:
@@ -80,15 +93,98 @@ class System:
 system = System()
 
 
-def read_file(path: Path) -> bytes | None:
-    """The file's content, None if there is no such file; StoreError if it cannot be read."""
-    with storage_errors("cannot read", path), suppress(FileNotFoundError):
-        return path.read_bytes()
+@contextmanager
+def open_file(path: Path, limit: int = MAX_BYTES) -> Iterator[BinaryIO]:
+    """A regular file of at most `limit` bytes, open for reading; links are followed.
+
+    Raises StoreError for a pipe, a device, or a larger file, and OSError for what the system
+    refuses. Opening neither waits for a pipe's writer nor has any effect on a device. What is read
+    beyond `limit` bytes, as of a file that grows, is the caller's to refuse (see `read_file`).
+    """
+    handle = os.open(path, os.O_RDONLY | NONBLOCK)
+    try:
+        status = os.fstat(handle)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(status.st_mode):
+            raise StoreError(
+                f"{path}: cannot read, expected a regular file, got {_kind(status.st_mode)}; "
+                "give another file, or remove it"
+            )
+        if status.st_size > limit:
+            raise _too_large(path, limit, status.st_size)
+    except BaseException:
+        os.close(handle)
+        raise
+    with os.fdopen(handle, "rb") as file:
+        yield file
+
+
+def read_file(path: Path, limit: int = MAX_BYTES) -> bytes | None:
+    """The content of a regular file of at most `limit` bytes, None if there is no such file.
+
+    StoreError if it cannot be read.
+    """
+    with (
+        storage_errors("cannot read", path),
+        suppress(FileNotFoundError),
+        open_file(path, limit) as file,
+    ):
+        content = file.read(os.fstat(file.fileno()).st_size + 1)
+        while len(content) <= limit and (part := file.read(CHUNK)):  # it grows meanwhile
+            content += part
+        if len(content) > limit:
+            raise _too_large(path, limit, len(content))
+        return content
     return None
 
 
+def _too_large(path: Path, limit: int, size: int) -> StoreError:
+    return StoreError(
+        f"{path}: too large to read, expected at most {limit / 1e6:,.0f} MB, got "
+        f"{size / 1e6:,.0f} MB; give another file, or remove it"
+    )
+
+
+def _kind(mode: int) -> str:
+    """What a path leads to, by its mode, in words."""
+    kinds = {
+        stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    }  # fmt: skip
+    return kinds.get(stat.S_IFMT(mode), "something else")
+
+
+def check_folder(folder: Path) -> None:
+    """StoreError if `folder` exists and is no folder itself: a link to one leads elsewhere."""
+    with storage_errors("cannot write", folder), suppress(FileNotFoundError):
+        mode = folder.lstat().st_mode
+        if not stat.S_ISDIR(mode):
+            raise StoreError(
+                f"{folder}: expected a folder within the run directory, got {_kind(mode)}; nothing "
+                "outside is changed: remove it, or put a folder in its place"
+            )
+
+
+def check_file(path: Path) -> None:
+    """StoreError if something other than a regular file stands at `path`, a link included."""
+    with storage_errors("cannot write", path), suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(mode):
+            raise StoreError(
+                f"{path}: cannot write, expected a regular file or none, got {_kind(mode)}; "
+                "remove it, or give another place"
+            )
+
+
 def write_file(path: Path, content: bytes) -> None:
-    """Replace the file as a whole; its folder is made if need be. StoreError if that fails."""
+    """Replace the file as a whole; its folder is made if need be. StoreError if that fails.
+
+    What stands at `path` must be a regular file: anything else would be lost.
+    """
+    check_file(path)
     with storage_errors("cannot write", path), _replacing(path) as temporary:
         system.write(temporary, content)
         system.sync(temporary)
@@ -103,9 +199,10 @@ def write_folder(place: str | Path, contents: Iterable[tuple[str, bytes]]) -> No
     StoreError if the folder cannot be written.
     """
     with storage_errors("cannot write", place):
-        target = Path(place).resolve()
+        target = Path(os.path.realpath(place))
         sweep(target.parent, target.name)
         with _replacing(target) as temporary:
+            temporary.mkdir()
             for name, content in contents:
                 path = temporary / name
                 system.make_folder(path.parent)
@@ -128,7 +225,7 @@ def write_export(place: str, contents: Iterable[tuple[str, bytes]]) -> None:
         yield LISTED, "".join(f"{name}\n" for name in names).encode()
 
     with storage_errors("cannot write", place):
-        _check_replaceable(place, Path(place).resolve())
+        _check_replaceable(place, Path(os.path.realpath(place)))
     write_folder(place, listed())
 
 
@@ -164,7 +261,7 @@ def sweep(folder: Path, name: str = "") -> None:
     ending = f"-{name}" if name else ""
     for leftover in folder.glob(f"{TEMPORARY}*"):
         if leftover.name.endswith(ending) and _is_abandoned(leftover):
-            if leftover.is_dir():
+            if leftover.is_dir() and not leftover.is_symlink():
                 shutil.rmtree(leftover, ignore_errors=True)
             else:
                 remove_file(leftover)
@@ -207,8 +304,8 @@ def _swap(folder: Path, target: Path) -> None:
 
 
 def _temporary_path(path: Path) -> Path:
-    """Where this thread writes what is to stand at `path`: in the same folder, for a quick move."""
-    writer = f"{HOST}-{os.getpid()}-{threading.get_native_id()}"
+    """Where to write what is to stand at `path`: in its folder, under a name nobody can guess."""
+    writer = f"{HOST}-{os.getpid()}-{secrets.token_hex(8)}"
     return path.with_name(f"{TEMPORARY}{writer}-{path.name}")
 
 
@@ -218,7 +315,7 @@ def _is_abandoned(temporary: Path) -> bool:
     if not writer:
         return False
     try:
-        written = temporary.stat().st_mtime
+        written = temporary.lstat().st_mtime
     except OSError:  # it is gone meanwhile
         return False
     if time.time() - written > FORGOTTEN:  # another process may have the number by now

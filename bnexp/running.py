@@ -34,7 +34,7 @@ from bnexp.result import Result
 from bnexp.runs import RunDirectory
 from bnexp.runs.csv import csv_text
 from bnexp.runs.data import RunData, read_finished_run, run_data
-from bnexp.runs.manifest import command_line, is_manifest, manifest_text
+from bnexp.runs.manifest import MAX_BYTES, command_line, is_manifest, manifest_text
 from bnexp.sweep import Network, Plan, make_plan, make_stacks, stacks_by_step
 from bnexp.text import counted, cut
 from bnexp.training.schedule import make_schedule
@@ -140,7 +140,7 @@ def write_figures(data: RunData, directory: RunDirectory) -> list[Path]:
     """
     if not len(data.metrics["cell"]):
         return []
-    folder, written = directory.path / "figures", []
+    folder, written = directory.folder("figures"), []
     numbers: Counter[str] = Counter()
     for options in figures.requested_figures(data.config.experiment.figures, data.tables):
         numbers[options.kind] += 1
@@ -348,7 +348,7 @@ def _write_results(
 
     path = directory.path / "manifest.json"
     # A run that trained nothing made none of the numbers.
-    if result.trained or not is_manifest(read_file(path)):
+    if result.trained or not is_manifest(read_file(path, MAX_BYTES)):
         extends = data.config.document.extends
         manifest = {
             "name": data.config.name,

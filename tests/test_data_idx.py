@@ -347,10 +347,17 @@ def test_a_folder_that_cannot_be_listed(folder, close):
     assert "the folder cannot be read (Permission denied)" in complaint(folder)
 
 
-def test_a_closed_file_is_named_with_the_cause(folder, close):
+def test_a_closed_file_is_named_with_the_cause(folder, monkeypatch):
     path = folder / NAMES["test_labels"]
-    close("read_bytes", path)
-    assert complaint(folder) == f"{path}: cannot be read (Permission denied)."
+    allowed = os.open
+
+    def guarded(place, *flags):
+        if place == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return allowed(place, *flags)
+
+    monkeypatch.setattr(os, "open", guarded)
+    assert complaint(folder) == f"{path}: cannot read, Permission denied"
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")

@@ -24,14 +24,15 @@ are not inherited (OWN), as they say something of one experiment only.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from os.path import isfile
+from os.path import exists, isdir, isfile
 from pathlib import Path
 from typing import Any
 
-from bnexp.config.yaml import Document, KeyPath, Position, parse_file, parse_value
+from bnexp.config.yaml import MAX_DEPTH, Document, KeyPath, Position, parse_file, parse_value
 from bnexp.data.datasets import is_folder
 from bnexp.errors import ConfigError
 from bnexp.text import nearest_name
@@ -60,7 +61,7 @@ def find_experiment(experiment: str) -> Path:
     """
     path = Path(experiment)
     is_path = path.suffix in (".yaml", ".yml") or len(path.parts) > 1
-    if is_path and isfile(path):
+    if is_path and exists(path) and not isdir(path):
         return path
     if not is_path and experiment in experiment_names():
         return experiments_folder() / f"{experiment}.yaml"
@@ -125,14 +126,14 @@ def read_layers(path: Path, children: tuple[Path, ...] = ()) -> list[Document]:
         parent = sibling if isfile(sibling) else find_experiment(name)
     except ConfigError as error:
         raise ConfigError(f"{position}: extends: {error}") from None
-    files = (*children, path.resolve())
-    if parent.resolve() in files:
+    files = (*children, Path(os.path.realpath(path)))
+    if Path(os.path.realpath(parent)) in files:
         problem = "goes in a circle, expected another file"
         raise ConfigError(f"{position}: extends: {problem}, got {name!r}")
     if len(files) >= MAX_EXTENDS:
         expected = f"expected at most {MAX_EXTENDS} files"
         raise ConfigError(f"{position}: extends: too long a chain, {expected}")
-    is_shipped = parent.resolve().parent == experiments_folder()
+    is_shipped = Path(os.path.realpath(parent)).parent == experiments_folder()
     child = Document(
         {"name": path.stem, **without_key(document.value, "extends")},
         document.keys,
@@ -245,6 +246,11 @@ def parse_assignment(argument: str, word: str = "--set") -> Assignment:
             f"for example {word} train.epochs=5"
         )
     source = f"{word} {key.strip()[:MAX_SHOWN]}"
+    if key.count(".") >= MAX_DEPTH:
+        raise ConfigError(
+            f"{source}: nested too deeply, expected at most {MAX_DEPTH} levels, got "
+            f"{key.count('.') + 1:,}; `bnexp explain` lists the keys"
+        )
     path = tuple(key.strip().split("."))
     if path[0] == "sweep":  # an axis is one part, dots and all
         path = tuple(key.strip().split(".", 2 if path[1:2] == ("zip",) else 1))
@@ -428,7 +434,7 @@ def _absolute_folders(document: Document, folder: Path) -> Document:
         if not (key.endswith(".data.name") and isinstance(value, str) and is_folder(value)):
             return value
         try:
-            return str((folder / Path(value).expanduser()).resolve())
+            return os.path.realpath(folder / Path(value).expanduser())
         except (OSError, RuntimeError, ValueError) as error:  # no such user, links in a circle
             problem = "no such folder, expected a folder's path"
             place = document.values[path]

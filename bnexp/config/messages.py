@@ -118,6 +118,10 @@ def schema_problem(
         kinds = re.findall(r"'([^']+)'", context.get("expected_tags", ""))
         kinds += ["none"] if path[-1] == "norm" else []
         inner = (*path, "kind") if isinstance(value, Mapping) else path
+        if context["tag"] in kinds:  # none is no mapping, though it is a choice
+            got = flow(value) if isinstance(value, Mapping) else value
+            text = f"no mapping has this kind, expected none alone, got {cut(str(got), 60)}"
+            return Problem(path, f"{text}; write {path[-1]}: none")
         text = f"{UNKNOWN_KIND}, expected {choices(context['tag'], kinds)}"
         is_default = path[:2] == ("train", "metrics") and context["tag"] in DEFAULT_METRICS
         return Problem(inner, f"{text}; it is always recorded" if is_default else text)

@@ -21,6 +21,7 @@ from bnexp.config.messages import NAME
 from bnexp.config.reference import all_topics, key_position
 from bnexp.config.yaml import flow, parse, parse_file
 from bnexp.errors import ConfigError
+from bnexp.files import read_file
 
 TEMPLATE = Path(__file__).with_name("new.yaml")
 WIDTH = 84
@@ -84,7 +85,8 @@ def copy_of_experiment(name: str, experiment: str) -> str:
     path = document.find_experiment(experiment)
     complete = read_document(path).value
     values = {"name": name, **without_key(complete, "name")}
-    text = path.read_text(encoding="utf-8-sig").removeprefix(MODELINE)
+    content = read_file(path) or b""
+    text = content.decode("utf-8-sig").replace("\r\n", "\n").removeprefix(MODELINE)
     name_line = f"name: {flow(name)}"
     renamed = MODELINE + re.sub(r"^name:.*$", name_line, text, count=1, flags=re.MULTILINE)
     if parse_file(path).value == complete and parse(renamed, name).value == values:

@@ -28,7 +28,8 @@ from typing import Any
 import yaml
 from yaml.reader import ReaderError
 
-from bnexp.errors import ConfigError
+from bnexp.errors import ConfigError, StoreError
+from bnexp.files import open_file
 
 MAX_BYTES = 256 * 1024
 MAX_NODES = 20_000
@@ -80,10 +81,12 @@ def parse_file(path: pathlib.Path) -> Document:
     """
     source = str(path)
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        got = f"got: {error.strerror or error}, check the path"
+    except StoreError as error:
+        raise ConfigError(str(error)) from None
+    except (OSError, ValueError) as error:  # ValueError: a path that no system has
+        got = f"got: {getattr(error, 'strerror', None) or error}, check the path"
         raise ConfigError(f"{source}: unreadable, expected a readable file, {got}") from error
     _check_size(data, source)
     try:

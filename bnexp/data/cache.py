@@ -18,10 +18,11 @@ import numpy as np
 
 from bnexp.data.arrays import ROLES, Bytes, Content
 from bnexp.errors import StoreError
-from bnexp.files import write_folder
+from bnexp.files import open_file, read_file, write_folder
 
 FORMAT = "bnexp arrays 1"
 DIGESTS = "digests.json"
+MAX_DIGESTS = 100_000
 
 
 def entry_key(sources: Iterable[bytes]) -> str:
@@ -57,8 +58,10 @@ def _read(entry: Path) -> Content | None:
     """The entry's arrays if it is complete and every digest is right, else None."""
     arrays = {}
     try:
-        digests = json.loads((entry / DIGESTS).read_text())
+        digests = json.loads(read_file(entry / DIGESTS, MAX_DIGESTS) or b"")
         for role in ROLES:
+            with open_file(entry / f"{role}.npy"):  # or np.load might wait for a pipe's writer
+                pass
             arrays[role] = np.load(entry / f"{role}.npy", mmap_mode="r", allow_pickle=False)
             if arrays[role].dtype != np.uint8:
                 return None

@@ -24,7 +24,8 @@ import numpy as np
 
 from bnexp.data.arrays import FEWEST_CLASSES, ROLES, Bytes, Dataset, class_count, make_dataset
 from bnexp.data.cache import cached, entry_key
-from bnexp.errors import DataError
+from bnexp.errors import DataError, StoreError
+from bnexp.files import read_file
 
 LIMIT = 1 << 30  # bytes; no data set for this program is near it, a gzip bomb soon is
 CHUNK = 1 << 20
@@ -169,11 +170,12 @@ def is_file(path: Path) -> bool:
 def read_limited(path: Path) -> bytes:
     """All bytes of a file as it lies on disk; DataError if it cannot be read or exceeds LIMIT."""
     try:
-        if path.stat().st_size > LIMIT:
-            raise DataError(f"{path}: expected at most {LIMIT} bytes, got {path.stat().st_size}.")
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+        content = read_file(path, LIMIT)
+    except StoreError as error:
+        raise DataError(str(error)) from error
+    if content is None:
+        raise DataError(f"{path}: cannot be read (no such file).")
+    return content
 
 
 def open_bytes(raw: bytes) -> Stream:

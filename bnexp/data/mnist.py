@@ -29,6 +29,7 @@ from bnexp.data.datasets import (
 )
 from bnexp.data.idx import (
     GZIP_MARK,
+    LIMIT,
     MNIST_FILES,
     WAYS_TO_GET_DATA,
     IdxFile,
@@ -36,7 +37,8 @@ from bnexp.data.idx import (
     load_folder,
     read_limited,
 )
-from bnexp.errors import DataError
+from bnexp.errors import DataError, StoreError
+from bnexp.files import read_file
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -120,8 +122,8 @@ def fetch(
 def is_good(path: Path, file: IdxFile) -> bool:
     """Whether `path` is there and has the packed file's SHA-256."""
     try:
-        return sha256(path.read_bytes()).hexdigest() == file.gzip_sha256
-    except OSError:
+        return sha256(read_file(path, LIMIT) or b"").hexdigest() == file.gzip_sha256
+    except StoreError:
         return False
 
 
@@ -214,4 +216,6 @@ def verify(
         expected = file.gzip_sha256 if raw.startswith(GZIP_MARK) else file.content_sha256
         got = sha256(raw).hexdigest()
         checks.append(FileCheck(path, "ok" if got == expected else "wrong", expected, got))
+    if data_folder(data_dir) and not folder.is_dir():
+        raise DataError(f"{folder}: no such folder, expected the folder of the MNIST files")
     return checks

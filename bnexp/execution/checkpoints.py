@@ -109,6 +109,7 @@ class Checkpoints:
         may stand at different steps. StoreError if a file cannot be written.
         """
         facts, arrays = _encode(snapshot)
+        files.check_folder(self.folder)
         for k, network in enumerate(networks):
             header = {"format": FORMAT, "cell": network.id, "data_sha256": data_sha256, **facts}
             # Arrays without axes are the same for all networks.
@@ -117,6 +118,7 @@ class Checkpoints:
 
     def clear(self, networks: Sequence[str]) -> None:
         """Remove the files of finished networks."""
+        files.check_folder(self.folder)
         for network in networks:
             remove_file(self.path(network))
 

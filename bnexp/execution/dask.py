@@ -44,7 +44,7 @@ from bnexp import __version__
 from bnexp.config.options import fingerprint
 from bnexp.data import Dataset
 from bnexp.data.arrays import ROLES
-from bnexp.errors import BnexpError, ConfigError
+from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.execution.processes import (
     RETRIES,
     Records,
@@ -55,12 +55,14 @@ from bnexp.execution.processes import (
     user_classes,
 )
 from bnexp.execution.task import Record, Task, dataset
+from bnexp.files import read_file
 from bnexp.sweep.networks import NUMERICS
 
 KEPT_SETS = 4  # data sets that a worker keeps for later runs
 DATA_SECONDS = 60.0  # a stack's wait for its data, which are on their way
 REPORT_SECONDS = 0.25  # between two reports of a stack's steps
 LOOK_SECONDS = 0.5  # between two looks at which workers there are
+MAX_SCHEDULER_FILE = 10_000_000  # bytes
 CONNECT = 10.0  # seconds to reach the scheduler
 TOPIC = "bnexp-steps"
 LIBRARIES = ("distributed", "dask", "tornado", "asyncio", "concurrent")
@@ -422,8 +424,8 @@ def _address(scheduler: str | Path) -> str:
             return str(scheduler)
         raise ConfigError(f"{scheduler}: expected HOST:PORT or a scheduler's file, got neither")
     try:
-        return str(json.loads(path.read_text())["address"])
-    except (OSError, ValueError, LookupError, TypeError):
+        return str(json.loads(read_file(path, MAX_SCHEDULER_FILE) or b"")["address"])
+    except (StoreError, ValueError, LookupError, TypeError):
         raise ConfigError(f"{path}: not what `dask scheduler` writes") from None
 
 

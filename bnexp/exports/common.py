@@ -88,8 +88,11 @@ def export_run(
     if to not in EXPORTS:
         raise ConfigError(f"no such export, expected one of {', '.join(EXPORTS)}, got {to!r}")
     run = read_finished_run(directory)
+    store = RunDirectory(directory)
     target = str(directory / "export" / to) if out is None else out
-    with RunDirectory(directory).writing(on_wait) if out is None else nullcontext():
+    with store.writing(on_wait) if out is None else nullcontext():
+        if out is None:  # of links in a user's own folder it is the user who decides
+            store.folder(f"export/{to}")
         written: Export = EXPORTS[to](run, target, progress)
     return written
 

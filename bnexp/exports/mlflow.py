@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
 import shlex
 from collections import defaultdict
@@ -107,7 +108,7 @@ def open_store(target: str) -> Store:
                 f"{target}: a file, expected a folder, or a tracking URI such as "
                 "sqlite:///mlflow.db"
             )
-        absolute = folder.resolve()
+        absolute = Path(os.path.realpath(folder))
         if any(mark in str(absolute) for mark in "?#%"):
             raise StoreError(
                 f"{target}: expected a folder without ?, # and % in its whole path, which MLflow "
@@ -125,6 +126,7 @@ def _create_database(database: Path) -> None:
 
     It is made elsewhere first, because MLflow cannot go on with one that is half made.
     """
+    files.check_file(database)
     if database.exists():
         return
     from mlflow import MlflowClient
@@ -135,7 +137,7 @@ def _create_database(database: Path) -> None:
         # Without a pool of connections the database is closed once it is made.
         with default_environment({"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool"}):
             MlflowClient(uri, registry_uri=uri)
-        files.write_file(database, temporary.read_bytes())
+        files.write_file(database, files.read_file(temporary) or b"")
 
 
 def _database_uri(database: Path) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -66,7 +67,7 @@ def write_report(
     if other is None:
         name, text = "report.html", run_page(run)
     else:
-        name = f"report-{Path(other).resolve().name}.html"
+        name = f"report-{Path(os.path.realpath(other)).name}.html"
         text = pair_page(run, read_finished_run(Path(other)))
     if out is not None:
         write_file(Path(out), text.encode())

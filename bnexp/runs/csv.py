@@ -20,6 +20,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -28,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.errors import StoreError
-from bnexp.files import storage_errors
+from bnexp.files import open_file, storage_errors
 from bnexp.metrics import METRICS, evaluation_columns, metric_column, summary_columns
 from bnexp.runs.tables import (
     INTEGER_COLUMNS,
@@ -107,19 +108,13 @@ def read_table(path: Path) -> Table | None:
     else probes. Types are int64, float64 or objects, as in tables made of records; an empty field
     is NaN, or -1 as the step of divergence.
     """
-    with storage_errors("cannot read", path):
-        if not path.exists():
-            return None
-        if not path.is_file():
-            raise StoreError(f"{path}: not a file, expected a table that bnexp wrote")
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            if size > MAX_BYTES:
-                raise StoreError(
-                    f"{path}: too large to read, expected at most {MAX_BYTES / 1e6:.0f} MB, "
-                    f"got {size / 1e6:.0f} MB"
-                )
-            return _parse_table(path, file)
+    with (
+        storage_errors("cannot read", path),
+        suppress(FileNotFoundError),
+        open_file(path, MAX_BYTES) as file,
+    ):
+        return _parse_table(path, file)
+    return None
 
 
 def _parse_table(path: Path, file: BinaryIO) -> Table:

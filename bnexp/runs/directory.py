@@ -19,6 +19,9 @@ The id is a hash of all that the network's numbers depend on (`bnexp.sweep`). So
 need not train by name alone: after a change of the config, networks whose settings did not change
 keep their ids and files. The digest of the data is compared separately.
 
+The directory itself may be reached by a link. `cells`, `checkpoints` and `figures` in it may not be
+links: nothing outside the directory is written or removed.
+
 Several runs may share a directory one after the other, but not at a time: `writing` locks it with
 the file `.lock`. Reading needs no lock, as every file appears whole (`bnexp.files`).
 """
@@ -44,6 +47,7 @@ from bnexp.execution.task import Probed, Record
 from bnexp.sweep import Network
 
 FORMAT = 3
+MAX_BYTES = 250_000_000  # of a cell file
 # What can be wrong with a cell file. A network can also have none for reasons that are no damage.
 DAMAGES = ("damaged", "not a record", "another network's")
 
@@ -128,7 +132,7 @@ class RunDirectory:
         missing: dict[str, str] = {}
         for network in networks:
             try:
-                content = files.read_file(self._cell(network.id))
+                content = files.read_file(self._cell(network.id), MAX_BYTES)
                 if content is None:
                     raise NoRecord("not trained yet")
                 record = decode_cell(content, network.id)
@@ -149,6 +153,7 @@ class RunDirectory:
         finished. StoreError if the directory was removed meanwhile or cannot be written.
         """
         self.check_exists()
+        self.folder("cells")
         for record in records:
             if record.status != "failed":
                 files.write_file(self._cell(record.cell), encode_cell(record))
@@ -159,6 +164,7 @@ class RunDirectory:
         Files that do not exist are ignored. `bnexp run --fresh` does this for all networks of the
         plan.
         """
+        self.folder("cells")
         for network in networks:
             files.remove_file(self._cell(network.id))
             files.remove_file(self.checkpoints(0).path(network.id))
@@ -179,6 +185,14 @@ class RunDirectory:
                 "since is lost, run the same command again"
             )
 
+    def folder(self, name: str) -> Path:
+        """A folder in the directory; StoreError if a link or a file stands there or above it."""
+        path = self.path
+        for part in Path(name).parts:
+            path /= part
+            files.check_folder(path)
+        return path
+
     def checkpoints(self, seconds: float) -> Checkpoints:
         """The checkpoints of networks that train for longer than `seconds`."""
         return Checkpoints(self.path / "checkpoints", seconds)
@@ -188,7 +202,7 @@ class RunDirectory:
 
         A missing folder is made. Texts are encoded as UTF-8. Returns the path of the file.
         """
-        path = self.path / name
+        path = self.folder(str(Path(name).parent)) / Path(name).name
         files.write_file(path, content.encode() if isinstance(content, str) else content)
         return path
 
@@ -220,6 +234,7 @@ class RunDirectory:
         A lock that is refused although no process holds it (`_is_held`) is not waited for.
         """
         path = self.path / ".lock"
+        files.check_file(path)
         lock = FileLock(path)
         with files.storage_errors("cannot write", self.path), suppress(NotImplementedError):
             # NotImplementedError: the system has no locks, and says so.
@@ -234,8 +249,9 @@ class RunDirectory:
 
     def _remove_leftovers(self) -> None:
         """Remove unfinished files of a killed run, and nothing else."""
-        for folder in ("", "cells", "figures", "checkpoints"):
-            files.sweep(self.path / folder)
+        files.sweep(self.path)
+        for name in ("cells", "figures", "checkpoints"):
+            files.sweep(self.folder(name))
 
     def _cell(self, network: str) -> Path:
         return self.path / "cells" / f"{network}.json"

@@ -51,12 +51,8 @@ def read_manifest(path: Path) -> Mapping[str, Any] | None:
     Any mapping in JSON of up to MAX_BYTES is accepted, also one of another format or with other
     keys. What reads it must expect missing keys and values of any type.
     """
-    try:
-        too_large = path.stat().st_size > MAX_BYTES
-    except (OSError, ValueError):
-        too_large = False
-    content = None if too_large else read_file(path)
-    if content is None and not too_large:
+    content = read_file(path, MAX_BYTES)
+    if content is None:
         return None
     manifest = _decode(content)
     if manifest is None:
