@@ -230,6 +230,8 @@ def write_export(place: str, contents: Iterable[tuple[str, bytes]]) -> None:
 
 
 def _check_replaceable(place: str, target: Path) -> None:
+    if target.is_symlink():  # after os.path.realpath
+        raise StoreError(f"{place}: a link that leads to itself, expected a folder to export to")
     if not target.exists():
         return
     if not target.is_dir():

@@ -8,6 +8,7 @@ import pytest
 from config_cases import CASES, GOOD, SMALLEST, errors
 
 import bnexp
+from bnexp.errors import ConfigError
 from bnexp.running import prepare
 
 
@@ -178,3 +179,14 @@ def test_a_missing_key_beside_one_that_is_named_like_its_kind(config_file):
     path = config_file(f"{GOOD}probes: {{read: [{{kind: percentiles, percentiles: [50]}}]}}\n")
     with pytest.raises(bnexp.ConfigError, match=r":5:17: probes\.read\[0\]\.layer: required key"):
         bnexp.load_config(path)
+
+
+@pytest.mark.parametrize("options", ["{kind: none}", "{kind: none, eps: 1}"])
+def test_none_is_no_mapping_and_not_a_misspelling_of_itself(options):
+    with pytest.raises(ConfigError) as caught:
+        bnexp.load_config(
+            "quickstart", assignments=["sweep.model.norm=null", f"model.norm={options}"]
+        )
+    expected = f"expected none alone, got {options}; write norm: none"
+    assert expected in str(caught.value)
+    assert "did you mean" not in str(caught.value)

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 import bnexp
 from bnexp.cli.main import cli
 from bnexp.config import load_config, resolved
+from bnexp.errors import ConfigError
 from bnexp.sweep import make_plan
 
 BASE = """\
@@ -250,3 +251,13 @@ def test_what_explain_recommends_is_heard(config_file):
     )
     assert before[0] != after[0]
     assert before[1] == after[1]
+
+
+@pytest.mark.parametrize("key", ["a" + ".a" * 900, "model." * 900 + "norm", "sweep.a" + ".a" * 900])
+def test_a_key_of_too_many_levels_is_refused(key):
+    with pytest.raises(
+        ConfigError, match=r"nested too deeply, expected at most 32 levels, got 90\d"
+    ):
+        bnexp.load_config("quickstart", assignments=[f"{key}=[1]"])
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        bnexp.load_config("quickstart", {key: [1]})

@@ -228,3 +228,10 @@ def test_verify_tells_ok_missing_and_wrong(tmp_path, serve):
         f"ok       {third.with_suffix('')}",
         f"ok       {fourth}",
     ]
+
+
+def test_a_folder_that_does_not_exist_is_said_to(tmp_path):
+    with pytest.raises(
+        DataError, match="nowhere: no such folder, expected the folder of the MNIST"
+    ):
+        verify(tmp_path / "nowhere")
