@@ -35,6 +35,7 @@ from bnexp.runs import RunDirectory
 from bnexp.runs.csv import csv_text
 from bnexp.runs.data import RunData, read_finished_run, run_data
 from bnexp.runs.manifest import MAX_BYTES, command_line, is_manifest, manifest_text
+from bnexp.runs.origins import DataOrigin, loaded_origin
 from bnexp.sweep import Network, Plan, make_plan, make_stacks, stacks_by_step
 from bnexp.text import counted, cut
 from bnexp.training.schedule import make_schedule
@@ -55,6 +56,11 @@ class Prepared:
     data: Mapping[str, Dataset]
     steps: Mapping[str, int]
     left_out: tuple[str, ...] = ()
+
+    @property
+    def origins(self) -> dict[str, DataOrigin]:
+        """By name of a data set, which images it is."""
+        return {name: loaded_origin(name, images) for name, images in self.data.items()}
 
 
 def prepare(config: Config, data_dir: Path | None = None, download: bool = True) -> Prepared:
@@ -188,6 +194,7 @@ def judge_again(directory: Path) -> tuple[Verdict, ...]:
 class Progress:
     """Functions that a run calls to tell how far it is; by default they do nothing.
 
+    data: called first, with the data sets that the networks are trained on.
     planned: called before training with all networks, the records of those that need no training,
         how many steps the others will make, and how many networks of other settings the run
         directory holds. steps: called with how many steps were made so far. done: called with the
@@ -198,6 +205,7 @@ class Progress:
     steps: Callable[[int], None] = lambda total: None
     done: Callable[[Sequence[Record]], None] = lambda records: None
     waiting: Callable[[], None] = lambda: None
+    data: Callable[[Sequence[DataOrigin]], None] = lambda origins: None
 
 
 def run(
@@ -290,6 +298,7 @@ def _run(
             steps_before[network.id] = checkpoints.step(network, sha256)
     steps = sum(prepared.steps[network.id] - steps_before[network.id] for network in to_train)
     others = directory.count_others(networks) if directory else 0
+    progress.data(list(prepared.origins.values()))
     progress.planned(networks, list(records.values()), steps, others)
 
     workers = executor.workers if to_train else 0  # a cluster is not started for nothing
@@ -319,7 +328,7 @@ def _run(
         )
 
     path = directory.path if directory else None
-    data = run_data(prepared.config, prepared.plan, records, path)
+    data = run_data(prepared.config, prepared.plan, records, path, prepared.origins)
     failed = {
         network: record.error for network, record in records.items() if record.status == "failed"
     }
@@ -356,14 +365,7 @@ def _write_results(
             "command": command_line(),
             **run_facts,
             "trained": result.trained,
-            "data": {
-                # The origin without the folder, which says nothing on another machine.
-                name: {
-                    "sha256": images.sha256,
-                    "origin": images.origin.partition(" from ")[0].rstrip(","),
-                }
-                for name, images in prepared.data.items()
-            },
+            "data": {name: origin.content() for name, origin in prepared.origins.items()},
             **({"failed": dict(result.failed)} if result.failed else {}),
         }
         directory.write("manifest.json", manifest_text(manifest))

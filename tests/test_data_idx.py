@@ -8,6 +8,7 @@ import gzip
 import os
 import struct
 import tracemalloc
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from bnexp.data import load, verify
+from bnexp.data.known import KNOWN_SETS, IdxFile
 from bnexp.errors import DataError
 
 pytestmark = pytest.mark.usefixtures("own_places")
@@ -73,7 +75,10 @@ def test_images_get_one_channel_and_labels_int64(folder):
     np.testing.assert_array_equal(data.train_labels, expected["train_labels"])
     np.testing.assert_array_equal(data.test_labels, expected["test_labels"])
     assert data.classes == 10
-    assert data.origin == f"IDX files other than MNIST, from {folder}"
+    assert (data.origin, data.recognized) == (
+        f"unknown files, SHA-256 {data.sha256[:12]}..., folder digits, from {folder}",
+        "",
+    )
 
 
 def test_arrays_are_read_only(folder):
@@ -134,7 +139,7 @@ def test_mnist_reads_any_set_of_that_form_from_a_data_dir(folder, monkeypatch):
     by_argument = load("mnist", data_dir=folder)
     monkeypatch.setenv("BNEXP_DATA_DIR", str(folder))
     assert by_argument.sha256 == load("mnist").sha256 == expected
-    assert by_argument.origin.startswith("IDX files other than MNIST")
+    assert by_argument.origin.startswith(f"unknown files, SHA-256 {expected[:12]}..., ")
 
 
 def test_missing_files_are_named_with_what_is_there(folder):
@@ -241,15 +246,14 @@ def test_a_gzip_bomb_is_refused_before_it_unfolds(folder):
 
 
 def test_mnist_with_training_and_test_files_swapped_is_recognized(folder, monkeypatch):
-    from bnexp.data import idx
-
     files = []
     other = {"train": "test", "test": "train"}
-    for file in idx.MNIST_FILES:
+    for file in KNOWN_SETS["mnist"].files:
         part, kind = file.role.split("_")
         content = sha256((folder / NAMES[f"{other[part]}_{kind}"]).read_bytes()).hexdigest()
-        files.append(idx.IdxFile(file.role, file.name, file.gzip_sha256, content))
-    monkeypatch.setattr(idx, "MNIST_FILES", tuple(files))
+        files.append(IdxFile(file.role, file.name, file.gzip_sha256, content))
+    mnist = replace(KNOWN_SETS["mnist"], files=files)
+    monkeypatch.setitem(KNOWN_SETS, "mnist", mnist)
     message = complaint(folder)
     assert "the training and test files are swapped" in message
     assert "expected MNIST's train images, got its test images. Rename the files." in message
@@ -380,4 +384,4 @@ def test_real_mnist():
     assert data.train_images.shape == (DATASETS["mnist"].train, 28, 28, 1)
     assert data.test_images.shape == (DATASETS["mnist"].test, 28, 28, 1)
     assert data.sha256 == DATASETS["mnist"].sha256
-    assert data.origin == f"canonical MNIST, from {Path(REAL)}"
+    assert (data.origin, data.recognized) == (f"MNIST, from {Path(REAL)}", "mnist")

@@ -5,14 +5,15 @@ import socket
 import struct
 import threading
 import time
+from dataclasses import replace
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 
-from bnexp.data import fetch, idx, load, mnist, verify
-from bnexp.data.idx import MNIST_FILES, IdxFile
+from bnexp.data import fetch, load, mnist, verify
+from bnexp.data.known import KNOWN_SETS, MNIST_FILES, IdxFile
 from bnexp.errors import DataError
 
 CLOSED = "http://127.0.0.1:9/mnist/"
@@ -44,6 +45,11 @@ KNOWN = tuple(
     )
     for file in MNIST_FILES
 )
+
+
+def at(mirrors, name="mnist", **changes):
+    """A known set at other addresses."""
+    return replace(KNOWN_SETS[name], mirrors=mirrors, **changes)
 
 
 @pytest.fixture
@@ -142,12 +148,10 @@ def test_wrong_hash_from_both_mirrors_leaves_nothing(tmp_path, serve):
 
 
 def test_load_downloads_what_is_absent(serve, monkeypatch):
-    monkeypatch.setattr(mnist, "MIRRORS", [serve(PACKED)[0]])
-    for module in (idx, mnist):
-        monkeypatch.setattr(module, "MNIST_FILES", KNOWN)
+    monkeypatch.setitem(KNOWN_SETS, "mnist", at([serve(PACKED)[0]], files=KNOWN))
     data = load("mnist")
     assert data.train_images.shape == (9, 2, 2, 1)
-    assert data.origin.startswith("canonical MNIST, from ")
+    assert data.origin.startswith("MNIST, from ")
 
 
 def assert_refused_within(seconds):
@@ -161,7 +165,7 @@ def assert_refused_within(seconds):
 
 
 def test_no_network(monkeypatch):
-    monkeypatch.setattr(mnist, "MIRRORS", [CLOSED, CLOSED])
+    monkeypatch.setitem(KNOWN_SETS, "mnist", at([CLOSED, CLOSED]))
     assert_refused_within(5)
 
 
@@ -184,7 +188,7 @@ def test_name_lookups_that_hang(monkeypatch):
 def test_servers_that_accept_and_say_nothing(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        monkeypatch.setattr(mnist, "MIRRORS", [url, url])
+        monkeypatch.setitem(KNOWN_SETS, "mnist", at([url, url]))
         monkeypatch.setattr(mnist, "PATIENCE", 0.5)
         assert_refused_within(1.5 + 0.5)  # one look, two mirrors, and half a second to spare
 
@@ -235,3 +239,17 @@ def test_a_folder_that_does_not_exist_is_said_to(tmp_path):
         DataError, match="nowhere: no such folder, expected the folder of the MNIST"
     ):
         verify(tmp_path / "nowhere")
+
+
+def test_another_set_is_fetched_into_a_folder_of_its_own(tmp_path, serve, monkeypatch):
+    url, asked = serve(PACKED)
+    monkeypatch.setitem(KNOWN_SETS, "kmnist", at([url], "kmnist", files=KNOWN))
+    monkeypatch.setenv("BNEXP_CACHE_DIR", str(tmp_path))
+    data = load("kmnist")
+    assert (data.recognized, data.origin) == ("kmnist", f"KMNIST, from {tmp_path / 'kmnist'}")
+    assert [path.parent.name for path in fetch(tmp_path, name="kmnist")] == ["kmnist"] * 4
+    assert asked == list(PACKED)
+    wrong_files = {name: wrong(content) for name, content in PACKED.items()}
+    with pytest.raises(DataError, match="bnexp data fetch fashion-mnist"):
+        fetch(tmp_path, [serve(wrong_files)[0]], KNOWN, name="fashion-mnist")
+    assert names(tmp_path / "fashion-mnist") == []

@@ -13,7 +13,7 @@ from bnexp.cli.main import cli
 from bnexp.data import DATASETS, load
 from bnexp.data.arrays import idx_header
 from bnexp.data.generated import normal_values
-from bnexp.data.idx import MNIST_FILES
+from bnexp.data.known import MNIST_FILES
 from bnexp.execution.build import make_image_sets
 from bnexp.sweep import make_plan
 from bnexp.training import Images, evaluation

@@ -16,7 +16,7 @@ that is not among them is found too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, isfinite, isnan, nan
 from typing import Any
@@ -34,6 +34,7 @@ from bnexp.claims.select import (
     SweepPoints,
     Undecidable,
     describe_point,
+    foreign_data,
     other_side,
     pair_points,
     plan_points,
@@ -274,7 +275,10 @@ def _judge_claim(claim: Claim, sweep: SweepPoints, tables: Tables) -> Verdict:
     except Undecidable as error:
         reason = f"not in this experiment: {error.text}"
     else:
-        points = tuple(judge_point(claim, index, sample) for index, sample in enumerate(samples))
+        points = tuple(
+            _of_its_data(judge_point(claim, i, s), foreign_data(claim, s.pair, sweep, tables.data))
+            for i, s in enumerate(samples)
+        )
         needed = claim.in_at_least or len(points)
         word = overall_verdict([point.verdict for point in points], needed)
         reason = _summarize(claim, points, needed)
@@ -333,6 +337,11 @@ def judge_point(claim: Claim, index: int, sample: Sample) -> PointVerdict:
         missing=sample.failed + sample.untrained,
         failed=sample.failed,
     )
+
+
+def _of_its_data(point: PointVerdict, foreign: str) -> PointVerdict:
+    """The verdict on a point, which is undecided for this reason if the data are foreign."""
+    return replace(point, verdict="undecided", reason=foreign) if foreign else point
 
 
 def _refutes(claim: Claim, number: float) -> bool:

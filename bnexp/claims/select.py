@@ -7,14 +7,15 @@ a monotone relation each point with the one before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeAlias
 
 from bnexp.config.claims import MONOTONE, Claim, Measure, Other
 from bnexp.config.yaml import KeyPath
+from bnexp.runs.origins import DataOrigin
 from bnexp.runs.tables import Axis, Value, moves_along, plan_axes
 from bnexp.runs.where import Point, WhereError, axis_named, select_points, select_values
 from bnexp.sweep import Plan
@@ -29,18 +30,23 @@ class Undecidable(WhereError):
 
 @dataclass(frozen=True)
 class SweepPoints:
-    """The axes and points of a sweep in its order, and the seeds that each point should have."""
+    """The axes and points of a sweep in its order, and the seeds that each point should have.
+
+    data: the name of each point's data set, by the point's key.
+    """
 
     axes: tuple[Axis, ...]
     points: tuple[Point, ...]
     seeds: tuple[int, ...]
+    data: Mapping[PointKey, str] = field(default_factory=dict)
 
 
 def plan_points(plan: Plan) -> SweepPoints:
     """The axes and points of a plan, as tables will show them."""
     points = {point_key(network.point): network.point for network in plan.networks}
     seeds = tuple(dict.fromkeys(network.seed for network in plan.networks))
-    return SweepPoints(plan_axes(plan), tuple(points.values()), seeds)
+    data = {point_key(network.point): network.setting.data.name for network in plan.networks}
+    return SweepPoints(plan_axes(plan), tuple(points.values()), seeds, data)
 
 
 def point_key(point: Point) -> PointKey:
@@ -158,3 +164,20 @@ def _pair_neighbors(claim: Claim, points: Sequence[Point], sweep: SweepPoints) -
         text = f"nothing to compare, expected at least 2 values of {axis.key} among the points"
         raise Undecidable((relation,), f"{text}, got 1")
     return pairs
+
+
+def foreign_data(
+    claim: Claim, pair: Pair, sweep: SweepPoints, origins: Sequence[DataOrigin]
+) -> str:
+    """Why networks of a pair are of other images than the claim is about; empty if they are not.
+
+    origins: which images the networks of the run were trained on. What is not known is not held
+    against the claim.
+    """
+    for point in (pair.point, pair.than):
+        name = sweep.data.get(point_key(point)) if point is not None else None
+        for origin in origins:
+            about = claim.data or origin.name
+            if origin.name == name and not origin.is_of(about):
+                return f"about {about}, but the networks were trained on {origin.text}"
+    return ""

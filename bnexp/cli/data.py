@@ -1,7 +1,7 @@
 """The commands about data sets: `data fetch`, `data verify` and `data info`.
 
-`fetch` and `verify` are about the four files of MNIST, the one data set that is downloaded; `info`
-describes any data set that `data.name` can name.
+`fetch` and `verify` are about data sets in four files of known SHA-256; `info` describes any data
+set that `data.name` can name.
 """
 
 from __future__ import annotations
@@ -23,36 +23,6 @@ def data_group() -> None:
     """
 
 
-@data_group.command("fetch")
-def fetch_command() -> None:
-    """Download MNIST (11 MB) into the cache and check its SHA-256.
-
-    \b
-    Example: bnexp data fetch
-    """
-    from bnexp.data import fetch
-
-    for path in fetch():
-        click.echo(str(path))
-
-
-@data_group.command("verify")
-@data_option
-def verify_data_command(data_dir: Path | None) -> None:
-    """Compare the MNIST files with their known SHA-256.
-
-    \b
-    Example: bnexp data verify --data-dir ~/mnist
-    """
-    from bnexp.data import verify
-
-    checks = verify(data_dir)
-    for check in checks:
-        click.echo(str(check))
-    if any(check.status != "ok" for check in checks):
-        raise DataError("not all files are MNIST's; `bnexp data fetch` downloads them")
-
-
 class DescribedCommand(click.Command):
     """A command whose help names the data sets of the table."""
 
@@ -61,6 +31,45 @@ class DescribedCommand(click.Command):
 
         self.help = (self.help or "").replace("DATA_SETS", ", ".join(DATASETS))
         super().format_help_text(context, formatter)
+
+
+@data_group.command("fetch")
+@click.argument("name", default="mnist")
+def fetch_command(name: str) -> None:
+    """Download a data set into the cache and check its SHA-256.
+
+    NAME is mnist (11 MB; the default), fashion-mnist (31 MB) or kmnist (21 MB).
+
+    \b
+    Example: bnexp data fetch
+    """
+    from bnexp.data import fetch
+
+    for path in fetch(name=name):
+        click.echo(str(path))
+
+
+@data_group.command("verify")
+@click.argument("name", default="mnist")
+@data_option
+def verify_data_command(name: str, data_dir: Path | None) -> None:
+    """Compare the files of a data set with their known SHA-256.
+
+    NAME is mnist, fashion-mnist, kmnist or a part of EMNIST, such as emnist-letters.
+
+    \b
+    Example: bnexp data verify --data-dir ~/mnist
+    """
+    from bnexp.data import verify
+    from bnexp.data.known import KNOWN_SETS
+
+    checks = verify(data_dir, name=name)
+    for check in checks:
+        click.echo(str(check))
+    if any(check.status != "ok" for check in checks):
+        advice = "; `bnexp data fetch` downloads them" if KNOWN_SETS[name].mirrors else ""
+        advice = advice if name == "mnist" else advice.replace("fetch", f"fetch {name}")
+        raise DataError(f"not all files are {KNOWN_SETS[name].title}'s{advice}")
 
 
 @data_group.command("info", cls=DescribedCommand)

@@ -15,7 +15,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from bnexp.metrics import HEADLINE
 from bnexp.result import Result
 from bnexp.running import Progress, prepare, read_records
 from bnexp.runs import RunDirectory
+from bnexp.runs.origins import DataOrigin
 from bnexp.runs.summary import describe_diverged, has_scores, overview, overview_lines
 from bnexp.sweep import Network, make_plan, make_stacks
 from bnexp.text import counted, cut, distinct, omitted, paragraph, value_text
@@ -111,7 +112,9 @@ class ProgressDisplay:
         self._steps = self._all_steps = 0
         self._started = self._last_line = time.monotonic()
         self.status = RunStatus()
-        self.progress = Progress(self._plan, self._count_steps, self._count_done, print_waiting)
+        self.progress = Progress(
+            self._plan, self._count_steps, self._count_done, print_waiting, self._print_data
+        )
 
     def __enter__(self) -> ProgressDisplay:
         return self
@@ -119,6 +122,10 @@ class ProgressDisplay:
     def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.close()
+
+    def _print_data(self, origins: Sequence[DataOrigin]) -> None:
+        if not self._quiet:
+            print_data(origins)
 
     def _plan(
         self, networks: Sequence[Network], finished: Sequence[Record], steps: int, others: int
@@ -168,6 +175,13 @@ class ProgressDisplay:
             f"{self.status.done}/{self.status.networks} networks", refresh=False
         )
         bar.set_postfix_str(self.status.results())
+
+
+def print_data(origins: Iterable[DataOrigin]) -> None:
+    """Say which images stand behind the names of the experiment's data sets."""
+    for origin in origins:
+        place = [f"  from {origin.place}"] if origin.place else []  # whole, for it is copied
+        click.echo("\n".join(paragraph(origin.line(), hanging=2, hyphens=False) + place))
 
 
 def kept_networks(number: int) -> str:
@@ -256,10 +270,12 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
         are not at hand, finished networks are counted without a look at the data they came from.
     """
     plan, directory = make_plan(config), RunDirectory(out)
+    origins: Mapping[str, DataOrigin] = {}
     try:
         prepared = prepare(config, data_dir, download=False)
         reasons = Counter(read_records(prepared, directory)[1].values())
         effort = f"{sum(prepared.steps.values()):,} steps in all"
+        origins = prepared.origins
     except DataError as error:
         reasons = Counter(directory.read_records(plan.networks, None)[1].values())
         effort = f"data: not at hand. {error}"
@@ -273,6 +289,7 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
         lists[axis.key] = f"{counted(len(axis.labels), 'value')}{meaning}: {values}"
     for name, values in {**lists, "seeds": seeds}.items():
         click.echo("\n".join(paragraph(f"{name}: {values}", indent=2, hanging=4)))
+    print_data(origins.values())
     if config.experiment.claims:
         click.echo(f"  claims: {len(config.experiment.claims)}")
     stacks = make_stacks(plan.networks)

@@ -242,6 +242,11 @@ class Claim(Strict):
     in_at_least: Annotated[int, Field(ge=1)] | None = Field(
         None, description="at how many points the relation must hold; default: all"
     )
+    data: Annotated[str, Field(min_length=1)] | None = Field(
+        None,
+        description="the data set that it is about, of which all its networks must be; default: "
+        "the experiment's data.name, also if that is set to another one with --set",
+    )
     expect: Word = Field("supported", description="the verdict that is expected")
     absent: Literal["error", "undecided"] = Field(
         "error",

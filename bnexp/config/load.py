@@ -36,7 +36,7 @@ from bnexp.config.document import (
     with_value,
     without_key,
 )
-from bnexp.config.experiment import Experiment, explicit_values, refresh
+from bnexp.config.experiment import Data, Experiment, explicit_values, refresh
 from bnexp.config.messages import Problem, dotted, problems_error, real_path, schema_problem
 from bnexp.config.reference import is_known_key, keys_ending_in
 from bnexp.config.rules import experiment_problems
@@ -88,7 +88,8 @@ def load_config(
         assignments: are applied in order, after `overrides`.
 
     Claims of an overridden experiment that the remaining sweep cannot decide are undecided, not
-    wrong, unless the claims themselves are overridden.
+    wrong, unless the claims themselves are overridden. They stay claims about the data set of the
+    text if another one is set.
     """
     refresh()
     layers = read_layers(find_experiment(str(experiment)))
@@ -107,7 +108,11 @@ def load_config(
     # claims are of the overrides too.
     claims = config.experiment.claims
     if not any(str(change.path[0]).startswith("claims") for change in changes):
-        claims = claims and tuple(c.model_copy(update={"absent": "undecided"}) for c in claims)
+        about = _data_name(merge_layers(layers, [])[0], config)
+        claims = claims and tuple(
+            claim.model_copy(update={"absent": "undecided", "data": claim.data or about})
+            for claim in claims
+        )
     validated = config.experiment.model_copy(update={"claims": claims})
     return Config(validated, config.document, overridden=True)
 
@@ -174,6 +179,19 @@ def _without(value: Any, path: KeyPath) -> Any:
     if len(path) == 1:
         return without_key(value, str(path[0]))
     return {**value, path[0]: _without(value[path[0]], path[1:])}
+
+
+def _data_name(text: Document, config: Config) -> str | None:
+    """The data set of the text if the config has another one; None if its claims need none.
+
+    They need none either if the text sweeps over data sets.
+    """
+    keys = {"data", "data.name"}
+    data = text.value.get("data")
+    name = data.get("name") if isinstance(data, Mapping) else None
+    name = name if isinstance(name, str) else str(Data().name)
+    is_same = config.experiment.data.name == name and keys.isdisjoint(axis_paths(config.document))
+    return None if is_same or not keys.isdisjoint(axis_paths(text)) else name
 
 
 def validate_document(document: Document) -> Config:

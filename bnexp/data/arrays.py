@@ -27,10 +27,11 @@ Labels = NDArray[np.int64]
 class Dataset:
     """Images (n, H, W, C) as bytes 0..255 and labels (n,) below `classes`, all read-only.
 
-    `sha256` identifies the four arrays, shapes included: equal digests, equal data. `origin`
-    says in words where they came from. `values` are the 256 numbers that bytes stand for, None for
-    byte / 255. Large arrays may be memory-mapped, so their pages are shared
-    between processes.
+    `sha256` identifies the four arrays, shapes included: equal digests, equal data. `origin` says
+    in words where they came from, and `recognized` is the name of the known data set that they are
+    by their content; empty if they are none. `values` are the 256 numbers that bytes stand for,
+    None for byte / 255. Large arrays may be memory-mapped, so their pages are shared between
+    processes.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Dataset:
     classes: int
     sha256: str
     origin: str
+    recognized: str = ""
     values: NDArray[np.float32] | None = field(default=None, repr=False)
 
 
@@ -70,7 +72,10 @@ def split_arrays(images: Bytes, labels: Bytes, train: int) -> dict[str, Bytes]:
 
 
 def make_dataset(
-    name: str, arrays: Mapping[str, NDArray[np.uint8]] | Content, origin: str
+    name: str,
+    arrays: Mapping[str, NDArray[np.uint8]] | Content,
+    origin: str,
+    recognized: str = "",
 ) -> Dataset:
     """The data set that consists of four arrays of unsigned bytes.
 
@@ -78,6 +83,7 @@ def make_dataset(
     arrays: by role, train_images and test_images (n, H, W, C), train_labels and test_labels (n,).
         Labels count classes from 0, or from 1.
     origin: where the arrays came from, in a few words.
+    recognized: which known data set they are, if that was found out.
 
     The arrays become read-only. Raises DataError if an array is of another type or dimension, or
     if they do not fit together.
@@ -104,6 +110,7 @@ def make_dataset(
         classes=class_count(train_labels),
         sha256=content.sha256,
         origin=origin,
+        recognized=recognized,
     )
 
 

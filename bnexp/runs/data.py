@@ -27,6 +27,7 @@ from bnexp.execution.task import Record
 from bnexp.runs.csv import read_table
 from bnexp.runs.directory import DAMAGES, RunDirectory
 from bnexp.runs.manifest import read_manifest
+from bnexp.runs.origins import DataOrigin, stored_origins, used_origins
 from bnexp.runs.tables import Axis, Table, Tables, Value, leading_columns, make_tables
 from bnexp.sweep import Plan, make_plan
 
@@ -92,7 +93,11 @@ class RunData:
 
 
 def run_data(
-    config: Config, plan: Plan, records: Mapping[str, Record], directory: Path | None = None
+    config: Config,
+    plan: Plan,
+    records: Mapping[str, Record],
+    directory: Path | None = None,
+    origins: Mapping[str, DataOrigin] | None = None,
 ) -> RunData:
     """The data of a run from the records of its networks, by id.
 
@@ -101,8 +106,16 @@ def run_data(
         records: may lack networks, which then have no rows, and may have failed ones, which have a
             row in the summary only.
         directory: where the run is kept; None if it is not.
+        origins: by name of a data set, which images it is; as far as that is known.
     """
     tables = make_tables(config.experiment, plan, records)
+    # A network without a record may have rows in CSV files; its images are those of the manifest.
+    digests = [
+        (network.setting.data.name, records[network.id].data_sha256 if records else "")
+        for network in plan.networks
+        if not records or (network.id in records and records[network.id].data_sha256)
+    ]
+    tables = replace(tables, data=used_origins(digests, origins or {}))
     return RunData(config, plan, tables, records, directory=directory)
 
 
@@ -121,7 +134,11 @@ def read_run(directory: Path) -> RunData:
     config = _read_config(directory)
     plan = make_plan(config)
     records, missing = RunDirectory(directory).read_records(plan.networks, None)
-    data = replace(run_data(config, plan, records, directory), missing=missing)
+    try:
+        origins = stored_origins(read_manifest(directory / "manifest.json"))
+    except StoreError:  # it is damaged, which is not the networks' fault
+        origins = {}
+    data = replace(run_data(config, plan, records, directory, origins), missing=missing)
     if records or data.damaged:
         absent = missing.keys() - data.damaged.keys()
         return _without_tabled(_with_failed_rows(data, absent)) if absent else data

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bnexp.config import Experiment
 from bnexp.execution.task import Record
 from bnexp.metrics import evaluation_columns, metric_of, recorded_metrics, summary_columns
+from bnexp.runs.origins import DataOrigin
 from bnexp.sweep import Network, Plan
 
 Value: TypeAlias = float | int | str
@@ -107,7 +108,7 @@ class Tables:
     name, title, source: of the experiment; the title is the name if it has none. axes: the swept
     keys. seeds: all seeds of the experiment, whether their networks are finished or not. All
     columns of a table have one length. Losses are in nats, accuracies in [0, 1], seconds are of
-    wall-clock time.
+    wall-clock time. data: which images the networks were trained on, as far as that is known.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Tables:
     metrics: Table
     summary: Table
     probes: Table = field(default_factory=lambda: {"quantity": np.empty(0, object)})
+    data: tuple[DataOrigin, ...] = ()
 
 
 # All tables start with these columns and those of the swept keys; probes.csv goes on with those.

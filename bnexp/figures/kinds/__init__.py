@@ -22,7 +22,7 @@ from bnexp.config.claims import WHERE, Where
 from bnexp.config.figures import FIGURES, Limits
 from bnexp.errors import ConfigError
 from bnexp.figures.limits import Scale, wants_log
-from bnexp.figures.notes import diverged_note, joined, missing_note, where_note
+from bnexp.figures.notes import data_note, diverged_note, joined, missing_note, where_note
 from bnexp.figures.select import Selection, Swept, panels_of, restrict, values_where
 from bnexp.figures.series import Recorded
 from bnexp.metrics import metric_column
@@ -78,7 +78,7 @@ class FigureData:
         diverged = diverged_note(self.tables, *names, marked=metrics is not None)
         return (
             joined(*drawn),
-            joined(where_note(self.run, self.tables), where),
+            joined(data_note(self.run), where_note(self.run, self.tables), where),
             joined(diverged, missing_note(self.tables), lost),
             joined(*left_out),
         )
