@@ -9,11 +9,9 @@
 `import bnexp` and `bnexp --help` are quick.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as in `typing`, which need not be imported for it
 if TYPE_CHECKING:
     from bnexp import nn
     from bnexp.comparison import Comparison, Verification, compare, verify

@@ -1,6 +1,40 @@
-"""`python -m bnexp`."""
+"""`python -m bnexp`, and where the command `bnexp` begins.
 
-from bnexp.cli import main
+What is imported here is imported before Ctrl-C is answered in order, and, by `python -m`, with the
+current folder before the standard library: so nearly nothing is.
+"""
+
+import os
+
+from bnexp.searchpath import drop_implied_folder
+
+
+def answer_signals() -> None:
+    """Have a signal that stops the program end it at once, with one line.
+
+    While modules are imported there is nothing to bring in order. What the process was started to
+    ignore, by `nohup` or by a shell for the background, it goes on ignoring.
+    """
+    import signal
+
+    def leave(signum: int, frame: object) -> None:
+        os.write(2, b"interrupted; the same command goes on from here\n")
+        os._exit(130)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, leave)
+
+
+def main() -> None:
+    """Answer signals from the first moment, then import the command line and run it."""
+    answer_signals()
+    from bnexp.cli import main
+
+    main()
+
 
 if __name__ == "__main__":
+    drop_implied_folder()
     main()

@@ -27,8 +27,9 @@ from bnexp.data import Dataset
 from bnexp.data.datasets import data_folder
 from bnexp.errors import ConfigError, NetworksFailed
 from bnexp.execution.build import check_shapes
-from bnexp.execution.processes import Executor, Local, leave_if_worker
+from bnexp.execution.processes import Executor, Local
 from bnexp.execution.task import Record, Task, dataset
+from bnexp.execution.workers import leave_if_worker
 from bnexp.files import read_file, remove_file, write_file
 from bnexp.result import Result
 from bnexp.runs import RunDirectory

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import bnexp
 from bnexp.execution import EXECUTORS, processes
-from bnexp.execution.processes import ThisProcess, WorkerDied, WorkerProcesses, run_tasks
+from bnexp.execution.processes import ThisProcess, run_tasks
 from bnexp.execution.task import Task, train_task
+from bnexp.execution.workers import WorkerProcesses
 from bnexp.sweep import make_plan, make_stacks
 
 pytestmark = pytest.mark.slow
@@ -81,33 +80,6 @@ def test_networks_of_a_seed_start_alike_and_see_the_same_batches(small):
     assert len(set(metrics["train_loss"][first])) == 2
 
 
-def die_once(flag: str) -> str:
-    if not Path(flag).exists():
-        Path(flag).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return "alive"
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def test_a_worker_that_dies_costs_its_own_task_a_retry(tmp_path):
-    with WorkerProcesses(2) as made:
-        other = made.submit(os.getpid)
-        answer = made.submit(die_once, str(tmp_path / "flag"))
-        assert answer.result(60) == "alive"
-        assert other.result(60) != os.getpid()
-        assert made.submit(os.getpid).result(60) != os.getpid()
-
-
-def test_a_task_that_kills_its_worker_each_time_is_given_up():
-    with WorkerProcesses(1) as made:
-        with pytest.raises(WorkerDied, match="died 3 times at the same stack"):
-            made.submit(die).result(60)
-        assert made.submit(os.getpid).result(60) != os.getpid()
-
-
 def test_a_stack_that_fails_does_not_take_the_others_with_it(small, tmp_path, monkeypatch):
     def fails(task, on_step):
         if task.networks[0].setting.model.norm is None:
@@ -130,21 +102,6 @@ def test_a_stack_that_fails_does_not_take_the_others_with_it(small, tmp_path, mo
     assert bnexp.run(bnexp.load_config(small), tmp_path / "out").trained == 6
 
 
-def environment() -> tuple[str | None, int]:
-    from threadpoolctl import threadpool_info
-
-    threads = [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
-    return os.environ.get("OPENBLAS_NUM_THREADS"), max(threads)
-
-
-def test_workers_have_one_blas_thread_and_the_caller_keeps_its_own(workers):
-    before = os.environ.get("OPENBLAS_NUM_THREADS")
-    np.ones(1)
-    assert workers.submit(environment).result(60) == ("1", 1)
-    assert os.environ.get("OPENBLAS_NUM_THREADS") == before
-    assert ThisProcess().submit(environment).result()[1] == 1
-
-
 def test_steps_are_counted(small, workers):
     config = bnexp.load_config(small)
     before = workers.steps()
@@ -153,50 +110,6 @@ def test_steps_are_counted(small, workers):
     here = ThisProcess()
     records(config, 3, here)
     assert here.steps() == 12 * 12
-
-
-def test_a_script_without_a_main_guard_is_told_so_at_once(small, tmp_path):
-    script = tmp_path / "script.py"
-    run = f"bnexp.run({str(small)!r}, {str(tmp_path / 'out')!r}, jobs=2)"
-    script.write_text(f"import bnexp\nprint('read')\n{run}\n")
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1
-    assert done.stdout.count("read") in (2, 3)  # here, and in one worker or both
-    assert done.stderr.count("Traceback") == 1
-    assert done.stderr.splitlines()[-1].startswith(
-        "bnexp.errors.ConfigError: a script that asks for several jobs is read again by each worker"
-    )
-    guarded = f"import bnexp\nif __name__ == '__main__':\n    print({run}.trained)\n"
-    script.write_text(guarded)
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("12\n", "")
-
-
-class SlowToEnd:
-    """A process that is gone from its pool's view before its exit code is known."""
-
-    def __init__(self):
-        self.exitcode = None
-
-    def join(self, timeout):
-        self.exitcode = processes.UNGUARDED
-
-    def kill(self):
-        pass
-
-
-def test_a_broken_pools_exit_code_is_waited_for(monkeypatch):
-    monkeypatch.setattr(processes, "_processes", lambda pool: [slow])
-    slow = SlowToEnd()
-    assert processes._exit_codes(None) == {processes.UNGUARDED}
-
-
-def test_the_wait_for_an_exit_code_is_bounded(monkeypatch):
-    monkeypatch.setattr(processes, "_processes", lambda pool: [slow])
-    monkeypatch.setattr(processes, "EXIT_SECONDS", 0.01)
-    slow = SlowToEnd()
-    monkeypatch.setattr(slow, "join", lambda timeout: None)
-    assert processes._exit_codes(None) == {None}
 
 
 EXECUTOR = """\

@@ -51,14 +51,16 @@ class Stubborn(SGD):
         except BaseException:
             print("still asleep", flush=True)
             time.sleep(1000)
-
-
-if __name__ == "__main__":
-    import sleepy
-    from bnexp.cli import main
-
-    main()
 """
+
+
+def with_sleepy(folder):
+    """A program that registers the optimizers above, from a module in the folder."""
+    (folder / "sleepy.py").write_text(SLEEPY)
+    return ("-c", f"import sys; sys.path.append({str(folder)!r}); import sleepy; {MAIN}")
+
+
+MAIN = "from bnexp.cli import main; main()"
 
 
 def group(number):
@@ -150,10 +152,9 @@ def test_a_reader_that_goes_away_is_no_error_message(start, small, tmp_path, exp
 
 
 def test_a_second_signal_ends_at_once(start, small, tmp_path):
-    (tmp_path / "sleepy.py").write_text(SLEEPY)
     process = start(
         small, "--set", "train.optimizer=stubborn", "-j", 1, "--quiet",
-        "--out", tmp_path / "out", program=(tmp_path / "sleepy.py",),
+        "--out", tmp_path / "out", program=with_sleepy(tmp_path),
     )  # fmt: skip
     assert process.stdout.readline() == "asleep\n"
     process.send_signal(signal.SIGINT)
@@ -165,12 +166,11 @@ def test_a_second_signal_ends_at_once(start, small, tmp_path):
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_hung_worker_is_ended_and_costs_its_own_networks(start, small, tmp_path, jobs):
-    (tmp_path / "sleepy.py").write_text(SLEEPY)
     out = tmp_path / "out"
     process = start(
         small, "--set", "sweep.model.init.std=null", "--set", "sweep.model.norm=null",
         "--set", "sweep.train.optimizer=[sleepy, sgd]", "--seeds", 1, "-j", jobs, "--quiet",
-        "--cell-timeout", 4, "--out", out, program=(tmp_path / "sleepy.py",),
+        "--cell-timeout", 4, "--out", out, program=with_sleepy(tmp_path),
     )  # fmt: skip
     status, _, message = ended(process, 120)
     assert status == 1
@@ -199,7 +199,7 @@ def test_workers_that_are_killed_again_and_again_are_given_up(start, small, tmp_
 
 def is_worker(pid):
     try:
-        return "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
+        return "execution.workers" in Path(f"/proc/{pid}/cmdline").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
 

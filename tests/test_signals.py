@@ -28,7 +28,7 @@ def at_work(pid):
         command, maps = (Path(f"/proc/{pid}/{name}").read_text() for name in ("cmdline", "maps"))
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return "spawn_main" in command and "_multiarray_umath" in maps
+    return "execution.workers" in command and "_multiarray_umath" in maps
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_killed_worker_is_replaced(small, tmp_path):
 
     def worker():
         for pid in listed.read_text().split() if listed.exists() else []:
-            if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text():
+            if "execution.workers" in Path(f"/proc/{pid}/cmdline").read_text():
                 return int(pid)
         return None
 

@@ -82,27 +82,38 @@ import_option = click.option(
 def import_modules(names: Iterable[str]) -> None:
     """Import the modules of `--import`, from the current folder or installed ones.
 
-    ConfigError if there is no such module, or if it raises an error.
+    The folder is searched last, so that no other file in it takes the place of Python's own modules
+    or of installed ones. Worker processes are given the same path.
+
+    ConfigError if there is no such module, if it raises an error, or if the folder has one and
+    Python knows another of its name.
     """
-    if os.getcwd() not in sys.path:  # worker processes are given this path, too
-        sys.path.insert(0, os.getcwd())
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")):
             raise ConfigError(f"--import {name}: expected a module's name such as my_norms")
         try:
-            import_module(name)
+            module = import_module(name)
         except Exception as error:  # whatever the user's code raises
             missing = error.name if isinstance(error, ModuleNotFoundError) else None
             if not (missing and f"{name}.".startswith(f"{missing}.")):
                 raise ConfigError(
                     f"--import {name}: the module raised {type(error).__name__}: {error}"
                 ) from None
-            module = name.removesuffix(".py")
-            hint = "" if module == name else f"; did you mean {module}?"
+            stem = name.removesuffix(".py")
+            hint = "" if stem == name else f"; did you mean {stem}?"
             raise ConfigError(
                 f"--import {name}: no such module, expected the name of an installed one or of "
-                f"{module.replace('.', '/')}.py in {os.getcwd()}{hint}"
+                f"{stem.replace('.', '/')}.py in {os.getcwd()}{hint}"
             ) from None
+        file = Path(f"{name.replace('.', '/')}.py").resolve()
+        origin = getattr(module, "__file__", None)
+        if file.is_file() and (origin is None or Path(origin).resolve() != file):
+            raise ConfigError(
+                f"--import {name}: expected {file}, got {origin or 'a module of Python itself'}, "
+                "which has the same name; rename the file"
+            )
 
 
 def load_experiment(experiment: str, assignments: tuple[str, ...], seeds: str | None) -> Any:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
+from types import FrameType
 from typing import Any
 
 import click
@@ -26,6 +28,8 @@ STOP_SIGNALS = (
     signal.SIGTERM,
     *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),
 )
+ANSWERED: list[int] = []  # those of them that the process was not started to ignore
+INTERRUPTED = "interrupted; the same command goes on from here"
 
 
 class Commands(click.Group):
@@ -39,7 +43,7 @@ class Commands(click.Group):
             click.echo(str(error), err=True)
             ctx.exit(error.exit_status)
         except (KeyboardInterrupt, Interrupted):
-            click.echo("interrupted; the same command goes on from here", err=True)
+            click.echo(INTERRUPTED, err=True)
             ctx.exit(Interrupted.exit_status)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
@@ -99,19 +103,52 @@ for command in (
     cli.add_command(command)
 
 
-def _stop(signum: int, frame: object) -> None:
-    """Stop in order; a second signal ends the program at once, and the workers follow it."""
-    for number in STOP_SIGNALS:
+def _stop(signum: int, frame: FrameType | None) -> None:
+    """Stop in order; a second signal ends the program at once, and the workers follow it.
+
+    While a module is imported the first one does, too: much of what is run there, such as the
+    callback of a weak reference, prints an exception and goes on.
+    """
+    for number in ANSWERED:
         signal.signal(number, lambda signum, frame: os._exit(Interrupted.exit_status))
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            _leave()
+        frame = frame.f_back
     raise Interrupted
 
 
+def _leave() -> None:
+    """End at once with the message and the status of an interruption."""
+    with suppress(OSError):
+        os.write(2, f"{INTERRUPTED}\n".encode())
+    os._exit(Interrupted.exit_status)
+
+
+def _lost_exception(unraisable: Any) -> None:
+    """An interruption that was raised where Python ignores exceptions ends the program here."""
+    if isinstance(unraisable.exc_value, Interrupted):
+        _leave()
+    sys.__unraisablehook__(unraisable)
+
+
 def main() -> None:
-    """Entry point: `cli` with its signal handlers, silent if the reader of the output has gone."""
-    for number in STOP_SIGNALS:
+    """Entry point: `cli` with its signal handlers, silent if the reader of the output has gone.
+
+    A signal that the process was started to ignore, as by `nohup`, is ignored. Once the command is
+    done, so are the others but SIGTERM: what is left is the end of the program itself.
+    """
+    ANSWERED[:] = [n for n in STOP_SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
+    for number in ANSWERED:
         signal.signal(number, _stop)
+    sys.unraisablehook = _lost_exception
     try:
-        cli()
+        try:
+            cli()
+        finally:
+            for number in ANSWERED:
+                is_term = number == signal.SIGTERM
+                signal.signal(number, signal.SIG_DFL if is_term else signal.SIG_IGN)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

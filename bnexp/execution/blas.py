@@ -1,4 +1,4 @@
-"""One BLAS thread for everything that bnexp computes, whatever runs beside it in this process.
+"""The libraries below NumPy: one BLAS thread for all products, and freed memory that is kept.
 
 The last bits of a matrix product depend on the number of BLAS threads. For most libraries that
 number belongs to the process, not to a thread of it: if each run set it at its start and reset it
@@ -10,6 +10,7 @@ thread sets and resets for itself.
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -67,3 +68,16 @@ def _let_go() -> None:
     """Have threadpoolctl heed all threads again."""
     if clear := getattr(threadpoolctl.OpenBLASController, "clear_controlling_thread", None):
         clear(force=True)
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep freed memory instead of giving it back to the system after each step.
+
+    A step frees and asks for the same few megabytes; the page faults cost a quarter of a sweep.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return  # not glibc
+    mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD, at its largest
+    mallopt(-1, 512 * 2**20)  # M_TRIM_THRESHOLD

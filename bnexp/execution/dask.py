@@ -46,15 +46,14 @@ from bnexp.data import Dataset
 from bnexp.data.arrays import ROLES
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.execution.processes import (
-    RETRIES,
     Records,
     ThisProcess,
-    WorkerDied,
     require_importable,
     run_tasks,
     user_classes,
 )
 from bnexp.execution.task import Record, Task, dataset
+from bnexp.execution.workers import RETRIES, WorkerDied
 from bnexp.files import read_file
 from bnexp.sweep.networks import NUMERICS
 

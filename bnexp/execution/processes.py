@@ -1,86 +1,41 @@
 """The executor of this machine, and how tasks are handed to a pool and their records taken back.
 
-`Local` trains stacks in this process or in worker processes. `run_tasks` works with any pool that
-can `submit` a task and count steps: `ThisProcess`, `WorkerProcesses`, or dask's in another module.
-Workers are spawned, so that each has the environment that its numbers depend on; one that dies
-costs its task a new try, and one that hangs is ended.
+`Local` trains stacks in this process or in worker processes (`workers`). `run_tasks` works with any
+pool that can `submit` a task and count steps: `ThisProcess`, `WorkerProcesses`, or dask's.
 
 The flow of one run:
 
     Local.records -> run_tasks -> pool.submit(_work, task) -> train_task in a process
                   <- records of a stack, or failed records  <-
 
-Steps are reported on another way: a task calls `report_steps` after each step, and its process adds
-them to the counter of the pool, which `run_tasks` reads about ten times a second.
-
-Retries and timeouts. A worker process that dies (killed for memory, for example) is replaced, and
-its task is tried again, RETRIES (2) times; then the task fails with `WorkerDied`. A task that takes
-longer than `cell_timeout` seconds for each of its networks fails with `WorkerHung` at once: its
-process is killed and not tried again. The time for starting a process and importing bnexp is not
-counted. Workers end by themselves when their parent is gone.
+Steps are reported on another way: a task calls `report_steps` after each step, and its process
+tells the pool, which `run_tasks` asks about ten times a second.
 
 A stack that fails gives records with the status "failed"; the run goes on with the other stacks.
 """
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
 import os
-import signal
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from concurrent.futures import Future
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Protocol, TypeAlias
 
 from pydantic import BaseModel
 
 from bnexp.config.options import Options, fingerprint
 from bnexp.errors import BnexpError, ConfigError
-from bnexp.execution.blas import one_blas_thread
+from bnexp.execution.blas import keep_freed_memory, one_blas_thread
 from bnexp.execution.task import Record, Task, train_task, with_data
+from bnexp.execution.workers import WorkerProcesses, leave_if_worker, on_reported_steps
 from bnexp.registry import raised_in
 
-RETRIES = 2
-EXIT_SECONDS = 10.0  # the longest wait for the exit code of a process that is gone
-# Read once, when a library is loaded: more threads than one would have several stacks fight for the
-# cores, and a product's last bits depend on their number.
-ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-# Names a worker's parent to it; and how a worker ends that a script would have start all over.
-WORKER = "BNEXP_WORKER"
-UNGUARDED = 77
-ADVICE = (
-    "a script that asks for several jobs is read again by each worker, expected its call under "
-    '`if __name__ == "__main__":`, got one at the top; put it there, or use jobs=1'
-)
-
 Records: TypeAlias = Generator[list[Record], None, None]
-
-
-class WorkerDied(BnexpError):
-    """A worker process ended without an answer, again and again.
-
-    It costs the networks of its stack and no others; their records have this error.
-    """
-
-
-class WorkerHung(BnexpError):
-    """A worker process gave no answer within its time.
-
-    It costs the networks of its stack and no others; their records have this error.
-    """
 
 
 class Executor(Protocol):
@@ -124,6 +79,8 @@ class Local:
 
     cell_timeout: seconds that a network may take, None for any; a stack may take as many times
     that as it has networks. A worker that takes longer is ended, and its networks have failed.
+
+    On Windows there is this process only.
     """
 
     workers: int = 1
@@ -139,7 +96,7 @@ class Local:
         leave_if_worker()
         if not tasks:
             return
-        if self.workers == 1 and self.cell_timeout is None:
+        if (self.workers == 1 or os.name == "nt") and self.cell_timeout is None:
             process = ThisProcess(lambda: on_steps(process.steps()))
             yield from run_tasks(process, tasks, on_steps)
             return
@@ -219,15 +176,9 @@ def failed_record(network: str, error: str) -> Record:
     return Record(network, "", "failed", None, (), (), {}, float("nan"), error=error)
 
 
-# What reports of steps are passed to, in each thread that runs tasks.
-_on_reported_steps: ContextVar[Callable[[int], object]] = ContextVar(
-    "on_reported_steps", default=int
-)
-
-
 def report_steps(networks: int) -> None:
     """Called by a task, wherever it runs, when so many networks have made one step."""
-    _on_reported_steps.get()(networks)
+    on_reported_steps.get()(networks)
 
 
 class ThisProcess(futures.Executor):
@@ -248,15 +199,15 @@ class ThisProcess(futures.Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """BaseExceptions such as KeyboardInterrupt are not caught: they end the run."""
         future: Future[Any] = Future()
-        _keep_freed_memory()
-        before = _on_reported_steps.set(self._count)
+        keep_freed_memory()
+        before = on_reported_steps.set(self._count)
         try:
             with one_blas_thread():
                 future.set_result(fn(*args, **kwargs))
         except Exception as error:
             future.set_exception(error)
         finally:
-            _on_reported_steps.reset(before)
+            on_reported_steps.reset(before)
         return future
 
     def steps(self) -> int:
@@ -266,193 +217,6 @@ class ThisProcess(futures.Executor):
     def _count(self, networks: int) -> None:
         self._steps += networks
         self._on_step()
-
-
-class WorkerProcesses(futures.Executor):
-    """A pool of `workers` spawned processes, each behind a process pool of its own.
-
-    A process that dies costs the task it was at a new try in a new process; the others go on.
-    `steps()` is the sum of what tasks have reported so far. A process that takes longer than
-    `cell_timeout` seconds for each network of its task is ended, and the task failed.
-
-    Each process belongs to a ProcessPoolExecutor of one worker, because a pool whose process dies
-    is broken as a whole. A thread for each worker takes an idle pool, runs a task in it and waits.
-
-    Processes are started by `spawn` with ONE_THREAD in their environment: BLAS reads the number of
-    its threads when it is loaded. WORKER holds the id of the parent, by which `leave_if_worker`
-    knows that it runs in a worker. Workers ignore SIGINT; the parent answers it.
-    """
-
-    def __init__(self, workers: int, cell_timeout: float | None = None) -> None:
-        self.workers = workers
-        self._cell_timeout = cell_timeout
-        self._context = multiprocessing.get_context("spawn")
-        self._steps = self._context.Value("q", 0)
-        self._threads = ThreadPoolExecutor(workers, "worker")
-        self._idle: SimpleQueue[ProcessPoolExecutor] = SimpleQueue()
-        self._pools: list[ProcessPoolExecutor] = []
-        self._closed = False
-        self._lock = threading.Lock()
-        for _ in range(workers):
-            self._idle.put(self._start_process())
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Queue a task; `args[0]` must have `networks` if there is a time limit.
-
-        The future raises WorkerDied, WorkerHung, ConfigError for an unguarded script, or what `fn`
-        raised.
-        """
-        return self._threads.submit(self._run, fn, args, kwargs)
-
-    def steps(self) -> int:
-        """All steps that tasks have reported, those of tries that were lost included."""
-        return int(self._steps.value)
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the processes when they have done their tasks; without `wait`, at once."""
-        with self._lock:
-            self._closed = True
-        if not wait:
-            for pool in self._pools:
-                _kill(pool)
-        # Killed or done, the processes end soon; what waits for them should not outlive this call.
-        self._threads.shutdown(True, cancel_futures=cancel_futures)
-        for pool in self._pools:
-            with suppress(OSError):  # its process, and with it its pipe, may be gone
-                pool.shutdown(True, cancel_futures=True)
-
-    def _start_process(self) -> ProcessPoolExecutor:
-        """A new pool of one process. A first, empty task starts the process while its environment
-        is set.
-        """
-        pool = ProcessPoolExecutor(
-            1, mp_context=self._context, initializer=_initialize_worker, initargs=(self._steps,)
-        )
-        self._pools.append(pool)
-        with _environment({**ONE_THREAD, WORKER: str(os.getpid())}):
-            pool.submit(_ready)
-        return pool
-
-    def _run(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Run a task in an idle process, in others if that dies; in a thread of this process."""
-        pool, timeout = self._idle.get(), None
-        if self._cell_timeout is not None:
-            timeout = self._cell_timeout * len(args[0].networks)
-        try:
-            for _ in range(RETRIES + 1):
-                try:
-                    if timeout is not None:  # its start is not the networks' time
-                        pool.submit(_ready).result()
-                    return pool.submit(fn, *args, **kwargs).result(timeout)
-                except TimeoutError:
-                    _kill(pool)
-                    pool = self._start_process()
-                    raise WorkerHung(
-                        f"no result after {timeout:g} seconds, which is --cell-timeout for each "
-                        "network of the stack; the worker was ended"
-                    ) from None
-                except BrokenProcessPool:
-                    if UNGUARDED in _exit_codes(pool):
-                        raise ConfigError(ADVICE) from None
-                    with self._lock:
-                        if self._closed:
-                            raise
-                        pool = self._start_process()
-        finally:
-            self._idle.put(pool)
-        raise WorkerDied(
-            f"a worker process died {RETRIES + 1} times at the same stack, expected an answer; it "
-            "may have run out of memory: try fewer workers (-j 1)"
-        )
-
-
-def _processes(pool: ProcessPoolExecutor) -> list[BaseProcess]:
-    return list((pool._processes or {}).values())
-
-
-def _kill(pool: ProcessPoolExecutor) -> None:
-    for process in _processes(pool):
-        process.kill()
-
-
-def _exit_codes(pool: ProcessPoolExecutor) -> set[int | None]:
-    """The exit codes of a broken pool's processes; None for one that does not end.
-
-    A pool is broken as soon as a pipe to its process is closed, which may be before the process has
-    ended. The pool's own thread waits for that too: the code is known once one of the two has it.
-    """
-    processes, end = _processes(pool), time.monotonic() + EXIT_SECONDS
-    for process in processes:
-        while process.exitcode is None and time.monotonic() < end:
-            process.join(0.1)
-            time.sleep(0.001)
-    return {process.exitcode for process in processes}
-
-
-def leave_if_worker() -> None:
-    """End a worker process that a script, read again by it, would have train everything anew.
-
-    A spawned process imports the user's script. If the call of `bnexp.run` is not guarded there,
-    the worker would start a run of its own; instead it exits with the status UNGUARDED, and the
-    parent raises ConfigError with ADVICE.
-    """
-    if os.environ.get(WORKER) == str(os.getppid()):
-        os._exit(UNGUARDED)
-
-
-def _initialize_worker(counter: Any) -> None:
-    """What a worker process does first. `counter` is the pool's number of steps, shared by all."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    _keep_freed_memory()
-
-    def count(networks: int) -> None:
-        with counter.get_lock():
-            counter.value += networks
-
-    _on_reported_steps.set(count)
-
-
-def _end_with_parent() -> None:
-    """End this worker when its parent is gone, however it went."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _ready() -> None:
-    """A worker's first task, so that it is started when its environment is set."""
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep freed memory instead of giving it back to the system after each step.
-
-    A step frees and asks for the same few megabytes; the page faults cost a quarter of a sweep.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):
-        return  # not glibc
-    mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD, at its largest
-    mallopt(-1, 512 * 2**20)  # M_TRIM_THRESHOLD
-
-
-_starting = threading.Lock()
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for the processes that are started meanwhile, one thread at a time."""
-    with _starting:
-        before = {name: os.environ.get(name) for name in values}
-        os.environ.update(values)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name)
-                os.environ.update({} if value is None else {name: value})
 
 
 def require_importable(tasks: Iterable[Task], text: str) -> None:

@@ -21,8 +21,9 @@ from importlib import import_module
 from typing import Any, ClassVar, Protocol
 
 from bnexp import load_config
-from bnexp.execution.processes import WorkerProcesses, run_tasks
+from bnexp.execution.processes import run_tasks
 from bnexp.execution.task import Task
+from bnexp.execution.workers import WorkerProcesses
 from bnexp.sweep import make_plan, make_stacks
 from peers.memory import Peaks
 

@@ -1,0 +1,418 @@
+"""Worker processes of this machine: how they are started, given tasks, watched and ended.
+
+A worker is a new Python process with one BLAS thread. It is linked to this process by a pair of
+sockets, of which each process holds one end, and nothing else is shared: no lock, no memory. So
+whenever a worker is killed, the system closes its end, and what waits for it here goes on. When
+this process is gone, its workers notice it in the same way, and end.
+
+What goes through the link is pickled:
+
+    to the worker      what it needs to import what this process has, then tasks
+    from the worker    ("ready", None) once, or ("failed", TEXT) and it ends; then for each task
+                       ("steps", NUMBER) about ten times a second, and its end, which is
+                       ("done", RESULT) or ("raised", ERROR)
+
+Retries and timeouts. A worker that dies (killed for memory, for example) is replaced, and its task
+is tried again, RETRIES (2) times; then the task fails with `WorkerDied`. A task that takes longer
+than `cell_timeout` seconds for each of its networks fails with `WorkerHung` at once: its worker is
+killed and it is not tried again. Starting a process and importing bnexp is not counted; a worker
+that is not ready after START_SECONDS is killed, too, and replaced.
+
+Modules are searched in the same folders as here, but the folder of the script, or the current one,
+comes after the standard library (`bnexp.searchpath`).
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import multiprocessing.connection
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from multiprocessing import spawn
+from queue import SimpleQueue
+from typing import Any
+
+from bnexp.errors import BnexpError, ConfigError
+from bnexp.execution.blas import keep_freed_memory
+from bnexp.searchpath import demoted
+
+RETRIES = 2
+START_SECONDS = 300.0  # the longest wait for a worker that starts
+END_SECONDS = 10.0  # the longest wait for one to end by itself
+REPORT_SECONDS = 0.1  # between two reports of a task's steps
+# Read once, when a library is loaded: more threads than one would have several stacks fight for the
+# cores, and a product's last bits depend on their number.
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+# Names a worker's parent to it; and how a worker ends that a script would have start all over.
+WORKER = "BNEXP_WORKER"
+UNGUARDED = 77
+ADVICE = (
+    "a script that asks for several jobs is read again by each worker, expected its call under "
+    '`if __name__ == "__main__":`, got one at the top; put it there, or use jobs=1'
+)
+# The program of a worker. File 0 is its end of the link, until `serve` has taken it.
+PROGRAM = """\
+import sys
+sys.path[:] = {path!r}
+try:
+    from bnexp.execution.workers import serve
+except BaseException as error:
+    from multiprocessing.connection import Connection
+    Connection(0).send(("failed", f"{{type(error).__name__}}: {{error}}"))
+else:
+    serve()
+"""
+# Signals that go to all processes of a terminal: the parent answers them, its workers never.
+HELD = {getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)}
+
+# What reports of steps are passed to, in each thread that runs tasks.
+on_reported_steps: ContextVar[Callable[[int], object]] = ContextVar(
+    "on_reported_steps", default=int
+)
+
+
+class WorkerDied(BnexpError):
+    """A worker process ended without an answer, again and again.
+
+    It costs the networks of its stack and no others; their records have this error.
+    """
+
+
+class WorkerHung(BnexpError):
+    """A worker process gave no answer within its time.
+
+    It costs the networks of its stack and no others; their records have this error.
+    """
+
+
+class WorkerLost(Exception):
+    """The worker has ended, by itself or because it was killed."""
+
+
+class WorkerProcesses(futures.Executor):
+    """A pool of `workers` processes.
+
+    A process that dies costs the task it was at a new try in a new process; the others go on.
+    `steps()` is the sum of what tasks have reported so far. A process that takes longer than
+    `cell_timeout` seconds for each network of its task is ended, and the task failed.
+
+    A thread for each worker takes an idle one, gives it a task and waits for the answer. WORKER, in
+    the environment of a worker, is the id of the parent, by which `leave_if_worker` knows that it
+    runs in a worker.
+
+    ConfigError if the system refuses to start so many processes.
+    """
+
+    def __init__(self, workers: int, cell_timeout: float | None = None) -> None:
+        if not hasattr(signal, "pthread_sigmask"):
+            raise ConfigError("worker processes: this system has none, use one without time limit")
+        self.workers = workers
+        self._cell_timeout = cell_timeout
+        self._steps = 0
+        self._threads = ThreadPoolExecutor(workers, "worker")
+        self._idle: SimpleQueue[Worker] = SimpleQueue()
+        self._started: set[Worker] = set()
+        self._closed = False
+        self._lock = threading.Lock()
+        try:
+            for _ in range(workers):
+                self._idle.put(self._start())
+        except BaseException:
+            self.shutdown(wait=False)
+            raise
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Queue a task; `args[0]` must have `networks` if there is a time limit.
+
+        The future raises WorkerDied, WorkerHung, ConfigError for an unguarded script or a worker
+        that cannot be started, or what `fn` raised.
+        """
+        try:
+            return self._threads.submit(self._run, fn, args, kwargs)
+        except RuntimeError as error:  # the system refuses another thread
+            raise _no_worker(error) from None
+
+    def steps(self) -> int:
+        """All steps that tasks have reported, those of tries that were lost included."""
+        return self._steps
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """End the processes when they have done their tasks; without `wait`, at once."""
+        with self._lock:
+            self._closed = True
+        if not wait:
+            for worker in self._started:
+                worker.kill()
+        # Killed or done, the processes end soon; what waits for them should not outlive this call.
+        self._threads.shutdown(True, cancel_futures=cancel_futures)
+        for worker in self._started:
+            worker.end()
+
+    def _start(self) -> Worker:
+        try:
+            worker = Worker()
+        except OSError as error:
+            raise _no_worker(error) from None
+        self._started.add(worker)
+        return worker
+
+    def _replace(self, worker: Worker) -> Worker:
+        """A new worker for one that is lost; WorkerLost if the pool is being closed."""
+        with self._lock:
+            if self._closed:
+                raise WorkerLost
+            worker.kill()
+            worker.end()
+            self._started.discard(worker)
+            return self._start()
+
+    def _count(self, steps: int) -> None:
+        with self._lock:
+            self._steps += steps
+
+    def _run(self, fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        """Run a task in an idle process, in others if that dies; in a thread of this process."""
+        worker, seconds = self._idle.get(), None
+        if self._cell_timeout is not None:
+            seconds = self._cell_timeout * len(args[0].networks)
+        try:
+            for _ in range(RETRIES + 1):
+                try:
+                    kind, content = worker.call((fn, args, kwargs), seconds, self._count)
+                except WorkerHung:
+                    worker = self._replace(worker)
+                    raise
+                except WorkerLost:
+                    if worker.exit_status() == UNGUARDED:
+                        raise ConfigError(ADVICE) from None
+                    worker = self._replace(worker)
+                else:
+                    if kind == "raised":
+                        raise content
+                    return content
+        finally:
+            self._idle.put(worker)
+        raise WorkerDied(
+            f"a worker process died {RETRIES + 1} times at the same stack, expected an answer; it "
+            "may have run out of memory: try fewer workers (-j 1)"
+        )
+
+
+def _no_worker(error: Exception | str) -> ConfigError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or error
+    return ConfigError(
+        f"cannot start a worker process: {reason}; try fewer workers (-j 1), or allow more "
+        "processes, files or memory (ulimit -a shows the limits)"
+    )
+
+
+class Worker:
+    """A worker process and this process's end of the link to it. One thread at a time calls it.
+
+    OSError if it cannot be started.
+    """
+
+    def __init__(self) -> None:
+        here, there = socket.socketpair()
+        self._link = multiprocessing.connection.Connection(here.detach())
+        self._ready = self._expired = False
+        flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+        program = PROGRAM.format(path=demoted())
+        environment = {**os.environ, **ONE_THREAD, WORKER: str(os.getpid())}
+        with there, _signals_held():
+            self._process: subprocess.Popen[bytes] = subprocess.Popen(
+                [spawn.get_executable(), *flags, "-P", "-c", program],
+                stdin=there.fileno(),
+                env=environment,
+            )
+        data = spawn.get_preparation_data("worker")
+        kept = ("sys_argv", "orig_dir", "init_main_from_name", "init_main_from_path")
+        with suppress(OSError):  # gone already: the first task will notice it
+            self._link.send({key: data[key] for key in kept if key in data})
+
+    def call(
+        self, task: tuple[Any, ...], seconds: float | None, on_steps: Callable[[int], None]
+    ) -> tuple[str, Any]:
+        """Have it do a task; "done" and the result, or "raised" and the error.
+
+        WorkerLost if it ends before it answers, WorkerHung if it is killed after `seconds`,
+        ConfigError if it could not be prepared.
+        """
+        if not self._ready:
+            with self._limit(START_SECONDS):
+                kind, content = self._receive(on_steps)
+            if kind == "failed":
+                raise _no_worker(content)
+            self._ready = True
+        try:
+            with self._limit(seconds):
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    self._link.send(task)
+                return self._receive(on_steps)
+        except WorkerLost:
+            if not self._expired:
+                raise
+            raise WorkerHung(
+                f"no result after {seconds:g} seconds, which is --cell-timeout for each "
+                "network of the stack; the worker was ended"
+            ) from None
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def end(self) -> None:
+        """Have it end, as it does when the link is closed; kill it if it does not."""
+        self._link.close()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def exit_status(self) -> int | None:
+        """Its exit status, once its link is closed; None if it does not end."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(END_SECONDS)
+        return None
+
+    def _receive(self, on_steps: Callable[[int], None]) -> tuple[str, Any]:
+        """Its next message that is no report of steps; WorkerLost if it ends before."""
+        try:
+            while True:
+                # A process that it has started may hold its end of the link open.
+                while not self._link.poll(1.0):
+                    if self._process.poll() is not None and not self._link.poll():
+                        raise WorkerLost
+                content = self._link.recv_bytes()
+                kind, value = pickle.loads(content)
+                if kind != "steps":
+                    return kind, value
+                on_steps(value)
+        except (EOFError, ConnectionResetError, BrokenPipeError):
+            raise WorkerLost from None
+
+    @contextmanager
+    def _limit(self, seconds: float | None) -> Iterator[None]:
+        """Kill the process if the block takes longer; whatever waits for it there ends by that."""
+        if seconds is None:
+            yield
+            return
+        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._process.kill()
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Start processes that are not reached by signals of the terminal until they ignore them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def leave_if_worker() -> None:
+    """End a worker process that a script, read again by it, would have train everything anew.
+
+    A worker imports the user's script. If the call of `bnexp.run` is not guarded there, the worker
+    would start a run of its own; instead it exits with the status UNGUARDED, and the parent raises
+    ConfigError with ADVICE.
+    """
+    if os.environ.get(WORKER) == str(os.getppid()):
+        os._exit(UNGUARDED)
+
+
+def serve() -> None:
+    """What a worker process does: one task after another, until its parent is gone."""
+    for number in HELD:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+    link = multiprocessing.connection.Connection(os.dup(0))
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    messages: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_receive_messages, args=(link, messages), daemon=True).start()
+    try:
+        with _reading_script():
+            spawn.prepare(pickle.loads(messages.get()))
+    except BaseException as error:
+        link.send(("failed", f"{type(error).__name__}: {error}"))
+        return
+    keep_freed_memory()
+    unreported, reported = 0, time.monotonic()
+
+    def report(force: bool = False) -> None:
+        nonlocal unreported, reported
+        if unreported and (force or time.monotonic() - reported >= REPORT_SECONDS):
+            link.send(("steps", unreported))
+            unreported, reported = 0, time.monotonic()
+
+    def count(networks: int) -> None:
+        nonlocal unreported
+        unreported += networks
+        report()
+
+    on_reported_steps.set(count)
+    link.send(("ready", None))
+    while True:
+        message = messages.get()
+        try:
+            function, args, kwargs = pickle.loads(message)
+            answer = pickle.dumps(("done", function(*args, **kwargs)))
+        except BaseException as error:
+            answer = pickle.dumps(("raised", _portable(error)))
+        report(force=True)
+        link.send_bytes(answer)
+
+
+def _receive_messages(link: Any, messages: SimpleQueue[bytes]) -> None:
+    """Put the parent's messages into the queue; end this worker when its parent is gone."""
+    while True:
+        try:
+            messages.put(link.recv_bytes())
+        except (EOFError, OSError):
+            os._exit(1)
+
+
+@contextmanager
+def _reading_script() -> Iterator[None]:
+    """Have `multiprocessing` refuse processes that a script would start while it is read again."""
+    process: Any = multiprocessing.current_process()
+    process._inheriting = True
+    try:
+        yield
+    finally:
+        del process._inheriting
+
+
+def _portable(error: BaseException) -> Exception:
+    """The error, or its text as another one if it cannot be pickled or would end the parent."""
+    with suppress(Exception):
+        if isinstance(error, Exception):
+            pickle.loads(pickle.dumps(error))
+            return error
+    text = RuntimeError(f"{type(error).__name__}: {error}")
+    for note in getattr(error, "__notes__", ()):
+        text.add_note(note)
+    return text

@@ -1,0 +1,119 @@
+"""Signals that come early, and those that a process was started to ignore."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from processes import alive, until
+
+import bnexp
+from bnexp.cli.main import STOP_SIGNALS
+
+pytestmark = pytest.mark.slow
+ROOT = Path(bnexp.__file__).parents[1]
+INTERRUPTED = "interrupted; the same command goes on from here\n"
+LONG = ["--set", "train.epochs=100000", "--set", "train.evaluate={every: 100000}"]
+
+
+def begin(*words, program=("-m", "bnexp"), **options):
+    """A command in a process group of its own, that prints a line once bnexp is reached."""
+    return subprocess.Popen(
+        [sys.executable, *program, *map(str, words)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        **options,
+    )
+
+
+# Begins like the command `bnexp`, and says so: what is before is Python's own start.
+STARTED = "import os, bnexp.__main__ as m; s = m.answer_signals; {}; m.main()"
+SAYS_SO = "m.answer_signals = lambda: (s(), os.write(1, b'started'))"
+
+
+@pytest.mark.parametrize("words", [("list",), ("run", "EXPERIMENT", "-j", "2", *LONG)])
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_signal_at_any_moment_of_the_start_is_one_message(small, tmp_path, words, number):
+    words = [small if word == "EXPERIMENT" else word for word in words]
+    words += ["--out", tmp_path / "out"] if words[0] == "run" else []
+    generator = random.Random(str(number))
+    for _ in range(5):
+        process = begin(*words, program=("-c", STARTED.format(SAYS_SO)))
+        assert os.read(process.stdout.fileno(), 7) == b"started"
+        time.sleep(generator.uniform(0, 0.3 if words[0] == "list" else 4))
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        _, message = process.communicate(timeout=60)
+        if process.returncode == 0 and words[0] == "list":
+            continue  # it was done before
+        assert process.returncode == 130, message
+        *counts, end = message.splitlines(keepends=True)
+        assert end == INTERRUPTED
+        assert counts in (
+            [],
+            ["0 of 12 networks done, 12 left\n"],
+            ["0 of 0 networks done, 0 left\n"],
+        )
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT"])
+def test_a_signal_that_is_ignored_at_the_start_stays_ignored(small, tmp_path, name):
+    """As by `nohup`, and by a shell for a process in the background."""
+    number = getattr(signal, name)
+    out = tmp_path / "out"
+    process = begin(
+        "run", small, "-j", 2, *LONG, "--checkpoint", 0.01, "--out", out,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_IGN),
+    )  # fmt: skip
+    assert until(lambda: list(out.glob("checkpoints/*.npz")))
+    os.killpg(process.pid, number)
+    time.sleep(0.5)
+    assert process.poll() is None
+    for path in out.glob("checkpoints/*.npz"):
+        path.unlink(missing_ok=True)
+    assert until(lambda: list(out.glob("checkpoints/*.npz")))
+    process.terminate()
+    _, message = process.communicate(timeout=60)
+    assert (process.returncode, message.count("\n")) == (130, 2)
+
+
+def test_a_hang_up_of_all_processes_prints_no_traceback(small, tmp_path):
+    out = tmp_path / "out"
+    process = begin("run", small, "-j", 2, *LONG, "--checkpoint", 0.01, "--out", out)
+    assert until(lambda: list(out.glob("checkpoints/*.npz")))
+    os.killpg(process.pid, signal.SIGHUP)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert message == f"0 of 12 networks done, 12 left\n{INTERRUPTED}"
+    assert until(lambda: not alive(process.pid))
+
+
+def test_an_interruption_where_python_ignores_exceptions_ends_the_command():
+    """A finalizer's exception is printed and lost: the signal would be forgotten."""
+    program = (
+        "import os, signal, sys, time, click\n"
+        "from bnexp.cli import main as module\n"
+        "from bnexp.cli.main import cli, main\n"
+        "class Finalized:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        time.sleep(0.01)\n"
+        "@cli.command('lost')\n"
+        "def lost():\n"
+        "    Finalized()\n"
+        "    time.sleep(20)\n"
+        "main()\n"
+    )
+    process = begin("lost", program=("-c", program))
+    _, message = process.communicate(timeout=15)
+    assert (process.returncode, message) == (130, INTERRUPTED)
