@@ -24,7 +24,7 @@ from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import failed_networks
 from bnexp.runs.summary import has_scores, overview
 from bnexp.runs.tables import Tables
-from bnexp.text import counted, short, templates
+from bnexp.text import counted, distinct, short, templates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -164,17 +164,22 @@ class Columns(dict[str, Any]):
         """A line for each column, with its first values."""
         width = max((len(name) for name in self), default=0)
         more = ", ..." if self._length() > MAX_ROWS else ""
-        lines = [
-            f"  {name:<{width}}  {', '.join(map(short, column[:MAX_ROWS].tolist()))}{more}"
-            for name, column in self.items()
-        ]
+        lines = [f"  {name:<{width}}  {', '.join(self._texts(name))}{more}" for name in self]
         return "\n".join([self._size(), *lines])
 
     def _repr_html_(self) -> str:
         """The first rows, and how many there are."""
-        columns = [map(short, column[:MAX_ROWS].tolist()) for column in self.values()]
-        rows = list(zip(*columns, strict=True))
+        rows = list(zip(*map(self._texts, self), strict=True))
         return _html("columns.html", names=list(self), rows=rows, count=self._size())
+
+    def _texts(self, name: str) -> list[str]:
+        """The first values of a column; those of a swept key, whose name has a dot, as distinct."""
+        values = self[name].tolist()
+        if "." not in name:
+            return [short(value) for value in values[:MAX_ROWS]]
+        different = list(dict.fromkeys(values))
+        texts = dict(zip(different, distinct(different), strict=True))
+        return [texts[value] for value in values[:MAX_ROWS]]
 
     def _length(self) -> int:
         return len(next(iter(self.values()), ()))

@@ -2,7 +2,8 @@
 
 Everything that bnexp prints for people is put together from these few functions:
 
-    numbers    `short` (few digits), `counted` (a number and its noun)
+    numbers    `short` (few digits, of what was measured), `distinct` and `value_text` (of what was
+               set, told from the others), `exact` (all digits), `counted` (a number and its noun)
     lists      `listed` (`a, b or c`), `equations` (`key = value`), `omitted` (`... and 5 more`)
     lines      `cut` (to a length), `paragraph` (wrapped to the page, with a hanging indent)
     columns    `aligned` (rows in columns), `labeled` (a label, and text that starts at a column)
@@ -16,7 +17,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import jinja2
@@ -72,11 +73,12 @@ def _unrounded(value: object, digits: int) -> str:
         return str(value)
     for n in range(digits, EXACT):
         rounded = f"{value:.{n}g}"
-        shown = rounded.partition("e")[0].lstrip("-0.").replace(".", "")
+        shown = rounded.partition("e")[0].replace(".", "").strip("-0")
         # A sum such as 0.1 + 0.2 differs from 0.3 by less than this.
-        if len(shown) > min(n - 2, 2) or math.isclose(float(rounded), value, rel_tol=1e-14):
+        is_equal = math.isclose(float(rounded), value, rel_tol=1e-14)
+        if is_equal or (len(shown) > min(n - 2, 2) and math.isfinite(float(rounded))):
             return short(value, n)
-    return repr(value)
+    return repr(float(value))
 
 
 def value_text(value: object, among: Iterable[object] = (), digits: int = 4) -> str:
@@ -94,7 +96,7 @@ def exact(number: float) -> str:
     >>> exact(1e-05), exact(3.0), exact(0.9999999), exact(2)
     ('1e-05', '3', '0.9999999', '2')
     """
-    return f"{number:g}" if float(f"{number:g}") == number else repr(number)
+    return f"{number:g}" if float(f"{number:g}") == number else repr(float(number))
 
 
 def counted(number: int, noun: str) -> str:
@@ -117,13 +119,31 @@ def listed(items: Sequence[str], conjunction: str) -> str:
     return f"{', '.join(items[:-1])} {conjunction} {items[-1]}"
 
 
-def equations(values: Mapping[str, object]) -> str:
+# By key the text of each value of a swept key, which tells it from the others.
+Texts: TypeAlias = Mapping[str, Mapping[Any, str]]
+
+
+def distinct_by_key(values: Mapping[str, Iterable[Any]]) -> Texts:
+    """The texts of all values of each key.
+
+    >>> distinct_by_key({"train.l2": [0.012345, 0.012346]})
+    {'train.l2': {0.012345: '0.012345', 0.012346: '0.012346'}}
+    """
+    lists = {key: list(each) for key, each in values.items()}
+    return {key: dict(zip(each, distinct(each), strict=True)) for key, each in lists.items()}
+
+
+def equations(values: Mapping[str, object], texts: Texts | None = None) -> str:
     """Keys with their values, as in the name of a point of a sweep; empty without values.
+
+    texts: of the values, where they are known; default: as if there were no others.
 
     >>> equations({"model.norm": "batch", "model.init.std": 0.01})
     'model.norm = batch, model.init.std = 0.01'
     """
-    return ", ".join(f"{key} = {short(value)}" for key, value in values.items())
+    texts = texts or {}
+    named = {key: texts.get(key, {}).get(v) or value_text(v) for key, v in values.items()}
+    return ", ".join(f"{key} = {text}" for key, text in named.items())
 
 
 def omitted(number: int, noun: str = "") -> list[str]:

@@ -50,10 +50,10 @@ from bnexp.metrics import metric_column, recorded_metrics
 from bnexp.probes.layers import Layers
 from bnexp.runs.data import RunData
 from bnexp.runs.stats import Interval, t_interval
-from bnexp.runs.tables import Tables
+from bnexp.runs.tables import Axis, Tables
 from bnexp.runs.where import Point
 from bnexp.sweep import Plan
-from bnexp.text import choices, counted
+from bnexp.text import choices, counted, exact
 
 
 @dataclass(frozen=True)
@@ -281,7 +281,7 @@ def _judge_claim(claim: Claim, sweep: SweepPoints, tables: Tables) -> Verdict:
         )
         needed = claim.in_at_least or len(points)
         word = overall_verdict([point.verdict for point in points], needed)
-        reason = _summarize(claim, points, needed)
+        reason = _summarize(claim, points, needed, sweep.axes)
     keys = plain_values(claim)
     for key in ("says", "source", "expect", "absent"):
         keys.pop(key, None)
@@ -416,7 +416,9 @@ def _incomplete(sample: Sample) -> str:
     return f"{sample.n} of {counted(sample.seeds, 'seed')} {verb} a number ({why})"
 
 
-def _summarize(claim: Claim, points: Sequence[PointVerdict], needed: int) -> str:
+def _summarize(
+    claim: Claim, points: Sequence[PointVerdict], needed: int, axes: Sequence[Axis]
+) -> str:
     """One sentence: the numbers of the point that decides, and at how many points it holds.
 
     For example: mean 0.955 [0.93, 0.98], n = 5 at model.norm = batch; holds at 3 of 4 points
@@ -435,11 +437,11 @@ def _summarize(claim: Claim, points: Sequence[PointVerdict], needed: int) -> str
         numbers.append(f"{without} without a number")
     text = ", ".join(numbers)
     if point.point:
-        text += f" at {describe_point(point.point)}"
+        text += f" at {describe_point(point.point, axes)}"
     if target := claim.within:
         by, relative = target.by, target.relative
-        text += f", wanted {target.of:g} +- "
-        text += f"{by:g}" if relative is None else f"{100 * relative:g} %"
+        text += f", wanted {exact(target.of)} +- "
+        text += exact(by) if by is not None else f"{exact(round(100 * (relative or 0), 12))} %"
     parts = [text, point.reason]
     if len(points) > 1:
         supported = sum(point.verdict == "supported" for point in points)

@@ -35,12 +35,14 @@ from bnexp.config.claims import (
 from bnexp.metrics import HEADLINE, METRICS, is_unbounded_loss, metric_column
 from bnexp.runs.tables import Table, Tables, group_rows, rows
 from bnexp.runs.where import Point
+from bnexp.text import distinct, exact, value_text
 
 Floats: TypeAlias = NDArray[np.float64]
 Limits: TypeAlias = tuple[float, float]
 Number: TypeAlias = tuple[float, bool]  # of one network, and whether it stands for a loss of NaN
 NetworkKey: TypeAlias = tuple[PointKey, int]  # a point of the sweep and a seed
 
+NUMBER_DIGITS = 6  # of places and epochs in messages
 # The evaluations or steps that a word means; the best of all is found once they are known.
 NAMED = {"final": slice(-1, None), "first": slice(0, 1), "mean": slice(None), "best": slice(None)}
 
@@ -88,13 +90,14 @@ def _find(number: float, numbers: Sequence[float], meaning: str, path: tuple[str
         if candidate == number:
             return index
     nearest = min(numbers, key=lambda candidate: abs(candidate - number))
-    text = f"not {meaning}, expected one of {_abridged(numbers, 6, 3)}, got {number:g}"
-    raise Undecidable(path, f"{text}; the nearest is {nearest:g}")
+    text = f"not {meaning}, expected one of {_abridged(numbers, 6, 3)}, got {exact(number)}"
+    nearest_text = value_text(nearest, (number, *numbers), NUMBER_DIGITS)
+    raise Undecidable(path, f"{text}; the nearest is {nearest_text}")
 
 
 def _abridged(numbers: Sequence[float], most: int, first: int) -> str:
     """The distinct numbers; of more than `most` only the `first` ones and the last."""
-    texts = [f"{number:g}" for number in dict.fromkeys(numbers)]
+    texts = distinct(dict.fromkeys(numbers), NUMBER_DIGITS)
     return ", ".join(texts if len(texts) <= most else [*texts[:first], "...", texts[-1]])
 
 
@@ -203,7 +206,7 @@ def _mask_place(measure: OfQuantity, column: Floats) -> NDArray[np.bool_]:
     mask = np.isclose(column, measure.at, rtol=1e-6, atol=1e-12)
     if not mask.any():
         expected = f"one of {_abridged(places, 12, 10)}" if places else "no at, it is one number"
-        raise Undecidable(("at",), f"no such place, expected {expected}, got {measure.at:g}")
+        raise Undecidable(("at",), f"no such place, expected {expected}, got {exact(measure.at)}")
     return mask
 
 

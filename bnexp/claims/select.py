@@ -16,7 +16,7 @@ from typing import TypeAlias
 from bnexp.config.claims import MONOTONE, Claim, Measure, Other
 from bnexp.config.yaml import KeyPath
 from bnexp.runs.origins import DataOrigin
-from bnexp.runs.tables import Axis, Value, moves_along, plan_axes
+from bnexp.runs.tables import Axis, Value, axis_texts, moves_along, plan_axes
 from bnexp.runs.where import Point, WhereError, axis_named, select_points, select_values
 from bnexp.sweep import Plan
 from bnexp.text import equations
@@ -54,9 +54,9 @@ def point_key(point: Point) -> PointKey:
     return tuple(point.items())
 
 
-def describe_point(point: Point) -> str:
-    """A point for messages: 'model.norm = batch, model.init.std = 0.01'."""
-    return equations(point) or "the whole experiment"
+def describe_point(point: Point, axes: Sequence[Axis]) -> str:
+    """A point of these axes for messages: 'model.norm = batch, model.init.std = 0.01'."""
+    return equations(point, axis_texts(axes)) or "the whole experiment"
 
 
 @contextmanager
@@ -130,12 +130,13 @@ def _pair_with_other(
         if point_key(than) not in sweep_points:
             text = "no such point, expected a combination that the sweep has, got"
             hint = "give every key that moves along"
-            raise Undecidable(path, f"{text} {describe_point(than)}; {hint}")
+            raise Undecidable(path, f"{text} {describe_point(than, sweep.axes)}; {hint}")
         if not (same_measure and point == than):
             pairs.append(Pair(point, sweep_points[point_key(than)]))
     if not pairs:
         text = "compared with itself, expected other points, got"
-        raise Undecidable((claim.relation,), f"{text} {describe_point(points[0])} on both sides")
+        point_text = describe_point(points[0], sweep.axes)
+        raise Undecidable((claim.relation,), f"{text} {point_text} on both sides")
     return pairs
 
 

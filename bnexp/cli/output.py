@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,16 @@ from bnexp.runs import RunDirectory
 from bnexp.runs.origins import DataOrigin
 from bnexp.runs.summary import describe_diverged, has_scores, overview, overview_lines
 from bnexp.sweep import Network, make_plan, make_stacks
-from bnexp.text import counted, cut, distinct, omitted, paragraph, value_text
+from bnexp.text import (
+    Texts,
+    counted,
+    cut,
+    distinct,
+    distinct_by_key,
+    omitted,
+    paragraph,
+    value_text,
+)
 
 LINE_SECONDS = 30.0  # between two lines
 MAX_POINT = 24  # characters of a point in the bar
@@ -75,9 +85,16 @@ class RunStatus:
 
     def _point_text(self, network: str) -> str:
         """The swept values of a network."""
-        point = self.points[network]
-        swept = {key: {other[key] for other in self.points.values()} for key in point}
-        return ", ".join(value_text(value, swept[key]) for key, value in point.items())
+        return ", ".join(self._texts[key][v] for key, v in self.points[network].items())
+
+    @cached_property
+    def _texts(self) -> Texts:
+        """The texts of the swept values, by key."""
+        values: dict[str, dict[Any, None]] = {}
+        for point in self.points.values():
+            for key, value in point.items():
+                values.setdefault(key, {})[value] = None
+        return distinct_by_key(values)
 
     def results(self) -> str:
         """The results so far, such as `1 diverged, best test 0.951 (0.01, batch)`; or none yet."""

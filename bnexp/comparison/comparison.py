@@ -8,7 +8,7 @@ networks end with other accuracies.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import nan
 from pathlib import Path
 
@@ -35,7 +35,8 @@ from bnexp.config import Config
 from bnexp.config.experiment import explicit_values
 from bnexp.config.yaml import flatten, unquoted
 from bnexp.metrics import HEADLINE, evaluation_columns
-from bnexp.runs.tables import Value
+from bnexp.runs.tables import Value, axis_texts
+from bnexp.text import Texts, exact
 
 ACCURACIES = evaluation_columns([HEADLINE])
 NO_NUMBERS = Series(np.zeros((0, 3)), np.zeros(0))
@@ -77,6 +78,7 @@ class Comparison:
     environment: with the data's SHA-256; None where one of the two does not say. keys: the swept
     keys by which networks are paired. only_first, only_second: networks that only A or B has.
     finals: where final accuracies differ. damaged: the files of each that could not be read.
+    texts: of the swept values of both, by key.
     """
 
     directories: tuple[Path, Path]
@@ -90,13 +92,13 @@ class Comparison:
     metrics: tuple[ComparedMetric, ...]
     finals: tuple[FinalAccuracies, ...]
     damaged: tuple[tuple[str, ...], tuple[str, ...]]
+    texts: Texts = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         if any(metric.largest for metric in self.metrics):
             names = ", ".join(self.beyond)
-            result = (
-                f"beyond {self.tolerance:g}: {names}" if names else f"within {self.tolerance:g}"
-            )
+            limit = exact(self.tolerance)
+            result = f"beyond {limit}: {names}" if names else f"within {limit}"
         elif not self.paired:
             result = "nothing to compare"
         else:
@@ -151,6 +153,7 @@ def compare(first: str | Path, second: str | Path, tolerance: float = 0.0) -> Co
         metrics=tuple(_compare_metrics(networks)),
         finals=tuple(_compare_finals(networks)),
         damaged=(tuple(damaged_files(a).values()), tuple(damaged_files(b).values())),
+        texts=axis_texts((*a.axes, *b.axes)),
     )
 
 

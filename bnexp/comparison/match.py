@@ -29,9 +29,9 @@ from bnexp.errors import ConfigError, StoreError
 from bnexp.metrics import metric_column
 from bnexp.runs.data import RunData, read_run
 from bnexp.runs.manifest import ABSENT, manifest_facts
-from bnexp.runs.tables import Table, Value, group_rows
+from bnexp.runs.tables import Table, Value, axis_texts, group_rows
 from bnexp.sweep import Network
-from bnexp.text import equations
+from bnexp.text import Texts, equations
 
 # The swept values in the order of the axes, and the seed.
 NetworkKey: TypeAlias = tuple[Value, ...]
@@ -66,9 +66,12 @@ def axis_keys(run: RunData) -> tuple[str, ...]:
     return tuple(axis.key for axis in run.axes)
 
 
-def describe_network(keys: Sequence[str], network: NetworkKey) -> str:
-    """A network for messages: 'model.norm = batch, model.init.std = 0.01, seed 0'."""
-    point = equations(dict(zip(keys, network, strict=False)))
+def describe_network(keys: Sequence[str], network: NetworkKey, texts: Texts) -> str:
+    """A network for messages: 'model.norm = batch, model.init.std = 0.01, seed 0'.
+
+    texts: those of the values of the axes, see `axis_texts`.
+    """
+    point = equations(dict(zip(keys, network, strict=False)), texts)
     return f"{point}, seed {network[-1]}" if point else f"seed {network[-1]}"
 
 
@@ -312,11 +315,11 @@ def _by_common_keys(run: RunData, other: RunData, keys: Sequence[str]) -> dict[N
         common = (*(network[column] for column in columns), network[-1])
         if common in by_common_keys:
             others = ", ".join(key for key in axis_keys(run) if key not in keys)
+            name = describe_network(keys, common, axis_texts(run.axes))
             raise ConfigError(
                 f"{others}: swept in {run.directory} only, expected one network of it for each "
-                f"network of {other.directory}, got several with "
-                f"{describe_network(keys, common)}; give the other experiment that axis too, of "
-                "one value if need be"
+                f"network of {other.directory}, got several with {name}; "
+                "give the other experiment that axis too, of one value if need be"
             )
         by_common_keys[common] = numbers
     return by_common_keys

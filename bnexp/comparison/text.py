@@ -11,7 +11,17 @@ from math import isnan
 from bnexp.comparison.comparison import ACCURACIES, ComparedMetric, Comparison, FinalAccuracies
 from bnexp.comparison.match import Difference, describe_network
 from bnexp.comparison.verification import CAUSES, Verification, Verified
-from bnexp.text import PAGE_WIDTH, aligned, counted, cut, omitted, paragraph, short
+from bnexp.text import (
+    PAGE_WIDTH,
+    Texts,
+    aligned,
+    counted,
+    cut,
+    distinct_by_key,
+    exact,
+    omitted,
+    paragraph,
+)
 
 MAX_ROWS = 20  # of a table
 MAX_ITEMS = 5  # of a list
@@ -34,7 +44,10 @@ def verify_lines(verification: Verification) -> Iterator[str]:
     if networks:
         keys = ", ".join([*networks[0].point, "seed"])
         head = ["outcome", "deviation", keys, "where: stored -> here"]
-        rows = [_verified_row(network) for network in networks[:MAX_ROWS]]
+        texts = distinct_by_key(
+            {key: dict.fromkeys(n.point[key] for n in networks) for key in networks[0].point}
+        )
+        rows = [_verified_row(network, texts) for network in networks[:MAX_ROWS]]
         yield from aligned([head, *rows], right={1}, wrap_last=True)
         yield from omitted(len(networks) - MAX_ROWS, "networks")
         yield ""
@@ -44,7 +57,7 @@ def verify_lines(verification: Verification) -> Iterator[str]:
     for name in verification.unread:
         yield f"no {name}: what only it has is not verified"
     counts = [
-        f"{number} {outcome} ({verification.tolerance:g})"
+        f"{number} {outcome} ({exact(verification.tolerance)})"
         if outcome == "within tolerance"
         else f"{number} {outcome}"
         for outcome, number in verification.counts.items()
@@ -55,9 +68,10 @@ def verify_lines(verification: Verification) -> Iterator[str]:
     yield f"{total}: {', '.join(counts)}{sample}"
 
 
-def _verified_row(network: Verified) -> list[str]:
+def _verified_row(network: Verified, texts: Texts) -> list[str]:
     """Outcome, size of the largest deviation, network, and where that deviation is."""
-    name = ", ".join([*map(short, network.point.values()), str(network.seed)])
+    values = [texts[key][value] for key, value in network.point.items()]
+    name = ", ".join([*values, str(network.seed)])
     if not (worst := network.worst):
         return [network.outcome, "-", name, network.reason]
     numbers = f"{worst.first:.6g}", f"{worst.second:.6g}"
@@ -120,20 +134,20 @@ def compare_lines(comparison: Comparison) -> Iterator[str]:
     for metric in different:
         if metric.largest is not None and metric.network is not None:
             sides = f"A {metric.largest.first!r}, B {metric.largest.second!r}"
-            network = describe_network(comparison.keys, metric.network)
+            network = describe_network(comparison.keys, metric.network, comparison.texts)
             yield from paragraph(f"{metric.largest}: {sides}", indent=2, hanging=4)
             yield from paragraph(network, indent=4, hanging=6)
     if comparison.finals:
         yield ""
-        yield from _final_lines(comparison.keys, comparison.finals)
+        yield from _final_lines(comparison.keys, comparison.finals, comparison.texts)
     yield ""
     if not comparison.paired:
         yield "no network is in both: nothing to compare"
     elif comparison.beyond:
         names = ", ".join(comparison.beyond)
-        yield f"beyond the tolerance of {comparison.tolerance:g}: {names}"
+        yield f"beyond the tolerance of {exact(comparison.tolerance)}: {names}"
     elif different:
-        yield f"within the tolerance of {comparison.tolerance:g}"
+        yield f"within the tolerance of {exact(comparison.tolerance)}"
     elif comparison.all_paired:
         yield "all numbers are identical"
     else:
@@ -167,7 +181,7 @@ def _network_lines(comparison: Comparison) -> Iterator[str]:
     yield f"  {comparison.paired} paired, {len(only[0])} only in A, {len(only[1])} only in B"
     for side, networks in zip("AB", only, strict=True):
         for network in networks[:MAX_ITEMS]:
-            text = f"only in {side}: {describe_network(keys, network)}"
+            text = f"only in {side}: {describe_network(keys, network, comparison.texts)}"
             yield from paragraph(text, indent=2, hanging=4)
         for line in omitted(len(networks) - MAX_ITEMS, f"only in {side}"):
             yield f"  {line}"
@@ -190,7 +204,9 @@ def _metric_lines(metrics: Sequence[ComparedMetric]) -> Iterator[str]:
     yield from aligned(rows, right={1, 2, 3, 4, 5})
 
 
-def _final_lines(keys: Sequence[str], finals: Sequence[FinalAccuracies]) -> Iterator[str]:
+def _final_lines(
+    keys: Sequence[str], finals: Sequence[FinalAccuracies], of_values: Texts
+) -> Iterator[str]:
     """A table of the final accuracies at the points where they differ."""
     names = [
         name
@@ -203,6 +219,7 @@ def _final_lines(keys: Sequence[str], finals: Sequence[FinalAccuracies]) -> Iter
     for final in finals[:MAX_ROWS]:
         accuracies = [accuracy for name in names for accuracy in final.accuracies[name]]
         texts = ["-" if isnan(accuracy) else f"{accuracy:.4f}" for accuracy in accuracies]
-        rows.append([", ".join(map(short, final.point)) or "all", *texts])
+        values = [of_values[key][value] for key, value in zip(keys, final.point, strict=True)]
+        rows.append([", ".join(values) or "all", *texts])
     yield from aligned(rows, right=set(range(len(rows[0]))))
     yield from omitted(len(finals) - MAX_ROWS, "points")

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag,
 
 from bnexp.config.options import Either, Name, Strict
 from bnexp.metrics import GAP, METRICS, SUMMARIES, evaluation_columns
+from bnexp.text import exact
 
 
 def _as_python(value: Any) -> Any:
@@ -39,7 +40,7 @@ def range_problem(selector: Range) -> str | None:
     if low is None and high is None:
         return "no range, expected at_least, at_most or both, got neither"
     if low is not None and high is not None and low > high:
-        return f"an empty range, expected at_least <= at_most, got {low:g} and {high:g}"
+        return f"an empty range, expected at_least <= at_most, got {exact(low)} and {exact(high)}"
     return None
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from bnexp.config.messages import NAME
 from bnexp.config.yaml import KeyPath
-from bnexp.text import listed
+from bnexp.text import exact, listed
 
 Schema = Mapping[str, Any]
 
@@ -133,7 +133,7 @@ def value_in_words(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, float):
-        return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+        return exact(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(value_in_words, value))}]"
     if isinstance(value, Mapping):

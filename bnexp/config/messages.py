@@ -16,7 +16,7 @@ from typing import Any
 from bnexp.config.yaml import Document, KeyPath, flow
 from bnexp.errors import ConfigError
 from bnexp.metrics import DEFAULT_METRICS
-from bnexp.text import choices, cut, nearest_name, omitted
+from bnexp.text import choices, cut, exact, nearest_name, omitted
 
 MAX_PROBLEMS = 20  # how many of them one error lists
 NO_KIND, UNKNOWN_KIND = "no kind given", "unknown kind"
@@ -125,7 +125,7 @@ def schema_problem(
         text = f"{UNKNOWN_KIND}, expected {choices(context['tag'], kinds)}"
         is_default = path[:2] == ("train", "metrics") and context["tag"] in DEFAULT_METRICS
         return Problem(inner, f"{text}; it is always recorded" if is_default else text)
-    numbers = {name: f"{v:g}" if isinstance(v, float) else v for name, v in context.items()}
+    numbers = {name: exact(v) if isinstance(v, float) else v for name, v in context.items()}
     expected = _EXPECTED.get(kind, error["msg"]).format(**numbers)
     got = briefly(value)
     if kind == "either" and value and isinstance(value, Mapping | list | tuple):

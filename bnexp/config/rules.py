@@ -25,7 +25,7 @@ from bnexp.nn import ACTIVATIONS, INITIALIZERS, BatchNorm
 from bnexp.nn.book import BOOK_LAYERS, BOOK_RULES, is_book_layer, is_book_rule
 from bnexp.nn.initializers import NormalWeights
 from bnexp.nn.normalizers import NoisyBatchNorm
-from bnexp.text import choices
+from bnexp.text import choices, exact
 
 MAX_WEIGHTS = 20_000_000
 
@@ -286,13 +286,13 @@ def _probes(setting: Setting) -> Iterator[Problem]:
             yield Problem(("probes", "read", i, "layer"), text)
         path: KeyPath = ("probes", "read", i)
         if probe.kind == "histogram" and not probe.low < probe.high:
-            text = f"not above low, expected a number > {probe.low:g}, got {probe.high:g}"
+            text = f"not above low, expected a number > {exact(probe.low)}, got {exact(probe.high)}"
             yield Problem((*path, "high"), text)
         if probe.kind != "percentiles":
             continue
         for j, value in enumerate(probe.percentiles):
             if not 0 <= value <= 100:
-                text = f"not a percentile, expected a number from 0 to 100, got {value:g}"
+                text = f"not a percentile, expected a number from 0 to 100, got {exact(value)}"
                 yield Problem((*path, "percentiles", j), text)
         width = dict(enumerate(setting.model.widths(), 1)).get(layer, probe.unit + 1)
         if probe.unit >= width:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bnexp import text
 from bnexp.metrics import GAP, metric_column
 from bnexp.runs.tables import Axis, Tables, Value
-from bnexp.text import short
 
 SYMBOLS = {"model.init.std": "W"}
 AXIS_NAMES = {"model.init.std": "weight initialization scale (std)"}
@@ -77,7 +77,7 @@ def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:
     """'with batch norm', 'W = 0.0251', 'lr = 0.1'; `keys`: all those to be told apart.
 
     It stands in legends and panel titles. Numbers have as many digits as tell the values of the
-    axis apart (`digits`).
+    axis apart.
     """
     kind, _, options = str(value).partition(" ")
     if axis.key == "model.norm" and kind in NORMS:
@@ -85,7 +85,7 @@ def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:
         return f"with {NORMS[kind]}{details}"
     if axis.key == "model.norm" and value == "none":
         return "without normalization"
-    return f"{symbol(axis.key, keys)} = {short(value, digits(axis.values))}"
+    return f"{symbol(axis.key, keys)} = {value_text(value, axis.values)}"
 
 
 def symbol(key: str, keys: Iterable[str]) -> str:
@@ -107,16 +107,17 @@ def axis_name(key: str) -> str:
     return AXIS_NAMES.get(key, key)
 
 
-def value_text(value: Value) -> str:
-    """The value with at most DIGITS significant digits, fewer than in messages and tables."""
-    return short(value, DIGITS)
+def value_text(value: Value, among: Iterable[Value] = ()) -> str:
+    """The value with three significant digits, fewer than in messages, or more if need be.
+
+    among: the values to tell it from.
+    """
+    return text.value_text(value, among, DIGITS)
 
 
-def digits(values: Sequence[Value]) -> int:
-    """How many significant digits keep the values apart: 3, or more if need be."""
-    distinct = set(values)
-    counts = range(DIGITS, 17)
-    return next((n for n in counts if len({short(v, n) for v in distinct}) == len(distinct)), 17)
+def value_texts(values: Iterable[Value]) -> list[str]:
+    """The texts of the values of an axis, which differ where the values do."""
+    return text.distinct(values, DIGITS)
 
 
 def chosen_text(tables: Tables) -> str:

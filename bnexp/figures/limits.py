@@ -12,15 +12,15 @@ these can be compared. `wants_log` decides between a linear and a logarithmic ax
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import isclose, isfinite
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bnexp.figures.labels import digits
+from bnexp.figures.labels import value_texts
 from bnexp.runs.stats import Band, Floats
 from bnexp.runs.tables import Value
-from bnexp.text import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,7 +100,7 @@ def number_axis(axes: Axes, values: Sequence[Value]) -> None:
     values: of the axis, in the order of the sweep; the labels of the ticks have as many digits as
     tell them apart.
     """
-    from matplotlib.ticker import FuncFormatter, NullLocator
+    from matplotlib.ticker import NullLocator
 
     visible = [v for v in values if float(v) == 0 or SMALLEST <= abs(float(v)) <= LARGEST]
     numbers = [float(value) for value in visible] or [0.0]
@@ -114,12 +114,13 @@ def number_axis(axes: Axes, values: Sequence[Value]) -> None:
     else:
         room = ROOM * (high - low) or max(0.5, ROOM * abs(high))
         axes.set_xlim(low - room, high + room)
-        axes.xaxis.set_major_formatter(FuncFormatter(plain))
+        write_ticks_out(axes.xaxis)
     places = np.unique(np.log(numbers) if is_log else numbers)
     gaps = np.diff(places)
     has_room = places.size <= 8 and (gaps > 0.1 * (places[-1] - places[0])).all()
     if visible and has_room:
-        axes.set_xticks(numbers, [short(value, digits(values)) for value in visible])
+        texts = dict(zip(values, value_texts(values), strict=True))
+        axes.set_xticks(numbers, [texts[value] for value in visible])
         axes.xaxis.set_minor_locator(NullLocator())
 
 
@@ -140,10 +141,10 @@ def plain_ticks(
 
     `steps` are the first digits that the distance of two ticks may have.
     """
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
 
     ruler.set_major_locator(MaxNLocator(most, steps=steps, integer=integer))
-    ruler.set_major_formatter(FuncFormatter(plain))
+    write_ticks_out(ruler)
 
 
 def log_ticks(ruler: Ruler, limits: Limits) -> None:
@@ -156,9 +157,27 @@ def log_ticks(ruler: Ruler, limits: Limits) -> None:
     ruler.set_minor_formatter(NullFormatter())
 
 
-def plain(value: float, position: int | None = None) -> str:
-    """A tick's number without the noise of its last binary digits."""
-    return f"{round(float(value), 12):g}"
+def write_ticks_out(ruler: Ruler) -> None:
+    """Let `tick_text` write the numbers at the ticks."""
+    from matplotlib.ticker import FuncFormatter
+
+    def text(value: float, position: int | None = None) -> str:
+        return tick_text(value, ruler.get_majorticklocs())
+
+    ruler.set_major_formatter(FuncFormatter(text))
+
+
+def tick_text(value: float, ticks: Iterable[float]) -> str:
+    """A tick's number without the noise of its last binary digits, but with all others.
+
+    >>> tick_text(0.1 + 0.2, [0.1 + 0.2, 0.4]), tick_text(0.99999995, [0.9999999, 1])
+    ('0.3', '0.99999995')
+    """
+    largest = max((abs(float(tick)) for tick in ticks if isfinite(tick)), default=0.0)
+    if abs(value) <= 1e-12 * largest:
+        return "0"
+    texts = (f"{float(value):.{digits}g}" for digits in range(6, 17))
+    return next((t for t in texts if isclose(float(t), value, rel_tol=1e-12)), repr(float(value)))
 
 
 Scale = Literal["accuracy", "loss", "other"]

@@ -27,7 +27,7 @@ import numpy as np
 
 from bnexp.config.options import instantiate
 from bnexp.errors import ConfigError
-from bnexp.figures.labels import metric_label, value_text
+from bnexp.figures.labels import metric_label, value_texts
 from bnexp.figures.limits import Scale
 from bnexp.figures.select import rows_where
 from bnexp.metrics import GAP, HEADLINE, is_unbounded_loss, metric_column, metric_of
@@ -246,7 +246,7 @@ def _refuse_missing(
     kind: str, option: str, missing: Sequence[Any], recorded: Sequence[Any]
 ) -> None:
     if missing:
-        names = ", ".join(value_text(value) for value in recorded[:20])
+        names = ", ".join(value_texts(recorded)[:20])
         more = ", ..." if len(recorded) > 20 else ""
         raise ConfigError(
             f"figure {kind}: {option} {missing[0]} was not recorded. Recorded: {names}{more}. "

@@ -43,6 +43,7 @@ from bnexp.runs import RunDirectory
 from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import manifest_facts
 from bnexp.runs.summary import describe_diverged
+from bnexp.runs.tables import axis_texts
 from bnexp.text import counted, json_value, templates
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -92,6 +93,7 @@ def run_page(run: RunData) -> str:
         figures=_draw_figures(run),
         explorer=explorer_data(run.tables),
         claims=judge_run(run),
+        texts=axis_texts(run.axes),
         networks=network_table(run),
         diverged=list(describe_diverged(run.tables)),
         failed=list(failed_lines(run)),
@@ -178,8 +180,8 @@ def _render_page(template: str, **values: Any) -> str:
     )
     values |= {"style": Markup(style), "script": Markup(script), "policy": policy}
     environment = templates(TEMPLATES)
-    environment.filters |= {"embedded": embed_json, "number": number_text, "point": compared_text}
-    environment.globals["counted"] = counted
+    environment.filters |= {"embedded": embed_json, "number": number_text}
+    environment.globals |= {"counted": counted, "compared_text": compared_text}
     return environment.get_template(template).render(**values)
 
 

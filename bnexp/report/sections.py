@@ -20,9 +20,9 @@ from bnexp.metrics import HEADLINE, IMAGE_SETS, METRICS, is_unbounded_loss, metr
 from bnexp.runs.data import RunData
 from bnexp.runs.manifest import failed_networks
 from bnexp.runs.stats import t_interval
-from bnexp.runs.tables import Value
+from bnexp.runs.tables import Value, axis_texts
 from bnexp.sweep import Network
-from bnexp.text import equations, short
+from bnexp.text import Texts, equations, short
 
 ID_LETTERS = 8  # of a network's id that are shown
 HEADS = {"cell": "network", "diverged_at_step": "diverged at step"}
@@ -37,14 +37,18 @@ def number_text(value: Value) -> str:
     return "" if isinstance(value, float) and isnan(value) else short(value)
 
 
-def point_text(values: Mapping[str, Value]) -> str:
-    """A point of the sweep in words: 'model.init.std = 0.1, model.norm = batch'."""
-    return equations(values) or "the one point"
+def point_text(values: Mapping[str, Value], texts: Texts) -> str:
+    """A point of the sweep in words: 'model.init.std = 0.1, model.norm = batch'.
+
+    texts: those of the values of the axes, see `axis_texts`.
+    """
+    return equations(values, texts) or "the one point"
 
 
-def compared_text(point: PointVerdict) -> str:
+def compared_text(point: PointVerdict, texts: Texts) -> str:
     """A claim's point in words, and the point that it is compared with."""
-    return point_text(point.point) + (f" against {point_text(point.than)}" if point.than else "")
+    other = f" against {point_text(point.than, texts)}" if point.than else ""
+    return point_text(point.point, texts) + other
 
 
 @dataclass(frozen=True)
@@ -75,27 +79,27 @@ def network_table(run: RunData) -> NetworkTable:
     whether it was not trained or its file is damaged.
     """
     summary = run.summary
-    keys = {axis.key for axis in run.axes}
+    texts = axis_texts(run.axes)
     names = []
     for name, column in summary.items():
         empty = np.isnan(column) if column.dtype.kind == "f" else column == -1
-        if name == "seed" or name in keys or not empty.all():
+        if name == "seed" or name in texts or not empty.all():
             names.append(name)
     columns = [_status_texts(run) if name == "status" else summary[name].tolist() for name in names]
     rows = []
     for status, *row in zip(summary["status"].tolist(), *columns, strict=True):
-        fields = (_field(name, value, status) for name, value in zip(names, row, strict=True))
+        fields = (_field(n, value, status, texts) for n, value in zip(names, row, strict=True))
         rows.append((status, tuple(fields)))
     for network, reason in _missing_networks(run):
         values = {**network.point, "seed": network.seed, "status": f"missing: {reason}"}
-        rows.append(("missing", tuple(_field(name, values.get(name, ""), "") for name in names)))
+        rows.append(("missing", tuple(_field(n, values.get(n, ""), "", texts) for n in names)))
     labels = {name: metric.label for name in names if (metric := metric_column(name))}
     heads = [labels.get(name, HEADS.get(name, name)) for name in names]
     counts = Counter(status for status, _ in rows)
     return NetworkTable(tuple(heads), tuple(rows), tuple(counts.items()))
 
 
-def _field(name: str, value: Value, status: str) -> Field:
+def _field(name: str, value: Value, status: str, texts: Texts) -> Field:
     """A field of the column `name`; empty without a value, but nan for the loss of divergence."""
     if name == "cell":
         return Field(str(value)[:ID_LETTERS], str(value), False)
@@ -105,21 +109,23 @@ def _field(name: str, value: Value, status: str) -> Field:
         diverged = metric and is_unbounded_loss(metric.metric) and status == "diverged"
         text = "nan" if diverged else ""
         return Field(text, text, False)
-    return Field(number_text(value), str(value), isinstance(value, int | float))
+    text = texts[name][value] if name in texts else number_text(value)
+    return Field(text, str(value), isinstance(value, int | float))
 
 
 def failed_lines(run: RunData) -> Iterator[str]:
     """A line for each network that failed, with the reason if the manifest has it."""
-    summary, statuses = run.summary, _status_texts(run)
+    summary, statuses, texts = run.summary, _status_texts(run), axis_texts(run.axes)
     for row in np.flatnonzero(summary["status"] == "failed"):
         point = {axis.key: summary[axis.key][row] for axis in run.axes}
-        yield f"{point_text(point)}, seed {summary['seed'][row]}: {statuses[row]}"
+        yield f"{point_text(point, texts)}, seed {summary['seed'][row]}: {statuses[row]}"
 
 
 def missing_lines(run: RunData) -> Iterator[str]:
     """A line for each network without a result, with the reason."""
+    texts = axis_texts(run.axes)
     for network, reason in _missing_networks(run):
-        yield f"{point_text(network.point)}, seed {network.seed}: {reason}"
+        yield f"{point_text(network.point, texts)}, seed {network.seed}: {reason}"
 
 
 def _missing_networks(run: RunData) -> list[tuple[Network, str]]:
@@ -182,11 +188,12 @@ def compare_accuracies(first: RunData, second: RunData) -> list[AccuracyPair]:
     run has a finite accuracy.
     """
     sides = [_final_accuracies(run) for run in (first, second)]
-    pairs = []
+    pairs, texts = [], axis_texts((*first.axes, *second.axes))
     for images, point in {**sides[0], **sides[1]}:
         a, b = (side.get((images, point), FinalAccuracy()) for side in sides)
         if a.n or b.n:
-            pairs.append(AccuracyPair(point_text(dict(point)), images, a, b, b.mean - a.mean))
+            words = point_text(dict(point), texts)
+            pairs.append(AccuracyPair(words, images, a, b, b.mean - a.mean))
     return pairs
 
 

@@ -14,8 +14,8 @@ from textwrap import wrap
 import numpy as np
 
 from bnexp.metrics import HEADLINE
-from bnexp.runs.tables import Axis, Tables, Value, moves_along
-from bnexp.text import PAGE_WIDTH, aligned, equations, paragraph, short
+from bnexp.runs.tables import Axis, Tables, Value, axis_texts, moves_along
+from bnexp.text import PAGE_WIDTH, Texts, aligned, equations, paragraph
 
 MAX_ROWS = 40
 BEST = 10
@@ -93,6 +93,7 @@ def overview(tables: Tables) -> Overview:
         row_axes = list(tables.axes)
     column_axes = [axis for axis in tables.axes if axis not in row_axes]
     entries = _entries(tables, row_axes, column_axes)
+    texts = axis_texts(tables.axes)
     rows = list(dict.fromkeys(row for row, _ in entries))
     columns = list(dict.fromkeys(column for _, column in entries))
     if is_long:
@@ -101,8 +102,11 @@ def overview(tables: Tables) -> Overview:
     return Overview(
         down=tuple(axis.key for axis in row_axes),
         across=tuple(axis.key for axis in column_axes),
-        rows=tuple(map(_values_text, rows)),
-        columns=tuple(_values_text(column) if column_axes else "accuracy" for column in columns),
+        rows=tuple(_values_text(row, row_axes, texts) for row in rows),
+        columns=tuple(
+            _values_text(column, column_axes, texts) if column_axes else "accuracy"
+            for column in columns
+        ),
         entries=tuple(
             tuple(entries.get((row, column), Entry()) for column in columns) for row in rows
         ),
@@ -112,9 +116,9 @@ def overview(tables: Tables) -> Overview:
 
 def describe_diverged(tables: Tables) -> Iterator[str]:
     """A line for each network that diverged."""
-    summary = tables.summary
+    summary, texts = tables.summary, axis_texts(tables.axes)
     for i in np.flatnonzero(summary["status"] == "diverged"):
-        point = equations({axis.key: summary[axis.key][i] for axis in tables.axes})
+        point = equations({axis.key: summary[axis.key][i] for axis in tables.axes}, texts)
         yield f"{point}, seed {summary['seed'][i]}: at step {summary['diverged_at_step'][i]}"
 
 
@@ -154,8 +158,8 @@ def _entries(
     }
 
 
-def _values_text(values: Values) -> str:
-    return ", ".join(map(short, values))
+def _values_text(values: Values, axes: Sequence[Axis], texts: Texts) -> str:
+    return ", ".join(texts[axis.key][value] for axis, value in zip(axes, values, strict=True))
 
 
 def overview_lines(table: Overview, width: int = PAGE_WIDTH) -> Iterator[str]:

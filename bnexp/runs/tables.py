@@ -19,6 +19,7 @@ from bnexp.execution.task import Record
 from bnexp.metrics import evaluation_columns, metric_of, recorded_metrics, summary_columns
 from bnexp.runs.origins import DataOrigin
 from bnexp.sweep import Network, Plan
+from bnexp.text import Texts, distinct_by_key
 
 Value: TypeAlias = float | int | str
 Table: TypeAlias = Mapping[str, NDArray[Any]]
@@ -53,6 +54,17 @@ def plan_axes(plan: Plan) -> tuple[Axis, ...]:
         Axis(axis.key, axis.labels, dict(zip(axis.labels, axis.values, strict=True)))
         for axis in plan.axes
     )
+
+
+def axis_texts(axes: Iterable[Axis]) -> Texts:
+    """By key the texts of an axis's values, which differ where the values do.
+
+    Several axes of one key, as of two runs, have the values of both.
+    """
+    values: dict[str, dict[Value, None]] = {}
+    for axis in axes:
+        values.setdefault(axis.key, {}).update(dict.fromkeys(axis.values))
+    return distinct_by_key(values)
 
 
 def rows(table: Table, selection: Any) -> Table:

@@ -29,7 +29,7 @@ from bnexp.config.claims import Range, Where, range_problem
 from bnexp.config.messages import real_path, schema_problem
 from bnexp.config.yaml import KeyPath, flow, unquoted
 from bnexp.runs.tables import Axis, Value
-from bnexp.text import choices, distinct
+from bnexp.text import choices, distinct, exact
 
 Point: TypeAlias = Mapping[str, Value]
 
@@ -144,7 +144,7 @@ def _values_in_range(selector: Range, axis: Axis, path: KeyPath) -> tuple[Value,
     low, high = limit(selector.at_least, -math.inf), limit(selector.at_most, math.inf)
     values = tuple(value for value in dict.fromkeys(axis.values) if low <= float(value) <= high)
     if not values:
-        got = " and ".join(f"{name} {end:g}" for name, end in selector if end is not None)
+        got = " and ".join(f"{name} {exact(end)}" for name, end in selector if end is not None)
         expected = f"expected some of {_shown_values(axis)}"
         raise WhereError(path, f"no value of the axis, {expected}, got {got}")
     return values

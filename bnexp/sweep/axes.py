@@ -29,6 +29,7 @@ from bnexp.config.messages import Problem, problems_error
 from bnexp.config.reference import SWEPT, keys_ending_in
 from bnexp.config.yaml import Document, KeyPath, flow
 from bnexp.errors import ConfigError
+from bnexp.text import exact
 
 MAX_NETWORKS = 100_000  # how many networks a sweep can have at most
 
@@ -186,7 +187,8 @@ def _range_numbers(
         text += f"got {flow([start, stop, number])}"
         if max(abs(start), abs(stop)) < 300:  # as powers of ten, which they once were
             values = flow([10.0**start, 10.0**stop, number])
-            text += f"; for powers of ten from {start:g} to {stop:g} write loguniform: {values}"
+            text += f"; for powers of ten from {exact(start)} to {exact(stop)} "
+            text += f"write loguniform: {values}"
         raise sweep_error(path, text, document)
     try:
         with np.errstate(all="ignore"):

@@ -15,6 +15,7 @@ from bnexp.nn import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, BatchNorm, Sequentia
 from bnexp.nn.optimizers import SCHEDULES
 from bnexp.registry import description
 from bnexp.runs.stats import t_quantile
+from bnexp.text import exact
 from pages.markdown import REFERENCE, table
 
 DIALECTS = {name: BatchNorm(**options) for name, options in BatchNorm.DIALECTS.items()}
@@ -42,7 +43,7 @@ def options() -> str:
 
 
 def _shown(value: Any, bold: bool) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value).lower()
+    text = exact(value) if isinstance(value, float) else str(value).lower()
     return f"**{text}**" if bold else text
 
 

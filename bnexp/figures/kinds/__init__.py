@@ -30,6 +30,7 @@ from bnexp.registry import option
 from bnexp.runs.stats import Floats
 from bnexp.runs.tables import Tables
 from bnexp.runs.where import Point
+from bnexp.text import exact
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -135,7 +136,7 @@ class RuledKind(RestrictedKind):
         """Raise ConfigError for limits that no logarithmic axis can have."""
         if self.log and self.limits and self.limits[0] <= 0:
             raise self.error(
-                f"limits of a logarithmic axis start above 0, got {self.limits[0]:g}. "
+                f"limits of a logarithmic axis start above 0, got {exact(self.limits[0])}. "
                 "Raise the lower one, or omit log."
             )
 

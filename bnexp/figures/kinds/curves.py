@@ -176,7 +176,7 @@ class Curves(RuledKind):
         places = series.places_of(self.kind, table, self.at)
         for layer, place in product(layers, places):
             parts = [f"layer {layer}"] if layer else []
-            parts += [] if isnan(place) else [f"at {value_text(place)}"]
+            parts += [] if isnan(place) else [f"at {value_text(place, places)}"]
             source = series.quantity_source(table, layer, place, label)
             contents.append((", ".join(parts), (source,)))
         return contents or [("", (series.quantity_source(table, 0, float("nan"), label),))]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bnexp.config.figures import Limits, SummaryMetric
 from bnexp.figures import limits, notes, select
 from bnexp.figures.kinds import FigureData, RestrictedKind
-from bnexp.figures.labels import axis_name, digits, metric_label, symbol
+from bnexp.figures.labels import axis_name, metric_label, symbol, value_texts
 from bnexp.figures.marks import cross
 from bnexp.figures.page import NOTE_LETTER, RIGHT, Page, build
 from bnexp.figures.series import Recorded, check_metric, metric_scale
@@ -254,7 +254,7 @@ def _add_color_bar(
 
 
 def _tick_texts(axis: Axis) -> list[str]:
-    texts = [short(value, digits(axis.values)) for value in _sorted_values(axis)]
+    texts = value_texts(_sorted_values(axis))
     return [text.replace(" dialect=", " ") for text in texts]
 
 

@@ -94,7 +94,7 @@ class Percentiles(RestrictedKind):
             if not isnan(place):  # 1st percentile, 97.5th percentile
                 has_ending = place == int(place) and int(place) not in (11, 12, 13)
                 ending = ENDINGS.get(int(place) % 10, "th") if has_ending else "th"
-                label = f"{value_text(float(place))}{ending} percentile"
+                label = f"{value_text(float(place), map(float, places))}{ending} percentile"
                 handles.append(marks.line_artist([], [], Look(color, "solid", ""), label))
         figure, all_axes = build(page, handles)
 

@@ -71,7 +71,7 @@ function drawAxes(svg, size, metric, xs, x, y, time) {
   const bottom = size.height - EDGE.bottom;
   for (const value of metric.log ? decades(metric.low, metric.high) : ticks(metric.low, metric.high, 6, false)) {
     make("line", { class: "grid", x1: EDGE.left, x2: right, y1: y(value), y2: y(value) }, svg);
-    write(svg, String(Number(value.toPrecision(3))), EDGE.left - 6, y(value) + 4, "end");
+    write(svg, String(Number(value.toPrecision(12))), EDGE.left - 6, y(value) + 4, "end");
   }
   const wanted = Math.max(2, Math.floor((right - EDGE.left) / 80));
   for (const value of xs.length > 1 ? ticks(xs[0], xs[xs.length - 1], wanted, true) : xs) {
