@@ -29,7 +29,7 @@ from bnexp.errors import ConfigError, NetworksFailed
 from bnexp.execution.build import check_shapes
 from bnexp.execution.processes import Executor, Local
 from bnexp.execution.task import Record, Task, dataset
-from bnexp.execution.workers import leave_if_worker
+from bnexp.execution.workers import check_seconds, leave_if_worker
 from bnexp.files import read_file, remove_file, write_file
 from bnexp.result import Result
 from bnexp.runs import RunDirectory
@@ -246,8 +246,7 @@ def run(
     leave_if_worker()  # before it waits for the folder that this run is writing to
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise ConfigError(f"jobs: not a number of workers, expected at least 1, got {jobs!r}")
-    if isinstance(checkpoint, str) or not checkpoint > 0:
-        raise ConfigError(f"checkpoint: expected a number of seconds > 0, got {checkpoint!r}")
+    check_seconds("checkpoint", checkpoint)
     if not (out is None or isinstance(out, Path) or (isinstance(out, str) and out.strip())):
         raise ConfigError(f"out: expected a folder, or None to keep nothing, got {out!r}")
     if isinstance(config, str | Path):

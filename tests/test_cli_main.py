@@ -7,15 +7,17 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from processes import alive, until
 
 import bnexp
-from bnexp.cli.main import STOP_SIGNALS
+from bnexp.cli.main import STOP_SIGNALS, cli
 
 pytestmark = pytest.mark.slow
 ROOT = Path(bnexp.__file__).parents[1]
@@ -117,3 +119,55 @@ def test_an_interruption_where_python_ignores_exceptions_ends_the_command():
     process = begin("lost", program=("-c", program))
     _, message = process.communicate(timeout=15)
     assert (process.returncode, message) == (130, INTERRUPTED)
+
+
+@pytest.mark.parametrize("option", ["--cell-timeout", "--checkpoint"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "0", "-1", "soon"])
+def test_what_is_no_number_of_seconds_is_refused(small, option, value):
+    result = CliRunner().invoke(cli, ["run", str(small), option, value])
+    assert result.exit_code == 2
+    assert f"expected a number of seconds > 0, got {value}" in result.output
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "message"),
+    [
+        ("RLIMIT_NOFILE", 8, "cannot start a worker process: Too many open files; try fewer"),
+        ("RLIMIT_AS", 150 * 10**6, "bnexp: this system allows no more memory or processes: "),
+        ("RLIMIT_AS", 220 * 10**6, "bnexp: this system allows no more memory or processes: "),
+    ],
+)
+def test_a_low_limit_of_the_system_is_one_message(small, tmp_path, limit, value, message):
+    resource = pytest.importorskip("resource")
+    number = getattr(resource, limit)
+    process = begin(
+        "run", small, "-j", 2, "--quiet", "--out", tmp_path / "out",
+        preexec_fn=lambda: resource.setrlimit(number, (value, value)),
+    )  # fmt: skip
+    _, text = process.communicate(timeout=60)
+    assert process.returncode in (1, 2)
+    assert text.startswith(message)
+    assert text.count("\n") == 1
+    assert text.endswith("(ulimit -a shows the limits)\n")
+
+
+@pytest.mark.parametrize("error", [BlockingIOError(11, "Resource temporarily unavailable")])
+def test_a_refused_process_is_one_message(small, monkeypatch, error):
+    def refuse(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    result = CliRunner().invoke(cli, ["run", str(small), "-j", "2", "--quiet"])
+    assert result.exit_code == 2
+    assert result.output.startswith("cannot start a worker process: Resource temporarily unavail")
+
+
+def test_a_refused_thread_is_one_message(small, monkeypatch, tmp_path):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    words = ["run", str(small), "-j", "2", "--quiet", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 2
+    assert result.output.startswith("cannot start a worker process: can't start new thread; try")

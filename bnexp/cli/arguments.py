@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterable
@@ -25,6 +26,23 @@ def require_name(ctx: click.Context, parameter: click.Parameter, value: str | No
     if value is not None and not value.strip():
         raise click.BadParameter("expected a folder, got an empty name", ctx, parameter)
     return value
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg]
+    """A number of seconds: positive, and neither infinite nor NaN."""
+
+    name = "seconds"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        if not 0 < seconds < math.inf:
+            self.fail(f"expected a number of seconds > 0, got {value}", parameter, ctx)
+        return seconds
 
 
 class RegistryChoice(click.Choice):  # type: ignore[type-arg]

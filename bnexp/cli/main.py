@@ -53,6 +53,14 @@ class Commands(click.Group):
         except Exception as error:
             if os.environ.get("BNEXP_DEBUG"):
                 raise
+            if is_exhausted(error):
+                click.echo(
+                    f"bnexp: this system allows no more memory or processes: "
+                    f"{str(error) or 'out of memory'}; use fewer workers (-j 1) or a smaller "
+                    "experiment, or allow more (ulimit -a shows the limits)",
+                    err=True,
+                )
+                ctx.exit(1)
             place = raised_in(error)
             mistake = (
                 f"a mistake in {place}" if place else "a mistake of the program, please report it"
@@ -62,6 +70,20 @@ class Commands(click.Group):
                 err=True,
             )
             ctx.exit(1)
+
+
+def is_exhausted(error: Exception) -> bool:
+    """Whether an error says that memory or threads have run out, in the ways in which Python does.
+
+    >>> is_exhausted(MemoryError()), is_exhausted(ImportError("failed to map segment of x.so"))
+    (True, True)
+    >>> is_exhausted(RuntimeError("can't start new thread")), is_exhausted(ImportError("no x"))
+    (True, False)
+    """
+    if isinstance(error, MemoryError):
+        return True
+    words = ("failed to map segment", "cannot allocate memory", "can't start new thread")
+    return any(word in str(error).lower() for word in words)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -25,13 +25,13 @@ from bnexp.errors import Interrupted, NetworksFailed
 @click.option("--fresh", is_flag=True, help="Train everything again.")
 @click.option(
     "--cell-timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=arguments.Seconds(),
     metavar="SECONDS",
     help="Stop a worker that takes longer than this for one network; default: never.",
 )
 @click.option(
     "--checkpoint",
-    type=click.FloatRange(0, min_open=True),
+    type=arguments.Seconds(),
     default=60.0,
     metavar="SECONDS",
     help="Time between checkpoints of a network; default: 60.",

@@ -32,7 +32,12 @@ from bnexp.config.options import Options, fingerprint
 from bnexp.errors import BnexpError, ConfigError
 from bnexp.execution.blas import keep_freed_memory, one_blas_thread
 from bnexp.execution.task import Record, Task, train_task, with_data
-from bnexp.execution.workers import WorkerProcesses, leave_if_worker, on_reported_steps
+from bnexp.execution.workers import (
+    WorkerProcesses,
+    check_seconds,
+    leave_if_worker,
+    on_reported_steps,
+)
 from bnexp.registry import raised_in
 
 Records: TypeAlias = Generator[list[Record], None, None]
@@ -85,6 +90,10 @@ class Local:
 
     workers: int = 1
     cell_timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.cell_timeout is not None:
+            check_seconds("cell_timeout", self.cell_timeout)
 
     def records(self, tasks: Sequence[Task], on_steps: Callable[[int], None]) -> Records:
         """Train the tasks, and yield the records of one stack after another.

@@ -24,6 +24,7 @@ comes after the standard library (`bnexp.searchpath`).
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -331,6 +332,13 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def check_seconds(name: str, value: Any) -> None:
+    """ConfigError unless the value of this argument is a number of seconds."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < math.inf:
+        raise ConfigError(f"{name}: expected a number of seconds > 0, got {value!r}")
+
+
 def leave_if_worker() -> None:
     """End a worker process that a script, read again by it, would have train everything anew.
 
@@ -352,8 +360,8 @@ def serve() -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     messages: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_receive_messages, args=(link, messages), daemon=True).start()
     try:
+        threading.Thread(target=_receive_messages, args=(link, messages), daemon=True).start()
         with _reading_script():
             spawn.prepare(pickle.loads(messages.get()))
     except BaseException as error:
