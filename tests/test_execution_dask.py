@@ -169,6 +169,33 @@ def test_a_lost_worker_costs_time_only(loopback, small, tmp_path, capfd):
     assert tables(tmp_path / "there") == tables(tmp_path / "here")
 
 
+def test_a_frozen_worker_is_given_up_and_its_stack_trained_elsewhere(
+    loopback, small, tmp_path, monkeypatch
+):
+    config = bnexp.load_config(small, LONG)
+    place = Cluster(loopback.with_workers(2))
+    assert place.workers == 2  # they have imported bnexp, which takes seconds without a report
+    monkeypatch.setattr(dask, "SILENT_SECONDS", 8.0)
+    frozen = loopback._workers[-1]
+    progress = after(500, lambda: frozen.send_signal(signal.SIGSTOP))
+    assert bnexp.run(config, tmp_path / "there", place=place, progress=progress).trained == 12
+    loopback.kill(1)
+    bnexp.run(config, tmp_path / "here")
+    assert tables(tmp_path / "there") == tables(tmp_path / "here")
+
+
+def test_a_stack_that_takes_too_long_fails_alone(loopback, small, capfd):
+    changes = {**PLAIN, "random.seeds": [0], "sweep.model.init.std": None, "sweep.model.norm": None}
+    changes["sweep.train.epochs"] = [1, 10**5]
+    place = Cluster(loopback.with_workers(2), cell_timeout=3.0)
+    with pytest.raises(
+        bnexp.NetworksFailed, match="no result after 3 seconds, which is --cell"
+    ) as e:
+        bnexp.run(bnexp.load_config(small, changes), place=place)
+    assert (e.value.result.summary["status"] == "failed").tolist() == [False, True]
+    loopback.kill(2)
+
+
 def test_without_workers_the_run_ends_and_goes_on_later(loopback, small, tmp_path, capfd):
     config = bnexp.load_config(small, LONG)
     file = loopback.with_workers(1)
@@ -315,7 +342,7 @@ def test_a_run_that_is_ended_leaves_no_task(loopback, small, tmp_path, number):
 
 
 def test_a_scheduler_that_is_not_there_is_named(small, monkeypatch, capfd):
-    monkeypatch.setattr("bnexp.execution.dask.CONNECT", 1.0)
+    monkeypatch.setattr("bnexp.execution.scheduler.CONNECT", 1.0)
     started = time.monotonic()
     with pytest.raises(
         ConfigError, match=r"^127\.0\.0\.1:9: no dask scheduler answered within 1 sec"
@@ -326,7 +353,7 @@ def test_a_scheduler_that_is_not_there_is_named(small, monkeypatch, capfd):
 
 
 def test_a_scheduler_that_is_lost_ends_the_run(small, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr("bnexp.execution.dask.CONNECT", 1.0)
+    monkeypatch.setattr("bnexp.execution.scheduler.CONNECT", 1.0)
     config = bnexp.load_config(small, {**LONG, "train.epochs": 2000})
     (tmp_path / "cluster").mkdir()
     with Loopback(tmp_path / "cluster") as made:

@@ -2,8 +2,8 @@
 
 Functions of this module run in three places. A worker keeps the data sets that it was sent
 (`keep_data`) and trains stacks with them (`train_stack`). The scheduler says which workers there
-are (`list_workers`). Here, `Cluster` connects to the scheduler; `ClusterPool` checks each worker
-that comes, sends it the data that it lacks, and hands out the stacks of `run_tasks`.
+are (`scheduler.list_workers`). Here, `Cluster` connects to the scheduler; `ClusterPool` checks each
+worker that comes, sends it the data that it lacks, and hands out the stacks of `run_tasks`.
 
 The protocol, in order:
 
@@ -12,9 +12,11 @@ The protocol, in order:
     each worker (`describe_process`). Any difference is a ConfigError: numbers would differ.
  3. Each worker is sent the data sets that it lacks, by SHA-256 digest (`keep_data`). It keeps up to
     KEPT_SETS of them for later runs.
- 4. Stacks are submitted; a worker trains one at a time and returns its records.
- 5. Workers report steps through the topic TOPIC as [run, stack, steps]; `run` keeps runs apart.
- 6. Every LOOK_SECONDS the list of workers is read again; new ones are checked and get data.
+ 4. Stacks are submitted; a worker trains one at a time and returns its records as JSON.
+ 5. Workers report steps through the topic TOPIC as [run, stack, steps, address]; `run` keeps runs
+    apart, and the address is there in the first report of a stack only.
+ 6. Every LOOK_SECONDS the list of workers is read again; new ones are checked and get data, and
+    those that hang or do not answer are removed from the cluster.
 
 Checkpoints and folders stay on this machine: a stack that is lost starts from step 0 elsewhere. The
 scheduler gives the stack of a lost worker to another one; a stack that the scheduler drops is
@@ -23,14 +25,12 @@ submitted again, RETRIES times.
 
 from __future__ import annotations
 
-import json
-import logging
+import math
 import threading
 import time
 import uuid
-import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -44,7 +44,7 @@ from bnexp import __version__
 from bnexp.config.options import fingerprint
 from bnexp.data import Dataset
 from bnexp.data.arrays import ROLES
-from bnexp.errors import BnexpError, ConfigError, StoreError
+from bnexp.errors import BnexpError, ConfigError
 from bnexp.execution.processes import (
     Records,
     ThisProcess,
@@ -52,19 +52,17 @@ from bnexp.execution.processes import (
     run_tasks,
     user_classes,
 )
-from bnexp.execution.task import Record, Task, dataset
-from bnexp.execution.workers import RETRIES, WorkerDied
-from bnexp.files import read_file
+from bnexp.execution.scheduler import connect, list_workers
+from bnexp.execution.task import Record, Task, dataset, read_record, record_text
+from bnexp.execution.workers import RETRIES, WorkerDied, WorkerHung, check_seconds
 from bnexp.sweep.networks import NUMERICS
 
 KEPT_SETS = 4  # data sets that a worker keeps for later runs
 DATA_SECONDS = 60.0  # a stack's wait for its data, which are on their way
 REPORT_SECONDS = 0.25  # between two reports of a stack's steps
 LOOK_SECONDS = 0.5  # between two looks at which workers there are
-MAX_SCHEDULER_FILE = 10_000_000  # bytes
-CONNECT = 10.0  # seconds to reach the scheduler
+SILENT_SECONDS = 120.0  # after which a worker that does not report to the scheduler is given up
 TOPIC = "bnexp-steps"
-LIBRARIES = ("distributed", "dask", "tornado", "asyncio", "concurrent")
 
 _data: dict[str, Dataset] = {}  # a worker's data sets by sha256, the one used last at the end
 _data_changed = threading.Condition()
@@ -110,8 +108,8 @@ def describe_process(
 def keep_data(loaded: Dataset, needed: Sequence[str]) -> None:
     """Keep a data set by its digest, and drop the ones not used for long that are not `needed`.
 
-    needed: digests of the sets of the run that calls. They are never dropped, even if they are more
-    than KEPT_SETS. Arrays are made read-only, as stacks share them.
+    needed: digests of the sets of the run that calls, never dropped. Arrays are made read-only, as
+    stacks share them.
     """
     for role in ROLES:
         getattr(loaded, role).flags.writeable = False
@@ -125,8 +123,8 @@ def keep_data(loaded: Dataset, needed: Sequence[str]) -> None:
 
 def train_stack(
     work: Callable[[Task], list[Record]], task: Task, digest: str, run: str, number: int
-) -> list[Record]:
-    """Do a task's work with the data that this worker keeps, one stack at a time.
+) -> list[str]:
+    """Do a task's work with the data that this worker keeps, one stack at a time; JSON of records.
 
     A process has one setting of BLAS threads and one stream of the book's, so where a worker has
     several threads the others wait. The run is told the steps of its stack `number` now and then;
@@ -150,6 +148,7 @@ def train_stack(
     with _training:
         worker: Any = get_worker()
         key, reported = thread_state.key, time.monotonic()
+        worker.log_event(TOPIC, [run, number, 0, worker.address])
 
         def report() -> None:
             nonlocal reported
@@ -159,18 +158,12 @@ def train_stack(
             state = worker.state.tasks.get(key)
             if state is None or state.state == "cancelled":
                 raise NotWanted("the run that asked for this stack is gone")
-            worker.log_event(TOPIC, [run, number, process.steps()])
+            worker.log_event(TOPIC, [run, number, process.steps(), ""])
 
         process = ThisProcess(report)
         records: list[Record] = process.submit(work, replace(task, data=data)).result()
-        worker.log_event(TOPIC, [run, number, process.steps()])
-    return list(records)
-
-
-def list_workers(dask_scheduler: Any) -> dict[str, str]:
-    """The workers' addresses, and what tells a process from an earlier one at its address."""
-    workers = dask_scheduler.workers.values()
-    return {worker.address: str(worker.server_id) for worker in workers}
+        worker.log_event(TOPIC, [run, number, process.steps(), ""])
+    return [record_text(record) for record in records]
 
 
 @dataclass(frozen=True)
@@ -180,11 +173,18 @@ class Cluster:
     Scheduler and workers need the same bnexp as here, and no shared disk: data sets travel to each
     worker once, results come back. A worker process trains one stack at a time. A worker that is
     lost costs its stack a new try on another one, workers may come later, and without any for
-    `patience` seconds the run ends with ClusterLost.
+    `patience` seconds the run ends with ClusterLost. A stack that takes longer than `cell_timeout`
+    seconds for each of its networks has failed, and its worker is removed from the cluster.
     """
 
     scheduler: str | Path
     patience: float = 60.0
+    cell_timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        check_seconds("patience", self.patience)
+        if self.cell_timeout is not None:
+            check_seconds("cell_timeout", self.cell_timeout)
 
     @cached_property
     def workers(self) -> int:
@@ -224,8 +224,8 @@ class Cluster:
         self, data: Mapping[str, Dataset], classes: Sequence[tuple[str, str]]
     ) -> Iterator[ClusterPool]:
         with (
-            _connect(self.scheduler) as client,
-            closing(ClusterPool(client, data, classes, self.patience)) as pool,
+            connect(self.scheduler) as client,
+            closing(ClusterPool(client, data, classes, self.patience, self.cell_timeout)) as pool,
         ):
             yield pool
 
@@ -235,10 +235,11 @@ class ClusterPool:
 
     data: the run's data sets by name, sent to each worker once, to all new ones at a time;
     classes: modules and names of users' own classes that workers must have as they are here;
-    patience: seconds without any worker until ClusterLost is raised.
+    patience: seconds without any worker until ClusterLost is raised; cell_timeout: seconds for each
+    network of a stack, None for any number.
 
     dask itself gives a lost worker's stacks to others, a few times; where the scheduler has lost
-    or dropped a stack, it is sent again.
+    or dropped a stack, or gives it up, it is sent again.
 
     addresses: of the workers that are ready, each with the id of its process. A worker that
     restarts at the same address has a new id, and is checked and sent data again.
@@ -250,20 +251,24 @@ class ClusterPool:
         data: Mapping[str, Dataset],
         classes: Sequence[tuple[str, str]],
         patience: float,
+        cell_timeout: float | None = None,
     ) -> None:
         self.addresses: dict[str, str] = {}  # of workers, with the ids of their processes
         self._client, self._classes, self._patience = client, classes, patience
-        self._data = data
+        self._data, self._cell_timeout = data, cell_timeout
         self._digests = [loaded.sha256 for loaded in data.values()]
         self._expected, _ = describe_process(classes)
         self._seen = self._looked = time.monotonic()
         self._run, self._sent, self._open = uuid.uuid4().hex, 0, True
         self._steps: dict[int, int] = {}  # by the number of the stack
+        self._started: dict[int, tuple[float, str]] = {}  # when, and on which worker
+        self._stacks: dict[int, tuple[Future[list[Record]], Task]] = {}
+        self._remote: dict[int, Future[list[str]]] = {}  # the scheduler's answer to each stack
         try:
             answer = client.run_on_scheduler(describe_process, classes)
-        except OSError:
-            raise
         except Exception as error:
+            if isinstance(error, OSError):
+                raise
             answer = error
         self._check("the scheduler", answer)
         self.look(0.0)
@@ -298,7 +303,9 @@ class ClusterPool:
             raise ClusterLost(f"lost the connection to the scheduler; {kept}")
         with suppress(OSError):  # the connection is being made again, or it will be closed
             running = self._client.status == "running"
-            listed = self._client.run_on_scheduler(list_workers) if running else {}
+            hung = self._end_hung()
+            ask = self._client.run_on_scheduler
+            listed = ask(list_workers, SILENT_SECONDS, hung) if running else {}
             new = [a for a in listed if self.addresses.get(a) != listed[a]]
             ready = self._prepare(new) if new else []
             self.addresses = {a: listed[a] for a in listed if a in ready or a not in new}
@@ -308,9 +315,27 @@ class ClusterPool:
         elif self._looked - self._seen > self._patience:
             raise ClusterLost(f"no worker for {self._patience:g} seconds; {kept}")
 
+    def _end_hung(self) -> list[str]:
+        """Have stacks that take too long fail; the addresses of their workers."""
+        hung = []
+        for number, (started, address) in list(self._started.items()):
+            answer, task = self._stacks[number]
+            limit = (self._cell_timeout or math.inf) * len(task.networks)
+            if not answer.done() and time.monotonic() - started > limit:
+                text = f"no result after {limit:g} seconds, which is --cell-timeout for each "
+                text += f"network of the stack; the worker {address} was removed from the cluster"
+                with suppress(InvalidStateError):  # it has come just now
+                    answer.set_exception(WorkerHung(text))
+                    hung.append(address)
+                self._remote[number].cancel()
+        return hung
+
     def _prepare(self, new: Sequence[str]) -> list[str]:
         """Check new workers and send them the data that they lack; those that are gone are out."""
-        described = self._ask(new, describe_process, self._classes, self._digests)
+        # The timeout's OSError reaches `look`, and the workers are asked again by the next one.
+        described = self._ask(
+            new, describe_process, self._classes, self._digests, seconds=SILENT_SECONDS
+        )
         for address, answer in described.items():
             self._check(f"worker {address}", answer)
         ready = set(described)
@@ -320,9 +345,15 @@ class ClusterPool:
                 ready -= targets - self._ask(targets, keep_data, data, self._digests).keys()
         return list(ready)
 
-    def _ask(self, workers: Collection[str], function: Any, *args: Any) -> dict[str, Any]:
-        """Workers' answers, or their errors; without those that are gone."""
-        answers = self._client.run(function, *args, workers=list(workers), on_error="return")
+    def _ask(
+        self, workers: Collection[str], function: Any, *args: Any, seconds: float | None = None
+    ) -> dict[str, Any]:
+        """Workers' answers, or their errors; without those that are gone.
+
+        OSError if there is no answer after `seconds`.
+        """
+        options = {"workers": list(workers), "on_error": "return", "callback_timeout": seconds}
+        answers = self._client.run(function, *args, **options)
         return {a: answer for a, answer in answers.items() if not isinstance(answer, OSError)}
 
     def _check(self, process: str, answer: Any) -> None:
@@ -342,37 +373,56 @@ class ClusterPool:
     def submit(self, fn: Callable[..., list[Record]], /, task: Task) -> Future[list[Record]]:
         """Send a stack to the scheduler; `fn` is the work that a worker does with it.
 
-        The future has its records, or raises WorkerDied if several workers died at it, ClusterLost
-        if the scheduler dropped it again and again, or what the work raised.
+        The future has its records, or raises WorkerDied, WorkerHung, ClusterLost if the scheduler
+        dropped it again and again, or what the work raised.
         """
         answer: Future[list[Record]] = Future()
         self._sent += 1
         digest = self._data[task.networks[0].setting.data.name].sha256
         remote = replace(task, data_dir=None, checkpoints=None)  # its folders are here
+        self._stacks[self._sent] = answer, remote
         self._send(answer, (fn, remote, digest, self._run, self._sent), RETRIES)
         return answer
 
     def _send(self, answer: Future[list[Record]], stack: tuple[Any, ...], tries: int) -> None:
-        """Submit a stack, and once more for each of `tries` if the scheduler drops it."""
+        """Submit a stack, and once more for each of `tries` if the scheduler drops it or gives up.
 
-        def take(result: Future[list[Record]]) -> None:
-            if not self._open or self._lost:
+        The scheduler gives a stack up if several workers, one after another, were lost with it.
+        """
+        number = stack[-1]
+
+        def take(result: Future[list[str]]) -> None:
+            if not self._open or self._lost or answer.done():
                 return
-            if result.cancelled() and tries:
+            error = None if result.cancelled() else result.exception()
+            is_given_up = type(error).__name__ == "KilledWorker"
+            if (result.cancelled() or is_given_up) and tries:
                 self._send(answer, stack, tries - 1)
             elif result.cancelled():
                 text = f"the scheduler dropped a stack {RETRIES + 1} times, expected an answer"
                 answer.set_exception(ClusterLost(text))
-            elif (error := result.exception()) is None:
-                answer.set_result(result.result())
-            elif type(error).__name__ == "KilledWorker":
-                text = "several workers died at the same stack, one after another, expected an "
-                text += "answer; they may have run out of memory"
+            elif is_given_up:
+                text = "several workers were lost with the same stack, one after another, expected "
+                text += "an answer; they may have run out of memory. The same command tries again"
                 answer.set_exception(WorkerDied(text))
-            else:
+            elif error is not None:
                 answer.set_exception(error)
+            else:
+                self._read(answer, number, result.result())
 
-        self._executor.submit(train_stack, *stack).add_done_callback(take)
+        sent = self._remote[number] = self._executor.submit(train_stack, *stack)
+        sent.add_done_callback(take)
+
+    def _read(self, answer: Future[list[Record]], number: int, texts: Any) -> None:
+        """Take what a worker says are the records of a stack: JSON, and nothing else, is read."""
+        try:
+            records = [read_record(text) for text in texts if isinstance(text, str)]
+            expected = [network.id for network in self._stacks[number][1].networks]
+            if [record.cell for record in records] != expected:
+                raise ValueError("not the networks of the stack")
+            answer.set_result(records)
+        except (ValueError, TypeError) as error:
+            answer.set_exception(BnexpError(f"a worker's answer is not a stack's records: {error}"))
 
     def steps(self) -> int:
         """The steps that workers have reported for this run's stacks, added up."""
@@ -380,8 +430,10 @@ class ClusterPool:
 
     def _count(self, event: tuple[float, Any]) -> None:
         """A stack that is trained again is behind what it was before: its steps count once."""
-        run, number, steps = event[1]
+        run, number, steps, address = event[1]
         if run == self._run:
+            if address:
+                self._started[number] = time.monotonic(), address
             self._steps[number] = max(steps, self._steps.get(number, 0))
 
     def close(self) -> None:
@@ -389,59 +441,3 @@ class ClusterPool:
         self._open = False
         if not self._lost:
             self._client.unsubscribe_topic(TOPIC)
-
-
-@contextmanager
-def _connect(scheduler: str | Path) -> Iterator[Any]:
-    """A client of the scheduler; ConfigError, after at most CONNECT seconds, if there is none."""
-    try:
-        from distributed import Client
-    except ModuleNotFoundError:
-        raise ConfigError("a cluster needs distributed; pip install 'bnexp[cluster]'") from None
-    address = _address(scheduler)
-    with _silence_libraries():
-        client = Client.__new__(Client)
-        try:
-            client.__init__(address, timeout=CONNECT, set_as_default=False, name="bnexp")
-        except Exception as error:  # another server's answer can be read as anything
-            client.status = "closed"  # or it would try to say goodbye when it is deleted
-            raise ConfigError(
-                f"{address}: no dask scheduler answered within {CONNECT:g} seconds, expected the "
-                f"address that `dask scheduler` prints ({type(error).__name__})"
-            ) from None
-        try:
-            yield client
-        finally:
-            client.close(timeout=CONNECT)
-
-
-def _address(scheduler: str | Path) -> str:
-    """The address itself, or what stands in the scheduler's file."""
-    path = Path(scheduler)
-    if not path.is_file():
-        if ":" in str(scheduler):
-            return str(scheduler)
-        raise ConfigError(f"{scheduler}: expected HOST:PORT or a scheduler's file, got neither")
-    try:
-        return str(json.loads(read_file(path, MAX_SCHEDULER_FILE) or b"")["address"])
-    except (StoreError, ValueError, LookupError, TypeError):
-        raise ConfigError(f"{path}: not what `dask scheduler` writes") from None
-
-
-@contextmanager
-def _silence_libraries() -> Iterator[None]:
-    """Keep the libraries' log lines, tracebacks among them, and warnings from the terminal.
-
-    What matters of them is in our own messages.
-    """
-    names = [n for n in logging.root.manager.loggerDict if n.partition(".")[0] in LIBRARIES]
-    before = {logger: logger.disabled for logger in map(logging.getLogger, names)}
-    for logger in before:
-        logger.disabled = True
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="distributed|dask|tornado")
-            yield
-    finally:
-        for logger, disabled in before.items():
-            logger.disabled = disabled

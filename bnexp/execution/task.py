@@ -10,9 +10,10 @@ numbers do not depend on its stack, on the process, or on whether training was s
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -107,6 +108,26 @@ class Record:
     seconds: float
     probes: tuple[Probed, ...] = ()
     error: str = ""
+
+
+def record_text(record: Record) -> str:
+    """The record as JSON in one line; NaN and infinite numbers as Python writes them."""
+    return json.dumps(asdict(record), separators=(",", ":"))
+
+
+def read_record(text: str | bytes) -> Record:
+    """The record that `record_text` wrote; ValueError if the text is no such thing."""
+    try:
+        fields = json.loads(text)
+        fields["steps"], fields["epochs"] = tuple(fields["steps"]), tuple(fields["epochs"])
+        fields["metrics"] = {name: tuple(values) for name, values in fields["metrics"].items()}
+        fields["probes"] = tuple(
+            Probed(series.pop("quantity"), **{name: tuple(v) for name, v in series.items()})
+            for series in fields["probes"]
+        )
+        return Record(**fields)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ValueError(f"no record: {error}") from None
 
 
 @lru_cache(maxsize=2)

@@ -34,7 +34,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ from filelock import FileLock, Timeout
 from bnexp import files
 from bnexp.errors import StoreError
 from bnexp.execution.checkpoints import Checkpoints
-from bnexp.execution.task import Probed, Record
+from bnexp.execution.task import Record, read_record, record_text
 from bnexp.sweep import Network
 
 FORMAT = 3
@@ -65,7 +64,7 @@ def encode_cell(record: Record) -> bytes:
     Two lines, each ended by a line feed. NaN and infinite numbers are written as Python's json does
     (NaN, Infinity), which other readers of JSON may refuse.
     """
-    body = json.dumps(asdict(record), separators=(",", ":")).encode()
+    body = record_text(record).encode()
     head = {"bnexp_cell": FORMAT, "sha256": hashlib.sha256(body).hexdigest()}
     return json.dumps(head).encode() + b"\n" + body + b"\n"
 
@@ -90,15 +89,8 @@ def decode_cell(content: bytes, network: str) -> Record:
     if not second_line.endswith(b"\n") or hashlib.sha256(body).hexdigest() != digest:
         raise NoRecord("damaged")
     try:
-        fields = json.loads(body)
-        fields["steps"], fields["epochs"] = tuple(fields["steps"]), tuple(fields["epochs"])
-        fields["metrics"] = {name: tuple(values) for name, values in fields["metrics"].items()}
-        fields["probes"] = tuple(
-            Probed(series.pop("quantity"), **{name: tuple(v) for name, v in series.items()})
-            for series in fields["probes"]
-        )
-        record = Record(**fields)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        record = read_record(body)
+    except ValueError:
         raise NoRecord("not a record") from None
     if record.cell != network:
         raise NoRecord("another network's")
