@@ -295,7 +295,8 @@ def _run(
     if checkpoints and checkpoints.folder.is_dir():
         for network in to_train:
             sha256 = prepared.data[network.setting.data.name].sha256
-            steps_before[network.id] = checkpoints.step(network, sha256)
+            step = checkpoints.step(network, sha256)
+            steps_before[network.id] = step if step <= prepared.steps[network.id] else 0
     steps = sum(prepared.steps[network.id] - steps_before[network.id] for network in to_train)
     others = directory.count_others(networks) if directory else 0
     progress.data(list(prepared.origins.values()))

@@ -17,7 +17,8 @@ of each). Its arrays, with a leading axis of length 1 unless they have no axes a
 Batches are not stored. The training loop draws them again up to `step`, from the same seed.
 
 A checkpoint can only save time. If a file is missing, damaged, of another format, network or data,
-the network starts at step 0. Files are removed as soon as the network's cell file is written.
+or if its arrays are not those of the network (`fits`), the network starts at step 0. Files are
+removed as soon as the network's cell file is written.
 """
 
 from __future__ import annotations
@@ -188,4 +189,60 @@ def _decode(header: Mapping[str, Any], arrays: files.Arrays) -> Snapshot:
         metrics=metrics,
         diverged_at=arrays["diverged_at"],
         readings=tuple(readings),
+    )
+
+
+def fits(snapshot: Snapshot, fresh: Snapshot, points: Sequence[int], probed: Sequence[int]) -> bool:
+    """Whether a training that starts from `fresh` can have left the snapshot.
+
+    Its step is one of this training; all arrays have the names, shapes and types of the fresh ones;
+    the metrics have a number for each of the `points` so far, and what was read are the steps of
+    `probed` so far. The numbers themselves cannot be told from others of that form.
+
+    Arguments:
+        snapshot: from a file. fresh: the stack before training, with metrics of no evaluation.
+        points, probed: the steps that are evaluated and probed in the whole training.
+    """
+    if not 0 <= snapshot.step <= points[-1]:
+        return False
+    for field in LAYERS.values():
+        layers, expected = getattr(snapshot, field), getattr(fresh, field)
+        if len(layers) != len(expected) or not all(map(_same_form, layers, expected)):
+            return False
+    networks = len(fresh.diverged_at)
+    shape = (networks, sum(point <= snapshot.step for point in points))
+    if snapshot.metrics.keys() != (fresh.metrics.keys() if shape[1] else set()):
+        return False
+    if any(a.shape != shape or a.dtype != np.float64 for a in snapshot.metrics.values()):
+        return False
+    diverged_at = snapshot.diverged_at
+    if diverged_at.shape != (networks,) or diverged_at.dtype != fresh.diverged_at.dtype:
+        return False
+    if ((diverged_at < -1) | (diverged_at > snapshot.step)).any():
+        return False
+    if [step for step, _ in snapshot.readings] != [s for s in probed if s <= snapshot.step]:
+        return False
+    return all(_is_reading(reading, networks) for _, read in snapshot.readings for reading in read)
+
+
+def _same_form(layer: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
+    """Whether the arrays have the same names, shapes and types."""
+    if layer.keys() != expected.keys():
+        return False
+    forms = [
+        {n: (np.shape(a), np.asarray(a).dtype) for n, a in arrays.items()}
+        for arrays in (layer, expected)
+    ]
+    return forms[0] == forms[1]
+
+
+def _is_reading(reading: Reading, networks: int) -> bool:
+    shape = (networks, len(reading.layers), len(reading.at))
+    return (
+        isinstance(reading.quantity, str)
+        and reading.quantity.isprintable()
+        and all(type(layer) is int and layer >= 0 for layer in reading.layers)
+        and all(type(place) in (int, float) for place in reading.at)
+        and reading.values.shape == shape
+        and reading.values.dtype.kind in "fiu"
     )

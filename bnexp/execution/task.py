@@ -24,19 +24,20 @@ from bnexp import data, nn
 from bnexp.config.options import instantiate
 from bnexp.data import Dataset
 from bnexp.execution.build import (
+    Start,
     build_architecture,
     choose_images,
     draw_start,
     make_image_sets,
     make_metrics,
 )
-from bnexp.execution.checkpoints import Checkpoints
+from bnexp.execution.checkpoints import Checkpoints, fits
 from bnexp.nn.book import BookNetwork, replay
 from bnexp.probes import Reading
 from bnexp.sweep import Network
 from bnexp.training import History, Images, Snapshot, train
 from bnexp.training.loop import Probing
-from bnexp.training.schedule import make_schedule
+from bnexp.training.schedule import TrainingSchedule, make_schedule
 from bnexp.training.update import Adjustments
 
 
@@ -251,7 +252,7 @@ def train_networks(
             ),
             for_test=start.full_parameters,
             probes=Probing(probes, frozenset(schedule.probes)),
-            start=checkpoints.load(networks, digest) if checkpoints else None,
+            start=_stored_start(networks, digest, checkpoints, schedule, start, optimizers[0]),
             metrics=make_metrics(setting),
             score_batch=setting.train.evaluate_train == "batch",
         )
@@ -261,6 +262,37 @@ def train_networks(
     return Trained(
         architecture, history, schedule.per_epoch, images.train, images.offset, full_parameters
     )
+
+
+def _stored_start(
+    networks: tuple[Network, ...],
+    sha256: str,
+    checkpoints: Checkpoints | None,
+    schedule: TrainingSchedule,
+    start: Start,
+    optimizer: nn.Optimizer,
+) -> Snapshot | None:
+    """Where the stack's checkpoints stand; None without any, or if they do not fit.
+
+    A checkpoint fits if it could have been saved by this training: see `fits`.
+    """
+    snapshot = checkpoints.load(networks, sha256) if checkpoints else None
+    if snapshot is None:
+        return None
+    setting = networks[0].setting
+    names = {*make_metrics(setting)}
+    sets = ("train", "test") if setting.data.scores_test else ("train",)
+    columns = {f"{images}_{name}" for images in sets for name in names}
+    fresh = Snapshot(
+        0,
+        start.parameters,
+        start.state,
+        tuple(optimizer.init(layer) for layer in start.parameters),
+        {name: np.empty((len(networks), 0)) for name in columns},
+        np.full(len(networks), -1),
+        (),
+    )
+    return snapshot if fits(snapshot, fresh, schedule.points, schedule.probes) else None
 
 
 def _make_record(network: Network, k: int, trained: Trained, sha256: str, seconds: float) -> Record:

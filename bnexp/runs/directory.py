@@ -42,7 +42,8 @@ from filelock import FileLock, Timeout
 from bnexp import files
 from bnexp.errors import StoreError
 from bnexp.execution.checkpoints import Checkpoints
-from bnexp.execution.task import Record, read_record, record_text
+from bnexp.execution.task import Record, record_text
+from bnexp.runs.records import decode_record, is_record_of
 from bnexp.sweep import Network
 
 FORMAT = 3
@@ -81,16 +82,16 @@ def decode_cell(content: bytes, network: str) -> Record:
     body = second_line.removesuffix(b"\n")
     try:
         head: Any = json.loads(first_line)
-        version, digest = head["bnexp_cell"], head["sha256"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        version, digest = int(head["bnexp_cell"]), head["sha256"]
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise NoRecord("damaged") from None
     if version != FORMAT:
         raise NoRecord(f"of format {version}, this bnexp writes {FORMAT}")
     if not second_line.endswith(b"\n") or hashlib.sha256(body).hexdigest() != digest:
         raise NoRecord("damaged")
     try:
-        record = read_record(body)
-    except ValueError:
+        record = decode_record(json.loads(body))
+    except (ValueError, RecursionError):
         raise NoRecord("not a record") from None
     if record.cell != network:
         raise NoRecord("another network's")
@@ -128,6 +129,8 @@ class RunDirectory:
                 if content is None:
                     raise NoRecord("not trained yet")
                 record = decode_cell(content, network.id)
+                if not is_record_of(record, network):
+                    raise NoRecord("not a record")
                 if data_sha256 is not None and record.data_sha256 != data_sha256:
                     raise NoRecord("trained on other data")
             except NoRecord as reason:
