@@ -47,9 +47,21 @@ FIGURES: Registry[type] = Registry(
 )
 
 
-def _rising(pair: tuple[float, float]) -> tuple[float, float]:
-    """The pair if its first number is the lower one."""
-    if pair[0] < pair[1]:
+LARGEST, FINEST = 1e100, 1e-9
+
+
+def has_ticks(low: float, high: float, number: int = 1) -> bool:
+    """Whether so many equal parts from `low` to `high` have ends that can be told apart.
+
+    Beyond LARGEST numbers overflow; parts that are finer than FINEST of the numbers are rounded.
+    """
+    size = max(abs(low), abs(high))
+    return 1 / LARGEST <= size <= LARGEST and (high - low) / number >= FINEST * size
+
+
+def _drawable(pair: tuple[float, float]) -> tuple[float, float]:
+    """The pair if the first number is the lower one and ticks between the two can be drawn."""
+    if pair[0] < pair[1] and has_ticks(*pair):
         return pair
     raise ValueError(pair)
 
@@ -60,8 +72,8 @@ MetricOrGap = Annotated[str, Name(lambda: (*evaluation_columns(METRICS), GAP))]
 SummaryMetric = Annotated[str, Name(lambda: summary_columns(METRICS))]
 Limits = Annotated[
     Annotated[tuple[float, float], Field(strict=False)],
-    AfterValidator(_rising),
-    Either("[low, high], the lower first"),
+    AfterValidator(_drawable),
+    Either("[low, high], the lower first, up to 1e100 and not too close to each other"),
 ]
 Layer = Annotated[int, Field(ge=0)]
 Layers = Annotated[

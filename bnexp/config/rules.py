@@ -17,6 +17,7 @@ from typing import Any
 from bnexp.config.architecture import SIDE
 from bnexp.config.claims import RELATIONS, TOLERANT, Claim, OfQuantity, Other, Range, range_problem
 from bnexp.config.experiment import MAX_STEPS, Experiment, Setting
+from bnexp.config.figures import has_ticks
 from bnexp.config.messages import Problem
 from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
@@ -287,6 +288,10 @@ def _probes(setting: Setting) -> Iterator[Problem]:
         path: KeyPath = ("probes", "read", i)
         if probe.kind == "histogram" and not probe.low < probe.high:
             text = f"not above low, expected a number > {exact(probe.low)}, got {exact(probe.high)}"
+            yield Problem((*path, "high"), text)
+        elif probe.kind == "histogram" and not has_ticks(probe.low, probe.high, probe.bins):
+            text = "its bins cannot be told apart, expected low and high up to 1e100 and bins that "
+            text += f"are wide enough, got {probe.bins} from {probe.low:g} to {probe.high:g}"
             yield Problem((*path, "high"), text)
         if probe.kind != "percentiles":
             continue

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Limits = tuple[float, float]
 
+MOST_TICKS = 25  # of an accuracy axis
 ROOM = 0.04  # of an accuracy axis, so that lines at 0 and 1 show
 LOSS_SPAN = 100.0  # a loss that spans more than this factor gets a logarithmic axis
 QUANTITY_SPAN = 30.0  # and so much for other numbers, which have no usual range
@@ -41,15 +42,15 @@ def accuracy_axis(axes: Axes, step: float, limits: Limits | None = None) -> None
 
     `limits` show a part of that range, with ticks that suit it.
 
-    step: the distance of ticks, in the unit of the accuracy. If at most two steps are visible,
-    round numbers are used instead.
+    step: the distance of ticks, in the unit of the accuracy. If at most two steps are visible, or
+    more than MOST_TICKS, round numbers are used instead.
     """
     from matplotlib.ticker import MultipleLocator
 
     low, high = limits or (-ROOM, 1 + ROOM)
     axes.set_ylim(low, high)
     plain_ticks(axes.yaxis, 6)
-    if high - low > 2 * step:
+    if 2 * step < high - low < MOST_TICKS * step:
         axes.yaxis.set_major_locator(MultipleLocator(step))
 
 

@@ -6,7 +6,8 @@ are those of the figures.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,11 @@ import numpy as np
 from bnexp.figures import labels
 from bnexp.figures.limits import ROOM, free_limits, loss_limits, wants_log
 from bnexp.figures.select import combinations, rows_where, select
-from bnexp.figures.series import by_seed, curve, metric_scale, metric_source, time_column
+from bnexp.figures.series import Curve, by_seed, curve, metric_scale, metric_source, time_column
 from bnexp.figures.style import COLORS, looks
 from bnexp.metrics import metric_column
 from bnexp.runs.stats import Band
-from bnexp.runs.tables import Axis, Tables, Value
+from bnexp.runs.tables import Axis, Tables, Value, group_rows, rows
 
 LINE_WIDTH = 2.0  # in pixels; dashes are multiples of it
 
@@ -40,12 +41,31 @@ def explorer_data(tables: Tables) -> Mapping[str, Any] | None:
     metrics = [name for name in recorded if np.isfinite(tables.metrics[name]).any()]
     points = combinations(tables.summary, [axis.key for axis in tables.axes])
     axes = sorted(tables.axes, key=lambda axis: not axis.numeric)
+    of_point = _by_point(tables)
     return {
         "time": time,
         "metrics": [_metric(tables, name) for name in metrics],
-        "points": [_point(tables, point, metrics, time) for point in points],
+        "points": [_point(of_point(point), point, metrics, time) for point in points],
         "views": [_view(tables, axis, points) for axis in axes] or [_view(tables, None, points)],
     }
+
+
+def _by_point(tables: Tables) -> Callable[[tuple[Value, ...]], Tables]:
+    """A function that gives the tables with the rows of one point only.
+
+    The rows are grouped once, so that the time for all points grows with the rows and not with
+    their square.
+    """
+    keys = [axis.key for axis in tables.axes]
+    if not keys:
+        return lambda point: tables
+    metrics, summary = (group_rows(table, keys) for table in (tables.metrics, tables.summary))
+    none = np.empty(0, np.intp)
+    return lambda point: replace(
+        tables,
+        metrics=rows(tables.metrics, metrics.get(point, none)),
+        summary=rows(tables.summary, summary.get(point, none)),
+    )
 
 
 def _metric(tables: Tables, name: str) -> Mapping[str, Any]:
@@ -64,7 +84,7 @@ def _metric(tables: Tables, name: str) -> Mapping[str, Any]:
 def _point(
     tables: Tables, point: tuple[Value, ...], metrics: Sequence[str], time: str
 ) -> Mapping[str, Any]:
-    """The curves of one point of the sweep.
+    """The curves of one point of the sweep, from tables with its rows.
 
     x: the steps or epochs. seeds: the seeds, in the order of the curves. networks: how many.
     values: of each metric a curve for each seed and, of several, their mean and its interval.
@@ -72,14 +92,17 @@ def _point(
     """
     where = dict(zip([axis.key for axis in tables.axes], point, strict=True))
     values: dict[str, Any] = {}
+    line: Curve | None = None
     for name in metrics:
         source = metric_source(tables, name)
-        line = curve(tables, where, source, time)
         _, numbers = by_seed(source.table, where, time, source.column)
         values[name] = {"seeds": numbers}
+        if line is None or len(numbers) > 1:  # its x and divergence are the same for all metrics
+            line = curve(tables, where, source, time)
         if len(numbers) > 1:
             band = line.band
             values[name] |= {"mean": band.mean, "low": band.low, "high": band.high}
+    assert line is not None  # a run has a loss and an accuracy
     return {
         "x": line.x,
         "seeds": np.unique(tables.metrics["seed"][rows_where(tables.metrics, where)]),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from bnexp.config.claims import WHERE, Where
@@ -23,9 +24,9 @@ from bnexp.config.figures import FIGURES, Limits
 from bnexp.errors import ConfigError
 from bnexp.figures.limits import Scale, wants_log
 from bnexp.figures.notes import data_note, diverged_note, joined, missing_note, where_note
-from bnexp.figures.select import Selection, Swept, panels_of, restrict, values_where
+from bnexp.figures.select import FigureError, Selection, Swept, panels_of, restrict, values_where
 from bnexp.figures.series import Recorded
-from bnexp.metrics import metric_column
+from bnexp.metrics import GAP, metric_column, metric_of
 from bnexp.registry import option
 from bnexp.runs.stats import Floats
 from bnexp.runs.tables import Tables
@@ -123,6 +124,26 @@ class RestrictedKind(FigureKind):
         return restrict(self.kind, swept, values_where(self.kind, swept, self.where))
 
 
+def check_metric_limits(kind: str, limits: Limits, column: str) -> None:
+    """Raise ConfigError unless an axis with these limits shows values that the metric can have.
+
+    An axis may go beyond the metric's own limits by a tenth of their distance, if there is one.
+    """
+    low, high = (-1.0, 1.0) if column == GAP else metric_of(column).limits
+    room = 0.1 * (high - low)
+    if high - low == inf:
+        fits = limits[0] < high and limits[1] > low
+    else:
+        fits = low - room <= limits[0] and limits[1] <= high + room
+    if not fits:
+        raise FigureError(
+            kind,
+            ("limits",),
+            f"beyond those of {column}, expected some within [{low:g}, {high:g}], "
+            f"got [{limits[0]:g}, {limits[1]:g}]",
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class RuledKind(RestrictedKind):
     """A figure whose y axis can be set."""
@@ -132,13 +153,22 @@ class RuledKind(RestrictedKind):
         None, doc="whether the y axis is logarithmic; default: if the numbers span decades"
     )
 
-    def check_limits(self) -> None:
-        """Raise ConfigError for limits that no logarithmic axis can have."""
-        if self.log and self.limits and self.limits[0] <= 0:
-            raise self.error(
+    def check_limits(self, metrics: Sequence[str] = ()) -> None:
+        """Raise ConfigError for limits that no logarithmic axis can have, or no such metric.
+
+        metrics: the columns that are drawn, if any are.
+        """
+        if self.limits is None:
+            return
+        if self.log and self.limits[0] <= 0:
+            raise FigureError(
+                self.kind,
+                ("limits",),
                 f"limits of a logarithmic axis start above 0, got {exact(self.limits[0])}. "
-                "Raise the lower one, or omit log."
+                "Raise the lower one, or omit log.",
             )
+        for column in metrics:
+            check_metric_limits(self.kind, self.limits, column)
 
     def is_log(self, values: Floats, scale: Scale = "other") -> bool:
         """Whether the y axis is logarithmic: as the option says, else as the numbers suggest."""

@@ -81,10 +81,11 @@ class Curves(RuledKind):
     def choose(self, swept: select.Swept, recorded: series.Recorded) -> select.Selection:
         """Spread out panel_axis, if one is named; all other axes make the lines."""
         selection = select.select_panels(self.kind, swept, self.panel_axis)
-        self.check_limits()
         if self.quantity is None:
-            self._metric_groups(recorded)
+            groups = self._metric_groups(recorded)
+            self.check_limits([name for group in groups for name in group])
             return selection
+        self.check_limits()
         for name in ("metrics", "together"):
             if getattr(self, name):
                 raise self.error(f"quantity and {name} exclude each other. Omit one.")

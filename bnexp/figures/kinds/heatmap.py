@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bnexp.config.figures import Limits, SummaryMetric
 from bnexp.figures import limits, notes, select
-from bnexp.figures.kinds import FigureData, RestrictedKind
+from bnexp.figures.kinds import FigureData, RestrictedKind, check_metric_limits
 from bnexp.figures.labels import axis_name, metric_label, symbol, value_texts
 from bnexp.figures.marks import cross
 from bnexp.figures.page import NOTE_LETTER, RIGHT, Page, build
@@ -70,6 +70,8 @@ class Heatmap(RestrictedKind):
         selection = select.select(swept, x, y)
         select.check_number(self.kind, selection, MOST_MAPS, "maps")
         check_metric(self.kind, self.value, recorded, "value")
+        if self.limits:
+            check_metric_limits(self.kind, self.limits, self.value)
         return selection
 
     def draw(self, data: FigureData) -> Figure:
