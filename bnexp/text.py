@@ -2,6 +2,7 @@
 
 Everything that bnexp prints for people is put together from these few functions:
 
+    safety     `printable` (no control characters: for terminals, figures and pages alike)
     numbers    `short` (few digits, of what was measured), `distinct` and `value_text` (of what was
                set, told from the others), `exact` (all digits), `counted` (a number and its noun)
     lists      `listed` (`a, b or c`), `equations` (`key = value`), `omitted` (`... and 5 more`)
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     import jinja2
 
+SPACES = "\u00a0\u202f\u3000\u200d"  # no-break and wide spaces, and what joins emoji
 PAGE_WIDTH = 80  # characters in a line of what commands print
 NARROWEST = 24  # a wrapped last column is at least this wide, whatever stands before it
 
@@ -33,9 +35,30 @@ def short(value: object, digits: int = 4) -> str:
     ('0.02512', '12346', '1e+20', 'batch')
     """
     if not isinstance(value, float):
-        return str(value)
+        return printable(str(value))
     text = f"{value:.{digits}g}"
     return f"{value:.0f}" if "e+" in text and abs(value) < 1e6 else text
+
+
+def printable(text: str, lines: bool = False) -> str:
+    r"""The text with every character that is not for reading as its code, such as `\x1b`.
+
+    These are control characters, which a terminal obeys and no XML may hold, characters that turn
+    the direction of the text, halves of surrogates, and code points without a character.
+
+    lines: whether line feeds stay.
+
+    >>> print(printable("red: \x1b[31m"), printable("one\ntwo"), printable("a b, é"))
+    red: \x1b[31m one\ntwo a b, é
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        letter
+        if letter.isprintable() or letter in SPACES or (lines and letter == "\n")
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def distinct(values: Iterable[object], digits: int = 4) -> list[str]:
@@ -70,7 +93,7 @@ def _unrounded(value: object, digits: int) -> str:
     It does where only one or two digits are left when zeros are cut off: of 0.9999, 1.00 is 1.
     """
     if not isinstance(value, float) or not math.isfinite(value):
-        return str(value)
+        return printable(str(value))
     for n in range(digits, EXACT):
         rounded = f"{value:.{n}g}"
         shown = rounded.partition("e")[0].replace(".", "").strip("-0")
@@ -298,6 +321,11 @@ def json_value(value: Any) -> Any:
     return [json_value(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
+def _readable(value: Any) -> Any:
+    """A text of a page without control characters; what is markup already stays."""
+    return printable(value, lines=True) if type(value) is str else value
+
+
 def templates(folder: Path) -> jinja2.Environment:
     """The HTML templates in a folder: values are escaped, an unknown name is an error."""
     import jinja2
@@ -305,6 +333,7 @@ def templates(folder: Path) -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder, encoding="utf-8"),
         autoescape=True,
+        finalize=_readable,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 from figure_results import EVERY, NORMS, W, crosses, everything, panels, results, without_rows
 
+import bnexp
+from bnexp.config.figures import figure_options
+from bnexp.errors import ConfigError
 from bnexp.figures import draw
+from bnexp.figures.canvas import new_figure
 from bnexp.figures.kinds.scale import Scale
+from bnexp.figures.limits import accuracy_axis
 from bnexp.figures.marks import CROSS_HEIGHT
+from bnexp.running import prepare
+from bnexp.runs.data import read_run
 from bnexp.runs.stats import band
 from bnexp.runs.tables import Axis
 
@@ -116,3 +123,80 @@ def test_little_or_nothing_to_draw(kind, data):
     figure = draw(kind, data)
     figure.savefig(BytesIO(), format="png", dpi=30)
     assert np.isfinite([(*axes.get_xlim(), *axes.get_ylim()) for axes in figure.axes]).all()
+
+
+KINDS = (
+    {"kind": "curves", "quantity": "weight_norm"},
+    {"kind": "curves", "metrics": ["train_loss"]},
+    {"kind": "depth", "quantity": "weight_norm"},
+    {"kind": "histograms"},
+    {"kind": "percentiles"},
+    {"kind": "landscape", "quantity": "loss_along"},
+    {"kind": "heatmap", "value": "final_train_loss"},
+)
+PROBED = """\
+name: probed
+data: {name: synthetic, train: 40}
+model: {hidden: [3], init: {kind: normal, std: 0.1}}
+train: {steps: 4, batch_size: 20, evaluate: [2, 4]}
+sweep: {model.norm: [batch, none], model.init.std: [0.1, 0.2]}
+probes:
+  at: [0, 2]
+  read: [layers, {kind: histogram}, {kind: percentiles, layer: 1}, landscape]
+figures: []
+"""
+
+
+@pytest.fixture(scope="module")
+def probed(run_of):
+    return read_run(run_of(PROBED, "probed.yaml")[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ends", [(0, 1e12), (-1e100, 1e100), (0, 1e-90), (1, 1.000001)])
+@pytest.mark.parametrize("options", KINDS, ids=lambda options: options["kind"])
+def test_any_limits_that_are_accepted_have_few_ticks(options, ends, probed):
+    figure = draw(figure_options(**options, limits=list(ends)), probed.tables)
+    figure.canvas.draw()
+    for axes in figure.axes:
+        assert len(axes.get_yticks()) < 40
+
+
+@pytest.mark.parametrize("ends", ["[0, 10000]", "[0, 1e12]", "[-1, 1]", "[2, 3]", "[-0.2, 1]"])
+@pytest.mark.parametrize("figure", ["kind: curves", "kind: heatmap"])
+def test_limits_beyond_an_accuracy_are_refused_with_their_place(figure, ends, tmp_path):
+    path = tmp_path / "probed.yaml"
+    path.write_text(PROBED.replace("figures: []", f"figures: [{{{figure}, limits: {ends}}}]"))
+    with pytest.raises(ConfigError, match=r"probed\.yaml:9:\d+: figures\[0\]\.limits: beyond tho"):
+        prepare(bnexp.load_config(path))
+
+
+@pytest.mark.parametrize("ends", ["[-1e308, 1e308]", "[0, 1e101]", "[1, 1.0000000000000002]",
+                                  "[0, 1e-320]", "[3, 2]", "[.inf, 3]"])  # fmt: skip
+@pytest.mark.parametrize("figure", ["kind: curves", "kind: curves, quantity: weight_norm"])
+def test_limits_that_cannot_be_drawn_are_refused(figure, ends, tmp_path):
+    path = tmp_path / "probed.yaml"
+    path.write_text(PROBED.replace("figures: []", f"figures: [{{{figure}, limits: {ends}}}]"))
+    with pytest.raises(ConfigError, match=r"probed\.yaml:9:\d+: figures\[0\]\.limits"):
+        bnexp.load_config(path)
+
+
+@pytest.mark.parametrize(
+    "bins",
+    [
+        "low: -1e308, high: 1e308",
+        "high: 1e200",
+        "low: 1, high: 1.00000001",
+    ],
+)
+def test_bins_that_cannot_be_told_apart_are_refused(bins, tmp_path):
+    path = tmp_path / "probed.yaml"
+    path.write_text(PROBED.replace("{kind: histogram}", f"{{kind: histogram, {bins}}}"))
+    with pytest.raises(ConfigError, match=r"probed\.yaml:8:\d+: .*bins cannot be told apart"):
+        bnexp.load_config(path)
+
+
+def test_an_accuracy_axis_has_a_bounded_number_of_ticks():
+    axes = new_figure(4).add_subplot()
+    accuracy_axis(axes, 0.2, (0, 10_000))
+    assert len(axes.get_yticks()) < 12

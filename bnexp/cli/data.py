@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from bnexp.cli.arguments import data_option
+from bnexp.cli.terminal import echo
 from bnexp.errors import DataError
 
 
@@ -46,7 +47,7 @@ def fetch_command(name: str) -> None:
     from bnexp.data import fetch
 
     for path in fetch(name=name):
-        click.echo(str(path))
+        echo(str(path))
 
 
 @data_group.command("verify")
@@ -65,7 +66,7 @@ def verify_data_command(name: str, data_dir: Path | None) -> None:
 
     checks = verify(data_dir, name=name)
     for check in checks:
-        click.echo(str(check))
+        echo(str(check))
     if any(check.status != "ok" for check in checks):
         advice = "; `bnexp data fetch` downloads them" if KNOWN_SETS[name].mirrors else ""
         advice = advice if name == "mnist" else advice.replace("fetch", f"fetch {name}")
@@ -86,4 +87,4 @@ def info_command(name: str, data_dir: Path | None) -> None:
     from bnexp.data import info
 
     for key, value in info(name, data_dir=data_dir).items():
-        click.echo(f"{key.replace('_', ' '):<20}{value}")
+        echo(f"{key.replace('_', ' '):<20}{value}")

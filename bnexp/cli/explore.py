@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bnexp.cli.terminal import echo
 from bnexp.text import counted, labeled, paragraph
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def list_experiments(experiment: str | None, verbose: bool) -> None:
     else:
         names = document.experiment_names() if experiment is None else [experiment]
         lines = (line for name in names for line in (*experiment_description(name), ""))
-    click.echo("\n".join(lines).rstrip())
+    echo("\n".join(lines).rstrip())
 
 
 def experiments_by_source() -> Iterator[str]:
@@ -131,10 +132,10 @@ def new(name: str, experiment: str | None) -> None:
     schema_file, content = path.with_name(SCHEMA_FILE), schema_text().encode()
     if files.read_file(schema_file) != content:
         files.write_file(schema_file, content)
-        click.echo(f"{schema_file}: written; with it editors complete and check {path.name}")
+        echo(f"{schema_file}: written; with it editors complete and check {path.name}")
     files.write_file(path, text.encode())
-    click.echo(f"{path}: written; what to do next:")
-    click.echo(f"  bnexp check {path}\n  bnexp run {path}\n  bnexp explain KEY")
+    echo(f"{path}: written; what to do next:")
+    echo(f"  bnexp check {path}\n  bnexp run {path}\n  bnexp explain KEY")
 
 
 @click.command()
@@ -146,7 +147,7 @@ def schema() -> None:
     """
     from bnexp.config.jsonschema import schema_text
 
-    click.echo(schema_text(), nl=False)
+    echo(schema_text(), nl=False)
 
 
 @click.command()
@@ -165,12 +166,12 @@ def explain(key: str | None) -> None:
     from bnexp.config.reference import experiment_keys
 
     if key is None:
-        click.echo("The keys of an experiment; `bnexp explain KEY` says more about one.")
-        click.echo("--set KEY=null is a key's default, KEY={} an empty mapping:")
+        echo("The keys of an experiment; `bnexp explain KEY` says more about one.")
+        echo("--set KEY=null is a key's default, KEY={} an empty mapping:")
         lines = _table((each.last, each.meaning) for each in experiment_keys())
     else:
         lines = explanation(key)
-    click.echo("\n".join(lines))
+    echo("\n".join(lines))
 
 
 def explanation(query: str) -> Iterator[str]:

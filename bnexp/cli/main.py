@@ -19,6 +19,7 @@ import click
 from bnexp import __version__
 from bnexp.cli import data, explore, results, run
 from bnexp.cli.arguments import import_modules, import_option
+from bnexp.cli.terminal import echo
 from bnexp.errors import BnexpError, Interrupted, StoreError
 from bnexp.registry import raised_in
 
@@ -40,21 +41,21 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except BnexpError as error:
-            click.echo(str(error), err=True)
+            echo(str(error), err=True)
             ctx.exit(error.exit_status)
         except (KeyboardInterrupt, Interrupted):
-            click.echo(INTERRUPTED, err=True)
+            echo(INTERRUPTED, err=True)
             ctx.exit(Interrupted.exit_status)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
         except OSError as error:
-            click.echo(f"bnexp: {error}", err=True)
+            echo(f"bnexp: {error}", err=True)
             ctx.exit(StoreError.exit_status)
         except Exception as error:
             if os.environ.get("BNEXP_DEBUG"):
                 raise
             if is_exhausted(error):
-                click.echo(
+                echo(
                     f"bnexp: this system allows no more memory or processes: "
                     f"{str(error) or 'out of memory'}; use fewer workers (-j 1) or a smaller "
                     "experiment, or allow more (ulimit -a shows the limits)",
@@ -65,7 +66,7 @@ class Commands(click.Group):
             mistake = (
                 f"a mistake in {place}" if place else "a mistake of the program, please report it"
             )
-            click.echo(
+            echo(
                 f"bnexp: {mistake}: {type(error).__name__}: {error}; BNEXP_DEBUG=1 shows where",
                 err=True,
             )

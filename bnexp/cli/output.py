@@ -25,6 +25,7 @@ import click
 from tqdm import tqdm
 
 from bnexp.claims import Verdict, verdict_lines
+from bnexp.cli.terminal import echo
 from bnexp.config import Config
 from bnexp.errors import DataError
 from bnexp.execution.task import Record
@@ -43,6 +44,7 @@ from bnexp.text import (
     distinct_by_key,
     omitted,
     paragraph,
+    printable,
     value_text,
 )
 
@@ -151,16 +153,16 @@ class ProgressDisplay:
         left = len(networks) - len(finished)
         if not self._quiet:
             if self._again:
-                click.echo(f"{counted(len(networks), 'network')} to train again")
+                echo(f"{counted(len(networks), 'network')} to train again")
             else:
                 to_train = f", {left} to train" if left > 0 else ""
                 number = counted(len(networks), "network")
-                click.echo(f"{number}: {len(finished)} up to date{to_train}")
+                echo(f"{number}: {len(finished)} up to date{to_train}")
             for key, meaning in self._ranges.items():
                 values = list(dict.fromkeys(network.point[key] for network in networks))
-                click.echo(f"  {key}: {range_text(meaning, values)}")
+                echo(f"  {key}: {range_text(meaning, values)}")
             if others:
-                click.echo(f"{kept_networks(others)}; tables and figures are of these only")
+                echo(f"{kept_networks(others)}; tables and figures are of these only")
         self.status = RunStatus({network.id: network.point for network in networks}, left)
         self.status.add(finished)
         self._started = self._last_line = time.monotonic()
@@ -179,7 +181,7 @@ class ProgressDisplay:
             seconds = (now - self._started) * (self._all_steps - total) / max(total, 1)
             words = [f"{self.status.counts()} (about {tqdm.format_interval(seconds)})"]
             words += filter(None, [self.status.results()])
-            click.echo(", ".join(words), err=True)
+            echo(", ".join(words), err=True)
 
     def _count_done(self, records: Sequence[Record]) -> None:
         self.status.done += len(records)
@@ -198,7 +200,7 @@ def print_data(origins: Iterable[DataOrigin]) -> None:
     """Say which images stand behind the names of the experiment's data sets."""
     for origin in origins:
         place = [f"  from {origin.place}"] if origin.place else []  # whole, for it is copied
-        click.echo("\n".join(paragraph(origin.line(), hanging=2, hyphens=False) + place))
+        echo("\n".join(paragraph(origin.line(), hanging=2, hyphens=False) + place))
 
 
 def kept_networks(number: int) -> str:
@@ -208,7 +210,7 @@ def kept_networks(number: int) -> str:
 
 def print_waiting() -> None:
     """Say that the run directory is locked by another process."""
-    click.echo("another bnexp is writing to this folder; waiting for it", err=True)
+    echo("another bnexp is writing to this folder; waiting for it", err=True)
 
 
 MAX_DIVERGED = 20
@@ -221,33 +223,33 @@ def print_result(result: Result) -> None:
 
     At most MAX_DIVERGED networks that diverged are listed; summary.csv has all.
     """
-    click.echo("")
+    echo("")
     for line in paragraph(result.results.title):
-        click.echo(line)
+        echo(line)
     if has_scores(result.results):
-        click.echo("\n".join(overview_lines(overview(result.results))))
+        echo("\n".join(overview_lines(overview(result.results))))
     else:
-        click.echo("no network was scored after an update: see probes.csv and the figures")
+        echo("no network was scored after an update: see probes.csv and the figures")
     if lines := list(describe_diverged(result.results)):
-        click.echo(f"\n{len(lines)} diverged:")
+        echo(f"\n{len(lines)} diverged:")
         lines = [*lines[:MAX_DIVERGED], *omitted(len(lines) - MAX_DIVERGED)]
-        click.echo("\n".join(f"  {line}" for line in lines))
+        echo("\n".join(f"  {line}" for line in lines))
     print_verdicts(result.claims)
     for text in result.left_out:
-        click.echo(f"\nleft out: {text}")
-    click.echo(f"\n{result.directory}:")
+        echo(f"\nleft out: {text}")
+    echo(f"\n{result.directory}:")
     for path in result.files:
-        click.echo(f"  {path}")
+        echo(f"  {path}")
     if len(result.results.metrics["cell"]):
         directory = shlex.quote(str(result.directory))
-        click.echo(f"\nbnexp report {directory} puts all of it on one page")
+        echo(f"\nbnexp report {directory} puts all of it on one page")
 
 
 def print_verdicts(verdicts: Sequence[Verdict]) -> None:
     """Print each claim with its verdict, in color on a terminal; nothing without claims."""
     if verdicts:
-        click.echo("")
-        for line in verdict_lines(verdicts):
+        echo("")
+        for line in map(printable, verdict_lines(verdicts)):
             click.echo(_VERDICT.sub(lambda word: click.style(word[0], fg=COLORS[word[0]]), line))
 
 
@@ -296,7 +298,7 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
     except DataError as error:
         reasons = Counter(directory.read_records(plan.networks, None)[1].values())
         effort = f"data: not at hand. {error}"
-    click.echo(f"{config.name}: valid")
+    echo(f"{config.name}: valid")
     seeds = ", ".join(map(str, config.experiment.random.seeds))
     ranges = unusual_ranges(config)
     lists = {}
@@ -305,18 +307,18 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
         values = ", ".join(distinct(axis.labels))
         lists[axis.key] = f"{counted(len(axis.labels), 'value')}{meaning}: {values}"
     for name, values in {**lists, "seeds": seeds}.items():
-        click.echo("\n".join(paragraph(f"{name}: {values}", indent=2, hanging=4)))
+        echo("\n".join(paragraph(f"{name}: {values}", indent=2, hanging=4)))
     print_data(origins.values())
     if config.experiment.claims:
-        click.echo(f"  claims: {len(config.experiment.claims)}")
+        echo(f"  claims: {len(config.experiment.claims)}")
     stacks = make_stacks(plan.networks)
     sizes = Counter(len(stack.networks) for stack in stacks)
     shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
     networks = counted(len(plan.networks), "network")
-    click.echo(f"{networks} in {counted(len(stacks), 'stack')} ({shapes})\n{effort}")
+    echo(f"{networks} in {counted(len(stacks), 'stack')} ({shapes})\n{effort}")
     done = len(plan.networks) - reasons.total()
-    click.echo(f"{out}: {done} up to date, {reasons.total()} to train")
+    echo(f"{out}: {done} up to date, {reasons.total()} to train")
     for reason, number in reasons.items():
-        click.echo(f"  {number} {reason}")
+        echo(f"  {number} {reason}")
     if others := directory.count_others(plan.networks):
-        click.echo(f"  {kept_networks(others)}")
+        echo(f"  {kept_networks(others)}")

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from bnexp.cli import arguments
+from bnexp.cli.terminal import echo
 from bnexp.errors import Interrupted
 from bnexp.exports import EXPORTS
 
@@ -30,7 +31,7 @@ def plot_command(directory: Path) -> None:
     from bnexp import running
 
     paths = running.replot(directory)
-    click.echo("\n".join(map(str, paths)) or f"{directory}: nothing to draw")
+    echo("\n".join(map(str, paths)) or f"{directory}: nothing to draw")
 
 
 @click.command("claims")
@@ -49,7 +50,7 @@ def claims_command(ctx: click.Context, directory: Path) -> None:
 
     verdicts = running.judge_again(directory)
     if not verdicts:
-        click.echo(f"{directory}: nothing is claimed")
+        echo(f"{directory}: nothing is claimed")
     print_verdicts(verdicts)
     if any(verdict.verdict == "refuted" for verdict in verdicts):
         ctx.exit(1)
@@ -74,7 +75,7 @@ def report_command(directory: Path, other: Path | None, out: Path | None) -> Non
     """
     from bnexp.report import write_report
 
-    click.echo(str(write_report(directory, out, other)))
+    echo(str(write_report(directory, out, other)))
 
 
 @click.command("compare")
@@ -99,7 +100,7 @@ def compare_command(ctx: click.Context, first: Path, second: Path, tolerance: fl
     from bnexp import comparison
 
     result = comparison.compare(first, second, tolerance)
-    click.echo("\n".join(comparison.compare_lines(result)))
+    echo("\n".join(comparison.compare_lines(result)))
     ctx.exit(result.exit_status)
 
 
@@ -140,9 +141,9 @@ def verify_command(
                 directory, sample, jobs or arguments.cores(), data_dir, tolerance, display.progress
             )
     except (KeyboardInterrupt, Interrupted):
-        click.echo(f"interrupted: {display.status.counts()}; nothing was written", err=True)
+        echo(f"interrupted: {display.status.counts()}; nothing was written", err=True)
         ctx.exit(Interrupted.exit_status)
-    click.echo("\n".join(comparison.verify_lines(verification)))
+    echo("\n".join(comparison.verify_lines(verification)))
     ctx.exit(verification.exit_status)
 
 
@@ -177,5 +178,5 @@ def export_command(directory: Path, to: str, out: str | None) -> None:
     # On a terminal, a bar shows how many networks are written.
     bar = partial(tqdm, unit=" networks", disable=None, delay=BAR_DELAY, leave=False)
     written = export_run(directory, to, out, bar, print_waiting)
-    click.echo("\n".join(written.lines))
-    click.echo(f"look at it: {written.view}")
+    echo("\n".join(written.lines))
+    echo(f"look at it: {written.view}")

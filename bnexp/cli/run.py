@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from bnexp.cli import arguments
+from bnexp.cli.terminal import echo
 from bnexp.errors import Interrupted, NetworksFailed
 
 
@@ -89,7 +90,7 @@ def run_command(
             print_result(error.result)
         raise
     except (KeyboardInterrupt, Interrupted):
-        click.echo(display.status.counts(), err=True)
+        echo(display.status.counts(), err=True)
         raise
     if not quiet:
         print_result(result)

@@ -16,7 +16,7 @@ from typing import Any
 from bnexp.config.yaml import Document, KeyPath, flow
 from bnexp.errors import ConfigError
 from bnexp.metrics import DEFAULT_METRICS
-from bnexp.text import choices, cut, exact, nearest_name, omitted
+from bnexp.text import choices, cut, exact, nearest_name, omitted, printable
 
 MAX_PROBLEMS = 20  # how many of them one error lists
 NO_KIND, UNKNOWN_KIND = "no kind given", "unknown kind"
@@ -62,7 +62,7 @@ def dotted(path: KeyPath) -> str:
     >>> dotted(("probes", "read", 0, "kind")), dotted(())
     ('probes.read[0].kind', 'the experiment')
     """
-    name = ".".join(str(part) for part in path)
+    name = printable(".".join(str(part) for part in path))
     return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", name) or "the experiment"
 
 

@@ -30,6 +30,7 @@ from yaml.reader import ReaderError
 
 from bnexp.errors import ConfigError, StoreError
 from bnexp.files import open_file
+from bnexp.text import printable
 
 MAX_BYTES = 256 * 1024
 MAX_NODES = 20_000
@@ -52,7 +53,7 @@ class Position:
     column: int
 
     def __str__(self) -> str:
-        return f"{self.source}:{self.line}:{self.column}"
+        return f"{printable(self.source)}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from bnexp.data.cache import cached, entry_key
 from bnexp.data.known import KNOWN_SETS, KnownSet, recognize
 from bnexp.errors import DataError, StoreError
 from bnexp.files import read_file
+from bnexp.text import printable
 
 LIMIT = 1 << 30  # bytes; no data set for this program is near it, a gzip bomb soon is
 CHUNK = 1 << 20
@@ -94,7 +95,7 @@ def find_files(folder: Path, form: KnownSet) -> dict[str, Path]:
         return files
     try:
         if folder.is_dir():
-            names = sorted(path.name for path in folder.iterdir())
+            names = sorted(printable(path.name) for path in folder.iterdir())
             listing = f"the folder holds {', '.join(names[:8]) or 'nothing'}"
             listing += ", ..." * (len(names) > 8)
             if not form.transposed and any(name.startswith("emnist-") for name in names):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from bnexp import text
 from bnexp.metrics import GAP, metric_column
 from bnexp.runs.tables import Axis, Tables, Value
+from bnexp.text import printable
 
 SYMBOLS = {"model.init.std": "W"}
 AXIS_NAMES = {"model.init.std": "weight initialization scale (std)"}
@@ -70,7 +71,7 @@ def metric_label(column: str) -> str:
 
 def quantity_label(quantity: str) -> str:
     """What a probe reads, with its unit; the name with spaces if it is another package's."""
-    return QUANTITIES.get(quantity, quantity.replace("_", " "))
+    return QUANTITIES.get(quantity, printable(quantity.replace("_", " ")))
 
 
 def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:

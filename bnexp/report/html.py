@@ -195,7 +195,10 @@ def embed_json(data: Any) -> Markup:
     >>> print(embed_json({"label": "</script>", "loss": float("nan")}))
     {"label":"\\u003c/script\\u003e","loss":null}
     """
-    text = json.dumps(json_value(data), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    plain = json_value(data)
+    text = json.dumps(plain, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    if not text.isprintable():
+        text = json.dumps(plain, allow_nan=False, separators=(",", ":"))
     return Markup(text.translate(_ESCAPES))
 
 

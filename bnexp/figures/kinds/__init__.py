@@ -31,7 +31,7 @@ from bnexp.registry import option
 from bnexp.runs.stats import Floats
 from bnexp.runs.tables import Tables
 from bnexp.runs.where import Point
-from bnexp.text import exact
+from bnexp.text import exact, printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +52,7 @@ class FigureData:
     @property
     def title(self) -> str:
         """The line at the top."""
-        return self.run.title or self.run.name
+        return printable(self.run.title or self.run.name)
 
     def panels(self) -> list[tuple[str, list[Point]]]:
         """The title of each panel, and the point of each of its lines."""
