@@ -686,7 +686,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
             "size: 10", "size: 10, sampling: with_replacement"
         )
         + "random: {stream: book}\n",
-        "3:44: model.init: not in the book's code, expected one of ... got 'orthogonal'",
+        "3:44: model.init: not in the book's code, expected normal, ... got 'orthogonal'",
     ),
     **{
         f"book stream with {key}: {value}": (
@@ -735,6 +735,44 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         ),
         "4:11: model.blocks: not in the book's code, expected one conv, first, then max_pool and",
     ),
+    **{
+        f"book stream with {text}": (
+            BOOK.replace("  init: {kind: normal, std: 1.0}", f"  init: {text}"),
+            "4:9: model.init: not in the book's code, expected normal, xavier or he without",
+        )
+        for text in ("glorot", "{kind: xavier, gain: 2}", "{kind: he, fan: out}")
+    },
+    "book stream with another init of the output layer": (
+        BOOK.replace("  hidden: [8]", "  hidden: [8]\n  layer_init: {output: he}"),
+        "4:15: model.layer_init: not in the book's code, expected one init for all layers",
+    ),
+    "book stream with another eps of the optimizer": (
+        BOOK.replace(
+            "  batch_size: 10", "  batch_size: 10\n  optimizer: {kind: adagrad, eps: 1.0e-8}"
+        ),
+        "7:14: train.optimizer: not in the book's code, expected one of sgd,",
+    ),
+    "book stream with centred pixels": (
+        BOOK.replace("model:", "data: {pixels: centred}\nmodel:"),
+        "2:16: data.pixels: not in the book's code, expected grey",
+    ),
+    "book stream's loss with a penalty": (
+        BOOK.replace("  batch_size: 10", "  batch_size: 10\n  l2: 0.1\n  metrics: [book_loss]"),
+        "8:12: train.metrics: without the penalty that the book adds, expected train.l2: 0 with",
+    ),
+    **{
+        f"book stream's cnn with {key}: {value}": (
+            BOOK.replace(
+                "  hidden: [8]", "  kind: cnn\n  blocks: [{kind: conv, features: 2, size: 3}]"
+            ).replace(section, f"{section}\n  {key}: {value}"),
+            f"{line}:{len(key) + 5}: {name}: not in the book's code, expected {expected}",
+        )
+        for section, key, value, line, name, expected in (
+            ("train:", "l2", "0.1", 7, "train.l2", "0 in a cnn"),
+            ("train:", "evaluate_train", "150", 7, "train.evaluate_train", "a multiple of 100"),
+            ("model:", "activation", "sigmoid", 3, "model.activation", "relu in a cnn"),
+        )
+    },
     "together without the book's stream": (
         added("random: {together: [model.norm]}"),
         "5:10: random.together: without effect, expected random.stream: book with it, got indep",

@@ -332,6 +332,32 @@ def test_sums_over_pixels_do_not_depend_on_other_networks(rows, dtype):
     np.testing.assert_allclose(sums, expected, rtol=near, atol=near * rows**0.5)
 
 
+@pytest.mark.parametrize("rows", [2, 75, 128, 576, 1600, 14400])
+def test_a_mean_over_pixels_is_off_by_little_more_than_its_rounding(rows):
+    """At a mean of 1e5, whose float32 neighbors are 0.0078 apart."""
+    x = (1e5 + np.random.default_rng(rows).standard_normal((1, rows, 3))).astype("float32")
+    mean = pixel_sums(x, rows)
+    error = np.abs(mean - x.mean(axis=1, dtype=np.float64, keepdims=True)).max()
+    assert error <= 1.5 * np.spacing(np.float32(1e5)) / 2
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e5, 7.7e-9])
+def test_without_eps_what_does_not_vary_gives_beta_whatever_its_mean_is_rounded_to(value, dtype):
+    layer = BatchNorm(eps=0.0)
+    x = np.random.default_rng(3).standard_normal((1, 7, 2)).astype(dtype)
+    x[:, :, 1] = value
+    _, parameters, state = layer.init(np.random.default_rng(0), (2,))
+    parameters = {"gamma": np.full((1, 1, 2), 2, dtype), "beta": np.full((1, 1, 2), 0.5, dtype)}
+    state = {key: array[None].astype(dtype) for key, array in state.items()}
+    y, cache, _ = layer.forward(parameters, state, x, train=True)
+    dx, gradients = layer.backward(parameters, cache, np.cos(x))
+    assert (y[:, :, 1] == 0.5).all()
+    assert (dx[:, :, 1] == 0).all()
+    assert gradients["gamma"][0, 0, 1] == 0
+    assert np.abs(dx[:, :, 0]).max() > 0
+
+
 # Batch norm's statistics at evaluation: running, debiased, and those of the population.
 
 

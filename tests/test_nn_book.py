@@ -134,7 +134,7 @@ def test_what_the_books_code_does_not_have():
     assert is_book_layer(BatchNorm(eps=1e-3, stat_decay=0.5, spatial="channel"))
     assert is_book_layer(Relu())
     assert not is_book_rule(Adam())
-    assert all(map(is_book_rule, (Adam(correction="rate"), Nesterov(), RMSprop(decay=0.5))))
+    assert all(map(is_book_rule, (Adam(**Adam.DIALECTS["book"]), Nesterov(), RMSprop(decay=0.5))))
 
 
 def test_relu_passes_no_gradient_where_it_is_0_whatever_comes():

@@ -387,8 +387,8 @@ def test_lsuv_is_not_in_the_books_stream(small):
         text = text.replace(old, new)
     small.write_text(text)
     message = (
-        r"small\.yaml:5:9: model\.init: not in the book's code, expected one of normal, "
-        "xavier, glorot, he, lecun for random.stream: book, got 'lsuv'"
+        r"small\.yaml:5:9: model\.init: not in the book's code, expected normal, "
+        "xavier or he without options for random.stream: book, got 'lsuv'"
     )
     with pytest.raises(bnexp.ConfigError, match=message):
         bnexp.load_config(small)

@@ -301,7 +301,7 @@ def test_the_books_stream_lets_test_images_vary():
 
 def test_the_books_stream_needs_initializers_that_draw_like_randn():
     text = errors("book_weight_scale", "sweep.model.init.std=null", "model.init=orthogonal")
-    assert "model.init: not in the book's code, expected one of normal, xavier" in text
+    assert "model.init: not in the book's code, expected normal, xavier or he" in text
     kinds = "sweep.model.init=[{kind: normal, std: 0.01}, xavier, he]"
     assert len(plan_of("book_weight_scale", "sweep.model.init.std=null", kinds).networks) == 6
 

@@ -22,9 +22,15 @@ from bnexp.config.messages import Problem
 from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
 from bnexp.data.datasets import DATASETS, is_folder
-from bnexp.nn import ACTIVATIONS, INITIALIZERS, BatchNorm
-from bnexp.nn.book import BOOK_LAYERS, BOOK_RULES, is_book_layer, is_book_rule
-from bnexp.nn.initializers import NormalWeights
+from bnexp.nn import ACTIVATIONS, BatchNorm
+from bnexp.nn.book import (
+    BOOK_LAYERS,
+    BOOK_RULES,
+    is_book_initializer,
+    is_book_layer,
+    is_book_rule,
+)
+from bnexp.nn.initializers import Normal
 from bnexp.nn.normalizers import NoisyBatchNorm
 from bnexp.text import choices, exact
 
@@ -214,6 +220,19 @@ def _book_stream(setting: Setting) -> Iterator[Problem]:
         for name in ("norm", "dropout"):
             if getattr(model, name) is not None:
                 yield problem(f"model.{name}", "none in a cnn", name)
+        if model.activation.kind != "relu":
+            yield problem("model.activation", "relu in a cnn", repr(model.activation.kind))
+        if any(getattr(block, "padding", 0) for block in model.blocks[1:]):
+            yield problem("model.blocks", "pooling without padding", "padding")
+        if train.l2:
+            yield problem("train.l2", "0 in a cnn", train.l2)
+        for key, number in (
+            ("data.test", data.test),
+            ("train.evaluate_train", train.evaluate_train),
+        ):
+            if isinstance(number, int) and number % 100:
+                # Its accuracy drops what does not fill a hundred, and divides by all images.
+                yield problem(key, "a multiple of 100, in which its cnn scores images", number)
     if model.activation.target not in BOOK_LAYERS:
         activations = [name for name, cls in ACTIVATIONS.items() if cls in BOOK_LAYERS]
         yield problem("model.activation", " or ".join(activations), repr(model.activation.kind))
@@ -228,14 +247,19 @@ def _book_stream(setting: Setting) -> Iterator[Problem]:
         yield problem("model.dropout.scale", "evaluation", model.dropout.scale)
     if model.dropout is not None and train.precision != "float64":
         yield problem("model.dropout", "train.precision: float64 with it", train.precision)
-    initializers = {("model", "init"): model.init} | {
-        ("model", "layer_init", name): init for name, init in model.layer_init.items()
-    }
-    # All that the stream can replay is a number times randn.
-    replayed = [name for name, cls in INITIALIZERS.items() if issubclass(cls, NormalWeights)]
-    for path, init in initializers.items():
-        if init.kind not in replayed:
-            yield problem(".".join(path), f"one of {', '.join(replayed)}", repr(init.kind))
+    names = "normal" if model.kind == "cnn" else "normal, xavier or he without options"
+    initializer = instantiate(model.init)
+    if not is_book_initializer(initializer) or (
+        model.kind == "cnn" and not isinstance(initializer, Normal)
+    ):
+        yield problem("model.init", names, repr(model.init.kind))
+    if model.layer_init:
+        yield problem("model.layer_init", "one init for all layers", ", ".join(model.layer_init))
+    if data.pixels != "grey":
+        yield problem("data.pixels", "grey", data.pixels)
+    if train.l2 and any(metric.kind == "book_loss" for metric in train.metrics or ()):
+        text = "without the penalty that the book adds, expected train.l2: 0 with book_loss"
+        yield Problem(("train", "metrics"), f"{text}, got {train.l2}")
 
 
 # Model and probes

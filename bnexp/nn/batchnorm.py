@@ -35,7 +35,7 @@ from bnexp.nn.protocols import (
 )
 from bnexp.registry import Registry, option
 
-Sums = Callable[[Array], Array]  # over the batch, (K, M, F) -> (K, 1, F)
+Sums = Callable[..., Array]  # over the batch, (K, M, F) -> (K, 1, F), and divided by a number
 FREEZABLE = ("running", "debiased")
 
 
@@ -60,7 +60,8 @@ class EvaluatedBatchNormCache(NamedTuple):
 # Below this epsilon, float32's smallest normal number, 1 / sqrt(var + eps) can be infinite.
 TINY_EPSILON = 1.2e-38
 # So many rows of images are added up in the precision of the images, their sums in float64.
-BLOCK = 128
+BLOCK = 16
+FEW_ROWS = 1000  # these are added up in float64 from the start
 
 _CHANNEL = {"spatial": "channel"}
 _DARKNET = {
@@ -238,9 +239,10 @@ class BatchNorm:
         self, parameters: Parameters, state: State, x: Array, sums: Sums
     ) -> tuple[Array, BatchNormCache, State]:
         """The module's equations for rows x (K, M, F), and the running averages after them."""
-        mean = sums(x)
-        mean /= x.shape[-2]
+        mean = sums(x, x.shape[-2])
         centered = rowwise(np.subtract, x, mean)
+        if self.eps == 0:  # what does not vary is its mean, whatever the mean was rounded to
+            centered *= x.max(axis=-2, keepdims=True) != x.min(axis=-2, keepdims=True)
         if self.variance == "centered":
             squares = sums(centered * centered)
         else:
@@ -398,20 +400,21 @@ class BatchNorm:
         return mean, inverse, scale, shift
 
 
-def pixel_sums(x: Array) -> Array:
-    """Sum over many rows, (K, M, F) -> (K, 1, F), rounded once at the end, or nearly so.
+def pixel_sums(x: Array, divisor: int = 1) -> Array:
+    """Sum over many rows, (K, M, F) -> (K, 1, F), divided by `divisor`; rounded at the end, or
+    nearly so.
 
     Rows M / BLOCK apart are added up by a product with ones, as in `column_sums`, and these sums in
     float64. A plain product of 57,600 numbers of mean 1e5 and standard deviation 1 can give a mean
     that is off by 10 in float32; this one is off by 0.004, half the distance of two such numbers.
     """
     k, m, features = x.shape
-    whole = m - m % BLOCK
+    whole = m - m % BLOCK if m > FEW_ROWS else 0
     total = x[:, whole:].sum(axis=1, keepdims=True, dtype=np.float64)
     if whole:
         blocks = column_sums(x[:, :whole].reshape(k, BLOCK, -1)).reshape(k, -1, features)
         total += blocks.sum(axis=1, keepdims=True, dtype=np.float64)
-    sums: Array = total.astype(x.dtype)
+    sums: Array = (total / divisor).astype(x.dtype)
     return sums
 
 

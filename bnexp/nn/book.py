@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from bnexp.nn.activations import Relu, Sigmoid
 from bnexp.nn.batchnorm import BatchNorm
 from bnexp.nn.dropout import Dropout
+from bnexp.nn.initializers import He, Normal, Xavier
 from bnexp.nn.linear import Conv, Dense
 from bnexp.nn.loss import Labels, SoftmaxCrossEntropy
 from bnexp.nn.optimizers import SGD, AdaGrad, Adam, Momentum, Nesterov, RMSprop
@@ -343,5 +344,11 @@ def is_book_layer(layer: Any) -> bool:
 
 
 def is_book_rule(rule: Any) -> bool:
-    """Whether the book's code has the optimizer, with these options; its numbers are free."""
-    return type(rule) in BOOK_RULES.values() and getattr(rule, "correction", "rate") == "rate"
+    """Whether the book's code has the optimizer with these options; rates and decays are free."""
+    is_rate = getattr(rule, "correction", "rate") == "rate"
+    return type(rule) in BOOK_RULES.values() and is_rate and getattr(rule, "eps", 1e-7) == 1e-7
+
+
+def is_book_initializer(initializer: Any) -> bool:
+    """Whether the book's code draws so: a number, or Xavier's or He's of a layer's inputs."""
+    return isinstance(initializer, Normal) or initializer in (Xavier(), He())

@@ -133,12 +133,14 @@ def rowwise(operation: np.ufunc, x: Array, row: Array, out: Array | None = None)
     return result.reshape(len(result), *x.shape[1:])
 
 
-def column_sums(x: Array) -> Array:
-    """Sum over the batch, (K, N, H) -> (K, 1, H).
+def column_sums(x: Array, divisor: int = 1) -> Array:
+    """Sum over the batch, (K, N, H) -> (K, 1, H), divided by `divisor`.
 
     As a product with a row of ones: 4 to 5 times faster than `sum(axis=-2)` at 100 x 100.
     """
     sums: Array = np.matmul(np.ones((1, x.shape[-2]), x.dtype), x)
+    if divisor != 1:
+        sums /= divisor
     return sums
 
 

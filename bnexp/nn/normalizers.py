@@ -285,7 +285,7 @@ class Centre:
         """y = x - mean(x); the cache is `train`."""
         rows = x.reshape(len(x), -1, x.shape[-1])
         sums = pixel_sums if x.ndim == 5 else column_sums
-        mean = sums(rows) / rows.shape[1] if train else state["mean"]
+        mean = sums(rows, rows.shape[1]) if train else state["mean"]
         y = (rows - mean).reshape(-1, *x.shape[1:])
         averaged = self.stat_decay * state["mean"] + (1 - self.stat_decay) * mean
         return y, train, {"mean": averaged} if train else state
@@ -296,7 +296,7 @@ class Centre:
             return dy, {}
         rows = dy.reshape(len(dy), -1, dy.shape[-1])
         sums = pixel_sums if dy.ndim == 5 else column_sums
-        return (rows - sums(rows) / rows.shape[1]).reshape(dy.shape), {}
+        return (rows - sums(rows, rows.shape[1])).reshape(dy.shape), {}
 
     def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
         """Scale 1 and shift -mean, rows (K, 1, H)."""
