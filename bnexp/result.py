@@ -9,7 +9,7 @@ drawn when they are asked for, and matplotlib is imported only then.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +76,7 @@ class Result:
         Columns are cell, seed, the swept keys, epoch, step, train_loss, train_accuracy, test_loss,
         test_accuracy (NaN without test images) and those of other metrics.
         """
-        return Columns(self.data.metrics)
+        return Columns(self.data.metrics, self._swept)
 
     @property
     def summary(self) -> Columns:
@@ -85,7 +85,7 @@ class Result:
         Columns are cell, seed, the swept keys, status, diverged_at_step (-1 for none), the final
         and the best value of each metric, and seconds.
         """
-        return Columns(self.data.summary)
+        return Columns(self.data.summary, self._swept)
 
     @property
     def probes(self) -> Columns:
@@ -94,7 +94,11 @@ class Result:
         Columns are cell, seed, the swept keys, step, layer, quantity, at and value. All of them are
         empty if no probe recorded anything.
         """
-        return Columns(self.data.probes)
+        return Columns(self.data.probes, self._swept)
+
+    @property
+    def _swept(self) -> frozenset[str]:
+        return frozenset(axis.key for axis in self.data.axes)
 
     def figure(self, kind: str = "panels", **options: Any) -> Figure:
         """Draw a figure kind with its options and return it; nothing is shown or saved.
@@ -158,7 +162,13 @@ class Columns(dict[str, Any]):
 
     All arrays have one length. It is a dictionary that shows itself as a table: its columns are
     listed with the first MAX_ROWS values of each.
+
+    swept: the columns of swept keys, whose values are shown with as many digits as tell them apart.
     """
+
+    def __init__(self, table: Mapping[str, Any] | None = None, swept: Collection[str] = ()) -> None:
+        super().__init__(table or {})
+        self._swept = swept
 
     def __repr__(self) -> str:
         """A line for each column, with its first values."""
@@ -173,9 +183,9 @@ class Columns(dict[str, Any]):
         return _html("columns.html", names=list(self), rows=rows, count=self._size())
 
     def _texts(self, name: str) -> list[str]:
-        """The first values of a column; those of a swept key, whose name has a dot, as distinct."""
+        """The first values of a column; those of a swept key with as many digits as differ."""
         values = self[name].tolist()
-        if "." not in name:
+        if name not in self._swept:
             return [short(value) for value in values[:MAX_ROWS]]
         different = list(dict.fromkeys(values))
         texts = dict(zip(different, distinct(different), strict=True))

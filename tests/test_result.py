@@ -80,6 +80,8 @@ def test_columns_show_their_first_rows(result):
     two = Columns({HOSTILE: np.array([HOSTILE, "b"], object)})
     assert repr(two) == f"2 rows x 1 column\n  {HOSTILE}  {HOSTILE}, b"
     assert Page(two._repr_html_()).all("script") == []
+    rates = Columns({"train": np.array([0.1234567, 0.1234568])}, swept=["train"])
+    assert repr(rates) == "2 rows x 1 column\n  train  0.1234567, 0.1234568"
     assert repr(Columns()) == "0 rows x 0 columns"
     assert repr(result.probes).startswith("0 rows x 9 columns\n  cell ")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from bnexp.errors import StoreError
 from bnexp.metrics import evaluation_columns, recorded_metrics
 from bnexp.runs import csv
 from bnexp.runs.csv import csv_text, parse_label, read_table
+from bnexp.runs.data import read_finished_run
 
 METRICS = evaluation_columns(recorded_metrics())
 HEAD = "cell,seed,model.norm,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy\n"
@@ -99,6 +102,45 @@ def test_a_runs_tables_read_back_exactly(small, tmp_path):
     same(made.probes, read_table(tmp_path / "out" / "probes.csv"))
     assert -1 in made.summary["diverged_at_step"]
     assert np.isnan(made.metrics["train_loss"]).any()
+
+
+PARTS_SWEPT_AS_ONE_VALUE = {
+    "model": {"sweep.model": [{"hidden": [3]}, {"hidden": [3, 4], "norm": "layer"}]},
+    "data": {"sweep.data": [{"name": "synthetic", "train": n} for n in (60, 70)]},
+    "train": {"sweep.train": [{"steps": 2, "batch_size": n} for n in (20, 10)]},
+    "zip": {
+        "sweep.zip.train": [{"steps": 2, "batch_size": 20}, {"epochs": 1, "batch_size": 25}],
+        "sweep.zip.model": [{"hidden": [3]}, {"hidden": [5]}],
+    },
+}
+
+
+@pytest.mark.parametrize("part", PARTS_SWEPT_AS_ONE_VALUE)
+def test_a_part_of_the_setting_that_is_swept_as_one_value_reads_back_exactly(tmp_path, part):
+    experiment = tmp_path / "parts.yaml"
+    experiment.write_text(
+        "name: parts\ndata: {name: synthetic, train: 50}\nmodel: {hidden: [3]}\n"
+        "train: {steps: 2, batch_size: 20}\nprobes: {read: [covariate_shift]}\n"
+    )
+    swept = PARTS_SWEPT_AS_ONE_VALUE[part]
+    made = bnexp.run(bnexp.load_config(experiment, swept), tmp_path / "out").results
+    assert [axis.key for axis in made.axes] == [key.rpartition(".")[2] for key in swept]
+    for name in ("metrics", "summary", "probes"):
+        same(getattr(made, name), read_table(tmp_path / "out" / f"{name}.csv"))
+    shutil.rmtree(tmp_path / "out" / "cells")
+    without_cells = read_finished_run(tmp_path / "out")
+    for name in ("metrics", "summary", "probes"):
+        same(getattr(made, name), getattr(without_cells, name))
+
+
+@pytest.mark.parametrize("key", ["train", "model.init.std", "quantity", "value"])
+def test_a_column_is_a_swept_key_by_its_place_not_by_its_name(tmp_path, key):
+    path = tmp_path / "metrics.csv"
+    for fields in (["0.5", "3", "batch"], ["0.5", "3.5", "1e-07"]):
+        rows = [ROW.replace(",none,", f",{field},") for field in fields]
+        path.write_text(HEAD.replace("model.norm", key) + "".join(rows))
+        labels = [parse_label(field) for field in fields]
+        assert read_table(path)[key].tolist() == labels
 
 
 def test_where_there_is_no_table_there_is_none(tmp_path):

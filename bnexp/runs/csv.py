@@ -5,10 +5,11 @@ bnexp writes them, and what is too large to be a table of a run is refused. What
 error with the file, the line and what was expected.
 
 Form of a file: UTF-8, fields separated by commas, lines ended by a line feed, one header line. The
-columns are cell, seed, one for each swept key (such as model.init.std), and then those of the
-table: see `bnexp.runs.tables.Tables`. Floats are written by `repr`, the shortest text that is read
-back as the same float64. A number in another form, such as 1 or 1.50 in a column of floats, is
-refused as damaged.
+columns are cell, seed, one for each swept key (such as model.init.std, or train where it is swept
+as one value), and then those of the table: see `bnexp.runs.tables.Tables`. Which columns are swept
+keys is known from their place, whatever their names are. Floats are written by `repr`, the shortest
+text that is read back as the same float64. A number in another form, such as 1 or 1.50 in a column
+of floats, is refused as damaged.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ from bnexp.runs.tables import (
     TEXT_COLUMNS,
     Table,
     Value,
-    holds_floats,
     make_column,
+    make_swept_column,
     metrics_table_columns,
     summary_table_columns,
 )
@@ -131,8 +132,10 @@ def _parse_table(path: Path, file: BinaryIO) -> Table:
     reader = csv.reader(lines(), strict=True)
     try:
         names = next(reader, [])
-        _check_names(names, path.stem)
-        columns = {name: _empty_column(name) for name in names}
+        swept = _swept_names(names, path.stem)
+        columns = {
+            name: _empty_swept_column() if name in swept else _empty_column(name) for name in names
+        }
         for row in reader:
             if len(row) != len(columns):
                 raise ValueError(f"expected {len(columns)} fields, got {len(row)}")
@@ -150,13 +153,18 @@ def _parse_table(path: Path, file: BinaryIO) -> Table:
     return {
         name: np.array(values, types[values.typecode])
         if isinstance(values, array)
+        else make_swept_column(values)
+        if name in swept
         else make_column(name, values)
         for name, (_, values) in columns.items()
     }
 
 
-def _check_names(names: Sequence[str], table: str) -> None:
-    """ValueError unless the columns are those of the table, with swept keys in between."""
+def _swept_names(names: Sequence[str], table: str) -> Sequence[str]:
+    """The columns of swept keys: those between the first and the last ones, which the table fixes.
+
+    ValueError unless the other columns are those of the table.
+    """
     forms: dict[str, tuple[ColumnsOf, ColumnsOf]] = {
         "metrics": (metrics_table_columns, evaluation_columns),
         "summary": (summary_table_columns, summary_columns),
@@ -179,6 +187,7 @@ def _check_names(names: Sequence[str], table: str) -> None:
     for name, count in Counter(names).items():
         if count > 1:
             raise ValueError(f"expected each column once, got {name[:MAX_SHOWN]!r} twice")
+    return names[leading : len(names) - len(trailing)]
 
 
 def _empty_column(name: str) -> tuple[Callable[[str], Any], Any]:
@@ -193,10 +202,14 @@ def _empty_column(name: str) -> tuple[Callable[[str], Any], Any]:
         return _parse_integer, array("q")
     if name == "value":  # of a probe; it is always written
         return _parse_float, array("d")
-    if holds_floats(name):
-        return lambda text: _parse_float(text) if text else math.nan, array("d")
-    parse: Callable[[str], Value] = str if name in TEXT_COLUMNS else parse_label
-    return lru_cache(None)(_parse_status if name == "status" else parse), []
+    if name in TEXT_COLUMNS:
+        return lru_cache(None)(_parse_status if name == "status" else str), []
+    return lambda text: _parse_float(text) if text else math.nan, array("d")
+
+
+def _empty_swept_column() -> tuple[Callable[[str], Value], list[Value]]:
+    """As `_empty_column`, for a swept key, whose values are numbers or texts."""
+    return lru_cache(None)(parse_label), []
 
 
 def parse_label(text: str) -> Value:

@@ -151,23 +151,23 @@ def summary_table_columns(metrics: Iterable[str]) -> tuple[str, ...]:
     return "status", "diverged_at_step", *summary_columns(metrics), "seconds"
 
 
-def holds_floats(name: str) -> bool:
-    """Whether a column always holds floats. Those of swept keys, whose names have a dot, do not."""
-    return "." not in name and name not in TEXT_COLUMNS and name not in INTEGER_COLUMNS
-
-
 def make_column(name: str, values: list[Any]) -> NDArray[Any]:
-    """The values as an array of the type that the column of this name has.
+    """The values as an array of the type that a table's column of this name has.
 
-    Integers, float64 (None becomes NaN), or objects; a swept key of numbers only is an array of
-    numbers.
+    Objects for texts, integers, or else float64, in which None becomes NaN. The columns of swept
+    keys are made by `make_swept_column`.
     """
+    if name in TEXT_COLUMNS:
+        return np.array(values, object)
     if name in INTEGER_COLUMNS:
         return np.array(values, np.int64)
-    if holds_floats(name):
-        return np.array([np.nan if value is None else value for value in values], np.float64)
+    return np.array([np.nan if value is None else value for value in values], np.float64)
+
+
+def make_swept_column(values: list[Value]) -> NDArray[Any]:
+    """The values of a swept key: an array of numbers if all of them are, or else of objects."""
     numbers = values and all(isinstance(value, int | float) for value in values)
-    return np.array(values, None if numbers and name not in TEXT_COLUMNS else object)
+    return np.array(values, None if numbers else object)
 
 
 def leading_columns(networks: Sequence[Network], keys: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -175,7 +175,7 @@ def leading_columns(networks: Sequence[Network], keys: Sequence[str]) -> dict[st
     return {
         "cell": make_column("cell", [network.id for network in networks]),
         "seed": make_column("seed", [network.seed for network in networks]),
-        **{key: make_column(key, [network.point[key] for network in networks]) for key in keys},
+        **{key: make_swept_column([network.point[key] for network in networks]) for key in keys},
     }
 
 
@@ -200,8 +200,11 @@ def make_tables(experiment: Experiment, plan: Plan, records: Mapping[str, Record
     metrics = planned_metrics(plan)
 
     def table(names: Iterable[str], rows: Sequence[Mapping[str, Any]]) -> Table:
-        columns = (*LEADING_COLUMNS, *keys, *names)
-        return {name: make_column(name, [row.get(name) for row in rows]) for name in columns}
+        return {
+            **{name: make_column(name, [row[name] for row in rows]) for name in LEADING_COLUMNS},
+            **{key: make_swept_column([row[key] for row in rows]) for key in keys},
+            **{name: make_column(name, [row.get(name) for row in rows]) for name in names},
+        }
 
     return Tables(
         name=experiment.name,
