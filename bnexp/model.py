@@ -31,10 +31,10 @@ from bnexp.config.experiment import Count, Seed, Setting, plain_values, refresh
 from bnexp.config.messages import dotted, real_path, schema_problem
 from bnexp.config.options import Strict
 from bnexp.config.rules import MAX_WEIGHTS, setting_problems
-from bnexp.data.datasets import DATASETS, data_folder
+from bnexp.data.datasets import DATASETS, count_images, data_folder
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.execution.blas import one_blas_thread
-from bnexp.execution.build import blank_architecture, check_shapes, make_metrics
+from bnexp.execution.build import blank_architecture, check_counts, check_shapes, make_metrics
 from bnexp.execution.task import dataset, train_networks
 from bnexp.files import read_file, write_file
 from bnexp.nn.loss import Labels
@@ -248,7 +248,8 @@ def fit(
     network = select_single_network(config, point or {}, seed)
     setting = network.setting
     loaded = dataset(setting.data.name, data_folder(Path(data_dir) if data_dir else None))
-    check_shapes(setting, loaded)
+    check_counts(setting, count_images(loaded))
+    check_shapes(setting, count_images(loaded))
     with _arithmetic_of_runs():
         trained = train_networks((network,), loaded)
         history = trained.history

@@ -24,9 +24,9 @@ from bnexp.config import Config, load_config, resolved
 from bnexp.config.document import OVERRIDES
 from bnexp.config.messages import Problem, problems_error
 from bnexp.data import Dataset
-from bnexp.data.datasets import data_folder
+from bnexp.data.datasets import DATASETS, ImageCounts, count_images, data_folder
 from bnexp.errors import ConfigError, NetworksFailed
-from bnexp.execution.build import check_shapes
+from bnexp.execution.build import check_counts, check_shapes
 from bnexp.execution.processes import Executor, Local
 from bnexp.execution.task import Record, Task, dataset
 from bnexp.execution.workers import check_seconds, leave_if_worker
@@ -74,19 +74,43 @@ def prepare(config: Config, data_dir: Path | None = None, download: bool = True)
     check_claims(config, plan)
     data_dir = data_folder(data_dir)
     names = dict.fromkeys(network.setting.data.name for network in plan.networks)
+    fixed = {name: DATASETS[name] for name in names if name in DATASETS and DATASETS[name].fixed}
+    steps = check_lengths(config, plan, {n: count_images(facts) for n, facts in fixed.items()})
     data = {name: dataset(name, data_dir, download) for name in names}
+    others = {name: count_images(images) for name, images in data.items() if name not in fixed}
+    steps |= check_lengths(config, plan, others)
+    return Prepared(config, plan, data_dir, data, steps, left_out)
+
+
+def check_lengths(config: Config, plan: Plan, counts: Mapping[str, ImageCounts]) -> dict[str, int]:
+    """How many steps each network makes, by id, where so much is known of its data set.
+
+    counts: by the names of data sets. Networks of others are left out.
+
+    ConfigError where the images are too few, or layers do not fit them, or something is to happen
+    after the end, or a claim is about steps that are not scored.
+    """
     steps: dict[str, int] = {}
     times: dict[str, Times] = {}
-    for stack in make_stacks(plan.networks, size=len(plan.networks)):  # one for each structure
+    known = [network for network in plan.networks if network.setting.data.name in counts]
+    for stack in make_stacks(known, size=max(len(known), 1)):  # one for each structure
         first = stack.networks[0]
-        images = data[first.setting.data.name]
+        images = counts[first.setting.data.name]
+        check_counts(first.setting, images)
         check_shapes(first.setting, images)
-        course = make_schedule(first, len(images.train_labels))
+        course = make_schedule(first, images.train - first.setting.data.validation)
         planned = Times(course.per_epoch, course.points, course.probes)
         steps |= {network.id: course.points[-1] for network in stack.networks}
         times |= {network.id: planned for network in stack.networks}
     check_claims(config, plan, times)
-    return Prepared(config, plan, data_dir, data, steps, left_out)
+    return steps
+
+
+def check_known_lengths(config: Config, plan: Plan) -> dict[str, int]:
+    """`check_lengths` by what is known of data sets that are not at hand."""
+    names = dict.fromkeys(network.setting.data.name for network in plan.networks)
+    known = {name: count_images(DATASETS[name]) for name in names if name in DATASETS}
+    return check_lengths(config, plan, known)
 
 
 def fitting_figures(config: Config, plan: Plan) -> tuple[Config, tuple[str, ...]]:

@@ -166,3 +166,62 @@ def test_check_and_run_say_what_a_range_drew(small, tmp_path, axis, expected):
     else:
         assert f"values, {expected}" in " ".join(check.output.split())
         assert f"  train.l2: {expected}" in run.output
+
+
+UNTRAINED = ["--set", "train.evaluate=[0]", "--set", "figures=[]"]
+
+
+def test_networks_that_make_no_step_are_not_said_to_train(small, tmp_path):
+    out = ["--out", str(tmp_path / "out")]
+    check = CliRunner().invoke(cli, ["check", str(small), *UNTRAINED, *out]).output
+    assert "0 steps in all" in check
+    assert "0 up to date, 12 to score" in check
+    run = CliRunner().invoke(cli, ["run", str(small), *UNTRAINED, *out, "-j", "1"]).output
+    assert "12 networks: 0 up to date, 12 to score" in run
+    assert "no network was scored after an update: see metrics.csv" in run
+    assert "best" not in run
+    probed = ["--set", "probes={at: [0], read: [layers]}"]
+    run = CliRunner().invoke(cli, ["run", str(small), *UNTRAINED, *probed, *out, "-j", "1"]).output
+    assert "no network was scored after an update: see probes.csv\n" in run
+
+
+def test_what_was_scored_before_the_first_update_is_no_result():
+    display = planned()
+    before = Record("a", "", "ok", None, (0,), (0,), {"train_accuracy": (1.0,)}, 1.0)
+    display.progress.done([before])
+    assert display.status.results() == ""
+    display.progress.done([record("b", 0.25)])
+    assert display.status.results() == "best train 0.250 (0.02512, b)"
+    display.progress.done([record("c", 0.75, 0.125)])  # seen images are no match for others
+    assert display.status.results() == "best test 0.125 (0.02512, c)"
+    display.progress.done([record("d", 0.875)])
+    assert display.status.results() == "best test 0.125 (0.02512, c)"
+
+
+def test_validation_images_are_not_called_test_images():
+    display = output.ProgressDisplay(quiet=True, held_out="validation")
+    display.progress.planned(cells("a"), [], 100, 0)
+    display.progress.done([record("a", 0.5, 0.25)])
+    assert display.status.results() == "best validation 0.250 (0.02512, a)"
+
+
+def test_an_interruption_before_the_plan_counts_nothing(small, monkeypatch):
+    def interrupted(*names):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bnexp.running.prepare", interrupted)
+    result = CliRunner().invoke(cli, ["run", str(small), "-j", "1"])
+    assert result.exit_code == 130
+    assert "networks done" not in result.stderr
+
+
+def test_without_any_result_none_is_promised(small, tmp_path, monkeypatch):
+    def failing(*names):
+        raise RuntimeError("no reason")
+
+    monkeypatch.setattr("bnexp.execution.task.train", failing)
+    words = ["run", str(small), "-j", "1", "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 1
+    assert "no network has a result" in result.stdout
+    assert "probes.csv" not in result.stdout

@@ -70,7 +70,7 @@ def claim_problems(
 ) -> list[Problem]:
     """Why claims cannot be judged, each with the place of the key that is to blame.
 
-    `times`, by the networks' ids, is None before the data are known. Claims with
+    `times`, by the networks' ids, is None before any data are known. Claims with
     `absent: undecided` may be undecidable and are not checked.
     """
     problems = []
@@ -101,7 +101,7 @@ def _check(claim: Claim, plan: Plan, times: Mapping[str, Times] | None) -> None:
         with within(path):
             for network in (networks[point_key(point)] for point in points):
                 _check_measure(measure, network.setting)
-                if times is not None:
+                if times is not None and network.id in times:
                     _check_times(measure, times[network.id])
 
 

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,13 @@ from bnexp.errors import DataError
 from bnexp.execution.task import Record
 from bnexp.metrics import HEADLINE
 from bnexp.result import Result
-from bnexp.running import Progress, prepare, read_records
+from bnexp.running import (
+    Progress,
+    check_known_lengths,
+    fitting_figures,
+    prepare,
+    read_records,
+)
 from bnexp.runs import RunDirectory
 from bnexp.runs.origins import DataOrigin
 from bnexp.runs.summary import describe_diverged, has_scores, overview, overview_lines
@@ -60,8 +67,10 @@ class RunStatus:
     points: the swept values of each network, by its id.
     networks: how many networks are trained in this run; `done` of them are.
     diverged, failed: how many there are, those of earlier runs included.
-    best, best_part, best_point: the best final accuracy, whether of `test` images or, if none are
-        scored, of `train`, and the swept values of its network.
+    best, best_part, best_point: the best final accuracy of a network that made a step, whether of
+        `test` images or, if no network is scored with some, of `train`, and the swept values of
+        that network.
+    held_out: what the images of the test columns are, `test` or `validation`.
     """
 
     points: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -70,8 +79,9 @@ class RunStatus:
     diverged: int = 0
     failed: int = 0
     best: float = -1.0
-    best_part: str = "test"
+    best_part: str = ""
     best_point: str = ""
+    held_out: str = "test"
 
     def add(self, records: Sequence[Record]) -> None:
         """Take the results of these networks into account."""
@@ -79,8 +89,10 @@ class RunStatus:
             self.diverged += record.status == "diverged"
             self.failed += record.status == "failed"
             for part in ("test", "train"):
-                if values := record.metrics.get(f"{part}_{HEADLINE}"):
-                    if values[-1] > self.best:  # never true of NaN
+                values = record.metrics.get(f"{part}_{HEADLINE}")
+                if values and record.steps[-1] > 0:
+                    best = (self.best_part == "test", self.best)
+                    if isfinite(values[-1]) and (part == "test", values[-1]) > best:
                         self.best, self.best_part = values[-1], part
                         self.best_point = self._point_text(record.cell)
                     break
@@ -104,7 +116,8 @@ class RunStatus:
         words += [f"{self.failed} failed"] * (self.failed > 0)
         if self.best >= 0:
             point = f" ({cut(self.best_point, MAX_POINT)})" if self.best_point else ""
-            words.append(f"best {self.best_part} {self.best:.3f}{point}")
+            part = self.held_out if self.best_part == "test" else self.best_part
+            words.append(f"best {part} {self.best:.3f}{point}")
         return ", ".join(words)
 
     def counts(self) -> str:
@@ -118,14 +131,20 @@ class ProgressDisplay:
     quiet: show nothing.
     again: networks that have results are trained again, as by `bnexp verify`.
     ranges: of swept keys what their values are, see `unusual_ranges`.
+    held_out: what the images of the test columns are, `test` or `validation`.
     """
 
     def __init__(
-        self, quiet: bool, again: bool = False, ranges: Mapping[str, str] | None = None
+        self,
+        quiet: bool,
+        again: bool = False,
+        ranges: Mapping[str, str] | None = None,
+        held_out: str = "test",
     ) -> None:
         self._quiet = quiet
         self._again = again
         self._ranges = ranges or {}
+        self._held_out = held_out
         self._lines = not quiet and sys.stderr is not None
         self._bar: tqdm[Any] | None = None
         self._steps = self._all_steps = 0
@@ -153,9 +172,9 @@ class ProgressDisplay:
         left = len(networks) - len(finished)
         if not self._quiet:
             if self._again:
-                echo(f"{counted(len(networks), 'network')} to train again")
+                echo(f"{counted(len(networks), 'network')} to {work_of(steps)} again")
             else:
-                to_train = f", {left} to train" if left > 0 else ""
+                to_train = f", {left} to {work_of(steps)}" if left > 0 else ""
                 number = counted(len(networks), "network")
                 echo(f"{number}: {len(finished)} up to date{to_train}")
             for key, meaning in self._ranges.items():
@@ -163,7 +182,8 @@ class ProgressDisplay:
                 echo(f"  {key}: {range_text(meaning, values)}")
             if others:
                 echo(f"{kept_networks(others)}; tables and figures are of these only")
-        self.status = RunStatus({network.id: network.point for network in networks}, left)
+        points = {network.id: network.point for network in networks}
+        self.status = RunStatus(points, left, held_out=self._held_out)
         self.status.add(finished)
         self._started = self._last_line = time.monotonic()
         self._all_steps = steps
@@ -194,6 +214,11 @@ class ProgressDisplay:
             f"{self.status.done}/{self.status.networks} networks", refresh=False
         )
         bar.set_postfix_str(self.status.results())
+
+
+def work_of(steps: int) -> str:
+    """What is done with networks that make so many steps in all."""
+    return "train" if steps else "score"
 
 
 def print_data(origins: Iterable[DataOrigin]) -> None:
@@ -229,7 +254,7 @@ def print_result(result: Result) -> None:
     if has_scores(result.results):
         echo("\n".join(overview_lines(overview(result.results))))
     else:
-        echo("no network was scored after an update: see probes.csv and the figures")
+        echo(no_scores(result))
     if lines := list(describe_diverged(result.results)):
         echo(f"\n{len(lines)} diverged:")
         lines = [*lines[:MAX_DIVERGED], *omitted(len(lines) - MAX_DIVERGED)]
@@ -245,12 +270,23 @@ def print_result(result: Result) -> None:
         echo(f"\nbnexp report {directory} puts all of it on one page")
 
 
+def no_scores(result: Result) -> str:
+    """What is said instead of the small table, and where to look."""
+    if not len(result.results.metrics["cell"]):
+        return "no network has a result"
+    names = [path.name for path in result.files]
+    places = ["probes.csv"] * ("probes.csv" in names)
+    places += ["the figures"] * any(name.endswith(".png") for name in names)
+    where = " and ".join(places or ["metrics.csv"])
+    return f"no network was scored after an update: see {where}"
+
+
 def print_verdicts(verdicts: Sequence[Verdict]) -> None:
     """Print each claim with its verdict, in color on a terminal; nothing without claims."""
     if verdicts:
         echo("")
         for line in map(printable, verdict_lines(verdicts)):
-            click.echo(_VERDICT.sub(lambda word: click.style(word[0], fg=COLORS[word[0]]), line))
+            echo(_VERDICT.sub(lambda word: click.style(word[0], fg=COLORS[word[0]]), line))
 
 
 RANGES = {
@@ -293,9 +329,13 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
     try:
         prepared = prepare(config, data_dir, download=False)
         reasons = Counter(read_records(prepared, directory)[1].values())
-        effort = f"{sum(prepared.steps.values()):,} steps in all"
-        origins = prepared.origins
+        steps = sum(prepared.steps.values())
+        effort = f"{counted(steps, 'step')} in all"
+        origins, left_out = prepared.origins, prepared.left_out
     except DataError as error:
+        left_out = fitting_figures(config, plan)[1]
+        known = check_known_lengths(config, plan)
+        steps = sum(known.values()) + len(plan.networks) - len(known)
         reasons = Counter(directory.read_records(plan.networks, None)[1].values())
         effort = f"data: not at hand. {error}"
     echo(f"{config.name}: valid")
@@ -317,8 +357,10 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
     networks = counted(len(plan.networks), "network")
     echo(f"{networks} in {counted(len(stacks), 'stack')} ({shapes})\n{effort}")
     done = len(plan.networks) - reasons.total()
-    echo(f"{out}: {done} up to date, {reasons.total()} to train")
+    echo(f"{out}: {done} up to date, {reasons.total()} to {work_of(steps)}")
     for reason, number in reasons.items():
         echo(f"  {number} {reason}")
     if others := directory.count_others(plan.networks):
         echo(f"  {kept_networks(others)}")
+    for text in left_out:
+        echo("\n".join(paragraph(f"left out: {text}", hanging=2, hyphens=False)))

@@ -72,8 +72,9 @@ def run_command(
     if dry_run:
         print_plan(config, directory, data_dir)
         return
+    held_out = "validation" if config.experiment.data.validation else "test"
     try:
-        with ProgressDisplay(quiet, ranges=unusual_ranges(config)) as display:
+        with ProgressDisplay(quiet, False, unusual_ranges(config), held_out) as display:
             result = running.run(
                 config,
                 directory,
@@ -90,7 +91,8 @@ def run_command(
             print_result(error.result)
         raise
     except (KeyboardInterrupt, Interrupted):
-        echo(display.status.counts(), err=True)
+        if display.status.points:  # else nothing is known yet
+            echo(display.status.counts(), err=True)
         raise
     if not quiet:
         print_result(result)

@@ -89,6 +89,24 @@ class DatasetFacts:
     title: str = ""
 
 
+@dataclass(frozen=True)
+class ImageCounts:
+    """How many images a data set has, and of what size and classes, as in DatasetFacts."""
+
+    train: int
+    test: int
+    image_shape: tuple[int, ...]
+    classes: int
+
+
+def count_images(data: DatasetFacts | Dataset) -> ImageCounts:
+    """The counts of a data set that is loaded, or that its facts promise."""
+    if isinstance(data, DatasetFacts):
+        return ImageCounts(data.train, data.test, data.image_shape, data.classes)
+    shape = data.train_images.shape[1:]
+    return ImageCounts(len(data.train_labels), len(data.test_labels), shape, data.classes)
+
+
 DATASETS: Registry[DatasetFacts] = Registry(
     "data set",
     {

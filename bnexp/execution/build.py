@@ -38,10 +38,11 @@ from bnexp.config.architecture import (
     Mlp,
     PoolBlock,
 )
-from bnexp.config.experiment import Setting
+from bnexp.config.experiment import Data, Setting
 from bnexp.config.options import Options, instantiate
 from bnexp.config.rules import single_sample
 from bnexp.data import DATASETS, Dataset
+from bnexp.data.datasets import ImageCounts
 from bnexp.errors import ConfigError
 from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn.book import dropout_widths
@@ -101,6 +102,46 @@ class ImageSets:
         return images
 
 
+def check_counts(setting: Setting, counts: ImageCounts) -> None:
+    """ConfigError where the data set has too few images for the setting, or not all as a batch.
+
+    `bnexp.running.prepare` calls it before anything is trained, `train_networks` once more.
+    """
+    data, size = setting.data, setting.train.batch_size
+    _check_held_out(data, counts.train)
+    _check_test_images(data, counts.test)
+    images = counts.train - data.validation
+    needed = max(images if data.train == "all" else data.train, size)
+    if needed > images:
+        held_out = f" behind {data.validation} held out" if data.validation else ""
+        raise ConfigError(
+            f"data.name {data.name}: too few training images, expected at least {needed} for "
+            f"data.train and train.batch_size, got {images}{held_out}"
+        )
+    if setting.train.sampling == "all" and size != needed:
+        raise ConfigError(
+            f"train.batch_size: not all images, expected {needed} with sampling: all, got {size}"
+        )
+
+
+def _check_held_out(data: Data, available: int) -> None:
+    """ConfigError if no training image is left when some are held out."""
+    if data.validation >= available:
+        raise ConfigError(
+            f"data.validation: no image is left to train on, expected less than {available}, "
+            f"got {data.validation}"
+        )
+
+
+def _check_test_images(data: Data, available: int) -> None:
+    """ConfigError if there are fewer test images than are to be scored."""
+    if isinstance(data.test, int) and data.test > available:
+        raise ConfigError(
+            f"data.name {data.name}: too few test images, expected at least {data.test} for "
+            f"data.test, got {available}"
+        )
+
+
 def choose_images(network: Network, loaded: Dataset) -> Dataset:
     """The data set as one network is given it.
 
@@ -127,12 +168,8 @@ def choose_images(network: Network, loaded: Dataset) -> Dataset:
             test_images=loaded.test_images[test_order],
             test_labels=loaded.test_labels[test_order],
         )
-    if (held_out := data.validation) >= len(x):
-        raise ConfigError(
-            f"data.validation: no image is left to train on, expected less than {len(x)}, "
-            f"got {held_out}"
-        )
-    if held_out:
+    _check_held_out(data, len(x))
+    if held_out := data.validation:
         loaded = replace(loaded, test_images=x[:held_out], test_labels=labels[:held_out])
     return replace(loaded, train_images=x[held_out:], train_labels=labels[held_out:])
 
@@ -163,13 +200,8 @@ def make_image_sets(
     Else blank pixels are left out for an MLP without weight decay, L2 penalty or weight norm, if
     the training images are small enough to be converted at once (`is_small`).
     """
+    _check_test_images(setting.data, len(loaded.test_labels))
     size: int | str = "all" if setting.data.validation else setting.data.test
-    available = len(loaded.test_labels)
-    if isinstance(size, int) and size > available:
-        raise ConfigError(
-            f"data.name {setting.data.name}: too few test images, expected at least {size} for "
-            f"data.test, got {available}"
-        )
     ends = [number if isinstance(number, int) else None for number in (setting.data.train, size)]
     train: NDArray[Any] = loaded.train_images[: ends[0]]
     test: NDArray[Any] = loaded.test_images[: ends[1]]
@@ -418,15 +450,15 @@ def blank_architecture(setting: Setting, classes: int) -> nn.Sequential:
     return build_architecture(setting.model_copy(update={"model": model}), classes)
 
 
-def check_shapes(setting: Setting, loaded: Dataset) -> None:
+def check_shapes(setting: Setting, counts: ImageCounts) -> None:
     """ConfigError where a layer does not fit what comes before it, or its `init` is wrong.
 
     `bnexp.running.prepare` calls it for one network of each structure, before anything is trained.
     An example is a pooling window that is larger than the image that reaches it. Of a batch of one
     image, batch norm needs several pixels: how many reach it, only the images' size can tell.
     """
-    architecture = blank_architecture(setting, loaded.classes)
-    shape = loaded.train_images.shape[1:]
+    architecture = blank_architecture(setting, counts.classes)
+    shape = counts.image_shape
     if isinstance(setting.model, Mlp):
         shape = (math.prod(shape),)
     values = []  # of one sample, for each batch norm
@@ -443,7 +475,9 @@ def check_shapes(setting: Setting, loaded: Dataset) -> None:
                 f"parameters and the state, got {cut(repr(initial), 60)}"
             )
         shape = initial[0]
-    images = len(loaded.train_labels) if setting.data.train == "all" else setting.data.train
+    images = setting.data.train
+    if images == "all":
+        images = counts.train - setting.data.validation
     if 1 in values and (text := single_sample(setting, images)):
         raise ConfigError(f"train.batch_size: {text}")
 

@@ -23,9 +23,11 @@ from numpy.typing import NDArray
 from bnexp import data, nn
 from bnexp.config.options import instantiate
 from bnexp.data import Dataset
+from bnexp.data.datasets import count_images
 from bnexp.execution.build import (
     Start,
     build_architecture,
+    check_counts,
     choose_images,
     draw_start,
     make_image_sets,
@@ -218,6 +220,7 @@ def train_networks(
     setting, recipe = networks[0].setting, networks[0].setting.train
     dtype = np.dtype(recipe.precision)
     with np.errstate(all="ignore"):  # a weight or a rate that overflows is a result
+        check_counts(setting, count_images(loaded))
         digest, loaded = loaded.sha256, choose_images(networks[0], loaded)
         schedule = make_schedule(networks[0], len(loaded.train_labels))
         # The book's arithmetic, for its bits: only in the precision of the book.

@@ -32,17 +32,11 @@ class TrainingSchedule:
 def make_schedule(network: Network, available: int) -> TrainingSchedule:
     """The network's schedule where `available` training images are there.
 
-    ConfigError where these are too few for the network's setting, or where something is to happen
-    after the end.
+    They are enough for the setting (`bnexp.execution.build.check_counts`), and those that are held
+    out are not among them. ConfigError where something is to happen after the end.
     """
     data, training = network.setting.data, network.setting.train
     images = available if data.train == "all" else data.train
-    needed = max(images, training.batch_size)
-    if needed > available:
-        raise ConfigError(
-            f"data.name {data.name}: too few training images, expected at least {needed} for "
-            f"data.train and train.batch_size, got {available}"
-        )
     per_epoch = steps_per_epoch(images, training.batch_size, training.sampling)
     steps = training.steps or (training.epochs or 1) * per_epoch
     if steps > MAX_STEPS:
