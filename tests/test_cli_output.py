@@ -225,3 +225,11 @@ def test_without_any_result_none_is_promised(small, tmp_path, monkeypatch):
     assert result.exit_code == 1
     assert "no network has a result" in result.stdout
     assert "probes.csv" not in result.stdout
+
+
+def test_networks_of_other_settings_are_counted_in_good_english():
+    texts = [output.kept_networks(number) for number in (1, 2)]
+    assert texts == [
+        "1 network of other settings stays in its cells/",
+        "2 networks of other settings stay in its cells/",
+    ]

@@ -146,6 +146,49 @@ def test_what_no_swept_value_can_have_is_refused(config_file, assignment, expect
     assert expected in refusal(path, assignment)
 
 
+ZIPPED = (
+    "sweep: {train.weight_decay: [0, 1], zip: {train.clip_norm: [1, 2], "
+    "model.layer_init.1: [he, xavier]}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "hint"),
+    [
+        ("train.clip_norm=3", "set the axis instead: --set sweep.zip.train.clip_norm=[...], or"),
+        ("train.weight_decay=3", "set the axis instead: --set sweep.train.weight_decay=[...], or"),
+        ("model.layer_init.1=he", "--set sweep.zip.model.layer_init.1=[...], or null to drop it"),
+        ("model.layer_init.1.x=2", "set the values instead: --set sweep.zip.model.layer_init.1=["),
+        ("sweep.train.clip_norm=null", "; did you mean 'sweep.zip.train.clip_norm'?"),
+        ("sweep={train.clip_norm: null}", "; did you mean 'sweep.zip.train.clip_norm'?"),
+        ("sweep.zip.train.weight_decay=null", "; did you mean 'sweep.train.weight_decay'?"),
+        ("sweep.train.clip_nrm=null", "; did you mean 'sweep.zip.train.clip_norm'?"),
+    ],
+)
+def test_hints_name_the_axis_by_its_place_beside_zip_or_under_it(config_file, assignment, hint):
+    assert hint in refusal(config_file(f"{BASE}{ZIPPED}"), assignment)
+
+
+@pytest.mark.parametrize(
+    ("axis", "left"),
+    [
+        ("sweep.zip.train.clip_norm", {"train.weight_decay", "model.layer_init.1"}),
+        ("sweep.train.weight_decay", {"train.clip_norm", "model.layer_init.1"}),
+    ],
+)
+def test_null_at_the_place_of_an_axis_drops_it(config_file, axis, left):
+    config = load_config(config_file(f"{BASE}{ZIPPED}"), assignments=[f"{axis}=null"])
+    sweep = config.experiment.sweep
+    assert {*sweep.axes(), *sweep.zip} == left
+
+
+def test_a_file_that_drops_an_axis_at_the_wrong_place_is_refused(config_file):
+    config_file(f"{BASE}{ZIPPED}", "parent.yaml")
+    child = config_file("extends: parent.yaml\nsweep: {train.clip_norm: null}\n", "child.yaml")
+    expected = "child.yaml:2:9: sweep.train.clip_norm: no such axis, expected one of sweep.train."
+    assert expected in refusal(child)
+
+
 def test_overrides_from_python_are_refused_in_their_own_words(config_file):
     path = config_file(f"{BASE}sweep: {{zip: {{model.norm: [none, none], train.l2: [0, 1]}}}}\n")
     text = refusal(path, model__norm__eps=0.5)
@@ -222,9 +265,15 @@ def test_null_is_the_default_and_an_empty_mapping_replaces(
         ("train.optimizer={}", "train.optimizer: no kind given"),
         ("train.epoch=null", "--set train.epoch:1:1: train.epoch: unknown key"),
         ("data.nmae=null", "data.nmae: unknown key, expected one of name, "),
-        ("sweep.model.nrom=null", "sweep.model.nrom: unknown key, expected one of model.norm, "),
-        ("sweep.model.nrom=null", "did you mean 'model.norm'?"),
-        ("sweep.zip.train.l3=null", "sweep.zip.train.l3: unknown key, expected one of model.norm"),
+        (
+            "sweep.model.nrom=null",
+            "model.nrom: unknown key, expected one of sweep.model.norm, ",
+        ),
+        ("sweep.model.nrom=null", "did you mean 'sweep.model.norm'?"),
+        (
+            "sweep.zip.train.l3=null",
+            "zip.train.l3: unknown key, expected one of sweep.model.norm",
+        ),
         ("sweep.model.norm={}", "sweep.model.norm: not a valid value, expected a list of values"),
         ("random.seeds=[null]", "random.seeds[0]: not a valid value, expected a whole number"),
     ],

@@ -19,7 +19,7 @@ from bnexp.runs.origins import DataOrigin
 from bnexp.runs.tables import Axis, Value, axis_texts, moves_along, plan_axes
 from bnexp.runs.where import Point, WhereError, axis_named, select_points, select_values
 from bnexp.sweep import Plan
-from bnexp.text import equations
+from bnexp.text import counted, equations
 
 PointKey: TypeAlias = tuple[tuple[str, Value], ...]
 
@@ -91,10 +91,12 @@ def pair_points(claim: Claim, sweep: SweepPoints) -> tuple[Pair, ...]:
         pairs = [Pair(point) for point in points]
     number = len(pairs)
     if claim.equals is not None and len(claim.equals) != number:
-        text = f"not one for each point, expected {number} numbers, got {len(claim.equals)}"
+        expected = f"expected {counted(number, 'number')}"
+        text = f"not one for each point, {expected}, got {len(claim.equals)}"
         raise Undecidable(("equals",), text)
     if claim.in_at_least is not None and claim.in_at_least > number:
-        text = f"more than there are, expected at most {number} points, got {claim.in_at_least}"
+        expected = f"expected at most {counted(number, 'point')}"
+        text = f"more than there are, {expected}, got {claim.in_at_least}"
         raise Undecidable(("in_at_least",), text)
     return tuple(pairs)
 

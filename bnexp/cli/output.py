@@ -230,7 +230,8 @@ def print_data(origins: Iterable[DataOrigin]) -> None:
 
 def kept_networks(number: int) -> str:
     """What is said of a run directory that has results of other settings, too."""
-    return f"{counted(number, 'network')} of other settings stay in its cells/"
+    verb = "stays" if number == 1 else "stay"
+    return f"{counted(number, 'network')} of other settings {verb} in its cells/"
 
 
 def print_waiting() -> None:

@@ -299,21 +299,23 @@ def merge_layers(
     options: list[SweptOption] = []
     parts: list[Document] = []
     for i, layer in enumerate(layers):
-        inherited = [axis for axis in axes if axis not in reset and origins[axis] < i]
+        inherited = {
+            axis: path for axis, path in axes.items() if axis not in reset and origins[axis] < i
+        }
         parts.append(_split_swept(layer, inherited, options))
     earlier = {*origins}
     for a in assignments:
-        parts.append(_split_swept(a.document, [*axes], options, a, earlier))
+        parts.append(_split_swept(a.document, axes, options, a, earlier))
         earlier |= axis_paths(a.document).keys()
     return reduce(merge_documents, parts), options
 
 
-def axis_paths(document: Document) -> dict[str, KeyPath]:
+def axis_paths(document: Document) -> dict[str, tuple[str, ...]]:
     """The paths of a document's axes by their keys, those in `zip` included; null is none."""
     sweep = document.value.get("sweep")
     axes = sweep if isinstance(sweep, dict) else {}
     zipped = axes.get("zip")
-    paths: dict[str, KeyPath] = {
+    paths: dict[str, tuple[str, ...]] = {
         key: ("sweep", key) for key, value in axes.items() if key != "zip" and value is not None
     }
     for key, value in zipped.items() if isinstance(zipped, dict) else ():
@@ -324,7 +326,7 @@ def axis_paths(document: Document) -> dict[str, KeyPath]:
 
 def _split_swept(
     document: Document,
-    axes: Sequence[str],
+    axes: Mapping[str, tuple[str, ...]],
     options: list[SweptOption],
     assignment: Assignment | None = None,
     earlier: Collection[str] = (),
@@ -333,7 +335,7 @@ def _split_swept(
 
     A mapping without a kind is inside a key whose values are kinds. Any other value is the key's
     own: a file states it for the experiment without its sweep, an assignment is refused. `earlier`
-    are the axes that there were before the assignment.
+    are the axes that there were before the assignment. `axes` are swept keys with their paths.
     """
     swept: dict[KeyPath, str] = {tuple(axis.split(".")): axis for axis in axes}
     word = assignment.word if assignment else ""
@@ -367,7 +369,7 @@ def _split_swept(
                 raise ConfigError(
                     f"{document.values[()]}: {'.'.join(map(str, path))}: swept over, expected a "
                     f"key that the sweep leaves alone; set the axis instead: {word} "
-                    f"sweep.{covered[0]}=[...], or null to drop it"
+                    f"{'.'.join(axes[covered[0]])}=[...], or null to drop it"
                 )
             else:
                 left[name] = value

@@ -37,12 +37,12 @@ from bnexp.config.document import (
     without_key,
 )
 from bnexp.config.experiment import Data, Experiment, explicit_values, refresh
-from bnexp.config.messages import Problem, dotted, problems_error, real_path, schema_problem
+from bnexp.config.messages import Problem, problems_error, real_path, schema_problem
 from bnexp.config.reference import is_known_key, keys_ending_in
 from bnexp.config.rules import experiment_problems
 from bnexp.config.yaml import Document, KeyPath, block_style, flow
 from bnexp.errors import ConfigError
-from bnexp.text import choices
+from bnexp.text import choices, nearest_name
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _set_in_axis(document: Document, option: SweptOption) -> Document:
         expected = (
             choices(last, list(names)) if names else f"a value that has options, got {last!r}"
         )
-        axis = f"{option.word} {dotted(path)}".strip()
+        axis = f"{option.word} {'.'.join(path)}".strip()
         raise ConfigError(
             f"{option.place}: {key}: an option of no value that is swept over {option.axis}, "
             f"expected {expected}; set the values instead: {axis}=[...]"
@@ -236,21 +236,25 @@ def _without_null_axes(document: Document, root: Document) -> Document:
     """The document without the axes that are null in a text which inherits or overrides.
 
     A null that takes an axis away has done so already. Those that are left are of keys that are
-    not swept: ConfigError if one is no key at all, as it may be misspelt.
+    not swept: ConfigError if one is no key at all, as it may be misspelt, or if it is swept in the
+    other place, under `zip` or beside it.
 
     root: the first text, which has nothing to take away; a null axis there is left, as a mistake.
     """
     value, problems = document.value, []
+    swept = {key: ".".join(path) for key, path in axis_paths(document).items()}
     for path in (("sweep",), ("sweep", "zip")):
         axes = value_at(value, path)
         for key in [k for k, v in axes.items() if v is None] if isinstance(axes, Mapping) else ():
             is_zip = (*path, key) == ("sweep", "zip")
             if is_zip or document.values[*path, key] == root.values.get((*path, key)):
                 continue
-            if not is_known_key(key):
-                swept = [*axis_paths(document)]
-                expected = choices(key, swept) if swept else f"no axis to remove, got {key!r}"
-                text = f"unknown key, expected {expected}"
+            if key in swept or not is_known_key(key):
+                nearest = swept.get(key) or swept.get(nearest_name(key, swept) or "")
+                allowed = "one of " * (len(swept) > 1) + ", ".join(swept.values())
+                text = "no such axis, expected " if key in swept else "unknown key, expected "
+                text += f"{allowed or 'no axis to remove'}, got {'.'.join((*path, key))!r}"
+                text += f"; did you mean {nearest!r}?" if nearest else ""
                 problems.append(Problem((*path, key), text, at_key=True))
             value = _without(value, (*path, key))
     if problems:

@@ -30,6 +30,7 @@ from bnexp.runs.manifest import read_manifest
 from bnexp.runs.origins import DataOrigin, stored_origins, used_origins
 from bnexp.runs.tables import Axis, Table, Tables, Value, leading_columns, make_tables
 from bnexp.sweep import Plan, make_plan
+from bnexp.text import counted
 
 TABLES = ("metrics", "summary", "probes")
 
@@ -166,7 +167,9 @@ def read_finished_run(directory: Path) -> RunData:
             "of a run without cells; run the experiment again"
         )
     if not len(data.summary["cell"]):
-        lost = f", {len(data.damaged)} files in cells/ are damaged" if data.damaged else ""
+        verb = "is" if len(data.damaged) == 1 else "are"
+        files = f"{counted(len(data.damaged), 'file')} in cells/ {verb} damaged"
+        lost = f", {files}" if data.damaged else ""
         raise BnexpError(
             f"{directory}: no finished network, expected some{lost}; run the experiment"
         )
