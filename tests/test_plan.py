@@ -204,7 +204,8 @@ def test_bad_random_ranges(small, space, expected):
 
 def test_random_values_of_a_key_that_wants_whole_numbers(small):
     text = errors(small, "sweep.train.batch_size={uniform: [10, 40, 3]}")
-    assert "sweep.train.batch_size[0]: not a valid value, expected a whole number, got " in text
+    assert "sweep.train.batch_size: not whole numbers, expected a range of whole numbers " in text
+    assert text.count("\n") == 0
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,10 @@ def test_random_values_of_a_key_that_wants_whole_numbers(small):
             "sweep.zip.model.norm: swept over twice, expected axes",
         ),
         ("sweep.zip={model.init.std: [1.0]}", "got 'model.init.std' as an axis as well"),
-        ("sweep.train.batch_size={linspace: [10, 15, 3]}", "expected a whole number, got 12.5"),
+        (
+            "sweep.train.batch_size={linspace: [10, 15, 3]}",
+            "got 12.5; list the values, such as [10, 12, 15]",
+        ),
         (
             "sweep.model.norm=[batch, {kind: batch, dialect: book}]",
             "sweep.model.norm[1]: the same network as value 0 of it, expected another",
@@ -253,6 +257,8 @@ def test_bad_sweeps(small, assignment, expected):
     ("key", "space", "values"),
     [
         ("train.batch_size", "linspace: [10, 40, 4]", [10, 20, 30, 40]),
+        ("train.batch_size", "geomspace: [3, 192, 4]", [3, 12, 48, 192]),  # 47.99999999999999
+        ("train.batch_size", "geomspace: [5, 80, 3]", [5, 20, 80]),  # 20.000000000000004
         ("data.train", "geomspace: [50, 200, 3]", [50, 100, 200]),
         ("train.epochs", "logspace: [0, 2, 3]", [1, 10, 100]),
         ("train.l2", "linspace: [0, 2, 3]", [0.0, 1.0, 2.0]),
@@ -494,3 +500,16 @@ def test_an_option_is_swept_of_a_kind_that_the_file_names(config_file):
         "yaml:5:9: sweep.model.init.std: no kind given that has std, expected model.init: "
         "{kind: NAME, ...} in the file"
     )
+
+
+def test_a_range_with_fractions_is_refused_only_for_keys_of_whole_numbers(small):
+    axes = [
+        "sweep.train.batch_size={geomspace: [2, 16, 4]}",
+        "sweep.train.l2={linspace: [-1, 0, 2]}",
+    ]
+    text = errors(small, *axes)
+    assert "sweep.train.l2[0]: not a valid value, expected a number >= 0" in text
+    assert "batch_size" not in text
+    text = errors(small, "sweep.zip={data.train: {linspace: [61.5, 70, 2]}, train.l2: [0, 1]}")
+    assert "sweep.zip.data.train: not whole numbers" in text
+    assert text.endswith("got 61.5; list the values, such as [62, 70]")

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from bnexp.config.document import mapping_at
@@ -27,12 +28,15 @@ from bnexp.config.load import Config, schema_problems
 from bnexp.config.messages import NO_KIND, Problem, dotted, problems_error
 from bnexp.config.options import identity
 from bnexp.config.rules import setting_problems
-from bnexp.config.yaml import KeyPath
+from bnexp.config.yaml import KeyPath, flow
 from bnexp.sweep.axes import MAX_NETWORKS, Axis, Label, sweep_axes, sweep_error
 from bnexp.sweep.stream import StreamPosition, drawn_values, stream_positions
+from bnexp.text import exact
 
 # Increment it if the same configuration gives other numbers after a change of the numerics.
 NUMERICS = 3
+WHOLE = 1e-9  # relative: how far from a whole number rounding may take a range's number
+MAX_LISTED = 8  # how many numbers of a range a message lists
 
 
 @dataclass(frozen=True)
@@ -217,20 +221,45 @@ def _put(raw: Any, outer: KeyPath, keys: KeyPath, i: int, axis: Axis, config: Co
 def _whole_numbers(groups: list[list[Axis]], config: Config) -> list[list[Axis]]:
     """The axes; the numbers of a range as integers if their key accepts nothing else.
 
-    Ranges yield floats. Those of batch sizes and widths, refused as floats at the sweep's first
-    point, become integers where they have no fraction and are valid as such.
+    Ranges yield floats. A key that refuses its range's first number, but not the integer above it,
+    takes whole numbers only, such as a batch size or a width.
     """
-    ranges = {axis.key for group in groups for axis in group if axis.spaced}
+    ranges = {a.key for group in groups for a in group if a.spaced and np.isfinite(a.values).all()}
     refused = ranges and ranges & _refused_keys(groups, config)
     if not refused:
         return groups
 
-    def as_integers(axis: Axis) -> Axis:
-        values = tuple(int(value) if value.is_integer() else value for value in axis.values)
-        return replace(axis, values=values, labels=values)
+    def first_as_integer(axis: Axis) -> Axis:
+        number = axis.values[0]
+        return replace(axis, values=(_nearly_whole(number) or math.ceil(number),))
 
-    converted = [[as_integers(a) if a.key in refused else a for a in group] for group in groups]
-    return groups if refused & _refused_keys(converted, config) else converted
+    first = [[first_as_integer(a) if a.key in refused else a for a in group] for group in groups]
+    whole = refused - _refused_keys(first, config)
+    return [[_as_integers(a, config) if a.key in whole else a for a in group] for group in groups]
+
+
+def _nearly_whole(number: float) -> int | None:
+    """The integer that a number is, up to rounding; None if it has a fraction.
+
+    >>> _nearly_whole(7.999999999999999), _nearly_whole(7.99)
+    (8, None)
+    """
+    return round(number) if math.isclose(number, round(number), rel_tol=WHOLE) else None
+
+
+def _as_integers(axis: Axis, config: Config) -> Axis:
+    """The axis with integers as values; ConfigError if its range has other numbers."""
+    values = [_nearly_whole(number) for number in axis.values]
+    if None not in values:
+        return replace(axis, values=tuple(values), labels=tuple(values))
+    fractions = [exact(n) for n, value in zip(axis.values, values, strict=True) if value is None]
+    got = ", ".join([*fractions[:MAX_LISTED], *["..."] * (len(fractions) > MAX_LISTED)])
+    nearest = [*dict.fromkeys(max(round(number), 1) for number in axis.values)]
+    remedy = "list the values"
+    if len(nearest) <= MAX_LISTED:
+        remedy += f", such as {flow(nearest)}"
+    text = f"not whole numbers, expected a range of whole numbers as {axis.key} takes no other ones"
+    raise sweep_error(axis.path, f"{text}, got {got}; {remedy}", config.document)
 
 
 def _refused_keys(groups: list[list[Axis]], config: Config) -> set[str]:
