@@ -198,7 +198,7 @@ def choices(name: str, names: Sequence[str], meant: Sequence[str] = ()) -> str:
     "kind, got 'eps'"
     """
     nearest = nearest_name(name, names)
-    suggestions = meant or ([nearest] if nearest else [])
+    suggestions = [other for other in meant if other != name] or ([nearest] if nearest else [])
     hint = f"; did you mean {' or '.join(map(repr, suggestions))}?" if suggestions else ""
     if ":" in name:
         hint = "; put a space behind ':'"
@@ -210,13 +210,14 @@ def nearest_name(name: str, names: Iterable[str]) -> str | None:
     """The one of `names` that a misspelt name was probably meant to be; None if none is near.
 
     The same name in other capitals comes first, then a name with this one as its last part, then
-    one with a few letters changed, and last the only one with this one somewhere inside.
+    one with a few letters changed, and last the only one with this one somewhere inside. The
+    name itself is no suggestion.
 
     >>> names = ["train_loss", "train_accuracy", "epochs"]
     >>> nearest_name("Epochs", names), nearest_name("loss", names), nearest_name("ephocs", names)
     ('epochs', 'train_loss', 'epochs')
     """
-    lower = {other.lower(): other for other in reversed([*names])}
+    lower = {other.lower(): other for other in reversed([*names]) if other != name}
     name = name.lower()
     if name in lower:
         return lower[name]

@@ -169,6 +169,17 @@ def test_hints_name_the_axis_by_its_place_beside_zip_or_under_it(config_file, as
     assert hint in refusal(config_file(f"{BASE}{ZIPPED}"), assignment)
 
 
+@pytest.mark.parametrize("option", ["std", "gain"])
+def test_an_option_without_a_kind_around_it_is_not_suggested_again(config_file, option):
+    path = config_file(f"{BASE}sweep: {{model.layer_init: [{{'1': he}}, {{'1': xavier}}]}}\n")
+    text = refusal(path, f"model.layer_init.output.{option}=1")
+    assert (
+        f"expected values with model.layer_init.output of a kind that has it, got {option!r} "
+        in text
+    )
+    assert "did you mean" not in text
+
+
 @pytest.mark.parametrize(
     ("axis", "left"),
     [

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnexp.text import distinct, distinct_by_key, equations, exact, value_text
+from bnexp.text import (
+    choices,
+    distinct,
+    distinct_by_key,
+    equations,
+    exact,
+    nearest_name,
+    value_text,
+)
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 ROUND = st.sampled_from([0.01, 0.1, 0.3, 1.0, 2.0, 100.0, 5e-5])
@@ -74,3 +82,11 @@ def test_equations_take_the_texts_that_they_are_given():
         equations(point, texts) == "train.l2 = 0.012346, model.norm = batch, train.batch_size = 5"
     )
     assert equations({"train.l2": 0.9999}) == "train.l2 = 0.9999"
+
+
+@given(st.lists(st.text("abAB_", min_size=1, max_size=4), min_size=1, max_size=6))
+def test_no_name_is_suggested_in_place_of_itself(names):
+    for name in names:
+        assert nearest_name(name, names) != name
+        assert "did you mean" not in choices(name, [name], [name])
+        assert f"did you mean {name!r}" not in choices(name, names)

@@ -141,9 +141,13 @@ def _set_in_axis(document: Document, option: SweptOption) -> Document:
         changed.append(new if option.value is not None else _without(new, inner))
     if all(new is old for new, old in zip(changed, values, strict=False)):
         key, last = ".".join(map(str, option.path)), str(option.path[-1])
-        expected = (
-            choices(last, list(names)) if names else f"a value that has options, got {last!r}"
-        )
+        if last in names:  # of some kind, but the mapping around it has none
+            around = ".".join(map(str, option.path[:-1]))
+            expected = f"values with {around} of a kind that has it, got {last!r} without a kind"
+        elif names:
+            expected = choices(last, list(names))
+        else:
+            expected = f"a value that has options, got {last!r}"
         axis = f"{option.word} {'.'.join(path)}".strip()
         raise ConfigError(
             f"{option.place}: {key}: an option of no value that is swept over {option.axis}, "
