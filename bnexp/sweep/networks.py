@@ -250,8 +250,9 @@ def _nearly_whole(number: float) -> int | None:
 def _as_integers(axis: Axis, config: Config) -> Axis:
     """The axis with integers as values; ConfigError if its range has other numbers."""
     values = [_nearly_whole(number) for number in axis.values]
-    if None not in values:
-        return replace(axis, values=tuple(values), labels=tuple(values))
+    integers = tuple(value for value in values if value is not None)
+    if len(integers) == len(values):
+        return replace(axis, values=integers, labels=integers)
     fractions = [exact(n) for n, value in zip(axis.values, values, strict=True) if value is None]
     got = ", ".join([*fractions[:MAX_LISTED], *["..."] * (len(fractions) > MAX_LISTED)])
     nearest = [*dict.fromkeys(max(round(number), 1) for number in axis.values)]
