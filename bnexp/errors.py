@@ -43,8 +43,8 @@ class StoreError(BnexpError):
 class Interrupted(BaseException):
     """A command was stopped by SIGINT, SIGTERM or SIGHUP.
 
-    It is no KeyboardInterrupt: where that passes through an import, Python ends by the signal
-    instead of our exit status, even if it was caught.
+    Its text, if it has one, says what is kept. It is no KeyboardInterrupt: where that passes
+    through an import, Python ends by the signal instead of our exit status, even if it was caught.
     """
 
     exit_status = 130

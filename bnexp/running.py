@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -25,8 +25,10 @@ from bnexp.config.document import OVERRIDES
 from bnexp.config.messages import Problem, problems_error
 from bnexp.data import Dataset
 from bnexp.data.datasets import DATASETS, ImageCounts, count_images, data_folder
-from bnexp.errors import ConfigError, NetworksFailed
+from bnexp.errors import ConfigError, Interrupted, NetworksFailed
+from bnexp.execution import stopping
 from bnexp.execution.build import check_counts, check_shapes
+from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.processes import Executor, Local
 from bnexp.execution.task import Record, Task, dataset
 from bnexp.execution.workers import check_seconds, leave_if_worker
@@ -62,6 +64,10 @@ class Prepared:
     def origins(self) -> dict[str, DataOrigin]:
         """By name of a data set, which images it is."""
         return {name: loaded_origin(name, images) for name, images in self.data.items()}
+
+    def sha256(self, network: Network) -> str:
+        """The digest of the images that a network is trained on."""
+        return self.data[network.setting.data.name].sha256
 
 
 def prepare(config: Config, data_dir: Path | None = None, download: bool = True) -> Prepared:
@@ -219,7 +225,8 @@ def judge_again(directory: Path) -> tuple[Verdict, ...]:
 class Progress:
     """Functions that a run calls to tell how far it is; by default they do nothing.
 
-    data: called first, with the data sets that the networks are trained on.
+    data, resumed: called before `planned`, with the data sets that the networks are trained on,
+        and with lines that say at which steps networks go on from checkpoints.
     planned: called before training with all networks, the records of those that need no training,
         how many steps the others will make, and how many networks of other settings the run
         directory holds. steps: called with how many steps were made so far. done: called with the
@@ -231,6 +238,7 @@ class Progress:
     done: Callable[[Sequence[Record]], None] = lambda records: None
     waiting: Callable[[], None] = lambda: None
     data: Callable[[Sequence[DataOrigin]], None] = lambda origins: None
+    resumed: Callable[[Sequence[str]], None] = lambda lines: None
 
 
 def run(
@@ -254,7 +262,8 @@ def run(
     fresh: whether all networks are trained again.
     progress: what is called as the run goes on.
     checkpoint: a network that trains for longer than so many seconds leaves a checkpoint in the run
-        directory, and continues from there if the run is stopped and started again.
+        directory, and continues from there if the run is stopped and started again. Ctrl-C writes
+        one too, after the step that is being made; a second Ctrl-C stops at once.
     cell_timeout: a network that takes longer than so many seconds has failed.
     place: an executor, to train elsewhere than on this machine.
 
@@ -318,38 +327,32 @@ def _run(
     steps_before = dict.fromkeys([network.id for network in to_train], 0)
     if checkpoints and checkpoints.folder.is_dir():
         for network in to_train:
-            sha256 = prepared.data[network.setting.data.name].sha256
-            step = checkpoints.step(network, sha256)
+            step = checkpoints.step(network, prepared.sha256(network))
             steps_before[network.id] = step if step <= prepared.steps[network.id] else 0
     steps = sum(prepared.steps[network.id] - steps_before[network.id] for network in to_train)
     others = directory.count_others(networks) if directory else 0
     progress.data(list(prepared.origins.values()))
+    progress.resumed(checkpoint_lines(prepared.steps, steps_before))
     progress.planned(networks, list(records.values()), steps, others)
 
     workers = executor.workers if to_train else 0  # a cluster is not started for nothing
     stacks = stacks_by_step(to_train, steps_before, max(workers, 1))
     tasks = [Task(stack.networks, prepared.data_dir, checkpoints) for stack in stacks]
-    name = type(executor).__name__
-    generator = executor.records(tasks, progress.steps)
-    if not hasattr(generator, "close"):
-        kind = type(generator).__name__
-        raise ConfigError(f"executor {name}: records: expected a generator, got a {kind}")
-    with closing(generator) as batches:
-        for batch in batches:
-            if not isinstance(batch, list) or not all(isinstance(r, Record) for r in batch):
-                raise ConfigError(
-                    f"executor {name}: records: expected a list of the records of a stack, got "
-                    f"{cut(repr(batch), 60)}"
-                )
-            if directory and checkpoints:
-                directory.save_records(batch)
-                checkpoints.clear([record.cell for record in batch if record.status != "failed"])
-            records.update({record.cell: record for record in batch})
-            progress.done(batch)
+    with stopping.in_order():
+        try:
+            for batch in _trained_stacks(executor, tasks, progress.steps):
+                if directory and checkpoints:
+                    directory.save_records(batch)
+                    checkpoints.clear([r.cell for r in batch if r.status != "failed"])
+                records.update({record.cell: record for record in batch})
+                progress.done(batch)
+            stopping.check()
+        except Interrupted:
+            raise Interrupted(_kept_text(prepared, records, checkpoints)) from None
     if missing := [network for network in to_train if network.id not in records]:
         raise ConfigError(
-            f"executor {name}: records: expected one for each network, got none for "
-            f"{len(missing)} of {len(to_train)}"
+            f"executor {type(executor).__name__}: records: expected one for each network, got none "
+            f"for {len(missing)} of {len(to_train)}"
         )
 
     path = directory.path if directory else None
@@ -363,6 +366,55 @@ def _run(
     seconds = time.perf_counter() - clock
     run_facts = {"started": started.isoformat(), "seconds": seconds, "jobs": workers}
     return replace(result, files=_write_results(result, prepared, directory, run_facts))
+
+
+def _trained_stacks(
+    executor: Executor, tasks: Sequence[Task], on_steps: Callable[[int], None]
+) -> Iterator[list[Record]]:
+    """The records of one stack after another; ConfigError if the executor returns anything else."""
+    name = type(executor).__name__
+    generator = executor.records(tasks, on_steps)
+    if not hasattr(generator, "close"):
+        kind = type(generator).__name__
+        raise ConfigError(f"executor {name}: records: expected a generator, got a {kind}")
+    with closing(generator) as batches:
+        for batch in batches:
+            if not isinstance(batch, list) or not all(isinstance(r, Record) for r in batch):
+                raise ConfigError(
+                    f"executor {name}: records: expected a list of the records of a stack, got "
+                    f"{cut(repr(batch), 60)}"
+                )
+            yield batch
+
+
+def _kept_text(
+    prepared: Prepared, records: Mapping[str, Record], checkpoints: Checkpoints | None
+) -> str:
+    """What a run that was stopped leaves on disk, and what of it is lost, in lines."""
+    networks = prepared.plan.networks
+    finished = [n for n in networks if n.id in records and records[n.id].status != "failed"]
+    count = f"{len(finished)} of {counted(len(networks), 'network')} finished"
+    if checkpoints is None:
+        return f"{count}; nothing is kept, as the run has no folder"
+    left = [network for network in networks if network not in finished]
+    steps = {n.id: checkpoints.step(n, prepared.sha256(n)) for n in left}
+    lines = [f"{count} and kept", *checkpoint_lines(prepared.steps, steps)]
+    if without := sum(not step for step in steps.values()):
+        lines.append(f"{counted(without, 'network')} without a checkpoint: to begin at step 0")
+    return "\n".join(lines)
+
+
+def checkpoint_lines(steps: Mapping[str, int], made: Mapping[str, int]) -> list[str]:
+    """'2 networks with a checkpoint at step 30 of 200': a line for each such pair of numbers.
+
+    steps: how many steps networks make in all, by id. made: at which step each network's checkpoint
+    is, 0 for none.
+    """
+    places = Counter((step, steps[network]) for network, step in made.items() if step)
+    return [
+        f"{counted(number, 'network')} with a checkpoint at step {step:,} of {total:,}"
+        for (step, total), number in sorted(places.items())
+    ]
 
 
 def _write_results(

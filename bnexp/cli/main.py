@@ -21,6 +21,7 @@ from bnexp.cli import data, explore, results, run
 from bnexp.cli.arguments import import_modules, import_option
 from bnexp.cli.terminal import echo
 from bnexp.errors import BnexpError, Interrupted, StoreError
+from bnexp.execution import stopping
 from bnexp.registry import raised_in
 
 # A closed terminal, where there is such a thing, stops a run in order too.
@@ -129,16 +130,31 @@ for command in (
 def _stop(signum: int, frame: FrameType | None) -> None:
     """Stop in order; a second signal ends the program at once, and the workers follow it.
 
-    While a module is imported the first one does, too: much of what is run there, such as the
-    callback of a weak reference, prints an exception and goes on.
+    A run that trains is asked to stop after its step, with a checkpoint of each network. Elsewhere,
+    while a module is imported, the first signal ends the program at once, too: much of what is run
+    there, such as the callback of a weak reference, prints an exception and goes on.
     """
     for number in ANSWERED:
-        signal.signal(number, lambda signum, frame: os._exit(Interrupted.exit_status))
+        signal.signal(number, _stop_at_once)
+    if stopping.request():
+        _tell("stopping after this step, with checkpoints; another signal stops at once")
+        return
     while frame is not None:
         if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
             _leave()
         frame = frame.f_back
     raise Interrupted
+
+
+def _stop_at_once(signum: int, frame: object) -> None:
+    _tell("stopped at once; kept: finished networks and the checkpoints written before")
+    os._exit(Interrupted.exit_status)
+
+
+def _tell(text: str) -> None:
+    """Write a line to stderr, past Python's buffers, which a handler may have interrupted."""
+    with suppress(OSError):
+        os.write(2, f"\n{text}\n".encode())
 
 
 def _leave() -> None:

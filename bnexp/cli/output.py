@@ -150,8 +150,15 @@ class ProgressDisplay:
         self._steps = self._all_steps = 0
         self._started = self._last_line = time.monotonic()
         self.status = RunStatus()
+        self._origins: Sequence[DataOrigin] = ()
+        self._resumed: Sequence[str] = ()
         self.progress = Progress(
-            self._plan, self._count_steps, self._count_done, print_waiting, self._print_data
+            self._plan,
+            self._count_steps,
+            self._count_done,
+            print_waiting,
+            data=self._keep_data,
+            resumed=self._keep_resumed,
         )
 
     def __enter__(self) -> ProgressDisplay:
@@ -161,9 +168,11 @@ class ProgressDisplay:
         if self._bar is not None:
             self._bar.close()
 
-    def _print_data(self, origins: Sequence[DataOrigin]) -> None:
-        if not self._quiet:
-            print_data(origins)
+    def _keep_data(self, origins: Sequence[DataOrigin]) -> None:
+        self._origins = origins
+
+    def _keep_resumed(self, lines: Sequence[str]) -> None:
+        self._resumed = lines
 
     def _plan(
         self, networks: Sequence[Network], finished: Sequence[Record], steps: int, others: int
@@ -182,6 +191,9 @@ class ProgressDisplay:
                 echo(f"  {key}: {range_text(meaning, values)}")
             if others:
                 echo(f"{kept_networks(others)}; tables and figures are of these only")
+            for line in self._resumed:
+                echo(f"  goes on: {line}")
+            print_data(self._origins)
         points = {network.id: network.point for network in networks}
         self.status = RunStatus(points, left, held_out=self._held_out)
         self.status.add(finished)

@@ -90,9 +90,9 @@ def run_command(
         if not quiet:
             print_result(error.result)
         raise
-    except (KeyboardInterrupt, Interrupted):
-        if display.status.points:  # else nothing is known yet
-            echo(display.status.counts(), err=True)
+    except (KeyboardInterrupt, Interrupted) as error:
+        if str(error) or display.status.points:  # else nothing is known yet
+            echo(str(error) or display.status.counts(), err=True)
         raise
     if not quiet:
         print_result(result)

@@ -33,6 +33,7 @@ import numpy as np
 
 from bnexp import files
 from bnexp.errors import StoreError
+from bnexp.execution import stopping
 from bnexp.files import read_file, remove_file, write_file
 from bnexp.probes import Reading
 from bnexp.sweep import Network
@@ -50,7 +51,8 @@ class Checkpoints:
     """The folder of the files, and after how many seconds of training new ones are written.
 
     folder: `checkpoints/` of a run directory; it is made when the first file is written. seconds:
-    the least time between two savings of a stack; training that takes less leaves no file.
+    the least time between two savings of a stack; training that takes less leaves no file, unless
+    it is asked to stop (`bnexp.execution.stopping`).
     """
 
     folder: Path
@@ -126,7 +128,7 @@ class Checkpoints:
     def saver(
         self, networks: Sequence[Network], data_sha256: str
     ) -> Callable[[Callable[[], Snapshot]], None]:
-        """What the training loop calls after each step: saves when it is time to.
+        """What the training loop calls after each step: saves when it is time to, or to stop.
 
         The clock starts with this call. What is returned takes a function that makes the snapshot,
         so that a step at which nothing is saved costs no copy.
@@ -135,7 +137,7 @@ class Checkpoints:
 
         def save(snapshot: Callable[[], Snapshot]) -> None:
             nonlocal last
-            if time.monotonic() - last >= self.seconds:
+            if time.monotonic() - last >= self.seconds or stopping.requested():
                 self.save(networks, data_sha256, snapshot())
                 last = time.monotonic()
 

@@ -29,7 +29,8 @@ from typing import Any, Protocol, TypeAlias
 from pydantic import BaseModel
 
 from bnexp.config.options import Options, fingerprint
-from bnexp.errors import BnexpError, ConfigError
+from bnexp.errors import BnexpError, ConfigError, Interrupted
+from bnexp.execution import stopping
 from bnexp.execution.blas import keep_freed_memory, one_blas_thread
 from bnexp.execution.task import Record, Task, train_task, with_data
 from bnexp.execution.workers import (
@@ -141,11 +142,23 @@ def run_tasks(
         on_progress: called at least every 0.1 seconds while tasks run in other processes or
             threads.
 
+    Asked to stop, it hands out no more tasks and, if the pool has a method `stop`, calls that and
+    takes the results that still come; then it raises Interrupted.
+
     What is raised is a BnexpError whose exit status is not 1: ConfigError, DataError or StoreError.
     Other errors become the text of failed records, with the file and line at which a worker failed.
     """
     waiting, pending = list(tasks), dict[Future[list[Record]], Task]()
+    stopped = False
     while waiting or pending:
+        if stopping.requested() and not stopped:
+            stopped = True
+            waiting.clear()
+            stop = getattr(pool, "stop", None)
+            if stop is None:
+                raise Interrupted
+            stop()
+            pending = {future: task for future, task in pending.items() if not future.cancel()}
         limit = 2 * pool.workers if pool.workers > 1 else 1
         while waiting and len(pending) < limit:
             task = waiting.pop(0)
@@ -156,6 +169,10 @@ def run_tasks(
             task = pending.pop(future)
             try:
                 records = future.result()
+            except Interrupted:
+                if not stopped:
+                    raise
+                continue
             except Exception as error:
                 if isinstance(error, BnexpError) and error.exit_status != 1:
                     raise
@@ -163,10 +180,13 @@ def run_tasks(
                 text = f"{type(error).__name__}: {error}{place}"
                 records = [failed_record(network.id, text) for network in task.networks]
             yield records
+    if stopped:
+        raise Interrupted
 
 
 def _work(task: Task) -> list[Record]:
     """What a worker is sent. Its traceback does not come back with an error, but notes do."""
+    stopping.check()
     try:
         return train_task(task, report_steps)
     except Exception as error:

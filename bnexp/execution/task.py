@@ -24,6 +24,7 @@ from bnexp import data, nn
 from bnexp.config.options import instantiate
 from bnexp.data import Dataset
 from bnexp.data.datasets import count_images
+from bnexp.execution import stopping
 from bnexp.execution.build import (
     Start,
     build_architecture,
@@ -216,6 +217,7 @@ def train_networks(
         on_step(len(networks))
         if save:
             save(snapshot)
+        stopping.check()
 
     setting, recipe = networks[0].setting, networks[0].setting.train
     dtype = np.dtype(recipe.precision)

@@ -7,7 +7,8 @@ this process is gone, its workers notice it in the same way, and end.
 
 What goes through the link is pickled:
 
-    to the worker      what it needs to import what this process has, then tasks
+    to the worker      what it needs to import what this process has, then tasks, and STOP when
+                       they are to end (`bnexp.execution.stopping`)
     from the worker    ("ready", None) once, or ("failed", TEXT) and it ends; then for each task
                        ("steps", NUMBER) about ten times a second, and its end, which is
                        ("done", RESULT) or ("raised", ERROR)
@@ -43,7 +44,8 @@ from multiprocessing import spawn
 from queue import SimpleQueue
 from typing import Any
 
-from bnexp.errors import BnexpError, ConfigError
+from bnexp.errors import BnexpError, ConfigError, Interrupted
+from bnexp.execution import stopping
 from bnexp.execution.blas import keep_freed_memory
 from bnexp.searchpath import demoted
 
@@ -74,8 +76,10 @@ except BaseException as error:
 else:
     serve()
 """
-# Signals that go to all processes of a terminal: the parent answers them, its workers never.
-HELD = {getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)}
+STOP = b"stop"  # no pickle
+# Signals that may go to all processes of a group, as from a terminal or a batch system: the parent
+# answers them, its workers never.
+HELD = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 
 # What reports of steps are passed to, in each thread that runs tasks.
 on_reported_steps: ContextVar[Callable[[int], object]] = ContextVar(
@@ -124,7 +128,7 @@ class WorkerProcesses(futures.Executor):
         self._threads = ThreadPoolExecutor(workers, "worker")
         self._idle: SimpleQueue[Worker] = SimpleQueue()
         self._started: set[Worker] = set()
-        self._closed = False
+        self._closed = self._stopped = False
         self._lock = threading.Lock()
         try:
             for _ in range(workers):
@@ -148,6 +152,13 @@ class WorkerProcesses(futures.Executor):
         """All steps that tasks have reported, those of tries that were lost included."""
         return self._steps
 
+    def stop(self) -> None:
+        """Have the processes save checkpoints and end their tasks, which raise Interrupted."""
+        with self._lock:
+            self._stopped = True
+            for worker in self._started:
+                worker.stop()
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the processes when they have done their tasks; without `wait`, at once."""
         with self._lock:
@@ -166,6 +177,8 @@ class WorkerProcesses(futures.Executor):
         except OSError as error:
             raise _no_worker(error) from None
         self._started.add(worker)
+        if self._stopped:
+            worker.stop()
         return worker
 
     def _replace(self, worker: Worker) -> Worker:
@@ -228,6 +241,7 @@ class Worker:
         here, there = socket.socketpair()
         self._link = multiprocessing.connection.Connection(here.detach())
         self._ready = self._expired = False
+        self._sending = threading.Lock()
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         program = PROGRAM.format(path=demoted())
         environment = {**os.environ, **ONE_THREAD, WORKER: str(os.getpid())}
@@ -240,7 +254,7 @@ class Worker:
         data = spawn.get_preparation_data("worker")
         kept = ("sys_argv", "orig_dir", "init_main_from_name", "init_main_from_path")
         with suppress(OSError):  # gone already: the first task will notice it
-            self._link.send({key: data[key] for key in kept if key in data})
+            self._send({key: data[key] for key in kept if key in data})
 
     def call(
         self, task: tuple[Any, ...], seconds: float | None, on_steps: Callable[[int], None]
@@ -259,7 +273,7 @@ class Worker:
         try:
             with self._limit(seconds):
                 with suppress(BrokenPipeError, ConnectionResetError):
-                    self._link.send(task)
+                    self._send(task)
                 return self._receive(on_steps)
         except WorkerLost:
             if not self._expired:
@@ -269,8 +283,17 @@ class Worker:
                 "network of the stack; the worker was ended"
             ) from None
 
+    def stop(self) -> None:
+        """Have its task end after the step that is being made; from any thread."""
+        with self._sending, suppress(OSError):
+            self._link.send_bytes(STOP)
+
     def kill(self) -> None:
         self._process.kill()
+
+    def _send(self, content: Any) -> None:
+        with self._sending:
+            self._link.send(content)
 
     def end(self) -> None:
         """Have it end, as it does when the link is closed; kill it if it does not."""
@@ -360,8 +383,11 @@ def serve() -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     messages: SimpleQueue[bytes] = SimpleQueue()
+    stop = threading.Event()
+    stopping.watch(stop.is_set)
     try:
-        threading.Thread(target=_receive_messages, args=(link, messages), daemon=True).start()
+        arguments = link, messages, stop
+        threading.Thread(target=_receive_messages, args=arguments, daemon=True).start()
         with _reading_script():
             spawn.prepare(pickle.loads(messages.get()))
     except BaseException as error:
@@ -394,11 +420,15 @@ def serve() -> None:
         link.send_bytes(answer)
 
 
-def _receive_messages(link: Any, messages: SimpleQueue[bytes]) -> None:
-    """Put the parent's messages into the queue; end this worker when its parent is gone."""
+def _receive_messages(link: Any, messages: SimpleQueue[bytes], stop: threading.Event) -> None:
+    """Put the parent's messages into the queue, all but STOP; end this worker when that is gone."""
     while True:
         try:
-            messages.put(link.recv_bytes())
+            message = link.recv_bytes()
+            if message == STOP:
+                stop.set()
+            else:
+                messages.put(message)
         except (EOFError, OSError):
             os._exit(1)
 
@@ -414,10 +444,10 @@ def _reading_script() -> Iterator[None]:
         del process._inheriting
 
 
-def _portable(error: BaseException) -> Exception:
+def _portable(error: BaseException) -> BaseException:
     """The error, or its text as another one if it cannot be pickled or would end the parent."""
     with suppress(Exception):
-        if isinstance(error, Exception):
+        if isinstance(error, Exception | Interrupted):
             pickle.loads(pickle.dumps(error))
             return error
     text = RuntimeError(f"{type(error).__name__}: {error}")
