@@ -24,7 +24,7 @@ from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import failed_networks
 from bnexp.runs.summary import has_scores, overview
 from bnexp.runs.tables import Tables
-from bnexp.text import counted, distinct, short, templates
+from bnexp.text import counted, distinct, printable, short, templates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -172,9 +172,10 @@ class Columns(dict[str, Any]):
 
     def __repr__(self) -> str:
         """A line for each column, with its first values."""
-        width = max((len(name) for name in self), default=0)
+        names = {name: printable(name) for name in self}
+        width = max(map(len, names.values()), default=0)
         more = ", ..." if self._length() > MAX_ROWS else ""
-        lines = [f"  {name:<{width}}  {', '.join(self._texts(name))}{more}" for name in self]
+        lines = [f"  {names[n]:<{width}}  {', '.join(self._texts(n))}{more}" for n in self]
         return "\n".join([self._size(), *lines])
 
     def _repr_html_(self) -> str:

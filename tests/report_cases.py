@@ -19,11 +19,13 @@ import bnexp
 from bnexp import report
 from bnexp.execution.task import train_task
 from bnexp.runs.data import RunData, read_finished_run
+from bnexp.text import printable
 
 # Everything that could end an element, an attribute or a string of JavaScript.
 HOSTILE = (
     "<script>document.body.id='bad'</script></script>]]>-->\"'<img src=x onerror=alert(1)>&\u2028"
 )
+SHOWN = printable(HOSTILE)  # what is not for reading stands there as its code
 QUOTED = json.dumps(HOSTILE)
 
 SMALL = f"""\

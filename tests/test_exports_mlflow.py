@@ -94,7 +94,7 @@ def test_parameters_tags_and_times(out):
         assert params["data.name"] == "synthetic"
         tags = run.data.tags
         assert tags["bnexp.status"] == record.status
-        expected = "1" if record.status == "diverged" else None
+        expected = str(record.diverged_at_step) if record.status == "diverged" else None
         assert tags.get("bnexp.diverged_at_step") == expected
         assert run.info.run_name == ", ".join(f"{key}={value}" for key, value in point.items())
         assert (run.info.status, run.info.lifecycle_stage) == ("FINISHED", "active")

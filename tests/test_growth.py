@@ -46,7 +46,7 @@ def sized(small):
 
 def record(network, sha256):
     """A record as training would leave it."""
-    values = {name: (0.5, 0.25, 1 / 3) for name in METRICS}
+    values = {name: (0.5, 0.25, 1 / 3) for name in METRICS if name.startswith("train")}
     return Record(network.id, sha256, "ok", None, (4, 8, 12), (1, 2, 3), values, 0.1)
 
 

@@ -143,7 +143,7 @@ def test_a_closed_terminal_ends_a_run_with_its_workers(start, small, tmp_path):
 def test_a_reader_that_goes_away_is_no_error_message(start, small, tmp_path, expected):
     """bnexp run ... | head -1: what it reads comes first, the files come all the same."""
     process = start(small, "-j", 1, "--out", tmp_path / "out")
-    assert process.stdout.readline() == "12 networks: 0 up to date, 12 to train\n"
+    assert process.stdout.readline() == "data: synthetic, made by bnexp\n"
     process.stdout.close()
     process.stdout = None
     status, _, message = ended(process)
@@ -225,8 +225,9 @@ def test_a_killed_run_goes_on_within_its_networks(start, small, tmp_path, jobs):
 
 def trained(message):
     """How many networks a run says it had to train."""
-    first = message.splitlines()[0].partition("up to date")[2]
-    return int(first.split()[1]) if "to train" in first else 0
+    (line,) = (line for line in message.splitlines() if "up to date" in line)
+    end = line.partition("up to date")[2]
+    return int(end.split()[1]) if "to train" in end else 0
 
 
 def test_of_two_runs_at_once_the_second_waits(start, small, tmp_path, expected):

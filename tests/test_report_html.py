@@ -18,6 +18,7 @@ from report_cases import (
     HOSTILE,
     LEAST,
     PLAIN,
+    SHOWN,
     SMALL,
     Page,
     hostile_labels,
@@ -111,9 +112,9 @@ def pair():
 
 @pytest.mark.slow
 def test_titles_settings_and_claims_of_both(pair):
-    assert [text for _, text in pair.all("h2")][:2] == [f"A: {HOSTILE}", f"B: {HOSTILE}"]
+    assert [text for _, text in pair.all("h2")][:2] == [f"A: {SHOWN}", f"B: {SHOWN}"]
     assert ["train.optimizer.lr", "0.1", "0.2"] in pair.cells("setting")
-    assert pair.text("th", scope="row")[-1] == " ".join(HOSTILE.split())
+    assert pair.text("th", scope="row")[-1] == " ".join(SHOWN.split())
     words = [v.verdict for one in (SMALL, FASTER) for v in judge_run(run(one))]
     shown = [text for a, text in pair.all("span") if (a.get("class") or "").startswith("verdict")]
     assert shown == words
@@ -132,9 +133,9 @@ def scripts(page):
 
 
 def test_the_experiments_text_is_shown_as_text(page):
-    assert page.all("h1") == [({}, HOSTILE)]
-    assert page.all("title") == [({}, HOSTILE)]
-    assert page.all("p", **{"class": "question"}) == [({"class": "question"}, HOSTILE)]
+    assert page.all("h1") == [({}, SHOWN)]
+    assert page.all("title") == [({}, SHOWN)]
+    assert page.all("p", **{"class": "question"}) == [({"class": "question"}, SHOWN)]
     assert HOSTILE.split("\u2028")[0] in page.all("span", **{"class": "says"})[0][1]
     assert len(page.all("script")) == 2
     assert page.all("img") == []
@@ -147,7 +148,7 @@ def test_hostile_labels_and_manifests_stay_text():
     assert len(Page(text).all("script")) == 2
     assert Page(text).all("img") == []
     lines = Page(text).data["views"][0]["lines"]
-    assert [line["label"] for line in lines] == [f"norm = {HOSTILE}", "without normalization"]
+    assert [line["label"] for line in lines] == [f"norm = {SHOWN}", "without normalization"]
 
 
 def test_json_can_neither_end_its_element_nor_a_line():

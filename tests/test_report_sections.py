@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 from report_cases import (
     FASTER,
-    HOSTILE,
     LEAST,
     PLAIN,
+    SHOWN,
     SMALL,
     Page,
     made,
@@ -81,7 +81,7 @@ def test_failed_networks_are_named_with_the_reason(tmp_path):
     shutil.copytree(made_with_failures(), tmp_path / "run")
     page = Page(write_report(tmp_path / "run").read_text())
     assert "6 networks failed: no result" in page.text("summary")
-    reason = f"failed: MemoryError: out of {HOSTILE}"
+    reason = f"failed: MemoryError: out of {SHOWN}"
     lines = [text for _, text in page.all("li")]
     said = f"model.init.std = 0.2929, model.norm = none, seed 1: {reason} (report_cases.py:"
     assert sum(line.startswith(said) for line in lines) == 1

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from comparison_cases import change
-from report_cases import HOSTILE, LEAST, SMALL, Page, folder_of, made, made_with_failures
+from report_cases import HOSTILE, LEAST, SHOWN, SMALL, Page, folder_of, made, made_with_failures
 
 import bnexp
 from bnexp.result import Columns, Result
@@ -34,7 +34,7 @@ def test_a_result_in_one_line(result):
 
 def test_a_result_in_a_notebook(result):
     page = Page(result._repr_html_())
-    assert page.text("p")[0].startswith(f"{' '.join(HOSTILE.split())} small: 12 networks")
+    assert page.text("p")[0].startswith(f"{' '.join(SHOWN.split())} small: 12 networks")
     assert page.all("script") == page.all("img") == []
     head, *rows = page.table
     assert head == ["model.init.std", "batch", "none"]
@@ -49,7 +49,7 @@ def test_a_result_in_a_notebook(result):
         in page.text("caption")[0]
     )
     (claim,) = page.text("li")
-    assert claim.startswith(f"refuted (expected: supported): {' '.join(HOSTILE.split())}")
+    assert claim.startswith(f"refuted (expected: supported): {' '.join(SHOWN.split())}")
     assert "n = 2 at model.init.std = 0.2929" in claim
     assert str(made(SMALL)) in page.text("code")
     assert len(result._repr_html_()) < 4000
@@ -61,7 +61,7 @@ def test_what_failed_is_said():
     data = replace(read_run(made_with_failures()), directory=None)
     lost = Result(data, 6, dict.fromkeys("abcdef", HOSTILE))
     page = Page(lost._repr_html_())
-    assert page.text("p")[-1] == f"6 failed: {' '.join(HOSTILE.split())}"
+    assert page.text("p")[-1] == f"6 failed: {' '.join(SHOWN.split())}"
     assert page.all("script") == []
     assert repr(lost) == "Result(small: 12 networks, 2 diverged, 6 failed)"
 
@@ -78,7 +78,7 @@ def test_columns_show_their_first_rows(result):
     assert [row[1] for row in rows] == ["0", "0", "0", "1", "1"]
     assert page.text("p") == ["36 rows x 10 columns"]
     two = Columns({HOSTILE: np.array([HOSTILE, "b"], object)})
-    assert repr(two) == f"2 rows x 1 column\n  {HOSTILE}  {HOSTILE}, b"
+    assert repr(two) == f"2 rows x 1 column\n  {SHOWN}  {SHOWN}, b"
     assert Page(two._repr_html_()).all("script") == []
     rates = Columns({"train": np.array([0.1234567, 0.1234568])}, swept=["train"])
     assert repr(rates) == "2 rows x 1 column\n  train  0.1234567, 0.1234568"
