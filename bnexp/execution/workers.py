@@ -375,6 +375,14 @@ def leave_if_worker() -> None:
 
 def serve() -> None:
     """What a worker process does: one task after another, until its parent is gone."""
+    try:
+        _serve()
+    except ConnectionError:  # the parent has ended while something was sent to it
+        os._exit(1)
+
+
+def _serve() -> None:
+    """One task after another; ConnectionError when the parent is gone."""
     for number in HELD:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
