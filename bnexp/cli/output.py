@@ -299,7 +299,7 @@ def print_verdicts(verdicts: Sequence[Verdict]) -> None:
     if verdicts:
         echo("")
         for line in map(printable, verdict_lines(verdicts)):
-            echo(_VERDICT.sub(lambda word: click.style(word[0], fg=COLORS[word[0]]), line))
+            click.echo(_VERDICT.sub(lambda word: click.style(word[0], fg=COLORS[word[0]]), line))
 
 
 RANGES = {
