@@ -36,7 +36,7 @@ def short(value: object, digits: int = 4) -> str:
     """
     if not isinstance(value, float):
         return printable(str(value))
-    text = f"{value:.{digits}g}"
+    text = f"{value + 0.0:.{digits}g}"  # and -0.0 is 0
     return f"{value:.0f}" if "e+" in text and abs(value) < 1e6 else text
 
 

@@ -26,6 +26,7 @@ NEAR = st.builds(lambda number, power: number * (1 + 10.0**-power), ROUND, st.in
 @given(st.lists(NUMBERS | NEAR | st.integers(-999, 999), min_size=1, max_size=6))
 def test_different_values_have_different_texts(values):
     texts = distinct(values)
+    assert distinct([0.0, -0.0]) == ["0", "0"]
     assert len(set(texts)) == len(set(values))
     assert distinct(values) == [value_text(value, values) for value in values]
 
