@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from numeric_cases import DIALECTS, images, small_mlp, stacked
 
+from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn import BatchNorm, SoftmaxCrossEntropy
 from bnexp.training import evaluate
+from bnexp.training.evaluation import evaluate_batch
 
 
 @pytest.mark.parametrize("name", ["book", "paper", "batch", "debiased", None])
@@ -36,3 +38,34 @@ def test_batch_evaluation_is_the_training_forward():
     np.testing.assert_allclose(
         evaluate(network, parameters, state, set_)["loss"], expected, rtol=1e-14
     )
+
+
+class OneNumber(Metric):
+    label = "one number"
+
+    def values(self, logits, labels):
+        return np.float64(1.0)
+
+
+class Zeroing(Metric):
+    label = "zeroing"
+
+    def values(self, logits, labels):
+        logits[:] = 0
+        return logits[..., 0]
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [(OneNumber(), r"metric own: expected values of shape \(1, 20\)"), (Zeroing(), "read-only")],
+)
+def test_a_batch_is_scored_under_the_rules_of_all_images(metric, message):
+    """A metric of another shape is refused, and none may change the logits."""
+    network, set_ = small_mlp(), images(n=20)
+    parameters, state = stacked(network, 2, set_.shape)
+    x, labels = set_.batch(slice(None))
+    with pytest.raises(ValueError, match=message):
+        evaluate_batch(network, parameters, state, x[None], labels[None], {"own": metric})
+    ours = evaluate_batch(network, parameters, state, x[None], labels[None], DEFAULT_METRICS)
+    for name, expected in evaluate(network, parameters, state, set_).items():
+        np.testing.assert_allclose(ours[name], expected, rtol=1e-12)

@@ -22,7 +22,7 @@ from bnexp.config.messages import Problem
 from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
 from bnexp.data.datasets import DATASETS, is_folder
-from bnexp.nn import ACTIVATIONS, BatchNorm
+from bnexp.nn import ACTIVATIONS, OPTIMIZERS, BatchNorm
 from bnexp.nn.book import (
     BOOK_LAYERS,
     BOOK_RULES,
@@ -210,7 +210,8 @@ def _book_stream(setting: Setting) -> Iterator[Problem]:
     if train.decay_also:
         yield problem("train.decay_also", "none", ", ".join(train.decay_also))
     if not is_book_rule(instantiate(train.optimizer)):
-        expected = f"one of {', '.join(BOOK_RULES)}, with dialect book where there is one,"
+        rules = ", ".join(name for name, cls in OPTIMIZERS.items() if cls in BOOK_RULES)
+        expected = f"one of {rules}, with dialect book where there is one,"
         yield problem("train.optimizer", expected, repr(train.optimizer.kind))
     if model.kind == "cnn":
         kinds = [block.kind for block in model.blocks]

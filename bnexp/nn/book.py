@@ -286,14 +286,7 @@ BOOK_LAYERS: dict[type, type] = {
 }
 
 
-BOOK_RULES: dict[str, type] = {
-    "sgd": SGD,
-    "momentum": Momentum,
-    "nesterov": Nesterov,
-    "adagrad": AdaGrad,
-    "rmsprop": RMSprop,
-    "adam": Adam,
-}
+BOOK_RULES = (SGD, Momentum, Nesterov, AdaGrad, RMSprop, Adam)
 
 
 def replay(network: Sequential, images: int = 1, batch_size: int = 1) -> BookNetwork:
@@ -346,7 +339,7 @@ def is_book_layer(layer: Any) -> bool:
 def is_book_rule(rule: Any) -> bool:
     """Whether the book's code has the optimizer with these options; rates and decays are free."""
     is_rate = getattr(rule, "correction", "rate") == "rate"
-    return type(rule) in BOOK_RULES.values() and is_rate and getattr(rule, "eps", 1e-7) == 1e-7
+    return type(rule) in BOOK_RULES and is_rate and getattr(rule, "eps", 1e-7) == 1e-7
 
 
 def is_book_initializer(initializer: Any) -> bool:

@@ -112,17 +112,8 @@ def evaluate(
         return {name: np.concatenate([scores[name] for scores in alone]) for name in metrics}
     sums: dict[str, Any] = dict.fromkeys(metrics, 0.0)
     for logits, labels in _evaluate_chunks(network, parameters, state, images):
-        logits, labels = logits.view(), labels.view()
-        logits.flags.writeable = labels.flags.writeable = False  # a metric must not change them
-        for name, metric in metrics.items():
-            values = np.asarray(metric.values(logits, labels))
-            if values.shape != logits.shape[:2]:
-                raise ValueError(
-                    f"metric {name}: expected values of shape {logits.shape[:2]}, one for each "
-                    f"network and image, got {values.shape}"
-                )
-            # In one order for every K, so that a network's sum does not depend on the others.
-            sums[name] = sums[name] + np.ascontiguousarray(values).sum(axis=-1, dtype=np.float64)
+        for name, added in _metric_sums(metrics, logits, labels).items():
+            sums[name] = sums[name] + added
     return {name: total / len(images) for name, total in sums.items()}
 
 
@@ -134,15 +125,35 @@ def evaluate_batch(
     labels: Labels,
     metrics: Mapping[str, Metric],
 ) -> dict[str, Numbers]:
-    """Each metric's mean over a batch, (K,): x is (K, N, ...) and labels (K, N), or K is 1."""
-    scores: dict[str, list[Any]] = {name: [] for name in metrics}
+    """Each metric's mean over a batch, (K,): x is (K, N, ...) and labels (K, N), or K is 1.
+
+    ValueError as from `evaluate`.
+    """
+    sums: list[dict[str, Numbers]] = []
     for k in range(next(len(array) for layer in parameters for array in layer.values())):
         batch = k if len(x) > 1 else 0
         logits = network.evaluated(_select(parameters, k), _select(state, k), x[batch : batch + 1])
-        for name, metric in metrics.items():
-            values = np.ascontiguousarray(metric.values(logits, labels[batch]))
-            scores[name].append(values.sum(axis=-1, dtype=np.float64) / values.shape[-1])
-    return {name: np.concatenate(values) for name, values in scores.items()}
+        sums.append(_metric_sums(metrics, logits, labels[batch]))
+    return {name: np.concatenate([each[name] for each in sums]) / x.shape[1] for name in metrics}
+
+
+def _metric_sums(
+    metrics: Mapping[str, Metric], logits: Array, labels: Labels
+) -> dict[str, Numbers]:
+    """Each metric's sum over the images of logits (K, N, C) and labels (N,), (K,) in float64."""
+    logits, labels = logits.view(), labels.view()
+    logits.flags.writeable = labels.flags.writeable = False  # a metric must not change them
+    sums: dict[str, Numbers] = {}
+    for name, metric in metrics.items():
+        values = np.asarray(metric.values(logits, labels))
+        if values.shape != logits.shape[:2]:
+            raise ValueError(
+                f"metric {name}: expected values of shape {logits.shape[:2]}, one for each "
+                f"network and image, got {values.shape}"
+            )
+        # In one order for every K, so that a network's sum does not depend on the others.
+        sums[name] = np.ascontiguousarray(values).sum(axis=-1, dtype=np.float64)
+    return sums
 
 
 def logits_of(
