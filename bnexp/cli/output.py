@@ -15,7 +15,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
@@ -180,20 +180,19 @@ class ProgressDisplay:
         """Begin: say how many networks there are, and open the bar if stderr is a terminal."""
         left = len(networks) - len(finished)
         if not self._quiet:
+            number = counted(len(networks), "network")
+            to_train = f", {left} to {work_of(steps)}" if left > 0 else ""
+            lines = [f"{number}: {len(finished)} up to date{to_train}"]
             if self._again:
-                echo(f"{counted(len(networks), 'network')} to {work_of(steps)} again")
-            else:
-                to_train = f", {left} to {work_of(steps)}" if left > 0 else ""
-                number = counted(len(networks), "network")
-                echo(f"{number}: {len(finished)} up to date{to_train}")
+                lines = [f"{number} to {work_of(steps)} again"]
             for key, meaning in self._ranges.items():
                 values = list(dict.fromkeys(network.point[key] for network in networks))
-                echo(f"  {key}: {range_text(meaning, values)}")
+                lines.append(f"  {key}: {range_text(meaning, values)}")
             if others:
-                echo(f"{kept_networks(others)}; tables and figures are of these only")
-            for line in self._resumed:
-                echo(f"  goes on: {line}")
-            print_data(self._origins)
+                lines.append(f"{kept_networks(others)}; tables and figures are of these only")
+            lines += [f"  goes on: {line}" for line in self._resumed]
+            # At once: a reader that leaves after the first line, as `head -1`, ends no run.
+            echo("\n".join([*lines, *data_lines(self._origins)]))
         points = {network.id: network.point for network in networks}
         self.status = RunStatus(points, left, held_out=self._held_out)
         self.status.add(finished)
@@ -233,11 +232,12 @@ def work_of(steps: int) -> str:
     return "train" if steps else "score"
 
 
-def print_data(origins: Iterable[DataOrigin]) -> None:
-    """Say which images stand behind the names of the experiment's data sets."""
+def data_lines(origins: Iterable[DataOrigin]) -> Iterator[str]:
+    """Which images stand behind the names of the experiment's data sets."""
     for origin in origins:
-        place = [f"  from {origin.place}"] if origin.place else []  # whole, for it is copied
-        echo("\n".join(paragraph(origin.line(), hanging=2, hyphens=False) + place))
+        yield from paragraph(origin.line(), hanging=2, hyphens=False)
+        if origin.place:
+            yield f"  from {origin.place}"  # whole, for it is copied
 
 
 def kept_networks(number: int) -> str:
@@ -361,7 +361,8 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
         lists[axis.key] = f"{counted(len(axis.labels), 'value')}{meaning}: {values}"
     for name, values in {**lists, "seeds": seeds}.items():
         echo("\n".join(paragraph(f"{name}: {values}", indent=2, hanging=4)))
-    print_data(origins.values())
+    for line in data_lines(origins.values()):
+        echo(line)
     if config.experiment.claims:
         echo(f"  claims: {len(config.experiment.claims)}")
     stacks = make_stacks(plan.networks)
