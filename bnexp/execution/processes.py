@@ -16,7 +16,6 @@ A stack that fails gives records with the status "failed"; the run goes on with 
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -85,8 +84,6 @@ class Local:
 
     cell_timeout: seconds that a network may take, None for any; a stack may take as many times
     that as it has networks. A worker that takes longer is ended, and its networks have failed.
-
-    On Windows there is this process only.
     """
 
     workers: int = 1
@@ -106,7 +103,7 @@ class Local:
         leave_if_worker()
         if not tasks:
             return
-        if (self.workers == 1 or os.name == "nt") and self.cell_timeout is None:
+        if self.workers == 1 and self.cell_timeout is None:
             process = ThisProcess(lambda: on_steps(process.steps()))
             yield from run_tasks(process, tasks, on_steps)
             return

@@ -1,11 +1,11 @@
 """Worker processes of this machine: how they are started, given tasks, watched and ended.
 
-A worker is a new Python process with one BLAS thread. It is linked to this process by a pair of
-sockets, of which each process holds one end, and nothing else is shared: no lock, no memory. So
-whenever a worker is killed, the system closes its end, and what waits for it here goes on. When
-this process is gone, its workers notice it in the same way, and end.
+A worker is a new Python process with one BLAS thread. It is linked to this process by two pipes,
+its standard input and output, and nothing else is shared: no lock, no memory. So whenever a worker
+is killed, the system closes its ends, and what waits for it here goes on. When this process is
+gone, its workers notice it in the same way, and end. What a worker prints goes to standard error.
 
-What goes through the link is pickled:
+What goes through a pipe is pickled, each message after its length (`Link`):
 
     to the worker      what it needs to import what this process has, then tasks, and STOP when
                        they are to end (`bnexp.execution.stopping`)
@@ -25,13 +25,13 @@ comes after the standard library (`bnexp.searchpath`).
 
 from __future__ import annotations
 
+import io
 import math
 import multiprocessing
-import multiprocessing.connection
 import os
 import pickle
 import signal
-import socket
+import struct
 import subprocess
 import threading
 import time
@@ -41,8 +41,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from multiprocessing import spawn
-from queue import SimpleQueue
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, cast
 
 from bnexp.errors import BnexpError, ConfigError, Interrupted
 from bnexp.execution import stopping
@@ -57,29 +57,37 @@ REPORT_SECONDS = 0.1  # between two reports of a task's steps
 # cores, and a product's last bits depend on their number.
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
-# Names a worker's parent to it; and how a worker ends that a script would have start all over.
-WORKER = "BNEXP_WORKER"
-UNGUARDED = 77
+UNGUARDED = 77  # the exit status of a worker that a script would have start all over
 ADVICE = (
     "a script that asks for several jobs is read again by each worker, expected its call under "
     '`if __name__ == "__main__":`, got one at the top; put it there, or use jobs=1'
 )
-# The program of a worker. File 0 is its end of the link, until `serve` has taken it.
+# The program of a worker. It takes its pipes at once, so that nothing that it imports prints into
+# them or reads from them; what came before, from a sitecustomize for example, ends at GREETING.
+GREETING = b"bnexp worker\n"
 PROGRAM = """\
-import sys
+import os, sys
+pipes = os.dup(0), os.dup(1)
+os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+os.dup2(2, 1)
+os.write(pipes[1], {greeting!r})
 sys.path[:] = {path!r}
 try:
     from bnexp.execution.workers import serve
 except BaseException as error:
-    from multiprocessing.connection import Connection
-    Connection(0).send(("failed", f"{{type(error).__name__}}: {{error}}"))
+    import pickle, struct
+    text = pickle.dumps(("failed", f"{{type(error).__name__}}: {{error}}"))
+    os.write(pipes[1], struct.pack("!Q", len(text)) + text)
 else:
-    serve()
+    serve(*pipes)
 """
+LENGTH = struct.Struct("!Q")
 STOP = b"stop"  # no pickle
 # Signals that may go to all processes of a group, as from a terminal or a batch system: the parent
 # answers them, its workers never.
 HELD = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
+
+_in_worker = False
 
 # What reports of steps are passed to, in each thread that runs tasks.
 on_reported_steps: ContextVar[Callable[[int], object]] = ContextVar(
@@ -112,16 +120,12 @@ class WorkerProcesses(futures.Executor):
     `steps()` is the sum of what tasks have reported so far. A process that takes longer than
     `cell_timeout` seconds for each network of its task is ended, and the task failed.
 
-    A thread for each worker takes an idle one, gives it a task and waits for the answer. WORKER, in
-    the environment of a worker, is the id of the parent, by which `leave_if_worker` knows that it
-    runs in a worker.
+    A thread for each worker takes an idle one, gives it a task and waits for the answer.
 
     ConfigError if the system refuses to start so many processes.
     """
 
     def __init__(self, workers: int, cell_timeout: float | None = None) -> None:
-        if not hasattr(signal, "pthread_sigmask"):
-            raise ConfigError("worker processes: this system has none, use one without time limit")
         self.workers = workers
         self._cell_timeout = cell_timeout
         self._steps = 0
@@ -174,7 +178,7 @@ class WorkerProcesses(futures.Executor):
     def _start(self) -> Worker:
         try:
             worker = Worker()
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             raise _no_worker(error) from None
         self._started.add(worker)
         if self._stopped:
@@ -231,30 +235,87 @@ def _no_worker(error: Exception | str) -> ConfigError:
     )
 
 
-class Worker:
-    """A worker process and this process's end of the link to it. One thread at a time calls it.
+class Link:
+    """Messages over two pipes: eight bytes with the length, then the message itself.
 
-    OSError if it cannot be started.
+    Threads may send at the same time; one of them receives.
+    """
+
+    def __init__(self, source: io.RawIOBase, sink: io.RawIOBase) -> None:
+        self._source, self._sink = source, sink
+        self._sending = threading.Lock()
+
+    def send(self, content: Any) -> None:
+        self.send_bytes(pickle.dumps(content))
+
+    def send_bytes(self, message: bytes) -> None:
+        """OSError if the other process is gone."""
+        rest = memoryview(LENGTH.pack(len(message)) + message)
+        with self._sending:
+            while rest:
+                rest = rest[self._sink.write(rest) :]
+
+    def receive_bytes(self) -> bytes:
+        """The next message; EOFError or OSError if the other process is gone."""
+        (length,) = LENGTH.unpack(self._read(LENGTH.size))
+        return self._read(length)
+
+    def skip_to(self, end: bytes) -> None:
+        """Drop what comes up to these bytes, and them."""
+        last = b""
+        while last != end:
+            last = (last + self._read(1))[-len(end) :]
+
+    def close(self) -> None:
+        """Send no more; the other process reads the end."""
+        self._sink.close()
+
+    def close_source(self) -> None:
+        self._source.close()
+
+    def _read(self, size: int) -> bytes:
+        content = bytearray()
+        while len(content) < size:
+            part = self._source.read(size - len(content))
+            if not part:
+                raise EOFError
+            content += part
+        return bytes(content)
+
+
+class Worker:
+    """A worker process and this process's ends of its pipes. One thread at a time calls it.
+
+    A thread of its own reads what the process sends.
+
+    OSError or RuntimeError if the process or the thread cannot be started.
     """
 
     def __init__(self) -> None:
-        here, there = socket.socketpair()
-        self._link = multiprocessing.connection.Connection(here.detach())
         self._ready = self._expired = False
-        self._sending = threading.Lock()
+        self._answers: SimpleQueue[tuple[str, Any] | None] = SimpleQueue()  # None: it has ended
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-        program = PROGRAM.format(path=demoted())
-        environment = {**os.environ, **ONE_THREAD, WORKER: str(os.getpid())}
-        with there, _signals_held():
-            self._process: subprocess.Popen[bytes] = subprocess.Popen(
-                [spawn.get_executable(), *flags, "-P", "-c", program],
-                stdin=there.fileno(),
-                env=environment,
+        program = PROGRAM.format(path=demoted(), greeting=GREETING)
+        with _signals_held():
+            self._process = subprocess.Popen(
+                [spawn.get_executable(), *flags, "-P", "-u", "-c", program],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, **ONE_THREAD},
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # no Ctrl-C
             )
+        self._link = Link(cast(Any, self._process.stdout), cast(Any, self._process.stdin))
+        try:
+            threading.Thread(target=self._read_answers, daemon=True).start()
+        except RuntimeError:
+            self.kill()
+            self.end()
+            raise
         data = spawn.get_preparation_data("worker")
         kept = ("sys_argv", "orig_dir", "init_main_from_name", "init_main_from_path")
         with suppress(OSError):  # gone already: the first task will notice it
-            self._send({key: data[key] for key in kept if key in data})
+            self._link.send({key: data[key] for key in kept if key in data})
 
     def call(
         self, task: tuple[Any, ...], seconds: float | None, on_steps: Callable[[int], None]
@@ -272,8 +333,8 @@ class Worker:
             self._ready = True
         try:
             with self._limit(seconds):
-                with suppress(BrokenPipeError, ConnectionResetError):
-                    self._send(task)
+                with suppress(OSError):  # gone: it has no answer either
+                    self._link.send(task)
                 return self._receive(on_steps)
         except WorkerLost:
             if not self._expired:
@@ -285,15 +346,11 @@ class Worker:
 
     def stop(self) -> None:
         """Have its task end after the step that is being made; from any thread."""
-        with self._sending, suppress(OSError):
+        with suppress(OSError):
             self._link.send_bytes(STOP)
 
     def kill(self) -> None:
         self._process.kill()
-
-    def _send(self, content: Any) -> None:
-        with self._sending:
-            self._link.send(content)
 
     def end(self) -> None:
         """Have it end, as it does when the link is closed; kill it if it does not."""
@@ -310,21 +367,32 @@ class Worker:
             return self._process.wait(END_SECONDS)
         return None
 
+    def _read_answers(self) -> None:
+        """Put what it sends into a queue, until it has ended; in a thread of its own."""
+        with suppress(EOFError, OSError):
+            self._link.skip_to(GREETING)
+            while True:
+                self._answers.put(pickle.loads(self._link.receive_bytes()))
+        self._link.close_source()
+        self._answers.put(None)
+
     def _receive(self, on_steps: Callable[[int], None]) -> tuple[str, Any]:
         """Its next message that is no report of steps; WorkerLost if it ends before."""
-        try:
-            while True:
-                # A process that it has started may hold its end of the link open.
-                while not self._link.poll(1.0):
-                    if self._process.poll() is not None and not self._link.poll():
-                        raise WorkerLost
-                content = self._link.recv_bytes()
-                kind, value = pickle.loads(content)
-                if kind != "steps":
-                    return kind, value
-                on_steps(value)
-        except (EOFError, ConnectionResetError, BrokenPipeError):
-            raise WorkerLost from None
+        while True:
+            ended = self._process.poll() is not None
+            try:
+                answer = self._answers.get(timeout=1.0)
+            except Empty:
+                if ended:  # what it has started itself may hold its pipe open
+                    raise WorkerLost from None
+                continue
+            if answer is None:
+                self._answers.put(None)
+                raise WorkerLost
+            kind, value = answer
+            if kind != "steps":
+                return kind, value
+            on_steps(value)
 
     @contextmanager
     def _limit(self, seconds: float | None) -> Iterator[None]:
@@ -348,6 +416,9 @@ class Worker:
 @contextmanager
 def _signals_held() -> Iterator[None]:
     """Start processes that are not reached by signals of the terminal until they ignore them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     try:
         yield
@@ -369,27 +440,29 @@ def leave_if_worker() -> None:
     would start a run of its own; instead it exits with the status UNGUARDED, and the parent raises
     ConfigError with ADVICE.
     """
-    if os.environ.get(WORKER) == str(os.getppid()):
+    if _in_worker:
         os._exit(UNGUARDED)
 
 
-def serve() -> None:
-    """What a worker process does: one task after another, until its parent is gone."""
+def serve(source: int, sink: int) -> None:
+    """What a worker process does: one task after another, until its parent is gone.
+
+    `source` and `sink` are the files of its pipes.
+    """
+    global _in_worker
+    _in_worker = True
     try:
-        _serve()
-    except ConnectionError:  # the parent has ended while something was sent to it
+        _serve(Link(os.fdopen(source, "rb", 0), os.fdopen(sink, "wb", 0)))
+    except OSError:  # the parent has ended while something was sent to it
         os._exit(1)
 
 
-def _serve() -> None:
-    """One task after another; ConnectionError when the parent is gone."""
+def _serve(link: Link) -> None:
+    """One task after another; OSError when the parent is gone."""
     for number in HELD:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
-    link = multiprocessing.connection.Connection(os.dup(0))
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
     messages: SimpleQueue[bytes] = SimpleQueue()
     stop = threading.Event()
     stopping.watch(stop.is_set)
@@ -428,11 +501,11 @@ def _serve() -> None:
         link.send_bytes(answer)
 
 
-def _receive_messages(link: Any, messages: SimpleQueue[bytes], stop: threading.Event) -> None:
+def _receive_messages(link: Link, messages: SimpleQueue[bytes], stop: threading.Event) -> None:
     """Put the parent's messages into the queue, all but STOP; end this worker when that is gone."""
     while True:
         try:
-            message = link.recv_bytes()
+            message = link.receive_bytes()
             if message == STOP:
                 stop.set()
             else:
