@@ -109,6 +109,63 @@ def test_comparisons_are_paired_by_seed():
         assert judged(data, where={NORM: "batch"}, above={**above, "by": by}).verdict == expected
 
 
+@pytest.mark.parametrize("side", ["batch", "none"])
+@pytest.mark.parametrize(
+    ("tolerance", "expected"),
+    [(0.0175, "supported"), (0.01, "undecided"), (0.0025, "refuted"), (0, "refuted")],
+)
+def test_near_is_both_sides_at_once(side, tolerance, expected):
+    """The difference is 0.01 +- 0.0025, or its negative: within 0.0175, and not within 0.0025."""
+    data = by_point({("batch",): (0.211, 0.51, 0.809), ("none",): (0.2, 0.5, 0.8)})
+    other = "none" if side == "batch" else "batch"
+    near = {"where": {NORM: other}, "by": tolerance}
+    verdict = judged(data, where={NORM: side}, near=near)
+    assert verdict.verdict == expected
+    (point,) = verdict.points
+    half = 4.302653 * 0.001 / sqrt(3)
+    sign = 1 if side == "batch" else -1
+    np.testing.assert_allclose(
+        (point.low, point.high), (sign * 0.01 - half, sign * 0.01 + half), rtol=1e-5
+    )
+    assert point.margin == pytest.approx(tolerance - 0.01 - half, abs=1e-9)
+    assert f"wanted 0 +- {tolerance:g}" in verdict.reason
+
+
+def test_near_as_a_fraction_of_the_other_side():
+    """The quotients of the differences and twice the other side are 0.1, 0.12 and 0.14."""
+    data = by_point({("batch",): (0.22, 0.448, 0.684), ("none",): (0.1, 0.2, 0.3)})
+    half = 4.302653 * 0.02 / sqrt(3)
+    for relative, expected in (
+        (0.12 + half + E, "supported"),
+        (0.12 + half - E, "undecided"),
+        (0.12 - half - E, "refuted"),
+    ):
+        near = {"where": {NORM: "none"}, "times": 2, "relative": relative}
+        verdict = judged(data, where={NORM: "batch"}, near=near)
+        assert verdict.verdict == expected
+        (point,) = verdict.points
+        np.testing.assert_allclose((point.estimate, point.low), (0.12, 0.12 - half), rtol=1e-5)
+    assert verdict.reason.startswith("relative difference 0.12 [0.07032, 0.1697], n = 3 at")
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [((0.0, 0.0), "refuted"), ((0.5, 0.5), "supported"), ((inf, inf), "refuted")],
+)
+def test_near_as_a_fraction_of_nothing_or_of_an_infinite_number(other, expected):
+    data = results(
+        (METHODS,),
+        (0, 1),
+        value=lambda p, seed, e, m: 0.5 if p == ("batch",) else other[seed],
+    )
+    near = {"where": {NORM: "none"}, "relative": 0.1}
+    verdict = judged(data, measure="final_train_loss", where={NORM: "batch"}, near=near)
+    assert verdict.verdict == expected
+    same = by_point({("batch",): (0.0, 0.0), ("none",): (0.0, 0.0)})
+    near = {"where": {NORM: "none"}, "relative": 0}
+    assert judged(same, where={NORM: "batch"}, near=near).verdict == "supported"
+
+
 def test_a_difference_below_zero_is_not_cut_off():
     data = by_point({("batch",): (0.2, 0.3, 0.4), ("none",): (0.5, 0.6, 0.7)})
     verdict = judged(data, where={NORM: "batch"}, above={"where": {NORM: "none"}})

@@ -138,6 +138,18 @@ def test_seeds(here, small):
         assert "expected a number of seeds" in result.output
 
 
+def test_design_seeds_are_trained_by_name(here, small):
+    result = call("check", small, "--seeds", "design")
+    assert result.exit_code == 2
+    assert "--seeds design:" in result.output
+    assert "has no random.design_seeds, expected a list of them" in result.output
+    design = ("--set", "random.design_seeds=[7, 8, 9]")
+    assert "18 networks" in call("check", small, *design, "--seeds", "design").output
+    small.write_text(small.read_text().replace("seeds:", "design_seeds: [7, 8, 9, 10], seeds:"))
+    assert "24 networks" in call("check", small, "--seeds", "design").output
+    assert "12 networks" in call("check", small).output
+
+
 def test_a_dry_run_and_check_write_nothing(here, small):
     before = sorted(here.rglob("*"))
     for result in (call("run", small, "--dry-run"), call("check", small)):

@@ -41,7 +41,7 @@ def refusal(path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("at_leas: 1", "13:5: claims[0].at_leas: unknown key, expected one of says, source, "),
+        ("at_leas: 1", "13:5: claims[0].at_leas: unknown key, expected one of says, kind, s"),
         ("", "claims[0]: no single relation, expected exactly one of at_least, at_most, "),
         ("at_least: 1\n    at_most: 2", "got at_least and at_most"),
         ("at_least: x", "13:15: claims[0].at_least: not a valid value, expected a number, got 'x'"),
@@ -53,6 +53,21 @@ def refusal(path):
         ("at_least: 1\n    in_at_least: 0", "claims[0].in_at_least: not a valid value, expected a"),
         ("within: {of: 1}", "claims[0].within: no single distance, expected either by or relativ"),
         ("within: {of: 1, by: 1, relative: 1}", "expected either by or relative, got both"),
+        ("near: {}", "claims[0].near: no single distance, expected either by or relative, got nei"),
+        ("near: {by: 1, relative: 1}", "claims[0].near: no single distance, expected either by or"),
+        ("near: {by: -1}", "claims[0].near.by: not a valid value, expected a number >= 0, got -1"),
+        ("near: {relative: -1}", "claims[0].near.relative: not a valid value, expected a number >"),
+        ("near: {by: 1, times: 0}", "claims[0].near.times: not a valid value, expected a number >"),
+        ("near: {by: 1, where: {a: {}}}", "claims[0].near.where.a: no range, expected at_least, "),
+        ("at_least: 1\n    kind: measure", "14:11: claims[0].kind: not a valid value, expected 'p"),
+        (
+            "at_least: 1\n    kind: measure",
+            "or 'measured', got 'measure'; did you mean 'measured'?",
+        ),
+        (
+            "at_least: 1\n    kind: theory",
+            "14:11: claims[0].kind: no source, expected one of the c",
+        ),
         ("within: {of: 1, by: -1}", "claims[0].within.by: not a valid value, expected a number >="),
         ("above: {times: 0}", "claims[0].above.times: not a valid value, expected a number > 0"),
         ("at_least: 1\n    where: {a: {}}", "claims[0].where.a: no range, expected at_least, at_"),
@@ -153,6 +168,9 @@ def test_selections_that_the_sweep_does_not_have(text, expected, config_file):
         ("above: {where: {model.norm: [none, layer]}}", "several values, expected one to compare"),
         ("below: {where: {model.nor: none}}", "claims[0].below.where.model.nor: not swept"),
         ("below: {measure: final_gap}", "claims[0].below.measure: no test images"),
+        ("near: {by: 1}", "claims[0].near: compared with itself, expected other points, got m"),
+        ("near: {by: 1, where: {model.nor: none}}", "claims[0].near.where.model.nor: not swept"),
+        ("near: {by: 1, measure: final_gap}", "claims[0].near.measure: no test images"),
     ],
 )
 def test_relations_that_do_not_fit_the_sweep(text, expected, config_file):
@@ -181,6 +199,62 @@ def test_axes_that_move_together_need_both_values(config_file):
     assert "no such points, expected a combination" in refusal(config_file(ZIPPED + never))
     along = "    non_decreasing: model.norm\n"
     assert len(prepared(config_file(ZIPPED + along)).plan.networks) == 2
+
+
+LAYER = "where: {model.norm: layer}"
+NONE = "where: {model.norm: none}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "relation", "margins"),
+    [
+        ("direction", f"above: {{{NONE}, by: 0.1}}", "above.by"),
+        ("direction", f"below: {{{NONE}, by: -0.1, times: 2}}", "below.by and below.times"),
+        ("direction", f"near: {{{NONE}, by: 0.1}}", "near"),
+        ("direction", "at_least: 0.5", "at_least"),
+        ("direction", "at_most: 0.5", "at_most"),
+        ("direction", "within: {of: 0.5, by: 0.1}", "within"),
+        ("direction", f"above: {{{NONE}}}\n    in_at_least: 1", "in_at_least"),
+        ("direction", f"non_increasing: {LR}\n    tolerance: 0.1", "tolerance"),
+        ("direction", f"above: {{{NONE}}}", None),
+        ("direction", f"non_increasing: {LR}\n    tolerance: 0", None),
+        ("published", f"above: {{{NONE}, by: 0.1}}", None),
+        ("theory", "within: {of: 0.5, by: 0.1}", None),
+    ],
+)
+def test_only_what_a_source_says_can_be_expected_not_to_hold(kind, relation, margins, config_file):
+    """The author's own margin cannot be refuted: it was chosen wrongly."""
+    claim = f"    kind: {kind}\n    source: a paper\n    {LAYER}\n    {relation}\n"
+    assert prepared(config_file(f"{HEAD}{claim}"))
+    refuted = config_file(f"{HEAD}{claim}    expect: refuted\n")
+    if margins is None:
+        assert prepared(refuted)
+        return
+    line = (HEAD + claim).count("\n") + 1
+    message = refusal(refuted)
+    assert f"experiment.yaml:{line}:13: claims[0].expect: no refutation of the source" in message
+    assert message.endswith(f"got refuted with {margins}")
+
+
+def test_what_was_measured_is_not_expected_not_to_hold(config_file):
+    text = f"{HEAD}    at_least: 0.5\n    kind: measured\n    expect: refuted\n"
+    assert "15:13: claims[0].expect: no refutation of a source" in refusal(config_file(text))
+
+
+def test_a_claim_of_a_source_has_one_of_its_own_or_the_experiments(config_file):
+    text = f"{HEAD}    at_least: 0.5\n    kind: published\n"
+    assert "expected one of the claim or of the experiment with publ" in refusal(config_file(text))
+    assert prepared(config_file(f"{text}    source: a paper\n"))
+    assert prepared(config_file(text.replace("data:", "source: a paper\ndata:")))
+
+
+def test_the_kind_is_in_the_resolved_text_unless_it_is_the_default(config_file):
+    text = f"{HEAD}    source: a paper\n    at_least: 0.5\n    kind: "
+    config = load_config(config_file(f"{text}published\n"))
+    assert 'kind: published, source: "a paper"' in resolved(config)
+    again = load_config(config_file(resolved(config), "resolved.yaml"))
+    assert again.experiment == config.experiment
+    assert "kind: measured" not in resolved(load_config(config_file(f"{text}measured\n")))
 
 
 FITTING = [

@@ -7,7 +7,9 @@ import pytest
 from config_cases import SMALLEST, errors
 
 import bnexp
-from bnexp.config import load_config
+from bnexp.config import load_config, resolved
+from bnexp.errors import ConfigError
+from bnexp.sweep import make_plan
 
 
 @pytest.mark.parametrize(
@@ -95,3 +97,114 @@ def test_the_weights_of_an_image_network_are_counted_layer_by_layer(config_file)
 def test_sizes_of_mnist_are_those_of_the_folder_that_is_read(config_file):
     config = load_config(config_file("data: {train: 60001, test: 10001}\n" + SMALLEST))
     assert config.experiment.data.train == 60001
+
+
+SEEDED = """\
+name: seeded
+data: {name: synthetic, train: 200}
+model: {hidden: [5]}
+train: {epochs: 1, batch_size: 50}
+random: {seeds: [3, 4], design_seeds: DESIGN}
+"""
+TOO = "a seed that is in random.seeds, too, expected others, got 4"
+
+
+@pytest.mark.parametrize(
+    ("design", "expected"),
+    [
+        ("[0, 1]", None),
+        ("[0, 4]", f"5:43: random.design_seeds[1]: {TOO}: what was chosen on a seed cannot be"),
+        ("[0, 0]", "random.design_seeds: a seed twice, expected each once, got 0 again"),
+        ("[]", "random.design_seeds: not a valid value, expected a list of at least 1"),
+        ("3", "random.design_seeds: not a valid value, expected a list, got 3; [0, 1, 2] are th"),
+        ("[-1]", "random.design_seeds[0]: not a valid value, expected a number >= 0, got -1"),
+        ("[1.5]", "random.design_seeds[0]: not a valid value, expected a whole number, got 1.5"),
+        ("[0, 4], overlap: allowed", None),
+        (
+            "[0], overlap: always",
+            "random.overlap: not a valid value, expected 'error' or 'allowed'",
+        ),
+    ],
+)
+def test_design_seeds_are_others_than_those_that_claims_are_judged_on(
+    config_file, design, expected
+):
+    path = config_file(SEEDED.replace("DESIGN", design))
+    if expected is not None:
+        assert expected in errors(path)
+        return
+    config = load_config(path)
+    assert config.experiment.random.design_seeds[0] == 0
+    plain = load_config(config_file(SEEDED.replace(", design_seeds: DESIGN", ""), "plain.yaml"))
+    assert [n.id for n in make_plan(config).networks] == [n.id for n in make_plan(plain).networks]
+    assert "design_seeds" not in resolved(plain)
+    assert load_config(config_file(resolved(config), "again.yaml")).experiment == config.experiment
+
+
+def test_seeds_that_are_set_may_be_design_seeds(config_file):
+    path = config_file(SEEDED.replace("DESIGN", "[0, 4]"))
+    with pytest.raises(ConfigError, match=TOO):
+        load_config(path, {"train.epochs": 2})
+    config = load_config(path, {"random.seeds": [4, 5]})
+    assert config.experiment.random.overlap == "allowed"
+    assert load_config(config_file(resolved(config), "again.yaml")).experiment == config.experiment
+    assert load_config(path, {"random.seeds": [5]}).experiment.random.overlap == "error"
+    with pytest.raises(ConfigError, match=r"is in random\.seeds, too, .*, got 3"):
+        load_config(path, {"random.design_seeds": [3]})
+
+
+REFERENCE = "{authors: [A. Author], title: On it, year: 2015, PLACE}"
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("doi: 10.1038/323533a0", None),
+        ("arxiv: '1502.03167'", None),
+        ("arxiv: 'cs.LG/0102003'", None),
+        ("isbn: '978-4-87311-758-4'", None),
+        ("url: https://cs231n.github.io", None),
+        (
+            "venue: Nature",
+            "2:14: references[0]: nowhere to be found, expected at least one of doi, ",
+        ),
+        ("doi: https://doi.org/10.1038/3", "references[0].doi: not a valid value, expected a DOI"),
+        (
+            "arxiv: 1502.03167",
+            "expected a number of arXiv in quotes, such as '1502.03167', got 150",
+        ),
+        ("arxiv: 'arXiv:1502.03167'", "references[0].arxiv: not a valid value, expected a number"),
+        ("isbn: 9784873117584", "references[0].isbn: not a valid value, expected an ISBN in quot"),
+        ("url: cs231n.github.io", "references[0].url: not a valid value, expected an address such"),
+        ("doi: 10.1038/3, yaer: 1", "references[0].yaer: unknown key, expected one of authors, ti"),
+    ],
+)
+def test_a_reference_says_where_the_publication_is(config_file, place, expected):
+    text = f"name: of_it\nreferences: [{REFERENCE.replace('PLACE', place)}]\n"
+    path = config_file(text + SEEDED.partition("\n")[2].replace(", design_seeds: DESIGN", ""))
+    if expected is not None:
+        assert expected in errors(path)
+        return
+    config = load_config(path)
+    assert config.experiment.references[0].authors == ("A. Author",)
+    assert load_config(config_file(resolved(config), "again.yaml")).experiment == config.experiment
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        (
+            "authors: A. Author",
+            "references[0].authors: not a valid value, expected a list, got 'A.",
+        ),
+        ("authors: []", "references[0].authors: not a valid value, expected a list of at least 1"),
+        ("authors: [A], year: '2015'", "references[0].year: not a valid value, expected a whole n"),
+        ("authors: [A], year: 15", "references[0].year: not a valid value, expected a number >= 1"),
+        ("authors: [A], title: ''", "references[0].title: not a valid value, expected a text"),
+    ],
+)
+def test_a_reference_has_authors_a_title_and_a_year(config_file, changed, expected):
+    missing = "title: On it, " * ("title" not in changed) + "year: 2015, " * ("year" not in changed)
+    text = f"name: of_it\nreferences: [{{{missing}url: 'http://a', {changed}}}]\n"
+    path = config_file(text + SEEDED.partition("\n")[2].replace(", design_seeds: DESIGN", ""))
+    assert expected in errors(path)

@@ -173,6 +173,9 @@ def required_bounds(claim: Claim) -> Bounds:
     at_most b                         (-inf, b]
     within of, by                     [of - by, of + by]; relative: by = relative * |of|
     above, below                      (by, inf), of measure - times * other or its negative
+    near by                           [-by, by], of measure - times * other
+    near relative                     [-relative, relative], of (measure - times * other) divided
+                                      by |times * other|
     non_decreasing, non_increasing    [-tolerance, inf), of the rise or fall along the axis
     """
     if claim.at_least is not None:
@@ -184,6 +187,9 @@ def required_bounds(claim: Claim) -> Bounds:
         return Bounds(target.of - by, target.of + by)
     if other := claim.above or claim.below:
         return Bounds(low=other.by, strict=True)
+    if near := claim.near:
+        tolerance = near.relative if near.by is None else near.by
+        return Bounds(-(tolerance or 0.0), tolerance or 0.0)
     return Bounds(low=-(claim.tolerance or 0.0))
 
 
@@ -425,6 +431,8 @@ def _summarize(
     """
     point = _rank(points)[needed - 1]
     noun = "value" if claim.equals is not None else "difference" if point.than else "mean"
+    if claim.near and claim.near.relative is not None:
+        noun = "relative difference"
     estimate = "unknown" if isnan(point.estimate) else f"{point.estimate:.4g}"
     if point.n >= 2 and not isnan(point.estimate):
         estimate += f" [{point.low:.4g}, {point.high:.4g}]"
@@ -438,9 +446,9 @@ def _summarize(
     text = ", ".join(numbers)
     if point.point:
         text += f" at {describe_point(point.point, axes)}"
-    if target := claim.within:
+    if target := claim.within or claim.near:
         by, relative = target.by, target.relative
-        text += f", wanted {exact(target.of)} +- "
+        text += f", wanted {exact(claim.within.of if claim.within else 0)} +- "
         text += exact(by) if by is not None else f"{exact(round(100 * (relative or 0), 12))} %"
     parts = [text, point.reason]
     if len(points) > 1:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import exp, inf, isfinite, isinf, isnan, log, nan
+from math import copysign, exp, inf, isfinite, isinf, isnan, log, nan
 from typing import TypeAlias
 
 import numpy as np
@@ -281,10 +281,11 @@ def collect_samples(
         numbers = measure_networks(measure, tables, set(ids.values())) if ids else {}
         return {key: numbers.get(network, (nan, False)) for key, network in ids.items()}
 
-    other, (_, other_measure) = claim.above or claim.below, other_side(claim)
+    other, (_, other_measure) = claim.other, other_side(claim)
     numbers = measure_points(claim.measure, [pair.point for pair in pairs])
     others = measure_points(other_measure, [pair.than for pair in pairs if pair.than is not None])
     times = other.times if other else 1.0
+    is_relative = claim.near is not None and claim.near.relative is not None
     sign = -1.0 if claim.relation in ("below", "non_increasing") else 1.0
     (low, high), (other_low, other_high) = map(measure_limits, (claim.measure, other_measure))
     differences = sorted((sign * (low - times * other_high), sign * (high - times * other_low)))
@@ -308,6 +309,8 @@ def collect_samples(
                 stands_for_nan = stands_for_nan or other_stands_for_nan
                 tied = isinf(number) and number == subtrahend
                 number = 0.0 if tied else sign * (number - times * subtrahend)
+                if is_relative and not tied:
+                    number = _fraction(number, abs(times * subtrahend))
             if isnan(number) or (stands_for_nan and not refutes(number)):
                 left_out += 1
             elif tied:
@@ -321,10 +324,22 @@ def collect_samples(
             if status == "diverged"
         }
         limits = (low, high) if pair.than is None else (differences[0], differences[1])
+        limits = (-inf, inf) if is_relative else limits
         counts = ties, left_out, failed, untrained, len(diverged)
         return Sample(pair, tuple(values), *counts, limits)
 
     return tuple(map(sample, pairs))
+
+
+def _fraction(difference: float, size: float) -> float:
+    """The difference as a fraction of a size; an infinite one, and any of nothing, is infinite.
+
+    >>> _fraction(-1.0, 4.0), _fraction(-1.0, 0.0), _fraction(0.0, 0.0), _fraction(-inf, inf)
+    (-0.25, -inf, 0.0, -inf)
+    """
+    if size == 0:
+        return copysign(inf, difference) if difference else difference
+    return difference if isinf(difference) else difference / size
 
 
 ABSENT = ("", "")  # the id and the status of a network that is not trained

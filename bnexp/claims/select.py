@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeAlias
 
-from bnexp.config.claims import MONOTONE, Claim, Measure, Other
+from bnexp.config.claims import MONOTONE, Claim, Measure, Near, Other
 from bnexp.config.yaml import KeyPath
 from bnexp.runs.origins import DataOrigin
 from bnexp.runs.tables import Axis, Value, axis_texts, moves_along, plan_axes
@@ -85,7 +85,7 @@ def pair_points(claim: Claim, sweep: SweepPoints) -> tuple[Pair, ...]:
         points = select_points(claim.where, sweep.axes, sweep.points)
     if claim.relation in MONOTONE:
         pairs = _pair_neighbors(claim, points, sweep)
-    elif other := claim.above or claim.below:
+    elif other := claim.other:
         pairs = _pair_with_other(claim, other, points, sweep)
     else:
         pairs = [Pair(point) for point in points]
@@ -103,14 +103,14 @@ def pair_points(claim: Claim, sweep: SweepPoints) -> tuple[Pair, ...]:
 
 def other_side(claim: Claim) -> tuple[KeyPath, Measure]:
     """The measure of the points that are compared with, and where the claim has it."""
-    other = claim.above or claim.below
+    other = claim.other
     if other and other.measure:
         return (claim.relation, "measure"), other.measure
     return ("measure",), claim.measure
 
 
 def _pair_with_other(
-    claim: Claim, other: Other, points: Sequence[Point], sweep: SweepPoints
+    claim: Claim, other: Other | Near, points: Sequence[Point], sweep: SweepPoints
 ) -> list[Pair]:
     """Each point with the one that has the other side's values and, for other keys, its own.
 

@@ -66,7 +66,9 @@ set_option = click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set a config key; repeatable."
 )
 seeds_option = click.option(
-    "--seeds", metavar="N|LIST", help="5: seeds 0 to 4; 0,1,7: these three; 3,: only 3."
+    "--seeds",
+    metavar="N|LIST|design",
+    help="5: seeds 0 to 4; 0,1,7: these three; 3,: only 3; design: random.design_seeds.",
 )
 jobs_option = click.option(
     "-j", "--jobs", type=click.IntRange(1, 256), help="Worker processes; default: one per core."
@@ -143,7 +145,15 @@ def load_experiment(experiment: str, assignments: tuple[str, ...], seeds: str | 
     """
     from bnexp.config import load_config
 
-    if seeds is not None:
+    if seeds == "design":
+        design = load_config(experiment, assignments=assignments).experiment.random.design_seeds
+        if design is None:
+            raise ConfigError(
+                f"--seeds design: {experiment} has no random.design_seeds, expected a list of them "
+                "there, or --seeds with numbers"
+            )
+        assignments = (*assignments, f"random.seeds={list(design)}")
+    elif seeds is not None:
         assignments = (*assignments, f"random.seeds={seed_list(seeds)}")
     return load_config(experiment, assignments=assignments)
 
@@ -159,8 +169,8 @@ def seed_list(text: str) -> str:
     are_numbers = all(seed.isdecimal() and len(seed) <= 10 for seed in seeds)
     if not are_numbers or not (is_list or 1 <= int(seeds[0]) <= 1000):
         raise click.BadParameter(
-            "expected a number of seeds (1 to 1000), a list such as 0,1,2, or for one seed alone "
-            f"its number and a comma, got {text!r}",
+            "expected a number of seeds (1 to 1000), a list such as 0,1,2, for one seed alone its "
+            f"number and a comma, or design for random.design_seeds, got {text!r}",
             param_hint="--seeds",
         )
     return f"[{', '.join(seeds)}]" if is_list else str(list(range(int(seeds[0]))))

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
-from bnexp.config.options import Either, Name, Strict
+from bnexp.config.options import AddedLater, Either, Name, Strict
 from bnexp.metrics import GAP, METRICS, SUMMARIES, evaluation_columns
 from bnexp.text import exact
 
@@ -172,7 +172,7 @@ Measure = Annotated[
 ]
 
 RELATIONS = (
-    "at_least", "at_most", "within", "above", "below",
+    "at_least", "at_most", "within", "above", "below", "near",
     "non_decreasing", "non_increasing", "equals",
 )  # fmt: skip
 # The relations that are about the order of points or about each seed, not about an interval.
@@ -181,6 +181,10 @@ TOLERANT = (*MONOTONE, "equals")
 
 Word = Literal["supported", "refuted", "undecided"]
 WORDS: tuple[Word, ...] = get_args(Word)
+# What a claim rests on. The first three are of a source, the last is the author's own.
+Kind = Literal["published", "direction", "theory", "measured"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+OF_A_SOURCE = KINDS[:3]
 Axis = Annotated[str, Field(min_length=1)]
 
 
@@ -208,10 +212,33 @@ class Other(Strict):
     times: float = Field(1.0, description="a factor on the other side", gt=0)
 
 
+class Near(Strict):
+    """What a measure is near: another selection, another measure, or both; and the tolerance."""
+
+    where: Where = Field(
+        {},
+        description="swept key -> value or values that replace the claim's; all others stay",
+    )
+    measure: Measure | None = Field(
+        None, description="the measure of the other side; default: the claim's"
+    )
+    times: float = Field(1.0, description="a factor on the other side", gt=0)
+    by: float | None = Field(None, description="the tolerance, in the measure's own unit", ge=0)
+    relative: float | None = Field(
+        None, description="the tolerance, as a fraction of times * other of the same seed", ge=0
+    )
+
+
 class Claim(Strict):
     """A sentence, and the one relation that has to hold for it at the points it is about."""
 
     says: str = Field(description="the sentence", min_length=1, max_length=1000)
+    kind: Annotated[Kind, AddedLater()] = Field(
+        "measured",
+        description="what it rests on; published: the source states it, with its number; "
+        "direction: the source states the direction, and by, times or a threshold is the author's; "
+        "theory: a law that the source derives; measured: the author's own observation",
+    )
     source: str = Field(
         "", description="where it is published; default: the experiment's", max_length=500
     )
@@ -225,6 +252,11 @@ class Claim(Strict):
     )
     below: Other | None = Field(
         None, description="times * other - measure > by, in the mean of the differences by seed"
+    )
+    near: Near | None = Field(
+        None,
+        description="measure - times * other is at most the tolerance, above 0 or below, in the "
+        "mean of the differences by seed",
     )
     non_decreasing: Axis | None = Field(
         None, description="a swept key: along it the measure never falls by more than tolerance"
@@ -259,3 +291,18 @@ class Claim(Strict):
     def relation(self) -> str:
         """The name of the one relation that is given."""
         return next(name for name in RELATIONS if getattr(self, name) is not None)
+
+    @property
+    def other(self) -> Other | Near | None:
+        """What the measure is compared with; None if it is not compared."""
+        return self.above or self.below or self.near
+
+    @property
+    def margins(self) -> tuple[str, ...]:
+        """The keys that set a number which a direction alone does not have."""
+        thresholds = ("at_least", "at_most", "within", "near", "equals", "tolerance", "in_at_least")
+        keys = [name for name in thresholds if getattr(self, name) not in (None, 0)]
+        if compared := self.above or self.below:
+            keys += [f"{self.relation}.by"] * (compared.by != 0)
+            keys += [f"{self.relation}.times"] * (compared.times != 1)
+        return tuple(keys)

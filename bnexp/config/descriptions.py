@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bnexp.config.messages import NAME
+from bnexp.config.messages import NAME, NAME_PATTERN
 from bnexp.config.yaml import KeyPath
 from bnexp.text import exact, listed
 
@@ -43,6 +43,8 @@ def alternatives(schema: Schema, definitions: Schema) -> Iterator[Schema]:
 def kinds_of(schema: Schema) -> tuple[str, ...]:
     """The values of the key `kind` that choose this mapping; empty if it has no such key."""
     kind = schema.get("properties", {}).get("kind", {})
+    if "default" in kind and "enum" in kind:  # a key like any other, as that of claims
+        return ()
     return (kind["const"],) if "const" in kind else tuple(kind.get("enum", ()))
 
 
@@ -58,7 +60,7 @@ def type_in_words(schema: Schema, definitions: Schema) -> str:
     constants: list[str] = []
     has_kinds = False
     for member in alternatives(schema, definitions):
-        if "kind" in member.get("properties", {}):
+        if kinds_of(member):
             has_kinds = True
         elif "const" in member or "enum" in member:
             constants += map(value_in_words, member.get("enum", [member.get("const")]))
@@ -83,7 +85,7 @@ def _member_in_words(schema: Schema, definitions: Schema) -> str:
             return "a number" + _bounds_in_words(schema)
         case "boolean":
             return "true or false"
-        case "string" if "pattern" in schema:
+        case "string" if schema.get("pattern") == NAME_PATTERN:
             return f"a text of {NAME}"
         case "string" if "maxLength" in schema:
             return f"a text of at most {schema['maxLength']} characters"

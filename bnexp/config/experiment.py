@@ -15,7 +15,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from bnexp.config.architecture import Architecture, Cnn, Mlp, Model
 from bnexp.config.claims import Claim
 from bnexp.config.figures import FIGURES, Figure, option_values
-from bnexp.config.options import AddedLater, AnyOrder, Either, OneOf, Options, Strict, entries, key
+from bnexp.config.messages import NAME_PATTERN
+from bnexp.config.options import (
+    AddedLater,
+    AnyOrder,
+    Either,
+    OneOf,
+    Options,
+    Strict,
+    added_later,
+    entries,
+    key,
+)
 from bnexp.data.datasets import DATASETS
 from bnexp.metrics import DEFAULT_METRICS, METRICS
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS
@@ -275,6 +286,54 @@ class Random(Strict):
         min_length=1,
         max_length=MAX_SEEDS,
     )
+    design_seeds: tuple[Seed, ...] | None = key(
+        None,
+        "the seeds on which claims and their thresholds were chosen, none of which is in seeds: a "
+        "claim is to be judged by networks that its author has not seen; `--seeds design` trains "
+        "them. They change no network",
+        strict=False,
+        min_length=1,
+        max_length=MAX_SEEDS,
+    )
+    overlap: Annotated[Literal["error", "allowed"], AddedLater()] = key(
+        "error",
+        "what happens if a seed is in both lists; allowed: verdicts say which of their seeds are "
+        "design seeds; with --seeds it is always allowed",
+    )
+
+
+DOI = "a DOI such as 10.1038/323533a0"
+ARXIV = "a number of arXiv in quotes, such as '1502.03167'"
+ISBN = "an ISBN in quotes, such as '978-4-87311-758-4'"
+URL = "an address such as https://cs231n.github.io"
+
+
+class Reference(Strict):
+    """A publication, in the parts that a bibliography needs."""
+
+    authors: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+        description="their names, first names first", strict=False, min_length=1, max_length=100
+    )
+    title: str = Field(description="its title", min_length=1, max_length=500)
+    year: int = Field(description="the year", ge=1600, le=2200)
+    venue: str = key("", "the journal, the conference or the publisher", max_length=300)
+    doi: Annotated[str, Field(pattern=r"^10\.\d{4,9}/\S+$"), Either(DOI)] | None = key(
+        None, "its DOI, without an address in front"
+    )
+    arxiv: (
+        Annotated[
+            str,
+            Field(pattern=r"^(\d{4}\.\d{4,5}|[a-z-]+(\.[A-Z]{2})?/\d{7})$"),
+            Either(ARXIV),
+        ]
+        | None
+    ) = key(None, "its number at arXiv, in quotes")
+    isbn: Annotated[str, Field(pattern=r"^[0-9-]{9,16}[0-9X]$"), Either(ISBN)] | None = key(
+        None, "of a book, its ISBN, in quotes"
+    )
+    url: Annotated[str, Field(pattern=r"^https?://\S+$"), Either(URL)] | None = key(
+        None, "its address"
+    )
 
 
 class Setting(Strict):
@@ -295,10 +354,17 @@ class Experiment(Setting):
     name: str = Field(
         description="the name of the experiment and of its run directory; default where the file "
         "extends another: the file's own name",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+        pattern=NAME_PATTERN,
     )
     title: str = key("", "one line, for lists and figures", max_length=300)
     source: str = key("", "where the experiment is published", max_length=500)
+    references: tuple[Reference, ...] | None = key(
+        None,
+        "the publications that source and claims name, for `bnexp list --bibtex`",
+        strict=False,
+        min_length=1,
+        max_length=50,
+    )
     description: str = key("", "the question it asks, and what to look at", max_length=4000)
     seconds: float | None = key(None, "about how long a run takes on two cores", gt=0)
     random: Random = key({}, "seeds and the random stream")
@@ -317,11 +383,17 @@ def plain_values(value: Any) -> Any:
     Options of figures are dataclasses, all else are models.
 
     Tuples become lists. None, empty mappings and empty texts are left out; false and 0 are kept.
+    A key that is marked AddedLater is left out while it has its default.
     """
     if isinstance(value, BaseModel) or is_dataclass(value):
         items = value if isinstance(value, BaseModel) else option_values(value)
         fields = {name: plain_values(inner) for name, inner in items}
-        return {name: inner for name, inner in fields.items() if inner not in (None, {}, "")}
+        later = added_later(type(value)) if isinstance(value, BaseModel) else {}
+        return {
+            name: inner
+            for name, inner in fields.items()
+            if inner not in (None, {}, "") and not (name in later and inner == later[name])
+        }
     if isinstance(value, Mapping):
         return {key: plain_values(inner) for key, inner in value.items()}
     return [plain_values(inner) for inner in value] if isinstance(value, list | tuple) else value

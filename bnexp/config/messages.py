@@ -21,6 +21,7 @@ from bnexp.text import choices, cut, exact, nearest_name, omitted, printable
 MAX_PROBLEMS = 20  # how many of them one error lists
 NO_KIND, UNKNOWN_KIND = "no kind given", "unknown kind"
 # What an experiment may be called, in words.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 NAME = "letters, digits, '-', '_' and '.', a letter or digit first, at most 64"
 
 
@@ -145,7 +146,7 @@ def _remedy(kind: str, value: Any, path: KeyPath, expected: str) -> str:
         return f"; did you mean {nearest!r}?" if nearest else ""
     is_single = isinstance(value, int | float | str) and not isinstance(value, bool)
     if kind == "tuple_type" and is_single:
-        if path[-1] == "seeds":
+        if path[-1] in ("seeds", "design_seeds"):
             return "; [0, 1, 2] are three seeds, [3] is seed 3 alone"
         return f"; a list of one is [{flow(value)}]"
     if kind in ("int_type", "float_type") and isinstance(value, str) and _is_number(value):

@@ -319,6 +319,9 @@ def _exact_integers(hint: Any) -> Any:
 class AddedLater:
     """Annotation of a key that networks' ids are older than: no part of them while it is empty.
 
+    The text of a resolved experiment leaves it out while it has its default, so that run
+    directories that are older than the key repeat the same text.
+
     `bnexp.registry.option` has the same for options of classes: no part while they are the default.
     """
 
@@ -355,6 +358,12 @@ def _marked(cls: type[BaseModel], mark: type) -> frozenset[str]:
         for name, field in cls.model_fields.items()
         if any(isinstance(annotation, mark) for annotation in field.metadata)
     )
+
+
+@cache
+def added_later(cls: type[BaseModel]) -> Mapping[str, Any]:
+    """The keys of a model that are marked AddedLater, with their defaults."""
+    return {name: cls.model_fields[name].default for name in _marked(cls, AddedLater)}
 
 
 def _identity(value: Any, memo: dict[Any, Any]) -> Any:

@@ -39,7 +39,7 @@ EXTENDS: Schema = {
 }
 # The order in which the keys of an experiment are written.
 KEY_ORDER = (
-    "name", "extends", "title", "source", "description", "seconds",
+    "name", "extends", "title", "source", "references", "description", "seconds",
     "data", "model", "train", "probes", "random", "sweep", "figures", "claims",
 )  # fmt: skip
 

@@ -15,8 +15,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from bnexp.config.architecture import SIDE
-from bnexp.config.claims import RELATIONS, TOLERANT, Claim, OfQuantity, Other, Range, range_problem
-from bnexp.config.experiment import MAX_STEPS, Experiment, Setting
+from bnexp.config.claims import (
+    OF_A_SOURCE,
+    RELATIONS,
+    TOLERANT,
+    Claim,
+    Near,
+    OfQuantity,
+    Other,
+    Range,
+    range_problem,
+)
+from bnexp.config.experiment import MAX_STEPS, Experiment, Random, Setting
 from bnexp.config.figures import has_ticks
 from bnexp.config.messages import Problem
 from bnexp.config.options import instantiate
@@ -47,13 +57,31 @@ def experiment_problems(experiment: Experiment) -> list[Problem]:
         if getattr(experiment.random, name):
             text = "without effect, expected random.stream: book with it, got independent"
             problems.append(Problem(("random", name), text, at_key=True))
-    seeds = experiment.random.seeds
-    if repeated := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-        text = f"a seed twice, expected each once, got {', '.join(map(str, repeated[:5]))} again"
-        problems.append(Problem(("random", "seeds"), text))
+    problems += _seeds(experiment.random)
+    for i, reference in enumerate(experiment.references or ()):
+        if not (reference.doi or reference.arxiv or reference.isbn or reference.url):
+            text = (
+                "nowhere to be found, expected at least one of doi, arxiv, isbn and url, got none"
+            )
+            problems.append(Problem(("references", i), text))
     for i, claim in enumerate(experiment.claims or ()):
-        problems += [Problem(("claims", i, *p.path), p.text) for p in _claim(claim)]
+        found = [*_claim(claim), *_kind(claim, claim.source or experiment.source)]
+        problems += [Problem(("claims", i, *p.path), p.text) for p in found]
     return problems
+
+
+def _seeds(random: Random) -> Iterator[Problem]:
+    """Seeds that are listed twice, and design seeds that claims are judged on, too."""
+    design = random.design_seeds or ()
+    for name, seeds in (("seeds", random.seeds), ("design_seeds", design)):
+        if repeated := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+            again = f"got {', '.join(map(str, repeated[:5]))} again"
+            yield Problem(("random", name), f"a seed twice, expected each once, {again}")
+    for i, seed in enumerate(design):
+        if seed in random.seeds and random.overlap == "error":
+            text = f"a seed that is in random.seeds, too, expected others, got {seed}: what was "
+            text += "chosen on a seed cannot be judged on it"
+            yield Problem(("random", "design_seeds", i), text)
 
 
 def setting_problems(setting: Setting, stream: str) -> list[Problem]:
@@ -368,17 +396,39 @@ def _claim(claim: Claim) -> Iterator[Problem]:
         expected = "expected a relation of single points"
         text = f"no use here, {expected}, got {relations[0]}, which is of all"
         yield Problem(("in_at_least",), text)
-    within = claim.within
-    if within and (within.by is None) == (within.relative is None):
-        got = "neither" if within.by is None else "both"
-        yield Problem(("within",), f"no single distance, expected either by or relative, got {got}")
+    for name in ("within", "near"):
+        target = getattr(claim, name)
+        if target and (target.by is None) == (target.relative is None):
+            got = "neither" if target.by is None else "both"
+            text = f"no single distance, expected either by or relative, got {got}"
+            yield Problem((name,), text)
     yield from _side(claim, ())
-    for name in ("above", "below"):
+    for name in ("above", "below", "near"):
         if other := getattr(claim, name):
             yield from _side(other, (name,))
 
 
-def _side(side: Claim | Other, path: KeyPath) -> Iterator[Problem]:
+def _kind(claim: Claim, source: str) -> Iterator[Problem]:
+    """A kind that needs a source without one, and an expected refutation that is no finding.
+
+    That a published claim or a law does not hold is worth reporting. That the author's own number
+    does not, says only that the author has chosen it wrongly.
+    """
+    if claim.kind in OF_A_SOURCE and not source:
+        text = f"no source, expected one of the claim or of the experiment with {claim.kind}"
+        yield Problem(("kind",), f"{text}, got none")
+    if claim.expect != "refuted":
+        return
+    if claim.kind == "direction" and claim.margins:
+        text = "no refutation of the source, expected another verdict, or a direction without a "
+        text += f"margin of the author's, got refuted with {' and '.join(claim.margins)}"
+        yield Problem(("expect",), text)
+    if claim.kind == "measured" and "kind" in claim.model_fields_set:
+        text = "no refutation of a source, expected another verdict of what was measured, or "
+        yield Problem(("expect",), f"{text}{', '.join(OF_A_SOURCE)} as its kind, got refuted")
+
+
+def _side(side: Claim | Other | Near, path: KeyPath) -> Iterator[Problem]:
     """What is wrong with `where` and `measure` of a claim, or of what it is compared with."""
     for key, selector in side.where.items():
         items = enumerate(selector) if isinstance(selector, tuple) else ((None, selector),)
