@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Draw the seeds on which the claims of shipped experiments are judged.
+
+    scripts/draw_seeds.py weight_scale=10 rank=20
+
+The seeds that a file has so far, on which its claims were chosen, become `random.design_seeds`;
+`random.seeds` are new ones from the operating system's random numbers. A file must be committed as
+it is, so that the history shows its claims to be older than its seeds. Seeds are drawn once: a file
+that has design seeds is refused. Experiments that extend this one inherit both.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from bnexp.config import document
+
+LARGEST = 100_000
+LINE = 100
+SEEDS = re.compile(r"^random:(?P<before>[^#]*?)\bseeds: \[(?P<seeds>[^\]]*)\]", re.MULTILINE)
+
+
+def main(arguments: list[str]) -> None:
+    counts = {name: int(count) for name, count in (text.split("=") for text in arguments)}
+    paths = {name: document.find_experiment(name) for name in counts}
+    check_committed(*paths.values())
+    texts = {name: with_drawn_seeds(path.read_text(), counts[name]) for name, path in paths.items()}
+    for name, path in paths.items():
+        path.write_text(texts[name])
+        print(f"{name}: {counts[name]} seeds drawn")
+
+
+def check_committed(*paths: Path) -> None:
+    command = ["git", "status", "--porcelain", "--", *map(str, paths)]
+    folder = Path(__file__).parent
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    if done.stdout:
+        sys.exit(f"these files have changes, expected none; commit them first:\n{done.stdout}")
+
+
+def with_drawn_seeds(text: str, number: int) -> str:
+    """The text of an experiment with so many new seeds; its old ones become design seeds.
+
+    >>> new = with_drawn_seeds("random: {stream: independent, seeds: [0, 1]}", 3)
+    >>> new.startswith("random: {stream: independent, seeds: [")
+    True
+    >>> new.endswith("  design_seeds: [0, 1]}")
+    True
+    """
+    match = SEEDS.search(text)
+    if match is None or "design_seeds" in text:
+        sys.exit("expected random.seeds of its own, in brackets, and no design_seeds in the file")
+    design = [int(seed) for seed in match["seeds"].split(",")]
+    drawn: set[int] = set()
+    while len(drawn) < number:
+        drawn |= {secrets.randbelow(LARGEST)} - set(design)
+    comma = "," if "{" in match["before"] else ""
+    start = f"random:{match['before']}"
+    return "".join(
+        [
+            text[: match.start()],
+            _wrapped(f"{start}seeds: {sorted(drawn)}{comma}"),
+            "\n",
+            _wrapped(f"  design_seeds: {design}"),
+            text[match.end() :],
+        ]
+    )
+
+
+def _wrapped(line: str) -> str:
+    first, newline, rest = line.rpartition("\n")
+    lines = textwrap.wrap(rest, LINE - 2, subsequent_indent="    ", drop_whitespace=True)
+    indent = rest[: len(rest) - len(rest.lstrip())]
+    return first + newline + "\n".join([indent + lines[0].lstrip(), *lines[1:]])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
