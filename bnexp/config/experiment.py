@@ -288,17 +288,12 @@ class Random(Strict):
     )
     design_seeds: tuple[Seed, ...] | None = key(
         None,
-        "the seeds on which claims and their thresholds were chosen, none of which is in seeds: a "
-        "claim is to be judged by networks that its author has not seen; `--seeds design` trains "
-        "them. They change no network",
+        "the seeds on which claims and their thresholds were chosen; seeds are to be others, so "
+        "that a claim is judged by networks that its author has not seen, and verdicts say so if "
+        "one is in both lists; `--seeds design` trains them. They change no network",
         strict=False,
         min_length=1,
         max_length=MAX_SEEDS,
-    )
-    overlap: Annotated[Literal["error", "allowed"], AddedLater()] = key(
-        "error",
-        "what happens if a seed is in both lists; allowed: verdicts say which of their seeds are "
-        "design seeds; with --seeds it is always allowed",
     )
 
 

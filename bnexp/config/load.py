@@ -24,7 +24,6 @@ from pydantic import ValidationError
 
 from bnexp.config.descriptions import allowed_keys
 from bnexp.config.document import (
-    Assignment,
     SweptOption,
     axis_paths,
     find_experiment,
@@ -97,7 +96,6 @@ def load_config(
     changes = [parse_assignment(f"{k}={flow(v)}", "override") for k, v in (overrides or {}).items()]
     changes += map(parse_assignment, assignments)
     document, options = merge_layers(layers, changes)
-    document = _allowing_overlap(document, changes)
     config = validate_document(_without_null_axes(document, layers[0]))
     if options:
         document = config.document
@@ -117,19 +115,6 @@ def load_config(
         )
     validated = config.experiment.model_copy(update={"claims": claims})
     return Config(validated, config.document, overridden=True)
-
-
-def _allowing_overlap(document: Document, changes: Iterable[Assignment]) -> Document:
-    """The document with `random.overlap: allowed` if seeds that were set are design seeds, too."""
-    if ("random", "seeds") not in [change.path for change in changes]:
-        return document
-    seeds, design = (
-        value if isinstance(value := value_at(document.value, ("random", name)), list) else []
-        for name in ("seeds", "design_seeds")
-    )
-    if not any(seed in design for seed in seeds):
-        return document
-    return replace(document, value=with_value(document.value, ("random", "overlap"), "allowed"))
 
 
 def _set_in_axis(document: Document, option: SweptOption) -> Document:

@@ -71,17 +71,12 @@ def experiment_problems(experiment: Experiment) -> list[Problem]:
 
 
 def _seeds(random: Random) -> Iterator[Problem]:
-    """Seeds that are listed twice, and design seeds that claims are judged on, too."""
+    """Seeds that are listed twice."""
     design = random.design_seeds or ()
     for name, seeds in (("seeds", random.seeds), ("design_seeds", design)):
         if repeated := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
             again = f"got {', '.join(map(str, repeated[:5]))} again"
             yield Problem(("random", name), f"a seed twice, expected each once, {again}")
-    for i, seed in enumerate(design):
-        if seed in random.seeds and random.overlap == "error":
-            text = f"a seed that is in random.seeds, too, expected others, got {seed}: what was "
-            text += "chosen on a seed cannot be judged on it"
-            yield Problem(("random", "design_seeds", i), text)
 
 
 def setting_problems(setting: Setting, stream: str) -> list[Problem]:
