@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnexp.claims import Verdict, judge_run
+from bnexp.claims import READABLE, Verdict, by_kind, counts_text, judge_run, remarks
 from bnexp.config import Config
-from bnexp.config.claims import WORDS
 from bnexp.config.figures import figure_options
 from bnexp.errors import BnexpError
 from bnexp.runs.csv import empty_fields
@@ -117,15 +116,15 @@ class Result:
         return f"Result({self.config.name}: {self._counts()}{place})"
 
     def _counts(self) -> str:
-        """'32 networks, 1 diverged, claims: 2 supported, 1 refuted'."""
+        """'32 networks, 1 diverged; published: 2 supported, 0 do not hold, 1 undecided'."""
         statuses = Counter(self.data.summary["status"].tolist())
-        verdicts = Counter(claim.verdict for claim in self.claims)
         parts = [counted(statuses.total(), "network")]
         parts += [f"{statuses[word]} {word}" for word in ("diverged", "failed") if statuses[word]]
-        if self.claims:
-            words = [f"{verdicts[word]} {word}" for word in WORDS if verdicts[word]]
-            parts.append(f"claims: {', '.join(words)}")
-        return ", ".join(parts)
+        claims = [
+            f"{kind}: {counts_text(verdict.verdict for verdict in verdicts)}"
+            for kind, verdicts in by_kind(self.claims).items()
+        ]
+        return "; ".join([", ".join(parts), *claims])
 
     def _repr_html_(self) -> str:
         """Title, final accuracies, verdicts, what failed, and where it is on disk."""
@@ -139,7 +138,9 @@ class Result:
             several=len(tables.seeds) > 1,
             seeds=counted(len(tables.seeds), "seed"),
             stars="diverged" in tables.summary["status"],
-            claims=self.claims,
+            claims=by_kind(self.claims),
+            readable=READABLE,
+            remarks=remarks,
             failed=Counter(self.failed.values()).items(),
         )
 

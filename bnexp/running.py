@@ -198,13 +198,17 @@ def replot(directory: Path) -> list[Path]:
         return write_figures(data, store)
 
 
-def write_claims(verdicts: Sequence[Verdict], directory: RunDirectory) -> list[Path]:
+def write_claims(
+    verdicts: Sequence[Verdict], config: Config, directory: RunDirectory
+) -> list[Path]:
     """Write claims.json.
 
     Remove it if the experiment has no claims: an old one would be misleading.
     """
     if verdicts:
-        return [directory.write("claims.json", claims_text(verdicts))]
+        random = config.experiment.random
+        text = claims_text(verdicts, random.seeds, random.design_seeds or ())
+        return [directory.write("claims.json", text)]
     remove_file(directory.path / "claims.json")
     return []
 
@@ -217,7 +221,7 @@ def judge_again(directory: Path) -> tuple[Verdict, ...]:
     data, store = read_finished_run(directory), RunDirectory(directory)
     verdicts = judge_run(data)
     with store.writing():
-        write_claims(verdicts, store)
+        write_claims(verdicts, data.config, store)
     return verdicts
 
 
@@ -435,17 +439,19 @@ def _write_results(
     path = directory.path / "manifest.json"
     # A run that trained nothing made none of the numbers.
     if result.trained or not is_manifest(read_file(path, MAX_BYTES)):
-        extends = data.config.document.extends
+        extends, random = data.config.document.extends, data.config.experiment.random
+        design = random.design_seeds
         manifest = {
             "name": data.config.name,
             **({"extends": extends} if extends else {}),
             "command": command_line(),
             **run_facts,
             "trained": result.trained,
+            **({"seeds": {"judged": [*random.seeds], "design": [*design]}} if design else {}),
             "data": {name: origin.content() for name, origin in prepared.origins.items()},
             **({"failed": dict(result.failed)} if result.failed else {}),
         }
         directory.write("manifest.json", manifest_text(manifest))
-    verdicts = write_claims(result.claims, directory)
+    verdicts = write_claims(result.claims, data.config, directory)
     drawn = write_figures(data, directory)
     return (directory.path / "config.yaml", *tables, path, *verdicts, *drawn)

@@ -166,6 +166,56 @@ def test_near_as_a_fraction_of_nothing_or_of_an_infinite_number(other, expected)
     assert judged(same, where={NORM: "batch"}, near=near).verdict == "supported"
 
 
+@pytest.mark.parametrize(
+    ("law", "verdict", "inside", "remark"),
+    [
+        ({"within": {"of": 0.6, "by": 1}}, "supported", True, "the law's 0.6 lies inside the"),
+        ({"within": {"of": LOW + E, "by": 1}}, "supported", True, "lies inside the interval"),
+        ({"within": {"of": LOW - E, "by": 1}}, "supported", False, "lies outside the interval"),
+        ({"within": {"of": HIGH + E, "by": 0.1}}, "undecided", False, "lies outside the interv"),
+        ({"within": {"of": 9, "by": 0.1}}, "refuted", False, "the law's 9 lies outside the inte"),
+    ],
+)
+def test_whether_the_number_of_a_law_lies_in_the_interval(law, verdict, inside, remark):
+    """A tolerance of 1 supports nearly all; whether the law itself fits is said beside it."""
+    judgement = judged(spread(0.5, 0.6, 0.7), kind="theory", **law)
+    assert judgement.verdict == verdict
+    assert judgement.points[0].law_inside is inside
+    assert remark in judgement.remarks[0]
+    measured = judged(spread(0.5, 0.6, 0.7), **law)
+    assert (measured.points[0].law_inside, measured.remarks) == (None, ())
+
+
+def test_the_number_of_a_law_at_several_points_and_of_a_single_seed():
+    data = by_point({("batch",): (0.5, 0.6, 0.7), ("none",): (0.5, 0.501, 0.502)})
+    verdict = judged(data, kind="theory", within={"of": 0.6, "by": 0.4})
+    assert [point.law_inside for point in verdict.points] == [True, False]
+    assert verdict.remarks == ("the law's 0.6 lies outside the interval at 1 of 2 points",)
+    near = {"where": {NORM: "none"}, "by": 1}
+    verdict = judged(data, kind="theory", where={NORM: "batch"}, near=near)
+    assert verdict.remarks == ("the law's difference of 0 lies inside the interval",)
+    single = judged(spread(0.6), kind="theory", within={"of": 0.6, "by": 0.4})
+    assert (single.points[0].law_inside, single.remarks) == (None, ())
+    assert judged(data, kind="theory", at_least=0.1).remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("relation", "remark"),
+    [
+        ({}, None),
+        ({"by": 0.1}, "the source states the direction; above.by is the author's"),
+        ({"by": 0.1, "times": 2}, "above.by and above.times are the author's"),
+    ],
+)
+def test_the_margin_of_a_direction_is_said_to_be_the_authors(relation, remark):
+    data = by_point({("batch",): (0.9, 0.9), ("none",): (0.6, 0.6)})
+    above = {"where": {NORM: "none"}, **relation}
+    verdict = judged(data, kind="direction", where={NORM: "batch"}, above=above)
+    assert verdict.kind == "direction"
+    assert (remark in verdict.remarks[0]) if remark else verdict.remarks == ()
+    assert judged(data, kind="published", where={NORM: "batch"}, above=above).remarks == ()
+
+
 def test_a_difference_below_zero_is_not_cut_off():
     data = by_point({("batch",): (0.2, 0.3, 0.4), ("none",): (0.5, 0.6, 0.7)})
     verdict = judged(data, where={NORM: "batch"}, above={"where": {NORM: "none"}})

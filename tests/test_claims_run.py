@@ -51,7 +51,7 @@ def test_a_run_ends_with_verdicts(claimed, tmp_path):
     out = tmp_path / "out"
     made = call("run", claimed, "--out", out, "-j", 1)
     assert made.exit_code == 0
-    assert "2 supported, 1 refuted, 0 undecided" in made.output
+    assert "measured  2 supported, 1 does not hold in this setting, 0 undecided" in made.output
     assert "expected:" not in made.output
     assert str(out / "claims.json") in made.output
     text = (out / "claims.json").read_bytes()
@@ -65,7 +65,7 @@ def test_a_run_ends_with_verdicts(claimed, tmp_path):
     (out / "claims.json").unlink()
     again = call("claims", out)
     assert again.exit_code == 1  # an expected refutation is one
-    assert "2 supported, 1 refuted, 0 undecided" in again.output
+    assert "measured  2 supported, 1 does not hold in this setting, 0 undecided" in again.output
     assert (out / "claims.json").read_bytes() == text
 
 
@@ -124,6 +124,27 @@ def test_all_supported_is_status_0_and_a_missing_network_undecided(small, tmp_pa
         made.exit_code,
         "3 of 4 seeds have a number (1 not trained)" in " ".join(made.output.split()),
     ) == (0, True)
+
+
+@pytest.mark.slow
+def test_seeds_on_which_claims_were_chosen_are_named_in_all_that_is_written(claimed, tmp_path):
+    text = claimed.read_text().replace("seeds: [0, 1,", "design_seeds: [8, 9], seeds: [0, 1,")
+    claimed.write_text(text)
+    out = tmp_path / "out"
+    assert call("run", claimed, "--out", out, "-j", 1).exit_code == 0
+    purposes = {"judged": [0, 1, 2, 3], "design": [8, 9]}
+    assert json.loads((out / "claims.json").read_text())["seeds"] == purposes
+    assert json.loads((out / "manifest.json").read_text())["seeds"] == purposes
+    call("report", out)
+    page = " ".join((out / "report.html").read_text().split())
+    assert "judged on the seeds 0, 1, 2, 3; they were chosen on the design seeds 8, 9." in page
+    design = tmp_path / "design"
+    made = call("run", claimed, "--out", design, "-j", 1, "--seeds", "design")
+    assert "judged with design seeds 8 and 9, on which" in " ".join(made.output.split())
+    assert [claim["design_seeds"] for claim in claims_of(design)] == [[8, 9]] * 3
+    again = (design / "claims.json").read_bytes()
+    assert call("run", design / "config.yaml", "--out", design, "-j", 1).exit_code == 0
+    assert (design / "claims.json").read_bytes() == again
 
 
 def test_claims_in_python(claimed):

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import bnexp
+from bnexp.claims import HEADINGS
 from bnexp.config import document
+from bnexp.config.claims import OF_A_SOURCE
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results" / "reference"
@@ -36,7 +38,14 @@ def test_the_references_are_those_of_shipped_experiments_and_small():
 
 def test_there_are_as_many_experiments_and_claims_as_the_readme_says():
     claims = [c for name in NAMES for c in bnexp.load_config(name).experiment.claims or ()]
-    assert f"{len(NAMES)} experiments, {len(claims)} claims" in (ROOT / "README.md").read_text()
+    readme = (ROOT / "README.md").read_text()
+    own = [claim for claim in claims if claim.kind == "measured"]
+    number = len(claims) - len(own)
+    assert f"{len(NAMES)} experiments. Their sources make {number} claims:" in readme
+    assert f"Beside them stand {len(own)} observations of their authors: " in readme
+    for kind in OF_A_SOURCE:
+        of_kind = sum(claim.kind == kind for claim in claims)
+        assert (f"- {of_kind} {HEADINGS[kind]}: " in readme) == (of_kind > 0)
     assert len(NAMES) >= 20
     assert len(claims) >= 60
 

@@ -56,7 +56,12 @@ def test_the_table_has_every_network_with_its_exact_numbers(page):
 
 def test_the_claims_have_verdict_numbers_and_points(page):
     (verdict,) = judge_run(run(SMALL))
-    assert page.text("span", **{"class": f"verdict {verdict.verdict}"})[0] == verdict.verdict
+    assert verdict.verdict == "refuted"
+    assert page.text("span", **{"class": "verdict refuted measured"})[0] == "does not hold"
+    assert page.text("p", **{"class": "counts"}) == [
+        "0 supported, 1 does not hold in this setting, 0 undecided"
+    ]
+    assert "Measured: the author's own observation" in page.text("h3")
     shown = [a["title"] for a, _ in page.all("span") if "title" in a]
     for point in verdict.points:
         assert str(point.estimate) in shown

@@ -25,7 +25,8 @@ def result():
 
 
 def test_a_result_in_one_line(result):
-    said = f"12 networks, 4 diverged, claims: 1 refuted; {made(SMALL)}"
+    claims = "measured: 0 supported, 1 does not hold in this setting, 0 undecided"
+    said = f"12 networks, 4 diverged; {claims}; {made(SMALL)}"
     assert repr(result) == f"Result(small: {said})"
     least = bnexp.run(str(folder_of(LEAST) / "experiment.yaml"))
     assert repr(least.config) == "Config(least)"
@@ -49,7 +50,7 @@ def test_a_result_in_a_notebook(result):
         in page.text("caption")[0]
     )
     (claim,) = page.text("li")
-    assert claim.startswith(f"refuted (expected: supported): {' '.join(SHOWN.split())}")
+    assert claim.startswith(f"does not hold (expected: supported): {' '.join(SHOWN.split())}")
     assert "n = 2 at model.init.std = 0.2929" in claim
     assert str(made(SMALL)) in page.text("code")
     assert len(result._repr_html_()) < 4000

@@ -8,17 +8,30 @@ about, the likelier it is that the interval of one of them misses its mean.
 
 from bnexp.claims.judge import PointVerdict, Times, Verdict, claim_problems, judge_claims, judge_run
 from bnexp.claims.select import SweepPoints, plan_points
-from bnexp.claims.text import claims_text, verdict_lines
+from bnexp.claims.text import (
+    HEADINGS,
+    READABLE,
+    by_kind,
+    claims_text,
+    counts_text,
+    remarks,
+    verdict_lines,
+)
 
 __all__ = [
+    "HEADINGS",
+    "READABLE",
     "PointVerdict",
     "SweepPoints",
     "Times",
     "Verdict",
+    "by_kind",
     "claim_problems",
     "claims_text",
+    "counts_text",
     "judge_claims",
     "judge_run",
     "plan_points",
+    "remarks",
     "verdict_lines",
 ]

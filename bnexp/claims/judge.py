@@ -15,7 +15,7 @@ that is not among them is found too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, isfinite, isnan, nan
@@ -41,7 +41,7 @@ from bnexp.claims.select import (
     point_key,
     within,
 )
-from bnexp.config.claims import Claim, Measure, OfQuantity, Word
+from bnexp.config.claims import Claim, Kind, Measure, OfQuantity, Word
 from bnexp.config.experiment import Setting, plain_values
 from bnexp.config.messages import Problem
 from bnexp.config.options import instantiate
@@ -53,7 +53,7 @@ from bnexp.runs.stats import Interval, t_interval
 from bnexp.runs.tables import Axis, Tables
 from bnexp.runs.where import Point
 from bnexp.sweep import Plan
-from bnexp.text import choices, counted, exact
+from bnexp.text import choices, counted, exact, listed
 
 
 @dataclass(frozen=True)
@@ -206,6 +206,8 @@ class PointVerdict:
     others, if there are any. left_out: seeds whose number is NaN. missing: seeds whose network
     failed or is not trained. failed: those of them that failed. diverged: networks of the point,
     and of `than`, that diverged. A point with seeds that have no number is not supported.
+    law_inside: of a law, whether the number that it predicts lies within the interval; None if the
+    claim is none, or without an interval.
     """
 
     point: Point
@@ -222,6 +224,7 @@ class PointVerdict:
     left_out: int
     missing: int
     failed: int = 0
+    law_inside: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -231,7 +234,8 @@ class Verdict:
     says, source: the claim's sentence, and where it is published. expected: the verdict that the
     claim's author found. reason: one sentence with the numbers of the deciding point. points: the
     verdicts on the points, of which `needed` must be supported. claim: the other keys of the claim,
-    as plain values.
+    as plain values. kind: what the claim rests on. design_seeds: those of its seeds on which the
+    claims were chosen. remarks: what else a reader has to know, in sentences without a period.
     """
 
     says: str
@@ -242,6 +246,9 @@ class Verdict:
     needed: int
     points: tuple[PointVerdict, ...]
     claim: Mapping[str, Any]
+    kind: Kind = "measured"
+    design_seeds: tuple[int, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def surprising(self) -> bool:
@@ -256,7 +263,9 @@ class Verdict:
 
 def judge_run(run: RunData) -> tuple[Verdict, ...]:
     """A verdict on each claim of the run's experiment."""
-    return judge_claims(run.config.experiment.claims, plan_points(run.plan), run.tables)
+    experiment = run.config.experiment
+    sweep = plan_points(run.plan, experiment.random.design_seeds or ())
+    return judge_claims(experiment.claims, sweep, run.tables)
 
 
 def judge_claims(
@@ -289,10 +298,42 @@ def _judge_claim(claim: Claim, sweep: SweepPoints, tables: Tables) -> Verdict:
         word = overall_verdict([point.verdict for point in points], needed)
         reason = _summarize(claim, points, needed, sweep.axes)
     keys = plain_values(claim)
-    for key in ("says", "source", "expect", "absent"):
+    for key in ("says", "kind", "source", "expect", "absent"):
         keys.pop(key, None)
-    source = claim.source or tables.source
-    return Verdict(claim.says, source, word, claim.expect, reason, needed, points, keys)
+    design = tuple(seed for seed in sweep.seeds if seed in sweep.design_seeds)
+    return Verdict(
+        says=claim.says,
+        source=claim.source or tables.source,
+        verdict=word,
+        expected=claim.expect,
+        reason=reason,
+        needed=needed,
+        points=points,
+        claim=keys,
+        kind=claim.kind,
+        design_seeds=design,
+        remarks=tuple(_remarks(claim, points, design)),
+    )
+
+
+def _remarks(
+    claim: Claim, points: Sequence[PointVerdict], design_seeds: Sequence[int]
+) -> Iterator[str]:
+    """Whose the margin is, whether the law's number is within the interval, and which seeds."""
+    if claim.kind == "direction" and claim.margins:
+        margins = listed(claim.margins, "and")
+        verb = "is" if len(claim.margins) == 1 else "are"
+        yield f"the source states the direction; {margins} {verb} the author's"
+    inside = [point.law_inside for point in points if point.law_inside is not None]
+    if claim.law is not None and inside:
+        number = "difference of 0" if claim.near else exact(claim.law)
+        where = "inside" if all(inside) else "outside"
+        at = "" if len({*inside}) == 1 else f" at {inside.count(False)} of {len(inside)} points"
+        yield f"the law's {number} lies {where} the interval{at}"
+    if design_seeds:
+        seeds = listed([str(seed) for seed in design_seeds], "and")
+        noun = "seed" if len(design_seeds) == 1 else "seeds"
+        yield f"judged with design {noun} {seeds}, on which the claims were chosen"
 
 
 def overall_verdict(words: Sequence[Word], needed: int) -> Word:
@@ -327,6 +368,8 @@ def judge_point(claim: Claim, index: int, sample: Sample) -> PointVerdict:
     else:
         tolerance = claim.tolerance or 0.0
         word, reason, interval, margin = _judge_equality(sample, claim.equals[index], tolerance)
+    has_interval = claim.equals is None and len([v for v in sample.values if isfinite(v)]) > 1
+    is_law = claim.law is not None and has_interval
     return PointVerdict(
         point=sample.pair.point,
         than=sample.pair.than,
@@ -342,6 +385,7 @@ def judge_point(claim: Claim, index: int, sample: Sample) -> PointVerdict:
         left_out=sample.left_out,
         missing=sample.failed + sample.untrained,
         failed=sample.failed,
+        law_inside=interval.low <= (claim.law or 0.0) <= interval.high if is_law else None,
     )
 
 

@@ -32,21 +32,23 @@ class Undecidable(WhereError):
 class SweepPoints:
     """The axes and points of a sweep in its order, and the seeds that each point should have.
 
-    data: the name of each point's data set, by the point's key.
+    data: the name of each point's data set, by the point's key. design_seeds: the seeds on which
+    the claims were chosen.
     """
 
     axes: tuple[Axis, ...]
     points: tuple[Point, ...]
     seeds: tuple[int, ...]
     data: Mapping[PointKey, str] = field(default_factory=dict)
+    design_seeds: tuple[int, ...] = ()
 
 
-def plan_points(plan: Plan) -> SweepPoints:
+def plan_points(plan: Plan, design_seeds: tuple[int, ...] = ()) -> SweepPoints:
     """The axes and points of a plan, as tables will show them."""
     points = {point_key(network.point): network.point for network in plan.networks}
     seeds = tuple(dict.fromkeys(network.seed for network in plan.networks))
     data = {point_key(network.point): network.setting.data.name for network in plan.networks}
-    return SweepPoints(plan_axes(plan), tuple(points.values()), seeds, data)
+    return SweepPoints(plan_axes(plan), tuple(points.values()), seeds, data, design_seeds)
 
 
 def point_key(point: Point) -> PointKey:

@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from bnexp.claims import Verdict, verdict_lines
+from bnexp.claims import READABLE, Verdict, verdict_lines
 from bnexp.cli.terminal import echo
 from bnexp.config import Config
+from bnexp.config.claims import KINDS
 from bnexp.errors import DataError
 from bnexp.execution.task import Record
 from bnexp.metrics import HEADLINE
@@ -253,7 +254,6 @@ def print_waiting() -> None:
 
 MAX_DIVERGED = 20
 COLORS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
-_VERDICT = re.compile(f"(?<=^  )({'|'.join(COLORS)})")
 
 
 def print_result(result: Result) -> None:
@@ -295,11 +295,27 @@ def no_scores(result: Result) -> str:
 
 
 def print_verdicts(verdicts: Sequence[Verdict]) -> None:
-    """Print each claim with its verdict, in color on a terminal; nothing without claims."""
+    """Print each claim with its verdict, in color on a terminal; nothing without claims.
+
+    Verdicts on what the author has measured are paler than those on what a source says.
+    """
     if verdicts:
         echo("")
+        kind = ""
         for line in map(printable, verdict_lines(verdicts)):
-            click.echo(_VERDICT.sub(lambda word: click.style(word[0], fg=COLORS[word[0]]), line))
+            kind = heading[1] if (heading := _HEADING.match(line)) else kind
+            color = partial(_colored, is_own=kind == "measured")
+            click.echo(_VERDICT.sub(color, line))
+
+
+_WORDS = {text: COLORS[word] for word, text in READABLE.items()}
+_VERDICT = re.compile(f"(?<=^  )({'|'.join(_WORDS)})")
+_HEADING = re.compile(f"({'|'.join(KINDS)}):")
+
+
+def _colored(word: re.Match[str], is_own: bool) -> str:
+    """The word of a verdict in its color; pale if the claim is the author's own observation."""
+    return click.style(word[0], fg=_WORDS[word[0]], dim=is_own or None)
 
 
 RANGES = {

@@ -40,7 +40,7 @@ def plot_command(directory: Path) -> None:
 def claims_command(ctx: click.Context, directory: Path) -> None:
     """Judge a run directory's claims again.
 
-    Exit status 1 if one is refuted.
+    Exit status 1 if one does not hold.
 
     \b
     Example: bnexp claims results/weight_scale

@@ -300,9 +300,17 @@ class Claim(Strict):
     @property
     def margins(self) -> tuple[str, ...]:
         """The keys that set a number which a direction alone does not have."""
-        thresholds = ("at_least", "at_most", "within", "near", "equals", "tolerance", "in_at_least")
-        keys = [name for name in thresholds if getattr(self, name) not in (None, 0)]
+        thresholds = ("at_least", "at_most", "within", "near", "equals")
+        keys = [name for name in thresholds if getattr(self, name) is not None]
         if compared := self.above or self.below:
             keys += [f"{self.relation}.by"] * (compared.by != 0)
             keys += [f"{self.relation}.times"] * (compared.times != 1)
+        keys += ["tolerance"] * bool(self.tolerance) + ["in_at_least"] * bool(self.in_at_least)
         return tuple(keys)
+
+    @property
+    def law(self) -> float | None:
+        """The number that a law predicts for the mean, or for the difference; None without one."""
+        if self.kind != "theory":
+            return None
+        return self.within.of if self.within else 0.0 if self.near else None

@@ -22,7 +22,7 @@ from typing import Any
 from markupsafe import Markup
 
 from bnexp import figures
-from bnexp.claims import judge_run
+from bnexp.claims import HEADINGS, READABLE, by_kind, counts_text, judge_run, remarks
 from bnexp.comparison.comparison import config_differences
 from bnexp.comparison.match import Difference, key_differences
 from bnexp.config import Config, document, load_config
@@ -50,7 +50,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("plot.js", "explorer.js", "tables.js")
 # Keys that describe an experiment or draw it: a difference there changes no number.
 DESCRIPTIVE_KEYS = {
-    "name", "title", "description", "source", "seconds", "claims", "figures", "extends",
+    "name", "title", "description", "source", "references", "seconds", "claims", "figures",
+    "extends",
 }  # fmt: skip
 RUN_FACTS = ("started", "seconds", "jobs", "trained")
 
@@ -92,7 +93,9 @@ def run_page(run: RunData) -> str:
         run=run,
         figures=_draw_figures(run),
         explorer=explorer_data(run.tables),
-        claims=judge_run(run),
+        claims=by_kind(judge_run(run)),
+        headings=HEADINGS,
+        random=run.config.experiment.random,
         texts=axis_texts(run.axes),
         networks=network_table(run),
         diverged=list(describe_diverged(run.tables)),
@@ -181,7 +184,13 @@ def _render_page(template: str, **values: Any) -> str:
     values |= {"style": Markup(style), "script": Markup(script), "policy": policy}
     environment = templates(TEMPLATES)
     environment.filters |= {"embedded": embed_json, "number": number_text}
-    environment.globals |= {"counted": counted, "compared_text": compared_text}
+    environment.globals |= {
+        "counted": counted,
+        "compared_text": compared_text,
+        "readable": READABLE,
+        "remarks": remarks,
+        "counts": lambda verdicts: counts_text(verdict.verdict for verdict in verdicts),
+    }
     return environment.get_template(template).render(**values)
 
 

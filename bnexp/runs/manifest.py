@@ -11,6 +11,7 @@ Keys of the file:
     started          when the run began: date and time in UTC, ISO 8601
     seconds, jobs    how long it took, and how many workers trained
     trained          how many networks this run trained; the others were finished before
+    seeds            if there are design seeds: `judged` and `design`, two lists
     data             by name of the data set: `sha256`, `origin` in words and, if the images are
                      those of a known data set, its name as `recognized`
     failed           id of a network: error; left out if none failed

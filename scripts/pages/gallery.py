@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from bnexp.claims import HEADINGS, READABLE, counts_text
 from bnexp.cli.explore import work_of
 from bnexp.config import document
-from bnexp.config.claims import WORDS
+from bnexp.config.claims import OF_A_SOURCE, WORDS
 from bnexp.config.figures import FIGURES as FIGURE_KINDS
 from bnexp.nn import INITIALIZERS, NORMALIZERS, BatchNorm
 from bnexp.registry import Registry
+from bnexp.text import counted
 from pages.markdown import REFERENCE
 
 # The figures that the README shows: experiment, figure, and what is to be seen.
@@ -81,22 +83,52 @@ def _figures() -> Iterator[str]:
 
 
 def _table() -> Iterator[str]:
-    yield "| experiment | question | source | claims: supported / refuted / undecided |"
-    yield "|---|---|---|---|"
+    yield "| experiment | question | source | the source's claims | own observations |"
+    yield "|---|---|---|---|---|"
     for name, values, claims in experiments():
-        counts = " / ".join(str(_count(claims, word)) for word in WORDS) if claims else ""
+        groups = of_sources(claims), [claim for claim in claims if kind_of(claim) == "measured"]
+        counts = " | ".join(_short_counts(group) for group in groups)
         source = work_of(str(values.get("source", "")))
         yield f"| [`{name}`](results/reference/{name}) | {values['title']} | {source} | {counts} |"
 
 
+def _short_counts(claims: Sequence[Mapping[str, Any]]) -> str:
+    """Supported / do not hold / undecided; empty without claims."""
+    return " / ".join(str(_count(claims, word)) for word in WORDS) if claims else ""
+
+
+def kind_of(claim: Mapping[str, Any]) -> str:
+    """What a claim of claims.json rests on."""
+    return str(claim.get("kind", "measured"))
+
+
+def of_sources(claims: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The claims that a source makes."""
+    return [claim for claim in claims if kind_of(claim) in OF_A_SOURCE]
+
+
 def _total() -> Iterator[str]:
     every = [claim for _, _, claims in experiments() for claim in claims]
-    counts = ", ".join(f"{_count(every, word)} {word}" for word in WORDS if _count(every, word))
+    groups = {kind: [c for c in every if kind_of(c) == kind] for kind in OF_A_SOURCE}
+    stated = {kind: group for kind, group in groups.items() if group}
+    own = [claim for claim in every if kind_of(claim) == "measured"]
+    yield "The last two columns count claims that are supported / do not hold here / are undecided."
+    yield ""
+    number = sum(map(len, stated.values()))
+    yield f"{len(experiments())} experiments. Their sources make {counted(number, 'claim')}:"
+    yield ""
+    for kind, group in stated.items():
+        yield f"- {len(group)} {HEADINGS[kind]}: {_counts(group)}"
+    yield from [""] * bool(stated)
     yield (
-        f"{len(experiments())} experiments, {len(every)} claims: {counts}. "
+        f"Beside them stand {counted(len(own), 'observation')} of their authors: {_counts(own)}. "
         "[results/reference](results/reference/README.md) has every claim with its numbers; "
         "`scripts/reproduce_all.py` runs all experiments again and reports changed verdicts."
     )
+
+
+def _counts(claims: Sequence[Mapping[str, Any]]) -> str:
+    return counts_text(claim["verdict"] for claim in claims)
 
 
 def page() -> str:
@@ -104,7 +136,9 @@ def page() -> str:
     lines = [
         "# What holds on MNIST, and what does not",
         "",
-        "Every claim of the shipped experiments, with its verdict. This page is written by",
+        "Every claim of the shipped experiments, with its verdict and its kind: `published`,",
+        "`direction` and `theory` are claims of a source, `measured` are observations of the",
+        "experiment's author. This page is written by",
         "`scripts/docs.py` from the references in this folder, which `scripts/reproduce_all.py`",
         "makes. Each estimate is a mean over n seeds with its 95 % t-interval, at the point that",
         "decides the verdict; intervals are not corrected for their number.",
@@ -117,8 +151,11 @@ def page() -> str:
 
 
 def _claim(claim: Mapping[str, Any]) -> str:
-    reason = f" ({claim['reason']})" if claim.get("reason") else ""
-    return f"- **{claim['verdict']}**: {claim['says']}{reason}"
+    word, kind = READABLE[claim["verdict"]], kind_of(claim)
+    if claim["verdict"] == "refuted" and kind in OF_A_SOURCE:
+        word += " in this setting"
+    remarks = "; ".join(filter(None, [claim.get("reason", ""), *claim.get("remarks", ())]))
+    return f"- **{word}** ({kind}): {claim['says']}{f' ({remarks})' if remarks else ''}"
 
 
 def _count(claims: Sequence[Mapping[str, Any]], word: str) -> int:
