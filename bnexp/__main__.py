@@ -5,6 +5,7 @@ current folder before the standard library: so nearly nothing is.
 """
 
 import os
+import sys
 
 from bnexp.searchpath import drop_implied_folder
 
@@ -28,8 +29,16 @@ def answer_signals() -> None:
 
 
 def main() -> None:
-    """Answer signals from the first moment, then import the command line and run it."""
+    """Answer signals from the first moment, then import the command line and run it.
+
+    A notebook's shell, or a setting of the user, may name a backend of matplotlib's that cannot be
+    imported here. The program shows no windows and needs none.
+    """
     answer_signals()
+    os.environ.pop("MPLBACKEND", None)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # letters that it lacks are printed as their codes
+            stream.reconfigure(errors="backslashreplace")
     from bnexp.cli import main
 
     main()

@@ -6,7 +6,7 @@ device, and whose content has a limit.
 Everything that bnexp writes appears under its name only when it is complete: `write_file` and
 `write_folder` write beside it under a temporary name, flush that to the disk, and move it into
 place. A temporary name cannot be guessed, and nothing that is already there is opened under it.
-It also says which process writes, so that `sweep` can remove what a killed process left and nothing
+It says which process writes what, so that `sweep` can remove what a killed process left and nothing
 that a live one is still writing. Only regular files are replaced: no link, device or pipe.
 `write_export` is `write_folder` for a folder that the user names: it refuses to replace anything
 but an earlier export.
@@ -21,6 +21,7 @@ Stored networks (`model`, `execution.checkpoints`) are `.npz` files with a heade
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -31,7 +32,7 @@ import socket
 import stat
 import time
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -44,7 +45,6 @@ from bnexp.errors import BnexpError, StoreError
 Arrays = dict[str, NDArray[Any]]
 
 TEMPORARY = ".bnexp-tmp-"
-HOST = re.sub(r"\W", "_", socket.gethostname()) or "host"
 FORGOTTEN = 24 * 3600  # seconds after which a temporary file is abandoned, whatever its name says
 STARTED = time.time()  # of this process; a file that is older than it is of another process
 
@@ -55,6 +55,10 @@ MAX_BYTES = 1_000_000_000  # of a file, unless its reader has a lower limit
 # POSIX has these flags. Opening a pipe with NONBLOCK does not wait for its writer.
 NONBLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+# What a file system says that cannot flush, as some network folders do.
+CANNOT_FLUSH = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+# What it may say of a folder besides. The files are in place by then.
+CANNOT_FLUSH_FOLDER = {*CANNOT_FLUSH, errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}
 IGNORED = (".DS_Store",)  # left by a desktop that only displayed the folder
 
 
@@ -70,24 +74,41 @@ class System:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
 
-    def sync(self, path: Path, flags: int = os.O_RDONLY) -> None:
+    def sync(self, path: Path) -> None:
         """Have the file's content on the disk before it is moved into place."""
-        handle = os.open(path, flags)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        # Windows flushes only what is open for writing.
+        _flush(os.open(path, os.O_RDWR | NOFOLLOW), CANNOT_FLUSH)
 
     def move(self, source: Path, target: Path) -> None:
         os.replace(source, target)
 
     def sync_folder(self, folder: Path) -> None:
         """Make the move itself durable, where the system can."""
-        if hasattr(os, "O_DIRECTORY"):
-            System.sync(self, folder, os.O_RDONLY | os.O_DIRECTORY)
+        with _ignored(CANNOT_FLUSH_FOLDER):
+            if hasattr(os, "O_DIRECTORY"):
+                _flush(os.open(folder, os.O_RDONLY | os.O_DIRECTORY), CANNOT_FLUSH_FOLDER)
 
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _ignored(numbers: Collection[int]) -> Iterator[None]:
+    """Suppress the system's errors of these numbers."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in numbers:
+            raise
+
+
+def _flush(handle: int, ignored: Collection[int]) -> None:
+    """Flush an open file or folder to the disk, and close it."""
+    try:
+        with _ignored(ignored):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 system = System()
@@ -260,7 +281,7 @@ def sweep(folder: Path, name: str = "") -> None:
 
     name: only those that were to become the file or folder of this name; default: all.
     """
-    ending = f"-{name}" if name else ""
+    ending = f"-{short_name(name)}" if name else ""
     for leftover in folder.glob(f"{TEMPORARY}*"):
         if leftover.name.endswith(ending) and _is_abandoned(leftover):
             if leftover.is_dir() and not leftover.is_symlink():
@@ -293,7 +314,7 @@ def _replacing(target: Path) -> Iterator[Path]:
 
 
 def _swap(folder: Path, target: Path) -> None:
-    old = _temporary_path(target.with_name(f"old-{target.name}"))
+    old = _temporary_path(target)
     with suppress(FileNotFoundError):
         system.move(target, old)
     try:
@@ -306,9 +327,21 @@ def _swap(folder: Path, target: Path) -> None:
 
 
 def _temporary_path(path: Path) -> Path:
-    """Where to write what is to stand at `path`: in its folder, under a name nobody can guess."""
+    """Where to write what is to stand at `path`: in its folder, under a name nobody can guess.
+
+    The name has about 50 characters, whatever the host and the file are called: with longer ones it
+    could be too long for the file system.
+    """
     writer = f"{HOST}-{os.getpid()}-{secrets.token_hex(8)}"
-    return path.with_name(f"{TEMPORARY}{writer}-{path.name}")
+    return path.with_name(f"{TEMPORARY}{writer}-{short_name(path.name)}")
+
+
+def short_name(name: str) -> str:
+    """Eight characters that stand for a name."""
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
+
+
+HOST = short_name(socket.gethostname())
 
 
 def _is_abandoned(temporary: Path) -> bool:
@@ -329,7 +362,12 @@ def _is_abandoned(temporary: Path) -> bool:
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether a process of this machine has that number and has not ended."""
+    """Whether a process of this machine has that number and has not ended.
+
+    On Windows this is not known, and asking by `os.kill` would send Ctrl-C.
+    """
+    if os.name == "nt":
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

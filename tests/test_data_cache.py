@@ -11,7 +11,7 @@ import pytest
 
 from bnexp.data.arrays import ROLES, Content
 from bnexp.data.cache import cached, entry_key
-from bnexp.files import HOST, TEMPORARY
+from bnexp.files import HOST, TEMPORARY, short_name
 
 KEY = entry_key([b"source"])
 
@@ -131,7 +131,7 @@ def test_a_failing_build_leaves_nothing(tmp_path):
 
 def test_only_leftovers_of_ended_processes_are_removed(tmp_path):
     old, young, dead = (
-        tmp_path / "arrays" / f"{TEMPORARY}{writer}-{KEY}"
+        tmp_path / "arrays" / f"{TEMPORARY}{writer}-{short_name(KEY)}"
         for writer in ("elsewhere-1-1", "elsewhere-2-1", f"{HOST}-4194305-1")
     )
     for folder in (old, young, dead):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -90,10 +91,75 @@ def test_what_a_thread_of_this_process_writes_is_no_leftover(tmp_path):
 
 
 def test_only_leftovers_of_one_name(tmp_path):
-    for name in ("one", "other"):
-        (tmp_path / f"{TEMPORARY}{HOST}-4194305-1-{name}").write_bytes(b"half")
+    one, other = (
+        tmp_path / f"{TEMPORARY}{HOST}-4194305-1-{files.short_name(name)}"
+        for name in ("one", "other")
+    )
+    for path in (one, other):
+        path.write_bytes(b"half")
     sweep(tmp_path, "one")
-    assert [path.name for path in tmp_path.iterdir()] == [f"{TEMPORARY}{HOST}-4194305-1-other"]
+    assert list(tmp_path.iterdir()) == [other]
+
+
+@pytest.mark.parametrize("number", sorted(files.CANNOT_FLUSH))
+def test_a_file_system_that_cannot_flush_is_written_all_the_same(tmp_path, monkeypatch, number):
+    def refuse(handle):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    write_file(tmp_path / "table.csv", b"new")
+    write_export(str(tmp_path / "out"), [("a", b"1")])
+    assert contents(tmp_path) == {"table.csv": b"new", "out/a": b"1", f"out/{LISTED}": b"a\n"}
+
+
+def test_only_what_is_open_for_writing_is_flushed_as_on_windows(tmp_path, monkeypatch):
+    fcntl, flush, number = pytest.importorskip("fcntl"), os.fsync, 0
+
+    def flush_as_windows(handle):
+        nonlocal number
+        number += 1
+        if fcntl.fcntl(handle, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flush(handle)
+
+    monkeypatch.setattr(os, "fsync", flush_as_windows)
+    write_file(tmp_path / "table.csv", b"new")
+    assert number
+    assert contents(tmp_path) == {"table.csv": b"new"}
+
+
+def test_windows_is_not_asked_by_a_signal_whether_a_writer_lives(tmp_path, monkeypatch):
+    """There `os.kill(pid, 0)` sends Ctrl-C. What is old is removed all the same."""
+
+    def kill(pid, number):
+        raise AssertionError((pid, number))
+
+    new, old = (tmp_path / f"{TEMPORARY}{HOST}-4194305-{i}-12345678" for i in (1, 2))
+    for path in (new, old):
+        path.write_bytes(b"half")
+    before = time.time() - files.FORGOTTEN - 60
+    os.utime(old, (before, before))
+    folders = str(tmp_path)
+    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(files, "os", WindowsName())
+    sweep(type(tmp_path)(folders))
+    assert list(tmp_path.iterdir()) == [new]
+
+
+class WindowsName:
+    """The module `os` with the name that it has on Windows."""
+
+    name = "nt"
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
+    name = "n" * 251 + ".csv"
+    write_file(tmp_path / name, b"new")
+    write_folder(tmp_path / ("d" * 255), [("a", b"1")])
+    assert contents(tmp_path) == {name: b"new", f"{'d' * 255}/a": b"1"}
 
 
 def test_header_and_arrays_come_back(tmp_path):
@@ -165,11 +231,12 @@ def test_whatever_fails_the_folder_is_the_old_or_the_new_one(tmp_path, monkeypat
 
 
 def test_what_killed_exports_left_is_removed(tmp_path):
-    for name in (f"{HOST}-999999999-1-out", f"{HOST}-999999999-1-old-out", "elsewhere-1-1-out"):
+    out = files.short_name("out")
+    for name in (f"{HOST}-999999999-1-{out}", f"{HOST}-999999999-2-{out}", f"elsewhere-1-1-{out}"):
         (tmp_path / f"{TEMPORARY}{name}").mkdir()
     write_export(str(tmp_path / "out"), [])
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"out", f"{TEMPORARY}elsewhere-1-1-out"}
+    assert names == {"out", f"{TEMPORARY}elsewhere-1-1-{out}"}
 
 
 def test_a_link_stays_a_link(tmp_path):

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "bnexp"
 
 # A package may import from those before it, and from itself.
 ORDER = (
-    ("errors", "searchpath"),
+    ("errors", "searchpath", "machine"),
     ("registry",),
     ("files", "text"),
     ("nn", "data"),

@@ -25,7 +25,19 @@ def require_name(ctx: click.Context, parameter: click.Parameter, value: str | No
     """
     if value is not None and not value.strip():
         raise click.BadParameter("expected a folder, got an empty name", ctx, parameter)
-    return value
+    return value and os.path.expanduser(value)
+
+
+class PathType(click.Path):
+    """A path, in which `~` is the home folder: shells leave it alone in `--out=~/results`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        return super().convert(os.path.expanduser(value), parameter, ctx)
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg]
@@ -78,7 +90,7 @@ out_option = click.option(
 )
 data_option = click.option(
     "--data-dir",
-    type=click.Path(path_type=Path),
+    type=PathType(),
     help="Folder of the MNIST files; default: BNEXP_DATA_DIR, else a download.",
 )
 executor_option = click.option(
@@ -174,13 +186,6 @@ def seed_list(text: str) -> str:
             param_hint="--seeds",
         )
     return f"[{', '.join(seeds)}]" if is_list else str(list(range(int(seeds[0]))))
-
-
-def cores() -> int:
-    """The number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def make_executor(

@@ -16,12 +16,13 @@ from bnexp.cli import arguments
 from bnexp.cli.terminal import echo
 from bnexp.errors import Interrupted
 from bnexp.exports import EXPORTS
+from bnexp.machine import usable_cores
 
 BAR_DELAY = 2.0  # seconds of writing an export before a bar is shown
 
 
 @click.command("plot")
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("directory", type=arguments.PathType())
 def plot_command(directory: Path) -> None:
     """Draw a run directory's figures again.
 
@@ -35,7 +36,7 @@ def plot_command(directory: Path) -> None:
 
 
 @click.command("claims")
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("directory", type=arguments.PathType())
 @click.pass_context
 def claims_command(ctx: click.Context, directory: Path) -> None:
     """Judge a run directory's claims again.
@@ -57,11 +58,11 @@ def claims_command(ctx: click.Context, directory: Path) -> None:
 
 
 @click.command("report")
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@click.argument("other", metavar="[OTHER]", required=False, type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=arguments.PathType())
+@click.argument("other", metavar="[OTHER]", required=False, type=arguments.PathType())
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=arguments.PathType(dir_okay=False),
     metavar="FILE",
     help="Where the page goes; default: DIR/report.html, or DIR/report-OTHER.html.",
 )
@@ -79,8 +80,8 @@ def report_command(directory: Path, other: Path | None, out: Path | None) -> Non
 
 
 @click.command("compare")
-@click.argument("first", metavar="A", type=click.Path(path_type=Path))
-@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@click.argument("first", metavar="A", type=arguments.PathType())
+@click.argument("second", metavar="B", type=arguments.PathType())
 @click.option(
     "--tolerance",
     type=click.FloatRange(0),
@@ -105,7 +106,7 @@ def compare_command(ctx: click.Context, first: Path, second: Path, tolerance: fl
 
 
 @click.command("verify")
-@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("directory", type=arguments.PathType())
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="Train only N of the networks.")
 @arguments.jobs_option
 @arguments.data_option
@@ -138,7 +139,7 @@ def verify_command(
     try:
         with ProgressDisplay(quiet=False, again=True) as display:
             verification = comparison.verify(
-                directory, sample, jobs or arguments.cores(), data_dir, tolerance, display.progress
+                directory, sample, jobs or usable_cores(), data_dir, tolerance, display.progress
             )
     except (KeyboardInterrupt, Interrupted):
         echo(f"interrupted: {display.status.counts()}; nothing was written", err=True)
@@ -148,7 +149,7 @@ def verify_command(
 
 
 @click.command("export")
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=arguments.PathType())
 @click.option("--to", required=True, type=arguments.RegistryChoice(EXPORTS), help="The format.")
 @click.option(
     "--out",

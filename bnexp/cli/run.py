@@ -13,6 +13,7 @@ import click
 from bnexp.cli import arguments
 from bnexp.cli.terminal import echo
 from bnexp.errors import Interrupted, NetworksFailed
+from bnexp.machine import usable_cores
 
 
 @click.command("run")
@@ -78,7 +79,7 @@ def run_command(
             result = running.run(
                 config,
                 directory,
-                jobs or arguments.cores(),
+                jobs or usable_cores(),
                 data_dir,
                 fresh,
                 display.progress,

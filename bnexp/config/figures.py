@@ -105,7 +105,10 @@ class _ByKind:
         by_kind = handler(schema)
         kinds = [handler.resolve_ref_schema(kind) for kind in by_kind["oneOf"]]
         names = [
-            {"const": kind["properties"]["kind"]["const"], "description": kind["description"]}
+            {
+                "const": kind["properties"]["kind"]["const"],
+                "description": kind.get("description", ""),  # none by python -OO
+            }
             for kind in kinds
             if set(kind["required"]) == {"kind"}  # a name is enough where nothing else is needed
         ]

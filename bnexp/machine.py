@@ -1,0 +1,65 @@
+"""How many processors this process may use: fewer than there are, in a container or on a cluster.
+
+A control group limits the processor time of all its processes together: a quota of 150 ms in each
+period of 100 ms is worth one and a half processors. Version 2 of control groups writes both numbers
+into `cpu.max`, version 1 into `cpu.cfs_quota_us` and `cpu.cfs_period_us`. The limits of all groups
+that contain this process hold at the same time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from math import ceil, inf
+from pathlib import Path
+
+GROUPS = Path("/sys/fs/cgroup")
+MEMBERSHIPS = Path("/proc/self/cgroup")
+
+
+def usable_cores() -> int:
+    """The processors that this process may run on, at most those that its quota is worth."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, ceil(min(cores, _quota())))
+
+
+def _quota() -> float:
+    """The processors that the control groups of this process allow; inf if they set no limit."""
+    quotas = []
+    for folder in _groups():
+        with suppress(OSError, ValueError, ZeroDivisionError):
+            quotas.append(_read_quota(folder))
+    return min(quotas, default=inf)
+
+
+def _read_quota(folder: Path) -> float:
+    if (folder / "cpu.max").exists():
+        quota, period = (folder / "cpu.max").read_text().split()
+    else:
+        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        quota, period = ((folder / name).read_text() for name in names)
+    if quota == "max" or int(quota) <= 0:
+        return inf
+    return int(quota) / int(period)
+
+
+def _groups() -> Iterator[Path]:
+    """The folders of the control groups of this process that limit processors, and their parents.
+
+    In a container the path may be that of the host and not exist here: then the root is meant.
+    """
+    lines: list[str] = []
+    with suppress(OSError):
+        lines = MEMBERSHIPS.read_text().splitlines()
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mounts = [GROUPS / controllers, GROUPS / "cpu"] if controllers else [GROUPS]
+        for mount in mounts:
+            folder = mount / path.strip("/")
+            yield from (f for f in (folder, *folder.parents) if f.is_relative_to(mount))
