@@ -18,6 +18,7 @@ from bnexp.cli.terminal import echo
 from bnexp.text import counted, labeled, paragraph
 
 if TYPE_CHECKING:
+    from bnexp.config.experiment import Reference
     from bnexp.config.reference import MappingType, Topic
 
 WIDTH = 79
@@ -27,22 +28,43 @@ _ITEM = re.compile(r"[\w, ]+: ")
 
 
 @click.command("list")
-@click.argument("experiment", required=False)
+@click.argument("experiments", metavar="[EXPERIMENT]...", nargs=-1)
 @click.option("--verbose", is_flag=True, help="Show the question, the settings and the claims.")
-def list_experiments(experiment: str | None, verbose: bool) -> None:
-    """List the shipped experiments by source, or describe one.
+@click.option("--bibtex", is_flag=True, help="Print the publications as BibTeX.")
+def list_experiments(experiments: tuple[str, ...], verbose: bool, bibtex: bool) -> None:
+    """List the shipped experiments by source, or describe some.
 
     \b
     Example: bnexp list --verbose book_weight_scale
+             bnexp list --bibtex ioffe_figure1 landscape
     """
     from bnexp.config import document
 
-    if experiment is None and not verbose:
+    if verbose and bibtex:
+        raise click.UsageError("--verbose and --bibtex: expected one of them, got both")
+    names = experiments or document.experiment_names()
+    if bibtex:
+        lines = bibliography(names)
+    elif not experiments and not verbose:
         lines = experiments_by_source()
     else:
-        names = document.experiment_names() if experiment is None else [experiment]
         lines = (line for name in names for line in (*experiment_description(name), ""))
     echo("\n".join(lines).rstrip())
+
+
+def bibliography(experiments: Sequence[str]) -> Iterator[str]:
+    """The publications of experiments as BibTeX, and a comment for each that names none."""
+    from bnexp.config import document, load_config
+    from bnexp.config.bibliography import bibtex
+
+    references: list[Reference] = []
+    for name in experiments:
+        # Only what may have some is read in full, which takes longer.
+        if "references" not in document.read_document(document.find_experiment(name)).value:
+            yield f"% {name}: no references"
+            continue
+        references += load_config(name).experiment.references or ()
+    yield bibtex(references)
 
 
 def experiments_by_source() -> Iterator[str]:
