@@ -223,6 +223,53 @@ def test_the_laws_are_their_block():
     assert made["J"](1.0) == 1
 
 
+def test_the_law_of_any_activation_is_that_of_relu_and_of_linear_layers(sphere):
+    """And what is claimed of sigmoid and tanh, whose integrals have no closed form."""
+    made = execute(block("Laws"))
+    rate = {
+        "relu": made["any_growth"](lambda z: np.maximum(z, 0), lambda z: 1.0 * (z > 0), sphere),
+        "identity": made["any_growth"](lambda z: z, np.ones_like, sphere),
+        "tanh": made["any_growth"](np.tanh, lambda z: 1 - np.tanh(z) ** 2, sphere),
+        "sigmoid": made["any_growth"](sigmoid, lambda z: sigmoid(z) * sigmoid(-z), sphere),
+    }
+    assert rate["relu"] == pytest.approx(made["growth"](32), rel=3e-3)
+    assert rate["identity"] == pytest.approx(30 / 29, rel=1e-12)
+    for claim in bnexp.load_config("gradient_growth_activations").experiment.claims:
+        if claim.within and claim.where["model.norm"] == "batch":
+            name = claim.where["model.activation"]
+            assert claim.within.of == pytest.approx(1 / rate.pop(name), rel=1e-3)
+    assert list(rate) == ["relu", "identity"]
+
+
+@pytest.fixture
+def sphere():
+    """Batches of 32 numbers of mean 0 and variance 1, in uniformly random directions."""
+    z = default_rng(3).standard_normal((40_000, 32))
+    z -= z.mean(axis=1, keepdims=True)
+    return z / z.std(axis=1, keepdims=True)
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def test_the_growth_of_a_narrow_network_is_its_block():
+    """Mean and deviation over random relu networks, and what is claimed of a width of 100."""
+    typical = execute(block("Laws"))["typical_growth"]
+    random, n, networks = default_rng(8), 60, 1000
+    x = np.broadcast_to(np.eye(n), (networks, n, n))  # as many samples, of cosine 0
+    logs = []
+    for _ in range(3):
+        x = np.maximum(random.standard_normal((networks, n, n)) * np.sqrt(2 / n) @ x, 0)
+        logs.append(np.log((x**2).mean(axis=(1, 2))))
+    grown = np.exp((logs[2] - logs[0]) / 2)
+    mean, deviation = typical(n, 1, 3)
+    assert grown.mean() == pytest.approx(mean, abs=0.004)
+    assert np.log(grown).std() == pytest.approx(deviation, rel=0.1)
+    (claim,) = bnexp.load_config("critical_weight_scale").experiment.claims
+    assert claim.within.of == pytest.approx(typical(100, 1, 5)[0], abs=1e-4)
+
+
 def test_what_an_initializer_says_of_its_deviation_is_what_it_draws(script):
     """`std = FORMULA` of each docstring, at fans that differ, and with options."""
     page, random = script("pages.numerics"), np.random.default_rng(6)
