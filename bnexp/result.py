@@ -39,7 +39,8 @@ class Result:
     data: all that is known about the run. trained: how many networks were trained now; the others
     were up to date. failed: by id, the networks that could not be trained, with the error. claims:
     the verdicts on the experiment's claims. files: what was written. left_out: why figures of the
-    experiment were left out, as they do not fit what was overridden.
+    experiment were left out, as they do not fit what was overridden. undrawn: why figures could not
+    be drawn of the results.
     """
 
     data: RunData
@@ -48,6 +49,7 @@ class Result:
     claims: tuple[Verdict, ...] = ()
     files: tuple[Path, ...] = ()
     left_out: tuple[str, ...] = ()
+    undrawn: tuple[str, ...] = ()
 
     @property
     def results(self) -> Tables:

@@ -41,7 +41,7 @@ from bnexp.runs.manifest import MAX_BYTES, command_line, is_manifest, manifest_t
 from bnexp.runs.origins import DataOrigin, loaded_origin
 from bnexp.sweep import Network, Plan, make_plan, make_stacks, stacks_by_step
 from bnexp.text import counted, cut
-from bnexp.training.schedule import make_schedule
+from bnexp.training.schedule import TrainingSchedule, make_schedule
 
 
 @dataclass(frozen=True)
@@ -81,56 +81,69 @@ def prepare(config: Config, data_dir: Path | None = None, download: bool = True)
     data_dir = data_folder(data_dir)
     names = dict.fromkeys(network.setting.data.name for network in plan.networks)
     fixed = {name: DATASETS[name] for name in names if name in DATASETS and DATASETS[name].fixed}
-    steps = check_lengths(config, plan, {n: count_images(facts) for n, facts in fixed.items()})
+    counts = {name: count_images(facts) for name, facts in fixed.items()}
+    schedules = known_schedules(config, plan, counts)
+    config, without_steps = fitting_figures(config, plan, schedules)
     data = {name: dataset(name, data_dir, download) for name in names}
     others = {name: count_images(images) for name, images in data.items() if name not in fixed}
-    steps |= check_lengths(config, plan, others)
-    return Prepared(config, plan, data_dir, data, steps, left_out)
+    if others:
+        schedules |= known_schedules(config, plan, others)
+        config, without_images = fitting_figures(config, plan, schedules)
+        without_steps += without_images
+    steps = {network: schedule.points[-1] for network, schedule in schedules.items()}
+    return Prepared(config, plan, data_dir, data, steps, left_out + without_steps)
 
 
-def check_lengths(config: Config, plan: Plan, counts: Mapping[str, ImageCounts]) -> dict[str, int]:
-    """How many steps each network makes, by id, where so much is known of its data set.
+def known_schedules(
+    config: Config, plan: Plan, counts: Mapping[str, ImageCounts]
+) -> dict[str, TrainingSchedule]:
+    """When networks are scored and probed, by id, where so much is known of their data sets.
 
     counts: by the names of data sets. Networks of others are left out.
 
     ConfigError where the images are too few, or layers do not fit them, or something is to happen
     after the end, or a claim is about steps that are not scored.
     """
-    steps: dict[str, int] = {}
-    times: dict[str, Times] = {}
+    schedules: dict[str, TrainingSchedule] = {}
     known = [network for network in plan.networks if network.setting.data.name in counts]
     for stack in make_stacks(known, size=max(len(known), 1)):  # one for each structure
         first = stack.networks[0]
         images = counts[first.setting.data.name]
         check_counts(first.setting, images)
         check_shapes(first.setting, images)
-        course = make_schedule(first, images.train - first.setting.data.validation)
-        planned = Times(course.per_epoch, course.points, course.probes)
-        steps |= {network.id: course.points[-1] for network in stack.networks}
-        times |= {network.id: planned for network in stack.networks}
+        schedule = make_schedule(first, images.train - first.setting.data.validation)
+        schedules |= {network.id: schedule for network in stack.networks}
+    times = {n: Times(s.per_epoch, s.points, s.probes) for n, s in schedules.items()}
     check_claims(config, plan, times)
-    return steps
+    return schedules
 
 
-def check_known_lengths(config: Config, plan: Plan) -> dict[str, int]:
-    """`check_lengths` by what is known of data sets that are not at hand."""
+def schedules_without_data(config: Config, plan: Plan) -> dict[str, TrainingSchedule]:
+    """`known_schedules` by what is known of data sets that are not at hand."""
     names = dict.fromkeys(network.setting.data.name for network in plan.networks)
     known = {name: count_images(DATASETS[name]) for name in names if name in DATASETS}
-    return check_lengths(config, plan, known)
+    return known_schedules(config, plan, known)
 
 
-def fitting_figures(config: Config, plan: Plan) -> tuple[Config, tuple[str, ...]]:
+def fitting_figures(
+    config: Config, plan: Plan, schedules: Mapping[str, TrainingSchedule] | None = None
+) -> tuple[Config, tuple[str, ...]]:
     """The config with the figures that can be drawn of the plan, and why the others cannot.
 
     Only an override can leave a figure out: it may have removed what an inherited figure shows.
     Raises ConfigError for any other figure that cannot be drawn.
+
+    schedules: by the ids of networks, as far as they are known: without its network's schedule a
+    figure's step cannot be checked.
     """
-    has_test = any(network.setting.data.scores_test for network in plan.networks)
     requested = config.experiment.figures or ()
+    if not requested:
+        return config, ()
+    swept = figures.planned_sweep(plan, schedules)
     refusals = {
         i: refusal
         for i, options in enumerate(requested)
-        if (refusal := figures.planned_refusal(options, plan, has_test))
+        if (refusal := figures.refusal(options, swept))
     }
     if not refusals:
         return config, ()
@@ -170,28 +183,44 @@ def read_records(
     return records, missing
 
 
-def write_figures(data: RunData, directory: RunDirectory) -> list[Path]:
+@dataclass(frozen=True)
+class Drawn:
+    """The files of a run's figures, and why some figures could not be drawn."""
+
+    files: tuple[Path, ...] = ()
+    failures: tuple[str, ...] = ()
+
+
+def write_figures(data: RunData, directory: RunDirectory) -> Drawn:
     """Draw the experiment's figures into the run directory, as PNG and SVG.
 
-    Remove those that an earlier config asked for: they would be mistaken for this one's.
+    A figure that cannot be drawn costs only its own files. Remove figures of an earlier config:
+    they would be mistaken for this one's.
     """
     if not len(data.metrics["cell"]):
-        return []
-    folder, written = directory.folder("figures"), []
+        return Drawn()
+    folder, written, failures = directory.folder("figures"), [], []
     numbers: Counter[str] = Counter()
     for options in figures.requested_figures(data.config.experiment.figures, data.tables):
         numbers[options.kind] += 1
         number = numbers[options.kind]
         stem = options.kind if number == 1 else f"{options.kind}{number}"
-        written += figures.save(figures.draw(options, data.tables), folder, stem, write_file)
+        try:
+            contents = figures.render_files(options, data.tables)
+        except figures.DrawingFailed as error:
+            failures.append(str(error))
+            continue
+        for name, content in contents.items():
+            write_file(path := folder / f"{stem}.{name}", content)
+            written.append(path)
     for path in folder.glob("*"):
         is_figure = re.fullmatch(rf"({'|'.join(figures.FIGURES)})\d*\.(png|svg)", path.name)
         if is_figure and path not in written:
             remove_file(path)
-    return written
+    return Drawn(tuple(written), tuple(failures))
 
 
-def replot(directory: Path) -> list[Path]:
+def replot(directory: Path) -> Drawn:
     """Draw the figures of a run directory again, from its own config and results."""
     data, store = read_finished_run(directory), RunDirectory(directory)
     with store.writing():
@@ -272,7 +301,7 @@ def run(
     place: an executor, to train elsewhere than on this machine.
 
     Raises ConfigError, DataError or StoreError, and NetworksFailed, which holds the result, if some
-    networks could not be trained.
+    networks could not be trained. Figures that could not be drawn are in the result's `undrawn`.
 
     >>> few = {"data.name": "synthetic", "data.train": 200, "train.epochs": 2}
     >>> config = load_config("quickstart", {**few, "sweep.model.init.std": [0.1]})
@@ -369,7 +398,8 @@ def _run(
         return result
     seconds = time.perf_counter() - clock
     run_facts = {"started": started.isoformat(), "seconds": seconds, "jobs": workers}
-    return replace(result, files=_write_results(result, prepared, directory, run_facts))
+    files, failures = _write_results(result, prepared, directory, run_facts)
+    return replace(result, files=files, undrawn=failures)
 
 
 def _trained_stacks(
@@ -423,8 +453,11 @@ def checkpoint_lines(steps: Mapping[str, int], made: Mapping[str, int]) -> list[
 
 def _write_results(
     result: Result, prepared: Prepared, directory: RunDirectory, run_facts: Mapping[str, Any]
-) -> tuple[Path, ...]:
-    """Write tables, manifest, claims and figures; all files of the result."""
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Write tables, manifest, claims and figures.
+
+    Returns all files of the result, and why figures could not be drawn.
+    """
     data = result.data
     directory.check_exists()
     tables = [
@@ -454,4 +487,5 @@ def _write_results(
         directory.write("manifest.json", manifest_text(manifest))
     verdicts = write_claims(result.claims, data.config, directory)
     drawn = write_figures(data, directory)
-    return (directory.path / "config.yaml", *tables, path, *verdicts, *drawn)
+    files = (directory.path / "config.yaml", *tables, path, *verdicts, *drawn.files)
+    return files, drawn.failures

@@ -815,19 +815,19 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "figure of an axis not swept": (
         added(SWEEP + "figures: [{kind: panels, axis: model.init.std}]"),
-        "6:11: figures[0]: figure panels: axis model.init.std is not swept. Swept: model.norm.",
+        "6:32: figures[0].axis: not a swept key, expected model.norm, got 'model.init.std'",
     ),
     "figure with nothing swept": (
         added("figures: [{kind: scale}]"),
-        "5:11: figures[0]: figure scale: no swept key has only numbers. Sweep a number, or",
+        "5:11: figures[0]: no numbers, expected a swept key that has only numbers, got",
     ),
     "figure of test images": (
         added(SWEEP + "figures: [{kind: panels, metric: test_loss}]"),
-        "6:11: figures[0]: figure panels: metric test_loss needs test images, and none were",
+        "6:34: figures[0].metric: no test images, expected data.test above 0 for test_loss,",
     ),
     "figure of a probe not there": (
         added(SWEEP + "figures: [{kind: depth, quantity: gradient_norm}]"),
-        "6:11: figures[0]: figure depth: quantity gradient_norm is not recorded. Recorded:",
+        "6:35: figures[0].quantity: not recorded, expected a probe in probes.read that",
     ),
     "figure with limits reversed": (
         added(SWEEP + "figures: [{kind: curves, limits: [1, 0]}]"),

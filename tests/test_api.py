@@ -104,10 +104,10 @@ def test_an_override_may_leave_a_figure_without_its_axis(small, tmp_path):
     (tmp_path / "mine.yaml").write_text(f"extends: {small}\nfigures: [{{kind: scale}}]\n")
     result = bnexp.run(bnexp.load_config(tmp_path / "mine.yaml", NO_SCALE), tmp_path / "run")
     (said,) = result.left_out
-    assert said.startswith("figure scale: no swept key has only numbers.")
+    assert said.startswith("figure scale: no numbers, expected a swept key that has only numbers")
     drawn = sorted(path.name for path in (tmp_path / "run" / "figures").iterdir())
     assert drawn == ["panels.png", "panels.svg"]
-    with pytest.raises(bnexp.ConfigError, match="figure scale: no swept key"):
+    with pytest.raises(bnexp.ConfigError, match=r"figures\[1\]: no numbers"):
         bnexp.run(bnexp.load_config(small, {**NO_SCALE, **both}))
 
 
@@ -116,7 +116,7 @@ def test_a_figure_that_is_left_out_is_told(small, tmp_path, monkeypatch):
     Path("mine.yaml").write_text(f"extends: {small}\nfigures: [{{kind: scale}}]\n")
     words = ["run", "mine.yaml", "-j", "1", "--set", "sweep.model.init.std=null"]
     output = CliRunner().invoke(cli, words).output
-    assert "\nleft out: figure scale: no swept key has only numbers." in output
+    assert "\nleft out: figure scale: no numbers, expected a swept key" in output
 
 
 def test_where_nothing_is_trained_there_is_no_table_of_accuracies(small, tmp_path):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from figure_results import NORM, W, results
 from figure_results import NORMS as NORM_AXIS
@@ -11,11 +12,12 @@ from bnexp import run
 from bnexp.config import load_config
 from bnexp.config.figures import FIGURES, figure_options
 from bnexp.errors import ConfigError
-from bnexp.figures import default_figures, draw, planned_refusal
+from bnexp.figures import default_figures, draw, planned_sweep, refusal
 from bnexp.figures.kinds.panels import Panels
 from bnexp.figures.kinds.scale import Scale
-from bnexp.figures.series import Recorded, planned_records
+from bnexp.figures.recorded import Recorded, recorded_in
 from bnexp.probes import Landscape
+from bnexp.running import prepare, schedules_without_data
 from bnexp.runs.tables import Axis
 from bnexp.sweep import make_plan
 
@@ -40,9 +42,9 @@ NORMS = f"{NORM}: [batch, none]"
 SIZES = f"train.batch_size: {list(range(2, 15))}"
 
 
-def plan(tmp_path, *sweep, probes=""):
+def plan(tmp_path, *sweep, probes="", head=HEAD):
     path = tmp_path / "x.yaml"
-    lines = [*HEAD, *(f"  {line}" for line in sweep or ["zip: {}"])]
+    lines = [*head, *(f"  {line}" for line in sweep or ["zip: {}"])]
     path.write_text("\n".join([*lines, probes]))
     return make_plan(load_config(path))
 
@@ -57,42 +59,78 @@ def as_results(made, read=None):
 of = figure_options
 
 REFUSED = [
-    (Panels(axis="model.init.sdt"), [SCALES], "Did you mean model.init.std?"),
-    (Scale(axis="model.norn"), [SCALES, NORMS], "Did you mean model.norm?"),
-    (Scale(axis=NORM), [SCALES, NORMS], "the values of model.norm are not numbers"),
-    (Scale(), [NORMS], "no swept key has only numbers"),
-    (Scale(), [], "no swept key has only numbers"),
-    (Panels(metric="test_loss"), [SCALES], "test_loss needs test images"),
-    (Panels(), [f"{W}: {{linspace: [1, 2, 37]}}"], "has 37 values, and at most 36"),
-    (Panels(), [SCALES, SIZES], "train.batch_size would make 13 lines"),
-    (Scale(), [SCALES, SIZES], "train.batch_size would make 13 lines"),
-    (of("curves"), [SCALES, SIZES], "would make 26 lines, and at most 12"),
-    (of("curves", metrics=["gap"]), [SCALES], "metrics gap needs test images"),
-    (of("curves", quantity="dead"), [SCALES], "dead is not recorded. Recorded: none. Add a probe"),
+    (Panels(axis="model.init.sdt"), [SCALES], "did you mean 'model.init.std'?"),
+    (Scale(axis="model.norn"), [SCALES, NORMS], "did you mean 'model.norm'?"),
+    (
+        Scale(axis=NORM),
+        [SCALES, NORMS],
+        "axis: no numbers, expected a swept key",
+    ),
+    (Scale(), [NORMS], "that has only numbers, got model.norm"),
+    (Scale(), [], "that has only numbers, got none"),
+    (
+        Panels(metric="test_loss"),
+        [SCALES],
+        "metric: no test images, expected data.test",
+    ),
+    (
+        Panels(),
+        [f"{W}: {{linspace: [1, 2, 37]}}"],
+        "at most 36, got 37 values of model",
+    ),
+    (Panels(), [SCALES, SIZES], "too many lines, expected at most 12, got 13 by train.batch_size"),
+    (Scale(), [SCALES, SIZES], "too many lines, expected at most 12, got 13 by train.batch_size"),
+    (
+        of("curves"),
+        [SCALES, SIZES],
+        "at most 12, got 26 by model.init.std and train.b",
+    ),
+    (
+        of("curves", metrics=["gap"]),
+        [SCALES],
+        "metrics[0]: no test images, expected",
+    ),
+    (
+        of("curves", quantity="dead"),
+        [SCALES],
+        "quantity: not recorded, expected a probe",
+    ),
     (
         of("curves", where={W: 0.3}),
         [SCALES],
         "where.model.init.std: no value of the axis, expected one of 1, 0.1, got 0.3",
     ),
     (of("curves", limits=[0, 1], log=True), [SCALES], "start above 0, got 0"),
-    (of("percentiles"), [SCALES], "quantity percentile is not recorded"),
-    (of("histograms"), [SCALES, SIZES], "would make 26 rows, and at most 16"),
-    (of("heatmap"), [SCALES], "two different swept keys are needed"),
-    (of("heatmap", value="best_test_loss"), [SCALES, NORMS], "best_test_loss needs test images"),
-    (of("landscape", panel_axis="model.nrom"), [NORMS], "Did you mean model.norm?"),
-    (of("depth", quantity="rank"), [SCALES], "quantity rank is not recorded"),
-    (of("depth", quantity="rank", law=[{"label": "x"}]), [], "quantity rank is not recorded"),
+    (of("percentiles"), [SCALES], "that reads percentile, got none"),
+    (of("histograms"), [SCALES, SIZES], "too many rows, expected at most 16, got 26"),
+    (of("heatmap"), [SCALES], "no two different keys for x and y, expected two that are swept"),
+    (
+        of("heatmap", value="best_test_loss"),
+        [SCALES, NORMS],
+        "value: no test images",
+    ),
+    (of("landscape", panel_axis="model.nrom"), [NORMS], "did you mean 'model.norm'?"),
+    (
+        of("depth", quantity="rank"),
+        [SCALES],
+        "that reads rank, got none",
+    ),
+    (
+        of("depth", quantity="rank", law=[{"label": "x"}]),
+        [],
+        "that reads rank, got none",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("options", "sweep", "expected"), REFUSED)
 def test_check_refuses_what_draw_refuses_in_the_same_words(tmp_path, options, sweep, expected):
     made = plan(tmp_path, *sweep)
-    refusal = str(planned_refusal(options, made, has_test=False))
-    assert expected in refusal
+    refused = str(refusal(options, planned_sweep(made)))
+    assert expected in refused
     with pytest.raises(ConfigError) as error:
         draw(options, as_results(made))
-    assert str(error.value) == refusal
+    assert str(error.value) == refused
 
 
 ZIPPED = ["zip:", f"  {SIZES}", f"  train.optimizer.lr: {[n / 100 for n in range(1, 14)]}"]
@@ -115,48 +153,73 @@ ZIPPED = ["zip:", f"  {SIZES}", f"  train.optimizer.lr: {[n / 100 for n in range
 )
 def test_check_allows_what_draw_draws(tmp_path, options, sweep):
     made = plan(tmp_path, *sweep)
-    assert planned_refusal(options, made, has_test=False) is None
+    assert refusal(options, planned_sweep(made)) is None
     assert draw(options, as_results(made)).axes
 
 
 PROBING = [
     (of("curves", quantity="shift_cosine"), None),
     (of("curves", quantity="dead", where={NORM: "none"}), None),
-    (of("curves", quantity="daed"), "Did you mean dead?"),
+    (
+        of("curves", quantity="daed"),
+        "quantity: not recorded, expected one of dead, preactivation_d",
+    ),
     (of("percentiles"), None),
-    (of("histograms"), "Recorded: dead, preactivation_density, percentile, loss_along, relative"),
+    (
+        of("histograms"),
+        "did you mean 'preactivation_density'?; or add a probe",
+    ),
     (of("histograms", quantity="preactivation_density"), None),
     (of("landscape"), None),
     (of("landscape", quantity="smoothness"), None),
     (of("depth", quantity="shift"), None),
-    (of("depth", quantity="dead", law=[{"label": "x"}]), "either rate or values is needed"),
+    (
+        of("depth", quantity="dead", law=[{"label": "x"}]),
+        "law[0]: no single law, expected either",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("options", "expected"), PROBING)
 def test_quantities_are_known_before_training(tmp_path, options, expected):
     made = plan(tmp_path, SCALES, NORMS, probes=PROBES)
-    refusal = planned_refusal(options, made, has_test=False)
-    assert refusal is None if expected is None else expected in str(refusal)
+    refused = refusal(options, planned_sweep(made))
+    assert refused is None if expected is None else expected in str(refused)
 
 
 def test_what_probes_are_said_to_record_is_what_they_record(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text("\n".join([*HEAD[:-1], PROBES]))
-    config = load_config(path)
-    read = run(config, out=None).results.probes["quantity"]
-    assert planned_records(make_plan(config), False).quantities == tuple(dict.fromkeys(read))
+    shorter = {"data.train": 100, "train.epochs": 3, "model.hidden": [5, 4, 3]}
+    config = load_config(path, shorter)
+    prepared = prepare(config)
+    planned = planned_sweep(prepared.plan, schedules_without_data(config, prepared.plan)).recorded
+    recorded = recorded_in(run(config, out=None).results)
+    assert recorded.quantities.keys() == planned.quantities.keys()
+    for name, readings in recorded.quantities.items():
+        (grid,) = planned.quantities[name]
+        assert {part.steps for part in readings} == {grid.steps} == {(10, 20, 30)}
+        assert tuple(layer for part in readings for layer in part.layers) == grid.layers
+        for part in readings:
+            np.testing.assert_equal(part.places, grid.places)
+    assert recorded.evaluations == planned.evaluations == 3
 
 
 def test_probes_of_other_packages_are_not_refused(tmp_path, monkeypatch):
+    """What they record is not known before they have done it, but for what they say."""
+    monkeypatch.delattr(Landscape, "grids")
+    made = planned_sweep(plan(tmp_path, SCALES, probes=PROBES))
+    assert refusal(of("curves", quantity="smoothness", layer=99), made) is None
+    assert "not recorded" in str(refusal(of("curves", quantity="anything"), made))
     monkeypatch.delattr(Landscape, "quantity_names")
-    made = plan(tmp_path, SCALES, probes=PROBES)
-    assert planned_refusal(of("curves", quantity="anything"), made, has_test=False) is None
+    made = planned_sweep(plan(tmp_path, SCALES, probes=PROBES))
+    assert refusal(of("curves", quantity="anything"), made) is None
 
 
 def test_a_test_metric_is_allowed_with_test_images(tmp_path):
     options = Panels(metric="test_accuracy")
-    assert planned_refusal(options, plan(tmp_path, SCALES), has_test=True) is None
+    made = plan(tmp_path, SCALES, head=(*HEAD[:1], "data: {name: synthetic, test: 5}", *HEAD[2:]))
+    assert refusal(options, planned_sweep(made)) is None
 
 
 @pytest.mark.slow
@@ -200,7 +263,7 @@ def test_the_panels_axis():
     assert Panels().choose(results((NORM_AXIS, scales)), recorded).axis == scales
     assert Panels().choose(results((NORM_AXIS,)), recorded).axis == NORM_AXIS
     assert Panels().choose(results(()), recorded).axis is None
-    with pytest.raises(ConfigError, match=r"Swept: none"):
+    with pytest.raises(ConfigError, match="a swept key, and none is swept"):
         Panels(axis="model.norm").choose(results(()), recorded)
 
 

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 from figure_results import EVERY, NORMS, W, everything, results
 
-from bnexp.errors import StoreError
-from bnexp.figures import draw, save
+from bnexp.figures import DrawingFailed, draw, render_files
 from bnexp.figures.kinds.panels import Panels
 from bnexp.figures.kinds.scale import Scale
-from bnexp.files import write_file
 from bnexp.runs.tables import Axis
 
 HERE = Path(__file__).parent
@@ -31,22 +29,20 @@ def value(point, seed, epoch, metric):
     return 0.3 + 0.1 * seed + 0.1 * epoch
 
 
-def demo(kind):
-    data = results(
+def demo_results():
+    return results(
         (Axis(W, (1.0, 0.1, 0.01)), NORMS),
         seeds=(0, 1),
         value=value,
         diverged=lambda point, seed: 3 if point[0] == 1.0 else -1,
         read=everything(),
     )
-    return draw(kind, data)
 
 
 def digests():
-    found = []
-    for kind in {one.kind: one for one in EVERY}.values():
-        save(demo(kind), Path(), "x", lambda path, content: found.append(content))
-    return [hashlib.sha256(content).hexdigest() for content in found]
+    data, options = demo_results(), {each.kind: each for each in EVERY}.values()
+    contents = [content for each in options for content in render_files(each, data).values()]
+    return [hashlib.sha256(content).hexdigest() for content in contents]
 
 
 def run(code, *arguments):
@@ -56,11 +52,8 @@ def run(code, *arguments):
     return done.stdout
 
 
-def test_two_saves_of_one_figure_are_equal(tmp_path):
-    figure = demo(Panels())
-    first = [path.read_bytes() for path in save(figure, tmp_path / "a", "panels", write_file)]
-    again = [path.read_bytes() for path in save(figure, tmp_path / "b", "panels", write_file)]
-    assert first == again
+def test_two_drawings_of_the_same_results_are_equal():
+    assert render_files(Panels(), demo_results()) == render_files(Panels(), demo_results())
 
 
 @pytest.mark.slow
@@ -81,50 +74,35 @@ def test_drawing_leaves_the_users_parameters_alone():
     import matplotlib
 
     with matplotlib.rc_context({"font.size": 22, "text.parse_math": True}):
-        demo(Panels())
+        draw(Panels(), demo_results())
         assert matplotlib.rcParams["font.size"] == 22
         assert matplotlib.rcParams["text.parse_math"] is True
 
 
-def test_files_have_their_names_and_no_date_or_version(tmp_path):
-    paths = save(demo(Scale()), tmp_path / "figures", "scale", write_file)
-    assert [path.name for path in paths] == ["scale.png", "scale.svg"]
-    png, svg = (path.read_bytes() for path in paths)
-    assert png.startswith(b"\x89PNG")
-    assert b"Software" not in png
-    assert b"<svg" in svg
-    assert b"<dc:date>" not in svg
-    assert b"Matplotlib v" not in svg
-    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
-        "scale.png",
-        "scale.svg",
-    ]
+def test_files_have_no_date_or_version():
+    files = render_files(Scale(), demo_results())
+    assert list(files) == ["png", "svg"]
+    assert files["png"].startswith(b"\x89PNG")
+    assert b"Software" not in files["png"]
+    assert b"<svg" in files["svg"]
+    assert b"<dc:date>" not in files["svg"]
+    assert b"Matplotlib v" not in files["svg"]
 
 
-def test_text_in_svg_is_drawn_as_paths(tmp_path):
-    _, svg = save(demo(Scale()), tmp_path, "scale", write_file)
-    assert b"<text" not in svg.read_bytes()
+def test_text_in_svg_is_drawn_as_paths():
+    assert b"<text" not in render_files(Scale(), demo_results(), ["svg"])["svg"]
 
 
-def test_write_gets_paths_and_bytes(tmp_path):
-    written = {}
-    paths = save(demo(Panels()), tmp_path, "p", written.__setitem__)
-    assert list(written) == paths == [tmp_path / "p.png", tmp_path / "p.svg"]
-    assert not list(tmp_path.iterdir())
+def test_whatever_goes_wrong_is_a_failure_of_its_figure(monkeypatch):
+    with pytest.raises(DrawingFailed, match=r"^figure scale: axis: not a swept key"):
+        render_files(Scale(axis="x"), demo_results())
 
+    def draw_nothing(self, data):
+        return 1 / 0
 
-def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("kept")
-    with pytest.raises(StoreError, match=r"p\.png: cannot write"):
-        save(demo(Panels()), blocked, "p", write_file)
-    assert blocked.read_text() == "kept"
-
-
-def test_an_old_file_is_replaced(tmp_path):
-    (tmp_path / "p.png").write_text("old")
-    png, _ = save(demo(Panels()), tmp_path, "p", write_file)
-    assert png.read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(Panels, "draw", draw_nothing)
+    with pytest.raises(DrawingFailed, match=r"^figure panels: ZeroDivisionError: division by zero"):
+        render_files(Panels(), demo_results())
 
 
 @pytest.mark.slow

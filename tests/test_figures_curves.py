@@ -238,15 +238,27 @@ def test_failed_networks_leave_no_reading():
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"metrics": ["gap"]}, "metrics gap needs test images.*metrics: train_accuracy"),
-        ({"together": True}, "metrics test_accuracy needs test images"),
-        ({"quantity": "gradient_nrom"}, "not recorded.*Did you mean gradient_norm"),
-        ({"quantity": "gradient_norm", "layer": 3}, "layer 3 was not recorded. Recorded: 1, 2"),
-        ({"quantity": "gradient_norm", "at": 3}, "at 3.* was not recorded"),
-        ({"quantity": "gradient_norm", "metrics": ["train_loss"]}, "metrics exclude each other"),
-        ({"layer": 1}, "layer and at are a quantity's"),
+        (
+            {"metrics": ["gap"]},
+            r"metrics\[0\]: no test images, expected data\.test above 0 for gap, or train_accuracy",
+        ),
+        ({"together": True}, r"metrics\[1\]: no test images, .* for test_accuracy"),
+        ({"quantity": "gradient_nrom"}, "quantity: not recorded.*did you mean 'gradient_norm'"),
+        (
+            {"quantity": "gradient_norm", "layer": 3},
+            "layer: no such layer, .*one of 1, 2, got 3",
+        ),
+        (
+            {"quantity": "gradient_norm", "at": 3},
+            "at: no such place, expected no at, as gradient",
+        ),
+        (
+            {"quantity": "gradient_norm", "metrics": ["train_loss"]},
+            "metrics: beside quantity",
+        ),
+        ({"layer": 1}, "layer: without quantity, expected both or neither"),
         ({"limits": [0, 1], "log": True}, "logarithmic axis start above 0, got 0"),
-        ({"panel_axis": NORM + "s"}, "is not swept.*Did you mean model.norm"),
+        ({"panel_axis": NORM + "s"}, "panel_axis: not a swept key.*did you mean 'model.norm'"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(options, expected):
@@ -256,11 +268,11 @@ def test_what_cannot_be_drawn_is_refused(options, expected):
 
 def test_too_many_lines_and_panels_are_refused():
     many = Axis("train.batch_size", tuple(range(1, 14)))
-    with pytest.raises(ConfigError, match=r"13 lines.*panel_axis, or restrict the figure by where"):
+    with pytest.raises(ConfigError, match=r"got 13 .*panel_axis, or restrict the figure by where"):
         figure(results((many,)), "curves")
     data = results((many,), tested=True)
     options = {"panel_axis": many.key, "metrics": ["train_loss", "test_loss", "gap"]}
-    with pytest.raises(ConfigError, match="39 panels, and at most 36"):
+    with pytest.raises(ConfigError, match="too many panels, expected at most 36, got 39"):
         figure(data, "curves", **options)
 
 

@@ -152,15 +152,24 @@ def test_networks_of_other_depths_end_earlier():
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ({"law": [{"label": "a"}]}, r"law\[0\] \(a\): either rate or values"),
+        (
+            {"law": [{"label": "a"}]},
+            r"law\[0\]: no single law, .*, got neither",
+        ),
         ({"law": [{"label": "a", "rate": 1, "values": [1]}]}, "either rate or values"),
-        ({"law": [{"label": "a", "values": [1, 2]}]}, "2 values for 8 layers. Give one for each"),
+        (
+            {"law": [{"label": "a", "values": [1, 2]}]},
+            r"law\[0\]\.values: .*8 values, got 2",
+        ),
         (
             {"law": [{"label": "a", "rate": 1, "where": {NORM: "layer"}}]},
             r"law\[0\]\.where\.model\.norm: no value",
         ),
-        ({"step": 3}, "step 3 was not recorded. Recorded: 0, 7"),
-        ({"panel_axis": "model.init"}, "axis model.init is not swept"),
+        ({"step": 3}, "step: no such reading, .* got 3; the nearest is 0"),
+        (
+            {"panel_axis": "model.init"},
+            "panel_axis: not a swept key",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(options, expected):

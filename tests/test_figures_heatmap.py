@@ -173,11 +173,15 @@ def test_axes_that_move_along_are_named():
 @pytest.mark.parametrize(
     ("axes", "options", "expected"),
     [
-        ((SCALES,), {}, r"two different swept keys are needed.*Swept: model\.init\.std"),
-        ((), {}, "Swept: none"),
-        ((SCALES, RATES), {"x": W, "y": W}, "two different swept keys"),
-        ((SCALES, RATES), {"x": "model.norn"}, "axis model.norn is not swept"),
-        ((SCALES, RATES), {"value": "final_test_loss"}, "value: final_train_loss"),
+        ((SCALES,), {}, r"no two different keys for x and y, .* got model\.init\.std"),
+        ((), {}, "no two different keys for x and y, .* got none"),
+        ((SCALES, RATES), {"x": W, "y": W}, "y: no two different keys"),
+        ((SCALES, RATES), {"x": "model.norn"}, "x: not a swept key, .* got 'model.norn'"),
+        (
+            (SCALES, RATES),
+            {"value": "final_test_loss"},
+            "value: .* or final_train_loss",
+        ),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(axes, options, expected):

@@ -116,5 +116,8 @@ def test_one_step_is_a_bar():
 
 
 def test_a_quantity_that_was_not_recorded_is_refused():
-    with pytest.raises(ConfigError, match=r"loss_range is not recorded. Recorded: loss_along, sm"):
+    with pytest.raises(
+        ConfigError,
+        match="expected one of loss_along, smoothness, got 'loss_range'",
+    ):
         figure(results((NORMS,), read=read), "landscape", quantity="loss_range")

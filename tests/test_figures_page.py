@@ -45,7 +45,7 @@ def test_twenty_panels_stand_in_four_rows_of_five():
 def test_too_many_panels_are_refused_by_name():
     many = Axis(W, tuple(range(1, 38)))
     with pytest.raises(
-        ConfigError, match=r"model\.init\.std has 37 values.*at most 36.*model\.norm"
+        ConfigError, match=r"at most 36, got 37 values of model\.init\.std.*model\.norm"
     ):
         panels(results((many, NORMS)))
     assert len(panels(results((Axis(W, tuple(range(1, 37))), NORMS))).axes) == 36
@@ -53,7 +53,7 @@ def test_too_many_panels_are_refused_by_name():
 
 def test_too_many_lines_are_refused_by_name():
     many = Axis("train.batch_size", tuple(range(1, 14)))
-    with pytest.raises(ConfigError, match=r"train\.batch_size would make 13 lines, and at most 12"):
+    with pytest.raises(ConfigError, match=r"at most 12, got 13 by train\.batch_size"):
         panels(results((FEW, many)))
 
 

@@ -156,7 +156,10 @@ def test_evaluations_within_an_epoch_are_drawn_against_steps():
 
 
 def test_a_metric_without_test_images_is_refused():
-    with pytest.raises(ConfigError, match=r"test_loss needs test images.*metric: train_loss"):
+    with pytest.raises(
+        ConfigError,
+        match=r"metric: no test images, .* test_loss, or train_loss",
+    ):
         panels(results((FEW, NORMS)), metric="test_loss")
     drawn = panels(results((FEW, NORMS), tested=True), metric="test_loss")
     assert words(drawn)[1] == "test loss; 1 seed"
@@ -164,6 +167,7 @@ def test_a_metric_without_test_images_is_refused():
 
 def test_an_unknown_axis_is_refused_with_a_suggestion():
     with pytest.raises(
-        ConfigError, match=r"model\.init\.sdt is not swept.*Did you mean model\.init\.std"
+        ConfigError,
+        match=r"axis: not a swept key, .*; did you mean 'model\.init\.std",
     ):
         panels(results((FEW, NORMS)), axis="model.init.sdt")

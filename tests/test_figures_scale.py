@@ -179,13 +179,16 @@ def test_no_network_at_all():
 
 
 def test_text_axes_are_refused():
-    with pytest.raises(ConfigError, match="no swept key has only numbers"):
+    with pytest.raises(ConfigError, match=r"that has only numbers, got model\.norm"):
         scale(results((NORMS,)))
-    with pytest.raises(ConfigError, match=r"the values of model\.norm are not numbers"):
+    with pytest.raises(ConfigError, match=r"axis: no numbers, expected .*, got model\.norm"):
         scale(results((SCALES, NORMS)), axis=NORM)
 
 
 def test_too_many_lines_are_refused():
     many = Axis("train.batch_size", tuple(range(13)))
-    with pytest.raises(ConfigError, match=r"figure scale: train\.batch_size would make 13 lines"):
+    with pytest.raises(
+        ConfigError,
+        match=r"at most 12, got 13 by train\.batch_size",
+    ):
         scale(results((SCALES, many)))

@@ -6,8 +6,8 @@ from figure_results import NORM, NORMS, W, figure, legend, lines, notes, results
 
 from bnexp.config.figures import figure_options
 from bnexp.errors import ConfigError
-from bnexp.figures import PlannedSweep, refusal
-from bnexp.figures.series import Recorded
+from bnexp.figures import refusal
+from bnexp.figures.recorded import PlannedSweep, Recorded
 from bnexp.runs.tables import Axis
 from bnexp.runs.where import WhereError, select_values
 
@@ -132,13 +132,13 @@ def test_values_without_a_number_are_the_worst():
 
 
 def test_best_needs_the_axis_that_it_is_of():
-    with pytest.raises(ConfigError, match="best is of the values of panel_axis"):
+    with pytest.raises(ConfigError, match="best: without panel_axis, expected both or neither"):
         figure(results((SCALES,)), "curves", best=3)
 
 
 def test_the_best_of_more_values_than_fit_on_a_page_can_be_planned():
     many = Axis(W, tuple(float(i) for i in range(1, 101)))
-    swept = PlannedSweep((many,), {W: np.array(many.values, object)})
-    recorded = Recorded(tested=False, quantities=())
-    assert refusal(figure_options("curves", panel_axis=W, best=20), swept, recorded) is None
-    assert "at most 36" in str(refusal(figure_options("curves", panel_axis=W), swept, recorded))
+    recorded = np.full(100, Recorded(tested=False, quantities={}), object)
+    swept = PlannedSweep((many,), {W: np.array(many.values, object), "recorded": recorded})
+    assert refusal(figure_options("curves", panel_axis=W, best=20), swept) is None
+    assert "at most 36" in str(refusal(figure_options("curves", panel_axis=W), swept))

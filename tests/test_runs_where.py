@@ -14,7 +14,8 @@ from bnexp.claims.select import Undecidable, pair_points, plan_points
 from bnexp.config.claims import Claim, Range
 from bnexp.config.figures import figure_options
 from bnexp.config.messages import dotted
-from bnexp.figures import FigureError, PlannedSweep
+from bnexp.figures import FigureError
+from bnexp.figures.recorded import PlannedSweep
 from bnexp.model import select_single_network
 from bnexp.runs.tables import Axis, plan_axes
 from bnexp.runs.where import WhereError, select_points, select_values

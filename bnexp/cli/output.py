@@ -35,10 +35,10 @@ from bnexp.metrics import HEADLINE
 from bnexp.result import Result
 from bnexp.running import (
     Progress,
-    check_known_lengths,
     fitting_figures,
     prepare,
     read_records,
+    schedules_without_data,
 )
 from bnexp.runs import RunDirectory
 from bnexp.runs.origins import DataOrigin
@@ -283,6 +283,12 @@ def print_result(result: Result) -> None:
         echo(f"\nbnexp report {directory} puts all of it on one page")
 
 
+def print_undrawn(failures: Sequence[str]) -> None:
+    """Say on stderr which figures could not be drawn, and why."""
+    for text in failures:
+        echo("\n".join(paragraph(f"not drawn: {text}", hanging=2, hyphens=False)), err=True)
+
+
 def no_scores(result: Result) -> str:
     """What is said instead of the small table, and where to look."""
     if not len(result.results.metrics["cell"]):
@@ -362,9 +368,10 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
         effort = f"{counted(steps, 'step')} in all"
         origins, left_out = prepared.origins, prepared.left_out
     except DataError as error:
-        left_out = fitting_figures(config, plan)[1]
-        known = check_known_lengths(config, plan)
-        steps = sum(known.values()) + len(plan.networks) - len(known)
+        known = schedules_without_data(config, plan)
+        left_out = fitting_figures(config, plan, known)[1]
+        steps = sum(schedule.points[-1] for schedule in known.values())
+        steps += len(plan.networks) - len(known)
         reasons = Counter(directory.read_records(plan.networks, None)[1].values())
         effort = f"data: not at hand. {error}"
     echo(f"{config.name}: valid")

@@ -23,16 +23,24 @@ BAR_DELAY = 2.0  # seconds of writing an export before a bar is shown
 
 @click.command("plot")
 @click.argument("directory", type=arguments.PathType())
-def plot_command(directory: Path) -> None:
+@click.pass_context
+def plot_command(ctx: click.Context, directory: Path) -> None:
     """Draw a run directory's figures again.
+
+    Exit status 1 if one cannot be drawn; the others are drawn all the same.
 
     \b
     Example: bnexp plot results/quickstart
     """
     from bnexp import running
+    from bnexp.cli.output import print_undrawn
 
-    paths = running.replot(directory)
-    echo("\n".join(map(str, paths)) or f"{directory}: nothing to draw")
+    drawn = running.replot(directory)
+    if drawn.files or not drawn.failures:
+        echo("\n".join(map(str, drawn.files)) or f"{directory}: nothing to draw")
+    print_undrawn(drawn.failures)
+    if drawn.failures:
+        ctx.exit(1)
 
 
 @click.command("claims")

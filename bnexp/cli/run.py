@@ -41,7 +41,9 @@ from bnexp.machine import usable_cores
 @arguments.executor_option
 @arguments.scheduler_option
 @click.option("--quiet", is_flag=True, help="Print errors only.")
+@click.pass_context
 def run_command(
+    ctx: click.Context,
     experiment: str,
     assignments: tuple[str, ...],
     seeds: str | None,
@@ -59,13 +61,20 @@ def run_command(
     """Train an experiment's networks and draw its figures.
 
     EXPERIMENT is the name of a shipped experiment or the path of a YAML file. Running again trains
-    only what is missing or changed.
+    only what is missing or changed. Exit status 1 if a network failed or a figure could not be
+    drawn; all else is kept.
 
     \b
     Example: bnexp run weight_scale --seeds 3 --set train.epochs=10 --out results/short
     """
     from bnexp import running
-    from bnexp.cli.output import ProgressDisplay, print_plan, print_result, unusual_ranges
+    from bnexp.cli.output import (
+        ProgressDisplay,
+        print_plan,
+        print_result,
+        print_undrawn,
+        unusual_ranges,
+    )
 
     place = arguments.make_executor(executor, scheduler, jobs, cell_timeout)
     config = arguments.load_experiment(experiment, assignments, seeds)
@@ -90,6 +99,7 @@ def run_command(
     except NetworksFailed as error:
         if not quiet:
             print_result(error.result)
+        print_undrawn(error.result.undrawn)
         raise
     except (KeyboardInterrupt, Interrupted) as error:
         if str(error) or display.status.points:  # else nothing is known yet
@@ -97,6 +107,9 @@ def run_command(
         raise
     if not quiet:
         print_result(result)
+    print_undrawn(result.undrawn)
+    if result.undrawn:
+        ctx.exit(1)
 
 
 @click.command("check")

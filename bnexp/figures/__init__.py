@@ -1,22 +1,23 @@
-"""Figures from run data: `draw` one, `save` it, or ask which ones an experiment gets by default.
+"""Figures from run data: `draw` one, or ask which ones an experiment gets by default.
 
     options      a frozen dataclass for each kind of figure, `FigureKind` (kinds), by name in the
                  registry FIGURES
     + run data   or, before training, a plan's axes and points
     -> select    which networks are shown, which swept keys are spread out, and which make the lines
-                 (select.py, series.py)
+                 (select.py); which steps, layers and places of what was recorded (recorded.py)
     -> series    the numbers of each line, with bands over the seeds (series.py)
     -> page      title, notes, panels and legend (page.py, notes.py), and what is on the panels
                  (limits.py, marks.py, style.py, labels.py)
-    -> file      PNG and SVG (canvas.py)
+    -> files     PNG and SVG (canvas.py)
 
 A kind is one module of the package kinds, named after it, which reads in this order: options,
 choose, draw. Nothing here imports matplotlib before a figure is drawn, and nothing ever shows a
 window.
 
-The same code decides before training and after it whether a figure can be drawn. `planned_refusal`
-asks with a plan, `draw` with tables; both call the kind's `restrict` and `choose`, which raise the
-same ConfigError. So a wrong figure is reported before hours of training, not after them.
+The same code decides before training and after it whether a figure can be drawn: `refusal` asks
+with a plan, `draw` with tables; both call the kind's `restrict`, `shown` and `choose`, which raise
+the same FigureError. What networks record is known of both (recorded.py). So a wrong figure is
+reported before hours of training, not after them.
 
 Figures of the same tables and options have the same bytes on the same versions of matplotlib and
 its fonts: no date, no random ids, and no settings of the user's (style.py, page.py).
@@ -24,35 +25,33 @@ its fonts: no date, no random ids, and no settings of the user's (style.py, page
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bnexp.config.figures import FIGURES
-from bnexp.errors import ConfigError
+from bnexp.errors import BnexpError, ConfigError
 from bnexp.figures.kinds import FigureData, FigureKind
 from bnexp.figures.labels import chosen_text
+from bnexp.figures.recorded import planned_sweep, recorded_of
 from bnexp.figures.select import FigureError, Swept
-from bnexp.figures.series import Recorded, planned_records, recorded_in
-from bnexp.runs.tables import Axis, Table, Tables, plan_axes
-from bnexp.sweep import Plan
+from bnexp.runs.tables import Tables
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
     "FIGURES",
+    "DrawingFailed",
     "FigureData",
     "FigureError",
     "FigureKind",
     "default_figures",
     "draw",
-    "planned_refusal",
+    "planned_sweep",
+    "refusal",
+    "render_files",
     "requested_figures",
-    "save",
 ]
 
 
@@ -70,67 +69,51 @@ def draw(options: FigureKind, tables: Tables) -> Figure:
 
     with house_style(fonts_for(chosen_text(tables))):
         restricted = options.restrict(tables)
-        selection = options.choose(restricted, recorded_in(tables))
-        return options.draw(FigureData(tables, restricted, selection))
+        recorded, shown = recorded_of(restricted), options.shown(restricted)
+        selection = options.choose(shown, recorded)
+        return options.draw(FigureData(tables, shown, selection, recorded))
 
 
-def save(
-    figure: Figure, folder: Path, stem: str, write: Callable[[Path, bytes], None]
-) -> list[Path]:
-    """`write` the figure as `stem`.png and `stem`.svg to `folder`, and return their paths.
+class DrawingFailed(BnexpError):
+    """A figure could not be drawn from a run's results; its text says which one, and why."""
 
-    The same figure gives the same bytes. Nothing is written if it cannot be rendered.
 
-    Arguments:
-        folder, stem: where the files go, and their name without ending.
-        write: what writes the bytes, such as `bnexp.files.write_file`; its errors are raised.
+def render_files(
+    options: FigureKind, tables: Tables, formats: Sequence[str] = ("png", "svg")
+) -> dict[str, bytes]:
+    """The figure with these options as the bytes of a file, by format.
+
+    Raises DrawingFailed whatever goes wrong, a mistake of the program included, so that one figure
+    never costs the others of a run. The same figure gives the same bytes.
     """
-    from bnexp.figures.canvas import METADATA, render
+    from bnexp.figures.canvas import render
 
-    files = {folder / f"{stem}.{kind}": render(figure, kind) for kind in METADATA}
-    for path, content in files.items():
-        write(path, content)
-    return list(files)
-
-
-@dataclass(frozen=True)
-class PlannedSweep:
-    """What is to be swept: like results whose summary has the swept columns only.
-
-    summary: a row for each network of the plan and a column for each swept key. It is a `Swept`,
-    from which a `Selection` can be made.
-    """
-
-    axes: tuple[Axis, ...]
-    summary: Table
+    try:
+        figure = draw(options, tables)
+        return {name: render(figure, name) for name in formats}
+    except BnexpError as error:
+        raise DrawingFailed(str(error)) from error
+    except Exception as error:
+        if os.environ.get("BNEXP_DEBUG"):
+            raise
+        text = f"figure {options.kind}: {type(error).__name__}: {error}"
+        raise DrawingFailed(f"{text}; BNEXP_DEBUG=1 shows where") from error
 
 
-def planned_refusal(options: FigureKind, plan: Plan, has_test: bool) -> ConfigError | None:
-    """Why the figure of a whole `plan` could not be drawn, None if it could.
+def refusal(options: FigureKind, swept: Swept) -> ConfigError | None:
+    """Why the figure cannot be drawn; None if it can.
 
-    It is `draw`'s own error, known before training: an axis that is not swept or not a number,
-    more panels or lines than can be told apart, a quantity that no probe reads, or a metric of test
-    images though none are scored, as `has_test` says.
+    It is `draw`'s own error. Of a plan, it is known before training: an axis that is not swept or
+    not a number, more panels or lines than can be told apart, a quantity that no probe reads, a
+    step, layer or place at which it is not read, or a metric of test images though none are scored.
 
-    Arguments:
-        plan: all networks of the experiment.
-        has_test: whether some network is scored with test images.
+    swept: results, or all networks of an experiment as `planned_sweep` returns them.
 
     The error is returned, not raised, so that all figures of an experiment can be asked about.
     """
-    axes = plan_axes(plan)
-    columns = {axis.key: [network.point[axis.key] for network in plan.networks] for axis in axes}
-    summary = {key: np.array(values, object) for key, values in columns.items()}
-    return refusal(options, PlannedSweep(axes, summary), planned_records(plan, has_test))
-
-
-def refusal(options: FigureKind, swept: Swept, recorded: Recorded) -> ConfigError | None:
-    """Why the figure cannot be drawn; None if it can.
-
-    `swept` is a plan or results; `recorded` says which metrics and quantities it has.
-    """
     try:
-        options.choose(options.restrict(swept), recorded)
+        restricted = options.restrict(swept)
+        options.choose(options.shown(restricted), recorded_of(restricted))
     except ConfigError as error:
         return error
     return None
@@ -143,12 +126,11 @@ def default_figures(tables: Tables) -> tuple[FigureKind, ...]:
 
     A kind that cannot be drawn of any axis is left out; the result may be empty.
     """
-    recorded = recorded_in(tables)
     figures = []
     for kind in ("panels", "scale"):
         for key in (None, *(axis.key for axis in tables.axes)):
             options = FIGURES[kind](axis=key)
-            if refusal(options, tables, recorded) is None:
+            if refusal(options, tables) is None:
                 figures.append(options)
                 break
     return tuple(figures)

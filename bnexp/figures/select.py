@@ -30,7 +30,7 @@ from bnexp.figures.labels import value_label
 from bnexp.metrics import HEADLINE
 from bnexp.runs.tables import Axis, Table, Tables, Value, moves_along, rows
 from bnexp.runs.where import Point, WhereError, no_such_points, select_values
-from bnexp.text import nearest_name
+from bnexp.text import choices
 
 NORM = "model.norm"
 MAX_PANELS = 36
@@ -151,8 +151,8 @@ def networks_at(tables: Tables, point: Point) -> Table:
     return rows(summary, rows_where(summary, point) & (summary["status"] != "failed"))
 
 
-def find_axis(kind: str, swept: Swept, key: str) -> Axis:
-    """The axis of a swept key. Raises ConfigError if it is not swept.
+def find_axis(kind: str, swept: Swept, key: str, option: str) -> Axis:
+    """The axis of a swept key, which `option` names. Raises FigureError if it is not swept.
 
     kind: of the figure, for the message, which also names the swept key that is spelled most like
     it.
@@ -160,9 +160,9 @@ def find_axis(kind: str, swept: Swept, key: str) -> Axis:
     for axis in swept.axes:
         if axis.key == key:
             return axis
-    near = nearest_name(key, [axis.key for axis in swept.axes])
-    hint = f" Did you mean {near}?" if near else ""
-    raise ConfigError(f"figure {kind}: axis {key} is not swept. Swept: {swept_keys(swept)}.{hint}")
+    keys = [axis.key for axis in swept.axes]
+    expected = choices(key, keys) if keys else f"a swept key, and none is swept, got {key!r}"
+    raise FigureError(kind, (option,), f"not a swept key, expected {expected}")
 
 
 def swept_keys(swept: Swept, but: Axis | None = None) -> str:
@@ -170,27 +170,35 @@ def swept_keys(swept: Swept, but: Axis | None = None) -> str:
     return ", ".join(axis.key for axis in swept.axes if axis != but) or "none"
 
 
-def select_panels(kind: str, swept: Swept, key: str | None) -> Selection:
-    """Spread out this swept key, if one is named; all others make the lines.
+def select_panels(
+    kind: str,
+    swept: Swept,
+    key: str | None,
+    option: str = "panel_axis",
+    default: Axis | None = None,
+) -> Selection:
+    """Spread out the swept key that `option` names, else the `default`; all others make the lines.
 
-    Raises ConfigError if it is not swept, or for more panels or lines than a page can show.
+    Raises FigureError if it is not swept, or for more panels or lines than a page can show.
     """
-    axis = None if key is None else find_axis(kind, swept, key)
+    axis = default if key is None else find_axis(kind, swept, key, option)
     selection = select(swept, axis)
     if axis and len(set(axis.values)) > MAX_PANELS:
-        raise ConfigError(
-            f"figure {kind}: {axis.key} has {len(set(axis.values))} values, and at most "
-            f"{MAX_PANELS} panels fit on a page. Sweep fewer values of {axis.key}, or draw kind: "
-            f"scale, or name another axis: {swept_keys(swept, axis)}."
+        raise FigureError(
+            kind,
+            () if key is None else (option,),
+            f"too many panels, expected at most {MAX_PANELS}, got {len(set(axis.values))} values "
+            f"of {axis.key}; sweep fewer, or draw kind: scale, or name another key as {option}: "
+            f"{swept_keys(swept, axis)}",
         )
     check_lines(kind, selection)
     return selection
 
 
 def check_lines(kind: str, selection: Selection) -> None:
-    """Raise ConfigError if there are more lines than can be told apart."""
+    """Raise FigureError if there are more lines than can be told apart."""
     axis = "axis" if kind in ("panels", "scale") else "panel_axis, or restrict the figure by where"
-    remedy = f"name the one with most values as the figure's {axis}"
+    remedy = f"name the key with most values as the figure's {axis}"
     check_number(kind, selection, MAX_LINES, "lines", remedy)
 
 
@@ -201,7 +209,7 @@ def check_number(
     what: str,
     remedy: str = "restrict the figure by where",
 ) -> None:
-    """Raise ConfigError if there are more than `most` combinations of the line axes.
+    """Raise FigureError if there are more than `most` combinations of the line axes.
 
     `what` is made of each of them: lines, rows, panels, maps.
 
@@ -209,11 +217,8 @@ def check_number(
     """
     if len(selection.lines) > most:
         keys = " and ".join(axis.key for axis in selection.line_axes)
-        limit = "can be told apart" if what == "lines" else "fit on a page"
-        raise ConfigError(
-            f"figure {kind}: {keys} would make {len(selection.lines)} {what}, and at most "
-            f"{most} {limit}. Sweep fewer values of {keys}, or {remedy}."
-        )
+        text = f"too many {what}, expected at most {most}, got {len(selection.lines)} by {keys}; "
+        raise FigureError(kind, (), f"{text}sweep fewer values, or {remedy}")
 
 
 TABLES = ("metrics", "summary", "probes")
@@ -223,11 +228,12 @@ class FigureError(ConfigError):
     """A figure cannot be drawn; `path` is the key of its options that is to blame.
 
     kind: of the figure. text: what is wrong. at_key: whether the key itself is wrong, not its
-    value.
+    value. An empty path stands for the figure as a whole.
     """
 
     def __init__(self, kind: str, path: KeyPath, text: str, at_key: bool = False) -> None:
-        super().__init__(f"figure {kind}: {dotted(path)}: {text}")
+        place = f"{dotted(path)}: " if path else ""
+        super().__init__(f"figure {kind}: {place}{text}")
         self.path, self.text, self.at_key = path, text, at_key
 
 
@@ -235,7 +241,7 @@ def restrict(kind: str, swept: Any, values: Mapping[str, Sequence[Value]]) -> An
     """`swept`, such as results, with the networks that have one of the `values` of each key.
 
     The axes have these values in this order; one that is left with a single value is an axis no
-    more. Raises ConfigError if no network is left.
+    more. Raises FigureError if no network is left.
 
     Rows are removed from metrics, summary and probes alike, as far as `swept` has these tables. The
     type of `swept` is kept; it must be a dataclass.
@@ -281,12 +287,12 @@ def best_values(kind: str, swept: Swept, key: str, number: int) -> list[Value]:
     """The `number` values whose networks end with the highest mean accuracy, the best first.
 
     By test accuracy where test images are scored; before training, the first values. Raises
-    ConfigError if the key is not swept.
+    FigureError if the key, the option panel_axis, is not swept.
 
     Values are compared by the mean over all their networks with a finite accuracy; a value without
     any comes last. Equal ones keep the order of the sweep.
     """
-    values = list(dict.fromkeys(find_axis(kind, swept, key).values))
+    values = list(dict.fromkeys(find_axis(kind, swept, key, "panel_axis").values))
     columns = (swept.summary.get(f"final_{images}_{HEADLINE}") for images in ("test", "train"))
     scored = (c for c in columns if c is not None and np.isfinite(c).any())
     if (accuracies := next(scored, None)) is not None:

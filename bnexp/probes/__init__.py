@@ -5,7 +5,7 @@ stack of networks before their next step. It changes nothing: with and without p
 numbers are the same to the last bit. A new one is one class and one line in PROBES.
 """
 
-from bnexp.probes.base import Probe, Reading, Site, TrainingStep, sites
+from bnexp.probes.base import Grid, Probe, Reading, Site, TrainingStep, sites
 from bnexp.probes.distributions import Histogram, Percentiles
 from bnexp.probes.landscape import Landscape
 from bnexp.probes.layers import CovariateShift, Layers
@@ -25,4 +25,4 @@ PROBES: Registry[type] = Registry(
 
 Moment = TrainingStep  # its name in version 0.1
 
-__all__ = ["PROBES", "Moment", "Probe", "Reading", "Site", "TrainingStep", "sites"]
+__all__ = ["PROBES", "Grid", "Moment", "Probe", "Reading", "Site", "TrainingStep", "sites"]

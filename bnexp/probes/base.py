@@ -39,11 +39,26 @@ class Reading:
     at: tuple[float, ...] = (float("nan"),)
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Where a quantity has numbers: for each of `layers` and each place `at`, as in a `Reading`."""
+
+    quantity: str
+    layers: tuple[int, ...] = (0,)
+    at: tuple[float, ...] = (float("nan"),)
+
+    def reading(self, values: Numbers) -> Reading:
+        """The reading with these values, (K, layers, at)."""
+        return Reading(self.quantity, values, self.layers, self.at)
+
+
 class Probe(Protocol):
     """A frozen dataclass of options that computes readings from a training step.
 
     It may have an attribute `quantity_names`, the quantities that `read` returns: figures of others
-    are then refused before training rather than after it.
+    are then refused before training rather than after it. If it also has a method `grids(sites)`,
+    which returns a `Grid` for each reading of a network with these layers, so are figures of layers
+    and places that are not recorded.
     """
 
     def read(self, step: TrainingStep) -> Sequence[Reading]:

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from bnexp.nn import Array
-from bnexp.probes.base import Reading, Site, TrainingStep, of_network
+from bnexp.probes.base import Grid, Reading, Site, TrainingStep, of_network
 from bnexp.registry import option
 
 
@@ -36,6 +36,12 @@ class Histogram:
         """The quantities that `read` returns."""
         return (f"{self.of}_density",)
 
+    def grids(self, sites: Sequence[Site]) -> Sequence[Grid]:
+        """The hidden layers of `sites`, and the left edges of the bins."""
+        layers = tuple(site.number for site in sites if site.activation is not None)
+        edges = np.linspace(self.low, self.high, self.bins + 1)
+        return [Grid(f"{self.of}_density", layers, tuple(edges[:-1].tolist()))]
+
     def read(self, step: TrainingStep) -> Sequence[Reading]:
         """`activation_density` or `preactivation_density`, (K, layers, bins), at = left edges.
 
@@ -50,8 +56,7 @@ class Histogram:
                 numbers = of_network(stack, k)
                 finite = numbers[np.isfinite(numbers)]
                 values[k, i] = np.histogram(finite, edges)[0] / numbers.size
-        layers = tuple(site.number for site in sites)
-        return [Reading(f"{self.of}_density", values, layers, tuple(edges[:-1].tolist()))]
+        return [grid.reading(values) for grid in self.grids(sites)]
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,10 @@ class Percentiles:
 
     quantity_names = ("percentile",)
 
+    def grids(self, sites: Sequence[Site]) -> Sequence[Grid]:
+        """The layer, and the percentiles."""
+        return [Grid("percentile", (self.layer,), self.percentiles)]
+
     def read(self, step: TrainingStep) -> Sequence[Reading]:
         """`percentile`, (K, 1, percentiles), at = the percentile; of a channel over all pixels."""
         site = step.sites[self.layer - 1]
@@ -77,7 +86,7 @@ class Percentiles:
         for k in range(step.networks):
             unit = of_network(stack, k).reshape(-1, stack.shape[-1])[:, self.unit]
             values[k, 0] = np.percentile(unit, self.percentiles)
-        return [Reading("percentile", values, (self.layer,), self.percentiles)]
+        return [grid.reading(values) for grid in self.grids(step.sites)]
 
 
 def _activations(step: TrainingStep, site: Site, side: str) -> Array:

@@ -10,7 +10,17 @@ import numpy as np
 
 from bnexp.nn import Array
 from bnexp.nn.protocols import Gradients
-from bnexp.probes.base import Numbers, Pass, Reading, TrainingStep, norm, of_network, per_network
+from bnexp.probes.base import (
+    Grid,
+    Numbers,
+    Pass,
+    Reading,
+    Site,
+    TrainingStep,
+    norm,
+    of_network,
+    per_network,
+)
 from bnexp.registry import option
 
 
@@ -40,6 +50,13 @@ class Landscape:
         "smoothness",
     )
 
+    def grids(self, sites: Sequence[Site]) -> Sequence[Grid]:
+        """Quantities of the network: those `_along` at the values of eta, the others a number."""
+        return [
+            Grid(name, at=tuple(self.steps)) if name.endswith("_along") else Grid(name)
+            for name in self.quantity_names
+        ]
+
     def read(self, step: TrainingStep) -> Sequence[Reading]:
         """The quantities above: those `_along` are (K, 1, steps), the others (K, 1, 1)."""
         networks, start = step.networks, step.current
@@ -49,23 +66,15 @@ class Landscape:
         changes = np.stack([_changes(networks, start, end) for end in passes], axis=-1)
         lengths = per_network(networks, lambda k: norm(_of_all(start.gradients, k)))
         slopes = changes / (np.stack([eta[:, 0, 0] for eta in etas], axis=-1) * lengths[:, None])
-        along = {
+        numbers = {
             "loss_along": losses,
             "relative_loss_along": losses / start.losses.astype(np.float64)[:, None],
             "gradient_change_along": changes,
+            "loss_range": (losses.max(axis=1) - losses.min(axis=1))[:, None],
+            "gradient_change": changes.max(axis=1)[:, None],
+            "smoothness": slopes.max(axis=1)[:, None],
         }
-        overall = {
-            "loss_range": losses.max(axis=1) - losses.min(axis=1),
-            "gradient_change": changes.max(axis=1),
-            "smoothness": slopes.max(axis=1),
-        }
-        return [
-            *(
-                Reading(name, values[:, None], at=tuple(self.steps))
-                for name, values in along.items()
-            ),
-            *(Reading(name, values[:, None, None]) for name, values in overall.items()),
-        ]
+        return [grid.reading(numbers[grid.quantity][:, None]) for grid in self.grids(step.sites)]
 
     def _eta(self, step: TrainingStep, factor: float) -> Array:
         """The step size of each network, (K, 1, 1)."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bnexp.probes.base import (
+    Grid,
     Numbers,
     Pass,
     Reading,
@@ -177,20 +178,22 @@ class Layers:
         """The quantities that `read` returns."""
         return self.quantities
 
-    def read(self, step: TrainingStep) -> Sequence[Reading]:
-        """A reading (K, layers, 1) for each quantity.
+    def grids(self, sites: Sequence[Site]) -> Sequence[Grid]:
+        """One number for each layer: of activations the hidden layers, of weights all."""
+        every = tuple(site.number for site in sites)
+        hidden = tuple(site.number for site in sites if site.activation is not None)
+        return [Grid(name, hidden if name in OF_ACTIVATIONS else every) for name in self.quantities]
 
-        Of activations the layers are the hidden ones, of weights all.
-        """
+    def read(self, step: TrainingStep) -> Sequence[Reading]:
+        """A reading (K, layers, 1) for each quantity."""
+        sites = {site.number: site for site in step.sites}
         readings = []
-        for quantity in self.quantities:
-            compute = OF_WEIGHTS.get(quantity) or OF_ACTIVATIONS[quantity]
-            hidden = quantity in OF_ACTIVATIONS
-            sites = [s for s in step.sites if s.activation is not None or not hidden]
-            values = np.empty((step.networks, len(sites), 1))
-            for i, site in enumerate(sites):
-                values[:, i, 0] = compute(step, site)
-            readings.append(Reading(quantity, values, tuple(site.number for site in sites)))
+        for grid in self.grids(step.sites):
+            compute = OF_WEIGHTS.get(grid.quantity) or OF_ACTIVATIONS[grid.quantity]
+            values = np.empty((step.networks, len(grid.layers), 1))
+            for i, layer in enumerate(grid.layers):
+                values[:, i, 0] = compute(step, sites[layer])
+            readings.append(grid.reading(values))
         return readings
 
 
@@ -209,6 +212,11 @@ class CovariateShift:
 
     quantity_names = ("shift", "shift_relative", "shift_cosine")
 
+    def grids(self, sites: Sequence[Site]) -> Sequence[Grid]:
+        """One number for each layer but the first."""
+        layers = tuple(site.number for site in sites[1:])
+        return [Grid(name, layers) for name in self.quantity_names]
+
     def read(self, step: TrainingStep) -> Sequence[Reading]:
         """The three quantities, (K, layers - 1, 1) each."""
         sites = step.sites[1:]
@@ -222,9 +230,7 @@ class CovariateShift:
                 shift, length = norm([g - moved]), norm([g])
                 cosine = np.divide(g @ moved, length * norm([moved]))
                 values[:, k, i, 0] = shift, np.divide(shift, length), cosine
-        layers = tuple(site.number for site in sites)
-        names = ("shift", "shift_relative", "shift_cosine")
-        return [Reading(name, values[i], layers) for i, name in enumerate(names)]
+        return [grid.reading(values[i]) for i, grid in enumerate(self.grids(step.sites))]
 
 
 def _weight_gradient(pass_: Pass, site: Site, k: int) -> Numbers:

@@ -27,7 +27,6 @@ from bnexp.comparison.comparison import config_differences
 from bnexp.comparison.match import Difference, key_differences
 from bnexp.config import Config, document, load_config
 from bnexp.config.load import resolved
-from bnexp.figures.canvas import render
 from bnexp.files import write_file
 from bnexp.report.explorer import explorer_data
 from bnexp.report.sections import (
@@ -149,19 +148,25 @@ def _effective_differences(base: Config | None, config: Config) -> Sequence[Diff
     return [d for d in differences if d.key.partition(".")[0] not in DESCRIPTIVE_KEYS]
 
 
-def _draw_figures(run: RunData, prefix: str = "") -> list[tuple[str, Markup]]:
-    """The kind and the SVG element of each of the run's figures.
+def _draw_figures(run: RunData, prefix: str = "") -> list[tuple[str, Markup, str]]:
+    """The kind of each of the run's figures, its SVG element, and why it could not be drawn.
+
+    One of the last two is empty.
 
     prefix: what the ids within the elements begin with, so that those of two runs differ.
     """
     if not len(run.metrics["cell"]):
         return []
-    drawings: list[tuple[str, Markup]] = []
+    drawings: list[tuple[str, Markup, str]] = []
     requested = figures.requested_figures(run.config.experiment.figures, run.tables)
     for number, options in enumerate(requested, start=1):
-        svg = render(figures.draw(options, run.tables), "svg").decode()
+        try:
+            svg = figures.render_files(options, run.tables, ["svg"])["svg"].decode()
+        except figures.DrawingFailed as error:
+            drawings.append((options.kind, Markup(), str(error)))
+            continue
         # Letters are drawn as paths: nothing of the experiment's text is in it.
-        drawings.append((options.kind, Markup(inline_svg(svg, f"{prefix}figure{number}-"))))
+        drawings.append((options.kind, Markup(inline_svg(svg, f"{prefix}figure{number}-")), ""))
     return drawings
 
 

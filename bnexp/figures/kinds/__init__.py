@@ -4,8 +4,9 @@ A module of this package is a kind: `bars.py` has the frozen dataclass `Bars`, a
 FIGURES knows it as `bars`. Its fields are the keys in YAML, of any type that pydantic validates.
 Its methods:
 
-    choose  which swept keys are spread out and which make the lines; ConfigError if the figure
-            cannot be drawn. Asked before training, and again to draw.
+    choose  which swept keys are spread out and which make the lines; FigureError, with the key
+            that is to blame, if the figure cannot be drawn. Asked before training, and again to
+            draw, so everything that a figure requires is checked here: see recorded.py.
     draw    the figure: numbers first (series.py), then the page (page.py), then what
             is on its panels (limits.py, marks.py).
 
@@ -21,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from bnexp.config.claims import WHERE, Where
 from bnexp.config.figures import FIGURES, Limits
-from bnexp.errors import ConfigError
 from bnexp.figures.limits import Scale, wants_log
 from bnexp.figures.notes import data_note, diverged_note, joined, missing_note, where_note
+from bnexp.figures.recorded import Recorded
 from bnexp.figures.select import FigureError, Selection, Swept, panels_of, restrict, values_where
-from bnexp.figures.series import Recorded
+from bnexp.figures.series import RANGES
 from bnexp.metrics import GAP, metric_column, metric_of
 from bnexp.registry import option
 from bnexp.runs.stats import Floats
@@ -42,12 +43,13 @@ class FigureData:
     """What one figure is drawn from.
 
     run: all tables of the run. tables: those of the networks that the figure shows. selection:
-    which swept keys are spread out.
+    which swept keys are spread out. recorded: what was recorded, as `choose` was told.
     """
 
     run: Tables
     tables: Tables
     selection: Selection
+    recorded: Recorded
 
     @property
     def title(self) -> str:
@@ -95,16 +97,27 @@ class FigureKind:
         """The name under which the class is registered."""
         return next(name for name, cls in FIGURES.items() if cls is type(self))
 
-    def error(self, text: str) -> ConfigError:
-        """The error that this figure cannot be drawn: why, and what to do."""
-        return ConfigError(f"figure {self.kind}: {text}")
+    def error(self, text: str, *path: str | int) -> FigureError:
+        """The error that this figure cannot be drawn: why, and the path of the option to blame."""
+        return FigureError(self.kind, path, text)
 
     def restrict(self, swept: Any) -> Any:
         """`swept`, a plan or results, with the networks that the figure shows only."""
         return swept
 
+    def shown(self, swept: Any) -> Any:
+        """Of the networks that `restrict` left those that are drawn, by results if there are any.
+
+        Whether the figure can be drawn must not depend on which they are.
+        """
+        return swept
+
     def choose(self, swept: Swept, recorded: Recorded) -> Selection:
-        """Which swept keys are spread out. Raises ConfigError if the figure cannot be drawn."""
+        """Which swept keys are spread out. Raises FigureError if the figure cannot be drawn.
+
+        swept: a plan or results, with the networks of `shown`. recorded: what those of `restrict`
+        record.
+        """
         raise NotImplementedError
 
     def draw(self, data: FigureData) -> Figure:
@@ -124,12 +137,12 @@ class RestrictedKind(FigureKind):
         return restrict(self.kind, swept, values_where(self.kind, swept, self.where))
 
 
-def check_metric_limits(kind: str, limits: Limits, column: str) -> None:
-    """Raise ConfigError unless an axis with these limits shows values that the metric can have.
+def check_limits(kind: str, limits: Limits, name: str, low: float, high: float) -> None:
+    """Raise FigureError unless an axis with these limits shows numbers from `low` to `high`.
 
-    An axis may go beyond the metric's own limits by a tenth of their distance, if there is one.
+    name: of the metric or quantity whose numbers lie there. An axis may go beyond them by a tenth
+    of their distance, if there is one.
     """
-    low, high = (-1.0, 1.0) if column == GAP else metric_of(column).limits
     room = 0.1 * (high - low)
     if high - low == inf:
         fits = limits[0] < high and limits[1] > low
@@ -139,9 +152,14 @@ def check_metric_limits(kind: str, limits: Limits, column: str) -> None:
         raise FigureError(
             kind,
             ("limits",),
-            f"beyond those of {column}, expected some within [{low:g}, {high:g}], "
+            f"beyond those of {name}, expected some within [{low:g}, {high:g}], "
             f"got [{limits[0]:g}, {limits[1]:g}]",
         )
+
+
+def metric_limits(column: str) -> Limits:
+    """The smallest and the largest number of a metric's column, or of the gap."""
+    return (-1.0, 1.0) if column == GAP else metric_of(column).limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,10 +171,10 @@ class RuledKind(RestrictedKind):
         None, doc="whether the y axis is logarithmic; default: if the numbers span decades"
     )
 
-    def check_limits(self, metrics: Sequence[str] = ()) -> None:
-        """Raise ConfigError for limits that no logarithmic axis can have, or no such metric.
+    def check_limits(self, metrics: Sequence[str] = (), quantity: str = "") -> None:
+        """Raise FigureError for limits that no logarithmic axis can have, or nothing that is drawn.
 
-        metrics: the columns that are drawn, if any are.
+        metrics: the columns that are drawn, if any are. quantity: the quantity that is drawn.
         """
         if self.limits is None:
             return
@@ -168,7 +186,9 @@ class RuledKind(RestrictedKind):
                 "Raise the lower one, or omit log.",
             )
         for column in metrics:
-            check_metric_limits(self.kind, self.limits, column)
+            check_limits(self.kind, self.limits, column, *metric_limits(column))
+        if quantity in RANGES:
+            check_limits(self.kind, self.limits, quantity, *RANGES[quantity])
 
     def is_log(self, values: Floats, scale: Scale = "other") -> bool:
         """Whether the y axis is logarithmic: as the option says, else as the numbers suggest."""

@@ -21,6 +21,13 @@ from bnexp.figures import limits, marks, notes, select, series
 from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import metric_label, quantity_label, value_text
 from bnexp.figures.page import Page, build, square
+from bnexp.figures.recorded import (
+    Recorded,
+    check_metric,
+    check_quantity,
+    layers_of,
+    places_of,
+)
 from bnexp.figures.style import DASHES, Look
 from bnexp.metrics import HEADLINE, IMAGE_SETS, evaluation_columns, metric_column
 from bnexp.registry import option
@@ -65,32 +72,45 @@ class Curves(RuledKind):
         False, doc="smooth each network's curve as the book does, with a Kaiser window of 11"
     )
 
-    def restrict(self, swept: Any) -> Any:
-        """The networks of `where`, and of these those with the `best` values of panel_axis.
-
-        Raises ConfigError if `best` is given without panel_axis.
-        """
-        swept = super().restrict(swept)
+    def shown(self, swept: Any) -> Any:
+        """The networks with the `best` values of panel_axis; FigureError without panel_axis."""
         if self.best is None:
             return swept
         if self.panel_axis is None:
-            raise self.error("best is of the values of panel_axis. Name that too.")
+            raise self.error("without panel_axis, expected both or neither, got best alone", "best")
         best = select.best_values(self.kind, swept, self.panel_axis, self.best)
         return select.restrict(self.kind, swept, {self.panel_axis: best})
 
-    def choose(self, swept: select.Swept, recorded: series.Recorded) -> select.Selection:
+    def choose(self, swept: select.Swept, recorded: Recorded) -> select.Selection:
         """Spread out panel_axis, if one is named; all other axes make the lines."""
         selection = select.select_panels(self.kind, swept, self.panel_axis)
         if self.quantity is None:
             groups = self._metric_groups(recorded)
             self.check_limits([name for group in groups for name in group])
-            return selection
-        self.check_limits()
+            contents = len(groups)
+        else:
+            self._check_quantity(self.quantity, recorded)
+            contents = len(self._layers_and_places(self.quantity, recorded))
+        values = len(set(selection.axis.values)) if selection.axis else 1
+        if values * contents > select.MAX_PANELS:
+            text = f"too many panels, expected at most {select.MAX_PANELS}, got {values * contents}"
+            raise self.error(
+                f"{text}; name fewer metrics, layers or places, or restrict the figure by where"
+            )
+        return selection
+
+    def _check_quantity(self, quantity: str, recorded: Recorded) -> None:
+        """Raise FigureError if the quantity is not recorded, or does not go with other options."""
         for name in ("metrics", "together"):
             if getattr(self, name):
-                raise self.error(f"quantity and {name} exclude each other. Omit one.")
-        series.check_quantity(self.kind, self.quantity, recorded)
-        return selection
+                text = "beside quantity, expected one of them, got both"
+                raise self.error(text, name)
+        check_quantity(self.kind, quantity, recorded)
+        self.check_limits(quantity=quantity)
+        evaluations = recorded.evaluations
+        if self.against == "epoch" and evaluations is not None and evaluations < 2:
+            text = "epochs of unknown length, expected networks that are scored twice or more, got "
+            raise self.error(f"{text}{evaluations} evaluation; draw against: step", "against")
 
     def draw(self, data: FigureData) -> Figure:
         """Draw the metrics or the quantity over training; panels of one metric share limits."""
@@ -137,26 +157,35 @@ class Curves(RuledKind):
             marks.mark_divergence(axes, panel.curves[0], selection)
         return figure
 
-    def _metric_groups(self, recorded: series.Recorded) -> list[list[str]]:
+    def _metric_groups(self, recorded: Recorded) -> list[list[str]]:
         """The metrics of each panel: one, or if `together` those of training and test images.
 
-        Raises ConfigError if a metric is not recorded, or for options of a quantity.
+        Raises FigureError if a metric is not recorded, or for options of a quantity.
         """
-        if self.layer is not None or self.at is not None:
-            raise self.error("layer and at are a quantity's. Add quantity or omit them.")
+        for name in ("layer", "at"):
+            if getattr(self, name) is not None:
+                raise self.error(f"without quantity, expected both or neither, got {name}", name)
         names: Sequence[str] = self.metrics or evaluation_columns([HEADLINE])
         if self.metrics is None and not recorded.tested and not self.together:
             names = names[:1]
         groups: dict[str, list[str]] = {}
-        for name in dict.fromkeys(names):
-            series.check_metric(self.kind, name, recorded, "metrics")
+        for number, name in enumerate(names):
+            check_metric(self.kind, name, recorded, "metrics", number)
+            if name in names[:number]:
+                continue
             column = metric_column(name)
             metric = column.name if column and self.together else name
             groups.setdefault(metric, []).append(name)
         return list(groups.values())
 
+    def _layers_and_places(self, quantity: str, recorded: Recorded) -> list[tuple[int, float]]:
+        """The layers and places of the quantity, a panel each; none if they are not known."""
+        layers = layers_of(self.kind, quantity, recorded, self.layer) or ()
+        places = places_of(self.kind, quantity, recorded, self.at, layers or None) or ()
+        return list(product(layers, places))
+
     def _contents(
-        self, tables: Tables, recorded: series.Recorded, time: str
+        self, tables: Tables, recorded: Recorded, time: str
     ) -> list[tuple[str, tuple[series.Source, ...]]]:
         """What panels can show, each with its title.
 
@@ -171,11 +200,11 @@ class Curves(RuledKind):
             return contents
         table = series.readings(tables, self.quantity)
         if time == "epoch":
-            table = series.with_epochs(self.kind, table, tables.metrics)
+            table = series.with_epochs(table, tables.metrics)
         label = quantity_label(self.quantity)
-        layers = series.layers_of(self.kind, table, self.layer)
-        places = series.places_of(self.kind, table, self.at)
-        for layer, place in product(layers, places):
+        drawn = self._layers_and_places(self.quantity, recorded)
+        places = list(dict.fromkeys(place for _, place in drawn))
+        for layer, place in drawn:
             parts = [f"layer {layer}"] if layer else []
             parts += [] if isnan(place) else [f"at {value_text(place, places)}"]
             source = series.quantity_source(table, layer, place, label)
@@ -183,18 +212,9 @@ class Curves(RuledKind):
         return contents or [("", (series.quantity_source(table, 0, float("nan"), label),))]
 
     def _panels(self, data: FigureData, time: str) -> list[Panel]:
-        """A panel for each content and each value of the axis, in the order of the page.
-
-        Raises ConfigError if there are more than fit on a page.
-        """
-        contents = self._contents(data.tables, series.recorded_in(data.run), time)
+        """A panel for each content and each value of the axis, in the order of the page."""
+        contents = self._contents(data.tables, data.recorded, time)
         values = data.panels()
-        count, most = len(values) * len(contents), select.MAX_PANELS
-        if count > most:
-            raise self.error(
-                f"{count} panels, and at most {most} fit on a page. Name fewer metrics, layers or "
-                "places, or restrict the figure by where."
-            )
         if len(values) > 4:  # a row for each value
             order = [(value, content) for value in values for content in contents]
         else:

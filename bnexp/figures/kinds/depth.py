@@ -21,13 +21,21 @@ from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import quantity_label
 from bnexp.figures.limits import free_axis, free_limits, whole_number_axis
 from bnexp.figures.page import Page, build, square
+from bnexp.figures.recorded import (
+    Recorded,
+    check_quantity,
+    layers_between,
+    places_of,
+    step_of,
+)
 from bnexp.figures.select import Selection, Swept, select_panels, values_where
-from bnexp.figures.series import Line, Recorded, by_seed
+from bnexp.figures.series import Line, by_seed
 from bnexp.figures.style import Dash, Look
 from bnexp.registry import option
 from bnexp.runs.stats import Band, band, pooled
 from bnexp.runs.tables import rows
 from bnexp.runs.where import Point
+from bnexp.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,21 +81,36 @@ class Depth(RuledKind):
     def choose(self, swept: Swept, recorded: Recorded) -> Selection:
         """Spread out panel_axis, if one is named; all other axes make the lines."""
         selection = select_panels(self.kind, swept, self.panel_axis)
-        self.check_limits()
-        series.check_quantity(self.kind, self.quantity, recorded)
+        check_quantity(self.kind, self.quantity, recorded)
+        self.check_limits(quantity=self.quantity)
+        places = places_of(self.kind, self.quantity, recorded)
+        if places and len(places) > 1:
+            text = f"several numbers for each layer, expected one, got {len(places)} places; draw "
+            raise self.error(f"{text}kind: histograms, percentiles or landscape", "quantity")
+        layers = self._layers(recorded)
         for number, law in enumerate(self.law):
             values_where(self.kind, swept, law.where, ("law", number, "where"))
             if (law.rate is None) == (law.values is None):
-                what = f"law[{number}] ({law.label}): either rate or values is needed"
-                raise self.error(f"{what}. Give one of them.")
+                got = "neither" if law.rate is None else "both"
+                text = f"no single law, expected either rate or values, got {got}"
+                raise self.error(text, "law", number)
+            if law.values and layers and len(law.values) != len(layers):
+                text = "not one value for each layer that is drawn, expected "
+                text += f"{counted(len(layers), 'value')}, got {len(law.values)}"
+                raise self.error(text, "law", number, "values")
         return selection
+
+    def _layers(self, recorded: Recorded) -> tuple[int, ...]:
+        """The layers that are drawn; none if they are not known."""
+        step = step_of(self.kind, self.quantity, recorded, self.step)
+        return layers_between(self.kind, self.quantity, recorded, self.layers, step) or ()
 
     def draw(self, data: FigureData) -> Figure:
         """Draw the quantity at one step, and the lines of theory."""
         tables, selection = data.tables, data.selection
         table = series.readings(tables, self.quantity)
-        table = series.rows_at_step(self.kind, table, self.step)
-        layers = series.layers_between(self.kind, table, self.layers)
+        table = series.rows_at_step(table, self.step)
+        layers = self._layers(data.recorded)
         titles, points = zip(*data.panels(), strict=True)
         drawn = rows(table, np.isin(table["layer"], layers))
         floor, ceiling = series.value_range(table)
@@ -141,21 +164,14 @@ class Depth(RuledKind):
         """The laws of a panel by number; a law that starts from a line of another is left out.
 
         lines: the lines of the panel, each with its point.
-
-        Raises ConfigError if a law has not one value for each layer.
         """
         laws = {}
         x = np.array(layers, dtype=np.float64)
         for number, law in enumerate(self.law):
             if law.values is not None:
-                if len(law.values) != len(layers):
-                    counts = f"{len(law.values)} values for {len(layers)} layers"
-                    raise self.error(
-                        f"law[{number}] ({law.label}): {counts}. Give one for each layer that is "
-                        "drawn."
-                    )
                 y = np.array(law.values)
-                laws[number] = Line(x, Band(y, y, y))
+                if len(y) == len(x):  # else nothing was read
+                    laws[number] = Line(x, Band(y, y, y))
                 continue
             where = values_where(self.kind, swept, law.where)
             at_start = (

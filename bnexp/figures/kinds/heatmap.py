@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from bnexp.config.figures import Limits, SummaryMetric
 from bnexp.figures import limits, notes, select
-from bnexp.figures.kinds import FigureData, RestrictedKind, check_metric_limits
+from bnexp.figures.kinds import FigureData, RestrictedKind, check_limits, metric_limits
 from bnexp.figures.labels import axis_name, metric_label, symbol, value_texts
 from bnexp.figures.marks import cross
 from bnexp.figures.page import NOTE_LETTER, RIGHT, Page, build
-from bnexp.figures.series import Recorded, check_metric, metric_scale
+from bnexp.figures.recorded import Recorded, check_metric
+from bnexp.figures.series import metric_scale
 from bnexp.metrics import metric_of
 from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band
@@ -58,20 +59,21 @@ class Heatmap(RestrictedKind):
 
     def choose(self, swept: select.Swept, recorded: Recorded) -> select.Selection:
         """Spread out the named axes, else the first ones, model.norm last of all."""
-        named = {key: select.find_axis(self.kind, swept, key) for key in (self.x, self.y) if key}
+        keys = [(name, key) for name, key in (("x", self.x), ("y", self.y)) if key]
+        named = {key: select.find_axis(self.kind, swept, key, name) for name, key in keys}
         others = [axis for axis in swept.axes if axis.key not in named]
         free = iter(sorted(others, key=lambda axis: axis.key == select.NORM))
         x, y = (named[key] if key else next(free, None) for key in (self.x, self.y))
         if x is None or y is None or x == y:
-            raise self.error(
-                f"two different swept keys are needed for x and y. Swept: "
-                f"{select.swept_keys(swept)}. Sweep another key, or draw kind: scale instead."
-            )
+            got = x.key if x and x == y else select.swept_keys(swept)
+            text = f"no two different keys for x and y, expected two that are swept, got {got}"
+            last = [name for name, _ in keys][-1:]
+            raise self.error(f"{text}; sweep another one, or draw kind: scale", *last)
         selection = select.select(swept, x, y)
         select.check_number(self.kind, selection, MOST_MAPS, "maps")
         check_metric(self.kind, self.value, recorded, "value")
         if self.limits:
-            check_metric_limits(self.kind, self.limits, self.value)
+            check_limits(self.kind, self.limits, self.value, *metric_limits(self.value))
         return selection
 
     def draw(self, data: FigureData) -> Figure:

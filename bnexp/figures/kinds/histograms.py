@@ -6,7 +6,9 @@ the seeds, with a thin line for its interval. Bars of one row have the same limi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +19,15 @@ from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import PLACES, quantity_label
 from bnexp.figures.limits import free_axis, free_limits, plain_ticks
 from bnexp.figures.page import Page, build
+from bnexp.figures.recorded import (
+    Recorded,
+    check_quantity,
+    layers_between,
+    places_of,
+    step_of,
+)
 from bnexp.figures.select import Selection, Swept, check_number, select
-from bnexp.figures.series import Recorded, by_seed
+from bnexp.figures.series import by_seed
 from bnexp.figures.style import Look, looks
 from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band, pooled
@@ -50,20 +59,33 @@ class Histograms(RuledKind):
         """A row for each combination."""
         selection = select(swept)
         check_number(self.kind, selection, MOST_ROWS, "rows")
-        self.check_limits()
-        series.check_quantity(self.kind, self.quantity, recorded)
+        check_quantity(self.kind, self.quantity, recorded)
+        self.check_limits(quantity=self.quantity)
+        places = places_of(self.kind, self.quantity, recorded)
+        if places and any(map(isnan, places)):
+            text = f"no bins, expected a quantity that a histogram probe reads, got {self.quantity}"
+            raise self.error(text, "quantity")
+        self._layers(recorded)
         return selection
+
+    def _layers(self, recorded: Recorded) -> Sequence[int]:
+        """The layers that are drawn; none if they are not known.
+
+        Raises FigureError for more layers than fit on a page.
+        """
+        step = step_of(self.kind, self.quantity, recorded, self.step)
+        layers = layers_between(self.kind, self.quantity, recorded, self.layers, step) or ()
+        if len(layers) > MOST_LAYERS:
+            text = f"too many layers, expected at most {MOST_LAYERS}, got {len(layers)}"
+            raise self.error(f"{text}; name some with layers: [first, last]", "layers")
+        return layers
 
     def draw(self, data: FigureData) -> Figure:
         """Draw a row for each combination, a column for each layer."""
         tables, selection = data.tables, data.selection
         table = series.readings(tables, self.quantity)
-        series.check_places(self.kind, self.quantity, table)
-        table = series.rows_at_step(self.kind, table, self.step)
-        layers = series.layers_between(self.kind, table, self.layers) or (0,)
-        if len(layers) > MOST_LAYERS:
-            fitting = f"{len(layers)} layers, and at most {MOST_LAYERS} fit on a page"
-            raise self.error(f"{fitting}. Name some with layers: [first, last].")
+        table = series.rows_at_step(table, self.step)
+        layers = self._layers(data.recorded) or (0,)
         histograms = [
             [_bins(table, layer, point) for layer in layers] for point in selection.line_points
         ]

@@ -18,8 +18,9 @@ from bnexp.figures.kinds import FigureData, RuledKind
 from bnexp.figures.labels import quantity_label
 from bnexp.figures.limits import free_axis, free_limits, whole_number_axis
 from bnexp.figures.page import Page, build, square
+from bnexp.figures.recorded import Recorded, check_quantity, layers_of, places_of
 from bnexp.figures.select import NORM, Selection, Swept, select_panels
-from bnexp.figures.series import Line, Recorded, by_seed, rows_at_place
+from bnexp.figures.series import Line, by_seed, rows_at_place
 from bnexp.figures.style import looks
 from bnexp.registry import option
 from bnexp.runs.stats import Band, band, pooled
@@ -46,19 +47,24 @@ class Landscape(RuledKind):
 
     def choose(self, swept: Swept, recorded: Recorded) -> Selection:
         """Spread out the named axis, else the first but model.norm."""
-        first = next((axis.key for axis in swept.axes if axis.key != NORM), None)
-        selection = select_panels(self.kind, swept, self.panel_axis or first)
-        self.check_limits()
-        series.check_quantity(self.kind, self.quantity, recorded)
+        first = next((axis for axis in swept.axes if axis.key != NORM), None)
+        selection = select_panels(self.kind, swept, self.panel_axis, default=first)
+        check_quantity(self.kind, self.quantity, recorded)
+        self.check_limits(quantity=self.quantity)
+        self._layers(recorded)
         return selection
+
+    def _layers(self, recorded: Recorded) -> Sequence[int]:
+        """The layer that is drawn; none if it is not known."""
+        return (layers_of(self.kind, self.quantity, recorded, self.layer) or ())[:1]
 
     def draw(self, data: FigureData) -> Figure:
         """Draw a range for each line, or a line where the quantity has one place."""
         tables, selection = data.tables, data.selection
         table = series.readings(tables, self.quantity)
-        layers = series.layers_of(self.kind, table, self.layer)[:1]
+        layers = self._layers(data.recorded)
         table = rows(table, np.isin(table["layer"], layers))
-        places = series.places_of(self.kind, table)
+        places = places_of(self.kind, self.quantity, data.recorded, layers=layers) or ()
         is_range = len(places) > 1
         titles, points = zip(*data.panels(), strict=True)
         panels = [[_line(table, layers, places, point) for point in lines] for lines in points]

@@ -16,6 +16,7 @@ from bnexp.figures import limits, marks, notes, series
 from bnexp.figures.kinds import FigureData, FigureKind
 from bnexp.figures.labels import metric_label
 from bnexp.figures.page import Page, build, square
+from bnexp.figures.recorded import Recorded, check_metric
 from bnexp.figures.select import Selection, Swept, select_panels
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
@@ -31,12 +32,11 @@ class Panels(FigureKind):
     axis: str | None = option(None, doc="the swept key of the panels; default: the first")
     metric: Metric = option("train_accuracy", doc="what is drawn against the epoch")
 
-    def choose(self, swept: Swept, recorded: series.Recorded) -> Selection:
+    def choose(self, swept: Swept, recorded: Recorded) -> Selection:
         """Spread out the named axis, else the first that is a number, else the first."""
-        by_default = sorted(swept.axes, key=lambda axis: not axis.numeric)
-        key = by_default[0].key if self.axis is None and by_default else self.axis
-        selection = select_panels(self.kind, swept, key)
-        series.check_metric(self.kind, self.metric, recorded)
+        default = next(iter(sorted(swept.axes, key=lambda axis: not axis.numeric)), None)
+        selection = select_panels(self.kind, swept, self.axis, "axis", default)
+        check_metric(self.kind, self.metric, recorded)
         return selection
 
     def draw(self, data: FigureData) -> Figure:

@@ -15,12 +15,13 @@ import numpy as np
 
 from bnexp.config.figures import Layer, Limits, Numbers
 from bnexp.figures import marks, notes, series
-from bnexp.figures.kinds import FigureData, RestrictedKind
+from bnexp.figures.kinds import FigureData, RestrictedKind, check_limits
 from bnexp.figures.labels import quantity_label, value_text
 from bnexp.figures.limits import QUANTITY_SPAN, free_axis, free_limits, whole_number_axis
 from bnexp.figures.page import Page, build, square
+from bnexp.figures.recorded import Recorded, check_quantity, layers_of, places_of
 from bnexp.figures.select import MAX_PANELS, Selection, Swept, check_number, select
-from bnexp.figures.series import Recorded, by_seed
+from bnexp.figures.series import by_seed
 from bnexp.figures.style import COLORS, Look, looks
 from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band, pooled
@@ -48,18 +49,30 @@ class Percentiles(RestrictedKind):
         """A panel for each combination."""
         selection = select(swept)
         check_number(self.kind, selection, MAX_PANELS, "panels")
-        series.check_quantity(self.kind, self.quantity, recorded)
+        check_quantity(self.kind, self.quantity, recorded)
+        if self.limits and self.quantity in series.RANGES:
+            check_limits(self.kind, self.limits, self.quantity, *series.RANGES[self.quantity])
+        self._layers_and_places(recorded)
         return selection
+
+    def _layers_and_places(self, recorded: Recorded) -> tuple[Sequence[int], Sequence[float]]:
+        """The layer and the places that are drawn; none if they are not known.
+
+        Raises FigureError for more places than can be told apart.
+        """
+        layers = (layers_of(self.kind, self.quantity, recorded, self.layer) or ())[-1:]
+        of_layers = layers or None
+        places = places_of(self.kind, self.quantity, recorded, self.at, of_layers) or ()
+        if len(places) > MOST_LINES:
+            text = f"too many lines, expected at most {MOST_LINES} places, got {len(places)}"
+            raise self.error(f"{text}; name some with at", *(["at"] if self.at else []))
+        return layers, sorted(places)
 
     def draw(self, data: FigureData) -> Figure:
         """Draw a panel for each combination, a line for each percentile."""
         tables, selection = data.tables, data.selection
         table = series.readings(tables, self.quantity)
-        layers = series.layers_of(self.kind, table, self.layer)[-1:]
-        places = sorted(series.places_of(self.kind, table, self.at))
-        if len(places) > MOST_LINES:
-            lines = f"{len(places)} lines a panel, and at most {MOST_LINES} can be told apart"
-            raise self.error(f"{lines}. Name some with at.")
+        layers, places = self._layers_and_places(data.recorded)
         numbers = [series.rows_at_place(table, n, place) for n in layers for place in places]
         panels = [
             [Trace(*by_seed(rows, point, "step", "value")) for rows in numbers]

@@ -19,8 +19,17 @@ from bnexp.figures.kinds import FigureData, FigureKind
 from bnexp.figures.labels import axis_name
 from bnexp.figures.limits import accuracy_axis, loss_axis, loss_limits, number_axis, wants_log
 from bnexp.figures.page import Page, build
-from bnexp.figures.select import Selection, Swept, check_lines, find_axis, networks_at, select
-from bnexp.figures.series import Line, Recorded, by_seed
+from bnexp.figures.recorded import Recorded
+from bnexp.figures.select import (
+    Selection,
+    Swept,
+    check_lines,
+    find_axis,
+    networks_at,
+    select,
+    swept_keys,
+)
+from bnexp.figures.series import Line, by_seed
 from bnexp.figures.style import looks
 from bnexp.metrics import HEADLINE, IMAGE_SETS, metric_of
 from bnexp.registry import option
@@ -46,12 +55,13 @@ class Scale(FigureKind):
     def choose(self, swept: Swept, recorded: Recorded) -> Selection:
         """Spread out the named axis, else the first, of those that are numbers."""
         numeric = [axis for axis in swept.axes if axis.numeric]
-        axis, what = next(iter(numeric), None), "no swept key has only numbers"
+        axis = next(iter(numeric), None)
         if self.axis is not None:
-            axis = find_axis(self.kind, swept, self.axis)
-            what = f"the values of {self.axis} are not numbers"
+            axis = find_axis(self.kind, swept, self.axis, "axis")
         if axis not in numeric:
-            raise self.error(f"{what}. Sweep a number, or draw kind: panels instead.")
+            got = self.axis or swept_keys(swept)
+            text = f"no numbers, expected a swept key that has only numbers, got {got}"
+            raise self.error(f"{text}; or draw kind: panels", *(["axis"] if self.axis else []))
         selection = select(swept, axis)
         check_lines(self.kind, selection)
         return selection
