@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bnexp.execution.dask import Cluster
     from bnexp.exports.common import export
     from bnexp.model import Model, fit, load_model, save_model
+    from bnexp.replication import Replication, replicate
     from bnexp.report.html import write_report
     from bnexp.result import Result, load_run
     from bnexp.running import run
@@ -33,6 +34,7 @@ _NAMES = {
     "bnexp.execution.dask": ("Cluster",),
     "bnexp.exports.common": ("export",),
     "bnexp.model": ("Model", "fit", "load_model", "save_model"),
+    "bnexp.replication": ("Replication", "replicate"),
     "bnexp.report": ("write_report",),
     "bnexp.result": ("Result", "load_run"),
     "bnexp.running": ("run",),
@@ -48,6 +50,7 @@ __all__ = [
     "DataError",
     "Model",
     "NetworksFailed",
+    "Replication",
     "Result",
     "StoreError",
     "Verification",
@@ -58,6 +61,7 @@ __all__ = [
     "load_model",
     "load_run",
     "nn",
+    "replicate",
     "run",
     "save_model",
     "verify",

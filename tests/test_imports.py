@@ -26,7 +26,7 @@ ORDER = (
     ("model",),
     ("result",),
     ("running",),
-    ("comparison",),
+    ("comparison", "replication"),
     ("report",),
     ("cli",),
 )

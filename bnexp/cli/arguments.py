@@ -188,6 +188,18 @@ def seed_list(text: str) -> str:
     return f"[{', '.join(seeds)}]" if is_list else str(list(range(int(seeds[0]))))
 
 
+def seeds_or_number(text: str | None) -> int | list[int] | None:
+    """What --seeds of `replicate` means: how many seeds to draw, or which ones to take.
+
+    >>> seeds_or_number("5"), seeds_or_number("0,1,7"), seeds_or_number("3,")
+    (5, [0, 1, 7], [3])
+    """
+    if text is None:
+        return None
+    seeds = seed_list(text).strip("[]").split(",")
+    return [int(seed) for seed in seeds] if "," in text else len(seeds)
+
+
 def make_executor(
     name: str, scheduler: str | None, jobs: int | None, cell_timeout: float | None
 ) -> Any:

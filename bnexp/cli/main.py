@@ -111,6 +111,7 @@ def cli(ctx: click.Context, modules: tuple[str, ...]) -> None:
 
 for command in (
     run.run_command,
+    run.replicate_command,
     run.check_command,
     explore.list_experiments,
     explore.explain,

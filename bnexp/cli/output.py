@@ -32,6 +32,7 @@ from bnexp.config.claims import KINDS
 from bnexp.errors import DataError
 from bnexp.execution.task import Record
 from bnexp.metrics import HEADLINE
+from bnexp.replication import FILE, Replication, replication_lines
 from bnexp.result import Result
 from bnexp.running import (
     Progress,
@@ -322,6 +323,20 @@ _HEADING = re.compile(f"({'|'.join(KINDS)}):")
 def _colored(word: re.Match[str], is_own: bool) -> str:
     """The word of a verdict in its color; pale if the claim is the author's own observation."""
     return click.style(word[0], fg=_WORDS[word[0]], dim=is_own or None)
+
+
+_OUTCOME = re.compile("(?<=^  )(same|weaker|stronger|reversed)(?=  )")
+_OUTCOME_COLORS = {"same": "green", "weaker": "yellow", "stronger": "yellow", "reversed": "red"}
+
+
+def print_replication(replication: Replication) -> None:
+    """Print each claim with what the replication says of it, in color on a terminal."""
+    echo("")
+    for line in map(printable, replication_lines(replication)):
+        click.echo(
+            _OUTCOME.sub(lambda word: click.style(word[0], fg=_OUTCOME_COLORS[word[0]]), line)
+        )
+    echo(f"\n{replication.result.directory}: {FILE}, tables and figures")
 
 
 RANGES = {

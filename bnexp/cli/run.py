@@ -1,7 +1,7 @@
 """The commands that take an experiment: `run` trains what is missing, `check` says what that is.
 
-Both take the same overrides, --set and --seeds, and the same run directory. What they print is in
-`output`, and what is shown while networks train in `progress`.
+`replicate` runs an experiment on other seeds. All take the same overrides by --set. What they print
+is in `output`.
 """
 
 from __future__ import annotations
@@ -109,6 +109,82 @@ def run_command(
         print_result(result)
     print_undrawn(result.undrawn)
     if result.undrawn:
+        ctx.exit(1)
+
+
+@click.command("replicate")
+@arguments.experiment_argument
+@arguments.set_option
+@click.option(
+    "--seeds",
+    metavar="N|LIST",
+    help="5: draw five seeds; 10,11,17: these three; 10,: only 10. Default: as many as it has.",
+)
+@click.option(
+    "--images",
+    type=click.Choice(["keep", "draw"]),
+    default="keep",
+    help="draw: each seed draws its training and test images, too.",
+)
+@arguments.jobs_option
+@click.option(
+    "--out",
+    callback=arguments.require_name,
+    help="Run directory; default: results/NAME-replication.",
+)
+@arguments.data_option
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@click.pass_context
+def replicate_command(
+    ctx: click.Context,
+    experiment: str,
+    assignments: tuple[str, ...],
+    seeds: str | None,
+    images: str,
+    jobs: int | None,
+    out: str | None,
+    data_dir: Path | None,
+    quiet: bool,
+) -> None:
+    """Judge an experiment's claims on seeds that are not its own.
+
+    The seeds are drawn at random; none is among those that the experiment names. Each verdict is
+    printed beside the published one, the claim's `expect`. The same command goes on with the seeds
+    of its run directory. Exit status 1 if a verdict is reversed.
+
+    \b
+    Example: bnexp replicate weight_scale -j 2
+    """
+    from bnexp.cli.output import ProgressDisplay, print_replication, print_result
+    from bnexp.replication import replicate
+
+    config = arguments.load_experiment(experiment, assignments, None)
+    directory = Path(out or f"results/{config.name}-replication")
+    held_out = "validation" if config.experiment.data.validation else "test"
+    try:
+        with ProgressDisplay(quiet, held_out=held_out) as display:
+            replication = replicate(
+                experiment,
+                None,
+                directory,
+                arguments.seeds_or_number(seeds),
+                images == "draw",
+                jobs or usable_cores(),
+                data_dir,
+                display.progress,
+                assignments,
+            )
+    except NetworksFailed as error:
+        if not quiet:
+            print_result(error.result)
+        raise
+    except (KeyboardInterrupt, Interrupted) as error:
+        if str(error) or display.status.points:  # else nothing is known yet
+            echo(str(error) or display.status.counts(), err=True)
+        raise
+    if not quiet:
+        print_replication(replication)
+    if replication.reversed:
         ctx.exit(1)
 
 

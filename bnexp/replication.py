@@ -1,0 +1,309 @@
+"""Replicate an experiment: its claims on seeds that nobody has seen, beside its published verdicts.
+
+`replicate` draws seeds from the operating system's random numbers, none of which the experiment
+names, runs the experiment on them, and compares the verdict on each claim with the one that the
+experiment expects, its published one:
+
+    same       the published verdict
+    weaker     it was supported or refuted, and is undecided here
+    stronger   it was undecided, and is supported or refuted here
+    reversed   it was supported and is refuted here, or the other way round
+
+A claim with `equals` about a replay of the book's scripts is about the printed numbers of one seed.
+It cannot be replicated on others and is counted apart.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from bnexp.claims import HEADINGS, READABLE, Verdict
+from bnexp.config import load_config
+from bnexp.config.claims import KINDS, Claim, Word
+from bnexp.config.experiment import MAX_SEEDS, Experiment
+from bnexp.errors import ConfigError
+from bnexp.result import Result
+from bnexp.running import Progress, run
+from bnexp.runs import RunDirectory
+from bnexp.text import aligned, counted, labeled, listed, paragraph
+
+FILE = "replication.json"
+FORMAT = 1
+LARGEST_SEED = 1_000_000  # drawn seeds are below it
+
+Outcome = Literal["same", "weaker", "stronger", "reversed", "not replicable"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+COLUMN = max(map(len, OUTCOMES)) + 4  # where the sentences begin
+
+
+@dataclass(frozen=True)
+class ReplicatedClaim:
+    """A claim with its published verdict and the one of the replication.
+
+    reason: why it is not replicable; empty if it is.
+    """
+
+    verdict: Verdict
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Replication:
+    """An experiment's claims on drawn seeds.
+
+    result: what the run on the drawn seeds returned. published, design: the seeds that the
+    experiment names. draws_images: whether each seed draws its images, too. claims: in the
+    experiment's order.
+    """
+
+    result: Result
+    published: tuple[int, ...]
+    design: tuple[int, ...]
+    draws_images: bool
+    claims: tuple[ReplicatedClaim, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of the replication."""
+        return self.result.config.experiment.random.seeds
+
+    @property
+    def reversed(self) -> bool:
+        """Whether a published verdict is reversed."""
+        return any(claim.outcome == "reversed" for claim in self.claims)
+
+
+def outcome(published: Word, verdict: Word) -> Outcome:
+    """What a replication says of a published verdict.
+
+    >>> outcome("supported", "undecided"), outcome("refuted", "supported")
+    ('weaker', 'reversed')
+    """
+    if published == verdict:
+        return "same"
+    if verdict == "undecided":
+        return "weaker"
+    return "stronger" if published == "undecided" else "reversed"
+
+
+def not_replicable(claim: Claim, experiment: Experiment) -> str:
+    """Why a claim cannot be judged on other seeds than the experiment's; empty if it can."""
+    if claim.equals is None or experiment.random.stream != "book":
+        return ""
+    seeds = experiment.random.seeds
+    noun = "seed" if len(seeds) == 1 else "seeds"
+    return f"about {noun} {listed([str(seed) for seed in seeds], 'and')}"
+
+
+def is_replicable(experiment: Experiment) -> bool:
+    """Whether the experiment has a claim that can be judged on other seeds."""
+    return any(not not_replicable(claim, experiment) for claim in experiment.claims or ())
+
+
+def replicate(
+    experiment: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    seeds: int | Sequence[int] | None = None,
+    draw_images: bool = False,
+    jobs: int = 1,
+    data_dir: str | Path | None = None,
+    progress: Progress | None = None,
+    assignments: Iterable[str] = (),
+) -> Replication:
+    """Run an experiment on seeds that are not its own, and compare the verdicts on its claims.
+
+    experiment, overrides, assignments: as for `load_config`.
+    out: the run directory. If there is one of this experiment already, the replication goes on with
+        its seeds. replication.json is written there. None keeps nothing on disk.
+    seeds: how many are drawn, or a list of seeds; default: as many as the experiment has.
+    draw_images: whether each seed draws its training and test images, too (`data.draw: seed`).
+    jobs, data_dir, progress: as for `run`.
+
+    Raises what `run` raises, and ConfigError if a seed is one of the experiment's, or if it has no
+    claim that can be replicated.
+
+    >>> few = {"data.name": "synthetic", "data.train": 200, "train.epochs": 1, "sweep": {}}
+    >>> claim = {"says": "it trains", "measure": "final_train_accuracy", "at_least": 0}
+    >>> replication = replicate("quickstart", {**few, "claims": [claim]}, seeds=3)
+    >>> len(replication.seeds), replication.claims[0].outcome
+    (3, 'same')
+    """
+    assignments = tuple(assignments)
+    if not isinstance(draw_images, bool):
+        raise ConfigError(f"draw_images: expected True or False, got {draw_images!r}")
+    original = load_config(experiment, overrides, assignments).experiment
+    if not is_replicable(original):
+        why = "all are about numbers of its own seeds" if original.claims else "it has none"
+        raise ConfigError(
+            f"{experiment}: nothing to replicate, expected claims that can be judged on other "
+            f"seeds, but {why}"
+        )
+    changes: dict[str, Any] = dict(overrides or {})
+    if draw_images:
+        if original.random.stream == "book":
+            raise ConfigError(
+                f"{experiment}: images cannot be drawn, expected random.stream: independent, got "
+                "book: its scripts use the first images of the file"
+            )
+        assignments = (*assignments, "data.draw=seed")
+    directory = RunDirectory(Path(out)) if out is not None else None
+    chosen = _choose_seeds(original, seeds, directory)
+    assignments = (*assignments, f"random.seeds={chosen}")
+    config = load_config(experiment, changes, assignments)
+    result = run(config, out, jobs, data_dir, progress=progress)
+    replication = Replication(
+        result,
+        original.random.seeds,
+        original.random.design_seeds or (),
+        draw_images,
+        tuple(_compared(original, result.claims)),
+    )
+    if directory is not None:
+        with directory.writing():
+            directory.write(FILE, replication_text(replication))
+    return replication
+
+
+def _compared(original: Experiment, verdicts: Sequence[Verdict]) -> Iterator[ReplicatedClaim]:
+    """Each claim of the experiment with what the replication says of it."""
+    for claim, verdict in zip(original.claims or (), verdicts, strict=True):
+        if reason := not_replicable(claim, original):
+            yield ReplicatedClaim(verdict, "not replicable", reason)
+        else:
+            yield ReplicatedClaim(verdict, outcome(claim.expect, verdict.verdict))
+
+
+def _choose_seeds(
+    original: Experiment, seeds: int | Sequence[int] | None, directory: RunDirectory | None
+) -> list[int]:
+    """The seeds of a replication: those that are given, those of the directory, or drawn ones."""
+    own = {*original.random.seeds, *(original.random.design_seeds or ())}
+    if seeds is not None and not isinstance(seeds, int):
+        if isinstance(seeds, str) or not isinstance(seeds, Sequence):
+            raise ConfigError(f"seeds: expected a number or a list of seeds, got {seeds!r}")
+        _refuse_own(seeds, own, "seeds")
+        return [*seeds]
+    number = len(original.random.seeds) if seeds is None else seeds
+    if isinstance(number, bool) or not 1 <= number <= MAX_SEEDS:
+        raise ConfigError(f"seeds: expected a number from 1 to {MAX_SEEDS:,}, got {number!r}")
+    drawn = _stored_seeds(original, own, directory)[:number]
+    while len(drawn) < number:
+        seed = secrets.randbelow(LARGEST_SEED)
+        if seed not in own and seed not in drawn:
+            drawn.append(seed)
+    return drawn
+
+
+def _stored_seeds(original: Experiment, own: set[int], directory: RunDirectory | None) -> list[int]:
+    """The seeds of a replication in the directory; none if there is nothing.
+
+    ConfigError if it has the run of another experiment, or one on the experiment's own seeds.
+    """
+    if directory is None or not (directory.path / "config.yaml").is_file():
+        return []
+    stored = load_config(directory.path).experiment
+    if stored.name != original.name:
+        raise ConfigError(
+            f"{directory.path}: a run of {stored.name}, expected a replication of {original.name}; "
+            "take another folder"
+        )
+    _refuse_own(stored.random.seeds, own, str(directory.path))
+    return [*stored.random.seeds]
+
+
+def _refuse_own(seeds: Iterable[int], own: set[int], where: str) -> None:
+    """ConfigError if some of the seeds are the experiment's own."""
+    if known := [seed for seed in seeds if seed in own]:
+        raise ConfigError(
+            f"{where}: no replication, expected seeds that are not in random.seeds and "
+            f"random.design_seeds, got {listed([str(seed) for seed in known[:5]], 'and')}"
+        )
+
+
+def replication_lines(replication: Replication) -> Iterator[str]:
+    """By kind, each claim with its outcome; last a line of counts for each kind.
+
+    replication on 3 new seeds: 719, 5120, 88201
+
+    theory: a law
+
+      weaker           Batch norm keeps the scale.
+                       published: supported; here: undecided
+                       mean 0.955 [0.93, 0.98], n = 3
+
+    theory  0 same, 1 weaker, 0 stronger, 0 reversed
+    """
+    drawn = ", with images drawn for each" if replication.draws_images else ""
+    seeds = ", ".join(map(str, replication.seeds))
+    number = counted(len(replication.seeds), "new seed")
+    yield from paragraph(f"replication on {number}{drawn}: {seeds}", hanging=2)
+    groups = {
+        kind: [c for c in replication.claims if c.verdict.kind == kind and not c.reason]
+        for kind in KINDS
+    }
+    groups = {kind: group for kind, group in groups.items() if group}
+    for kind, group in groups.items():
+        yield from ["", HEADINGS[kind]]
+        for claim in group:
+            verdict = claim.verdict
+            published, here = READABLE[verdict.expected], READABLE[verdict.verdict]
+            texts = [verdict.says, f"published: {published}; here: {here}", verdict.reason]
+            yield ""
+            yield from labeled(claim.outcome, [*texts, *verdict.remarks], COLUMN)
+    others = [claim for claim in replication.claims if claim.reason]
+    for claim in others:
+        yield ""
+        yield from labeled(claim.outcome, [claim.verdict.says, claim.reason], COLUMN)
+    yield ""
+    rows = [
+        [kind, outcomes_text(claim.outcome for claim in group)] for kind, group in groups.items()
+    ]
+    yield from aligned([*rows, *([["not replicable", str(len(others))]] if others else [])])
+
+
+def outcomes_text(outcomes: Iterable[Outcome]) -> str:
+    """How many claims have each outcome.
+
+    >>> outcomes_text(["same", "weaker", "same"])
+    '2 same, 1 weaker, 0 stronger, 0 reversed'
+    """
+    counts = Counter(outcomes)
+    return ", ".join(f"{counts[word]} {word}" for word in OUTCOMES if word != "not replicable")
+
+
+def replication_text(replication: Replication) -> str:
+    """The text of replication.json."""
+    content = {
+        "bnexp_replication": FORMAT,
+        "name": replication.result.config.name,
+        "seeds": {
+            "replication": [*replication.seeds],
+            "published": [*replication.published],
+            "design": [*replication.design],
+        },
+        "images": "draw" if replication.draws_images else "keep",
+        "claims": [_claim_content(claim) for claim in replication.claims],
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _claim_content(claim: ReplicatedClaim) -> Mapping[str, Any]:
+    """What the file says of a claim; of one that is not replicable no verdict, but the reason."""
+    verdict = claim.verdict
+    content = {
+        "says": verdict.says,
+        "kind": verdict.kind,
+        "published": verdict.expected,
+        "outcome": claim.outcome,
+    }
+    if claim.reason:
+        return {**content, "reason": claim.reason}
+    return {**content, "verdict": verdict.verdict, "reason": verdict.reason}
