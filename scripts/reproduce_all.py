@@ -1,8 +1,15 @@
 #!/usr/bin/env python3
 """Run the shipped experiments again, and rewrite results/reference/ from what they give.
 
-Ends with status 1 where a verdict on a claim is not the one that was there before, or a network
-failed. With real MNIST: BNEXP_DATA_DIR or a download.
+    scripts/reproduce_all.py                      all of them
+    scripts/reproduce_all.py weight_scale rank    these two
+    scripts/reproduce_all.py --replicate 0        without replications
+    scripts/reproduce_all.py --only-replicate 20  replications alone, on 20 new seeds each
+
+Each experiment is run on its own seeds and then replicated on new ones, whose outcome is kept as
+replication.json beside the other results. Ends with status 1 where a verdict on a claim is not the
+one that was there before, where a replication reverses a published one, or where a network failed.
+With real MNIST: BNEXP_DATA_DIR or a download.
 """
 
 from __future__ import annotations
@@ -18,8 +25,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import bnexp
+from bnexp.claims import READABLE
 from bnexp.config import document
 from bnexp.config.claims import WORDS
+from bnexp.replication import FILE, Replication, is_replicable, outcomes_text
 
 REFERENCE = Path(__file__).resolve().parents[1] / "results" / "reference"
 # What a reference keeps of a run directory: no cells, and of the figures the PNG alone.
@@ -30,17 +39,24 @@ def main(arguments: list[str] | None = None) -> None:
     options = parsed(arguments)
     started, problems = time.perf_counter(), []
     for name in options.names or document.experiment_names():
-        before, clock = verdicts(REFERENCE / name), time.perf_counter()
+        reference, clock = REFERENCE / name, time.perf_counter()
+        before, changed, outcomes = verdicts(reference), [], ""
         try:
-            reproduce(name, REFERENCE / name, options.jobs)
+            if options.only_replicate is None:
+                reproduce(name, reference, options.jobs)
+                changed += differences(name, before, verdicts(reference))
+            if options.replicate != 0:
+                draw = options.images == "draw"
+                replication = replicated(name, reference, options.replicate, draw, options.jobs)
+                changed += reversals(name, replication)
+                outcomes = "; " + outcomes_of(replication) if replication else ""
         except bnexp.BnexpError as error:
             problems.append(f"{name}: {error}")
             print(problems[-1])
             continue
-        after = verdicts(REFERENCE / name)
-        changed = differences(name, before, after)
         problems += changed
-        print(f"{time.perf_counter() - clock:7.1f} s  {name:<26} {counted(after)}", flush=True)
+        text = f"{counted(verdicts(reference))}{outcomes}"
+        print(f"{time.perf_counter() - clock:7.1f} s  {name:<26} {text}", flush=True)
         print("".join(f"  {line}\n" for line in changed), end="", flush=True)
     print(f"{time.perf_counter() - started:7.1f} s  in all")
     if problems:
@@ -48,14 +64,33 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    number = {"type": int, "metavar": "N"}
     parser.add_argument("names", nargs="*", help="experiments; default: all that are shipped")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="workers")
-    return parser.parse_args(arguments)
+    help_text = (
+        "seeds of each replication; default: as many as the experiment has; 0: no replication"
+    )
+    parser.add_argument("--replicate", help=help_text, **number)
+    help_text = "replicate only, on so many seeds; 0: as many as the experiment has"
+    parser.add_argument("--only-replicate", help=help_text, **number)
+    help_text = "draw: replications draw images, too, but for replays of the book's scripts"
+    parser.add_argument("--images", choices=("keep", "draw"), default="keep", help=help_text)
+    options = parser.parse_args(arguments)
+    if min(options.replicate or 0, options.only_replicate or 0) < 0:
+        parser.error("expected numbers of seeds from 0")
+    if options.only_replicate is not None:
+        options.replicate = options.only_replicate or None
+    return options
 
 
 def reproduce(name: str, reference: Path, jobs: int) -> None:
-    """Run the experiment from nothing, and put what is kept of it in the reference's place."""
+    """Run the experiment from nothing, and put what is kept of it in the reference's place.
+
+    A replication of what it was before is removed with the rest.
+    """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / name
         bnexp.run(name, out, jobs)
@@ -65,6 +100,41 @@ def reproduce(name: str, reference: Path, jobs: int) -> None:
                 place = reference / path.relative_to(out)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, place)
+
+
+def replicated(
+    name: str, reference: Path, seeds: int | None, draw_images: bool, jobs: int
+) -> Replication | None:
+    """Replicate the experiment, and keep its outcome; None if none of its claims can be."""
+    experiment = bnexp.load_config(name).experiment
+    (reference / FILE).unlink(missing_ok=True)
+    if not is_replicable(experiment):
+        return None
+    draw_images = draw_images and experiment.random.stream != "book"
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / name
+        replication = bnexp.replicate(
+            name, out=out, seeds=seeds, draw_images=draw_images, jobs=jobs
+        )
+        shutil.copyfile(out / FILE, reference / FILE)
+    return replication
+
+
+def reversals(name: str, replication: Replication | None) -> list[str]:
+    """The claims whose published verdict a replication reverses."""
+    claims = replication.claims if replication else ()
+    return [
+        f"{name}: {c.verdict.expected} as published, {c.verdict.verdict} on new seeds: "
+        f"{c.verdict.says}"
+        for c in claims
+        if c.outcome == "reversed"
+    ]
+
+
+def outcomes_of(replication: Replication) -> str:
+    """'10 new seeds: 5 same, 1 weaker, 0 stronger, 0 reversed'."""
+    outcomes = outcomes_text(claim.outcome for claim in replication.claims)
+    return f"{len(replication.seeds)} new seeds: {outcomes}"
 
 
 def verdicts(folder: Path) -> dict[str, str]:
@@ -85,7 +155,7 @@ def differences(name: str, before: Mapping[str, str], after: Mapping[str, str]) 
 
 
 def counted(made: Mapping[str, str]) -> str:
-    numbers = [(list(made.values()).count(word), word) for word in WORDS]
+    numbers = [(list(made.values()).count(word), READABLE[word]) for word in WORDS]
     return ", ".join(f"{number} {word}" for number, word in numbers if number) or "no claims"
 
 

@@ -11,6 +11,7 @@ import bnexp
 from bnexp.claims import HEADINGS
 from bnexp.config import document
 from bnexp.config.claims import OF_A_SOURCE
+from bnexp.replication import FILE, not_replicable, outcome
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results" / "reference"
@@ -28,6 +29,26 @@ def test_an_experiment_has_its_reference(name):
     assert [claim["verdict"] for claim in made] == [claim.expect for claim in claims]
     assert list((folder / "figures").glob("*.png"))
     assert json.loads((folder / "manifest.json").read_text())["name"] == name
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if (REFERENCE / name / FILE).is_file()])
+def test_a_replication_fits_the_experiment(name):
+    """On seeds of its own, of all claims, and without a reversed verdict."""
+    experiment = bnexp.load_config(name).experiment
+    made = json.loads((REFERENCE / name / FILE).read_text())
+    seeds, random = made["seeds"], experiment.random
+    assert made["name"] == name
+    assert seeds["published"] == [*random.seeds]
+    assert seeds["design"] == [*(random.design_seeds or ())]
+    assert seeds["replication"]
+    assert not {*seeds["replication"]} & {*seeds["published"], *seeds["design"]}
+    claims = experiment.claims or ()
+    described = [(one["says"], one["kind"], one["published"]) for one in made["claims"]]
+    assert described == [(claim.says, claim.kind, claim.expect) for claim in claims]
+    for claim, one in zip(claims, made["claims"], strict=True):
+        reason = not_replicable(claim, experiment)
+        expected = "not replicable" if reason else outcome(claim.expect, one["verdict"])
+        assert one["outcome"] == expected != "reversed", claim.says
 
 
 def test_the_references_are_those_of_shipped_experiments_and_small():
@@ -71,12 +92,43 @@ def test_reproducing_says_which_verdicts_changed(small, script, tmp_path, monkey
     monkeypatch.setattr(document, "experiments_folder", lambda: folder)
     monkeypatch.setattr(reproduce, "REFERENCE", tmp_path / "reference")
     reproduce.main(["-j", "1"])
-    assert "1 supported" in capsys.readouterr().out
+    assert "1 supported; 2 new seeds: 1 same, 0 weaker" in capsys.readouterr().out
     kept = {p.name for p in (tmp_path / "reference" / "small").rglob("*") if p.is_file()}
     assert {"claims.json", "config.yaml", "manifest.json", "metrics.csv", "panels.png"} <= kept
     assert not any(name.endswith((".svg", ".lock")) for name in kept)
     path = tmp_path / "reference" / "small" / "claims.json"
     path.write_text(path.read_text().replace('"verdict": "supported"', '"verdict": "refuted"'))
     with pytest.raises(SystemExit) as ended:
-        reproduce.main(["-j", "1", "small"])
+        reproduce.main(["-j", "1", "small", "--replicate", "0"])
     assert "small: refuted before, supported now: it learns" in str(ended.value)
+    assert not (path.parent / FILE).exists()
+
+
+@pytest.mark.slow
+def test_reproducing_replicates_and_says_what_is_reversed(
+    small, script, tmp_path, monkeypatch, capsys
+):
+    reproduce = script("reproduce_all")
+    claim = "{says: it learns, kind: published, measure: final_train_accuracy, at_least: -9, "
+    text = f"{small.read_text()}source: a paper\nclaims:\n  - {claim}expect: EXPECT}}\n"
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    (folder / "small.yaml").write_text(text.replace("EXPECT", "supported"))
+    monkeypatch.setattr(document, "experiments_folder", lambda: folder)
+    monkeypatch.setattr(reproduce, "REFERENCE", tmp_path / "reference")
+    reproduce.main(["-j", "1", "--replicate", "3", "--images", "draw"])
+    assert "3 new seeds: 1 same, 0 weaker, 0 stronger, 0 reversed" in capsys.readouterr().out
+    path = tmp_path / "reference" / "small" / FILE
+    first = json.loads(path.read_text())
+    assert (len(first["seeds"]["replication"]), first["images"]) == (3, "draw")
+    others = {p: p.read_bytes() for p in path.parent.rglob("*") if p.is_file() and p != path}
+    (folder / "small.yaml").write_text(text.replace("EXPECT", "refuted"))
+    with pytest.raises(SystemExit) as ended:
+        reproduce.main(["-j", "1", "--only-replicate", "0"])
+    expected = "small: refuted as published, supported on new seeds: it learns"
+    assert expected in str(ended.value)
+    assert json.loads(path.read_text())["claims"][0]["outcome"] == "reversed"
+    assert {p: p.read_bytes() for p in others} == others
+    with pytest.raises(SystemExit):
+        reproduce.main(["--replicate", "-1"])
+    assert "expected numbers of seeds from 0" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from bnexp.config.claims import OF_A_SOURCE, WORDS
 from bnexp.config.figures import FIGURES as FIGURE_KINDS
 from bnexp.nn import INITIALIZERS, NORMALIZERS, BatchNorm
 from bnexp.registry import Registry
+from bnexp.replication import FILE, OUTCOMES, outcomes_text
 from bnexp.text import counted
 from pages.markdown import REFERENCE
 
@@ -83,13 +84,38 @@ def _figures() -> Iterator[str]:
 
 
 def _table() -> Iterator[str]:
-    yield "| experiment | question | source | the source's claims | own observations |"
-    yield "|---|---|---|---|---|"
+    heads = ("experiment", "question", "source", "its claims", "own observations", "on new seeds")
+    yield f"| {' | '.join(heads)} |"
+    yield "|---" * len(heads) + "|"
     for name, values, claims in experiments():
         groups = of_sources(claims), [claim for claim in claims if kind_of(claim) == "measured"]
         counts = " | ".join(_short_counts(group) for group in groups)
         source = work_of(str(values.get("source", "")))
-        yield f"| [`{name}`](results/reference/{name}) | {values['title']} | {source} | {counts} |"
+        row = [f"[`{name}`](results/reference/{name})", values["title"], source, counts]
+        yield f"| {' | '.join([*row, _replicated(name)])} |"
+
+
+@cache
+def replication(name: str) -> Mapping[str, Any]:
+    """The replication of a reference; empty if there is none."""
+    path = REFERENCE / name / FILE
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _replicated(name: str) -> str:
+    """'4 of 5 same; own 3 of 3': what a replication says of the verdicts of each group."""
+    texts = []
+    for word, is_own in (("", False), ("own ", True)):
+        outcomes = [
+            claim["outcome"]
+            for claim in replication(name).get("claims", ())
+            if (kind_of(claim) == "measured") == is_own and claim["outcome"] != "not replicable"
+        ]
+        if outcomes:
+            others = {o: outcomes.count(o) for o in OUTCOMES if o != "same" and o in outcomes}
+            more = "".join(f", {number} {outcome}" for outcome, number in others.items())
+            texts.append(f"{word}{outcomes.count('same')} of {len(outcomes)} same{more}")
+    return "; ".join(texts)
 
 
 def _short_counts(claims: Sequence[Mapping[str, Any]]) -> str:
@@ -112,7 +138,11 @@ def _total() -> Iterator[str]:
     groups = {kind: [c for c in every if kind_of(c) == kind] for kind in OF_A_SOURCE}
     stated = {kind: group for kind, group in groups.items() if group}
     own = [claim for claim in every if kind_of(claim) == "measured"]
-    yield "The last two columns count claims that are supported / do not hold here / are undecided."
+    yield (
+        "Numbers of claims and observations: supported / do not hold here / undecided. The last "
+        "column says how many verdicts `bnexp replicate` repeats on seeds that are not the "
+        "experiment's."
+    )
     yield ""
     number = sum(map(len, stated.values()))
     yield f"{len(experiments())} experiments. Their sources make {counted(number, 'claim')}:"
@@ -120,11 +150,27 @@ def _total() -> Iterator[str]:
     for kind, group in stated.items():
         yield f"- {len(group)} {HEADINGS[kind]}: {_counts(group)}"
     yield from [""] * bool(stated)
+    yield from _replications()
     yield (
         f"Beside them stand {counted(len(own), 'observation')} of their authors: {_counts(own)}. "
         "[results/reference](results/reference/README.md) has every claim with its numbers; "
         "`scripts/reproduce_all.py` runs all experiments again and reports changed verdicts."
     )
+
+
+def _replications() -> Iterator[str]:
+    """How many verdicts on the sources' claims are the same on new seeds; nothing without any."""
+    found = [replication(name) for name, _, _ in experiments()]
+    outcomes = [
+        claim["outcome"]
+        for one in found
+        for claim in of_sources(one.get("claims", ()))
+        if claim["outcome"] != "not replicable"
+    ]
+    if outcomes:
+        number = counted(sum(bool(one) for one in found), "experiment")
+        yield f"On new seeds, of {number}, the sources' claims are: {outcomes_text(outcomes)}."
+        yield ""
 
 
 def _counts(claims: Sequence[Mapping[str, Any]]) -> str:
@@ -146,7 +192,8 @@ def page() -> str:
     ]
     for name, values, claims in experiments():
         lines += ["", f"## [`{name}`]({name}): {values['title']}", "", str(values["source"]), ""]
-        lines += [_claim(claim) for claim in claims]
+        outcomes = {one["says"]: one for one in replication(name).get("claims", ())}
+        lines += [_claim(claim) + _again(outcomes.get(claim["says"])) for claim in claims]
     return "\n".join(lines) + "\n"
 
 
@@ -156,6 +203,15 @@ def _claim(claim: Mapping[str, Any]) -> str:
         word += " in this setting"
     remarks = "; ".join(filter(None, [claim.get("reason", ""), *claim.get("remarks", ())]))
     return f"- **{word}** ({kind}): {claim['says']}{f' ({remarks})' if remarks else ''}"
+
+
+def _again(claim: Mapping[str, Any] | None) -> str:
+    """What a replication says of the claim, if there is one."""
+    if claim is None:
+        return ""
+    if claim["outcome"] == "not replicable":
+        return f" *Not replicable: {claim['reason']}.*"
+    return f" *On new seeds: {claim['outcome']}; {claim['reason']}.*"
 
 
 def _count(claims: Sequence[Mapping[str, Any]], word: str) -> int:
