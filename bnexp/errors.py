@@ -7,11 +7,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from bnexp.text import printable
+
 
 class BnexpError(Exception):
-    """Base of every error meant for the user; `exit_status` is the command line's answer to it."""
+    """Base of every error meant for the user; `exit_status` is the command line's answer to it.
+
+    text: one line. Names of files and keys in it may hold line feeds and control characters; these
+    are shown as their codes. more: further lines, such as other ways to get the data.
+    """
 
     exit_status = 1
+
+    def __init__(self, text: str = "", more: str = "") -> None:
+        super().__init__(text, *([more] if more else []))
+
+    def __str__(self) -> str:
+        text, *more = (str(argument) for argument in self.args)
+        return "\n".join([printable(text), *(printable(part, lines=True) for part in more)])
 
 
 class NetworksFailed(BnexpError):

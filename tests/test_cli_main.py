@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from click.testing import CliRunner
 from processes import alive, until
 
 import bnexp
-from bnexp.cli.main import STOP_SIGNALS, cli
+from bnexp.cli.main import STOP_SIGNALS, cli, first_cause, is_exhausted, one_line
 
 pytestmark = pytest.mark.slow
 ROOT = Path(bnexp.__file__).parents[1]
@@ -155,6 +156,45 @@ def test_a_low_limit_of_the_system_is_one_message(small, tmp_path, limit, value,
     assert text.startswith(message)
     assert text.count("\n") == 1
     assert text.endswith("(ulimit -a shows the limits)\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("limit", "values"),
+    [("RLIMIT_NOFILE", [5, 7, 9]), ("RLIMIT_AS", [60_000_000, 150_000_000, 240_000_000])],
+)
+@pytest.mark.parametrize("words", [["run", "-j", "1"], ["run", "-j", "3"], ["report", "-j"]])
+def test_at_any_low_limit_a_command_works_or_ends_with_one_line(
+    small, tmp_path, limit, values, words
+):
+    """Also those that libraries run into while they are imported."""
+    resource = pytest.importorskip("resource")
+    number, out = getattr(resource, limit), tmp_path / "out"
+    command = [words[0], small, *words[1:], "--quiet", "--out", out]
+    if words[0] == "report":
+        begin("run", small, "--quiet", "--out", out).communicate(timeout=60)
+        command = ["report", out]
+    for value in values:
+        process = begin(
+            *command, preexec_fn=partial(resource.setrlimit, number, (value, value))
+        )  # fmt: skip
+        _, text = process.communicate(timeout=120)
+        assert process.returncode in (0, 1, 2, 4), (value, text)
+        assert text.count("\n") == (process.returncode != 0), (value, text)
+        assert "mistake of the program" not in text, (value, text)
+
+
+def test_a_librarys_page_of_advice_is_one_line():
+    try:
+        try:
+            raise ImportError("libfoo.so: failed to map segment from shared object")
+        except ImportError as error:
+            raise ImportError("\n\nIMPORTANT: PLEASE READ THIS\n\n") from error
+    except ImportError as error:
+        cause = first_cause(error)
+    assert one_line(cause) == "libfoo.so: failed to map segment from shared object"
+    assert is_exhausted(cause)
+    assert one_line(OSError("a\n b" + "c" * 1000)) == "a b" + "c" * 194 + "..."
 
 
 @pytest.mark.parametrize("error", [BlockingIOError(11, "Resource temporarily unavailable")])

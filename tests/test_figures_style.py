@@ -73,3 +73,15 @@ def test_wide_letters_do_not_leave_the_page():
     lines = [one.get_text() for one in panels(results((), title=text)).texts]
     assert len(lines[0]) * 12.5 / 72 < 7.2  # such letters are as wide as high
     assert " ".join(lines).startswith(text)
+
+
+def test_a_list_of_fonts_that_lacks_its_own_is_mended(monkeypatch):
+    """As matplotlib keeps it for good if it was made when no file could be opened."""
+    from matplotlib.font_manager import fontManager
+
+    monkeypatch.setattr(fontManager, "ttflist", [])
+    style._dejavu_letters.cache_clear()
+    assert style.fonts_for("a title") == (style.DEJAVU,)
+    with style.house_style():
+        assert {font.name for font in fontManager.ttflist} >= {style.DEJAVU}
+        assert fontManager.findfont(style.DEJAVU).endswith("DejaVuSans.ttf")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
+import shutil
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -11,6 +13,7 @@ from click.testing import CliRunner
 
 import bnexp
 from bnexp.cli.main import cli
+from bnexp.errors import ConfigError
 from bnexp.report.html import embed_json
 from bnexp.text import printable, short
 
@@ -110,3 +113,61 @@ def test_errors_name_keys_and_files_readably(tmp_path, monkeypatch):
 def test_data_on_a_page_are_ascii_where_they_cannot_be_read():
     assert json.loads(str(embed_json({"a": "\x9b\U0010ffffé"}))) == {"a": "\x9b\U0010ffffé"}
     assert str(embed_json({"a": "\x9b"})) == '{"a":"\\u009b"}'
+
+
+VERDICT_COLOR = re.compile(r"\x1b\[\d*m(?!red)")  # our own, around verdicts
+NAMES = {"red": "\x1b[31mred", "two lines": "two\nError: fake", "return": "a\rb"}
+# BAD is a run directory, or the rest of a name; NONE BAD exists not, FILE BAD is a file.
+QUOTING = (
+    "BAD", "run BAD", "check t.yaml BAD", "run t.yaml --BAD", "run t.yaml -j BAD",
+    "run t.yaml --checkpoint BAD", "run t.yaml --cell-timeout BAD", "--BAD", "data BAD",
+    "data info BAD", "data info ./noneBAD", "data info ./BAD", "data verify --data-dir noneBAD",
+    "data verify --data-dir BAD", "data info mnist --data-dir BAD", "explain BAD",
+    "explain model.BAD", "new BAD", "new x --from BAD", "plot BAD", "plot noneBAD", "plot fileBAD",
+    "claims BAD", "report BAD", "report BAD --out noneBAD.html", "report BAD --out fileBAD/x",
+    "report BAD BAD", "compare BAD BAD", "compare BAD noneBAD", "verify BAD -j 1",
+    "export BAD --to tensorboard", "export BAD --to tensorboard --out fileBAD",
+    "export BAD --to BAD",
+    "run BAD.yaml --out newBAD -j 1", "check BAD.yaml --out newBAD",
+    "run BAD.yaml --out fileBAD -j 1", "run t.yaml --dry-run --out BAD",
+    "run t.yaml --set data.name=./BAD", "run t.yaml --set BAD", "run t.yaml --set BAD=1",
+    "run t.yaml --set title=BAD --dry-run", "run t.yaml --seeds BAD", "--import BAD list",
+    "run t.yaml --executor BAD", "run t.yaml --executor dask --scheduler BAD",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_of_a_file_or_argument_reaches_the_terminal_raw(
+    name, hostile_run, tmp_path, monkeypatch, own_places
+):
+    """Not in click's own errors either, and no line feed looks like a line of ours."""
+    bad = NAMES[name]
+    monkeypatch.chdir(tmp_path)
+    for path in ("t.yaml", f"{bad}.yaml"):
+        shutil.copy(hostile_run / "t.yaml", path)
+    shutil.copytree(hostile_run / "out", bad)
+    (tmp_path / f"file{bad}").touch()
+    for command in QUOTING:
+        words = [word.replace("BAD", bad) for word in command.split()]
+        result = CliRunner().invoke(cli, words, color=True)
+        assert result.exit_code in (0, 1, 2, 3, 4), command
+        assert bad not in result.output, (command, result.output)
+        plain = VERDICT_COLOR.sub("", result.output)
+        assert not CONTROL.search(plain), (command, result.output)
+        assert "mistake of the program" not in result.output, (command, result.output)
+
+
+def test_an_error_has_the_lines_that_were_meant():
+    error = ConfigError("two\nlines: \x1b[31m", "more,\nand\x07 more")
+    assert str(error) == "two\\nlines: \\x1b[31m\nmore,\nand\\x07 more"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert str(ConfigError()) == ""
+
+
+@pytest.mark.parametrize("words", [["--\x1b[31m"], ["check", "a", "two\nlines"], ["\x1b[31m"]])
+def test_errors_of_click_quote_arguments_readably(words):
+    result = CliRunner().invoke(cli, words, color=True)
+    assert result.exit_code == 2
+    assert printable(words[-1]) in result.output
+    assert not CONTROL.search(result.output)

@@ -11,9 +11,10 @@ PACKAGE = Path(__file__).parents[1] / "bnexp"
 
 # A package may import from those before it, and from itself.
 ORDER = (
-    ("errors", "searchpath", "machine"),
+    ("text", "searchpath", "machine"),
+    ("errors",),
     ("registry",),
-    ("files", "text"),
+    ("files",),
     ("nn", "data"),
     ("metrics",),
     ("probes",),

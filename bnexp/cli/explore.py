@@ -49,7 +49,7 @@ def list_experiments(experiments: tuple[str, ...], verbose: bool, bibtex: bool) 
         lines = experiments_by_source()
     else:
         lines = (line for name in names for line in (*experiment_description(name), ""))
-    echo("\n".join(lines).rstrip())
+    echo(*"\n".join(lines).rstrip().split("\n"))
 
 
 def bibliography(experiments: Sequence[str]) -> Iterator[str]:
@@ -157,7 +157,7 @@ def new(name: str, experiment: str | None) -> None:
         echo(f"{schema_file}: written; with it editors complete and check {path.name}")
     files.write_file(path, text.encode())
     echo(f"{path}: written; what to do next:")
-    echo(f"  bnexp check {path}\n  bnexp run {path}\n  bnexp explain KEY")
+    echo(f"  bnexp check {path}", f"  bnexp run {path}", "  bnexp explain KEY")
 
 
 @click.command()
@@ -169,7 +169,7 @@ def schema() -> None:
     """
     from bnexp.config.jsonschema import schema_text
 
-    echo(schema_text(), nl=False)
+    echo(*schema_text().removesuffix("\n").split("\n"))
 
 
 @click.command()
@@ -193,7 +193,7 @@ def explain(key: str | None) -> None:
         lines = _table((each.last, each.meaning) for each in experiment_keys())
     else:
         lines = explanation(key)
-    echo("\n".join(lines))
+    echo(*"\n".join(lines).split("\n"))
 
 
 def explanation(query: str) -> Iterator[str]:

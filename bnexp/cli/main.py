@@ -7,6 +7,7 @@ traceback, unless BNEXP_DEBUG is set. Everything heavy is imported inside the co
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from bnexp.cli.terminal import echo
 from bnexp.errors import BnexpError, Interrupted, StoreError
 from bnexp.execution import stopping
 from bnexp.registry import raised_in
+from bnexp.text import cut, printable
 
 # A closed terminal, where there is such a thing, stops a run in order too.
 STOP_SIGNALS = (
@@ -32,57 +34,88 @@ STOP_SIGNALS = (
 )
 ANSWERED: list[int] = []  # those of them that the process was not started to ignore
 INTERRUPTED = "interrupted; the same command goes on from here"
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+MAX_CAUSE = 200  # characters of an error of the system or of a library
 
 
 class Commands(click.Group):
     """A group that turns errors into one message on stderr and an exit status."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the arguments; click's own errors may quote them."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.ClickException as error:
+            raise readable(error) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command; exit with the status of the error that it raises, if any."""
         try:
             return super().invoke(ctx)
         except BnexpError as error:
-            echo(str(error), err=True)
+            echo(*str(error).split("\n"), err=True)
             ctx.exit(error.exit_status)
         except (KeyboardInterrupt, Interrupted):
             echo(INTERRUPTED, err=True)
             ctx.exit(Interrupted.exit_status)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except click.ClickException as error:
+            raise readable(error) from None
+        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
-        except OSError as error:
-            echo(f"bnexp: {error}", err=True)
-            ctx.exit(StoreError.exit_status)
         except Exception as error:
             if os.environ.get("BNEXP_DEBUG"):
                 raise
-            if is_exhausted(error):
+            cause = first_cause(error)
+            if is_exhausted(cause):
                 echo(
-                    f"bnexp: this system allows no more memory or processes: "
-                    f"{str(error) or 'out of memory'}; use fewer workers (-j 1) or a smaller "
+                    f"bnexp: this system allows no more memory, files or processes: "
+                    f"{one_line(cause) or 'out of memory'}; use fewer workers (-j 1) or a smaller "
                     "experiment, or allow more (ulimit -a shows the limits)",
                     err=True,
                 )
                 ctx.exit(1)
+            if isinstance(error, OSError):
+                echo(f"bnexp: {error}", err=True)
+                ctx.exit(StoreError.exit_status)
             place = raised_in(error)
             mistake = (
                 f"a mistake in {place}" if place else "a mistake of the program, please report it"
             )
             echo(
-                f"bnexp: {mistake}: {type(error).__name__}: {error}; BNEXP_DEBUG=1 shows where",
+                f"bnexp: {mistake}: {type(error).__name__}: {one_line(error)}; "
+                "BNEXP_DEBUG=1 shows where",
                 err=True,
             )
             ctx.exit(1)
 
 
-def is_exhausted(error: Exception) -> bool:
-    """Whether an error says that memory or threads have run out, in the ways in which Python does.
+def readable(error: click.ClickException) -> click.ClickException:
+    """The error with what it quotes of an argument made printable, line feeds included."""
+    error.message = printable(error.message)
+    return error
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The error that led to this one: libraries raise others with pages of advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def one_line(error: BaseException) -> str:
+    """The text of an error of the system or of a library, in one line."""
+    return cut(" ".join(str(error).split()), MAX_CAUSE)
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether an error says that memory, files or threads have run out, as Python puts it.
 
     >>> is_exhausted(MemoryError()), is_exhausted(ImportError("failed to map segment of x.so"))
     (True, True)
     >>> is_exhausted(RuntimeError("can't start new thread")), is_exhausted(ImportError("no x"))
     (True, False)
     """
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) in EXHAUSTED:
         return True
     words = ("failed to map segment", "cannot allocate memory", "can't start new thread")
     return any(word in str(error).lower() for word in words)

@@ -194,7 +194,7 @@ class ProgressDisplay:
                 lines.append(f"{kept_networks(others)}; tables and figures are of these only")
             lines += [f"  goes on: {line}" for line in self._resumed]
             # At once: a reader that leaves after the first line, as `head -1`, ends no run.
-            echo("\n".join([*lines, *data_lines(self._origins)]))
+            echo(*lines, *data_lines(self._origins))
         points = {network.id: network.point for network in networks}
         self.status = RunStatus(points, left, held_out=self._held_out)
         self.status.add(finished)
@@ -266,22 +266,22 @@ def print_result(result: Result) -> None:
     for line in paragraph(result.results.title):
         echo(line)
     if has_scores(result.results):
-        echo("\n".join(overview_lines(overview(result.results))))
+        echo(*overview_lines(overview(result.results)))
     else:
         echo(no_scores(result))
     if lines := list(describe_diverged(result.results)):
-        echo(f"\n{len(lines)} diverged:")
+        echo("", f"{len(lines)} diverged:")
         lines = [*lines[:MAX_DIVERGED], *omitted(len(lines) - MAX_DIVERGED)]
-        echo("\n".join(f"  {line}" for line in lines))
+        echo(*(f"  {line}" for line in lines))
     print_verdicts(result.claims)
     for text in result.left_out:
-        echo(f"\nleft out: {text}")
-    echo(f"\n{result.directory}:")
+        echo("", f"left out: {text}")
+    echo("", f"{result.directory}:")
     for path in result.files:
         echo(f"  {path}")
     if len(result.results.metrics["cell"]):
         directory = shlex.quote(str(result.directory))
-        echo(f"\nbnexp report {directory} puts all of it on one page")
+        echo("", f"bnexp report {directory} puts all of it on one page")
 
 
 def print_undrawn(failures: Sequence[str]) -> None:
@@ -398,7 +398,7 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
         values = ", ".join(distinct(axis.labels))
         lists[axis.key] = f"{counted(len(axis.labels), 'value')}{meaning}: {values}"
     for name, values in {**lists, "seeds": seeds}.items():
-        echo("\n".join(paragraph(f"{name}: {values}", indent=2, hanging=4)))
+        echo(*paragraph(f"{name}: {values}", indent=2, hanging=4))
     for line in data_lines(origins.values()):
         echo(line)
     if config.experiment.claims:
@@ -407,7 +407,7 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
     sizes = Counter(len(stack.networks) for stack in stacks)
     shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
     networks = counted(len(plan.networks), "network")
-    echo(f"{networks} in {counted(len(stacks), 'stack')} ({shapes})\n{effort}")
+    echo(f"{networks} in {counted(len(stacks), 'stack')} ({shapes})", *effort.split("\n"))
     done = len(plan.networks) - reasons.total()
     echo(f"{out}: {done} up to date, {reasons.total()} to {work_of(steps)}")
     for reason, number in reasons.items():
@@ -415,4 +415,4 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
     if others := directory.count_others(plan.networks):
         echo(f"  {kept_networks(others)}")
     for text in left_out:
-        echo("\n".join(paragraph(f"left out: {text}", hanging=2, hyphens=False)))
+        echo(*paragraph(f"left out: {text}", hanging=2, hyphens=False))

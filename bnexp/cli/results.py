@@ -37,7 +37,7 @@ def plot_command(ctx: click.Context, directory: Path) -> None:
 
     drawn = running.replot(directory)
     if drawn.files or not drawn.failures:
-        echo("\n".join(map(str, drawn.files)) or f"{directory}: nothing to draw")
+        echo(*(map(str, drawn.files) if drawn.files else [f"{directory}: nothing to draw"]))
     print_undrawn(drawn.failures)
     if drawn.failures:
         ctx.exit(1)
@@ -109,7 +109,7 @@ def compare_command(ctx: click.Context, first: Path, second: Path, tolerance: fl
     from bnexp import comparison
 
     result = comparison.compare(first, second, tolerance)
-    echo("\n".join(comparison.compare_lines(result)))
+    echo(*comparison.compare_lines(result))
     ctx.exit(result.exit_status)
 
 
@@ -152,7 +152,7 @@ def verify_command(
     except (KeyboardInterrupt, Interrupted):
         echo(f"interrupted: {display.status.counts()}; nothing was written", err=True)
         ctx.exit(Interrupted.exit_status)
-    echo("\n".join(comparison.verify_lines(verification)))
+    echo(*comparison.verify_lines(verification))
     ctx.exit(verification.exit_status)
 
 
@@ -187,5 +187,5 @@ def export_command(directory: Path, to: str, out: str | None) -> None:
     # On a terminal, a bar shows how many networks are written.
     bar = partial(tqdm, unit=" networks", disable=None, delay=BAR_DELAY, leave=False)
     written = export_run(directory, to, out, bar, print_waiting)
-    echo("\n".join(written.lines))
+    echo(*written.lines)
     echo(f"look at it: {written.view}")

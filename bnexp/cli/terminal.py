@@ -7,6 +7,9 @@ import click
 from bnexp.text import printable
 
 
-def echo(text: str = "", err: bool = False, nl: bool = True) -> None:
-    """Print the text to stdout, or to stderr, with all but line feeds made printable."""
-    click.echo(printable(text, lines=True), err=err, nl=nl)
+def echo(*lines: str, err: bool = False) -> None:
+    """Print lines to stdout, or to stderr; what is not for reading is shown as its code.
+
+    That includes line feeds, so that no name of a file can look like a line of ours.
+    """
+    click.echo("\n".join(map(printable, lines)), err=err)

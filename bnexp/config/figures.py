@@ -25,9 +25,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from bnexp.config.descriptions import allowed_keys
-from bnexp.config.messages import dotted, real_path, schema_problem
+from bnexp.config.messages import dotted, lines_error, real_path, schema_problem
 from bnexp.config.options import Either, Name, Strict, docstring, model_fields
-from bnexp.errors import ConfigError
 from bnexp.metrics import GAP, METRICS, evaluation_columns, summary_columns
 from bnexp.registry import Registry
 
@@ -161,7 +160,7 @@ def figure_options(kind: str, **options: Any) -> Any:
             names = allowed_keys(adapter.json_schema(), data, path[:-1])
             problem = schema_problem(entry, path, names)
             lines.append(f"{dotted(problem.path)}: {problem.text}")
-        raise ConfigError("\n".join(lines)) from None
+        raise lines_error(lines) from None
 
 
 @cache

@@ -54,7 +54,13 @@ def problems_error(problems: Iterable[Problem], document: Document) -> ConfigErr
         placed.append((position, problem))
     placed.sort(key=lambda pair: (pair[0].source, pair[0].line, pair[0].column))
     lines = list(dict.fromkeys(f"{place}: {dotted(p.path)}: {p.text}" for place, p in placed))
-    return ConfigError("\n".join([*lines[:MAX_PROBLEMS], *omitted(len(lines) - MAX_PROBLEMS)]))
+    return lines_error([*lines[:MAX_PROBLEMS], *omitted(len(lines) - MAX_PROBLEMS)])
+
+
+def lines_error(lines: Iterable[str]) -> ConfigError:
+    """The lines as one error."""
+    first, *others = map(printable, lines)
+    return ConfigError(first, "\n".join(others))
 
 
 def dotted(path: KeyPath) -> str:

@@ -105,7 +105,7 @@ def find_files(folder: Path, form: KnownSet) -> dict[str, Path]:
             listing = "there is no such folder"
     except OSError as error:
         listing = f"the folder cannot be read ({error.strerror})"
-    raise DataError(f"{folder}: missing {', '.join(missing)}; {listing}.\n{WAYS_TO_GET_DATA}")
+    raise DataError(f"{folder}: missing {', '.join(missing)}; {listing}.", WAYS_TO_GET_DATA)
 
 
 def find_file(folder: Path, role: str, form: KnownSet) -> Path | None:
@@ -146,7 +146,7 @@ def read_limited(path: Path) -> bytes:
     try:
         content = read_file(path, LIMIT)
     except StoreError as error:
-        raise DataError(str(error)) from error
+        raise DataError(*error.args) from error
     if content is None:
         raise DataError(f"{path}: cannot be read (no such file).")
     return content

@@ -52,7 +52,7 @@ def load_known(name: str, places: Places) -> Dataset:
         if places.download and known.mirrors:
             fetch(places.cache, name=name, timeout=PATIENCE)
         elif not all(is_good(folder / file.name, file) for file in known.files):
-            raise DataError(f"{known.title} is not in {folder}.\n{ways_to_get(known)}")
+            raise DataError(f"{known.title} is not in {folder}.", ways_to_get(known))
     return load_folder(name, folder, places.cache, known)
 
 
@@ -105,7 +105,8 @@ def set_folder(name: str, cache: str | Path | None = None) -> Path:
     if folder is None:
         raise DataError(
             f"{known.title}: expected a home folder to keep the downloaded files in, got none (is "
-            f"HOME set?). Set {CACHE_VARIABLE} to a folder you may write to.\n{ways_to_get(known)}"
+            f"HOME set?). Set {CACHE_VARIABLE} to a folder you may write to.",
+            ways_to_get(known),
         )
     return folder / name
 
@@ -132,21 +133,23 @@ def fetch(
     folder, ways = set_folder(name, cache), ways_to_get(wanted)
     missing = [file for file in known if not is_good(folder / file.name, file)]
     if missing and not mirrors:
-        raise DataError(f"{wanted.title} is not in {folder}.\n{ways}")
+        raise DataError(f"{wanted.title} is not in {folder}.", ways)
     if missing:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DataError(
                 f"{folder}: cannot make this folder for {wanted.title} ({error.strerror}). "
-                f"Set {CACHE_VARIABLE} to a folder you may write to.\n{ways}"
+                f"Set {CACHE_VARIABLE} to a folder you may write to.",
+                ways,
             ) from error
         seconds = min(timeout, 3.0)
         reachable = answering(mirrors, seconds)
         if not reachable:
             raise DataError(
                 f"{wanted.title} is missing or damaged in {folder} and cannot be downloaded: no "
-                f"network, or no answer within {seconds:g} s from\n{' or '.join(mirrors)}.\n{ways}"
+                f"network, or no answer within {seconds:g} s from",
+                f"{' or '.join(mirrors)}.\n{ways}",
             )
         for file in missing:
             _download(file, folder, reachable, timeout, ways)
@@ -223,8 +226,7 @@ def _download(
         except (OSError, ValueError) as error:
             reason = (str(error).splitlines() or [""])[0][:300]
             failures.append(f"  {url}: {type(error).__name__}: {reason}")
-    lines = [f"{file.name} could not be downloaded:", *failures, ways]
-    raise DataError("\n".join(lines))
+    raise DataError(f"{file.name} could not be downloaded:", "\n".join([*failures, ways]))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -89,6 +90,7 @@ def house_style(fonts: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
     """
     import matplotlib.style
 
+    _add_dejavu()
     parameters = {**PARAMETERS, "font.family": list(fonts)}
     with (
         _styling,
@@ -114,11 +116,25 @@ def fonts_for(text: str) -> tuple[str, ...]:
     return (DEJAVU, *(name for name in FALLBACK_FONTS if name in installed))
 
 
+def _add_dejavu() -> None:
+    """Have matplotlib know the font that it comes with.
+
+    Its list of fonts lacks it if it was made, once for all, when files could not be opened.
+    """
+    import matplotlib
+    from matplotlib.font_manager import fontManager
+
+    if not any(font.name == DEJAVU for font in fontManager.ttflist):
+        for path in sorted(Path(matplotlib.get_data_path(), "fonts/ttf").glob("DejaVuSans*.ttf")):
+            fontManager.addfont(path)
+
+
 @cache
 def _dejavu_letters() -> frozenset[int]:
     from matplotlib.font_manager import FontProperties, findfont
     from matplotlib.ft2font import FT2Font
 
+    _add_dejavu()
     path = findfont(FontProperties(family=[DEJAVU]), fallback_to_default=False)
     return frozenset(FT2Font(path).get_charmap())
 

@@ -187,9 +187,9 @@ def _read_config(directory: Path) -> Config:
     try:
         return load_config(path)
     except ConfigError as error:  # it was valid when the run wrote it
-        raise ConfigError(
-            f"{error}\nif that is something of your own: bnexp --import MODULE COMMAND ..."
-        ) from None
+        text, *more = error.args
+        more.append("if that is something of your own: bnexp --import MODULE COMMAND ...")
+        raise ConfigError(text, "\n".join(more)) from None
 
 
 def _without_tabled(data: RunData) -> RunData:
