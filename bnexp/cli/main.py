@@ -91,7 +91,7 @@ class Commands(click.Group):
 
 def readable(error: click.ClickException) -> click.ClickException:
     """The error with what it quotes of an argument made printable, line feeds included."""
-    error.message = printable(error.message)
+    vars(error).update(message=printable(error.message))
     return error
 
 

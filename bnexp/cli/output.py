@@ -287,7 +287,7 @@ def print_result(result: Result) -> None:
 def print_undrawn(failures: Sequence[str]) -> None:
     """Say on stderr which figures could not be drawn, and why."""
     for text in failures:
-        echo("\n".join(paragraph(f"not drawn: {text}", hanging=2, hyphens=False)), err=True)
+        echo(*paragraph(f"not drawn: {text}", hanging=2, hyphens=False), err=True)
 
 
 def no_scores(result: Result) -> str:
@@ -336,7 +336,7 @@ def print_replication(replication: Replication) -> None:
         click.echo(
             _OUTCOME.sub(lambda word: click.style(word[0], fg=_OUTCOME_COLORS[word[0]]), line)
         )
-    echo(f"\n{replication.result.directory}: {FILE}, tables and figures")
+    echo("", f"{replication.result.directory}: {FILE}, tables and figures")
 
 
 RANGES = {
