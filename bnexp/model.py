@@ -28,7 +28,7 @@ from bnexp import files, nn
 from bnexp.config import Config, load_config
 from bnexp.config.architecture import Mlp
 from bnexp.config.experiment import Count, Seed, Setting, plain_values, refresh
-from bnexp.config.messages import dotted, real_path, schema_problem
+from bnexp.config.messages import SettingError, dotted, real_path, schema_problem
 from bnexp.config.options import Strict
 from bnexp.config.rules import MAX_WEIGHTS, setting_problems
 from bnexp.data.datasets import DATASETS, count_images, data_folder
@@ -40,9 +40,10 @@ from bnexp.files import read_file, write_file
 from bnexp.nn.loss import Labels
 from bnexp.runs.tables import plan_axes
 from bnexp.runs.where import WhereError, select_values
-from bnexp.sweep import Network, make_plan
+from bnexp.sweep import Network, make_plan, setting_error
 from bnexp.training import Images, evaluate, logits_of
 from bnexp.training.evaluation import evaluation_state
+from bnexp.training.schedule import make_schedule
 
 FORMAT = 1
 KIND = "bnexp_network"
@@ -248,8 +249,13 @@ def fit(
     network = select_single_network(config, point or {}, seed)
     setting = network.setting
     loaded = dataset(setting.data.name, data_folder(Path(data_dir) if data_dir else None))
-    check_counts(setting, count_images(loaded))
-    check_shapes(setting, count_images(loaded))
+    counts = count_images(loaded)
+    try:
+        check_counts(setting, counts)
+        check_shapes(setting, counts)
+        make_schedule(network, counts.train - setting.data.validation)
+    except SettingError as error:
+        raise setting_error(error, network, config) from None
     with _arithmetic_of_runs():
         trained = train_networks((network,), loaded)
         history = trained.history

@@ -22,7 +22,7 @@ from bnexp import claims, figures
 from bnexp.claims import Times, Verdict, claims_text, judge_run
 from bnexp.config import Config, load_config, resolved
 from bnexp.config.document import OVERRIDES
-from bnexp.config.messages import Problem, problems_error
+from bnexp.config.messages import Problem, SettingError, problems_error
 from bnexp.data import Dataset
 from bnexp.data.datasets import DATASETS, ImageCounts, count_images, data_folder
 from bnexp.errors import ConfigError, Interrupted, NetworksFailed
@@ -39,7 +39,7 @@ from bnexp.runs.csv import csv_text
 from bnexp.runs.data import RunData, read_finished_run, run_data
 from bnexp.runs.manifest import MAX_BYTES, command_line, is_manifest, manifest_text
 from bnexp.runs.origins import DataOrigin, loaded_origin
-from bnexp.sweep import Network, Plan, make_plan, make_stacks, stacks_by_step
+from bnexp.sweep import Network, Plan, make_plan, make_stacks, setting_error, stacks_by_step
 from bnexp.text import counted, cut
 from bnexp.training.schedule import TrainingSchedule, make_schedule
 
@@ -109,9 +109,12 @@ def known_schedules(
     for stack in make_stacks(known, size=max(len(known), 1)):  # one for each structure
         first = stack.networks[0]
         images = counts[first.setting.data.name]
-        check_counts(first.setting, images)
-        check_shapes(first.setting, images)
-        schedule = make_schedule(first, images.train - first.setting.data.validation)
+        try:
+            check_counts(first.setting, images)
+            check_shapes(first.setting, images)
+            schedule = make_schedule(first, images.train - first.setting.data.validation)
+        except SettingError as error:
+            raise setting_error(error, first, config) from None
         schedules |= {network.id: schedule for network in stack.networks}
     times = {n: Times(s.per_epoch, s.points, s.probes) for n, s in schedules.items()}
     check_claims(config, plan, times)

@@ -934,7 +934,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "init of no such layer": (
         changed("batch}", "batch, layer_init: {3: he}}"),
-        "3:51: model.layer_init[3]: no such layer, expected one of 1, 2, output, got '3'",
+        "3:51: model.layer_init.3: no such layer, expected one of 1, 2, output, got '3'",
     ),
     "init of a layer by a list": (
         changed("batch}", "batch, layer_init: [he]}"),
@@ -946,7 +946,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "groups that do not divide": (
         changed("batch}", "{kind: group, groups: 3}}"),
-        "model: layers do not fit together, group norm: 8 channels do not split into 3 equal",
+        "3:31: model.norm: layers do not fit together, group norm: 8 channels do not split into 3",
     ),
     "unknown schedule": (
         changed("size: 10", "size: 10, schedule: cosin"),
@@ -962,14 +962,61 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "image too small for its window": (
         changed("hidden: [8, 8]", "kind: cnn, blocks: [{kind: conv, features: 2, size: 40}]"),
-        "model: layers do not fit together, a window of 40 does not fit an image of 28 x 28",
+        "3:29: model.blocks[0]: layers do not fit together, a window of 40 does not fit an image",
     ),
     "convolution after a dense layer": (
         changed(
             "hidden: [8, 8]",
             "kind: cnn, blocks: [{kind: dense, features: 2}, {kind: conv, features: 2}]",
         ),
-        "model: layers do not fit together, a window needs images, a dense layer's output has",
+        "3:57: model.blocks[1]: layers do not fit together, a window needs images, a dense layer",
+    ),
+    "pooling after a dense layer": (
+        changed(
+            "hidden: [8, 8]",
+            "kind: cnn, blocks: [{kind: dense, features: 2}, {kind: global_average_pool}]",
+        ),
+        "3:57: model.blocks[1]: layers do not fit together, a mean of pixels needs images",
+    ),
+    "pooling of the frame alone": (
+        changed("hidden: [8, 8]", "kind: cnn, blocks: [{kind: max_pool, padding: 2}]"),
+        "3:29: model.blocks[0]: layers do not fit together, a pooling window of 2 with a",
+    ),
+    "swept groups that do not divide": (
+        changed("batch}", "group}") + "sweep: {model.norm.groups: [2, 4, 3]}\n",
+        "5:35: sweep.model.norm.groups[2]: layers do not fit together, group norm: 8 channels",
+    ),
+    "swept init of no such layer": (
+        added("sweep: {model.layer_init.9: [he, zeros]}"),
+        "5:9: sweep.model.layer_init.9: no such layer, expected one of 1, 2, output, got '9'",
+    ),
+    "scored after the last epoch": (
+        changed("size: 10", "size: 10, evaluate: [1, 99]"),
+        "4:46: train.evaluate: after the end, expected at most step 20, got 99",
+    ),
+    "swept scoring after the last epoch": (
+        added("sweep: {train.evaluate: [epoch, [1, 99]]}"),
+        "5:33: sweep.train.evaluate[1]: after the end, expected at most step 20, got 99",
+    ),
+    "probed after the last score": (
+        added("probes: {at: [1, 99], read: [layers]}"),
+        "5:14: probes.at: after the end, expected at most step 20, where the networks are scored",
+    ),
+    "unit of no such class": (
+        added("probes: {read: [{kind: percentiles, layer: 3, unit: 10}]}"),
+        "5:53: probes.read[0].unit: no such unit, expected at most 9, got 10",
+    ),
+    "quantity twice": (
+        added("probes: {read: [{kind: layers, quantities: [dead, rank, dead]}]}"),
+        "5:57: probes.read[0].quantities[2]: a value twice, expected each once, got dead again",
+    ),
+    "percentile twice": (
+        added("probes: {read: [{kind: percentiles, layer: 1, percentiles: [50, 50]}]}"),
+        "5:65: probes.read[0].percentiles[1]: a value twice, expected each once, got 50 again",
+    ),
+    "all images held out": (
+        changed("train: 200", "validation: 2000"),
+        "2:37: data.validation: no image is left to train on, expected less than 2000, got 2000",
     ),
     "no blocks": (
         changed("hidden: [8, 8]", "kind: cnn, blocks: []"),

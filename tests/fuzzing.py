@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import tracemalloc
 from contextlib import contextmanager
 from copy import deepcopy
@@ -22,6 +23,26 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=5,
 )
+
+
+class Hangs(Exception):
+    """A minute of the processor's time was not enough."""
+
+
+@contextmanager
+def no_hang(seconds=60):
+    """Raise Hangs after so many seconds of the processor's time, however busy the machine is."""
+
+    def stop(signum, frame):
+        raise Hangs
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 @contextmanager

@@ -195,7 +195,10 @@ train: {epochs: 2, batch_size: 10}
         ),
         (["data.train=31"], "too few training images, expected at least 31"),
         (["train.batch_size=31"], "too few training images, expected at least 31"),
-        (["data.test=13"], "too few test images, expected at least 13 for data.test, got 12"),
+        (
+            ["data.test=13"],
+            "data.test: too few test images, expected at least 13 in ",
+        ),
         (["data.validation=30", "data.test=0"], "data.validation: no image is left to train on"),
         (["data.validation=99", "data.test=0"], "data.validation: no image is left to train on"),
         (["train.sampling=all"], "train.batch_size: not all images, expected 30 with sampling"),

@@ -131,3 +131,12 @@ def test_a_point_that_names_no_single_network(small, point, seed, message):
 def test_layers_that_do_not_fit(fit):
     with pytest.raises(bnexp.ConfigError, match="layers do not fit together, a window of 40"):
         fit("cnn", model__blocks=[{"kind": "conv", "features": 3, "size": 40}])
+
+
+def test_a_mistake_of_a_point_has_its_place(config_file):
+    text = "{extends: quickstart, sweep: {train.evaluate: [epoch, [999999]], model.init.std: null}}"
+    path = config_file(text)
+    with pytest.raises(bnexp.ConfigError) as error:
+        bnexp.fit(bnexp.load_config(path), {"train.evaluate": "[999999]", "model.norm": "none"})
+    place = f"{path}:1:{text.index('[999999]') + 1}: sweep.train.evaluate[1]: after the end, "
+    assert str(error.value).startswith(place)

@@ -68,6 +68,8 @@ def test_rows_of_images():
     np.testing.assert_array_equal(y, [[image.ravel() for image in one] for one in x])
     y, _, _ = GlobalAveragePool().forward({}, {}, x, train=True)
     assert GlobalAveragePool().init(None, (4, 5, 6)) == ((6,), {}, {})
+    with pytest.raises(ValueError, match="a mean of pixels needs images"):
+        GlobalAveragePool().init(None, (6,))
     means = [[[sum(c.ravel()) / 20 for c in np.moveaxis(image, -1, 0)] for image in o] for o in x]
     np.testing.assert_allclose(y, means, rtol=1e-13, atol=1e-15)
 

@@ -64,7 +64,7 @@ def select_evaluations(
     if isinstance(when, AtStep):
         return [_find(when.step, steps, "a step that is scored", ("at", "step"))]
     if isinstance(when, AtEpoch):
-        return [_find(when.epoch, epochs, "a epoch that is scored", ("at", "epoch"))]
+        return [_find(when.epoch, epochs, "an epoch that is scored", ("at", "epoch"))]
     return indices[NAMED[when]]
 
 

@@ -39,6 +39,17 @@ class Problem:
     at_key: bool = False
 
 
+class SettingError(ConfigError):
+    """A setting that does not fit its images or itself; `problem` has the key that is to blame.
+
+    It is raised where no document is known. `bnexp.sweep.setting_error` adds the place in one.
+    """
+
+    def __init__(self, path: KeyPath, text: str) -> None:
+        super().__init__(f"{dotted(path)}: {text}")
+        self.problem = Problem(path, text)
+
+
 def problems_error(problems: Iterable[Problem], document: Document) -> ConfigError:
     """All problems as one error, in the order of their places in the document, each once.
 
@@ -69,8 +80,8 @@ def dotted(path: KeyPath) -> str:
     >>> dotted(("probes", "read", 0, "kind")), dotted(())
     ('probes.read[0].kind', 'the experiment')
     """
-    name = printable(".".join(str(part) for part in path))
-    return re.sub(r"\.(\d+)(?=\.|$)", r"[\1]", name) or "the experiment"
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return printable("".join(parts).removeprefix(".")) or "the experiment"
 
 
 # pydantic's types of errors -> what is expected.

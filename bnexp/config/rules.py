@@ -96,7 +96,8 @@ def _training_images(setting: Setting) -> int | None:
     if isinstance(setting.data.train, int):
         return setting.data.train
     facts = DATASETS.get(setting.data.name)
-    return facts.train - setting.data.validation if facts and facts.fixed else None
+    images = facts.train - setting.data.validation if facts and facts.fixed else 0
+    return images if images > 0 else None
 
 
 def _dataset(setting: Setting) -> Iterator[Problem]:
@@ -111,6 +112,9 @@ def _dataset(setting: Setting) -> Iterator[Problem]:
     if facts is None and not is_folder(name):
         names = choices(name, list(DATASETS))
         yield Problem(("data", "name"), f"unknown data set, expected {names}; or a folder: ./x")
+    elif facts is not None and facts.fixed and setting.data.validation >= facts.train:
+        text = f"no image is left to train on, expected less than {facts.train}"
+        yield Problem(("data", "validation"), f"{text}, got {setting.data.validation}")
     elif facts is not None and facts.fixed:
         held_out = facts.train - setting.data.validation
         for part, size in (("train", held_out), ("test", facts.test)):
@@ -341,6 +345,13 @@ def _probes(setting: Setting) -> Iterator[Problem]:
             text = "its bins cannot be told apart, expected low and high up to 1e100 and bins that "
             text += f"are wide enough, got {probe.bins} from {probe.low:g} to {probe.high:g}"
             yield Problem((*path, "high"), text)
+        for key in ("quantities", "percentiles", "steps"):
+            values = getattr(probe, key, ())
+            for j, value in enumerate(values if isinstance(values, tuple) else ()):
+                if value in values[:j]:
+                    shown = value if isinstance(value, str) else exact(value)
+                    text = f"a value twice, expected each once, got {shown} again"
+                    yield Problem((*path, key, j), text)
         if probe.kind != "percentiles":
             continue
         for j, value in enumerate(probe.percentiles):

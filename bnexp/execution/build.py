@@ -39,8 +39,10 @@ from bnexp.config.architecture import (
     PoolBlock,
 )
 from bnexp.config.experiment import Data, Setting
+from bnexp.config.messages import SettingError
 from bnexp.config.options import Options, instantiate
 from bnexp.config.rules import single_sample
+from bnexp.config.yaml import KeyPath
 from bnexp.data import DATASETS, Dataset
 from bnexp.data.datasets import ImageCounts
 from bnexp.errors import ConfigError
@@ -50,7 +52,7 @@ from bnexp.nn.dropout import Dropout
 from bnexp.nn.normalizers import NoisyBatchNorm
 from bnexp.nn.pooling import POOLS
 from bnexp.sweep import Network
-from bnexp.text import cut
+from bnexp.text import cut, printable
 from bnexp.training import Images, random
 from bnexp.training.evaluation import is_small
 from bnexp.training.schedule import TrainingSchedule
@@ -103,7 +105,7 @@ class ImageSets:
 
 
 def check_counts(setting: Setting, counts: ImageCounts) -> None:
-    """ConfigError where the data set has too few images for the setting, or not all as a batch.
+    """SettingError where the data set has too few images for the setting, or not all as a batch.
 
     `bnexp.running.prepare` calls it before anything is trained, `train_networks` once more.
     """
@@ -114,32 +116,29 @@ def check_counts(setting: Setting, counts: ImageCounts) -> None:
     needed = max(images if data.train == "all" else data.train, size)
     if needed > images:
         held_out = f" behind {data.validation} held out" if data.validation else ""
-        raise ConfigError(
-            f"data.name {data.name}: too few training images, expected at least {needed} for "
-            f"data.train and train.batch_size, got {images}{held_out}"
+        is_batch = size == needed
+        raise SettingError(
+            ("train", "batch_size") if is_batch else ("data", "train"),
+            f"too few training images, expected at least {needed} in {printable(data.name)}, "
+            f"got {images}{held_out}",
         )
     if setting.train.sampling == "all" and size != needed:
-        raise ConfigError(
-            f"train.batch_size: not all images, expected {needed} with sampling: all, got {size}"
-        )
+        text = f"not all images, expected {needed} with sampling: all, got {size}"
+        raise SettingError(("train", "batch_size"), text)
 
 
 def _check_held_out(data: Data, available: int) -> None:
-    """ConfigError if no training image is left when some are held out."""
+    """SettingError if no training image is left when some are held out."""
     if data.validation >= available:
-        raise ConfigError(
-            f"data.validation: no image is left to train on, expected less than {available}, "
-            f"got {data.validation}"
-        )
+        text = f"no image is left to train on, expected less than {available}"
+        raise SettingError(("data", "validation"), f"{text}, got {data.validation}")
 
 
 def _check_test_images(data: Data, available: int) -> None:
-    """ConfigError if there are fewer test images than are to be scored."""
+    """SettingError if there are fewer test images than are to be scored."""
     if isinstance(data.test, int) and data.test > available:
-        raise ConfigError(
-            f"data.name {data.name}: too few test images, expected at least {data.test} for "
-            f"data.test, got {available}"
-        )
+        text = f"too few test images, expected at least {data.test} in {printable(data.name)}"
+        raise SettingError(("data", "test"), f"{text}, got {available}")
 
 
 def choose_images(network: Network, loaded: Dataset) -> Dataset:
@@ -187,7 +186,7 @@ def draw_of_script(network: Network) -> tuple[Any, ...]:
 def make_image_sets(
     setting: Setting, loaded: Dataset, dtype: np.dtype[np.floating], every_pixel: bool = False
 ) -> ImageSets:
-    """The setting's images; ConfigError where there are too few test images.
+    """The setting's images; SettingError where there are too few test images.
 
     Arguments:
         setting: `data` says how many images to use and how to read pixels: binary pixels are 0 or 1
@@ -388,39 +387,48 @@ def build_architecture(setting: Setting, classes: int) -> nn.Sequential:
     of `nn.block`. A normalizer of the weights (one with a method `around`) wraps the layer instead.
     In a CNN a `Flatten` layer stands before each dense layer.
     """
+    return nn.Sequential(tuple(layer for layer, _ in _layers_with_keys(setting, classes)))
+
+
+def _layers_with_keys(setting: Setting, classes: int) -> list[tuple[nn.Layer, KeyPath]]:
+    """The layers of `build_architecture`, each with the key of the setting that describes it."""
     model, norm = setting.model, instantiate(setting.model.norm) if setting.model.norm else None
     around = _around(norm)  # of a norm of the weights, not of activations
     names = [*(str(i + 1) for i in range(model.weighted())), "output"]
     initializers = iter([instantiate(model.layer_init.get(name, model.init)) for name in names])
-    after = nn.block(
-        instantiate(model.activation),
-        None if around else norm,
-        model.norm_position == "after",
-        Dropout(model.dropout.ratio, model.dropout.scale) if model.dropout else None,
-    )
-    flatten: list[nn.Layer] = []
+    activation = instantiate(model.activation)
+    dropout = Dropout(model.dropout.ratio, model.dropout.scale) if model.dropout else None
+    keys = {id(norm): "norm", id(activation): "activation", id(dropout): "dropout"}
+    is_after = model.norm_position == "after"
+    following = nn.block(activation, None if around else norm, is_after, dropout)
+    after: list[tuple[nn.Layer, KeyPath]] = [
+        (each, ("model", keys[id(each)])) for each in following
+    ]
+    flatten: list[tuple[nn.Layer, KeyPath]] = []
     if isinstance(model, Cnn):
-        blocks, flatten = model.blocks, [nn.Flatten()]
+        list_key, blocks, flatten = "blocks", model.blocks, [(nn.Flatten(), ("model", "blocks"))]
     else:
+        list_key = "hidden"
         blocks = tuple(DenseBlock(kind="dense", features=width) for width in model.hidden)
-    layers: list[nn.Layer] = []
-    for block in blocks:
+    layers: list[tuple[nn.Layer, KeyPath]] = []
+    for i, block in enumerate(blocks):
+        key: KeyPath = ("model", list_key, i)
         weighted: nn.Layer
         if isinstance(block, ConvBlock):
             window = block.size, next(initializers), block.stride, block.padding
             weighted = nn.Conv(block.features, *window, model.bias)
-            layers += [around(weighted) if around else weighted, *after]
+            layers += [(around(weighted) if around else weighted, key), *after]
         elif isinstance(block, DenseBlock):
             weighted = nn.Dense(block.features, next(initializers), model.bias)
-            layers += [*flatten, around(weighted) if around else weighted, *after]
+            layers += [*flatten, (around(weighted) if around else weighted, key), *after]
         elif isinstance(block, GlobalPoolBlock):
-            layers.append(nn.GlobalAveragePool())
+            layers.append((nn.GlobalAveragePool(), key))
         elif isinstance(block, PoolBlock):
             stride = block.stride or block.size
-            layers.append(POOLS[block.kind](block.size, stride, block.padding))
+            layers.append((POOLS[block.kind](block.size, stride, block.padding), key))
         else:  # a pooling that a user registered
-            layers.append(instantiate(block))
-    return nn.Sequential((*layers, *flatten, nn.Dense(classes, next(initializers))))
+            layers.append((instantiate(block), key))
+    return [*layers, *flatten, (nn.Dense(classes, next(initializers)), ("model", list_key))]
 
 
 def _around(norm: Any) -> Callable[[nn.Layer], nn.Layer] | None:
@@ -446,40 +454,55 @@ def blank_architecture(setting: Setting, classes: int) -> nn.Sequential:
     Initializers that look at data are replaced, too. `Model` uses these layers to evaluate stored
     parameters, `check_shapes` to test whether layers fit.
     """
+    return build_architecture(_blank_setting(setting), classes)
+
+
+def _blank_setting(setting: Setting) -> Setting:
+    """The setting with weights that start at 0."""
     model = setting.model.model_copy(update={"init": ZEROS, "layer_init": {}})
-    return build_architecture(setting.model_copy(update={"model": model}), classes)
+    return setting.model_copy(update={"model": model})
 
 
 def check_shapes(setting: Setting, counts: ImageCounts) -> None:
-    """ConfigError where a layer does not fit what comes before it, or its `init` is wrong.
+    """SettingError where a layer does not fit what comes before it, or its `init` is wrong.
 
     `bnexp.running.prepare` calls it for one network of each structure, before anything is trained.
     An example is a pooling window that is larger than the image that reaches it. Of a batch of one
     image, batch norm needs several pixels: how many reach it, only the images' size can tell.
     """
-    architecture = blank_architecture(setting, counts.classes)
+    layers = _layers_with_keys(_blank_setting(setting), counts.classes)
     shape = counts.image_shape
     if isinstance(setting.model, Mlp):
         shape = (math.prod(shape),)
     values = []  # of one sample, for each batch norm
-    for layer in architecture.layers:
+    for layer, key in layers:
         if isinstance(layer, nn.BatchNorm | NoisyBatchNorm):
             values.append(layer.values(shape))
         try:
             initial: Any = layer.init(np.random.default_rng(0), shape)
         except ValueError as error:
-            raise ConfigError(f"model: layers do not fit together, {error}") from None
+            raise SettingError(key, f"layers do not fit together, {error}") from None
         if not isinstance(initial, tuple) or len(initial) != 3:
-            raise ConfigError(
-                f"model: {type(layer).__name__}.init: expected the shape of an output, the "
-                f"parameters and the state, got {cut(repr(initial), 60)}"
-            )
+            got = cut(repr(initial), 60)
+            expected = "expected the shape of an output, the parameters and the state"
+            raise SettingError(key, f"{type(layer).__name__}.init: {expected}, got {got}")
         shape = initial[0]
     images = setting.data.train
     if images == "all":
         images = counts.train - setting.data.validation
     if 1 in values and (text := single_sample(setting, images)):
-        raise ConfigError(f"train.batch_size: {text}")
+        raise SettingError(("train", "batch_size"), text)
+    _check_output_units(setting, counts.classes)
+
+
+def _check_output_units(setting: Setting, classes: int) -> None:
+    """SettingError for a probe of a unit that the output layer does not have."""
+    output = setting.model.weighted() + 1
+    options: tuple[Any, ...] = setting.probes.read if setting.probes else ()
+    for i, probe in enumerate(options):
+        if probe.kind == "percentiles" and probe.layer == output and probe.unit >= classes:
+            text = f"no such unit, expected at most {classes - 1}, got {probe.unit}"
+            raise SettingError(("probes", "read", i, "unit"), text)
 
 
 def make_metrics(setting: Setting) -> dict[str, Metric]:

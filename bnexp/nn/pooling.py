@@ -125,7 +125,9 @@ class GlobalAveragePool:
     """The mean of each channel, (K, N, H, W, C) -> (K, N, C)."""
 
     def init(self, generator: Generator, shape: Shape) -> Initial:
-        """Output shape (C,), no parameters, no state."""
+        """Output shape (C,), no parameters, no state; ValueError if `shape` is not an image's."""
+        if len(shape) != 3:
+            raise ValueError("a mean of pixels needs images, a dense layer's output has none")
         return shape[2:], {}, {}
 
     def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:

@@ -25,10 +25,11 @@ from pydantic import ValidationError
 from bnexp.config.document import mapping_at
 from bnexp.config.experiment import Setting
 from bnexp.config.load import Config, schema_problems
-from bnexp.config.messages import NO_KIND, Problem, dotted, problems_error
+from bnexp.config.messages import NO_KIND, Problem, SettingError, dotted, problems_error
 from bnexp.config.options import identity
 from bnexp.config.rules import setting_problems
 from bnexp.config.yaml import KeyPath, flow
+from bnexp.errors import ConfigError
 from bnexp.sweep.axes import MAX_NETWORKS, Axis, Label, sweep_axes, sweep_error
 from bnexp.sweep.stream import StreamPosition, drawn_values, stream_positions
 from bnexp.text import exact
@@ -287,6 +288,17 @@ def _at_axis(problem: Problem, point: _Point) -> Problem:
         if outer == key:
             return Problem((*axis.path, i), problem.text)
     return problem
+
+
+def setting_error(error: SettingError, network: Network, config: Config) -> ConfigError:
+    """The error of one network's setting, with the place of its key in the experiment's text.
+
+    If the key is swept, that is the place of the network's value.
+    """
+    axes = make_plan(config).axes
+    chosen = tuple((axis, axis.labels.index(network.point[axis.key])) for axis in axes)
+    problem = _at_axis(error.problem, _Point((), chosen))
+    return problems_error([problem], config.document)
 
 
 def _network_id(setting: str, seed: int, place: StreamPosition | None) -> str:

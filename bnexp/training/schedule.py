@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bnexp.config.experiment import MAX_STEPS, Every
-from bnexp.errors import ConfigError
+from bnexp.config.messages import SettingError
 from bnexp.sweep import Network
 
 Rule = Literal["book", "epoch", "cs231n"]
@@ -33,31 +33,27 @@ def make_schedule(network: Network, available: int) -> TrainingSchedule:
     """The network's schedule where `available` training images are there.
 
     They are enough for the setting (`bnexp.execution.build.check_counts`), and those that are held
-    out are not among them. ConfigError where something is to happen after the end.
+    out are not among them. SettingError where something is to happen after the end.
     """
     data, training = network.setting.data, network.setting.train
     images = available if data.train == "all" else data.train
     per_epoch = steps_per_epoch(images, training.batch_size, training.sampling)
     steps = training.steps or (training.epochs or 1) * per_epoch
     if steps > MAX_STEPS:
-        raise ConfigError(
-            f"train.epochs: too long, expected at most {MAX_STEPS:,} steps, got {steps:,}"
-        )
+        text = f"too long, expected at most {MAX_STEPS:,} steps, got {steps:,}"
+        raise SettingError(("train", "epochs"), text)
     rule = training.evaluate or ("book" if network.place else "epoch")
     if isinstance(rule, tuple) and rule[-1] > steps:
-        raise ConfigError(
-            f"train.evaluate: after the end, expected at most step {steps}, got {rule[-1]}"
-        )
+        text = f"after the end, expected at most step {steps}, got {rule[-1]}"
+        raise SettingError(("train", "evaluate"), text)
     scored = steps_of_rule(rule, steps, per_epoch)
     probes = network.setting.probes
     if probes is None or probes.at is None:
         return TrainingSchedule(images, per_epoch, scored, scored if probes else ())
     probed = steps_of_rule(probes.at, scored[-1], per_epoch)
     if probed[-1] > scored[-1]:
-        raise ConfigError(
-            f"probes.at: after the end, expected at most step {scored[-1]}, where the networks are "
-            f"scored last, got {probed[-1]}"
-        )
+        text = f"after the end, expected at most step {scored[-1]}, where the networks are scored "
+        raise SettingError(("probes", "at"), f"{text}last, got {probed[-1]}")
     return TrainingSchedule(images, per_epoch, scored, probed)
 
 
