@@ -17,13 +17,13 @@ from claim_results import (
 from figure_results import NORM, W, results
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interval_cases import logit_ends
 
 from bnexp.claims.judge import overall_verdict
 
 # 0.5, 0.6, 0.7: mean 0.6, s = 0.1, t = 4.302653 with 2 degrees of freedom (a table's value).
-HALF = 4.302653 * 0.1 / sqrt(3)
-
-LOW, HIGH = 0.6 - HALF, 0.6 + HALF
+LOW, HIGH = logit_ends(0.6, 4.302653 * 0.1 / sqrt(3))
+BELOW, ABOVE = 0.6 - LOW, HIGH - 0.6  # the lower arm is the longer one
 
 E = 1e-6
 
@@ -39,12 +39,12 @@ E = 1e-6
         ({"at_most": HIGH - E}, "undecided"),
         ({"at_most": LOW + E}, "undecided"),
         ({"at_most": LOW - E}, "refuted"),
-        ({"within": {"of": 0.6, "by": HALF + E}}, "supported"),
-        ({"within": {"of": 0.6, "by": HALF - E}}, "undecided"),
+        ({"within": {"of": 0.6, "by": BELOW + E}}, "supported"),
+        ({"within": {"of": 0.6, "by": BELOW - E}}, "undecided"),
         ({"within": {"of": 1.0, "by": 1.0 - HIGH - E}}, "refuted"),
         ({"within": {"of": 0.1, "by": LOW - 0.1 - E}}, "refuted"),
-        ({"within": {"of": 0.6, "relative": (HALF + E) / 0.6}}, "supported"),
-        ({"within": {"of": 0.6, "relative": (HALF - E) / 0.6}}, "undecided"),
+        ({"within": {"of": 0.6, "relative": (BELOW + E) / 0.6}}, "supported"),
+        ({"within": {"of": 0.6, "relative": (BELOW - E) / 0.6}}, "undecided"),
     ],
 )
 def test_an_interval_decides(relation, expected):
@@ -99,8 +99,8 @@ def test_comparisons_are_paired_by_seed():
     assert verdict.verdict == "supported"
     (point,) = verdict.points
     assert (point.point, point.than) == ({NORM: "batch"}, {NORM: "none"})
-    half = 4.302653 * 0.001 / sqrt(3)
-    np.testing.assert_allclose((point.low, point.high), (0.01 - half, 0.01 + half), rtol=1e-5)
+    ends = logit_ends(0.01, 4.302653 * 0.001 / sqrt(3), (-1, 1))
+    np.testing.assert_allclose((point.low, point.high), ends, rtol=1e-5)
     assert judged(data, where={NORM: "none"}, below={"where": {NORM: "batch"}}).verdict == (
         "supported"
     )
@@ -122,12 +122,10 @@ def test_near_is_both_sides_at_once(side, tolerance, expected):
     verdict = judged(data, where={NORM: side}, near=near)
     assert verdict.verdict == expected
     (point,) = verdict.points
-    half = 4.302653 * 0.001 / sqrt(3)
     sign = 1 if side == "batch" else -1
-    np.testing.assert_allclose(
-        (point.low, point.high), (sign * 0.01 - half, sign * 0.01 + half), rtol=1e-5
-    )
-    assert point.margin == pytest.approx(tolerance - 0.01 - half, abs=1e-9)
+    ends = logit_ends(sign * 0.01, 4.302653 * 0.001 / sqrt(3), (-1, 1))
+    np.testing.assert_allclose((point.low, point.high), ends, rtol=1e-5)
+    assert point.margin == pytest.approx(tolerance - max(map(abs, ends)), abs=1e-9)
     assert f"wanted 0 +- {tolerance:g}" in verdict.reason
 
 

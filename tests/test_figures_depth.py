@@ -15,6 +15,7 @@ from figure_results import (
     without_rows,
     words,
 )
+from interval_cases import log_ends
 
 from bnexp.errors import ConfigError
 from bnexp.runs.tables import Axis
@@ -56,8 +57,8 @@ def test_mean_and_interval_over_seeds():
     drawn = depth(results((NORMS,), seeds=(0, 1, 2), read=read))
     np.testing.assert_allclose(y(drawn.axes[0], "with batch norm"), 2)
     high = drawn.axes[0].collections[0].get_paths()[0].vertices[:, 1].max()
-    assert high == pytest.approx(2 + 4.3026527 / np.sqrt(3))
-    assert notes(drawn)[0].endswith("points: mean of 3 seeds, band: 95 % t-interval of the mean")
+    assert high == pytest.approx(log_ends(2, 4.3026527 / np.sqrt(3))[1])
+    assert notes(drawn)[0].endswith("points: mean of 3 seeds, band: 95 % interval of the mean")
 
 
 def test_another_step_and_some_layers():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from figure_results import NORMS, W, figure, notes, results, titles, without_rows, words
+from interval_cases import logit_ends
 
 from bnexp.errors import ConfigError
 from bnexp.runs.tables import Axis
@@ -49,12 +50,10 @@ def test_mean_and_interval_over_seeds():
     drawn = figure(results((FEW,), seeds=(0, 1, 2), read=read), "histograms")
     assert bars(drawn.axes[0])[0][0] == pytest.approx(0.5)
     (lines,) = drawn.axes[0].collections
-    half = 4.3026527 * 0.1 / np.sqrt(3)
-    np.testing.assert_allclose(
-        lines.get_segments()[0], [[0.125, 0.5 - half], [0.125, 0.5 + half]], rtol=1e-6
-    )
+    low, high = logit_ends(0.5, 4.3026527 * 0.1 / np.sqrt(3))
+    np.testing.assert_allclose(lines.get_segments()[0], [[0.125, low], [0.125, high]], rtol=1e-6)
     assert notes(drawn)[0] == (
-        "before the first step; bars: mean of 3 seeds, lines: 95 % t-interval of the mean"
+        "before the first step; bars: mean of 3 seeds, lines: 95 % interval of the mean"
     )
 
 

@@ -15,6 +15,7 @@ from figure_results import (
     without_rows,
     words,
 )
+from interval_cases import log_ends
 
 from bnexp.errors import ConfigError
 from bnexp.runs.tables import Axis
@@ -64,9 +65,8 @@ def test_one_number_a_step_is_a_line_with_its_interval():
     drawn = figure(data, "landscape", quantity="smoothness")
     axes = drawn.axes[0]
     np.testing.assert_allclose(lines(axes)["with batch norm"].get_ydata(), 3)
-    half = 4.3026527 / np.sqrt(3)
-    np.testing.assert_allclose(band(axes), (3 - half, 3 + half), rtol=1e-6)
-    assert notes(drawn) == ["line: mean of 3 seeds, band: 95 % t-interval of the mean"]
+    np.testing.assert_allclose(band(axes), log_ends(3, 4.3026527 / np.sqrt(3)), rtol=1e-6)
+    assert notes(drawn) == ["line: mean of 3 seeds, band: 95 % interval of the mean"]
 
 
 def test_the_panels_axis_can_be_named():

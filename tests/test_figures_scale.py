@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from figure_results import NORM, NORMS, W, results
+from interval_cases import log_ends
 
 from bnexp.errors import ConfigError
 from bnexp.figures import draw
@@ -63,13 +64,13 @@ def test_test_images_get_a_second_column():
     assert figure.axes[2].get_ylim() == figure.axes[3].get_ylim()
 
 
-def test_bars_are_t_intervals():
+def test_bars_are_intervals():
     figure = scale(results((SCALES,), seeds=(0, 1, 2), value=value))
     (bars,) = figure.axes[1].collections
-    half = 4.3026527 * 1 / np.sqrt(3)
-    np.testing.assert_allclose(bars.get_segments()[3], [[1, 0], [1, 2 + half]])
+    low, high = log_ends(2, 4.3026527 * 1 / np.sqrt(3))
+    np.testing.assert_allclose(bars.get_segments()[3], [[1, low], [1, high]])
     notes = [text.get_text() for text in figure.texts]
-    assert notes[1] == "points: mean of 3 seeds, bars: 95 % t-interval of the mean"
+    assert notes[1] == "points: mean of 3 seeds, bars: 95 % interval of the mean"
 
 
 def test_one_seed_has_no_bars():

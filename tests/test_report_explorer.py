@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from figure_results import NORMS, results
+from interval_cases import logit_ends
 from report_cases import (
     LEAST,
     SMALL,
@@ -74,8 +75,8 @@ def test_bands_are_those_of_the_figures(page):
     means = [(a + b) / 2 for a, b in zip(first, second, strict=True)]
     assert point["mean"] == pytest.approx(means)
     half = 12.706204736 * abs(first[-1] - second[-1]) / 2  # t of 1 degree of freedom
-    assert point["low"][-1] == pytest.approx(max(0, means[-1] - half))
-    assert point["high"][-1] == pytest.approx(min(1, means[-1] + half))
+    ends = point["low"][-1], point["high"][-1]
+    assert ends == pytest.approx(logit_ends(means[-1], half))
 
 
 def test_one_network_without_sweep_claims_and_test_images():

@@ -2,7 +2,7 @@
 
 Each point of a claim is judged by itself, from a sample of one number for each seed (see
 `bnexp.claims.measure`). A relation requires that the mean over seeds lies within bounds
-(`required_bounds`); the 95 % t-interval of the mean decides whether it does. `equals` requires a
+(`required_bounds`); the 95 % interval of the mean decides whether it does. `equals` requires a
 number of every seed instead. A seed whose network failed, is not trained or has no number never
 counts as if it were not there: it keeps its point from being supported. `overall_verdict` then says
 what the points show together.
@@ -49,7 +49,19 @@ from bnexp.config.yaml import KeyPath
 from bnexp.metrics import metric_column, recorded_metrics
 from bnexp.probes.layers import Layers
 from bnexp.runs.data import RunData
-from bnexp.runs.stats import Interval, t_interval
+from bnexp.runs.stats import (
+    MOST_SEEDS,
+    Interval,
+    Limits,
+    adjusted,
+    effect_size,
+    interval,
+    p_above,
+    p_below,
+    seeds_to_decide,
+    standardized_distance,
+    superiority,
+)
 from bnexp.runs.tables import Axis, Tables
 from bnexp.runs.where import Point
 from bnexp.sweep import Plan
@@ -165,6 +177,29 @@ class Bounds:
         edges += [self.high - interval.high for interval in intervals if self.high < inf]
         return min((-inf if isnan(edge) else edge for edge in edges), default=nan)
 
+    def p_values(self, values: Sequence[float], limits: Limits) -> tuple[float, float]:
+        """The p-values of the hypotheses that the mean is not within, and that it is.
+
+        The first one is small where the mean is shown to be within. A mean between two bounds has
+        to be shown to be above the one and below the other: the larger p-value counts. Values
+        without spread are within or not: 0 and 1, or 1 and 0.
+        """
+        if min(values) == max(values):
+            word = self.judge(Interval(values[0], values[0], values[0]))
+            return float(word != "supported"), float(word == "supported")
+        supported = [p_above(values, limits, self.low)] if self.low > -inf else []
+        supported += [p_below(values, limits, self.high)] if self.high < inf else []
+        refuted = [p_below(values, limits, self.low)] if self.low > -inf else []
+        refuted += [p_above(values, limits, self.high)] if self.high < inf else []
+        return max(supported), min(refuted)
+
+    def seeds_to_decide(self, values: Sequence[float], limits: Limits) -> float:
+        """How many seeds would decide, if their mean and spread were those of these values."""
+        distances = [standardized_distance(values, limits, self.low)] if self.low > -inf else []
+        if self.high < inf:
+            distances.append(-standardized_distance(values, limits, self.high))
+        return seeds_to_decide(min(distances))
+
 
 def required_bounds(claim: Claim) -> Bounds:
     """The bounds of the mean, or of the mean difference, at each point of the claim.
@@ -208,6 +243,12 @@ class PointVerdict:
     and of `than`, that diverged. A point with seeds that have no number is not supported.
     law_inside: of a law, whether the number that it predicts lies within the interval; None if the
     claim is none, or without an interval.
+    p_supported: the p-value of the hypothesis that the mean is not where the claim has it, and
+    p_refuted of the one that it is there. Each is 1 where seeds are missing that could change it,
+    NaN for `equals`. seeds_needed: how many seeds would decide it, if mean and spread stayed the
+    same, inf if more than 1,000; None unless the interval reaches over the limit.
+    effect_size, superiority: of the differences of a claim with `above` or `below`; see
+    `bnexp.runs.stats`.
     """
 
     point: Point
@@ -225,6 +266,17 @@ class PointVerdict:
     missing: int
     failed: int = 0
     law_inside: bool | None = None
+    p_supported: float = nan
+    p_refuted: float = nan
+    seeds_needed: float | None = None
+    effect_size: float | None = None
+    superiority: float | None = None
+
+    def verdict_with(self, seeds: float) -> Word:
+        """The verdict with so many seeds, if mean and spread stayed the same."""
+        if self.seeds_needed is None or seeds < self.seeds_needed:
+            return self.verdict
+        return "supported" if self.p_supported < self.p_refuted else "refuted"
 
 
 @dataclass(frozen=True)
@@ -236,6 +288,9 @@ class Verdict:
     verdicts on the points, of which `needed` must be supported. claim: the other keys of the claim,
     as plain values. kind: what the claim rests on. design_seeds: those of its seeds on which the
     claims were chosen. remarks: what else a reader has to know, in sentences without a period.
+
+    p: the p-value of the claim, see `claim_p_value`; q: Benjamini and Hochberg's q-value over the
+    claims that were judged together. Both are NaN where nothing was tested.
     """
 
     says: str
@@ -243,6 +298,8 @@ class Verdict:
     verdict: Word
     expected: Word
     reason: str
+    p: float
+    q: float
     needed: int
     points: tuple[PointVerdict, ...]
     claim: Mapping[str, Any]
@@ -277,7 +334,9 @@ def judge_claims(
     results that there are.
     """
     with np.errstate(all="ignore"):  # infinite losses are numbers here
-        return tuple(_judge_claim(claim, sweep, tables) for claim in claims or ())
+        verdicts = [_judge_claim(claim, sweep, tables) for claim in claims or ()]
+    q_values = adjusted([verdict.p for verdict in verdicts])
+    return tuple(replace(v, q=q) for v, q in zip(verdicts, q_values, strict=True))
 
 
 def _judge_claim(claim: Claim, sweep: SweepPoints, tables: Tables) -> Verdict:
@@ -307,6 +366,8 @@ def _judge_claim(claim: Claim, sweep: SweepPoints, tables: Tables) -> Verdict:
         verdict=word,
         expected=claim.expect,
         reason=reason,
+        p=claim_p_value(points, needed),
+        q=nan,
         needed=needed,
         points=points,
         claim=keys,
@@ -349,6 +410,39 @@ def overall_verdict(words: Sequence[Word], needed: int) -> Word:
     return "undecided" if words.count("refuted") <= len(words) - needed else "refuted"
 
 
+def claim_p_value(points: Sequence[PointVerdict], needed: int) -> float:
+    """The p-value of a claim that is about these points, of which `needed` must be supported.
+
+    It is the smaller one of two: that of the hypothesis that the relation holds at fewer than
+    `needed` points, which must be rejected to support the claim, and that of the hypothesis that it
+    holds at `needed` or more, which must be rejected to refute it. Of n points k must reject: the
+    k-th smallest p-value of the points times n - k + 1 (Benjamini and Heller 2008, theorem 1), so
+    that of a claim about all of its points the largest one supports it. The points may depend on
+    each other.
+
+    NaN without points, for `equals`, and where all that counts is points without spread.
+    """
+    if not points or any(isnan(point.p_supported) for point in points):
+        return nan
+    n, refuting = len(points), len(points) - needed + 1
+    supported = sorted(point.p_supported for point in points)[needed - 1] * (n - needed + 1)
+    refuted = sorted(point.p_refuted for point in points)[refuting - 1] * (n - refuting + 1)
+    p = min(supported, refuted, 1.0)
+    return p if p > 0 else nan
+
+
+def claim_seeds_needed(points: Sequence[PointVerdict], needed: int) -> float | None:
+    """How many seeds would decide an undecided claim, if mean and spread stayed the same.
+
+    None if that is not the question: some network is missing, for instance.
+    """
+    for seeds in sorted({point.seeds_needed for point in points if point.seeds_needed is not None}):
+        words = [point.verdict_with(seeds) for point in points]
+        if overall_verdict(words, needed) != "undecided":
+            return seeds
+    return None
+
+
 def _rank(points: Sequence[PointVerdict]) -> list[PointVerdict]:
     """The points from the best to the worst; equally good ones in the sweep's order."""
     order = ("supported", "undecided", "refuted")
@@ -359,39 +453,62 @@ def _rank(points: Sequence[PointVerdict]) -> list[PointVerdict]:
 
 
 NO_INTERVAL = Interval(nan, nan, nan)
+OVER_THE_LIMIT = "the interval reaches over the limit"
 
 
 def judge_point(claim: Claim, index: int, sample: Sample) -> PointVerdict:
     """The verdict on the claim's point number `index`."""
+    p_values: tuple[float, float] = (nan, nan)
+    seeds_needed = None
     if claim.equals is None:
-        word, reason, interval, margin = _judge_mean(sample, required_bounds(claim))
+        bounds = required_bounds(claim)
+        word, reason, ends, margin = _judge_mean(sample, bounds)
+        p_values = _p_values(sample, bounds)
+        if reason == OVER_THE_LIMIT:
+            seeds_needed = bounds.seeds_to_decide(sample.values, sample.limits)
     else:
         tolerance = claim.tolerance or 0.0
-        word, reason, interval, margin = _judge_equality(sample, claim.equals[index], tolerance)
+        word, reason, ends, margin = _judge_equality(sample, claim.equals[index], tolerance)
     has_interval = claim.equals is None and len([v for v in sample.values if isfinite(v)]) > 1
     is_law = claim.law is not None and has_interval
+    is_comparison = claim.relation in ("above", "below")
+    differences = [*sample.values, *[0.0] * sample.ties]
     return PointVerdict(
         point=sample.pair.point,
         than=sample.pair.than,
         verdict=word,
         reason=reason,
         n=sample.n,
-        estimate=interval.mean,
-        low=interval.low,
-        high=interval.high,
+        estimate=ends.mean,
+        low=ends.low,
+        high=ends.high,
         margin=margin,
         diverged=sample.diverged,
         infinite=sum(abs(value) == inf for value in sample.values) + sample.ties,
         left_out=sample.left_out,
         missing=sample.failed + sample.untrained,
         failed=sample.failed,
-        law_inside=interval.low <= (claim.law or 0.0) <= interval.high if is_law else None,
+        law_inside=ends.low <= (claim.law or 0.0) <= ends.high if is_law else None,
+        p_supported=p_values[0],
+        p_refuted=p_values[1],
+        seeds_needed=seeds_needed,
+        effect_size=effect_size(differences) if is_comparison else None,
+        superiority=superiority(differences) if is_comparison else None,
     )
 
 
 def _of_its_data(point: PointVerdict, foreign: str) -> PointVerdict:
     """The verdict on a point, which is undecided for this reason if the data are foreign."""
-    return replace(point, verdict="undecided", reason=foreign) if foreign else point
+    if not foreign:
+        return point
+    return replace(
+        point,
+        verdict="undecided",
+        reason=foreign,
+        p_supported=nan,
+        p_refuted=nan,
+        seeds_needed=None,
+    )
 
 
 def _refutes(claim: Claim, number: float) -> bool:
@@ -409,11 +526,8 @@ def _judge_mean(sample: Sample, bounds: Bounds) -> tuple[Word, str, Interval, fl
     others can refute the claim, but not support it; if one is not trained yet, neither.
     """
     finite = [value for value in sample.values if isfinite(value)]
-    intervals = [t_interval(finite, sample.limits)] if finite else []
-    infinite = sorted(set(sample.values) - set(finite))
-    intervals += [Interval(value, value, value) for value in infinite]
-    intervals += [Interval(0.0, 0.0, 0.0)] if sample.ties else []
-    words = {bounds.judge(interval) for interval in intervals}
+    intervals = [interval(part, sample.limits) for part in _parts(sample)]
+    words = {bounds.judge(ends) for ends in intervals}
     word: Word = "undecided"
     reason = _incomplete(sample)
     if sample.untrained or not sample.n:
@@ -425,10 +539,31 @@ def _judge_mean(sample: Sample, bounds: Bounds) -> tuple[Word, str, Interval, fl
     elif len(words) > 1:
         reason = reason or "some are infinite, some are not"
     elif words == {"undecided"}:
-        reason = reason or "the interval reaches over the limit"
+        reason = reason or OVER_THE_LIMIT
     elif words == {"refuted"} or not reason:
         (word,) = words
     return word, reason, intervals[0] if intervals else NO_INTERVAL, bounds.margin(intervals)
+
+
+def _parts(sample: Sample) -> list[list[float]]:
+    """The finite numbers of a sample, each infinite number, and ties as 0; without empty parts."""
+    finite = [value for value in sample.values if isfinite(value)]
+    infinite = [[value] for value in sorted(set(sample.values) - set(finite))]
+    return [part for part in (finite, *infinite, [0.0] * sample.ties) if part]
+
+
+def _p_values(sample: Sample, bounds: Bounds) -> tuple[float, float]:
+    """The p-values against and for a point whose mean must lie within bounds, as `_judge_mean`.
+
+    A seed without a number keeps the point from being supported, one that is not trained from
+    being refuted, too. The parts of the sample must all agree: the largest p-value counts.
+    """
+    finite = [value for value in sample.values if isfinite(value)]
+    if sample.untrained or sample.n < 2 or len(finite) == 1:
+        return 1.0, 1.0
+    pairs = [bounds.p_values(part, sample.limits) for part in _parts(sample)]
+    supported, refuted = (max(p_values) for p_values in zip(*pairs, strict=True))
+    return 1.0 if _incomplete(sample) else supported, refuted
 
 
 def _judge_equality(
@@ -440,9 +575,9 @@ def _judge_equality(
     does not give it.
     """
     deviation = max((abs(value - number) for value in sample.values), default=nan)
-    interval = NO_INTERVAL
+    ends = NO_INTERVAL
     if sample.values:
-        interval = Interval(float(np.mean(sample.values)), min(sample.values), max(sample.values))
+        ends = Interval(float(np.mean(sample.values)), min(sample.values), max(sample.values))
     word: Word = "supported"
     reason = _incomplete(sample)
     # 0.972 - 0.971 is a little more than 0.001.
@@ -450,7 +585,7 @@ def _judge_equality(
         word, reason = "refuted", "; ".join(filter(None, (f"expected {number:.6g}", reason)))
     elif reason:
         word = "undecided" if sample.untrained else "refuted"
-    return word, reason, interval, tolerance - deviation
+    return word, reason, ends, tolerance - deviation
 
 
 def _incomplete(sample: Sample) -> str:
@@ -487,6 +622,8 @@ def _summarize(
         numbers.append(f"{point.infinite} infinite")
     if without := point.left_out + point.missing:
         numbers.append(f"{without} without a number")
+    if point.superiority is not None and point.n:
+        numbers.append(f"{exact(point.superiority * point.n)} ahead")
     text = ", ".join(numbers)
     if point.point:
         text += f" at {describe_point(point.point, axes)}"
@@ -499,4 +636,7 @@ def _summarize(
         supported = sum(point.verdict == "supported" for point in points)
         required = f", {needed} needed" if needed < len(points) else ""
         parts.append(f"holds at {supported} of {len(points)} points{required}")
+    if seeds := claim_seeds_needed(points, needed):
+        number = f"about {seeds:.0f}" if seeds <= MOST_SEEDS else f"more than {MOST_SEEDS:,}"
+        parts.append(f"{number} seeds would decide, if mean and spread stay")
     return "; ".join(part for part in parts if part)

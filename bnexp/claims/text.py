@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from math import isnan
 from typing import Any
 
 from bnexp.claims.judge import PointVerdict, Verdict
@@ -29,8 +30,9 @@ HEADINGS: Mapping[Kind, str] = {
 
 FORMAT = 1
 ABOUT = (
-    "A point is supported or refuted by the t-interval of its mean over seeds at this confidence; "
-    "intervals are not corrected for the number of points. A loss that is not finite is inf."
+    "A point is supported or refuted by the interval of its mean over seeds at this confidence; "
+    "intervals are not corrected for the number of points, the p-values of claims are; q is "
+    "Benjamini and Hochberg's over these claims. A loss that is not finite is inf."
 )
 
 
@@ -58,17 +60,17 @@ def counts_text(words: Iterable[Word]) -> str:
 def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
     """By kind, for each claim its verdict, sentence and numbers; last a line of counts a kind.
 
-    claims (95 % intervals over seeds, each point by itself)
+    claims (95 % intervals over seeds, each point by itself; q over all claims)
 
     direction: the source states the direction
 
       supported      Batch norm learns at a scale of 0.3.
-                     mean 0.955 [0.93, 0.98], n = 5 at model.norm = batch
+                     mean 0.955 [0.93, 0.98], n = 5 at model.norm = batch; q < 0.001
                      the source states the direction; at_least is the author's
 
     direction  1 supported, 0 do not hold, 0 undecided
     """
-    yield "claims (95 % intervals over seeds, each point by itself)"
+    yield "claims (95 % intervals over seeds, each point by itself; q over all claims)"
     groups = by_kind(verdicts)
     for kind, group in groups.items():
         yield from ["", HEADINGS[kind]]
@@ -77,6 +79,13 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
             yield from labeled(READABLE[verdict.verdict], [verdict.says, *remarks(verdict)], COLUMN)
     yield ""
     yield from aligned([[k, counts_text(v.verdict for v in group)] for k, group in groups.items()])
+
+
+def q_text(q: float) -> str:
+    """'q = 0.003', 'q < 0.001', or nothing where nothing was tested."""
+    if isnan(q):
+        return ""
+    return f"q = {q:.2g}" if q >= 0.001 else "q < 0.001"
 
 
 def remarks(verdict: Verdict, expected: bool = True) -> list[str]:
@@ -91,7 +100,8 @@ def remarks(verdict: Verdict, expected: bool = True) -> list[str]:
         expectation = f"expected: {READABLE[verdict.expected]}"
     elif verdict.expected != "supported":
         expectation = "as the experiment expects"
-    return [text for text in (verdict.reason, *verdict.remarks, expectation) if text]
+    reason = "; ".join(filter(None, (verdict.reason, q_text(verdict.q))))
+    return [text for text in (reason, *verdict.remarks, expectation) if text]
 
 
 def claims_text(

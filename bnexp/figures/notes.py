@@ -33,7 +33,7 @@ def seeds_note(tables: Tables, template: str = "mean of {}") -> str:
 
 def interval_note(tables: Tables, mean: str, spread: str) -> str:
     """'1 seed', or what shows the mean over several and what shows its interval."""
-    return seeds_note(tables, f"{mean}: mean of {{}}, {spread}: 95 % t-interval of the mean")
+    return seeds_note(tables, f"{mean}: mean of {{}}, {spread}: 95 % interval of the mean")
 
 
 def data_note(tables: Tables) -> str:

@@ -212,7 +212,7 @@ def curve(tables: Tables, point: Point, source: Source, time: str, smooth: bool 
             diverged_x = np.interp(steps, scored, epochs)
     return Curve(
         x=x,
-        band=band(values, source.ceiling, source.floor),
+        band=band(values, (source.floor, source.ceiling)),
         networks=int((networks["status"] != "failed").sum()),
         diverged_x=diverged_x,
         diverged_steps=tuple(steps.tolist()),

@@ -19,7 +19,7 @@ from bnexp.claims import PointVerdict, Verdict
 from bnexp.metrics import HEADLINE, IMAGE_SETS, METRICS, is_unbounded_loss, metric_column
 from bnexp.runs.data import RunData
 from bnexp.runs.manifest import failed_networks
-from bnexp.runs.stats import t_interval
+from bnexp.runs.stats import interval
 from bnexp.runs.tables import Value, axis_texts
 from bnexp.sweep import Network
 from bnexp.text import Texts, equations, short
@@ -212,7 +212,7 @@ def _final_accuracies(run: RunData) -> dict[AccuracyKey, FinalAccuracy]:
         finite = [accuracy for accuracy, _ in sample if isfinite(accuracy)]
         accuracies[key] = FinalAccuracy()
         if finite:
-            interval = t_interval(finite, METRICS[HEADLINE].limits)
+            ends = interval(finite, METRICS[HEADLINE].limits)
             diverged = sum(status == "diverged" for _, status in sample)
-            accuracies[key] = FinalAccuracy(*interval, len(finite), diverged)
+            accuracies[key] = FinalAccuracy(*ends, len(finite), diverged)
     return accuracies

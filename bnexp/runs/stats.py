@@ -1,11 +1,24 @@
-"""The 95 % confidence interval of a mean over seeds, after Student (1908).
+"""Means over seeds: their 95 % confidence intervals, p-values, and effect sizes of comparisons.
 
-    mean +- t * s / sqrt(n)
+The interval is Student's (1908) on a scale without limits, for which the mean's standard error is
+carried over to that scale by the delta method:
+
+    g(low), g(high) = g(mean) -+ t * s * g'(mean) / sqrt(n)
 
 s is the standard deviation of the sample (divided by n - 1), t the quantile of Student's T with
-n - 1 degrees of freedom. An interval never exceeds the limits of what is measured: an accuracy is
-at most 1, a loss at least 0. Claims and reports use `t_interval` for one sample of numbers, figures
-use `band` for many samples side by side; both are the same computation.
+n - 1 degrees of freedom. The scale g depends on the limits of what is measured:
+
+    two limits, such as an accuracy in [0, 1]    g(x) = log((x - floor) / (ceiling - x))
+    a floor alone, such as a loss                g(x) = log(x - floor)
+    a ceiling alone                              g(x) = -log(ceiling - x)
+    no limits                                    g(x) = x
+
+So an interval never reaches a limit, and is longer on the side that is farther from it, where the
+rare bad seeds lie. How often it covers the mean has been measured (docs/numerics.md).
+
+The p-value belongs to the interval: that the mean is at or beyond a bound has a p of at most 0.05
+exactly if the interval ends before the bound. Claims and reports use `interval` for one sample of
+numbers, figures use `band` for many samples side by side; both are the same computation.
 """
 
 from __future__ import annotations
@@ -13,15 +26,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import cos, inf, pi, sin, sqrt, tan
-from typing import NamedTuple
+from math import exp, inf, isfinite, lgamma, log, log1p, nan, sqrt
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 LEVEL = 0.95
+MOST_SEEDS = 1000  # that `seeds_to_decide` looks for
 
-Floats = NDArray[np.float64]
+Floats: TypeAlias = NDArray[np.float64]
+Limits: TypeAlias = tuple[float, float]
+UNLIMITED: Limits = (-inf, inf)
 
 
 class Interval(NamedTuple):
@@ -41,7 +57,7 @@ class Band:
     high: Floats
 
 
-def t_interval(values: Sequence[float], limits: tuple[float, float] = (-inf, inf)) -> Interval:
+def interval(values: Sequence[float], limits: Limits = UNLIMITED) -> Interval:
     """The interval of at least one finite value, within the limits of what is measured.
 
     Values that are all the same have an interval of one point, exactly. So has a single value,
@@ -49,22 +65,24 @@ def t_interval(values: Sequence[float], limits: tuple[float, float] = (-inf, inf
 
     Arguments:
         values: one finite number for each seed.
-        limits: floor and ceiling, in the unit of the values; the ends are kept within them.
+        limits: floor and ceiling, in the unit of the values.
     """
     if min(values) == max(values):
         return Interval(values[0], values[0], values[0])
-    interval = band(np.array(values, np.float64), limits[1], limits[0])
-    return Interval(float(interval.mean), float(interval.low), float(interval.high))
+    ends = band(np.array(values, np.float64), limits)
+    return Interval(float(ends.mean), float(ends.low), float(ends.high))
 
 
-def band(values: Floats, ceiling: float = inf, floor: float = 0.0) -> Band:
-    """The intervals over the first axis (seeds) of `values` (S, ...), kept in [floor, ceiling].
+def band(values: Floats, limits: Limits = UNLIMITED) -> Band:
+    """The intervals over the first axis (seeds) of `values` (S, ...).
 
     Values that are not finite are left out. The mean is NaN where no value is left, the ends are
-    NaN where fewer than two are.
+    NaN where fewer than two are. `mean`, `low` and `high` have the shape of one sample, (...).
 
-    `mean`, `low` and `high` have the shape of one sample, (...). The mean itself is not clipped.
+    A mean at a limit or beyond it, which values within the limits have only if all are the same,
+    gets Student's interval without a scale, cut off at the limits.
     """
+    floor, ceiling = limits
     finite = np.isfinite(values)
     n = finite.sum(axis=0)
     with np.errstate(all="ignore"):  # 0/0 where nothing is finite: NaN is the answer
@@ -74,7 +92,27 @@ def band(values: Floats, ceiling: float = inf, floor: float = 0.0) -> Band:
         deviation = np.sqrt(squares.sum(axis=0) / (n - 1))
         half = _t_quantiles(n) * deviation / np.sqrt(n)
         low, high = (np.clip(end, floor, ceiling) for end in (mean - half, mean + half))
+        if limits != UNLIMITED:
+            below, above = mean - floor, ceiling - mean  # inf without a limit
+            relative = half * (1 / below + 1 / above)  # half the interval on the scale g
+            scaled = (below > 0) & (above > 0)
+            low = np.where(scaled, _moved(mean, limits, -relative), low)
+            high = np.where(scaled, _moved(mean, limits, relative), high)
     return Band(mean, low, high)
+
+
+def _moved(mean: Floats, limits: Limits, distance: Floats) -> Floats:
+    """The values that lie at this distance from the mean on the scale of the limits."""
+    floor, ceiling = limits
+    factor = np.exp(distance)  # of (x - floor) / (ceiling - x), or of one of the two
+    if ceiling == inf:
+        moved = floor + (mean - floor) * factor
+    elif floor == -inf:
+        moved = ceiling - (ceiling - mean) / factor
+    else:
+        share = 1 / (1 + (ceiling - mean) / (mean - floor) / factor)
+        moved = floor + (ceiling - floor) * share
+    return np.clip(moved, floor, ceiling)
 
 
 def pooled(bands: Iterable[Band]) -> Band:
@@ -88,6 +126,110 @@ def pooled(bands: Iterable[Band]) -> Band:
     )
 
 
+def standardized_distance(values: Sequence[float], limits: Limits, bound: float) -> float:
+    """How far the mean lies above a bound, in standard deviations of a seed.
+
+    (g(mean) - g(bound)) / (s * g'(mean)): T is this times sqrt(n). Values that are all the same
+    are infinitely far from any other bound, and at distance 0 from their own number.
+    """
+    mean = interval(values, limits).mean
+    deviation = float(np.std(values, ddof=1)) if min(values) < max(values) else 0.0
+    floor, ceiling = limits
+    if mean == bound:
+        return 0.0
+    if deviation == 0 or not floor < bound < ceiling:
+        return inf if mean > bound else -inf
+    if not floor < mean < ceiling:
+        return (mean - bound) / deviation
+    ratio, slope = 0.0, 0.0  # g(mean) - g(bound) and g'(mean)
+    if floor > -inf:
+        ratio += log((mean - floor) / (bound - floor))
+        slope += 1 / (mean - floor)
+    if ceiling < inf:
+        ratio -= log((ceiling - mean) / (ceiling - bound))
+        slope += 1 / (ceiling - mean)
+    return ratio / slope / deviation if slope else (mean - bound) / deviation
+
+
+def p_above(values: Sequence[float], limits: Limits, bound: float) -> float:
+    """The p-value of the hypothesis that the mean is at most `bound`, against that it is above.
+
+    Twice the one-sided p-value, so that it is at most 1 - LEVEL if the interval begins above the
+    bound; at most 1. Values that are all the same, two or more, have a p-value of 0 or 1. NaN for
+    fewer than two values.
+    """
+    n = len(values)
+    if n < 2:
+        return nan
+    t = standardized_distance(values, limits, bound) * sqrt(n)
+    return two_sided_p(t, n - 1) if t > 0 else 1.0
+
+
+def p_below(values: Sequence[float], limits: Limits, bound: float) -> float:
+    """The p-value of the hypothesis that the mean is at least `bound`; see `p_above`."""
+    mirrored = -limits[1], -limits[0]
+    return p_above([-value for value in values], mirrored, -bound)
+
+
+def seeds_to_decide(distance: float) -> float:
+    """How many seeds a mean needs whose interval is not to reach over a bound.
+
+    distance: that of the mean and the bound, see `standardized_distance`; its sign does not matter.
+
+    inf if MOST_SEEDS are not enough.
+    """
+    for n in range(2, MOST_SEEDS + 1):
+        if abs(distance) * sqrt(n) >= t_quantile(n - 1):
+            return n
+    return inf
+
+
+def adjusted(p_values: Sequence[float]) -> list[float]:
+    """The q-value of each p-value: Benjamini and Hochberg (1995).
+
+    q of the k-th smallest of m is the minimum over j >= k of m / j * p_j. To take all with q of at
+    most 0.05 as decided has an expected share of at most 0.05 of wrong ones among them, if the
+    p-values are independent or positively dependent (Benjamini and Yekutieli 2001). A p-value of
+    NaN is no test: it has a q-value of NaN and does not count.
+
+    >>> adjusted([0.01, 0.04, nan, 0.03])
+    [0.03, 0.04, nan, 0.04]
+    """
+    tested = sorted((p, place) for place, p in enumerate(p_values) if p == p)
+    q_values, smallest = [nan] * len(p_values), 1.0
+    for rank in range(len(tested), 0, -1):
+        p, place = tested[rank - 1]
+        smallest = min(smallest, len(tested) / rank * p)
+        q_values[place] = smallest
+    return q_values
+
+
+def effect_size(differences: Sequence[float]) -> float:
+    """Hedges' g of paired differences: their mean in standard deviations, without its bias.
+
+    g = (1 - 3 / (4 (n - 1) - 1)) * mean / s: Cohen's d_z with the correction of Hedges (1981), as
+    in Lakens (2013), equations 6 and 4. inf where all differences are the same but 0; NaN if all
+    are 0, for fewer than two of them, and if one is not finite.
+    """
+    n = len(differences)
+    if n < 2 or not all(map(isfinite, differences)):
+        return nan
+    mean = sum(differences) / n
+    if min(differences) == max(differences):
+        return inf if mean > 0 else -inf if mean < 0 else nan
+    return (1 - 3 / (4 * (n - 1) - 1)) * mean / float(np.std(differences, ddof=1))
+
+
+def superiority(differences: Sequence[float]) -> float:
+    """The share of differences above 0, of which those that are 0 count half; NaN of none.
+
+    The probability of superiority, for pairs (Grissom and Kim 2012, chapter 5).
+    """
+    if not differences:
+        return nan
+    return sum(0.5 if d == 0 else float(d > 0) for d in differences) / len(differences)
+
+
 def _t_quantiles(n: NDArray[np.int64]) -> Floats:
     """The quantile for each number of values; NaN for fewer than two."""
     sizes, positions = np.unique(n, return_inverse=True)
@@ -99,23 +241,47 @@ def _t_quantiles(n: NDArray[np.int64]) -> Floats:
 def t_quantile(freedom: int) -> float:
     """The t with P(|T| <= t) = LEVEL for Student's T with `freedom` >= 1 degrees of freedom.
 
-    Source of the probability: Abramowitz and Stegun, 26.7.3 (odd) and 26.7.4 (even), as a function
-    of the angle atan(t / sqrt(freedom)), which is found by bisection.
+    Found by bisection of log(t), from 0.1 to 100.
     """
-    low, high = 0.0, pi / 2
+    low, high = log(0.1), log(100.0)
     for _ in range(60):
         middle = (low + high) / 2
-        below = _probability(middle, freedom) < LEVEL
-        low, high = (middle, high) if below else (low, middle)
-    return sqrt(freedom) * tan(low)
+        outside = two_sided_p(exp(middle), freedom) > 1 - LEVEL
+        low, high = (middle, high) if outside else (low, middle)
+    return exp(low)
 
 
-def _probability(angle: float, freedom: int) -> float:
-    """P(|T| <= sqrt(freedom) tan(angle))."""
-    odd = freedom % 2
-    total, term = 0.0, cos(angle) if odd else 1.0
-    for power in range(odd, freedom - 1, 2):
-        total += term
-        term *= (power + 1) / (power + 2) * cos(angle) ** 2
-    total *= sin(angle)
-    return 2 / pi * (angle + total) if odd else total
+def two_sided_p(t: float, freedom: int) -> float:
+    """P(|T| >= t) for Student's T with `freedom` >= 1 degrees of freedom and t >= 0.
+
+    The incomplete beta function I_x(freedom / 2, 1 / 2) at x = freedom / (freedom + t^2)
+    (Abramowitz and Stegun, 26.7.1 and 26.5.27), to about 14 digits, however small it is.
+    """
+    if t == inf:
+        return 0.0
+    a, b = freedom / 2, 0.5
+    log_x, log_rest = -log1p(t * t / freedom), -log1p(freedom / (t * t)) if t else -inf
+    front = lgamma(a + b) - lgamma(a) - lgamma(b) + a * log_x + b * log_rest
+    if exp(log_x) < (a + 1) / (a + b + 2):
+        return exp(front) * _continued_fraction(exp(log_x), a, b) / a
+    return 1 - exp(front) * _continued_fraction(exp(log_rest), b, a) / b
+
+
+def _continued_fraction(x: float, a: float, b: float) -> float:
+    """The continued fraction of the incomplete beta function: Abramowitz and Stegun, 26.5.8.
+
+    Evaluated from the front by Lentz's method, until a term changes nothing; it has converged long
+    before the last term for x < (a + 1) / (a + b + 2).
+    """
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1))
+    fraction = d
+    for m in range(1, 1000):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for term in (even, odd):
+            d = 1 / (1 + term * d)
+            c = 1 + term / c
+            fraction *= c * d
+        if abs(c * d - 1) < 1e-16:
+            break
+    return fraction

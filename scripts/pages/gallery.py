@@ -186,7 +186,7 @@ def page() -> str:
         "`direction` and `theory` are claims of a source, `measured` are observations of the",
         "experiment's author. This page is written by",
         "`scripts/docs.py` from the references in this folder, which `scripts/reproduce_all.py`",
-        "makes. Each estimate is a mean over n seeds with its 95 % t-interval, at the point that",
+        "makes. Each estimate is a mean over n seeds with its 95 % interval, at the point that",
         "decides the verdict; intervals are not corrected for their number.",
         "[Intervals and verdicts](../../docs/numerics.md#intervals-and-verdicts) has the rules.",
     ]

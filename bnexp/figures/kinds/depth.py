@@ -113,11 +113,10 @@ class Depth(RuledKind):
         layers = self._layers(data.recorded)
         titles, points = zip(*data.panels(), strict=True)
         drawn = rows(table, np.isin(table["layer"], layers))
-        floor, ceiling = series.value_range(table)
 
         def line(point: Point) -> Line:
             x, values = by_seed(drawn, point, "layer", "value")
-            return Line(x, band(values, ceiling, floor))
+            return Line(x, band(values, series.value_range(table)))
 
         panels = [[line(point) for point in lines] for lines in points]
         laws = [

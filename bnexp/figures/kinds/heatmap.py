@@ -188,7 +188,7 @@ def _maps(tables: Tables, selection: select.Selection, value: str) -> list[Map]:
     maps: list[Map] = []
     for label, (values, diverged) in zip(labels, cells, strict=True):
         flat = values.reshape(len(values), -1)
-        mean = band(flat, floor=-np.inf).mean.reshape(values.shape[1:])
+        mean = band(flat).mean.reshape(values.shape[1:])
         maps.append(Map(label, mean, diverged, is_difference=len(maps) == 2 == len(numbers)))
     return maps
 

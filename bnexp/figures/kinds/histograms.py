@@ -148,7 +148,7 @@ def _bins(table: Table, layer: int, point: Point) -> Bins:
     of_layer = rows(table, table["layer"] == layer)
     lefts, values = by_seed(of_layer, point, "at", "value")
     width = np.diff(lefts)[-1:] if lefts.size > 1 else np.ones(lefts.size)
-    return Bins(np.append(lefts, lefts[-1:] + width), band(values, 1.0))
+    return Bins(np.append(lefts, lefts[-1:] + width), band(values, (0.0, 1.0)))
 
 
 def _draw_bars(axes: Axes, bins: Bins, look: Look, log: bool) -> None:

@@ -124,10 +124,10 @@ def _line(table: Table, layers: Sequence[int], places: Sequence[float], point: P
     x, _ = by_seed(tables[0], point, "step", "value")
     values = np.stack([by_seed(rows, point, "step", "value")[1] for rows in tables])  # (at, S, P)
     if len(places) == 1:
-        return Line(x, band(values[0], floor=series.value_range(tables[0])[0]))
+        return Line(x, band(values[0], series.value_range(tables[0])))
     values = np.where(np.isfinite(values), values, np.nan)
-    low = band(np.fmin.reduce(values), floor=-np.inf).mean
-    high = band(np.fmax.reduce(values), floor=-np.inf).mean
+    low = band(np.fmin.reduce(values)).mean
+    high = band(np.fmax.reduce(values)).mean
     return Line(x, Band(low, low, high))
 
 

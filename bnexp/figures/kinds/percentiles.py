@@ -146,7 +146,7 @@ def _draw_traces(axes: Axes, traces: Sequence[Trace], colors: Sequence[str], loo
         if len(trace.values) > 1:
             axes.plot(trace.x, trace.values.T, color=color, linewidth=0.6, alpha=FAINT)
         marker = "o" if trace.x.size == 1 else ""
-        mean = band(trace.values, floor=-np.inf).mean
+        mean = band(trace.values).mean
         style = Look(color, look.dash, "")
         axes.add_line(marks.line_artist(trace.x, mean, style, f"_{number}", marker=marker))
     if not any(np.isfinite(trace.values).any() for trace in traces):

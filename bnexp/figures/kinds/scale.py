@@ -128,7 +128,7 @@ def _line(networks: Table, key: str, metric: str) -> ScaleLine:
     infinite = ~np.isfinite(networks[metric].astype(np.float64))
     return ScaleLine(
         x=x,
-        band=band(values, metric_of(metric).limits[1]),
+        band=band(values, metric_of(metric).limits),
         networks=np.bincount(place, minlength=len(x)),
         lost=np.bincount(place[infinite], minlength=len(x)),
     )
