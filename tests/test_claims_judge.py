@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf, nan, sqrt
+from math import inf, isnan, log, nan, sqrt
 
 import numpy as np
 import pytest
@@ -11,15 +11,18 @@ from claim_results import (
     METHODS,
     SCALES,
     by_point,
+    claim,
     judged,
     spread,
+    sweep_points,
 )
 from figure_results import NORM, W, results
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interval_cases import logit_ends
 
-from bnexp.claims.judge import overall_verdict
+from bnexp.claims import judge_claims
+from bnexp.claims.judge import claim_p_value, overall_verdict
 
 # 0.5, 0.6, 0.7: mean 0.6, s = 0.1, t = 4.302653 with 2 degrees of freedom (a table's value).
 LOW, HIGH = logit_ends(0.6, 4.302653 * 0.1 / sqrt(3))
@@ -475,3 +478,156 @@ def test_an_infinite_loss_is_the_farthest_from_failing_a_lower_limit():
 def test_the_source_is_the_experiments_unless_given():
     assert judged(spread(1.0), at_least=0).source == "a book"
     assert judged(spread(1.0), at_least=0, source="a paper").source == "a paper"
+
+
+def test_an_undecided_claim_says_how_many_seeds_would_decide():
+    """0.5, 0.6, 0.7 and 0.55: the distance is log(0.6 * 0.45 / (0.4 * 0.55)) * 0.6 * 0.4 / 0.1."""
+    distance = log(0.6 * 0.45 / (0.4 * 0.55)) * 0.24 / 0.1
+    assert distance * sqrt(18) < 2.109816  # t with 17 degrees of freedom
+    assert distance * sqrt(19) > 2.100922  # and with 18
+    verdict = judged(spread(0.5, 0.6, 0.7), at_least=0.55)
+    assert (verdict.verdict, verdict.points[0].seeds_needed) == ("undecided", 19)
+    assert verdict.reason == (
+        f"mean 0.6 [{LOW:.4g}, {HIGH:.4g}], n = 3; the interval reaches over the limit; "
+        "about 19 seeds would decide, if mean and spread stay"
+    )
+    near = judged(spread(0.5, 0.6, 0.7), at_least=0.599)
+    assert near.points[0].seeds_needed == inf
+    assert "more than 1,000 seeds would decide" in near.reason
+    decided = judged(spread(0.5, 0.6, 0.7), at_least=0.3)
+    assert decided.points[0].seeds_needed is None
+    assert "would decide" not in decided.reason
+
+
+def test_so_many_seeds_decide_a_claim_about_several_points():
+    """One point needs 19 seeds to be supported, the other is far away, on either side."""
+    data = by_point({("batch",): (0.5, 0.6, 0.7), ("none",): (0.9, 0.91, 0.92)})
+    assert "about 19 seeds" in judged(data, at_least=0.55).reason
+    assert "would decide" not in judged(data, at_least=0.55, in_at_least=1).reason
+    low = by_point({("batch",): (0.5, 0.6, 0.7), ("none",): (0.1, 0.11, 0.12)})
+    refuted = judged(low, at_least=0.55)
+    assert (refuted.verdict, "would decide" in refuted.reason) == ("refuted", False)
+    missing = by_point(
+        {("batch",): (0.5, 0.6, 0.7), ("none",): (0.9, 0.91, 0.92)},
+        failed=lambda point, seed: point == ("none",) and seed == 1,
+    )
+    assert "would decide" not in judged(missing, at_least=0.55).reason
+
+
+@pytest.mark.parametrize(
+    ("relation", "low", "high"),
+    [
+        ({"at_least": 0.3}, 0.3, None),
+        ({"at_most": 0.9}, None, 0.9),
+        ({"within": {"of": 0.6, "by": 0.3}}, 0.3, 0.9),
+    ],
+)
+def test_the_p_value_of_one_point(relation, low, high):
+    """Twice the one-sided p of T = (logit(0.6) - logit(bound)) * 0.6 * 0.4 / (s / sqrt 3)."""
+
+    def p(bound, sign):
+        t = sign * (log(0.6 / 0.4) - log(bound / (1 - bound))) * 0.24 / 0.1 * sqrt(3)
+        root = sqrt(2 + t**2)
+        return 2 / root / (root + t)
+
+    expected = max(p(low, 1) if low else 0, p(high, -1) if high else 0)
+    verdict = judged(spread(0.5, 0.6, 0.7), **relation)
+    assert verdict.p == pytest.approx(expected)
+    assert (verdict.verdict == "supported") == (expected <= 0.05)
+    opposite = judged(spread(0.5, 0.6, 0.7), at_most=0.3)
+    assert (opposite.verdict, opposite.p) == ("refuted", pytest.approx(p(0.3, 1)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.lists(st.floats(0.01, 0.99), min_size=3, max_size=3), min_size=2, max_size=2),
+    st.floats(0.05, 0.95),
+    st.integers(1, 2),
+)
+def test_p_values_and_verdicts_agree(samples, bound, needed):
+    """Of a claim about all points: p <= 0.05 if it is supported; else the points are counted."""
+    if any(max(sample) - min(sample) < 1e-6 for sample in samples):
+        return
+    data = by_point({("batch",): samples[0], ("none",): samples[1]})
+    verdict = judged(data, at_least=bound, in_at_least=needed)
+    words = [point.verdict for point in verdict.points]
+    for word, point in zip(words, verdict.points, strict=True):
+        assert (word == "supported") == (point.p_supported <= 0.05)
+        assert (word == "refuted") == (point.p_refuted <= 0.05)
+    if needed == 2:
+        p = max(point.p_supported for point in verdict.points)
+        assert (verdict.verdict == "supported") == (p <= 0.05)
+    else:
+        p = max(point.p_refuted for point in verdict.points)
+        assert (verdict.verdict == "refuted") == (p <= 0.05)
+    if verdict.p <= 0.05:
+        assert verdict.verdict != "undecided"
+
+
+def points_with(supported, refuted):
+    """Points with these p-values; all else is of no importance."""
+    (point,) = judged(spread(0.5, 0.6, 0.7), at_least=0.3).points
+    return [
+        replace(point, p_supported=p, p_refuted=r) for p, r in zip(supported, refuted, strict=True)
+    ]
+
+
+def test_p_values_over_points_are_corrected_for_choosing_among_them():
+    points = points_with((0.01, 0.02, 0.03, 0.9), (1.0, 1.0, 1.0, 0.004))
+    assert claim_p_value(points, needed=3) == pytest.approx(0.03 * 2)
+    assert claim_p_value(points, needed=4) == pytest.approx(0.004 * 4)  # one of four refutes it
+    assert claim_p_value(points[:3], needed=3) == 0.03
+    assert claim_p_value(points, needed=1) == pytest.approx(0.01 * 4)
+    assert claim_p_value(points_with((0.9, 0.9), (0.9, 0.9)), needed=1) == 0.9
+    assert isnan(claim_p_value([], needed=0))
+
+
+def test_nothing_is_tested_by_equality_and_by_seeds_that_agree():
+    assert isnan(judged(spread(0.5, 0.6), equals=[0.5]).p)
+    assert isnan(judged(spread(0.6, 0.6), at_least=0.5).p)
+    assert isnan(judged(spread(0.6, 0.6), at_least=0.7).q)
+
+
+def test_missing_networks_make_no_p_value_smaller():
+    complete = judged(lacking((), "NaN", False), where={NORM: "batch"}, at_least=0.5)
+    assert complete.p < 0.001
+    for how in ("NaN", "failed", "not trained"):
+        lost = judged(lacking({2}, how, False), where={NORM: "batch"}, at_least=0.5)
+        assert lost.p == 1
+    assert judged(spread(0.6), at_least=0.5).p == 1
+
+
+def test_q_values_are_over_the_claims_of_an_experiment():
+    data = spread(0.5, 0.6, 0.7)
+    parts = ({"at_least": 0.3}, {"at_least": 0.1}, {"equals": [0.5]}, {"at_least": 0.55})
+    verdicts = judge_claims([claim(**part) for part in parts], sweep_points(data), data)
+    p = [verdict.p for verdict in verdicts]
+    assert [verdict.q for verdict in verdicts][:2] == [p[0] * 3 / 2, p[1] * 3]
+    assert (isnan(verdicts[2].q), verdicts[3].q) == (True, p[3])
+
+
+def test_comparisons_have_an_effect_size_and_a_superiority():
+    """Differences 0.1, 0.2, 0.3 and 0: d = 0.15 / 0.1291, corrected by 1 - 3 / 11."""
+    data = by_point({("batch",): (0.6, 0.7, 0.8, 0.5), ("none",): (0.5, 0.5, 0.5, 0.5)})
+    verdict = judged(data, where={NORM: "batch"}, above={"where": {NORM: "none"}})
+    (point,) = verdict.points
+    assert point.superiority == 3.5 / 4
+    assert point.effect_size == pytest.approx(0.15 / sqrt(0.05 / 3) * 8 / 11)
+    assert "n = 4, 3.5 ahead" in verdict.reason
+    below = judged(data, where={NORM: "none"}, below={"where": {NORM: "batch"}})
+    assert (below.points[0].superiority, below.points[0].effect_size) == (
+        point.superiority,
+        pytest.approx(point.effect_size),
+    )
+    (alone,) = judged(data, where={NORM: "batch"}, at_least=0.1).points
+    assert (alone.superiority, alone.effect_size) == (None, None)
+
+
+def test_infinite_losses_count_for_superiority():
+    def value(point, seed, epoch, metric):
+        return inf if metric == "train_loss" and point == ("none",) and seed < 2 else 0.1
+
+    data = results((METHODS,), (0, 1, 2, 3), value=value)
+    below = {"where": {NORM: "none"}}
+    (point,) = judged(data, measure="final_train_loss", where={NORM: "batch"}, below=below).points
+    assert (point.superiority, isnan(point.effect_size)) == (3 / 4, True)

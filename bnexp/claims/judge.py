@@ -434,8 +434,10 @@ def claim_p_value(points: Sequence[PointVerdict], needed: int) -> float:
 def claim_seeds_needed(points: Sequence[PointVerdict], needed: int) -> float | None:
     """How many seeds would decide an undecided claim, if mean and spread stayed the same.
 
-    None if that is not the question: some network is missing, for instance.
+    None if that is not the question: it is decided, or some network is missing.
     """
+    if overall_verdict([point.verdict for point in points], needed) != "undecided":
+        return None
     for seeds in sorted({point.seeds_needed for point in points if point.seeds_needed is not None}):
         words = [point.verdict_with(seeds) for point in points]
         if overall_verdict(words, needed) != "undecided":

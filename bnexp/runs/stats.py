@@ -23,6 +23,7 @@ numbers, figures use `band` for many samples side by side; both are the same com
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -178,10 +179,9 @@ def seeds_to_decide(distance: float) -> float:
 
     inf if MOST_SEEDS are not enough.
     """
-    for n in range(2, MOST_SEEDS + 1):
-        if abs(distance) * sqrt(n) >= t_quantile(n - 1):
-            return n
-    return inf
+    sizes = range(2, MOST_SEEDS + 1)  # t / sqrt(n) falls with n
+    place = bisect_left(sizes, True, key=lambda n: abs(distance) * sqrt(n) >= t_quantile(n - 1))
+    return sizes[place] if place < len(sizes) else inf
 
 
 def adjusted(p_values: Sequence[float]) -> list[float]:
