@@ -74,7 +74,8 @@ def test_bands_are_those_of_the_figures(page):
     first, second = point["seeds"]
     means = [(a + b) / 2 for a, b in zip(first, second, strict=True)]
     assert point["mean"] == pytest.approx(means)
-    half = 12.706204736 * abs(first[-1] - second[-1]) / 2  # t of 1 degree of freedom
+    deviation = np.sqrt(1.5) * abs(first[-1] - second[-1]) / 2  # squares, and half of them again
+    half = 12.706204736 * deviation / np.sqrt(2)  # t of 1 degree of freedom
     ends = point["low"][-1], point["high"][-1]
     assert ends == pytest.approx(logit_ends(means[-1], half))
 

@@ -1,12 +1,15 @@
 """Means over seeds: their 95 % confidence intervals, p-values, and effect sizes of comparisons.
 
-The interval is Student's (1908) on a scale without limits, for which the mean's standard error is
-carried over to that scale by the delta method:
+The interval is Student's (1908), changed in two ways to cover the mean of skewed samples, too:
 
-    g(low), g(high) = g(mean) -+ t * s * g'(mean) / sqrt(n)
+    g(low), g(high) = g(m) -+ t * s * g'(m) / sqrt(n)
 
-s is the standard deviation of the sample (divided by n - 1), t the quantile of Student's T with
-n - 1 degrees of freedom. The scale g depends on the limits of what is measured:
+    m   = sum(w * x) / (n + 1)          w = 1.5 for the smallest and the largest value, else 1
+    s^2 = sum(w * (x - m)^2) / n        t: the quantile for n - 1 degrees of freedom
+
+In m and s half an observation is added at the smallest and at the largest value, as Agresti and
+Coull (1998) add observations to shares. The scale g has no limits, and the standard error is
+carried over to it by the delta method. It depends on the limits of what is measured:
 
     two limits, such as an accuracy in [0, 1]    g(x) = log((x - floor) / (ceiling - x))
     a floor alone, such as a loss                g(x) = log(x - floor)
@@ -14,7 +17,8 @@ n - 1 degrees of freedom. The scale g depends on the limits of what is measured:
     no limits                                    g(x) = x
 
 So an interval never reaches a limit, and is longer on the side that is farther from it, where the
-rare bad seeds lie. How often it covers the mean has been measured (docs/numerics.md).
+rare bad seeds lie. How often it covers the mean has been measured (docs/numerics.md). The estimate
+itself is the plain mean.
 
 The p-value belongs to the interval: that the mean is at or beyond a bound has a p of at most 0.05
 exactly if the interval ends before the bound. Claims and reports use `interval` for one sample of
@@ -80,38 +84,47 @@ def band(values: Floats, limits: Limits = UNLIMITED) -> Band:
     Values that are not finite are left out. The mean is NaN where no value is left, the ends are
     NaN where fewer than two are. `mean`, `low` and `high` have the shape of one sample, (...).
 
-    A mean at a limit or beyond it, which values within the limits have only if all are the same,
-    gets Student's interval without a scale, cut off at the limits.
+    A center m at a limit or beyond it, which values within the limits have only if all are the
+    same, gets an interval without a scale, cut off at the limits.
     """
     floor, ceiling = limits
-    finite = np.isfinite(values)
-    n = finite.sum(axis=0)
     with np.errstate(all="ignore"):  # 0/0 where nothing is finite: NaN is the answer
-        total = np.where(finite, values, 0.0).sum(axis=0)
-        mean = np.minimum(total, np.finfo(np.float64).max) / n  # finite, if too large to be shown
-        squares = np.where(finite, values - mean, 0.0) ** 2
-        deviation = np.sqrt(squares.sum(axis=0) / (n - 1))
+        n, mean, center, deviation = _moments(values)
         half = _t_quantiles(n) * deviation / np.sqrt(n)
-        low, high = (np.clip(end, floor, ceiling) for end in (mean - half, mean + half))
+        low, high = (np.clip(end, floor, ceiling) for end in (center - half, center + half))
         if limits != UNLIMITED:
-            below, above = mean - floor, ceiling - mean  # inf without a limit
+            below, above = center - floor, ceiling - center  # inf without a limit
             relative = half * (1 / below + 1 / above)  # half the interval on the scale g
             scaled = (below > 0) & (above > 0)
-            low = np.where(scaled, _moved(mean, limits, -relative), low)
-            high = np.where(scaled, _moved(mean, limits, relative), high)
+            low = np.where(scaled, _moved(center, limits, -relative), low)
+            high = np.where(scaled, _moved(center, limits, relative), high)
     return Band(mean, low, high)
 
 
-def _moved(mean: Floats, limits: Limits, distance: Floats) -> Floats:
-    """The values that lie at this distance from the mean on the scale of the limits."""
+def _moments(values: Floats) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
+    """How many values are finite, their mean, and m and s of the module, over the first axis."""
+    finite = np.isfinite(values)
+    n = finite.sum(axis=0)
+    total = np.where(finite, values, 0.0).sum(axis=0)
+    mean = np.minimum(total, np.finfo(np.float64).max) / n  # finite, if too large to be shown
+    smallest = np.where(finite, values, inf).min(axis=0, initial=inf)
+    largest = np.where(finite, values, -inf).max(axis=0, initial=-inf)
+    center = mean + (smallest / 2 + largest / 2 - mean) / (n + 1)
+    squares = (np.where(finite, values - center, 0.0) ** 2).sum(axis=0)
+    squares += ((smallest - center) ** 2 + (largest - center) ** 2) / 2
+    return n, mean, center, np.sqrt(squares / n)
+
+
+def _moved(center: Floats, limits: Limits, distance: Floats) -> Floats:
+    """The values that lie at this distance from the center on the scale of the limits."""
     floor, ceiling = limits
     factor = np.exp(distance)  # of (x - floor) / (ceiling - x), or of one of the two
     if ceiling == inf:
-        moved = floor + (mean - floor) * factor
+        moved = floor + (center - floor) * factor
     elif floor == -inf:
-        moved = ceiling - (ceiling - mean) / factor
+        moved = ceiling - (ceiling - center) / factor
     else:
-        share = 1 / (1 + (ceiling - mean) / (mean - floor) / factor)
+        share = 1 / (1 + (ceiling - center) / (center - floor) / factor)
         moved = floor + (ceiling - floor) * share
     return np.clip(moved, floor, ceiling)
 
@@ -128,28 +141,28 @@ def pooled(bands: Iterable[Band]) -> Band:
 
 
 def standardized_distance(values: Sequence[float], limits: Limits, bound: float) -> float:
-    """How far the mean lies above a bound, in standard deviations of a seed.
+    """How far the center m of at least two values lies above a bound, in standard deviations.
 
-    (g(mean) - g(bound)) / (s * g'(mean)): T is this times sqrt(n). Values that are all the same
+    (g(m) - g(bound)) / (s * g'(m)): Student's T is this times sqrt(n). Values that are all the same
     are infinitely far from any other bound, and at distance 0 from their own number.
     """
-    mean = interval(values, limits).mean
-    deviation = float(np.std(values, ddof=1)) if min(values) < max(values) else 0.0
     floor, ceiling = limits
-    if mean == bound:
-        return 0.0
-    if deviation == 0 or not floor < bound < ceiling:
-        return inf if mean > bound else -inf
-    if not floor < mean < ceiling:
-        return (mean - bound) / deviation
-    ratio, slope = 0.0, 0.0  # g(mean) - g(bound) and g'(mean)
+    if min(values) == max(values):
+        return 0.0 if values[0] == bound else inf if values[0] > bound else -inf
+    _, _, *moments = _moments(np.array(values, np.float64))
+    center, deviation = map(float, moments)
+    if not floor < bound < ceiling:
+        return inf if center > bound else -inf
+    if limits == UNLIMITED or not floor < center < ceiling:
+        return (center - bound) / deviation
+    difference, slope = 0.0, 0.0  # g(m) - g(bound) and g'(m)
     if floor > -inf:
-        ratio += log((mean - floor) / (bound - floor))
-        slope += 1 / (mean - floor)
+        difference += log((center - floor) / (bound - floor))
+        slope += 1 / (center - floor)
     if ceiling < inf:
-        ratio -= log((ceiling - mean) / (ceiling - bound))
-        slope += 1 / (ceiling - mean)
-    return ratio / slope / deviation if slope else (mean - bound) / deviation
+        difference -= log((ceiling - center) / (ceiling - bound))
+        slope += 1 / (ceiling - center)
+    return difference / slope / deviation
 
 
 def p_above(values: Sequence[float], limits: Limits, bound: float) -> float:
