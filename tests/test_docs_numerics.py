@@ -13,6 +13,7 @@ from numpy.random import Generator, Philox, SeedSequence, default_rng
 
 import bnexp
 from bnexp.nn import NORMALIZERS, BatchNorm, Dense, Normal, Sequential, SoftmaxCrossEntropy
+from bnexp.runs.stats import interval, t_quantile
 from bnexp.training.random import generator
 
 ROOT = Path(__file__).parents[1]
@@ -287,3 +288,14 @@ def test_what_an_initializer_says_of_its_deviation_is_what_it_draws(script):
         formula = found[1].replace("^", "**")
         assert w.std() == pytest.approx(execute(f"std = {formula}", **names)["std"], rel=0.02), cls
     assert said >= 11
+
+
+@pytest.mark.parametrize("limits", [(0, 1), (-1, 1), (0, np.inf)])
+def test_an_interval_is_its_block(limits):
+    quantiles = {n: t_quantile(n - 1) for n in (2, 3, 5, 10)}
+    names = {"t": quantiles, "inf": np.inf}
+    code = block("Intervals and verdicts")
+    for n in quantiles:
+        values = np.random.default_rng(n).uniform(0.1, 0.9, n)
+        low, high = execute(code, **names)["interval"](values, *limits)
+        same((low, high), interval(values.tolist(), limits)[1:])

@@ -102,6 +102,7 @@ def test_limits_of_measures():
     assert measure_limits(OfMetric(metric="test_loss")) == (0, np.inf)
     assert measure_limits("best_gap") == (-1, 1)
     assert measure_limits(OfQuantity(quantity="rank")) == (-np.inf, np.inf)
+    assert measure_limits(OfQuantity(quantity="grad_square", growth=(1, 3))) == (0, np.inf)
 
 
 def test_claims_judge_by_intervals_within_the_limits():

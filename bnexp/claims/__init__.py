@@ -15,6 +15,7 @@ from bnexp.claims.text import (
     by_kind,
     claims_text,
     counts_text,
+    q_text,
     remarks,
     verdict_lines,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "judge_claims",
     "judge_run",
     "plan_points",
+    "q_text",
     "remarks",
     "verdict_lines",
 ]

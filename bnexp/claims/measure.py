@@ -33,12 +33,12 @@ from bnexp.config.claims import (
     OfQuantity,
 )
 from bnexp.metrics import HEADLINE, METRICS, is_unbounded_loss, metric_column
+from bnexp.runs.stats import UNLIMITED, Limits
 from bnexp.runs.tables import Table, Tables, group_rows, rows
 from bnexp.runs.where import Point
 from bnexp.text import distinct, exact, value_text
 
 Floats: TypeAlias = NDArray[np.float64]
-Limits: TypeAlias = tuple[float, float]
 Number: TypeAlias = tuple[float, bool]  # of one network, and whether it stands for a loss of NaN
 NetworkKey: TypeAlias = tuple[PointKey, int]  # a point of the sweep and a seed
 
@@ -143,7 +143,7 @@ def measure_limits(measure: Measure) -> Limits:
     ((0.0, 1.0), (-1.0, 1.0))
     """
     if isinstance(measure, OfQuantity):
-        return -inf, inf
+        return UNLIMITED if measure.growth is None else (0.0, inf)
     column = metric_column(parse_metric(measure).metric)
     if column is not None:
         return column.metric.limits
@@ -240,7 +240,7 @@ class Sample:
     failed: int
     untrained: int
     diverged: int
-    limits: Limits = (-inf, inf)
+    limits: Limits = UNLIMITED
 
     @property
     def n(self) -> int:
@@ -324,7 +324,7 @@ def collect_samples(
             if status == "diverged"
         }
         limits = (low, high) if pair.than is None else (differences[0], differences[1])
-        limits = (-inf, inf) if is_relative else limits
+        limits = UNLIMITED if is_relative else limits
         counts = ties, left_out, failed, untrained, len(diverged)
         return Sample(pair, tuple(values), *counts, limits)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from math import nan
 from typing import Any
 
-from bnexp.claims import HEADINGS, READABLE, counts_text
+from bnexp.claims import HEADINGS, READABLE, counts_text, q_text
 from bnexp.cli.explore import work_of
 from bnexp.config import document
 from bnexp.config.claims import OF_A_SOURCE, WORDS
@@ -15,6 +16,7 @@ from bnexp.config.figures import FIGURES as FIGURE_KINDS
 from bnexp.nn import INITIALIZERS, NORMALIZERS, BatchNorm
 from bnexp.registry import Registry
 from bnexp.replication import FILE, OUTCOMES, outcomes_text
+from bnexp.runs.stats import adjusted
 from bnexp.text import counted
 from pages.markdown import REFERENCE
 
@@ -187,21 +189,32 @@ def page() -> str:
         "experiment's author. This page is written by",
         "`scripts/docs.py` from the references in this folder, which `scripts/reproduce_all.py`",
         "makes. Each estimate is a mean over n seeds with its 95 % interval, at the point that",
-        "decides the verdict; intervals are not corrected for their number.",
+        "decides the verdict; intervals are not corrected for their number. q is the q-value over",
+        "all claims of this page: of those with q of at most 0.05 some 5 % may be decided wrongly.",
         "[Intervals and verdicts](../../docs/numerics.md#intervals-and-verdicts) has the rules.",
     ]
+    q_values = iter(gallery_q_values())
     for name, values, claims in experiments():
         lines += ["", f"## [`{name}`]({name}): {values['title']}", "", str(values["source"]), ""]
         outcomes = {one["says"]: one for one in replication(name).get("claims", ())}
-        lines += [_claim(claim) + _again(outcomes.get(claim["says"])) for claim in claims]
+        for claim in claims:
+            again = _again(outcomes.get(claim["says"]))
+            lines.append(_claim(claim, next(q_values)) + again)
     return "\n".join(lines) + "\n"
 
 
-def _claim(claim: Mapping[str, Any]) -> str:
+def gallery_q_values() -> list[float]:
+    """The q-value of each claim over the claims of all references; NaN without a p-value."""
+    every = [claim for _, _, claims in experiments() for claim in claims]
+    return adjusted([nan if claim.get("p") is None else claim["p"] for claim in every])
+
+
+def _claim(claim: Mapping[str, Any], q: float) -> str:
     word, kind = READABLE[claim["verdict"]], kind_of(claim)
     if claim["verdict"] == "refuted" and kind in OF_A_SOURCE:
         word += " in this setting"
-    remarks = "; ".join(filter(None, [claim.get("reason", ""), *claim.get("remarks", ())]))
+    parts = [claim.get("reason", ""), q_text(q), *claim.get("remarks", ())]
+    remarks = "; ".join(filter(None, parts))
     return f"- **{word}** ({kind}): {claim['says']}{f' ({remarks})' if remarks else ''}"
 
 
