@@ -293,3 +293,10 @@ def test_skewed_shares_and_pairs_of_values_are_covered_better_than_by_the_t_inte
         half = t_quantile(len(draws) - 1) * draws.std(axis=0, ddof=1) / sqrt(len(draws))
         t_interval = np.mean(abs(draws.mean(axis=0) - mean) <= half)
         assert t_interval < 0.925 < coverage(draws, mean, SHARE)
+
+
+@pytest.mark.parametrize(("n", "expected"), [(3, 0.949), (5, 0.957), (10, 0.961), (20, 0.962)])
+def test_coverage_of_normal_numbers_is_what_the_docs_say(n, expected):
+    """40,000 samples: the standard error of the share is 0.001."""
+    draws = np.random.default_rng(n).normal(size=(n, 40_000))
+    assert coverage(draws, 0, FREE) == pytest.approx(expected, abs=0.004)
