@@ -46,6 +46,7 @@ class ConvNets:
             "train.evaluate": [self.steps],
             "train.evaluate_train": SCORED,
             "random.seeds": [self.seed],
+            "sweep.zip": None,
             "sweep.model.norm": [NORM if norm else "none" for norm in self.norms],
             "sweep.model.init.std": list(self.scales),
         }
