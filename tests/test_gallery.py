@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isnan
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,15 @@ def test_reproducing_replicates_and_says_what_is_reversed(
     with pytest.raises(SystemExit):
         reproduce.main(["--replicate", "-1"])
     assert "expected numbers of seeds from 0" in capsys.readouterr().err
+
+
+def test_q_values_of_the_gallery_are_over_the_claims_of_all_experiments(script, monkeypatch):
+    """Claims without a p-value, and those of files that have none yet, do not count."""
+    gallery = script("pages.gallery")
+    claims = [{"p": 0.01}, {"p": None}], [{"p": 0.02}, {}, {"p": 0.9}]
+    monkeypatch.setattr(gallery, "experiments", lambda: [("name", {}, part) for part in claims])
+    q_values = gallery.gallery_q_values()
+    assert [q_values[place] for place in (0, 2, 4)] == pytest.approx([0.03, 0.03, 0.9])
+    assert all(map(isnan, (q_values[1], q_values[3])))
+    line = gallery._claim({"verdict": "supported", "says": "It is so.", "reason": "n = 5"}, 0.03)
+    assert line == "- **supported** (measured): It is so. (n = 5; q = 0.03)"

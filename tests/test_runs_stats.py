@@ -176,6 +176,28 @@ def test_p_values_by_hand():
     assert p_above((1.0, 2.0, 3.0), POSITIVE, 1.0) == pytest.approx(2 / root / (root + t))
 
 
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(numbers, min_size=2, max_size=9), st.sampled_from(LIMITS), numbers)
+def test_numbers_of_any_size_have_intervals_and_p_values(values, limits, bound):
+    values = np.clip(values, *limits).tolist()
+    _, low, high = interval(values, limits)
+    assert limits[0] <= low <= high <= limits[1]
+    p = p_above(values, limits, bound), p_below(values, limits, bound)
+    assert all(0 <= value <= 1 for value in p)
+    assert max(p) == 1
+    assert seeds_to_decide(standardized_distance(values, limits, bound)) >= 2
+
+
+def test_spread_that_is_lost_to_rounding():
+    """Squares of 1e-200 are 0, those of 1e200 infinite."""
+    assert p_above((1e-200, 2e-200), POSITIVE, 1e-300) == 0
+    assert p_above((1e200, 2e200), POSITIVE, 1.0) == 1
+    assert p_below((1e-320, 2e-320), POSITIVE, 1e300) == 0
+    assert two_sided_p(1e-200, 3) == 1
+
+
 def test_p_values_without_spread_and_beyond_the_limits():
     assert p_above((0.5, 0.5), SHARE, 0.4) == p_below((0.5, 0.5), SHARE, 0.6) == 0
     assert p_above((0.5, 0.5), SHARE, 0.5) == p_above((0.5, 0.5), SHARE, 0.6) == 1

@@ -147,20 +147,21 @@ def standardized_distance(values: Sequence[float], limits: Limits, bound: float)
     are infinitely far from any other bound, and at distance 0 from their own number.
     """
     floor, ceiling = limits
-    if min(values) == max(values):
-        return 0.0 if values[0] == bound else inf if values[0] > bound else -inf
-    _, _, *moments = _moments(np.array(values, np.float64))
+    with np.errstate(over="ignore", under="ignore"):
+        _, _, *moments = _moments(np.array(values, np.float64))
     center, deviation = map(float, moments)
-    if not floor < bound < ceiling:
-        return inf if center > bound else -inf
+    if min(values) == max(values):
+        center, deviation = values[0], 0.0
+    if deviation == 0 or not floor < bound < ceiling:
+        return 0.0 if center == bound else inf if center > bound else -inf
     if limits == UNLIMITED or not floor < center < ceiling:
         return (center - bound) / deviation
     difference, slope = 0.0, 0.0  # g(m) - g(bound) and g'(m)
     if floor > -inf:
-        difference += log((center - floor) / (bound - floor))
+        difference += log(center - floor) - log(bound - floor)
         slope += 1 / (center - floor)
     if ceiling < inf:
-        difference -= log((ceiling - center) / (ceiling - bound))
+        difference -= log(ceiling - center) - log(ceiling - bound)
         slope += 1 / (ceiling - center)
     return difference / slope / deviation
 
@@ -273,7 +274,7 @@ def two_sided_p(t: float, freedom: int) -> float:
     if t == inf:
         return 0.0
     a, b = freedom / 2, 0.5
-    log_x, log_rest = -log1p(t * t / freedom), -log1p(freedom / (t * t)) if t else -inf
+    log_x, log_rest = -log1p(t * t / freedom), -log1p(freedom / t / t) if t else -inf
     front = lgamma(a + b) - lgamma(a) - lgamma(b) + a * log_x + b * log_rest
     if exp(log_x) < (a + 1) / (a + b + 2):
         return exp(front) * _continued_fraction(exp(log_x), a, b) / a
