@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from bnexp.claims import HEADINGS, READABLE, Verdict
+from bnexp.claims import HEADINGS, READABLE, Verdict, remarks
 from bnexp.config import load_config
 from bnexp.config.claims import KINDS, Claim, Word
 from bnexp.config.experiment import MAX_SEEDS, Experiment
@@ -255,9 +255,9 @@ def replication_lines(replication: Replication) -> Iterator[str]:
         for claim in group:
             verdict = claim.verdict
             published, here = READABLE[verdict.expected], READABLE[verdict.verdict]
-            texts = [verdict.says, f"published: {published}; here: {here}", verdict.reason]
+            texts = [verdict.says, f"published: {published}; here: {here}"]
             yield ""
-            yield from labeled(claim.outcome, [*texts, *verdict.remarks], COLUMN)
+            yield from labeled(claim.outcome, [*texts, *remarks(verdict, expected=False)], COLUMN)
     others = [claim for claim in replication.claims if claim.reason]
     for claim in others:
         yield ""

@@ -34,6 +34,7 @@ def test_one_experiment_in_words():
     assert text.startswith("book_weight_scale: ")
     for part in ("source: Deep Learning from Scratch", "insensitive", "logspace: [0, -4, 16]"):
         assert part in text
+    assert re.search(r"^claim 1, (published|direction|theory|measured): ", text, re.MULTILINE)
     assert listed("book_weight_scale") == text
     assert text in listed("--verbose") or text.strip() in listed("--verbose")
 

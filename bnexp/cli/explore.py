@@ -118,7 +118,8 @@ def experiment_description(experiment: str) -> Iterator[str]:
     setup = {part: values[part] for part in parts if values.get(part)}
     yield indent(block_style(setup).rstrip(), "  ")
     for number, claim in enumerate(values.get("claims") or [], 1):
-        yield from ["", *paragraph(f"claim {number}: {claim['says']}", WIDTH, hanging=2)]
+        head = f"claim {number}, {claim.get('kind', 'measured')}"
+        yield from ["", *paragraph(f"{head}: {claim['says']}", WIDTH, hanging=2)]
         if "source" in claim:
             yield from paragraph(claim["source"], WIDTH, indent=2)
 
