@@ -1,9 +1,10 @@
-"""How many processors this process may use: fewer than there are, in a container or on a cluster.
+"""The processors and the memory that this process may use: less than there is, in a container.
 
 A control group limits the processor time of all its processes together: a quota of 150 ms in each
 period of 100 ms is worth one and a half processors. Version 2 of control groups writes both numbers
-into `cpu.max`, version 1 into `cpu.cfs_quota_us` and `cpu.cfs_period_us`. The limits of all groups
-that contain this process hold at the same time.
+into `cpu.max`, version 1 into `cpu.cfs_quota_us` and `cpu.cfs_period_us`. It limits their memory by
+`memory.max`, in version 1 `memory.limit_in_bytes`. The limits of all groups that contain this
+process hold at the same time.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def usable_cores() -> int:
 def _quota() -> float:
     """The processors that the control groups of this process allow; inf if they set no limit."""
     quotas = []
-    for folder in _groups():
+    for folder in _groups("cpu"):
         with suppress(OSError, ValueError, ZeroDivisionError):
             quotas.append(_read_quota(folder))
     return min(quotas, default=inf)
@@ -47,8 +48,23 @@ def _read_quota(folder: Path) -> float:
     return int(quota) / int(period)
 
 
-def _groups() -> Iterator[Path]:
-    """The folders of the control groups of this process that limit processors, and their parents.
+def usable_memory() -> int | None:
+    """The bytes of memory of this machine, or those that the control groups allow if they are less.
+
+    None where the system does not tell.
+    """
+    limits: list[int] = []
+    with suppress(OSError, ValueError, AttributeError):
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for folder in _groups("memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            with suppress(OSError, ValueError):  # "max" is none
+                limits.append(int((folder / name).read_text()))
+    return min((limit for limit in limits if limit > 0), default=None)
+
+
+def _groups(controller: str) -> Iterator[Path]:
+    """The folders of the control groups that limit this process by a controller, and their parents.
 
     In a container the path may be that of the host and not exist here: then the root is meant.
     """
@@ -57,9 +73,9 @@ def _groups() -> Iterator[Path]:
         lines = MEMBERSHIPS.read_text().splitlines()
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        mounts = [GROUPS / controllers, GROUPS / "cpu"] if controllers else [GROUPS]
+        mounts = [GROUPS / controllers, GROUPS / controller] if controllers else [GROUPS]
         for mount in mounts:
             folder = mount / path.strip("/")
             yield from (f for f in (folder, *folder.parents) if f.is_relative_to(mount))

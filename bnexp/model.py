@@ -33,6 +33,7 @@ from bnexp.config.options import Strict
 from bnexp.config.rules import MAX_WEIGHTS, setting_problems
 from bnexp.data.datasets import DATASETS, count_images, data_folder
 from bnexp.errors import BnexpError, ConfigError, StoreError
+from bnexp.estimate import check_memory, check_sizes, estimate
 from bnexp.execution.blas import one_blas_thread
 from bnexp.execution.build import blank_architecture, check_counts, check_shapes, make_metrics
 from bnexp.execution.task import dataset, train_networks
@@ -250,12 +251,15 @@ def fit(
     setting = network.setting
     loaded = dataset(setting.data.name, data_folder(Path(data_dir) if data_dir else None))
     counts = count_images(loaded)
+    check_sizes(config, [network], {setting.data.name: counts})
     try:
         check_counts(setting, counts)
         check_shapes(setting, counts)
         make_schedule(network, counts.train - setting.data.validation)
     except SettingError as error:
         raise setting_error(error, network, config) from None
+    if needs := estimate([network], {setting.data.name: counts}):
+        check_memory(config, needs)
     with _arithmetic_of_runs():
         trained = train_networks((network,), loaded)
         history = trained.history

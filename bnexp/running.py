@@ -26,6 +26,7 @@ from bnexp.config.messages import Problem, SettingError, problems_error
 from bnexp.data import Dataset
 from bnexp.data.datasets import DATASETS, ImageCounts, count_images, data_folder
 from bnexp.errors import ConfigError, Interrupted, NetworksFailed
+from bnexp.estimate import check_memory, check_sizes, estimate
 from bnexp.execution import stopping
 from bnexp.execution.build import check_counts, check_shapes
 from bnexp.execution.checkpoints import Checkpoints
@@ -70,8 +71,12 @@ class Prepared:
         return self.data[network.setting.data.name].sha256
 
 
-def prepare(config: Config, data_dir: Path | None = None, download: bool = True) -> Prepared:
+def prepare(
+    config: Config, data_dir: Path | None = None, download: bool = True, workers: int = 1
+) -> Prepared:
     """Expand the sweep, load the data, and check that figures and claims fit; writes nothing.
+
+    workers: how many processes of this machine will train; their memory is checked, too.
 
     Raises ConfigError if the experiment cannot be run as it is, DataError if data are missing.
     """
@@ -82,12 +87,12 @@ def prepare(config: Config, data_dir: Path | None = None, download: bool = True)
     names = dict.fromkeys(network.setting.data.name for network in plan.networks)
     fixed = {name: DATASETS[name] for name in names if name in DATASETS and DATASETS[name].fixed}
     counts = {name: count_images(facts) for name, facts in fixed.items()}
-    schedules = known_schedules(config, plan, counts)
+    schedules = known_schedules(config, plan, counts, workers)
     config, without_steps = fitting_figures(config, plan, schedules)
     data = {name: dataset(name, data_dir, download) for name in names}
     others = {name: count_images(images) for name, images in data.items() if name not in fixed}
     if others:
-        schedules |= known_schedules(config, plan, others)
+        schedules |= known_schedules(config, plan, others, workers)
         config, without_images = fitting_figures(config, plan, schedules)
         without_steps += without_images
     steps = {network: schedule.points[-1] for network, schedule in schedules.items()}
@@ -95,17 +100,20 @@ def prepare(config: Config, data_dir: Path | None = None, download: bool = True)
 
 
 def known_schedules(
-    config: Config, plan: Plan, counts: Mapping[str, ImageCounts]
+    config: Config, plan: Plan, counts: Mapping[str, ImageCounts], workers: int = 1
 ) -> dict[str, TrainingSchedule]:
     """When networks are scored and probed, by id, where so much is known of their data sets.
 
-    counts: by the names of data sets. Networks of others are left out.
+    counts: by the names of data sets. Networks of others are left out. workers: how many processes
+    of this machine will train.
 
     ConfigError where the images are too few, or layers do not fit them, or something is to happen
-    after the end, or a claim is about steps that are not scored.
+    after the end, or a claim is about steps that are not scored; where networks or tables are too
+    large, or all of it needs more memory than there is (`bnexp.estimate`).
     """
     schedules: dict[str, TrainingSchedule] = {}
     known = [network for network in plan.networks if network.setting.data.name in counts]
+    check_sizes(config, known, counts)
     for stack in make_stacks(known, size=max(len(known), 1)):  # one for each structure
         first = stack.networks[0]
         images = counts[first.setting.data.name]
@@ -118,14 +126,20 @@ def known_schedules(
         schedules |= {network.id: schedule for network in stack.networks}
     times = {n: Times(s.per_epoch, s.points, s.probes) for n, s in schedules.items()}
     check_claims(config, plan, times)
+    if needs := estimate(known, counts, max(workers, 1)):
+        check_memory(config, needs, workers)
     return schedules
 
 
 def schedules_without_data(config: Config, plan: Plan) -> dict[str, TrainingSchedule]:
     """`known_schedules` by what is known of data sets that are not at hand."""
+    return known_schedules(config, plan, known_counts(plan))
+
+
+def known_counts(plan: Plan) -> dict[str, ImageCounts]:
+    """How many images, and of what size, the plan's data sets have as far as their names tell."""
     names = dict.fromkeys(network.setting.data.name for network in plan.networks)
-    known = {name: count_images(DATASETS[name]) for name in names if name in DATASETS}
-    return known_schedules(config, plan, known)
+    return {name: count_images(DATASETS[name]) for name in names if name in DATASETS}
 
 
 def fitting_figures(
@@ -323,9 +337,10 @@ def run(
     if not isinstance(config, Config):
         kind = type(config).__name__
         raise ConfigError(f"config: expected a Config, a shipped name or a path, got a {kind}")
-    prepared = prepare(config, Path(data_dir) if data_dir is not None else None)
-    directory = RunDirectory(Path(out)) if out is not None else None
     executor, progress = place or Local(jobs, cell_timeout), progress or Progress()
+    workers = executor.workers if isinstance(executor, Local) else 0
+    prepared = prepare(config, Path(data_dir) if data_dir is not None else None, workers=workers)
+    directory = RunDirectory(Path(out)) if out is not None else None
     with directory.writing(progress.waiting) if directory else nullcontext():
         result = _run(prepared, directory, executor, fresh, progress, checkpoint)
     if result.failed:

@@ -206,7 +206,7 @@ def test_validation_images_are_not_called_test_images():
 
 
 def test_an_interruption_before_the_plan_counts_nothing(small, monkeypatch):
-    def interrupted(*names):
+    def interrupted(*names, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("bnexp.running.prepare", interrupted)

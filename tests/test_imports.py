@@ -24,6 +24,7 @@ ORDER = (
     ("execution",),
     ("runs",),
     ("figures", "claims", "exports"),
+    ("estimate",),
     ("model",),
     ("result",),
     ("running",),

@@ -1,4 +1,4 @@
-"""Processors that a control group leaves to this process, as files of the kernel say it."""
+"""Processors and memory that control groups leave to this process, as files of the kernel say."""
 
 from __future__ import annotations
 
@@ -76,3 +76,37 @@ def test_a_machine_without_control_groups_has_all_its_processors(monkeypatch):
     assert machine.usable_cores() == 5
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert machine.usable_cores() == 1
+
+
+def pages(monkeypatch, number):
+    """A machine of so many pages of 1,000 bytes."""
+    sizes = {"SC_PAGE_SIZE": 1000, "SC_PHYS_PAGES": number}
+    monkeypatch.setattr(os, "sysconf", sizes.__getitem__, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [("max", 9_000_000), ("5000000", 5_000_000), ("99000000", 9_000_000), ("nonsense", 9_000_000)],
+)
+def test_memory_of_version_2(tmp_path, monkeypatch, limit, expected):
+    pages(monkeypatch, 9000)
+    (tmp_path / "memberships").write_text("0::/slice/job\n")
+    write(tmp_path / "groups" / "slice", memory__max=limit)
+    write(tmp_path / "groups" / "slice" / "job", memory__max="max", cpu__max="max 100000")
+    assert machine.usable_memory() == expected
+
+
+def test_memory_of_version_1(tmp_path, monkeypatch):
+    pages(monkeypatch, 9000)
+    (tmp_path / "memberships").write_text("5:cpu,cpuacct:/docker\n4:memory:/docker\n0::/\n")
+    write(tmp_path / "groups" / "memory" / "docker", memory__limit_in_bytes="7000000")
+    write(tmp_path / "groups" / "cpu" / "docker", memory__limit_in_bytes="1000000")
+    assert machine.usable_memory() == 7_000_000
+
+
+def test_memory_that_no_system_call_tells(monkeypatch):
+    def refuse(name):
+        raise ValueError("unrecognized configuration name")
+
+    monkeypatch.setattr(os, "sysconf", refuse, raising=False)
+    assert machine.usable_memory() is None

@@ -6,6 +6,8 @@ from itertools import islice, pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numeric_cases import small_mlp
 
 from bnexp.config.experiment import Every
@@ -21,7 +23,7 @@ from bnexp.training.random import (
     stack_batches,
     with_replacement,
 )
-from bnexp.training.schedule import steps_of_rule, steps_per_epoch
+from bnexp.training.schedule import count_of_rule, steps_of_rule, steps_per_epoch
 
 
 def test_a_seed_and_a_role_give_one_stream():
@@ -168,7 +170,23 @@ def test_steps_per_epoch(images, size, sampling, expected):
     ],
 )
 def test_points(rule, steps, per_epoch, expected):
-    assert steps_of_rule(rule, steps, per_epoch) == expected
+    assert tuple(steps_of_rule(rule, steps, per_epoch)) == expected
+
+
+@given(
+    rule=st.sampled_from(["book", "epoch", "cs231n"]) | st.builds(Every, every=st.integers(1, 70)),
+    steps=st.integers(1, 60),
+    per_epoch=st.integers(1, 70),
+)
+def test_points_are_counted_without_a_list_of_them(rule, steps, per_epoch):
+    points = steps_of_rule(rule, steps, per_epoch)
+    assert count_of_rule(rule, steps, per_epoch) == len(points)
+    assert list(points) == sorted(set(points))
+
+
+def test_many_points_at_equal_distances_take_no_memory():
+    for rule in ("book", "epoch", Every(every=1)):
+        assert isinstance(steps_of_rule(rule, 10_000_000, 1), range)
 
 
 def test_the_book_scores_twenty_times_in_its_twenty_epochs():

@@ -29,7 +29,9 @@ from bnexp.claims import READABLE, Verdict, verdict_lines
 from bnexp.cli.terminal import echo
 from bnexp.config import Config
 from bnexp.config.claims import KINDS
+from bnexp.data.datasets import count_images
 from bnexp.errors import DataError
+from bnexp.estimate import estimate
 from bnexp.execution.task import Record
 from bnexp.metrics import HEADLINE
 from bnexp.replication import FILE, Replication, replication_lines
@@ -37,6 +39,7 @@ from bnexp.result import Result
 from bnexp.running import (
     Progress,
     fitting_figures,
+    known_counts,
     prepare,
     read_records,
     schedules_without_data,
@@ -367,10 +370,11 @@ def range_text(meaning: str, values: Sequence[Any]) -> str:
     return f"{meaning} from {value_text(first, [last])} to {value_text(last, [first])}"
 
 
-def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
-    """Print the axes, how many networks there are, and which would be trained and why.
+def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 1) -> None:
+    """Print the axes, how many networks there are, which would be trained and why, and the cost.
 
-    config: the experiment. out: its run directory, which need not exist.
+    config: the experiment. out: its run directory, which need not exist. workers: how many
+    processes would train; their time and memory are estimated.
     data_dir: the folder of the data files, if the user gave one. Nothing is downloaded: if the data
         are not at hand, finished networks are counted without a look at the data they came from.
     """
@@ -378,17 +382,19 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
     origins: Mapping[str, DataOrigin] = {}
     try:
         prepared = prepare(config, data_dir, download=False)
-        reasons = Counter(read_records(prepared, directory)[1].values())
+        missing = read_records(prepared, directory)[1]
+        counts = {name: count_images(images) for name, images in prepared.data.items()}
         steps = sum(prepared.steps.values())
         effort = f"{counted(steps, 'step')} in all"
         origins, left_out = prepared.origins, prepared.left_out
     except DataError as error:
-        known = schedules_without_data(config, plan)
+        known, counts = schedules_without_data(config, plan), known_counts(plan)
         left_out = fitting_figures(config, plan, known)[1]
         steps = sum(schedule.points[-1] for schedule in known.values())
         steps += len(plan.networks) - len(known)
-        reasons = Counter(directory.read_records(plan.networks, None)[1].values())
+        missing = directory.read_records(plan.networks, None)[1]
         effort = f"data: not at hand. {error}"
+    reasons = Counter(missing.values())
     echo(f"{config.name}: valid")
     seeds = ", ".join(map(str, config.experiment.random.seeds))
     ranges = unusual_ranges(config)
@@ -412,6 +418,9 @@ def print_plan(config: Config, out: Path, data_dir: Path | None) -> None:
     echo(f"{out}: {done} up to date, {reasons.total()} to {work_of(steps)}")
     for reason, number in reasons.items():
         echo(f"  {number} {reason}")
+    to_train = [network for network in plan.networks if network.id in missing]
+    if needs := estimate(to_train, counts, workers):
+        echo(*paragraph(needs.line(workers), hanging=2))
     if others := directory.count_others(plan.networks):
         echo(f"  {kept_networks(others)}")
     for text in left_out:

@@ -80,7 +80,7 @@ def run_command(
     config = arguments.load_experiment(experiment, assignments, seeds)
     directory = Path(out or f"results/{config.name}")
     if dry_run:
-        print_plan(config, directory, data_dir)
+        print_plan(config, directory, data_dir, jobs or usable_cores())
         return
     held_out = "validation" if config.experiment.data.validation else "test"
     try:
@@ -204,7 +204,7 @@ def check_command(
 ) -> None:
     """Validate an experiment and print what would be trained.
 
-    Nothing is trained or written.
+    Nothing is trained or written. The time and the memory that it tells are rough.
 
     \b
     Example: bnexp check my_experiment.yaml
@@ -212,4 +212,5 @@ def check_command(
     from bnexp.cli.output import print_plan
 
     config = arguments.load_experiment(experiment, assignments, seeds)
-    print_plan(config, Path(out or f"results/{config.name}"), data_dir)
+    directory = Path(out or f"results/{config.name}")
+    print_plan(config, directory, data_dir, usable_cores())

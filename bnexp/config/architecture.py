@@ -7,11 +7,10 @@ bnexp.nn.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import numpy as np
 from pydantic import Discriminator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Tag
@@ -25,7 +24,7 @@ from bnexp.nn.pooling import POOLS
 MAX_LAYERS = 200
 MAX_WIDTH = 20_000
 MAX_SIDE = 64
-SIDE, CLASSES = 28, 10  # of the images for which weights are counted
+IMAGE_SHAPE, CLASSES = (28, 28, 1), 10  # MNIST's
 
 Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
@@ -42,6 +41,21 @@ class DropoutOptions(Strict):
         "inverted",
         "divide by 1 - ratio in training (inverted) or multiply by it at evaluation (the book)",
     )
+
+
+class LayerSize(NamedTuple):
+    """How large a dense layer, a convolution or a pooling is, for one image.
+
+    weights: how many it has, without biases. inputs, outputs: the numbers that it reads and
+    returns. products: how often a number is multiplied by a weight. patches: the numbers of a
+    convolution's windows, written as rows; 0 elsewhere.
+    """
+
+    weights: int
+    inputs: int
+    outputs: int
+    products: int
+    patches: int = 0
 
 
 class Architecture(Strict):
@@ -68,9 +82,20 @@ class Architecture(Strict):
         """How many units, or channels, each layer with weights has, but for the output layer."""
         raise NotImplementedError
 
-    def weight_count(self) -> int:
-        """The number of weights of all layers, without biases and normalizers."""
+    def layer_sizes(
+        self, image_shape: Sequence[int] = IMAGE_SHAPE, classes: int = CLASSES
+    ) -> Iterator[LayerSize]:
+        """The size of each layer that is no normalizer, activation or dropout, first to last.
+
+        image_shape: (H, W, C). classes: the width of the output layer.
+
+        Nothing is allocated, however large the layers are.
+        """
         raise NotImplementedError
+
+    def weight_count(self, image_shape: Sequence[int] = IMAGE_SHAPE, classes: int = CLASSES) -> int:
+        """The number of weights of all layers, without biases and normalizers."""
+        return sum(layer.weights for layer in self.layer_sizes(image_shape, classes))
 
     def weighted(self) -> int:
         """How many layers have weights, but for the output layer."""
@@ -88,9 +113,13 @@ class Mlp(Architecture):
     def widths(self) -> Sequence[int]:
         return self.hidden
 
-    def weight_count(self) -> int:
-        widths = (SIDE * SIDE, *self.hidden, CLASSES)
-        return sum(inputs * outputs for inputs, outputs in itertools.pairwise(widths))
+    def layer_sizes(
+        self, image_shape: Sequence[int] = IMAGE_SHAPE, classes: int = CLASSES
+    ) -> Iterator[LayerSize]:
+        inputs = math.prod(image_shape)
+        for outputs in (*self.hidden, classes):
+            yield LayerSize(inputs * outputs, inputs, outputs, inputs * outputs)
+            inputs = outputs
 
 
 class ConvBlock(Strict):
@@ -173,30 +202,34 @@ class Cnn(Architecture):
     def widths(self) -> Sequence[int]:
         return [b.features for b in self.blocks if isinstance(b, ConvBlock | DenseBlock)]
 
-    def weight_count(self) -> int:
-        """The number of weights, for images of SIDE x SIDE and one channel.
+    def layer_sizes(
+        self, image_shape: Sequence[int] = IMAGE_SHAPE, classes: int = CLASSES
+    ) -> Iterator[LayerSize]:
+        """The image's height, width and channels are followed from block to block.
 
-        Side and channels of the image are followed from block to block. A dense block has a weight
-        for each number of the image before it and each of its units, and so has the output layer.
+        A dense block has a weight for each number of the image before it and each of its units, and
+        so has the output layer.
         """
-        number, side, channels = 0, SIDE, 1
-        for block in self.blocks:
+        height, width, channels = image_shape
+        for block in (*self.blocks, DenseBlock(kind="dense", features=classes)):
+            inputs = height * width * channels
+            weights = products = patches = 0
+            if isinstance(block, ConvBlock | PoolBlock):
+                height, width = output_side(block, height), output_side(block, width)
             if isinstance(block, ConvBlock):
-                number += channels * block.features * block.size**2
-                side, channels = output_side(block, side), block.features
-            elif isinstance(block, PoolBlock):
-                side = output_side(block, side)
+                window = channels * block.size**2
+                weights, patches = window * block.features, height * width * window
+                products, channels = patches * block.features, block.features
             elif isinstance(block, DenseBlock):
-                number += channels * side**2 * block.features
-                side, channels = 1, block.features
+                weights = products = inputs * block.features
+                height, width, channels = 1, 1, block.features
+            elif isinstance(block, GlobalPoolBlock):
+                height, width = 1, 1
             elif isinstance(block, Options):
-                image, random = (side, side, channels), np.random.default_rng(0)
+                image, random = (height, width, channels), np.random.default_rng(0)
                 with suppress(ValueError):  # `check_shapes` says what does not fit
-                    shape, _, _ = instantiate(block).init(random, image)
-                    side, channels = math.isqrt(math.prod(shape[:-1])), shape[-1]
-            else:  # global pooling
-                side = 1
-        return number + channels * side**2 * CLASSES
+                    (height, width, channels), _, _ = instantiate(block).init(random, image)
+            yield LayerSize(weights, inputs, height * width * channels, products, patches)
 
 
 def _model_kind(value: Any) -> str | None:

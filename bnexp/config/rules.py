@@ -11,10 +11,9 @@ number of images in a folder, is checked when the data are loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bnexp.config.architecture import SIDE
 from bnexp.config.claims import (
     OF_A_SOURCE,
     RELATIONS,
@@ -309,12 +308,29 @@ def _norm_options(setting: Setting) -> Iterator[Problem]:
 
 
 def _weights(setting: Setting) -> Iterator[Problem]:
-    """More weights than MAX_WEIGHTS, counted for images of SIDE x SIDE."""
-    number = setting.model.weight_count()
-    key = "hidden" if setting.model.kind == "mlp" else "blocks"
-    if number > MAX_WEIGHTS:
-        text = f"too large, expected at most {MAX_WEIGHTS:,} weights, got {number:,}"
-        yield Problem(("model", key), f"{text} for images of {SIDE} x {SIDE}")
+    """More weights than MAX_WEIGHTS, or a layer that makes as many numbers of an image.
+
+    How large the images of a folder are is not known here.
+    """
+    if facts := DATASETS.get(setting.data.name):
+        yield from size_problems(setting, facts.image_shape, facts.classes)
+
+
+def size_problems(setting: Setting, image_shape: Sequence[int], classes: int) -> Iterator[Problem]:
+    """Why a network is too large for images of this shape: what `_weights` refuses.
+
+    `bnexp.estimate` asks again for data sets that have been loaded. Nothing is allocated.
+    """
+    sizes = list(setting.model.layer_sizes(image_shape, classes))
+    path = ("model", "hidden" if setting.model.kind == "mlp" else "blocks")
+    images = f"for images of {' x '.join(map(str, image_shape[:2]))}"
+    for what, number in (
+        ("weights", sum(layer.weights for layer in sizes)),
+        ("numbers of an image in one layer", max(layer.outputs for layer in sizes)),
+    ):
+        if number > MAX_WEIGHTS:
+            text = f"too large, expected at most {MAX_WEIGHTS:,} {what}, got {number:,} {images}"
+            yield Problem(path, text)
 
 
 def _layer_init(setting: Setting) -> Iterator[Problem]:

@@ -256,7 +256,7 @@ def train_networks(
                 recipe.decay_also or (),
             ),
             for_test=start.full_parameters,
-            probes=Probing(probes, frozenset(schedule.probes)),
+            probes=Probing(probes, schedule.probes),
             start=_stored_start(networks, digest, checkpoints, schedule, start, optimizers[0]),
             metrics=make_metrics(setting),
             score_batch=setting.train.evaluate_train == "batch",

@@ -45,7 +45,7 @@ class Readings:
     None: that is not known.
     """
 
-    steps: tuple[int, ...] | None
+    steps: Sequence[int] | None
     layers: tuple[int, ...] | None
     places: tuple[float, ...] | None
 

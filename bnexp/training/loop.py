@@ -8,7 +8,7 @@ leaves at its end.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,7 +34,7 @@ class Probing:
     """Probes and the steps after which they are read, 0 being before the first update."""
 
     probes: Sequence[Probe] = ()
-    steps: frozenset[int] = frozenset()
+    steps: Collection[int] = frozenset()
 
 
 UNPROBED = Probing()
@@ -220,7 +220,8 @@ def train(
         start.diverged_at.copy(),
         list(start.readings),
     )
-    evaluated, last, stream = set(points), points[-1], BatchStream(batches)
+    last, stream = points[-1], BatchStream(batches)
+    evaluated, probed = _looked_up(points), _looked_up(probes.steps)
     for _ in range(start.step):
         stream.take()
     with np.errstate(all="ignore"):
@@ -249,7 +250,7 @@ def train(
                 }
                 stack.record_metrics(step, scores)
                 stack.mark_overflow(step, used)
-            if step in probes.steps:
+            if step in probed:
                 coming = (min(step + 1, max(last, 1)), max(last, 1))
                 following = stack.next_step(*train_set.batch(stream.peek()), coming)
                 readings = (reading for probe in probes.probes for reading in probe.read(following))
@@ -261,6 +262,11 @@ def train(
         np.array(points), dict(end.metrics), end.diverged_at, end.readings,
         end.parameters, end.state,
     )  # fmt: skip
+
+
+def _looked_up(steps: Collection[int]) -> Collection[int]:
+    """The steps in a form in which one is found quickly; a range is, without a copy of it."""
+    return steps if isinstance(steps, range) else frozenset(steps)
 
 
 def _copy(layers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:

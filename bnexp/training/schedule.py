@@ -25,15 +25,25 @@ class TrainingSchedule:
 
     images: int
     per_epoch: int
-    points: tuple[int, ...]
-    probes: tuple[int, ...]
+    points: Sequence[int]
+    probes: Sequence[int]
 
 
-def make_schedule(network: Network, available: int) -> TrainingSchedule:
-    """The network's schedule where `available` training images are there.
+@dataclass(frozen=True)
+class Length:
+    """How long a network is trained, and how often it is scored and probed."""
 
-    They are enough for the setting (`bnexp.execution.build.check_counts`), and those that are held
-    out are not among them. SettingError where something is to happen after the end.
+    images: int
+    per_epoch: int
+    steps: int
+    scored: int
+    probed: int
+
+
+def training_length(network: Network, available: int) -> Length:
+    """As `make_schedule`, but of times only their number: nothing as long as the training is made.
+
+    SettingError where the training is too long.
     """
     data, training = network.setting.data, network.setting.train
     images = available if data.train == "all" else data.train
@@ -42,7 +52,27 @@ def make_schedule(network: Network, available: int) -> TrainingSchedule:
     if steps > MAX_STEPS:
         text = f"too long, expected at most {MAX_STEPS:,} steps, got {steps:,}"
         raise SettingError(("train", "epochs"), text)
-    rule = training.evaluate or ("book" if network.place else "epoch")
+    scored = count_of_rule(scoring_rule(network), steps, per_epoch)
+    probes = network.setting.probes
+    probed = scored if probes else 0
+    if probes and probes.at is not None:
+        probed = count_of_rule(probes.at, steps, per_epoch)
+    return Length(images, per_epoch, steps, scored, probed)
+
+
+def scoring_rule(network: Network) -> Any:
+    """The network's `train.evaluate`, or its default."""
+    return network.setting.train.evaluate or ("book" if network.place else "epoch")
+
+
+def make_schedule(network: Network, available: int) -> TrainingSchedule:
+    """The network's schedule where `available` training images are there.
+
+    They are enough for the setting (`bnexp.execution.build.check_counts`), and those that are held
+    out are not among them. SettingError where something is to happen after the end.
+    """
+    length, rule = training_length(network, available), scoring_rule(network)
+    images, per_epoch, steps = length.images, length.per_epoch, length.steps
     if isinstance(rule, tuple) and rule[-1] > steps:
         text = f"after the end, expected at most step {steps}, got {rule[-1]}"
         raise SettingError(("train", "evaluate"), text)
@@ -68,16 +98,29 @@ def steps_per_epoch(images: int, batch_size: int, sampling: str) -> int:
 
 def steps_of_rule(
     rule: Rule | Every | Sequence[int] | Any, steps: int, per_epoch: int
-) -> tuple[int, ...]:
+) -> Sequence[int]:
     """The steps after which `train.evaluate` or `probes.at` asks for something, ascending.
 
     `rule` is a name, an interval, or the steps themselves; `steps` is the length of the training.
+    Steps at equal distances are a range, which takes no memory however many there are.
     """
     if isinstance(rule, Every):
-        return tuple(range(rule.every, steps + 1, rule.every)) or (steps,)
+        return range(rule.every, steps + 1, rule.every) or (steps,)
     if not isinstance(rule, str):
         return tuple(rule)
+    if rule == "book":
+        return range(1, steps + 1, per_epoch)
+    if rule == "epoch" and steps % per_epoch == 0:
+        return range(per_epoch, steps + 1, per_epoch)
     ends = [*range(per_epoch, steps, per_epoch), steps]
-    starts = range(1, steps + 1, per_epoch) or (steps,)
-    table = {"book": starts, "epoch": ends, "cs231n": sorted({1, *ends})}
-    return tuple(table[rule])
+    return tuple(ends if rule == "epoch" else sorted({1, *ends}))
+
+
+def count_of_rule(rule: Any, steps: int, per_epoch: int) -> int:
+    """How many steps `steps_of_rule` returns."""
+    if isinstance(rule, Every):
+        return max(steps // rule.every, 1)
+    if not isinstance(rule, str):
+        return len(rule)
+    epochs = math.ceil(steps / per_epoch)
+    return epochs + (rule == "cs231n" and min(per_epoch, steps) > 1)

@@ -1,0 +1,491 @@
+"""What a plan needs before it is trained: rows of tables, memory and time; too much is refused.
+
+`check_sizes` and `check_memory` raise ConfigError with the key that is to blame, the number and the
+limit; `Estimate` is also what `bnexp check` prints. All of it is computed from the plan and from
+the number and shape of the images; nothing is allocated that grows with the plan.
+
+Memory is counted array by array, as training holds them at its peak, for the largest of the stacks
+that a run would train. Time is that of the products, at the speed of a product measured on this
+machine, of the other operations, at fixed speeds, and of calling them all. Both are rough: memory
+is meant to be right within a factor of 2, time within a factor of 3.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from bnexp.config import Config
+from bnexp.config.architecture import CLASSES, LayerSize
+from bnexp.config.experiment import Setting
+from bnexp.config.messages import SettingError
+from bnexp.config.options import instantiate
+from bnexp.config.rules import size_problems
+from bnexp.data.datasets import DATASETS, ImageCounts
+from bnexp.errors import ConfigError
+from bnexp.execution.blas import one_blas_thread
+from bnexp.execution.build import CALIBRATION, blank_architecture, check_counts, make_metrics
+from bnexp.machine import usable_memory
+from bnexp.nn.book import replay
+from bnexp.probes import sites
+from bnexp.probes.distributions import Histogram, Percentiles
+from bnexp.probes.landscape import Landscape
+from bnexp.probes.layers import Layers
+from bnexp.runs.csv import MAX_BYTES
+from bnexp.sweep import Network, make_stacks, setting_error
+from bnexp.text import counted
+from bnexp.training.evaluation import KEPT_BYTES
+from bnexp.training.schedule import Length, training_length
+
+Counts = Mapping[str, ImageCounts]  # by the names of data sets
+
+# Bytes of a process that trains, and what matplotlib adds to the one that draws.
+PROCESS, DRAWING = 75_000_000, 75_000_000
+# Bytes of a row of metrics.csv while the tables are made and written: without metrics, and of each;
+# and of a row of probes.csv.
+ROW, METRIC, READING = 250, 70, 320
+# Bytes of a recorded number in the process that trains.
+RECORDED = 120
+
+# Seconds of a call of NumPy, of a number that passes through an operation that is no product, and
+# of one parameter in one array of an update.
+CALL, NUMBER, UPDATE = 4e-6, 0.4e-9, 0.4e-9
+START = 2.0  # seconds of starting, importing and drawing
+
+
+@dataclass(frozen=True)
+class StackNeeds:
+    """What one stack needs: bytes at its peak by what they are for, and seconds on one core.
+
+    images: the data set, and its images as numbers. parameters: those of the networks, their
+    gradients and the optimizer's state. batch: what the layers make of a batch, forward and back.
+    evaluation: what they make of the images that are scored at once. results: evaluations and
+    readings.
+    """
+
+    images: int
+    parameters: int
+    batch: int
+    evaluation: int
+    results: int
+    seconds: float
+
+    @property
+    def bytes(self) -> int:
+        """A batch is trained on before or after an evaluation, never at the same time."""
+        return self.images + self.parameters + max(self.batch, self.evaluation) + self.results
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the networks of a plan need.
+
+    evaluations, readings: the rows of metrics.csv and probes.csv. tables: bytes of these tables in
+    the process that writes them. largest: the stack that needs most memory; network: one of it.
+    seconds: of all stacks, one after the other. longest: of the stack that takes longest. stacks:
+    how many there are.
+    """
+
+    evaluations: int
+    readings: int
+    tables: int
+    largest: StackNeeds
+    network: Network
+    seconds: float
+    longest: float
+    stacks: int
+
+    def busy(self, workers: int) -> int:
+        """How many of the workers have a stack to train."""
+        return max(1, min(workers, self.stacks))
+
+    @property
+    def each(self) -> int:
+        """The bytes of a worker process."""
+        return PROCESS + self.largest.bytes
+
+    def memory(self, workers: int) -> int:
+        """The bytes of all processes together.
+
+        A single worker is the process that writes the tables, too. Without workers, as where a
+        cluster trains, they are those of that process alone.
+        """
+        main = PROCESS + DRAWING + self.tables
+        if workers == 0:
+            return main
+        number = self.busy(workers)
+        return main + (self.largest.bytes if number == 1 else number * self.each)
+
+    def time(self, workers: int) -> float:
+        """The seconds of the run with so many workers."""
+        return START + max(self.longest, self.seconds / self.busy(workers))
+
+    def line(self, workers: int) -> str:
+        """Time and memory in words, and how many workers fit this machine if these do not."""
+        number, memory = self.busy(workers), self.memory(workers)
+        each = f" ({size_text(self.each)} each)" if number > 1 else ""
+        text = (
+            f"expected: {duration_text(self.time(workers))} and {size_text(memory)} of memory "
+            f"with {counted(number, 'worker')}{each}"
+        )
+        available = usable_memory()
+        if available is None or memory <= available:
+            return text
+        return f"{text}; this machine has {size_text(available)}: use -j {self.fitting(available)}"
+
+    def fitting(self, available: int) -> int:
+        """How many workers fit so many bytes; at least 1."""
+        main = PROCESS + DRAWING + self.tables
+        return max(1, min(self.stacks, (available - main) // self.each))
+
+
+def estimate(networks: Iterable[Network], counts: Counts, workers: int = 1) -> Estimate | None:
+    """What networks need if so many workers train them; None without a network to train.
+
+    counts: the data sets; networks of others are left out. The networks have passed `check_sizes`.
+    """
+    known = [network for network in networks if network.setting.data.name in counts]
+    if not known:
+        return None
+    by_setting: dict[tuple[int, ...], StackNeeds] = {}  # settings share their parts
+    stacks, needs = make_stacks(known, workers), []
+    for stack in stacks:
+        setting = stack.networks[0].setting
+        key = (*_parts(setting), len(stack.networks))
+        if key not in by_setting:
+            by_setting[key] = stack_needs(stack.networks, counts[setting.data.name])
+        needs.append(by_setting[key])
+    rows = plan_rows(known, counts)
+    evaluations, readings = sum(row[0] for row in rows), sum(row[1] for row in rows)
+    largest = max(range(len(stacks)), key=lambda i: needs[i].bytes)
+    first = stacks[largest].networks[0]
+    return Estimate(
+        evaluations,
+        readings,
+        (ROW + METRIC * metric_columns(first.setting)) * evaluations + READING * readings,
+        needs[largest],
+        first,
+        sum(each.seconds for each in needs),
+        max(each.seconds for each in needs),
+        len(stacks),
+    )
+
+
+def _parts(setting: Setting) -> tuple[int, ...]:
+    """What tells settings of a plan apart, which share the objects that do not differ."""
+    return tuple(id(getattr(setting, name)) for name in Setting.model_fields)
+
+
+def length_of(network: Network, counts: Counts) -> Length:
+    """How long a network is trained."""
+    data = network.setting.data
+    return training_length(network, counts[data.name].train - data.validation)
+
+
+def plan_rows(networks: Sequence[Network], counts: Counts) -> list[tuple[int, int]]:
+    """How many rows of metrics.csv and of probes.csv each network has."""
+    by_setting: dict[tuple[int, ...], tuple[int, int]] = {}
+    for network in networks:
+        key = _parts(network.setting)
+        if key not in by_setting:
+            length = length_of(network, counts)
+            by_setting[key] = length.scored, length.probed * readings_of_step(network.setting)
+    return [by_setting[_parts(network.setting)] for network in networks]
+
+
+def metric_columns(setting: Setting) -> int:
+    """How many metrics a row of metrics.csv has."""
+    return len(make_metrics(setting)) * 2
+
+
+def readings_of_step(setting: Setting) -> int:
+    """How many numbers the probes read of a network at one step.
+
+    A user's probe that does not say where it reads has one number for each quantity and layer.
+    """
+    if not setting.probes:
+        return 0
+    layers, number = sites(blank_architecture(setting, CLASSES)), 0
+    for probe in map(instantiate, setting.probes.read):
+        if hasattr(probe, "grids"):
+            number += sum(len(grid.layers) * len(grid.at) for grid in probe.grids(layers))
+        else:
+            number += len(getattr(probe, "quantity_names", ("any",))) * len(layers)
+    return number
+
+
+def stack_needs(networks: Sequence[Network], counts: ImageCounts) -> StackNeeds:
+    """What a stack of networks needs, for a data set of these images."""
+    network, stack = networks[0], len(networks)
+    setting, train = network.setting, network.setting.train
+    width = np.dtype(train.precision).itemsize
+    length = length_of(network, {setting.data.name: counts})
+    tests = setting.data.validation or setting.data.test
+    tests = counts.test if tests == "all" else tests
+    scored = length.images if train.evaluate_train == "all" else train.evaluate_train
+    pixels = math.prod(counts.image_shape)
+    sizes = list(setting.model.layer_sizes(counts.image_shape, counts.classes))
+    architecture = blank_architecture(setting, counts.classes)
+    if network.place is not None and train.precision == "float64":
+        architecture = replay(architecture)
+    probed = _passes(setting)
+
+    # What the layers make of an image: `kept` until the backward pass, where gradients of the
+    # largest layer are added to it; in evaluation only what two neighboring layers make.
+    outputs = [_outputs(setting, size, size is sizes[-1]) for size in sizes]
+    kept = sum(outputs) + sum(_cached(setting, size, size is sizes[-1]) for size in sizes)
+    largest = max(2 * size.outputs + (i and size.patches) for i, size in enumerate(sizes))
+    made = [pixels, *(size.patches + 2 * size.outputs for size in sizes)]
+    moved = max(map(sum, itertools.pairwise(made)))
+    shared = 1 if len({each.seed for each in networks}) == 1 else stack
+    batch = stack * (kept + 2 * largest + 2 * probed * sum(outputs)) + shared * pixels
+
+    weights = sum(size.weights for size in sizes) + _normalizers(setting, sizes)
+    heaviest = max(size.weights for size in sizes)
+    arrays = len(instantiate(train.optimizer).init({"W": np.zeros((1, 1, 1))}))
+    drawn = weights * (8 + width) + heaviest * 16
+    ahead = 1 + arrays if probed else 0  # the parameters after the next step, and what made them
+    trained = (weights * (3 + 2 * arrays + probed + ahead) + 2 * heaviest) * width
+    rounds = len({(each.seed, each.place.round) for each in networks if each.place})
+
+    most = max(tests, scored if isinstance(scored, int) else train.batch_size)
+    at_once = min(architecture.chunk or most, most)
+    side_by_side = stack if architecture.chunk else 1
+    evaluated = at_once * (side_by_side * moved + pixels) + stack * weights
+    if architecture.calibrates:
+        evaluated = max(evaluated, CALIBRATION * 2 * moved)
+    numbers = length.scored * metric_columns(setting) + length.probed * readings_of_step(setting)
+    return StackNeeds(
+        images=_image_bytes(network, counts, (length.images, tests), width),
+        parameters=stack * max(drawn, trained),
+        batch=train.batch_size * batch * width,
+        evaluation=evaluated * width,
+        results=stack * numbers * RECORDED + rounds * length.steps * (8 * train.batch_size + 100),
+        seconds=_seconds(setting, length, sizes, kept, stack, at_once, tests, arrays),
+    )
+
+
+def _seconds(
+    setting: Setting,
+    length: Length,
+    sizes: Sequence[LayerSize],
+    kept: int,
+    stack: int,
+    at_once: int,
+    tests: int,
+    arrays: int,
+) -> float:
+    """The seconds that a stack takes on one core.
+
+    Of a batch three products are computed for each that is computed of an image that is scored: the
+    forward one, and those for the gradients of weights and inputs.
+    """
+    train = setting.train
+    width = np.dtype(train.precision).itemsize / 4
+    products = sum(size.products for size in sizes)
+    weights = sum(size.weights for size in sizes)
+    product, number = 2 * width / product_rate(), NUMBER * width
+    layers = len(sizes) * (3 + (setting.model.norm is not None) * 4)
+    image = stack * (products * product + kept * number * 2)
+    step = train.batch_size * stack * ((3 * products - sizes[0].products) * product)
+    step += train.batch_size * stack * kept * number * 6
+    step += stack * weights * (2 + 2 * arrays) * UPDATE * width + layers * 8 * CALL
+    scored = {"all": length.images, "batch": train.batch_size}.get(
+        str(train.evaluate_train), train.evaluate_train
+    )
+    images = int(scored) + tests
+    evaluation = images * image + math.ceil(images / at_once) * layers * 3 * CALL + 20 * CALL
+    probing = length.probed * (step + layers * 20 * CALL * stack) * _passes(setting)
+    return length.steps * step + length.scored * evaluation + probing
+
+
+@lru_cache(maxsize=1)
+def product_rate() -> float:
+    """Floating-point operations a second of float32 products on one core, of a layer's size.
+
+    The fastest of some tries: whatever else the machine does only takes time.
+    """
+    x, weights = np.ones((8, 100, 784), np.float32), np.ones((8, 784, 100), np.float32)
+    seconds = math.inf
+    with one_blas_thread():
+        for _ in range(8):
+            started = time.perf_counter()
+            np.matmul(x, weights)
+            seconds = min(seconds, time.perf_counter() - started)
+    return 2 * x.size * weights.shape[-1] / seconds
+
+
+def _outputs(setting: Setting, size: LayerSize, is_last: bool) -> int:
+    """How many numbers a layer, and each one that follows it, return for an image, added up."""
+    model = setting.model
+    after = 1 + _normalizes(setting) + (model.dropout is not None)
+    return size.outputs * (1 + after * (size.weights > 0 and not is_last))
+
+
+def _cached(setting: Setting, size: LayerSize, is_last: bool) -> int:
+    """How many more numbers of an image they keep for the backward pass, besides outputs."""
+    if not size.weights:
+        return size.inputs
+    if is_last:  # the softmax and its gradient
+        return 2 * size.outputs
+    return size.patches + size.outputs * (
+        _normalizes(setting) + (setting.model.dropout is not None)
+    )
+
+
+def _normalizes(setting: Setting) -> bool:
+    """Whether activations are normalized, and not weights only."""
+    norm = setting.model.norm
+    return norm is not None and not hasattr(instantiate(norm), "around")
+
+
+def _normalizers(setting: Setting, sizes: Sequence[LayerSize]) -> int:
+    """How many numbers normalizers have: of images perhaps several for each that a layer makes."""
+    norm = setting.model.norm
+    if norm is None or getattr(instantiate(norm), "spatial", "channel") == "channel":
+        return 0
+    return 4 * sum(size.outputs for size in sizes[:-1] if size.weights)
+
+
+def _passes(setting: Setting) -> int:
+    """How many passes over a batch, forward and back, the probes keep at one time."""
+    passes = 0
+    for options in setting.probes.read if setting.probes else ():
+        probe: Any = instantiate(options)
+        if isinstance(probe, Landscape):
+            passes = max(passes, 1 + len(probe.steps))
+        else:
+            passes = max(passes, 1 if isinstance(probe, Layers | Histogram | Percentiles) else 2)
+    return passes
+
+
+def _image_bytes(network: Network, counts: ImageCounts, used: Sequence[int], width: int) -> int:
+    """The bytes of the data set, and of the images that are used, as numbers if they are kept."""
+    data, pixels = network.setting.data, math.prod(counts.image_shape)
+    total = (counts.train + counts.test) * pixels
+    if data.draw == "seed":  # the images in another order: all, or those that the book's code uses
+        total += sum(used) * pixels if network.place else total
+    facts = DATASETS.get(data.name)
+    for number in used:
+        if facts is not None and facts.values is not None:
+            total += number * pixels * (4 + width)
+        elif number * pixels * width <= KEPT_BYTES:
+            total += number * pixels * width
+        elif data.pixels == "binary":
+            total += number * pixels
+    return total
+
+
+def check_sizes(config: Config, networks: Sequence[Network], counts: Counts) -> None:
+    """ConfigError for too few images, for networks too large for them, or for too many rows.
+
+    counts: the data sets of the networks. It is called before anything is made that is as long as
+    the training or as large as a layer.
+    """
+    checked: set[tuple[int, ...]] = set()
+    for network in networks:
+        setting, images = network.setting, counts[network.setting.data.name]
+        if _parts(setting) in checked:
+            continue
+        checked.add(_parts(setting))
+        try:
+            check_counts(setting, images)
+            for problem in size_problems(setting, images.image_shape, images.classes):
+                raise SettingError(problem.path, problem.text)
+        except SettingError as error:
+            raise setting_error(error, network, config) from None
+    if networks:
+        _check_rows(config, networks, plan_rows(networks, counts))
+
+
+def _check_rows(
+    config: Config, networks: Sequence[Network], rows: Sequence[tuple[int, int]]
+) -> None:
+    """ConfigError for a table of more rows than could be read back."""
+    leading = 40 + sum(len(str(label)) + 1 for label in networks[0].point.values())
+    metrics = leading + 20 * metric_columns(networks[0].setting)
+    tables = (("metrics.csv", "evaluations", metrics), ("probes.csv", "readings", leading + 60))
+    for i, (table, what, row) in enumerate(tables):
+        total, limit = sum(each[i] for each in rows), MAX_BYTES // row
+        if total <= limit:
+            continue
+        most = max(range(len(networks)), key=lambda k: rows[k][i])
+        key = ("train", "evaluate")
+        if what == "readings":
+            probes = networks[most].setting.probes
+            key = ("probes", "at") if probes and probes.at is not None else ("probes", "read")
+        text = (
+            f"too many {what}, expected at most {limit:,} rows of {table} ({size_text(MAX_BYTES)}, "
+            f"which bnexp can read), got {total:,} of {counted(len(networks), 'network')}, up to "
+            f"{rows[most][i]:,} each; choose fewer steps, or sweep over fewer values"
+        )
+        raise setting_error(SettingError(key, text), networks[most], config)
+
+
+# What a stack needs memory for: the key that decides it, and what it is in words.
+PARTS: Mapping[str, tuple[str, str]] = {
+    "images": ("data", "the images"),
+    "parameters": ("model", "parameters, gradients and optimizer"),
+    "batch": ("train.batch_size", "the layers of a batch"),
+    "evaluation": ("model", "the images that are scored at once"),
+    "results": ("train.evaluate", "evaluations and readings"),
+}
+
+
+def check_memory(config: Config, needs: Estimate, workers: int = 1) -> None:
+    """ConfigError where so many workers need more memory than this machine has.
+
+    workers: 0 where they run on other machines.
+    """
+    available = usable_memory()
+    if available is None or needs.memory(workers) <= available:
+        return
+    if workers > 1 and needs.memory(1) <= available:
+        raise ConfigError(
+            f"jobs: too many workers for the memory of this machine, expected at most "
+            f"{size_text(available)}, got about {size_text(needs.memory(workers))} for "
+            f"{needs.busy(workers)} workers; use fewer (-j {needs.fitting(available)})"
+        )
+    sizes = {name: getattr(needs.largest, name) for name in PARTS if workers}
+    sizes["tables"] = needs.tables
+    part = max(sizes, key=lambda name: sizes[name])
+    key, what = PARTS.get(part, ("train.evaluate", "the tables of results"))
+    if key == "model":
+        key = "model.hidden" if needs.network.setting.model.kind == "mlp" else "model.blocks"
+    text = (
+        f"too large for this machine, expected at most {size_text(available)} of memory, got about "
+        f"{size_text(needs.memory(min(workers, 1)))}, of which {size_text(sizes[part])} for {what}"
+    )
+    raise setting_error(SettingError(tuple(key.split(".")), text), needs.network, config)
+
+
+def size_text(number: float) -> str:
+    """A number of bytes with two digits.
+
+    >>> size_text(310_400_000), size_text(12_600_000_000), size_text(999_999)
+    ('310 MB', '13 GB', '1 MB')
+    """
+    rounded = float(f"{number:.2g}")
+    if rounded < 1e9:
+        return f"{max(rounded / 1e6, 1):.0f} MB"
+    return f"{rounded / 1e9:.2g} GB" if rounded < 1e12 else f"{rounded / 1e9:,.0f} GB"
+
+
+def duration_text(seconds: float) -> str:
+    """A time with one digit: it is rough.
+
+    >>> duration_text(42), duration_text(100), duration_text(9000), duration_text(400_000)
+    ('about 40 s', 'about 2 min', 'about 2 h', 'about 5 days')
+    """
+    for length, unit, most in ((1, "s", 90), (60, "min", 90), (3600, "h", 48), (86400, "days", 0)):
+        if seconds < most * length or not most:
+            number = float(f"{seconds / length:.1g}")
+            return f"about {max(number, 1):,.0f} {unit}"
+    raise AssertionError
