@@ -396,7 +396,6 @@ def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 
         steps += len(plan.networks) - len(known)
         missing = directory.read_records(plan.networks, None)[1]
         effort = f"data: not at hand. {error}"
-    reasons = Counter(missing.values())
     echo(f"{config.name}: valid")
     seeds = ", ".join(map(str, config.experiment.random.seeds))
     ranges = unusual_ranges(config)
