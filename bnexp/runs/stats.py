@@ -98,7 +98,8 @@ def band(values: Floats, limits: Limits = UNLIMITED) -> Band:
             scaled = (below > 0) & (above > 0)
             low = np.where(scaled, _moved(center, limits, -relative), low)
             high = np.where(scaled, _moved(center, limits, relative), high)
-    return Band(mean, low, high)
+        # The mean is between the ends; rounding may move it past one where all values are the same.
+        return Band(mean, np.minimum(low, mean), np.maximum(high, mean))
 
 
 def _moments(values: Floats) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
@@ -147,7 +148,7 @@ def standardized_distance(values: Sequence[float], limits: Limits, bound: float)
     are infinitely far from any other bound, and at distance 0 from their own number.
     """
     floor, ceiling = limits
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(all="ignore"):
         _, _, *moments = _moments(np.array(values, np.float64))
     center, deviation = map(float, moments)
     if min(values) == max(values):
