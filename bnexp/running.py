@@ -81,22 +81,20 @@ def prepare(
     Raises ConfigError if the experiment cannot be run as it is, DataError if data are missing.
     """
     plan = make_plan(config)
-    config, left_out = fitting_figures(config, plan)
-    check_claims(config, plan)
     data_dir = data_folder(data_dir)
     names = dict.fromkeys(network.setting.data.name for network in plan.networks)
     fixed = {name: DATASETS[name] for name in names if name in DATASETS and DATASETS[name].fixed}
     counts = {name: count_images(facts) for name, facts in fixed.items()}
     schedules = known_schedules(config, plan, counts, workers)
-    config, without_steps = fitting_figures(config, plan, schedules)
+    config, left_out = fitting_figures(config, plan, schedules)
     data = {name: dataset(name, data_dir, download) for name in names}
     others = {name: count_images(images) for name, images in data.items() if name not in fixed}
     if others:
         schedules |= known_schedules(config, plan, others, workers)
-        config, without_images = fitting_figures(config, plan, schedules)
-        without_steps += without_images
+        config, more_left_out = fitting_figures(config, plan, schedules)
+        left_out += more_left_out
     steps = {network: schedule.points[-1] for network, schedule in schedules.items()}
-    return Prepared(config, plan, data_dir, data, steps, left_out + without_steps)
+    return Prepared(config, plan, data_dir, data, steps, left_out)
 
 
 def known_schedules(

@@ -67,6 +67,10 @@ claims:
 """
 SWEEP = "sweep: {model.norm: [batch, none]}\n"
 CLAIM = "claims: [{says: x, measure: final_train_loss%s}]"
+CLAIM_ON = (
+    "probes: {read: [{kind: layers, quantities: %s}, landscape]}\n"
+    "claims: [{says: x, measure: {%s}, at_most: 1}]"
+)
 
 
 BOOK = """\
@@ -836,6 +840,26 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     "figure of no such value": (
         added(SWEEP + "figures: [{kind: curves, where: {model.norm: layer}}]"),
         "6:46: figures[0].where.model.norm: no value of the axis, expected one of batch, none",
+    ),
+    "claim on the output layer's activation": (
+        added(CLAIM_ON % ("[dead]", "quantity: dead, layer: 3")),
+        "6:53: claims[0].measure.layer: no such layer, expected 1 to 2 for dead, got 3",
+    ),
+    "claim on growth to a layer that is not there": (
+        added(CLAIM_ON % ("[gradient_norm]", "quantity: gradient_norm, growth: [2, 4]")),
+        "6:63: claims[0].measure.growth: no such layer, expected 1 to 3 for gradient_norm, got 4",
+    ),
+    "claim on the place of a single number": (
+        added(CLAIM_ON % ("[dead]", "quantity: dead, layer: 1, at: 2")),
+        "6:60: claims[0].measure.at: no such place, expected no at, it is one number, got 2",
+    ),
+    "claim on a step size that is not tried": (
+        added(CLAIM_ON % ("[dead]", "quantity: loss_along, at: 3")),
+        "6:56: claims[0].measure.at: no such place, expected one of 0.5, 1, 2, 4, got 3",
+    ),
+    "claim on no place of several": (
+        added(CLAIM_ON % ("[dead]", "quantity: loss_along")),
+        "6:29: claims[0].measure: no place in it, expected at: one of 0.5, 1, 2, 4, got none",
     ),
     "claim without relation": (
         added(SWEEP + CLAIM % ""),

@@ -1,7 +1,6 @@
 """A figure's words: very long ones, and letters that matplotlib's own font lacks."""
 
 import logging
-import time
 from io import BytesIO
 
 import pytest
@@ -20,14 +19,12 @@ def title(figure):
 
 
 def test_a_long_title_is_cut():
-    started = time.perf_counter()
     figure = panels(results((FEW, NORMS), title="weights and losses " * 5000))
     lines = [text.get_text() for text in figure.texts if text.get_fontsize() == 12.5]
     drawn = " ".join(lines)
     assert drawn.startswith("weights and losses weights")
     assert drawn.endswith("…")
     assert 190 < len(drawn) <= 200
-    assert time.perf_counter() - started < 2
 
 
 def test_a_title_of_200_letters_is_whole():

@@ -26,6 +26,7 @@ import numpy as np
 from bnexp.claims.measure import (
     Sample,
     collect_samples,
+    mask_place,
     parse_metric,
     select_evaluations,
     select_steps,
@@ -41,13 +42,15 @@ from bnexp.claims.select import (
     point_key,
     within,
 )
+from bnexp.config.architecture import CLASSES
 from bnexp.config.claims import Claim, Kind, Measure, OfQuantity, Word
 from bnexp.config.experiment import Setting, plain_values
 from bnexp.config.messages import Problem
 from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
+from bnexp.execution.build import build_architecture
 from bnexp.metrics import metric_column, recorded_metrics
-from bnexp.probes.layers import Layers
+from bnexp.probes import sites
 from bnexp.runs.data import RunData
 from bnexp.runs.stats import (
     MOST_SEEDS,
@@ -134,16 +137,29 @@ def _check_measure(measure: Measure, setting: Setting) -> None:
         text = f"not recorded, expected probes that read {quantity}, got none"
         raise Undecidable(("quantity",), text)
     probes = [instantiate(options) for options in setting.probes.read]
-    if not all(isinstance(probe, Layers) for probe in probes):
+    if not all(hasattr(probe, "grids") for probe in probes):
         return  # what other probes record is known only afterwards
-    quantities = [name for probe in probes for name in probe.quantities]
+    network = sites(build_architecture(setting, CLASSES))
+    grids = [grid for probe in probes for grid in probe.grids(network) if grid.layers]
+    quantities = list(dict.fromkeys(grid.quantity for grid in grids))
     if quantity not in quantities:
         raise Undecidable(("quantity",), f"not recorded, expected {choices(quantity, quantities)}")
-    layers, last = measure.growth or (measure.layer or 0,), setting.model.weighted() + 1
-    if not 1 <= min(layers) <= max(layers) <= last:  # Layers records nothing of layer 0
-        path = tuple(name for name in ("layer", "growth") if getattr(measure, name) is not None)
-        text = f"no such layer, expected 1 to {last} for {quantity}, got {max(layers)}"
-        raise Undecidable(path, text)
+    grids = [grid for grid in grids if grid.quantity == quantity]
+    layers = sorted({layer for grid in grids for layer in grid.layers})
+    for layer in measure.growth or (measure.layer or 0,):
+        if layer not in layers:
+            path = tuple(name for name in ("layer", "growth") if getattr(measure, name) is not None)
+            text = f"no such layer, expected {_span(layers)} for {quantity}, got {layer}"
+            raise Undecidable(path, text)
+    mask_place(measure, np.array([place for grid in grids for place in grid.at]))
+
+
+def _span(layers: Sequence[int]) -> str:
+    """'1 to 4', or the numbers themselves if some between them are missing."""
+    first, last = layers[0], layers[-1]
+    if len(layers) == last - first + 1:
+        return f"{first} to {last}" if last > first else str(first)
+    return f"one of {', '.join(map(str, layers))}"
 
 
 def _check_times(measure: Measure, times: Times) -> None:

@@ -176,7 +176,7 @@ def _metric(measure: OfMetric, table: Table) -> Number:
 def _quantity(measure: OfQuantity, table: Table) -> Number:
     """A quantity of one network, or its growth over layers, from its rows of the probes table."""
     steps = select_steps(measure, sorted(set(table["step"].tolist())))
-    table = rows(table, np.isin(table["step"], steps) & _mask_place(measure, table["at"]))
+    table = rows(table, np.isin(table["step"], steps) & mask_place(measure, table["at"]))
 
     def mean_of_layer(layer: int) -> float:
         values = table["value"][table["layer"] == layer]
@@ -191,7 +191,7 @@ def _quantity(measure: OfQuantity, table: Table) -> Number:
     return _growth({layer: mean_of_layer(layer) for layer in range(first, last + 1)}), False
 
 
-def _mask_place(measure: OfQuantity, column: Floats) -> NDArray[np.bool_]:
+def mask_place(measure: OfQuantity, column: Floats) -> NDArray[np.bool_]:
     """The rows at the place within the quantity that the measure is about.
 
     `column` has the place of each row: NaN for a quantity that is one number. Raises Undecidable if
