@@ -18,19 +18,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
 from bnexp import files, nn
 from bnexp.config import Config, load_config
 from bnexp.config.architecture import Mlp
 from bnexp.config.experiment import Count, Seed, Setting, plain_values, refresh
-from bnexp.config.messages import SettingError, dotted, real_path, schema_problem
+from bnexp.config.messages import SettingError, dotted
 from bnexp.config.options import Strict
 from bnexp.config.rules import MAX_WEIGHTS, setting_problems
+from bnexp.config.stored import Misfit, validate
 from bnexp.data.datasets import DATASETS, count_images, data_folder
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.estimate import check_memory, check_sizes, estimate
@@ -50,8 +51,6 @@ FORMAT = 1
 KIND = "bnexp_network"
 MAX_CLASSES = 256  # labels are bytes
 IF_OWN = "; if it is your own, import the module that registers it first"
-
-T = TypeVar("T", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -355,12 +354,18 @@ def load_model(path: str | Path) -> Model:
     except BnexpError:
         raise
     except Exception as error:  # a layer's init may raise of many kinds
-        raise StoreError(f"{path}: damaged, expected what save_model wrote: {error}") from None
+        raise _damaged(path, f"expected what save_model wrote: {error}") from None
 
 
-class _Facts(Strict):
-    """What the header of a model's file says apart from the setting."""
+def _damaged(path: Path, text: str) -> StoreError:
+    return StoreError(f"{path}: damaged, {text}; train and save the model again")
 
+
+class _Header(Strict):
+    """The header of a model's file."""
+
+    format: int
+    setting: dict[str, Any]
     seed: Seed
     shape: Annotated[tuple[Count, ...], Field(strict=False, min_length=1, max_length=3)]
     classes: Annotated[int, Field(ge=1, le=MAX_CLASSES)]
@@ -374,9 +379,15 @@ def _decode_model(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], pa
     before its arrays are made.
     """
     refresh()
-    values = {name: value for name, value in header.items() if name not in ("format", "setting")}
-    setting = _validate(Setting, header["setting"], f"{path}: setting")
-    facts = _validate(_Facts, values, str(path))
+    try:
+        facts = validate(_Header, header)
+    except Misfit as misfit:
+        raise _damaged(path, str(misfit)) from None
+    try:
+        setting = validate(Setting, facts.setting)
+    except Misfit as misfit:
+        hint = IF_OWN if misfit.kind in ("union_tag_invalid", "literal_error") else ""
+        raise ConfigError(f"{path}: setting: {misfit}{hint}") from None
     if problems := setting_problems(setting, "independent"):
         first = problems[0]
         hint = IF_OWN if first.path == ("data", "name") else ""
@@ -388,14 +399,12 @@ def _decode_model(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], pa
         """The array of this name; StoreError unless it has the shape and the type of training."""
         array = unread.pop(name, None)
         if array is None:
-            raise StoreError(f"{path}: {name}: missing")
+            raise _damaged(path, f"{name}: missing, expected {(1, *start.shape)}, got nothing")
         dtype = precision if np.issubdtype(start.dtype, np.floating) else start.dtype
         shape = (1, *start.shape)
         if (array.shape, array.dtype) != (shape, dtype):
-            raise StoreError(
-                f"{path}: {name}: does not fit, expected {shape} {dtype}, "
-                f"got {array.shape} {array.dtype}"
-            )
+            got = f"got {array.shape} {array.dtype}"
+            raise _damaged(path, f"{name}: does not fit, expected {shape} {dtype}, {got}")
         return array
 
     input_shape = (math.prod(facts.shape),) if isinstance(setting.model, Mlp) else facts.shape
@@ -416,22 +425,12 @@ def _decode_model(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], pa
     if setting.data.pixels == "centred":
         offset = unread.pop("offset", None)
         if offset is None or (offset.shape, offset.dtype) != (input_shape, np.dtype(np.float64)):
-            raise StoreError(
-                f"{path}: offset: missing or of another shape, expected {input_shape} float64"
-            )
+            expected = f"expected {input_shape} float64"
+            raise _damaged(path, f"offset: missing or of another shape, {expected}")
+        if not np.isfinite(offset).all():
+            raise _damaged(path, "offset: expected finite numbers, got others")
     if unread:
-        raise StoreError(f"{path}: {min(unread)}: not expected")
+        raise _damaged(path, f"{min(unread)}: expected no array of this name, got one")
     return Model(
         setting, facts.seed, facts.shape, facts.classes, tuple(parameters), tuple(state), offset
     )
-
-
-def _validate(schema: type[T], values: Any, place: str) -> T:
-    """The values as an object of the schema; ConfigError, with the key, if they are not valid."""
-    try:
-        return schema.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        problem = schema_problem(first, real_path(first["loc"], values, first["type"]))
-        hint = IF_OWN if first["type"] in ("union_tag_invalid", "literal_error") else ""
-        raise ConfigError(f"{place}: {dotted(problem.path)}: {problem.text}{hint}") from None

@@ -7,7 +7,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 import bnexp
+from bnexp.metrics import metric_column
+from bnexp.runs.csv import csv_text, read_table
 from bnexp.runs.directory import decode_cell, encode_cell
 from bnexp.sweep import make_plan
 
@@ -44,6 +48,19 @@ def reference(directory: Path, to: Path) -> Path:
     """A copy without cells."""
     shutil.copytree(directory, to, ignore=shutil.ignore_patterns("cells", "checkpoints", ".lock"))
     return to
+
+
+def agree(directory: Path) -> None:
+    """Write the final and best values of summary.csv again, as metrics.csv has them."""
+    metrics, summary = (dict(read_table(directory / f"{n}.csv")) for n in ("metrics", "summary"))
+    for name in summary:
+        if column := metric_column(name):
+            best = np.fmin if column.metric.better == "lower" else np.fmax
+            values = metrics[f"{column.images}_{column.name}"]
+            for row, network in enumerate(summary["cell"]):
+                own = values[metrics["cell"] == network]
+                summary[name][row] = own[-1] if column.summary == "final" else best.reduce(own)
+    (directory / "summary.csv").write_text(csv_text(summary))
 
 
 def manifest(directory: Path, **environment) -> None:

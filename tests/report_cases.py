@@ -120,9 +120,12 @@ def hostile_labels() -> RunData:
         for norm in [table["model.norm"].astype(object)]
     }
     axes = (tables.axes[0], replace(tables.axes[1], values=(HOSTILE, "none")))
-    manifest = {"command": ["bnexp", HOSTILE], "environment": {HOSTILE: HOSTILE}}
     folder = folder_of(PLAIN)
-    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    path = folder / "manifest.json"
+    facts = {"name": HOSTILE, "started": "2026-01-02", "seconds": 1.0, "jobs": 1, "trained": 1}
+    facts |= {"command": ["bnexp", HOSTILE], "environment": {HOSTILE: HOSTILE}, "data": {}}
+    manifest = {"bnexp_manifest": 1, **facts}
+    path.write_text(json.dumps(manifest), encoding="utf-8")
     tables = replace(tables, axes=axes, **renamed)
     return replace(run(PLAIN), tables=tables, directory=folder)
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from comparison_cases import cells, change, contents, manifest, reference
+from comparison_cases import agree, cells, change, contents, manifest, reference
 
 import bnexp
 from bnexp.cli.main import cli
@@ -197,6 +197,7 @@ def test_a_reference_without_cells_is_compared_by_its_tables(run, tmp_path):
         fields = lines[1].split(",")
         fields[6 if name == "metrics.csv" else -1] = "0.77"
         path.write_text("\n".join([lines[0], ",".join(fields), *lines[2:]]) + "\n")
+        agree(made)
         found = bnexp.verify(made)
         assert found.counts == {"identical": 7, "different": 1}
         assert str(found.networks[0].worst).startswith(places)
@@ -227,6 +228,7 @@ def test_another_environment_is_guessed_to_be_the_cause(run, tmp_path):
     fields = lines[5].split(",")
     lines[5] = ",".join([*fields[:6], "2.75", *fields[7:]])
     (made / "metrics.csv").write_text("\n".join(lines) + "\n")
+    agree(made)
     blas = {"internal_api": "openblas", "version": "0.1", "architecture": "Zen"}
     manifest(made, numerics=-1, blas=[blas], python="3.11.0", cpu={"model": "abacus", "cores": 1})
     found = bnexp.verify(made)
@@ -351,7 +353,7 @@ def test_what_is_no_run_directory(run, tmp_path):
 def test_a_damaged_manifest(run, text):
     out = run()
     (out / "manifest.json").write_text(text)
-    with pytest.raises(StoreError, match=r"manifest\.json: damaged, expected a manifest"):
+    with pytest.raises(StoreError, match=r"manifest\.json: damaged, .*expected a ma"):
         bnexp.verify(out)
 
 
@@ -359,14 +361,15 @@ def test_a_damaged_manifest(run, text):
     "strange",
     [
         {},
-        {"environment": 3, "data": []},
-        {"environment": {"blas": {"a": [1]}, "numerics": [None]}, "data": {"x": 1}},
-        {"environment": {"packages": {"numpy": {"deep": {}}}}, "data": {"x": {"sha256": [2]}}},
+        {"blas": {"a": [1]}, "numerics": [None]},
+        {"packages": {"numpy": {"deep": {}}}},
+        {"blas": [3, {"version": {}}], "cpu": "none", "python": ["3"]},
     ],
 )
-def test_a_strange_manifest_is_no_mistake_of_the_program(run, strange):
+def test_a_strange_environment_is_no_mistake_of_the_program(run, strange):
     out = run()
-    (out / "manifest.json").write_text(json.dumps(strange))
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({**manifest, "environment": strange}))
     change(out, 0, train_loss=lambda v: (0.0, *v[1:]))
     found = bnexp.verify(out, sample=12)
     assert found.causes

@@ -143,15 +143,10 @@ def test_folders_have_safe_names_each_only_once():
 def test_a_run_without_a_manifest_has_no_time(tmp_path):
     run = tmp_path / "run"
     shutil.copytree(made(LEAST), run)
-    starts = (
-        ({"started": "2026-01-02T03:04:05+00:00"}, 1767323045),
-        ({"started": "2026-01-02T03:04:05"}, 1767323045),
-        ({}, 0),
-        ({"started": "soon"}, 0),
-    )
-    for manifest, seconds in starts:
-        (run / "manifest.json").write_text(json.dumps(manifest))
-        assert start_time(read_finished_run(run)) == seconds
+    manifest = json.loads((run / "manifest.json").read_text())
+    for started in ("2026-01-02T03:04:05+00:00", "2026-01-02T03:04:05"):
+        (run / "manifest.json").write_text(json.dumps({**manifest, "started": started}))
+        assert start_time(read_finished_run(run)) == 1767323045
     (run / "manifest.json").unlink()
     out = bnexp.export(run, "tensorboard")
     assert {event.wall_time for event in read(out / "seed=0").Scalars("train/loss")} == {0}

@@ -143,7 +143,7 @@ def test_arrays_that_do_not_fit(kept):
     _, arrays, refused = kept
     w = arrays[W]
     refused({name: a for name, a in arrays.items() if name != W}, f"{W}: missing")
-    refused({**arrays, "extra": w}, "extra: not expected")
+    refused({**arrays, "extra": w}, "extra: expected no array of this name")
     refused({**arrays, W: w[:, :5]}, rf"{W}: does not fit, .* got \(1, 5, 6\) float32")
     refused({**arrays, W: w.astype(float)}, "got .* float64")
     refused({**arrays, W: np.array([{}])}, "damaged.*allow_pickle")

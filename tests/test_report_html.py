@@ -31,6 +31,7 @@ import bnexp
 from bnexp import report
 from bnexp.claims import READABLE, judge_run
 from bnexp.cli.main import cli
+from bnexp.errors import StoreError
 from bnexp.report.html import embed_json, inline_svg, parent_experiment, write_report
 from bnexp.runs.data import read_finished_run
 
@@ -73,7 +74,7 @@ def test_a_users_experiment_is_compared_with_the_shipped_one_that_it_extends(tmp
     assert rows[0] == ["key", "quickstart", "further"]
     assert ["train.epochs", "20", "2"] in rows
     assert ["model.hidden", "[100, 100, 100, 100, 100]", "[5]"] in rows
-    for strange in (3, ["quickstart"], "../quickstart", None):
+    for strange in ("../quickstart", ""):
         change_manifest(tmp_path / "run", extends=strange)
         assert parent_experiment(read_finished_run(tmp_path / "run")) is None
 
@@ -84,11 +85,15 @@ def change_manifest(directory, **entries):
 
 
 @pytest.mark.parametrize("strange", [3, ["a"], {"a": [1]}, "none"])
-def test_a_strange_manifest_is_no_mistake_of_the_page(strange, tmp_path):
+@pytest.mark.parametrize("key", ["failed", "command", "environment", "data", "jobs"])
+def test_a_strange_manifest_is_named_with_its_key(key, strange, tmp_path):
     shutil.copytree(made(LEAST), tmp_path / "run")
-    change_manifest(tmp_path / "run", failed=strange, command=strange, environment=strange)
-    page = Page(report.run_page(read_finished_run(tmp_path / "run")))
-    assert not any("failed" in text for text in page.text("summary"))
+    change_manifest(tmp_path / "run", **{key: strange})
+    if (key, strange) in (("jobs", 3), ("command", ["a"]), ("environment", {"a": [1]})):
+        assert report.run_page(read_finished_run(tmp_path / "run"))
+        return
+    with pytest.raises(StoreError, match=rf"manifest\.json: damaged, {key}.*: not a valid value"):
+        report.run_page(read_finished_run(tmp_path / "run"))
 
 
 def test_the_command_writes_the_page_and_says_where(tmp_path):

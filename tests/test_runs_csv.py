@@ -20,6 +20,7 @@ METRICS = evaluation_columns(recorded_metrics())
 HEAD = "cell,seed,model.norm,epoch,step,train_loss,train_accuracy,test_loss,test_accuracy\n"
 ROW = "c0ffee,0,none,0,1,2.5,0.125,,\n"
 FLOATS = st.floats(width=64)
+IDS = st.text("0123456789abcdef", min_size=1, max_size=20)
 # Labels that stand for a number read as that number, and are no labels of structures.
 TEXTS = st.text(
     st.characters(codec="utf-8", exclude_characters="\r") | st.sampled_from(',"\n '), max_size=20
@@ -55,14 +56,15 @@ def metric_tables(draw):
 
     swept = draw(st.sampled_from([TEXTS, NUMBERS, TEXTS | NUMBERS]))
     table = {
-        "cell": np.array(listed(TEXTS), object),
+        "cell": np.array(listed(IDS), object),
         "seed": np.array(listed(st.integers(0, 2**32 - 1)), np.int64),
         "model.norm": column(listed(swept)),
         "epoch": np.array(listed(st.integers(0, 10**6)), np.int64),
         "step": np.array(listed(st.integers(0, 10**6)), np.int64),
     }
     for name in METRICS:
-        table[name] = np.array(listed(FLOATS), np.float64)
+        limited = st.floats(0, 1 if name.endswith("accuracy") else None) | st.just(np.nan)
+        table[name] = np.array(listed(limited), np.float64)
     for part in ("train", "test"):  # without an accuracy there is no loss
         table[f"{part}_loss"][np.isnan(table[f"{part}_accuracy"])] = np.nan
     return table

@@ -45,6 +45,7 @@ from bnexp.running import (
     schedules_without_data,
 )
 from bnexp.runs import RunDirectory
+from bnexp.runs.directory import DAMAGES, kind_of
 from bnexp.runs.origins import DataOrigin
 from bnexp.runs.summary import describe_diverged, has_scores, overview, overview_lines
 from bnexp.sweep import Network, make_plan, make_stacks
@@ -257,6 +258,7 @@ def print_waiting() -> None:
 
 
 MAX_DIVERGED = 20
+MAX_DAMAGED = 5
 COLORS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
 
 
@@ -394,7 +396,6 @@ def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 
         steps += len(plan.networks) - len(known)
         missing = directory.read_records(plan.networks, None)[1]
         effort = f"data: not at hand. {error}"
-    reasons = Counter(missing.values())
     echo(f"{config.name}: valid")
     seeds = ", ".join(map(str, config.experiment.random.seeds))
     ranges = unusual_ranges(config)
@@ -414,10 +415,15 @@ def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 
     shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
     networks = counted(len(plan.networks), "network")
     echo(f"{networks} in {counted(len(stacks), 'stack')} ({shapes})", *effort.split("\n"))
-    done = len(plan.networks) - reasons.total()
-    echo(f"{out}: {done} up to date, {reasons.total()} to {work_of(steps)}")
-    for reason, number in reasons.items():
+    done = len(plan.networks) - len(missing)
+    echo(f"{out}: {done} up to date, {len(missing)} to {work_of(steps)}")
+    for reason, number in Counter(map(kind_of, missing.values())).items():
         echo(f"  {number} {reason}")
+    damaged = [(network, why) for network, why in missing.items() if kind_of(why) in DAMAGES]
+    for network, why in damaged[:MAX_DAMAGED]:
+        echo(*paragraph(f"cells/{network}.json: {why}", indent=4, hanging=6))
+    for line in omitted(len(damaged) - MAX_DAMAGED):
+        echo(f"    {line}")
     to_train = [network for network in plan.networks if network.id in missing]
     if needs := estimate(to_train, counts, workers):
         echo(*paragraph(needs.line(workers), hanging=2))

@@ -1,8 +1,8 @@
 """Tables as CSV files: `csv_text` writes what `read_table` reads back exactly.
 
 A file from elsewhere may hold anything. It is read line by line, its numbers must be written as
-bnexp writes them, and what is too large to be a table of a run is refused. What is wrong is an
-error with the file, the line and what was expected.
+bnexp writes them and lie in the limits of their column, and what is too large to be a table of a
+run is refused. What is wrong is an error with the file, the line, the column and what was expected.
 
 Form of a file: UTF-8, fields separated by commas, lines ended by a line feed, one header line. The
 columns are cell, seed, one for each swept key (such as model.init.std, or train where it is swept
@@ -22,16 +22,19 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bnexp.config.experiment import MAX_STEPS
+from bnexp.config.stored import is_name
 from bnexp.errors import StoreError
 from bnexp.files import open_file, storage_errors
 from bnexp.metrics import METRICS, evaluation_columns, metric_column, summary_columns
+from bnexp.runs.records import A_NAME, column_limits, limits_text
 from bnexp.runs.tables import (
     INTEGER_COLUMNS,
     LEADING_COLUMNS,
@@ -54,6 +57,7 @@ MAX_BYTES = 200_000_000
 MAX_LINE = 1_000_000
 MAX_COLUMNS = 1000
 MAX_SHOWN = 40
+MAX_SEED = 2**32 - 1
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
@@ -197,14 +201,16 @@ def _empty_column(name: str) -> tuple[Callable[[str], Any], Any]:
     have millions of rows. A text is parsed once and kept once, however many rows have it.
     """
     if name == "diverged_at_step":
-        return lambda text: _parse_integer(text) if text else -1, array("q")
+        return lambda text: _parse_count(text) if text else -1, array("q")
+    if name == "seed":
+        return partial(_parse_count, most=MAX_SEED), array("q")
     if name in INTEGER_COLUMNS:
-        return _parse_integer, array("q")
+        return _parse_count, array("q")
     if name == "value":  # of a probe; it is always written
         return _parse_float, array("d")
     if name in TEXT_COLUMNS:
-        return lru_cache(None)(_parse_status if name == "status" else str), []
-    return lambda text: _parse_float(text) if text else math.nan, array("d")
+        return lru_cache(None)(_parse_status if name == "status" else _parse_name), []
+    return partial(_parse_limited, name, *column_limits(name)), array("d")
 
 
 def _empty_swept_column() -> tuple[Callable[[str], Value], list[Value]]:
@@ -231,6 +237,27 @@ def _parse_integer(text: str) -> int:
     if not _INTEGER.fullmatch(text):
         raise ValueError("expected a whole number")
     return int(text)
+
+
+def _parse_count(text: str, most: int = MAX_STEPS) -> int:
+    number = _parse_integer(text)
+    if not 0 <= number <= most:
+        raise ValueError(f"expected a whole number from 0 to {most:,}")
+    return number
+
+
+def _parse_limited(name: str, low: float, high: float, text: str) -> float:
+    """A number that has limits; NaN if the field is empty."""
+    number = _parse_float(text) if text else math.nan
+    if not low <= number <= high and number == number:
+        raise ValueError(f"expected {limits_text(name)}")
+    return number
+
+
+def _parse_name(text: str) -> str:
+    if not is_name(text):
+        raise ValueError(f"expected {A_NAME}")
+    return text
 
 
 def _parse_float(text: str) -> float:

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from bnexp.config import Config, load_config
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.execution.task import Record
+from bnexp.runs.agreement import check_tables
 from bnexp.runs.csv import read_table
-from bnexp.runs.directory import DAMAGES, RunDirectory
+from bnexp.runs.directory import DAMAGES, RunDirectory, kind_of
 from bnexp.runs.manifest import read_manifest
 from bnexp.runs.origins import DataOrigin, stored_origins, used_origins
 from bnexp.runs.tables import Axis, Table, Tables, Value, leading_columns, make_tables
@@ -82,7 +83,7 @@ class RunData:
     @property
     def damaged(self) -> dict[str, str]:
         """By id, the networks whose cell file is damaged, with what is wrong with it."""
-        return {network: why for network, why in self.missing.items() if why in DAMAGES}
+        return {n: why for n, why in self.missing.items() if kind_of(why) in DAMAGES}
 
     @cached_property
     def manifest(self) -> Mapping[str, Any] | None:
@@ -137,7 +138,9 @@ def read_run(directory: Path) -> RunData:
     records, missing = RunDirectory(directory).read_records(plan.networks, None)
     try:
         origins = stored_origins(read_manifest(directory / "manifest.json"))
-    except StoreError:  # it is damaged, which is not the networks' fault
+    except StoreError:  # it is damaged; cells say themselves which images they are of
+        if not records:
+            raise
         origins = {}
     data = replace(run_data(config, plan, records, directory, origins), missing=missing)
     if records or data.damaged:
@@ -232,6 +235,7 @@ def _with_csv_rows(data: RunData) -> RunData:
     rows = {name: _places(table, names, places) for name, table in files.items()}
     if not any((row >= 0).any() for row in rows.values()):
         return data
+    check_tables(data.directory, files, rows, data.plan)
     metrics, summary, probes = (
         _joined(getattr(data.tables, name), files[name], rows[name], data.plan) for name in TABLES
     )

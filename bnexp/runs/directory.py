@@ -40,10 +40,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from bnexp import files
+from bnexp.config.stored import Misfit
 from bnexp.errors import StoreError
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.task import Record, record_text
-from bnexp.runs.records import decode_record, is_record_of
+from bnexp.runs.records import check_record, decode_record
 from bnexp.sweep import Network
 
 FORMAT = 3
@@ -52,10 +53,16 @@ MAX_BYTES = 250_000_000  # of a cell file
 DAMAGES = ("damaged", "not a record", "another network's")
 
 
+def kind_of(reason: str) -> str:
+    """The reason without what follows it: one of DAMAGES, if it is damage."""
+    return reason.partition(": ")[0]
+
+
 class NoRecord(Exception):
     """A network has no record in the run directory; the text says why.
 
-    The text is one of DAMAGES, "not trained yet", "trained on other data", or names a format.
+    The text is one of DAMAGES, "not trained yet", "trained on other data", or names a format. After
+    "not a record: " comes the key that does not fit, with what was expected there.
     """
 
 
@@ -91,6 +98,8 @@ def decode_cell(content: bytes, network: str) -> Record:
         raise NoRecord("damaged")
     try:
         record = decode_record(json.loads(body))
+    except Misfit as misfit:
+        raise NoRecord(f"not a record: {misfit}") from None
     except (ValueError, RecursionError):
         raise NoRecord("not a record") from None
     if record.cell != network:
@@ -129,10 +138,11 @@ class RunDirectory:
                 if content is None:
                     raise NoRecord("not trained yet")
                 record = decode_cell(content, network.id)
-                if not is_record_of(record, network):
-                    raise NoRecord("not a record")
+                check_record(record, network)
                 if data_sha256 is not None and record.data_sha256 != data_sha256:
                     raise NoRecord("trained on other data")
+            except Misfit as misfit:
+                missing[network.id] = f"not a record: {misfit}"
             except NoRecord as reason:
                 missing[network.id] = str(reason)
             else:

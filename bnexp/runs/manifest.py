@@ -24,59 +24,109 @@ differences; a run that trained nothing leaves an existing manifest as it is.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from threadpoolctl import threadpool_info
 
-from bnexp.config.yaml import flatten, unquoted
+from bnexp.config.options import Strict
+from bnexp.config.stored import Count, Digest, Misfit, Seconds, require, validate
+from bnexp.config.yaml import KeyPath, flatten, unquoted
 from bnexp.errors import StoreError
 from bnexp.files import read_file
 from bnexp.sweep.networks import NUMERICS
 
 FORMAT = 1
 MAX_BYTES = 10_000_000
+MAX_TEXT = 100_000
+MAX_DEPTH = 4  # of mappings and lists in the environment
 ABSENT = "(not set)"
 PACKAGES = ("bnexp", "numpy", "pydantic", "matplotlib")
 PACKAGE_FOLDER = Path(__file__).resolve().parents[1]
 
 
+_Text = Annotated[str, Field(max_length=MAX_TEXT)]
+
+
+class _StoredData(Strict):
+    """What a manifest says of a data set."""
+
+    sha256: Digest
+    origin: _Text
+    recognized: _Text = ""
+
+
+class _StoredManifest(Strict):
+    """The keys of a manifest. What the environment consists of is not fixed."""
+
+    bnexp_manifest: Literal[1]
+    name: _Text
+    extends: _Text = ""
+    command: Annotated[tuple[_Text, ...], Field(strict=False)]
+    started: _Text
+    seconds: Seconds
+    jobs: Count
+    trained: Count
+    data: dict[_Text, _StoredData]
+    failed: dict[_Text, _Text] = Field({})
+    environment: dict[_Text, Any]
+
+
 def read_manifest(path: Path) -> Mapping[str, Any] | None:
     """The manifest at `path`, None if there is no such file; StoreError if it is damaged.
 
-    Any mapping in JSON of up to MAX_BYTES is accepted, also one of another format or with other
-    keys. What reads it must expect missing keys and values of any type.
+    It is validated like a config: its keys are those that are listed above, with values of their
+    types. The environment may have other facts, as one of an older or newer bnexp.
     """
     content = read_file(path, MAX_BYTES)
     if content is None:
         return None
-    manifest = _decode(content)
-    if manifest is None:
+    try:
+        return _decode(content)
+    except (ValueError, RecursionError) as error:
+        misfit = f"{error}" if isinstance(error, Misfit) else "expected a manifest that bnexp wrote"
         raise StoreError(
-            f"{path}: damaged, expected a manifest that bnexp wrote; remove it, or run the "
-            "experiment again"
-        )
-    return manifest
+            f"{path}: damaged, {misfit}; remove it, or run the experiment again"
+        ) from None
 
 
 def is_manifest(content: bytes | None) -> bool:
     """Whether this is the content of a manifest of this format."""
-    manifest = _decode(content)
-    return manifest is not None and manifest.get("bnexp_manifest") == FORMAT
-
-
-def _decode(content: bytes | None) -> dict[str, Any] | None:
     try:
-        manifest = json.loads(content or b"")
+        return bool(_decode(content or b""))
     except (ValueError, RecursionError):
-        return None
-    return manifest if isinstance(manifest, dict) else None
+        return False
+
+
+def _decode(content: bytes) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads(content)
+    stored = validate(_StoredManifest, manifest)
+    try:
+        datetime.fromisoformat(stored.started)
+    except ValueError:
+        require(False, ("started",), "a date and a time", stored.started)
+    _check_facts(stored.environment, ("environment",))
+    return manifest
+
+
+def _check_facts(value: Any, path: KeyPath) -> None:
+    """Misfit unless these are texts and finite numbers, in mappings and lists that are not deep."""
+    require(len(path) <= MAX_DEPTH + 1, path, f"at most {MAX_DEPTH} levels", value)
+    if isinstance(value, Mapping | list):
+        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, inner in pairs:
+            _check_facts(inner, (*path, key))
+    elif isinstance(value, float):
+        require(math.isfinite(value), path, "a finite number", value)
 
 
 def manifest_text(run: Mapping[str, Any]) -> str:
