@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from claim_results import by_point, judged, spread
 from figure_results import NORM
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from interval_cases import QUANTILES, log_ends, logit_ends, moments
 
@@ -182,6 +182,10 @@ def test_p_values_by_hand():
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@settings(max_examples=1000, deadline=None)
+@example([-8.98846567431158e307, -8.988465674311579e307], (-inf, 2.0), 0.0)
+@example([0.0, 1.1125369292536007e-308], SHARE, 0.0)
+@example([8.98846567431158e307, 8.988465674311579e307], POSITIVE, 0.0)
 @given(st.lists(numbers, min_size=2, max_size=9), st.sampled_from(LIMITS), numbers)
 def test_numbers_of_any_size_have_intervals_and_p_values(values, limits, bound):
     values = np.clip(values, *limits).tolist()

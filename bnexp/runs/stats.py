@@ -94,7 +94,8 @@ def band(values: Floats, limits: Limits = UNLIMITED) -> Band:
         low, high = (np.clip(end, floor, ceiling) for end in (center - half, center + half))
         if limits != UNLIMITED:
             below, above = center - floor, ceiling - center  # inf without a limit
-            relative = half * (1 / below + 1 / above)  # half the interval on the scale g
+            arms = [np.where(gap < inf, half / gap, 0.0) for gap in (below, above)]
+            relative = arms[0] + arms[1]  # half the interval on the scale g
             scaled = (below > 0) & (above > 0)
             low = np.where(scaled, _moved(center, limits, -relative), low)
             high = np.where(scaled, _moved(center, limits, relative), high)
@@ -107,7 +108,8 @@ def _moments(values: Floats) -> tuple[NDArray[np.int64], Floats, Floats, Floats]
     finite = np.isfinite(values)
     n = finite.sum(axis=0)
     total = np.where(finite, values, 0.0).sum(axis=0)
-    mean = np.minimum(total, np.finfo(np.float64).max) / n  # finite, if too large to be shown
+    largest_number = np.finfo(np.float64).max
+    mean = np.clip(total, -largest_number, largest_number) / n  # finite, if too large to be shown
     smallest = np.where(finite, values, inf).min(axis=0, initial=inf)
     largest = np.where(finite, values, -inf).max(axis=0, initial=-inf)
     center = mean + (smallest / 2 + largest / 2 - mean) / (n + 1)
