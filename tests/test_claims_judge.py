@@ -613,7 +613,7 @@ def test_comparisons_have_an_effect_size_and_a_superiority():
     (point,) = verdict.points
     assert point.superiority == 3.5 / 4
     assert point.effect_size == pytest.approx(0.15 / sqrt(0.05 / 3) * 8 / 11)
-    assert "n = 4, 3.5 ahead" in verdict.reason
+    assert "n = 4, ahead in 3.5 of 4" in verdict.reason
     below = judged(data, where={NORM: "none"}, below={"where": {NORM: "batch"}})
     assert (below.points[0].superiority, below.points[0].effect_size) == (
         point.superiority,

@@ -51,7 +51,7 @@ def test_a_result_in_a_notebook(result):
     )
     (claim,) = page.text("li")
     assert claim.startswith(f"does not hold (expected: supported): {' '.join(SHOWN.split())}")
-    assert "n = 2, 0 ahead at model.init.std = 0.2929" in claim
+    assert "n = 2, ahead in 0 of 2 at model.init.std = 0.2929" in claim
     assert str(made(SMALL)) in page.text("code")
     assert len(result._repr_html_()) < 4000
     colors = [a["style"] for _, a, _ in page.elements if "style" in a]

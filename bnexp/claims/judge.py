@@ -432,7 +432,7 @@ def claim_p_value(points: Sequence[PointVerdict], needed: int) -> float:
     It is the smaller one of two: that of the hypothesis that the relation holds at fewer than
     `needed` points, which must be rejected to support the claim, and that of the hypothesis that it
     holds at `needed` or more, which must be rejected to refute it. Of n points k must reject: the
-    k-th smallest p-value of the points times n - k + 1 (Benjamini and Heller 2008, theorem 1), so
+    k-th smallest p-value of the points times n - k + 1 (Benjamini and Heller 2008), so
     that of a claim about all of its points the largest one supports it. The points may depend on
     each other.
 
@@ -641,7 +641,7 @@ def _summarize(
     if without := point.left_out + point.missing:
         numbers.append(f"{without} without a number")
     if point.superiority is not None and point.n:
-        numbers.append(f"{exact(point.superiority * point.n)} ahead")
+        numbers.append(f"ahead in {exact(point.superiority * point.n)} of {point.n}")
     text = ", ".join(numbers)
     if point.point:
         text += f" at {describe_point(point.point, axes)}"

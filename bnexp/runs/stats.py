@@ -224,8 +224,8 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
 def effect_size(differences: Sequence[float]) -> float:
     """Hedges' g of paired differences: their mean in standard deviations, without its bias.
 
-    g = (1 - 3 / (4 (n - 1) - 1)) * mean / s: Cohen's d_z with the correction of Hedges (1981), as
-    in Lakens (2013), equations 6 and 4. inf where all differences are the same but 0; NaN if all
+    g = (1 - 3 / (4 (n - 1) - 1)) * mean / s: Cohen's d_z with the correction of Hedges (1981); see
+    Lakens (2013). inf where all differences are the same but 0; NaN if all
     are 0, for fewer than two of them, and if one is not finite.
     """
     n = len(differences)
@@ -240,7 +240,7 @@ def effect_size(differences: Sequence[float]) -> float:
 def superiority(differences: Sequence[float]) -> float:
     """The share of differences above 0, of which those that are 0 count half; NaN of none.
 
-    The probability of superiority, for pairs (Grissom and Kim 2012, chapter 5).
+    The probability of superiority, for pairs (Grissom and Kim 2012).
     """
     if not differences:
         return nan
