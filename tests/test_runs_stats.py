@@ -256,8 +256,10 @@ def test_effect_sizes_of_differences():
     """1, 2, 3: d = 2; with 2 degrees of freedom the correction is 1 - 3 / 7."""
     assert effect_size((1, 2, 3)) == pytest.approx(2 * 4 / 7)
     assert effect_size((-1, -2, -3)) == pytest.approx(-2 * 4 / 7)
-    assert (effect_size((2, 2)), effect_size((-2, -2))) == (inf, -inf)
-    assert all(map(isnan, (effect_size((0, 0)), effect_size((1,)), effect_size((1, inf)))))
+    assert (effect_size((2, 2, 2)), effect_size((-2, -2, -2))) == (inf, -inf)
+    assert effect_size((1e-200, 2e-200, 3e-200)) == inf  # its squares are 0
+    for differences in ((0, 0, 0), (1, 2), (1, 2, inf)):
+        assert isnan(effect_size(differences))
 
 
 def test_superiority_counts_ties_half():

@@ -431,10 +431,9 @@ def claim_p_value(points: Sequence[PointVerdict], needed: int) -> float:
 
     It is the smaller one of two: that of the hypothesis that the relation holds at fewer than
     `needed` points, which must be rejected to support the claim, and that of the hypothesis that it
-    holds at `needed` or more, which must be rejected to refute it. Of n points k must reject: the
-    k-th smallest p-value of the points times n - k + 1 (Benjamini and Heller 2008), so
-    that of a claim about all of its points the largest one supports it. The points may depend on
-    each other.
+    holds at `needed` or more, which must be rejected to refute it. If k of n points have to reject,
+    it is the k-th smallest p-value of the points times n - k + 1 (Benjamini and Heller 2008): the
+    largest one, to support a claim about all of its points. The points may depend on each other.
 
     NaN without points, for `equals`, and where all that counts is points without spread.
     """

@@ -225,16 +225,17 @@ def effect_size(differences: Sequence[float]) -> float:
     """Hedges' g of paired differences: their mean in standard deviations, without its bias.
 
     g = (1 - 3 / (4 (n - 1) - 1)) * mean / s: Cohen's d_z with the correction of Hedges (1981); see
-    Lakens (2013). inf where all differences are the same but 0; NaN if all
-    are 0, for fewer than two of them, and if one is not finite.
+    Lakens (2013). inf where all differences are the same but 0. NaN if all are 0 or one is not
+    finite, and for fewer than three, as that of two has no expected value.
     """
     n = len(differences)
-    if n < 2 or not all(map(isfinite, differences)):
+    if n < 3 or not all(map(isfinite, differences)):
         return nan
-    mean = sum(differences) / n
-    if min(differences) == max(differences):
+    with np.errstate(all="ignore"):
+        mean, deviation = float(np.mean(differences)), float(np.std(differences, ddof=1))
+    if deviation == 0 or min(differences) == max(differences):
         return inf if mean > 0 else -inf if mean < 0 else nan
-    return (1 - 3 / (4 * (n - 1) - 1)) * mean / float(np.std(differences, ddof=1))
+    return (1 - 3 / (4 * (n - 1) - 1)) * mean / deviation
 
 
 def superiority(differences: Sequence[float]) -> float:
