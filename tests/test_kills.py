@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -301,3 +302,76 @@ def test_runs_that_are_killed_at_random_end_alike():
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1:] == ["20 of 20 identical"], done.stdout + done.stderr
     assert done.returncode == 0
+
+
+VARIED = """\
+name: varied
+data: {name: synthetic, train: 200, test: 50}
+model: {hidden: [8], norm: batch}
+train: {epochs: 80, batch_size: 20, optimizer: {kind: adam, lr: 0.01}, evaluate: {every: 200}}
+sweep: {model.hidden: [[8], [9], [10], [11], [12], [13]]}
+figures: []
+"""
+KILLED = """\
+import os, random, signal, sys, threading, time
+import bnexp
+from bnexp.errors import NetworksFailed
+from bnexp.execution.workers import Worker
+
+config, out, seconds, seed = bnexp.load_config(sys.argv[1]), sys.argv[2], *map(float, sys.argv[3:])
+draw, workers, start = random.Random(seed), [], Worker.__init__
+
+
+def note(worker):
+    start(worker)
+    workers.append(worker)
+
+
+def harass():
+    for _ in range(draw.randint(1, 4)):
+        time.sleep(draw.uniform(0, seconds))
+        if workers:
+            worker = draw.choice(workers[-2:])
+            stop = worker._ready and draw.random() < 0.4
+            number = signal.SIGSTOP if stop else signal.SIGKILL
+            if worker._process.poll() is None:
+                os.kill(worker._process.pid, number)
+                print(number.name, flush=True)
+
+
+Worker.__init__ = note
+if seconds:
+    threading.Thread(target=harass, daemon=True).start()
+try:
+    bnexp.run(config, out, jobs=2, cell_timeout=5.0 if seconds else None, checkpoint=0.05)
+except NetworksFailed as error:
+    print(error)
+"""
+
+
+def test_no_killed_or_stopped_worker_hangs_a_run(tmp_path):
+    """At random moments, from their start on; the tables are those of an undisturbed run."""
+    path, number = tmp_path / "varied.yaml", int(os.environ.get("BNEXP_KILLS") or 8)
+    path.write_text(VARIED)
+
+    def run(out, seconds=0.0, seed=0):
+        command = [sys.executable, "-c", KILLED, path, tmp_path / out, seconds, seed]
+        clock = time.perf_counter()
+        done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300)
+        assert (done.returncode, done.stderr) == (0, ""), (seed, done.stdout)
+        return time.perf_counter() - clock, done.stdout
+
+    duration, _ = run("whole")
+    signals = []
+    for seed in range(number):
+        _, said = run(f"{seed}", duration / 2, seed)
+        signals += re.findall("SIG[A-Z]+", said)
+        if "failed" in said:  # of a hung worker, or of one that died three times
+            assert "no result after 5 seconds" in said or "died 3 times" in said
+            run(f"{seed}")
+        for name in ("config.yaml", "metrics.csv"):
+            again = (tmp_path / f"{seed}" / name).read_bytes()
+            assert again == (tmp_path / "whole" / name).read_bytes(), seed
+        assert not list((tmp_path / f"{seed}").rglob(".bnexp-tmp-*"))
+    print(f"{number} runs, {signals.count('SIGKILL')} killed, {signals.count('SIGSTOP')} stopped")
+    assert signals
