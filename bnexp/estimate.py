@@ -41,7 +41,7 @@ from bnexp.probes.layers import Layers
 from bnexp.runs.csv import MAX_BYTES
 from bnexp.sweep import Network, make_stacks, setting_error
 from bnexp.text import counted
-from bnexp.training.evaluation import KEPT_BYTES
+from bnexp.training.evaluation import KEPT_BYTES, POPULATION_BATCHES
 from bnexp.training.schedule import Length, training_length
 
 Counts = Mapping[str, ImageCounts]  # by the names of data sets
@@ -54,9 +54,10 @@ ROW, METRIC, READING = 250, 70, 320
 # Bytes of a recorded number in the process that trains.
 RECORDED = 120
 
-# Seconds of a call of NumPy, of a number that passes through an operation that is no product, and
-# of one parameter in one array of an update.
-CALL, NUMBER, UPDATE = 4e-6, 0.4e-9, 0.4e-9
+# Seconds of a call of NumPy, of a number that passes through an operation that is no product, of
+# a parameter in one array of an update, of one that is drawn, and of a byte of new memory.
+CALL, NUMBER, UPDATE, DRAW, PAGE = 4e-6, 0.4e-9, 0.8e-9, 2e-8, 0.5e-9
+MAPPED = 32 * 2**20  # see `bnexp.execution.blas.keep_freed_memory`
 START = 2.0  # seconds of starting, importing and drawing
 
 
@@ -229,7 +230,9 @@ def stack_needs(networks: Sequence[Network], counts: ImageCounts) -> StackNeeds:
     length = length_of(network, {setting.data.name: counts})
     tests = setting.data.validation or setting.data.test
     tests = counts.test if tests == "all" else tests
-    scored = length.images if train.evaluate_train == "all" else train.evaluate_train
+    scored = {"all": length.images, "batch": train.batch_size}.get(
+        str(train.evaluate_train), train.evaluate_train
+    )
     pixels = math.prod(counts.image_shape)
     sizes = list(setting.model.layer_sizes(counts.image_shape, counts.classes))
     architecture = blank_architecture(setting, counts.classes)
@@ -255,12 +258,15 @@ def stack_needs(networks: Sequence[Network], counts: ImageCounts) -> StackNeeds:
     trained = (weights * (3 + 2 * arrays + probed + ahead) + 2 * heaviest) * width
     rounds = len({(each.seed, each.place.round) for each in networks if each.place})
 
-    most = max(tests, scored if isinstance(scored, int) else train.batch_size)
+    most = max(tests, int(scored))
     at_once = min(architecture.chunk or most, most)
     side_by_side = stack if architecture.chunk else 1
     evaluated = at_once * (side_by_side * moved + pixels) + stack * weights
     if architecture.calibrates:
         evaluated = max(evaluated, CALIBRATION * 2 * moved)
+    images = int(scored) + tests
+    if "population" in architecture.evaluations:
+        images += min(length.images, POPULATION_BATCHES * train.batch_size)
     numbers = length.scored * metric_columns(setting) + length.probed * readings_of_step(setting)
     return StackNeeds(
         images=_image_bytes(network, counts, (length.images, tests), width),
@@ -268,7 +274,9 @@ def stack_needs(networks: Sequence[Network], counts: ImageCounts) -> StackNeeds:
         batch=train.batch_size * batch * width,
         evaluation=evaluated * width,
         results=stack * numbers * RECORDED + rounds * length.steps * (8 * train.batch_size + 100),
-        seconds=_seconds(setting, length, sizes, kept, stack, at_once, tests, arrays),
+        seconds=_seconds(
+            setting, length, sizes, kept, stack, images, at_once, side_by_side, arrays
+        ),
     )
 
 
@@ -278,11 +286,15 @@ def _seconds(
     sizes: Sequence[LayerSize],
     kept: int,
     stack: int,
+    images: int,
     at_once: int,
-    tests: int,
+    side_by_side: int,
     arrays: int,
 ) -> float:
     """The seconds that a stack takes on one core.
+
+    kept: the numbers that the layers make of an image. images: how many are scored, `at_once` of
+    them together by networks `side_by_side`. arrays: of the optimizer, for each parameter.
 
     Of a batch three products are computed for each that is computed of an image that is scored: the
     forward one, and those for the gradients of weights and inputs.
@@ -293,17 +305,21 @@ def _seconds(
     weights = sum(size.weights for size in sizes)
     product, number = 2 * width / product_rate(), NUMBER * width
     layers = len(sizes) * (3 + (setting.model.norm is not None) * 4)
-    image = stack * (products * product + kept * number * 2)
-    step = train.batch_size * stack * ((3 * products - sizes[0].products) * product)
-    step += train.batch_size * stack * kept * number * 6
+    # Arrays beyond MAPPED bytes are given back at once, and the system fills new pages with zeros.
+    array = 4 * width * max(max(size.patches, size.outputs) for size in sizes)
+    page = 4 * width * kept * PAGE
+    image = products * product + kept * number * 2
+    image += page if array * at_once * side_by_side > MAPPED else 0
+    batch = (3 * products - sizes[0].products) * product + kept * number * 6
+    batch += 2.5 * page if array * train.batch_size * stack > MAPPED else 0
+    step = train.batch_size * stack * batch
     step += stack * weights * (2 + 2 * arrays) * UPDATE * width + layers * 8 * CALL
-    scored = {"all": length.images, "batch": train.batch_size}.get(
-        str(train.evaluate_train), train.evaluate_train
+    evaluation = (
+        images * stack * image + math.ceil(images / at_once) * layers * 3 * CALL + 20 * CALL
     )
-    images = int(scored) + tests
-    evaluation = images * image + math.ceil(images / at_once) * layers * 3 * CALL + 20 * CALL
     probing = length.probed * (step + layers * 20 * CALL * stack) * _passes(setting)
-    return length.steps * step + length.scored * evaluation + probing
+    drawing = stack * weights * DRAW
+    return drawing + length.steps * step + length.scored * evaluation + probing
 
 
 @lru_cache(maxsize=1)
@@ -369,9 +385,9 @@ def _passes(setting: Setting) -> int:
 def _image_bytes(network: Network, counts: ImageCounts, used: Sequence[int], width: int) -> int:
     """The bytes of the data set, and of the images that are used, as numbers if they are kept."""
     data, pixels = network.setting.data, math.prod(counts.image_shape)
-    total = (counts.train + counts.test) * pixels
+    total = (counts.train + counts.test) * pixels * 2  # the file's bytes, and what is read of them
     if data.draw == "seed":  # the images in another order: all, or those that the book's code uses
-        total += sum(used) * pixels if network.place else total
+        total += sum(used) * pixels if network.place else total // 2
     facts = DATASETS.get(data.name)
     for number in used:
         if facts is not None and facts.values is not None:

@@ -87,7 +87,7 @@ def estimated_and_allocated(plan, dataset):
         allocated = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    images = dataset.train_images.size + dataset.test_images.size
+    images = 2 * (dataset.train_images.size + dataset.test_images.size)
     return needs.largest.bytes - images, allocated
 
 

@@ -20,6 +20,7 @@ from report_cases import (
 import bnexp
 from bnexp import report
 from bnexp.metrics import evaluation_columns, recorded_metrics
+from bnexp.report import explorer
 from bnexp.runs.data import RunData
 from bnexp.runs.tables import Axis
 from bnexp.sweep import make_plan
@@ -95,3 +96,21 @@ def test_two_structural_axes_are_two_choices():
     assert [len(view["values"]) for view in views] == [3, 2]
     assert [len(view["lines"]) for view in views] == [2, 3]
     assert views[0]["lines"][1]["points"] == [1, 3, 5]
+
+
+def test_curves_of_many_evaluations_are_thinned_out_and_the_page_says_so(monkeypatch):
+    times = tuple((float(epoch), 10 * epoch) for epoch in range(1, 31))
+    tables = results((NORMS,), value=lambda p, seed, epoch, m: epoch / 100, times=times)
+    monkeypatch.setattr(explorer, "PAGE_NUMBERS", 2 * 2 * 7)  # 2 networks, loss and accuracy
+    data = explorer.explorer_data(tables)
+    assert data["thinned"] == (7, 30)
+    for point in data["points"]:
+        assert point["x"].tolist() == [1, 6, 11, 15, 20, 25, 30]
+        for values in point["values"].values():
+            assert values["seeds"][0] == pytest.approx(point["x"] / 100)
+    monkeypatch.setattr(explorer, "PAGE_NUMBERS", 2 * 2 * 30)
+    assert explorer.explorer_data(tables)["thinned"] is None
+    monkeypatch.setattr(explorer, "PAGE_NUMBERS", 1)
+    page = report.run_page(run(SMALL))
+    assert "The curves show 2 of 3 evaluations of each network" in page
+    assert {len(point["x"]) for point in Page(page).data["points"]} == {2}

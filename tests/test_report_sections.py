@@ -25,6 +25,7 @@ import bnexp
 from bnexp import report
 from bnexp.claims import judge_run
 from bnexp.cli.main import cli
+from bnexp.report import sections
 from bnexp.report.html import write_report
 from bnexp.report.sections import compare_accuracies
 from bnexp.runs.data import read_finished_run
@@ -168,3 +169,10 @@ def test_runs_with_nothing_in_common_have_a_page():
     assert pairs[0].point == "the one point"
     assert pairs[0].second.n == 0
     assert "not claimed" in page.text("span", **{"class": "quiet"})
+
+
+def test_a_long_table_of_networks_is_cut_and_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(sections, "MAX_ROWS", 5)
+    page = Page(report.run_page(run(SMALL)))
+    assert len(page.rows) == 1 + 5
+    assert "The first 5 networks; summary.csv has 7 more." in page.text("p")

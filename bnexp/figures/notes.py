@@ -124,3 +124,9 @@ def step_note(table: Table) -> str:
     if steps == [0]:
         return "before the first step"
     return f"step {steps[0]}" if len(steps) == 1 else f"steps {steps[0]} to {steps[-1]}"
+
+
+def thinned_note(table: Table, time: str, most: int) -> str:
+    """How many points of the longest lines are drawn, if some are left out."""
+    points = len(np.unique(table[time]))
+    return f"{most:,} of {points:,} points of a line drawn" if points > most else ""

@@ -189,7 +189,35 @@ def columns_at(table: Table, point: Point, columns: Iterable[str]) -> Table:
     return {name: table[name][mask] for name in columns}
 
 
-def curve(tables: Tables, point: Point, source: Source, time: str, smooth: bool = False) -> Curve:
+# Points of a line, and of all lines of a figure: what is drawn of a million evaluations looks the
+# same, and the file can be opened. A line is never thinned out to less than LEAST_POINTS.
+LINE_POINTS, FIGURE_POINTS, LEAST_POINTS = 4_000, 400_000, 100
+
+
+def most_points(lines: int) -> int:
+    """How many points each line of a figure with so many lines has at most."""
+    return max(LEAST_POINTS, min(LINE_POINTS, FIGURE_POINTS // max(lines, 1)))
+
+
+def thinned(x: Floats, values: Floats, most: int) -> tuple[Floats, Floats]:
+    """At most so many of the points, evenly spread from the first to the last.
+
+    x: (P,), ascending. values: (..., P). Of fewer points nothing is left out.
+    """
+    if len(x) <= most:
+        return x, values
+    chosen = np.linspace(0, len(x) - 1, most).round().astype(np.intp)
+    return x[chosen], values[..., chosen]
+
+
+def curve(
+    tables: Tables,
+    point: Point,
+    source: Source,
+    time: str,
+    smooth: bool = False,
+    most: int = LINE_POINTS,
+) -> Curve:
     """The source's column at one point of the sweep, over training.
 
     Arguments:
@@ -197,12 +225,14 @@ def curve(tables: Tables, point: Point, source: Source, time: str, smooth: bool 
         point: swept key -> value; keys that it lacks are not restricted.
         time: the column of the x axis, step or epoch.
         smooth: whether each seed's values are smoothed, see `smoothed`.
+        most: how many points the line has at most, see `thinned`.
     """
     networks = columns_at(tables.summary, point, ("status", "diverged_at_step"))
     steps = np.sort(networks["diverged_at_step"][networks["status"] == "diverged"])
     x, values = by_seed(source.table, point, time, source.column)
     if smooth:
         values = np.array([smoothed(row) for row in values]).reshape(values.shape)
+    x, values = thinned(x, values, most)
     diverged_x = steps.astype(np.float64)
     if time == "epoch":  # between the epochs of the evaluations before and after
         evaluations = columns_at(tables.metrics, point, ("step", "epoch"))
@@ -220,10 +250,13 @@ def curve(tables: Tables, point: Point, source: Source, time: str, smooth: bool 
 
 
 def time_column(metrics: Table) -> str:
-    """'epoch', or 'step' if a network was scored several times within an epoch."""
-    columns = (metrics[name].tolist() for name in ("cell", "seed", "epoch"))
-    evaluations = list(zip(*columns, strict=True))
-    return "epoch" if len(set(evaluations)) == len(evaluations) else "step"
+    """'epoch', or 'step' if a network was scored several times within an epoch.
+
+    metrics: a network's rows stand together, in the order of their steps.
+    """
+    columns = (metrics[name] for name in ("cell", "seed", "epoch"))
+    repeated = np.all([column[1:] == column[:-1] for column in columns], axis=0)
+    return "step" if repeated.any() else "epoch"
 
 
 TIME_LABELS = {"epoch": "epochs", "step": "step"}  # of the x axis

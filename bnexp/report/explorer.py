@@ -15,13 +15,22 @@ import numpy as np
 from bnexp.figures import labels
 from bnexp.figures.limits import ROOM, free_limits, loss_limits, wants_log
 from bnexp.figures.select import combinations, rows_where, select
-from bnexp.figures.series import Curve, by_seed, curve, metric_scale, metric_source, time_column
+from bnexp.figures.series import (
+    Curve,
+    by_seed,
+    curve,
+    metric_scale,
+    metric_source,
+    thinned,
+    time_column,
+)
 from bnexp.figures.style import COLORS, looks
 from bnexp.metrics import metric_column
 from bnexp.runs.stats import Band
 from bnexp.runs.tables import Axis, Tables, Value, group_rows, rows
 
 LINE_WIDTH = 2.0  # in pixels; dashes are multiples of it
+PAGE_NUMBERS = 500_000  # of all curves together: about 10 MB
 
 
 def explorer_data(tables: Tables) -> Mapping[str, Any] | None:
@@ -33,6 +42,8 @@ def explorer_data(tables: Tables) -> Mapping[str, Any] | None:
         tables, and with the band that the figures draw if there are several seeds.
     views: one for each axis that the slider can go over, axes of numbers first: its values, and for
         each line the number of its point at each of these values.
+    thinned: how many evaluations of a network the curves show, and of how many, if some are left
+        out: those are evenly spread, the first and the last among them. Else None.
     """
     if not len(tables.metrics["cell"]):
         return None
@@ -42,11 +53,15 @@ def explorer_data(tables: Tables) -> Mapping[str, Any] | None:
     points = combinations(tables.summary, [axis.key for axis in tables.axes])
     axes = sorted(tables.axes, key=lambda axis: not axis.numeric)
     of_point = _by_point(tables)
+    evaluations = int(np.unique(tables.metrics["cell"].astype(str), return_counts=True)[1].max())
+    networks = len(tables.summary["cell"])
+    most = max(2, PAGE_NUMBERS // (networks * max(len(metrics), 1)))
     return {
         "time": time,
         "metrics": [_metric(tables, name) for name in metrics],
-        "points": [_point(of_point(point), point, metrics, time) for point in points],
+        "points": [_point(of_point(point), point, metrics, time, most) for point in points],
         "views": [_view(tables, axis, points) for axis in axes] or [_view(tables, None, points)],
+        "thinned": (most, evaluations) if evaluations > most else None,
     }
 
 
@@ -82,9 +97,9 @@ def _metric(tables: Tables, name: str) -> Mapping[str, Any]:
 
 
 def _point(
-    tables: Tables, point: tuple[Value, ...], metrics: Sequence[str], time: str
+    tables: Tables, point: tuple[Value, ...], metrics: Sequence[str], time: str, most: int
 ) -> Mapping[str, Any]:
-    """The curves of one point of the sweep, from tables with its rows.
+    """The curves of one point of the sweep, from tables with its rows, of at most so many points.
 
     x: the steps or epochs. seeds: the seeds, in the order of the curves. networks: how many.
     values: of each metric a curve for each seed and, of several, their mean and its interval.
@@ -95,10 +110,10 @@ def _point(
     line: Curve | None = None
     for name in metrics:
         source = metric_source(tables, name)
-        _, numbers = by_seed(source.table, where, time, source.column)
+        _, numbers = thinned(*by_seed(source.table, where, time, source.column), most)
         values[name] = {"seeds": numbers}
         if line is None or len(numbers) > 1:  # its x and divergence are the same for all metrics
-            line = curve(tables, where, source, time)
+            line = curve(tables, where, source, time, most=most)
         if len(numbers) > 1:
             band = line.band
             values[name] |= {"mean": band.mean, "low": band.low, "high": band.high}

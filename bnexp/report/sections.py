@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import isfinite, isnan, nan
 from typing import TypeAlias
 
@@ -25,6 +26,7 @@ from bnexp.sweep import Network
 from bnexp.text import Texts, equations, short
 
 ID_LETTERS = 8  # of a network's id that are shown
+MAX_ROWS = 10_000  # of the table of networks
 HEADS = {"cell": "network", "diverged_at_step": "diverged at step"}
 
 
@@ -64,12 +66,14 @@ class Field:
 class NetworkTable:
     """The table of networks.
 
-    rows: for each network its status and its fields. counts: how many networks have each status.
+    rows: for each of the first MAX_ROWS networks its status and its fields. counts: how many of
+    these have each status. left_out: how many networks have no row.
     """
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Field, ...]], ...]
     counts: tuple[tuple[str, int], ...]
+    left_out: int = 0
 
 
 def network_table(run: RunData) -> NetworkTable:
@@ -86,17 +90,20 @@ def network_table(run: RunData) -> NetworkTable:
         if name == "seed" or name in texts or not empty.all():
             names.append(name)
     columns = [_status_texts(run) if name == "status" else summary[name].tolist() for name in names]
+    table = zip(summary["status"].tolist(), *columns, strict=True)
+    missing = _missing_networks(run)
+    left_out = max(len(summary["status"]) + len(missing) - MAX_ROWS, 0)
     rows = []
-    for status, *row in zip(summary["status"].tolist(), *columns, strict=True):
+    for status, *row in islice(table, MAX_ROWS):
         fields = (_field(n, value, status, texts) for n, value in zip(names, row, strict=True))
         rows.append((status, tuple(fields)))
-    for network, reason in _missing_networks(run):
+    for network, reason in missing[: MAX_ROWS - len(rows)]:
         values = {**network.point, "seed": network.seed, "status": f"missing: {reason}"}
         rows.append(("missing", tuple(_field(n, values.get(n, ""), "", texts) for n in names)))
     labels = {name: metric.label for name in names if (metric := metric_column(name))}
     heads = [labels.get(name, HEADS.get(name, name)) for name in names]
     counts = Counter(status for status, _ in rows)
-    return NetworkTable(tuple(heads), tuple(rows), tuple(counts.items()))
+    return NetworkTable(tuple(heads), tuple(rows), tuple(counts.items()), left_out)
 
 
 def _field(name: str, value: Value, status: str, texts: Texts) -> Field:

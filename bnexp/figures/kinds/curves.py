@@ -129,6 +129,8 @@ class Curves(RuledKind):
         for (scale, _), band in values.items():
             if scale == "loss" and self.limits is None:
                 left_out.append(notes.above_note(band.mean))
+        most = series.most_points(sum(len(panel.all_curves) for panel in panels))
+        left_out.append(notes.thinned_note(panels[0].sources[0].table, time, most))
         page = self._page(data, panels, series.TIME_LABELS[time], left_out)
         many = len(selection.lines) > marks.MOST_UNMARKED
         points_only = all(line.x.size <= 1 for panel in panels for line in panel.all_curves)
@@ -220,11 +222,16 @@ class Curves(RuledKind):
         else:
             order = [(value, content) for content in contents for value in values]
         labels_differ = len({sources[0].label for _, sources in contents}) == len(contents)
+        lines = sum(len(points) * len(sources) for (_, points), (_, sources) in order)
+        most = series.most_points(lines)
         panels = []
         for (value, points), (title, sources) in order:
             has_title = len(contents) > 1 and not (value and labels_differ)
             curves = [
-                [series.curve(data.tables, point, source, time, self.smooth) for point in points]
+                [
+                    series.curve(data.tables, point, source, time, self.smooth, most)
+                    for point in points
+                ]
                 for source in sources
             ]
             named = ", ".join(filter(None, [value, title if has_title else ""]))

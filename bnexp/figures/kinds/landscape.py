@@ -67,7 +67,10 @@ class Landscape(RuledKind):
         places = places_of(self.kind, self.quantity, data.recorded, layers=layers) or ()
         is_range = len(places) > 1
         titles, points = zip(*data.panels(), strict=True)
-        panels = [[_line(table, layers, places, point) for point in lines] for lines in points]
+        most = series.most_points(sum(map(len, points)))
+        panels = [
+            [_line(table, layers, places, point, most) for point in lines] for lines in points
+        ]
         bands = [line.band for lines in panels for line in lines]
         if is_range:
             bands = [Band(ends, ends, ends) for band in bands for ends in (band.low, band.high)]
@@ -82,7 +85,12 @@ class Landscape(RuledKind):
         page = Page(
             title=data.title,
             notes=data.notes(
-                drawn, left_out=[notes.not_finite_note(table), notes.zero_note(values.mean, log)]
+                drawn,
+                left_out=[
+                    notes.not_finite_note(table),
+                    notes.zero_note(values.mean, log),
+                    notes.thinned_note(table, "step", most),
+                ],
             ),
             titles=titles,
             columns=square(len(panels)),
@@ -111,8 +119,10 @@ class Landscape(RuledKind):
         return figure
 
 
-def _line(table: Table, layers: Sequence[int], places: Sequence[float], point: Point) -> Line:
-    """The numbers at one point of the sweep against the step.
+def _line(
+    table: Table, layers: Sequence[int], places: Sequence[float], point: Point, most: int
+) -> Line:
+    """The numbers at one point of the sweep against the step, at most so many of them.
 
     Of one place the mean over seeds and its interval; of several the range: the band's ends are the
     means over seeds of the smallest and of the largest number, and its mean is the lower end.
@@ -123,6 +133,7 @@ def _line(table: Table, layers: Sequence[int], places: Sequence[float], point: P
         return Line(empty, Band(empty, empty, empty))
     x, _ = by_seed(tables[0], point, "step", "value")
     values = np.stack([by_seed(rows, point, "step", "value")[1] for rows in tables])  # (at, S, P)
+    x, values = series.thinned(x, values, most)
     if len(places) == 1:
         return Line(x, band(values[0], series.value_range(tables[0])))
     values = np.where(np.isfinite(values), values, np.nan)

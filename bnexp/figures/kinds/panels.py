@@ -44,8 +44,10 @@ class Panels(FigureKind):
         source = series.metric_source(data.tables, self.metric)
         time = series.time_column(data.tables.metrics)
         titles, points = zip(*data.panels(), strict=True)
+        most = series.most_points(sum(map(len, points)))
         panels = [
-            [series.curve(data.tables, point, source, time) for point in lines] for lines in points
+            [series.curve(data.tables, point, source, time, most=most) for point in lines]
+            for lines in points
         ]
         curves = [line for lines in panels for line in lines]
         values = pooled(line.band for line in curves)
@@ -56,7 +58,10 @@ class Panels(FigureKind):
                 metric_label(self.metric),
                 notes.interval_note(data.tables, "line", "band"),
                 metrics=[self.metric],
-                left_out=[notes.above_note(values.mean)] if source.scale == "loss" else [],
+                left_out=[
+                    notes.above_note(values.mean) if source.scale == "loss" else "",
+                    notes.thinned_note(data.tables.metrics, time, most),
+                ],
             ),
             titles=titles,
             columns=square(len(panels)),

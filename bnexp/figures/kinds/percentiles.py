@@ -74,8 +74,13 @@ class Percentiles(RestrictedKind):
         table = series.readings(tables, self.quantity)
         layers, places = self._layers_and_places(data.recorded)
         numbers = [series.rows_at_place(table, n, place) for n in layers for place in places]
+        lines = len(selection.line_points) * len(numbers) * len(tables.seeds)
+        most = series.most_points(lines)
         panels = [
-            [Trace(*by_seed(rows, point, "step", "value")) for rows in numbers]
+            [
+                Trace(*series.thinned(*by_seed(rows, point, "step", "value"), most))
+                for rows in numbers
+            ]
             for point in selection.line_points
         ]
         means = [_all_numbers([traces]).mean for traces in panels]
@@ -92,6 +97,7 @@ class Percentiles(RestrictedKind):
                 ", ".join(f"layer {layer}" for layer in layers if layer),
                 notes.seeds_note(tables, "thick: mean of {}, thin: each seed"),
                 "each panel has its own scale" if own_y else "",
+                left_out=[notes.thinned_note(table, "step", most)],
                 lost=notes.not_finite_note(table),
             ),
             titles=selection.labels,
