@@ -28,6 +28,16 @@ def answer_signals() -> None:
             signal.signal(number, leave)
 
 
+def load_one_thread() -> None:
+    """Have the libraries of matrix products start no threads, unless the user asks for some.
+
+    Networks are trained with one. Where the system refuses another, OpenBLAS would end the process
+    as if by Ctrl-C.
+    """
+    for library in ("OPENBLAS", "OMP", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+
 def main() -> None:
     """Answer signals from the first moment, then import the command line and run it.
 
@@ -35,6 +45,7 @@ def main() -> None:
     imported here. The program shows no windows and needs none.
     """
     answer_signals()
+    load_one_thread()
     os.environ.pop("MPLBACKEND", None)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # letters that it lacks are printed as their codes

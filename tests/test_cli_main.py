@@ -184,6 +184,26 @@ def test_at_any_low_limit_a_command_works_or_ends_with_one_line(
         assert "mistake of the program" not in text, (value, text)
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux's /proc")
+def test_no_thread_is_started_for_products(tmp_path):
+    """Where the system allows none, OpenBLAS would raise SIGINT."""
+    (tmp_path / "counting.py").write_text(
+        "import numpy, os; print(os.environ.get('OPENBLAS_NUM_THREADS'), "
+        "len(os.listdir('/proc/self/task')))"
+    )
+    for value in (None, "2"):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": value or ""}
+        if value is None:
+            del environment["OPENBLAS_NUM_THREADS"]
+        command = [sys.executable, "-m", "bnexp", "--import", "counting", "list"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        )
+        set_to, threads = done.stdout.split()[:2]
+        assert set_to == (value or "1")
+        assert value or threads == "1"
+
+
 def test_a_librarys_page_of_advice_is_one_line():
     try:
         try:
