@@ -35,6 +35,7 @@ class Generator:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.axes = {}
+        self.quantities = QUANTITIES
 
     def one(self, *values):
         return self.random.choice(values)
@@ -67,7 +68,7 @@ class Generator:
             "train.optimizer.lr": self.some([0.1, 0.2, 1e-9, 1e25], 1),
             "train.optimizer": self.some(["sgd", "adam", {"kind": "momentum", "lr": 0.3}], 1),
             "train.batch_size": self.some([5, 10, 20, 7, 9], 1, 5),
-            "train.l2": self.some([n / 100 for n in range(40)], 13, 40),
+            "train.l2": self.some([n / 100 for n in range(40)], 2, self.one(3, 3, 40)),
             "train.steps": self.some([1, 3, 9], 1),
             "data.test": self.some([0, 4, 7], 1),
             "data.draw": ["first", "seed"],
@@ -95,7 +96,7 @@ class Generator:
             "random": {"seeds": self.one([0], [0, 1], [0, 1, 2])},
             "sweep": sweep,
         }
-        if self.rarely(0.7):
+        if self.rarely(0.9):
             value["probes"] = self.probes(len(layers) if not is_cnn else 2)
         return value
 
@@ -112,12 +113,33 @@ class Generator:
         ]
         if hidden == 0:
             del probes[-1]
-        value = {"read": self.some(probes, 1, 4)}
+        read = self.some(probes, 2, 6)
         if "model.hidden" in self.axes:
-            value["read"] = [p for p in value["read"] if "layer" not in p] or ["landscape"]
+            read = [p for p in read if "layer" not in p] or ["landscape"]
+        value = {"read": read}
+        self.quantities = [name for probe in read for name in self.quantities_of(probe)]
         if self.rarely(0.7) and not self.axes.get("train.batch_size"):
             value["at"] = self.one([0], [0, 1], [1], {"every": 1}, {"every": 2})
         return value
+
+    def quantities_of(self, probe):
+        if probe == "covariate_shift":
+            return ["shift", "shift_cosine"]
+        names = {
+            "layers": lambda: probe["quantities"],
+            "histogram": lambda: [f"{probe.get('of', 'activation')}_density"],
+            "percentiles": lambda: ["percentile"],
+            "landscape": lambda: ["loss_along", "loss_range", "smoothness"],
+        }
+        return names["landscape" if isinstance(probe, str) else probe["kind"]]()
+
+    def quantity(self, kind):
+        """One that suits the kind and is read, more often than not."""
+        ends = {"histograms": "_density", "percentiles": "percentile", "landscape": "_along"}
+        suitable = [name for name in self.quantities if name.endswith(ends.get(kind, ""))]
+        if suitable and self.rarely(0.9):
+            return self.one(*suitable)
+        return self.one(*self.quantities, *QUANTITIES)
 
     def key(self):
         if self.axes and self.rarely(0.9):
@@ -148,10 +170,10 @@ class Generator:
             "metrics": self.some([*METRICS, "gap"], 1, 5),
             "metric": self.one(*METRICS),
             "value": self.one("final_", "best_") + self.one(*METRICS),
-            "quantity": self.one(*QUANTITIES),
+            "quantity": self.quantity(kind),
             "layers": [self.one(0, 1, 2), self.one(1, 2, 3, 9)],
             "layer": self.one(0, 1, 1, 2, 3, 9),
-            "at": self.one(self.one(*PLACES), self.some(PLACES, 1, 8)),
+            "at": self.one(self.one(*PLACES), self.some(PLACES, 1, self.one(1, 2, 8))),
             "against": self.one("step", "epoch"),
             "together": self.one(True, False),
             "best": self.one(2, 3, 9),
@@ -161,21 +183,21 @@ class Generator:
             "accuracy": self.one("final", "best"),
             **{name: self.key() for name in ("axis", "panel_axis", "x", "y")},
         }
-        if kind == "percentiles" and name == "quantity" and self.rarely(0.6):
-            return "percentile"
         if kind == "curves" and name == "layer" and self.rarely():
             return self.some([0, 1, 2, 3], 1)
         return table[name]
 
     def figure(self):
         """The options of a figure as plain values."""
-        kind = self.one(*FIGURES)
+        kind = self.one(*FIGURES, "curves", "curves", "depth")
         names = [field.name for field in fields(FIGURES[kind])]
-        chance = self.one(0.1, 0.3, 0.5)
+        chance = self.one(0.1, 0.2, 0.4)
         chosen = [name for name in names if self.random.random() < chance]
+        if "quantity" in names and "metrics" not in chosen and self.rarely(0.6):
+            chosen.append("quantity")
         if kind == "depth" and "quantity" not in chosen:
             chosen.append("quantity")
-        return {"kind": kind, **{name: self.option(kind, name) for name in chosen}}
+        return {"kind": kind, **{name: self.option(kind, name) for name in dict.fromkeys(chosen)}}
 
 
 def text_of(value):
