@@ -135,6 +135,9 @@ CHANGES = [
     "figures=[{kind: curves, quantity: gradient_norm}]",
     "figures=[{kind: scale, axis: train.l2}]",
     "figures=[{kind: depth, quantity: nothing}]",
+    "figures=[{kind: depth, quantity: activation_std, step: 3}]",
+    "figures=[{kind: depth, quantity: activation_std, layers: [2, 1]}]",
+    "figures=[{kind: curves, quantity: activation_density, at: 0.5}]",
     "figures=[{kind: panels, metric: test_loss}]",
     "figures=[{kind: panels, where: {model.norm: btach}}]",
     "figures=null",
@@ -176,6 +179,7 @@ def test_both_kinds_occur(config_file, tmp_path):
     assert 10 < len(refused) < len(CHANGES) - 10
 
 
+DEPTH = "figures=[{kind: depth, quantity: gradient_norm, step: %d}]"
 FOLDER = """\
 name: folder
 data: {name: ./images, test: 5}
@@ -207,6 +211,8 @@ train: {epochs: 2, batch_size: 10}
         (["data.validation=10", "data.test=0", "train.evaluate=[4]"], None),
         (["data.validation=10", "data.test=0", "train.evaluate=[5]"], "expected at most step 4"),
         (["probes={at: [7], read: [layers]}"], "probes.at: after the end"),
+        (["probes={read: [layers]}", DEPTH % 6], None),
+        (["probes={read: [layers]}", DEPTH % 7], "figures[0].step: no such reading, expected one"),
         (["sweep.data.test=[1, 13]"], "too few test images"),
         (
             ["claims=[{says: x, measure: {metric: train_loss, at: {step: 4}}, at_most: 1}]"],
@@ -226,6 +232,7 @@ def test_data_of_a_folder(config_file, tmp_path, assignments, expected):
     [
         (["train.evaluate=[1, 601]"], "train.evaluate: after the end, expected at most step 600"),
         (["data.train=60001"], "too few training images, expected at least 60001"),
+        (["probes={read: [layers]}", DEPTH % 601], "expected 600, got 601; the nearest is 600"),
         (
             ["claims=[{says: x, measure: {metric: train_loss, at: {step: 4}}, at_most: 1}]"],
             "not a step that is scored",
