@@ -18,6 +18,7 @@ from bnexp.data import cache
 from bnexp.data.idx import read_limited
 from bnexp.errors import BnexpError, StoreError
 from bnexp.execution.checkpoints import Checkpoints
+from bnexp.execution.scheduler import _address
 from bnexp.files import check_file, open_file, read_file, write_file
 from bnexp.runs import RunDirectory
 from bnexp.runs.csv import read_table
@@ -315,3 +316,10 @@ def test_links_that_lead_to_themselves(tmp_path, monkeypatch, own_places):
         assert result.exit_code == status, (command, result.output)
         assert "loop" in result.output
         assert "mistake" not in result.output
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", "{}", '{"address": ', "[" * 100_000, "\x00"])
+def test_a_schedulers_file_that_says_odd_things_is_refused(text, tmp_path):
+    (tmp_path / "scheduler.json").write_text(text)
+    with pytest.raises(BnexpError, match=r"scheduler\.json: not what `dask scheduler` writes"):
+        _address(tmp_path / "scheduler.json")

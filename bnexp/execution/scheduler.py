@@ -67,7 +67,7 @@ def _address(scheduler: str | Path) -> str:
         raise ConfigError(f"{scheduler}: expected HOST:PORT or a scheduler's file, got neither")
     try:
         return str(json.loads(read_file(path, MAX_SCHEDULER_FILE) or b"")["address"])
-    except (StoreError, ValueError, LookupError, TypeError):
+    except (StoreError, ValueError, LookupError, TypeError, RecursionError):
         raise ConfigError(f"{path}: not what `dask scheduler` writes") from None
 
 
