@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import math
+import warnings
 from copy import deepcopy
 
 import numpy as np
@@ -144,7 +145,8 @@ def change_arrays(arrays, draw):
         )  # fmt: skip
         if draw.random() < 0.8:
             name = draw.choice((name, name, name, f"{name}x", "offset", "readings/9/9"))
-            arrays[name] = draw.choice(changes)(array)
+            with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+                arrays[name] = draw.choice(changes)(array)
     return arrays
 
 
