@@ -341,3 +341,10 @@ def test_metrics_without_limits_have_limits_of_their_own(monkeypatch):
     assert low < 5000 < high
     assert least < -2 < most < 1000
     assert "off the axis" not in " ".join(notes(drawn))
+
+
+def test_a_logarithmic_axis_of_losses_that_are_all_lost():
+    data = results((NORMS,), value=lambda point, seed, epoch, metric: np.nan)
+    axes = figure(data, "curves", metrics=["train_loss"], log=True).axes[0]
+    assert axes.get_yscale() == "log"
+    assert 0 < axes.get_ylim()[0] < axes.get_ylim()[1] <= 2

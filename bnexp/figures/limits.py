@@ -219,7 +219,7 @@ def loss_limits(losses: Band, log: bool, headroom: float = 0.05) -> Limits:
     high = min(max(mean, min(largest(losses.high), 2 * mean)), LOSS_TOP)
     if not log:
         return 0.0, high / (1 - headroom)
-    low = max(float(losses.mean[losses.mean > 0].min()), LOSS_BOTTOM) / 1.2
+    low = max(float(losses.mean[losses.mean > 0].min(initial=mean)), LOSS_BOTTOM) / 1.2
     low = min(low, high / 10)
     return low, high * (high / low) ** (headroom / (1 - headroom))
 
