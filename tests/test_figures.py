@@ -198,7 +198,7 @@ def test_what_probes_are_said_to_record_is_what_they_record(tmp_path):
     assert recorded.quantities.keys() == planned.quantities.keys()
     for name, readings in recorded.quantities.items():
         (grid,) = planned.quantities[name]
-        assert {part.steps for part in readings} == {grid.steps} == {(10, 20, 30)}
+        assert {part.steps for part in readings} == {tuple(grid.steps)} == {(10, 20, 30)}
         assert tuple(layer for part in readings for layer in part.layers) == grid.layers
         for part in readings:
             np.testing.assert_equal(part.places, grid.places)

@@ -13,6 +13,7 @@ stands for what is not known before training, such as the steps of data that are
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -154,13 +155,13 @@ def _all_of(parts: Iterable[Recorded]) -> Recorded:
 
 
 def recorded_in(tables: Tables) -> Recorded:
-    """What results hold; where no network was trained, nothing can be said of probes."""
+    """What results hold; where no network was trained, nothing is known, and anything allowed."""
     accuracies = tables.metrics[f"test_{HEADLINE}"]
     tested = bool(np.isfinite(accuracies).any())
     columns = [column for name in tables.metrics if (column := metric_column(name))]
     metrics = tuple(dict.fromkeys(column.name for column in columns))
     if not len(accuracies):
-        return Recorded(tested, None, metrics)
+        return Recorded(True, None, metrics)
     _, counts = np.unique(tables.metrics["cell"].astype(str), return_counts=True)
     quantities = {}
     for name in dict.fromkeys(tables.probes["quantity"].tolist()):
@@ -221,14 +222,18 @@ def step_of(kind: str, quantity: str, recorded: Recorded, step: int | str) -> in
 
     Raises FigureError if nothing is recorded at that step.
     """
-    readings = _readings(recorded, quantity)
-    if isinstance(step, str) or any(part.steps is None for part in readings):
+    schedules = {part.steps for part in _readings(recorded, quantity)}
+    known = [steps for steps in schedules if steps]
+    if isinstance(step, str) or None in schedules or not known:
         return step
-    steps = sorted({step for part in readings for step in part.steps or ()})
-    if steps and step not in steps:
-        nearest = min(steps, key=lambda recorded_step: abs(recorded_step - step))
-        text = f"no such reading, expected {_listed(steps)}, got {step}; the nearest is {nearest}"
-        raise FigureError(kind, ("step",), text)
+    if not any(step in steps for steps in known):
+        ends = {*(n for steps in known for n in steps[:MAX_LISTED]), max(s[-1] for s in known)}
+        beside = [
+            n for s in known for i in [bisect_left(s, step)] for n in s[max(i - 1, 0) : i + 1]
+        ]
+        nearest = min(beside, key=lambda candidate: abs(candidate - step))
+        text = f"no such reading, expected {_listed(sorted(ends))}, got {step}"
+        raise FigureError(kind, ("step",), f"{text}; the nearest is {nearest}")
     return step
 
 
