@@ -156,12 +156,17 @@ def estimate(networks: Iterable[Network], counts: Counts, workers: int = 1) -> E
     if not known:
         return None
     by_setting: dict[tuple[int, ...], StackNeeds] = {}  # settings share their parts
+    by_model: dict[tuple[Any, ...], Scoring] = {}
     stacks, needs = make_stacks(known, workers), []
     for stack in stacks:
         setting = stack.networks[0].setting
         key = (*_parts(setting), len(stack.networks))
         if key not in by_setting:
-            by_setting[key] = stack_needs(stack.networks, counts[setting.data.name])
+            images = counts[setting.data.name]
+            model = id(setting.model), setting.train.precision, images.classes
+            if model not in by_model:
+                by_model[model] = scoring_of(stack.networks[0], images.classes)
+            by_setting[key] = stack_needs(stack.networks, images, by_model[model])
         needs.append(by_setting[key])
     rows = plan_rows(known, counts)
     evaluations, readings = sum(row[0] for row in rows), sum(row[1] for row in rows)
@@ -222,7 +227,29 @@ def readings_of_step(setting: Setting) -> int:
     return number
 
 
-def stack_needs(networks: Sequence[Network], counts: ImageCounts) -> StackNeeds:
+@dataclass(frozen=True)
+class Scoring:
+    """How networks of an architecture are scored, see `bnexp.nn.Sequential`.
+
+    chunk: how many images at once, None for all. population: whether statistics are averaged over
+    batches first. calibrates: whether images are looked at before training.
+    """
+
+    chunk: int | None
+    population: bool
+    calibrates: bool
+
+
+def scoring_of(network: Network, classes: int) -> Scoring:
+    """How a network is scored."""
+    architecture = blank_architecture(network.setting, classes)
+    population, calibrates = "population" in architecture.evaluations, architecture.calibrates
+    if network.place is not None and network.setting.train.precision == "float64":
+        architecture = replay(architecture)
+    return Scoring(architecture.chunk, population, calibrates)
+
+
+def stack_needs(networks: Sequence[Network], counts: ImageCounts, scoring: Scoring) -> StackNeeds:
     """What a stack of networks needs, for a data set of these images."""
     network, stack = networks[0], len(networks)
     setting, train = network.setting, network.setting.train
@@ -235,9 +262,6 @@ def stack_needs(networks: Sequence[Network], counts: ImageCounts) -> StackNeeds:
     )
     pixels = math.prod(counts.image_shape)
     sizes = list(setting.model.layer_sizes(counts.image_shape, counts.classes))
-    architecture = blank_architecture(setting, counts.classes)
-    if network.place is not None and train.precision == "float64":
-        architecture = replay(architecture)
     probed = _passes(setting)
 
     # What the layers make of an image: `kept` until the backward pass, where gradients of the
@@ -259,13 +283,13 @@ def stack_needs(networks: Sequence[Network], counts: ImageCounts) -> StackNeeds:
     rounds = len({(each.seed, each.place.round) for each in networks if each.place})
 
     most = max(tests, int(scored))
-    at_once = min(architecture.chunk or most, most)
-    side_by_side = stack if architecture.chunk else 1
+    at_once = min(scoring.chunk or most, most)
+    side_by_side = stack if scoring.chunk else 1
     evaluated = at_once * (side_by_side * moved + pixels) + stack * weights
-    if architecture.calibrates:
+    if scoring.calibrates:
         evaluated = max(evaluated, CALIBRATION * 2 * moved)
     images = int(scored) + tests
-    if "population" in architecture.evaluations:
+    if scoring.population:
         images += min(length.images, POPULATION_BATCHES * train.batch_size)
     numbers = length.scored * metric_columns(setting) + length.probed * readings_of_step(setting)
     return StackNeeds(
