@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +14,11 @@ from bnexp.cli.main import cli
 from bnexp.errors import ConfigError
 from bnexp.figures.kinds.depth import Depth
 from bnexp.figures.kinds.heatmap import Heatmap
+from bnexp.figures.recorded import planned_sweep, recorded_in
+from bnexp.runs.data import read_finished_run
 
+REFERENCE = Path(__file__).parents[1] / "results" / "reference"
+REFERENCES = sorted(path.parent.name for path in REFERENCE.glob("*/config.yaml"))
 TEXT = """\
 name: tiny
 data: {name: synthetic, train: 40}
@@ -254,3 +259,27 @@ def test_python_has_the_reasons_and_raises_for_one_figure(config_file, tmp_path)
     with pytest.raises(ConfigError, match=r"^figure depth: quantity: no ink"):
         result.figure("depth", quantity="dead")
     assert len(result.figure("panels").axes) == 2
+
+
+def layers_with_steps_and_places(recorded):
+    """By quantity and layer, after which steps and at which places it is read."""
+    grids = {}
+    for name, readings in recorded.quantities.items():
+        for part in readings:
+            for layer in part.layers:
+                steps, places = grids.setdefault((name, layer), (set(), set()))
+                steps.update(part.steps)
+                places.update(map(str, map(float, part.places)))
+    return grids
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_reference_recorded_what_its_plan_says(name):
+    run = read_finished_run(REFERENCE / name)
+    schedules = running.schedules_without_data(run.config, run.plan)
+    planned, recorded = planned_sweep(run.plan, schedules).recorded, recorded_in(run.tables)
+    assert layers_with_steps_and_places(planned) == layers_with_steps_and_places(recorded)
+    assert planned.tested == recorded.tested
+    assert planned.evaluations == recorded.evaluations
+    assert planned.metrics == recorded.metrics
