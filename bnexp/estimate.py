@@ -280,6 +280,7 @@ def stack_needs(networks: Sequence[Network], counts: ImageCounts, scoring: Scori
     drawn = weights * (8 + width) + heaviest * 16
     ahead = 1 + arrays if probed else 0  # the parameters after the next step, and what made them
     trained = (weights * (3 + 2 * arrays + probed + ahead) + 2 * heaviest) * width
+    compared = 24 * weights if probed > 1 else 0  # gradients of one network, in float64
     rounds = len({(each.seed, each.place.round) for each in networks if each.place})
 
     most = max(tests, int(scored))
@@ -294,7 +295,7 @@ def stack_needs(networks: Sequence[Network], counts: ImageCounts, scoring: Scori
     numbers = length.scored * metric_columns(setting) + length.probed * readings_of_step(setting)
     return StackNeeds(
         images=_image_bytes(network, counts, (length.images, tests), width),
-        parameters=stack * max(drawn, trained),
+        parameters=stack * max(drawn, trained) + compared,
         batch=train.batch_size * batch * width,
         evaluation=evaluated * width,
         results=stack * numbers * RECORDED + rounds * length.steps * (8 * train.batch_size + 100),
