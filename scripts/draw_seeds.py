@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bnexp.config import document
 
-LARGEST = 100_000
+LOWEST, LARGEST = 1000, 99_999  # lower ones are those that people try
 LINE = 100
 SEEDS = re.compile(r"^random:(?P<before>[^#]*?)\bseeds: \[(?P<seeds>[^\]]*)\]", re.MULTILINE)
 
@@ -58,7 +58,7 @@ def with_drawn_seeds(text: str, number: int) -> str:
     design = [int(seed) for seed in match["seeds"].split(",")]
     drawn: set[int] = set()
     while len(drawn) < number:
-        drawn |= {secrets.randbelow(LARGEST)} - set(design)
+        drawn |= {LOWEST + secrets.randbelow(LARGEST - LOWEST + 1)} - set(design)
     comma = "," if "{" in match["before"] else ""
     start = f"random:{match['before']}"
     return "".join(
