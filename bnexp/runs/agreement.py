@@ -52,7 +52,8 @@ def check_tables(
     beyond = np.flatnonzero(steps > limits[networks])
     table.refuse(beyond, "step", "a step of the network's training")
     if summary is not None:
-        blocks = dict(zip(networks[begins].tolist(), np.split(rows, begins[1:]), strict=True))
+        parts = np.split(rows, begins[1:]) if len(rows) else []
+        blocks = dict(zip(networks[begins].tolist(), parts, strict=True))
         _check_summary(directory, metrics, blocks, summary, places["summary"])
 
 

@@ -38,6 +38,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from threadpoolctl import threadpool_info
 
+from bnexp.config.experiment import Seed
 from bnexp.config.options import Strict
 from bnexp.config.stored import Count, Digest, Misfit, Seconds, require, validate
 from bnexp.config.yaml import KeyPath, flatten, unquoted
@@ -65,6 +66,13 @@ class _StoredData(Strict):
     recognized: _Text = ""
 
 
+class _StoredSeeds(Strict):
+    """Those that claims are judged on, and those that they were chosen on."""
+
+    judged: tuple[Seed, ...] = Field(strict=False)
+    design: tuple[Seed, ...] = Field(strict=False)
+
+
 class _StoredManifest(Strict):
     """The keys of a manifest. What the environment consists of is not fixed."""
 
@@ -76,6 +84,7 @@ class _StoredManifest(Strict):
     seconds: Seconds
     jobs: Count
     trained: Count
+    seeds: _StoredSeeds | None = None
     data: dict[_Text, _StoredData]
     failed: dict[_Text, _Text] = Field({})
     environment: dict[_Text, Any]
