@@ -44,9 +44,10 @@ def test_a_reference_is_read_and_judged_to_the_very_bytes_that_it_has(folder):
         path = folder / f"{name}.csv"
         text = csv_text(getattr(found.tables, name))
         assert text == path.read_text() if path.exists() else text.count("\n") == 1
-    verdicts = judge_run(found)
+    verdicts, random = judge_run(found), found.config.experiment.random
+    text = claims_text(verdicts, random.seeds, random.design_seeds or ())
     path = folder / "claims.json"
-    assert (claims_text(verdicts) if verdicts else "") == (path.read_text() if verdicts else "")
+    assert (text if verdicts else "") == (path.read_text() if verdicts else "")
     assert path.exists() == bool(verdicts)
     assert (found.missing, found.missing_files, found.matched_by_values) == ({}, (), False)
 
