@@ -53,6 +53,10 @@ class StoreError(BnexpError):
     exit_status = 4
 
 
+class BnexpWarning(UserWarning):
+    """Something that a user should know, though the command goes on without it."""
+
+
 class Interrupted(BaseException):
     """A command was stopped by SIGINT, SIGTERM or SIGHUP.
 

@@ -127,6 +127,25 @@ def test_messages_of_any_size_go_both_ways(workers):
         assert workers.submit(len, b"x" * size).result(60) == size
 
 
+class OnlyThere:
+    """Can be unpickled in the process that made it, and in no other."""
+
+    def __reduce__(self):
+        return unpickled, (os.getpid(),)
+
+
+def unpickled(number):
+    if number != os.getpid():
+        raise LookupError("made in another process")
+
+
+def test_a_result_that_cannot_be_read_here_fails_its_task_alone():
+    with WorkerProcesses(1) as pool:
+        with pytest.raises(LookupError, match="made in another process"):
+            pool.submit(OnlyThere).result(60)
+        assert pool.submit(sum, [1, 2]).result(60) == 3
+
+
 def busy(number):
     """Reports steps all the time, for some tenths of a second."""
     end = time.monotonic() + 0.3

@@ -11,6 +11,7 @@ import errno
 import os
 import signal
 import sys
+import warnings
 from contextlib import suppress
 from types import FrameType
 from typing import Any
@@ -21,7 +22,7 @@ from bnexp import __version__
 from bnexp.cli import data, explore, results, run
 from bnexp.cli.arguments import import_modules, import_option
 from bnexp.cli.terminal import echo
-from bnexp.errors import BnexpError, Interrupted, StoreError
+from bnexp.errors import BnexpError, BnexpWarning, Interrupted, StoreError
 from bnexp.execution import stopping
 from bnexp.registry import raised_in
 from bnexp.text import cut, printable
@@ -32,6 +33,7 @@ STOP_SIGNALS = (
     signal.SIGTERM,
     *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []),
 )
+show_warning = warnings.showwarning
 ANSWERED: list[int] = []  # those of them that the process was not started to ignore
 INTERRUPTED = "interrupted; the same command goes on from here"
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
@@ -205,6 +207,14 @@ def _lost_exception(unraisable: Any) -> None:
     sys.__unraisablehook__(unraisable)
 
 
+def _print_warning(message: Any, category: type[Warning], *place: Any, **options: Any) -> None:
+    """Our own warnings are one line on stderr, as errors are; others are shown as Python does."""
+    if issubclass(category, BnexpWarning):
+        echo(str(message), err=True)
+    else:
+        show_warning(message, category, *place, **options)
+
+
 def main() -> None:
     """Entry point: `cli` with its signal handlers, silent if the reader of the output has gone.
 
@@ -215,6 +225,7 @@ def main() -> None:
     for number in ANSWERED:
         signal.signal(number, _stop)
     sys.unraisablehook = _lost_exception
+    warnings.showwarning = _print_warning
     try:
         try:
             cli()

@@ -292,8 +292,8 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        self._ready = self._expired = False
-        self._answers: SimpleQueue[tuple[str, Any] | None] = SimpleQueue()  # None: it has ended
+        self._ready = False
+        self._answers: SimpleQueue[bytes | None] = SimpleQueue()  # None: it has ended
         flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
         program = PROGRAM.format(path=demoted(), greeting=GREETING)
         with _signals_held():
@@ -331,18 +331,18 @@ class Worker:
             if kind == "failed":
                 raise _no_worker(content)
             self._ready = True
-        try:
-            with self._limit(seconds):
+        with self._limit(seconds) as expired:
+            try:
                 with suppress(OSError):  # gone: it has no answer either
                     self._link.send(task)
                 return self._receive(on_steps)
-        except WorkerLost:
-            if not self._expired:
-                raise
-            raise WorkerHung(
-                f"no result after {seconds:g} seconds, which is --cell-timeout for each "
-                "network of the stack; the worker was ended"
-            ) from None
+            except WorkerLost:
+                if not expired.is_set():
+                    raise
+        raise WorkerHung(
+            f"no result after {seconds:g} seconds, which is --cell-timeout for each network of the "
+            "stack; the worker was ended"
+        )
 
     def stop(self) -> None:
         """Have its task end after the step that is being made; from any thread."""
@@ -372,7 +372,7 @@ class Worker:
         with suppress(EOFError, OSError):
             self._link.skip_to(GREETING)
             while True:
-                self._answers.put(pickle.loads(self._link.receive_bytes()))
+                self._answers.put(self._link.receive_bytes())
         self._link.close_source()
         self._answers.put(None)
 
@@ -389,28 +389,33 @@ class Worker:
             if answer is None:
                 self._answers.put(None)
                 raise WorkerLost
-            kind, value = answer
+            kind, value = pickle.loads(answer)
             if kind != "steps":
                 return kind, value
             on_steps(value)
 
     @contextmanager
-    def _limit(self, seconds: float | None) -> Iterator[None]:
-        """Kill the process if the block takes longer; whatever waits for it there ends by that."""
+    def _limit(self, seconds: float | None) -> Iterator[threading.Event]:
+        """Kill the process if the block takes longer; whatever waits for it there ends by that.
+
+        The event says whether it was killed.
+        """
+        expired = threading.Event()
         if seconds is None:
-            yield
+            yield expired
             return
-        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._expire)
+
+        def expire() -> None:
+            expired.set()
+            self._process.kill()
+
+        timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), expire)
         timer.daemon = True
         timer.start()
         try:
-            yield
+            yield expired
         finally:
             timer.cancel()
-
-    def _expire(self) -> None:
-        self._expired = True
-        self._process.kill()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ cells.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.config import Config, load_config
-from bnexp.errors import BnexpError, ConfigError, StoreError
+from bnexp.errors import BnexpError, BnexpWarning, ConfigError, StoreError
 from bnexp.execution.task import Record
 from bnexp.runs.agreement import check_tables
 from bnexp.runs.csv import read_table
@@ -156,7 +157,7 @@ def read_finished_run(directory: Path) -> RunData:
     incomplete.
 
     Figures, claims, reports and exports are made of this. A run that is only partly finished is
-    accepted; the networks that it lacks are in `missing`.
+    accepted; the networks that it lacks are in `missing`. BnexpWarning if cell files are damaged.
     """
     data = read_run(directory)
     if data.matched_by_values:
@@ -176,7 +177,20 @@ def read_finished_run(directory: Path) -> RunData:
         raise BnexpError(
             f"{directory}: no finished network, expected some{lost}; run the experiment"
         )
+    if data.damaged:
+        warnings.warn(_damage_text(directory, data.damaged), BnexpWarning, stacklevel=2)
     return data
+
+
+def _damage_text(directory: Path, damaged: Mapping[str, str]) -> str:
+    """Which cell files of a run are left out, and why; the first of many."""
+    number = counted(len(damaged), "damaged file")
+    network, reason = next(iter(damaged.items()))
+    more = ", ..." if len(damaged) > 1 else ""
+    return (
+        f"{directory}: {number} in cells/ left out ({network}.json: {reason}{more}); "
+        f"`bnexp run {directory / 'config.yaml'}` trains their networks again"
+    )
 
 
 def _read_config(directory: Path) -> Config:
