@@ -131,7 +131,9 @@ def test_when_they_are_read(probed, at, found):
     assert steps(probed(at=at)) == found
 
 
-@pytest.mark.parametrize("at", ["", "  at: [0]\n", "  at: epoch\n", "  at: book\n"])
+@pytest.mark.parametrize(
+    "at", ["", "  at: [0]\n", "  at: epoch\n", "  at: book\n", "  at: cs231n\n"]
+)
 def test_networks_that_are_not_trained_can_be_read(probed, at):
     assert steps(probed(at=at, train__evaluate=[0])) == [0]
 

@@ -75,6 +75,20 @@ def test_python_without_docstrings(small, tmp_path):
         assert (done.returncode, done.stderr) == (0, ""), words
 
 
+def test_a_damaged_cell_that_is_left_out_is_named(small, tmp_path):
+    assert command("run", small, "-j", "1", "--out", "out", cwd=tmp_path).returncode == 0
+    cell = next((tmp_path / "out" / "cells").iterdir())
+    cell.write_bytes(b"nonsense")
+    expected = (
+        f"out: 1 damaged file in cells/ left out ({cell.name}: damaged); `bnexp run "
+        "out/config.yaml` trains their networks again\n"
+    )
+    export = ("export", "out", "--to", "parquet", "--out", "tables")
+    for words in (("plot", "out"), ("claims", "out"), ("report", "out"), export):
+        done = command(*words, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, expected), words
+
+
 def test_no_home(small, tmp_path):
     done = command("run", small, "-j", "1", "--out", "out", cwd=tmp_path, HOME="/nonexistent")
     assert done.returncode == 0, done.stderr

@@ -422,7 +422,7 @@ def test_a_claim_about_a_metric_that_is_not_recorded_is_refused(small):
 
 def test_a_figure_of_a_metric_that_is_not_recorded_is_refused(small):
     result = bnexp.run(bnexp.load_config(small, {"sweep.model.init.std": [0.3]}))
-    with pytest.raises(ConfigError, match=r"not recorded\. Add confidence to train\.metrics"):
+    with pytest.raises(ConfigError, match=r"not recorded, expected confidence in train\.metrics"):
         result.figure("panels", metric="train_confidence")
 
 

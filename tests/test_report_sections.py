@@ -25,6 +25,7 @@ import bnexp
 from bnexp import report
 from bnexp.claims import judge_run
 from bnexp.cli.main import cli
+from bnexp.errors import BnexpWarning
 from bnexp.report import sections
 from bnexp.report.html import write_report
 from bnexp.report.sections import compare_accuracies
@@ -74,7 +75,8 @@ def test_missing_networks_are_named_and_listed(tmp_path):
     first, second, *_ = sorted((tmp_path / "run" / "cells").iterdir())
     first.unlink()
     second.write_bytes(b"nonsense")
-    page = Page(report.run_page(read_finished_run(tmp_path / "run")))
+    with pytest.warns(BnexpWarning, match=rf"1 damaged file in cells/ .*{second.stem}"):
+        page = Page(report.run_page(read_finished_run(tmp_path / "run")))
     assert "2 networks missing" in page.text("summary")
     lines = page.text("li")
     assert sum(line.endswith(": not trained yet") for line in lines) == 1

@@ -15,7 +15,7 @@ import bnexp
 from bnexp import report
 from bnexp.claims import claims_text, judge_run
 from bnexp.cli.main import cli
-from bnexp.errors import BnexpError, StoreError
+from bnexp.errors import BnexpError, BnexpWarning, StoreError
 from bnexp.running import judge_again
 from bnexp.runs.csv import csv_text
 from bnexp.runs.data import read_finished_run, read_run
@@ -86,7 +86,8 @@ def test_drawing_and_judging_again_leave_a_reference_as_it_was(tmp_path):
 def test_a_damaged_cell_is_not_replaced_by_its_rows(copy):
     network = sorted((copy / "cells").iterdir())[0]
     network.write_bytes(b"nonsense")
-    found = read_finished_run(copy)
+    with pytest.warns(BnexpWarning, match=rf"1 damaged file in cells/ .*{network.stem}"):
+        found = read_finished_run(copy)
     assert found.missing == {network.stem: "damaged"}
     assert len(found.tables.summary["cell"]) == 11
     for path in (copy / "cells").iterdir():

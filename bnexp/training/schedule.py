@@ -109,11 +109,11 @@ def steps_of_rule(
     if not isinstance(rule, str):
         return tuple(rule)
     if rule == "book":
-        return range(1, steps + 1, per_epoch)
+        return range(1, steps + 1, per_epoch) or (steps,)
     if rule == "epoch" and steps % per_epoch == 0:
-        return range(per_epoch, steps + 1, per_epoch)
+        return range(per_epoch, steps + 1, per_epoch) or (steps,)
     ends = [*range(per_epoch, steps, per_epoch), steps]
-    return tuple(ends if rule == "epoch" else sorted({1, *ends}))
+    return tuple(ends if rule == "epoch" else sorted({min(1, steps), *ends}))
 
 
 def count_of_rule(rule: Any, steps: int, per_epoch: int) -> int:
@@ -122,5 +122,5 @@ def count_of_rule(rule: Any, steps: int, per_epoch: int) -> int:
         return max(steps // rule.every, 1)
     if not isinstance(rule, str):
         return len(rule)
-    epochs = math.ceil(steps / per_epoch)
+    epochs = max(math.ceil(steps / per_epoch), 1)
     return epochs + (rule == "cs231n" and min(per_epoch, steps) > 1)
