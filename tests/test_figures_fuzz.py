@@ -77,6 +77,9 @@ class Generator:
         if not is_cnn:
             swept["model.hidden"] = self.some([[], [3], [2, 2], [2, 2, 2]], 1)
         keys = self.some([*swept], 0, 3)
+        if self.rarely(0.4):  # what changes what is recorded
+            key = self.one("data.test", "train.steps", "train.batch_size", [*swept][-1])
+            keys = [key, *(other for other in keys if other != key)][:3]
         if {"train.optimizer", "train.optimizer.lr"} <= {*keys}:
             keys.remove("train.optimizer")
         self.axes = {key: swept[key] for key in keys}
@@ -149,7 +152,7 @@ class Generator:
     def where(self, chance=0.5):
         if not self.axes or self.rarely(chance):
             return {}
-        key = self.key()
+        key = self.one(self.key(), next(iter(self.axes)))
         values = self.axes.get(key, [1])
         return {key: self.one(self.one(*values), self.some(values, 1))}
 
@@ -195,6 +198,8 @@ class Generator:
         chosen = [name for name in names if self.random.random() < chance]
         if "quantity" in names and "metrics" not in chosen and self.rarely(0.6):
             chosen.append("quantity")
+        if "where" in names and self.rarely(0.4):
+            chosen.append("where")
         if kind == "depth" and "quantity" not in chosen:
             chosen.append("quantity")
         return {"kind": kind, **{name: self.option(kind, name) for name in dict.fromkeys(chosen)}}
