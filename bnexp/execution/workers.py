@@ -311,6 +311,7 @@ class Worker:
         except RuntimeError:
             self.kill()
             self.end()
+            self._link.close_source()
             raise
         data = spawn.get_preparation_data("worker")
         kept = ("sys_argv", "orig_dir", "init_main_from_name", "init_main_from_path")
