@@ -185,3 +185,10 @@ def test_none_is_no_mapping_and_not_a_misspelling_of_itself(options):
     expected = f"expected none alone, got {options}; write norm: none"
     assert expected in str(caught.value)
     assert "did you mean" not in str(caught.value)
+
+
+def test_a_long_text_is_cut_in_every_part_of_a_message(config_file):
+    text = f"name: long\ntrain: {{epochs: 1, batch_size: 5}}\nmodel: {{hidden: {'x' * 5000}}}\n"
+    with pytest.raises(ConfigError, match=r"a list of one is \[x") as caught:
+        bnexp.load_config(config_file(text))
+    assert len(str(caught.value)) < 500

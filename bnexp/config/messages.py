@@ -165,7 +165,7 @@ def _remedy(kind: str, value: Any, path: KeyPath, expected: str) -> str:
     if kind == "tuple_type" and is_single:
         if path[-1] in ("seeds", "design_seeds"):
             return "; [0, 1, 2] are three seeds, [3] is seed 3 alone"
-        return f"; a list of one is [{flow(value)}]"
+        return f"; a list of one is [{cut(flow(value), 60)}]"
     if kind in ("int_type", "float_type") and isinstance(value, str) and _is_number(value):
         return "; leave out the quotes"
     if kind.startswith("model") and path and is_single and path[-1] == "dropout":
