@@ -31,7 +31,13 @@ from bnexp.config.rules import size_problems
 from bnexp.data.datasets import DATASETS, ImageCounts
 from bnexp.errors import ConfigError
 from bnexp.execution.blas import one_blas_thread
-from bnexp.execution.build import CALIBRATION, blank_architecture, check_counts, make_metrics
+from bnexp.execution.build import (
+    CALIBRATION,
+    blank_architecture,
+    check_counts,
+    make_metrics,
+    probe_grids,
+)
 from bnexp.machine import usable_memory
 from bnexp.nn.book import replay
 from bnexp.probes import sites
@@ -216,13 +222,12 @@ def readings_of_step(setting: Setting) -> int:
 
     A user's probe that does not say where it reads has one number for each quantity and layer.
     """
-    if not setting.probes:
-        return 0
-    layers, number = sites(blank_architecture(setting, CLASSES)), 0
-    for probe in map(instantiate, setting.probes.read):
-        if hasattr(probe, "grids"):
-            number += sum(len(grid.layers) * len(grid.at) for grid in probe.grids(layers))
+    number = 0
+    for probe, grids in probe_grids(setting):
+        if grids is not None:
+            number += sum(len(grid.layers) * len(grid.at) for grid in grids)
         else:
+            layers = sites(blank_architecture(setting, CLASSES))
             number += len(getattr(probe, "quantity_names", ("any",))) * len(layers)
     return number
 

@@ -76,8 +76,9 @@ class System:
 
     def sync(self, path: Path) -> None:
         """Have the file's content on the disk before it is moved into place."""
-        # Windows flushes only what is open for writing.
-        _flush(os.open(path, os.O_RDWR | NOFOLLOW), CANNOT_FLUSH)
+        handle = os.open(path, os.O_RDWR | NOFOLLOW)  # Windows flushes only what may be written
+        with _ignored(CANNOT_FLUSH):
+            _flush(handle)
 
     def move(self, source: Path, target: Path) -> None:
         os.replace(source, target)
@@ -86,7 +87,7 @@ class System:
         """Make the move itself durable, where the system can."""
         with _ignored(CANNOT_FLUSH_FOLDER):
             if hasattr(os, "O_DIRECTORY"):
-                _flush(os.open(folder, os.O_RDONLY | os.O_DIRECTORY), CANNOT_FLUSH_FOLDER)
+                _flush(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
 
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
@@ -102,11 +103,10 @@ def _ignored(numbers: Collection[int]) -> Iterator[None]:
             raise
 
 
-def _flush(handle: int, ignored: Collection[int]) -> None:
+def _flush(handle: int) -> None:
     """Flush an open file or folder to the disk, and close it."""
     try:
-        with _ignored(ignored):
-            os.fsync(handle)
+        os.fsync(handle)
     finally:
         os.close(handle)
 

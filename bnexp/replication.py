@@ -146,7 +146,6 @@ def replicate(
             f"{experiment}: nothing to replicate, expected claims that can be judged on other "
             f"seeds, but {why}"
         )
-    changes: dict[str, Any] = dict(overrides or {})
     if draw_images:
         if original.random.stream == "book":
             raise ConfigError(
@@ -157,7 +156,7 @@ def replicate(
     directory = RunDirectory(Path(out)) if out is not None else None
     chosen = _choose_seeds(original, seeds, directory)
     assignments = (*assignments, f"random.seeds={chosen}")
-    config = load_config(experiment, changes, assignments)
+    config = load_config(experiment, overrides, assignments)
     result = run(config, out, jobs, data_dir, progress=progress)
     replication = Replication(
         result,

@@ -42,15 +42,13 @@ from bnexp.claims.select import (
     point_key,
     within,
 )
-from bnexp.config.architecture import CLASSES
 from bnexp.config.claims import Claim, Kind, Measure, OfQuantity, Word
 from bnexp.config.experiment import Setting, plain_values
 from bnexp.config.messages import Problem
-from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
-from bnexp.execution.build import build_architecture
+from bnexp.execution.build import probe_grids
 from bnexp.metrics import metric_column, recorded_metrics
-from bnexp.probes import sites
+from bnexp.probes import Grid
 from bnexp.runs.data import RunData
 from bnexp.runs.stats import (
     MOST_SEEDS,
@@ -136,11 +134,11 @@ def _check_measure(measure: Measure, setting: Setting) -> None:
     if setting.probes is None:
         text = f"not recorded, expected probes that read {quantity}, got none"
         raise Undecidable(("quantity",), text)
-    probes = [instantiate(options) for options in setting.probes.read]
-    if not all(hasattr(probe, "grids") for probe in probes):
-        return  # what other probes record is known only afterwards
-    network = sites(build_architecture(setting, CLASSES))
-    grids = [grid for probe in probes for grid in probe.grids(network) if grid.layers]
+    grids: list[Grid] = []
+    for _, read in probe_grids(setting):
+        if read is None:
+            return  # what such a probe records is known only afterwards
+        grids += [grid for grid in read if grid.layers]
     quantities = list(dict.fromkeys(grid.quantity for grid in grids))
     if quantity not in quantities:
         raise Undecidable(("quantity",), f"not recorded, expected {choices(quantity, quantities)}")

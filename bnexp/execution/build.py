@@ -30,6 +30,7 @@ from pydantic import TypeAdapter
 
 from bnexp import nn
 from bnexp.config.architecture import (
+    CLASSES,
     Cnn,
     ConvBlock,
     DenseBlock,
@@ -51,6 +52,7 @@ from bnexp.nn.book import dropout_widths
 from bnexp.nn.dropout import Dropout
 from bnexp.nn.normalizers import NoisyBatchNorm
 from bnexp.nn.pooling import POOLS
+from bnexp.probes import Grid, Probe, sites
 from bnexp.sweep import Network
 from bnexp.text import cut, printable
 from bnexp.training import Images, random
@@ -446,6 +448,15 @@ def _around(norm: Any) -> Callable[[nn.Layer], nn.Layer] | None:
         return wrapped  # type: ignore[no-any-return]
 
     return wrap if around else None
+
+
+def probe_grids(setting: Setting) -> list[tuple[Probe, list[Grid] | None]]:
+    """The probes of a setting, and where each of them reads; None for one that does not say."""
+    if setting.probes is None:
+        return []
+    network = sites(build_architecture(setting, CLASSES))
+    probes = [instantiate(options) for options in setting.probes.read]
+    return [(p, list(p.grids(network)) if hasattr(p, "grids") else None) for p in probes]
 
 
 def blank_architecture(setting: Setting, classes: int) -> nn.Sequential:

@@ -22,15 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from bnexp.config.architecture import CLASSES
 from bnexp.config.experiment import Setting
-from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
-from bnexp.execution.build import build_architecture
+from bnexp.execution.build import probe_grids
 from bnexp.figures.labels import value_texts
 from bnexp.figures.select import FigureError, Swept
 from bnexp.metrics import GAP, HEADLINE, metric_column, recorded_metrics
-from bnexp.probes import Grid, sites
 from bnexp.runs.tables import Axis, Table, Tables, plan_axes, rows
 from bnexp.sweep import Plan, make_stacks
 from bnexp.text import choices, exact
@@ -113,12 +110,9 @@ def planned_records(setting: Setting, schedule: TrainingSchedule | None = None) 
     metrics = recorded_metrics({options.kind for options in setting.train.metrics or ()})
     evaluations = len(schedule.points) if schedule else None
     steps = schedule.probes if schedule else None
-    probes = [instantiate(options) for options in setting.probes.read] if setting.probes else []
-    layers = sites(build_architecture(setting, CLASSES)) if probes else ()
     quantities: dict[str, tuple[Readings, ...]] = {}
-    for probe in probes:
-        if hasattr(probe, "grids"):
-            grids: Sequence[Grid] = probe.grids(layers)
+    for probe, grids in probe_grids(setting):
+        if grids is not None:
             readings = [(g.quantity, Readings(steps, g.layers, g.at)) for g in grids]
         elif hasattr(probe, "quantity_names"):
             readings = [(name, Readings(steps, None, None)) for name in probe.quantity_names]
