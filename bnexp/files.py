@@ -1,7 +1,8 @@
 """Reading regular files only, writing whole or not at all, and the content of `.npz` files.
 
 Every file that bnexp reads goes through `open_file`, which neither hangs on a pipe nor reads a
-device, and whose content has a limit.
+device, and whose content has a limit. Only an experiment that the user names may be a pipe, for
+which there is `read_pipe`.
 
 Everything that bnexp writes appears under its name only when it is complete: `write_file` and
 `write_folder` write beside it under a temporary name, flush that to the disk, and move it into
@@ -52,6 +53,8 @@ STARTED = time.time()  # of this process; a file that is older than it is of ano
 LISTED = ".bnexp-export"
 CHUNK = 1 << 20
 MAX_BYTES = 1_000_000_000  # of a file, unless its reader has a lower limit
+PIPE_PATIENCE = 3.0  # seconds that a pipe is waited for which no process writes to
+PIPE_PAUSE = 0.05  # seconds between two looks at it
 # POSIX has these flags. Opening a pipe with NONBLOCK does not wait for its writer.
 NONBLOCK = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -158,6 +161,47 @@ def read_file(path: Path, limit: int = MAX_BYTES) -> bytes | None:
             raise _too_large(path, limit, len(content))
         return content
     return None
+
+
+def read_pipe(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """What is written to a pipe until its writer closes it; one byte more than `limit` at most.
+
+    A process that has opened the pipe is waited for; without one, StoreError after PIPE_PATIENCE
+    seconds, so that a pipe which somebody left in a folder is no trap.
+    """
+    content, has_writer = bytearray(), False
+    deadline = time.monotonic() + PIPE_PATIENCE
+    handle = os.open(path, os.O_RDONLY | NONBLOCK)
+    try:
+        while len(content) <= limit:
+            try:
+                part = os.read(handle, min(CHUNK, limit + 1 - len(content)))
+            except BlockingIOError:  # a process has opened it, and has not written yet
+                has_writer = True
+                time.sleep(PIPE_PAUSE)
+                continue
+            content += part
+            if part:
+                continue
+            if content or has_writer:
+                break
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"{path}: a pipe to which no process writes, expected a regular file, or a "
+                    "pipe that a process writes to; start that first, and see whether it fails"
+                )
+            time.sleep(PIPE_PAUSE)
+    finally:
+        os.close(handle)
+    return bytes(content)
+
+
+def is_pipe(path: Path) -> bool:
+    """Whether a path leads to a pipe; False for what the system refuses to look up."""
+    try:
+        return stat.S_ISFIFO(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _too_large(path: Path, limit: int, size: int) -> StoreError:

@@ -26,6 +26,7 @@ from typing import Any, Literal, get_args
 from bnexp.claims import HEADINGS, READABLE, Verdict, remarks
 from bnexp.config import load_config
 from bnexp.config.claims import KINDS, Claim, Word
+from bnexp.config.document import ExperimentText, experiment_text
 from bnexp.config.experiment import MAX_SEEDS, Experiment
 from bnexp.errors import ConfigError
 from bnexp.result import Result
@@ -108,7 +109,7 @@ def is_replicable(experiment: Experiment) -> bool:
 
 
 def replicate(
-    experiment: str | Path,
+    experiment: str | Path | ExperimentText,
     overrides: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     seeds: int | Sequence[int] | None = None,
@@ -139,7 +140,10 @@ def replicate(
     assignments = tuple(assignments)
     if not isinstance(draw_images, bool):
         raise ConfigError(f"draw_images: expected True or False, got {draw_images!r}")
-    original = load_config(experiment, overrides, assignments).experiment
+    text = experiment
+    if not isinstance(text, ExperimentText):
+        text = experiment_text(str(experiment))
+    original = load_config(text, overrides, assignments).experiment
     if not is_replicable(original):
         why = "all are about numbers of its own seeds" if original.claims else "it has none"
         raise ConfigError(
@@ -156,7 +160,7 @@ def replicate(
     directory = RunDirectory(Path(out)) if out is not None else None
     chosen = _choose_seeds(original, seeds, directory)
     assignments = (*assignments, f"random.seeds={chosen}")
-    config = load_config(experiment, overrides, assignments)
+    config = load_config(text, overrides, assignments)
     result = run(config, out, jobs, data_dir, progress=progress)
     replication = Replication(
         result,

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from config_cases import SMALLEST, errors
 
 import bnexp
+from bnexp import files
+from bnexp.cli.main import cli
 from bnexp.config import load_config
+from bnexp.config.template import copy_of_experiment
 from bnexp.errors import ConfigError
+
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
 
 
 def test_extends_merges_deeply_and_nearer_values_win(config_file):
@@ -137,3 +147,97 @@ def test_an_experiment_that_extends_another_is_named_after_its_file(config_file)
     odd = config_file("extends: quickstart\n", "my scales.yaml")
     with pytest.raises(bnexp.ConfigError, match=r"scales\.yaml:1:10: name: .* got 'my scales'"):
         bnexp.load_config(odd)
+
+
+def written_to(pipe, content, pause=0.0):
+    """A process that writes to a pipe, as the command in `<(...)` does."""
+    code = "import sys, time; out = open(sys.argv[1], 'w'); time.sleep(float(sys.argv[2]))"
+    code += "; out.write(sys.argv[3])"
+    return subprocess.Popen([sys.executable, "-c", code, str(pipe), str(pause), content])
+
+
+@needs_pipes
+@pytest.mark.parametrize("pause", [0.0, 0.5])
+def test_a_pipe_is_read_until_its_writer_closes_it(config_file, tmp_path, monkeypatch, pause):
+    monkeypatch.chdir(tmp_path)
+    config_file(SMALLEST, "parent.yaml")
+    os.mkfifo("child")
+    with written_to("child", "extends: parent.yaml\ntrain: {epochs: 7}\n", pause):
+        config = load_config("child")
+    assert (config.name, config.experiment.train.epochs) == ("child", 7)
+
+
+@needs_pipes
+def test_a_pipe_is_read_once_for_all_that_a_command_asks_of_it(tmp_path):
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    with written_to(pipe, SMALLEST + "random: {seeds: [0], design_seeds: [5]}\n"):
+        done = CliRunner().invoke(cli, ["check", str(pipe), "--seeds", "design"])
+    assert done.exit_code == 0, done.output
+    with written_to(pipe, f"# mine\n{SMALLEST}"):
+        text = copy_of_experiment("copy", str(pipe))
+    assert "# mine" in text
+    assert "name: copy" in text
+
+
+@needs_pipes
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "PIPE_PATIENCE", 0.1)
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert errors(tmp_path / "pipe.yaml") == (
+        f"{tmp_path}/pipe.yaml: a pipe to which no process writes, expected a regular file, or a "
+        "pipe that a process writes to; start that first, and see whether it fails"
+    )
+
+
+@needs_pipes
+def test_a_pipe_has_the_limit_of_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    code = "import sys\nwith open(sys.argv[1], 'w') as out:\n while True: out.write('a' * 9999)"
+    command = [sys.executable, "-c", code, str(tmp_path / "pipe.yaml")]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL):  # it ends when nobody reads
+        assert "pipe.yaml:1:1: too large, expected at most 262144 bytes" in errors(
+            tmp_path / "pipe.yaml"
+        )
+
+
+@needs_pipes
+def test_only_the_experiment_that_is_named_may_be_a_pipe(config_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(tmp_path / "parent.yaml")
+    child = config_file("extends: parent.yaml\n")
+    assert "parent.yaml: cannot read, expected a regular file, got a pipe" in errors(child)
+
+
+def test_standard_input(config_file, tmp_path, monkeypatch):
+    """Names in it are relative to the current folder, and a mistake has its place."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    config_file(SMALLEST, "folder/parent.yaml")
+    text = "extends: parent.yaml\ndata: {name: ./digits, train: 70}\n"
+
+    def reading(content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        return "-"
+
+    config = load_config(reading(text.encode()))
+    assert config.name == "stdin"
+    assert config.experiment.data.name == str(folder / "digits")
+    assert config.experiment.data.train == 70
+    wrong = SMALLEST.replace("epochs: 1", "epochs: 0").encode()
+    assert errors(reading(wrong)).startswith("<stdin>:3:17: train.epochs: ")
+    assert errors(reading(b"\xff")).startswith("<stdin>:1:1: not UTF-8")
+    assert "<stdin>:1:1: too large" in errors(reading(b"a" * 300_000))
+    monkeypatch.setattr(sys, "stdin", io.StringIO(SMALLEST))  # as in a notebook
+    assert load_config("-").experiment.train.epochs == 1
+    monkeypatch.setattr(sys, "stdin", None)
+    assert errors("-") == "<stdin>: closed, expected the text of an experiment"
+
+
+def test_the_home_folder_of_an_experiment(config_file, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config_file(SMALLEST, "mine.yaml")
+    assert load_config("~/mine.yaml").experiment.train.epochs == 1
+    child = config_file("extends: ~/mine.yaml\nname: child\n", "child.yaml")
+    assert load_config(child).name == "child"

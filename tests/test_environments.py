@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,29 @@ def test_every_encoding_can_print_any_title(small, tmp_path, encoding):
         assert (done.returncode, done.stderr) == (0, b""), words
         done.stdout.decode("utf-8" if encoding == "ascii" else encoding)
     assert "バッチ正規化" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+def test_an_experiment_from_a_pipeline_and_from_a_process_substitution(small, tmp_path):
+    def shell(script):
+        return subprocess.run(
+            ["bash", "-c", script, "bash", sys.executable, "-m", "bnexp"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    done = shell('cat small.yaml | "$@" run - -j 2')
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "results" / "small" / "metrics.csv").exists()
+    done = shell('"$@" check <(cat small.yaml)')
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "12 up to date, 0 to train" in done.stdout
+    done = shell('sed s/epochs:.3/epochs:0/ small.yaml | "$@" check -')
+    assert done.returncode == 2
+    assert done.stderr.startswith("<stdin>:6:9: ")
 
 
 def test_python_without_docstrings(small, tmp_path):

@@ -9,13 +9,16 @@ from collections.abc import Iterable
 from dataclasses import MISSING, fields
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bnexp.errors import ConfigError
 from bnexp.execution import EXECUTORS
 from bnexp.registry import Registry
+
+if TYPE_CHECKING:
+    from bnexp.config.document import ExperimentText
 
 
 def require_name(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -148,15 +151,20 @@ def import_modules(names: Iterable[str]) -> None:
             )
 
 
-def load_experiment(experiment: str, assignments: tuple[str, ...], seeds: str | None) -> Any:
+def load_experiment(
+    experiment: str | ExperimentText, assignments: tuple[str, ...], seeds: str | None
+) -> Any:
     """The `Config` of an experiment with the overrides of the command line.
 
-    experiment: the name of a shipped experiment or the path of a YAML file.
+    experiment: the name of a shipped experiment, the path of a YAML file or "-"; or its text.
     assignments: the values of --set, `KEY=VALUE` each.
     seeds: the value of --seeds, which overrides `random.seeds`.
     """
     from bnexp.config import load_config
+    from bnexp.config.document import experiment_text
 
+    if isinstance(experiment, str):
+        experiment = experiment_text(experiment)
     if seeds == "design":
         design = load_config(experiment, assignments=assignments).experiment.random.design_seeds
         if design is None:

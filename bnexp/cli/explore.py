@@ -59,11 +59,12 @@ def bibliography(experiments: Sequence[str]) -> Iterator[str]:
 
     references: list[Reference] = []
     for name in experiments:
+        text = document.experiment_text(name)
         # Only what may have some is read in full, which takes longer.
-        if "references" not in document.read_document(document.find_experiment(name)).value:
+        if "references" not in document.read_document(text).value:
             yield f"% {name}: no references"
             continue
-        references += load_config(name).experiment.references or ()
+        references += load_config(text).experiment.references or ()
     yield bibtex(references)
 
 
@@ -109,7 +110,7 @@ def experiment_description(experiment: str) -> Iterator[str]:
     from bnexp.config import document
     from bnexp.config.yaml import block_style
 
-    values = document.read_document(document.find_experiment(experiment)).value
+    values = document.read_document(document.experiment_text(experiment)).value
     yield f"{values['name']}: {values.get('title', '')}"
     yield from paragraph(f"source: {values.get('source', 'bnexp')}", WIDTH, hanging=2)
     yield f"{cost(values) or 'of unknown length'} on two cores"

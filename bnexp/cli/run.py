@@ -60,7 +60,8 @@ def run_command(
 ) -> None:
     """Train an experiment's networks and draw its figures.
 
-    EXPERIMENT is the name of a shipped experiment or the path of a YAML file. Running again trains
+    EXPERIMENT is the name of a shipped experiment, the path of a YAML file, or - for standard
+    input. Running again trains
     only what is missing or changed. Exit status 1 if a network failed or a figure could not be
     drawn; all else is kept.
 
@@ -157,15 +158,17 @@ def replicate_command(
     Example: bnexp replicate weight_scale -j 2
     """
     from bnexp.cli.output import ProgressDisplay, print_replication, print_result
+    from bnexp.config.document import experiment_text
     from bnexp.replication import replicate
 
-    config = arguments.load_experiment(experiment, assignments, None)
+    text = experiment_text(experiment)
+    config = arguments.load_experiment(text, assignments, None)
     directory = Path(out or f"results/{config.name}-replication")
     held_out = "validation" if config.experiment.data.validation else "test"
     try:
         with ProgressDisplay(quiet, held_out=held_out) as display:
             replication = replicate(
-                experiment,
+                text,
                 None,
                 directory,
                 arguments.seeds_or_number(seeds),

@@ -9,14 +9,17 @@ the sweep sets again.
 In all texts, null and {} mean the same: `KEY: null` takes an inherited value away, so that the
 key's default holds, and `KEY: {}` replaces an inherited mapping by an empty one.
 
-The shipped experiments are found here too, by name (`find_experiment`). Nothing heavy is imported,
-because `bnexp list` reads them.
+The shipped experiments are found here too, by name (`find_experiment`), and a text may come from
+standard input or a pipe (`experiment_text`). Nothing heavy is imported, because `bnexp list` reads
+them.
 
 How a file refers to others and to data:
 
     extends: base.yaml         a file, relative to this one or to the current folder
     extends: quickstart        a shipped experiment
     data: {name: ./digits}     a folder of data files, relative to the folder of the YAML file
+
+For standard input and `<(...)`, that folder is the current one.
 
 A chain may have MAX_EXTENDS files and no circle. Title, description, seconds and claims
 are not inherited (OWN), as they say something of one experiment only.
@@ -25,6 +28,8 @@ are not inherited (OWN), as they say something of one experiment only.
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -32,9 +37,20 @@ from os.path import exists, isdir, isfile
 from pathlib import Path
 from typing import Any
 
-from bnexp.config.yaml import MAX_DEPTH, Document, KeyPath, Position, parse_file, parse_value
+from bnexp.config.yaml import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    Document,
+    KeyPath,
+    Position,
+    decode,
+    parse,
+    parse_value,
+    read_text,
+)
 from bnexp.data.datasets import is_folder
 from bnexp.errors import ConfigError
+from bnexp.files import is_pipe
 from bnexp.text import nearest_name
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -59,8 +75,8 @@ def find_experiment(experiment: str) -> Path:
     A text with an ending of YAML or with several parts is a path. A run directory stands for its
     config.yaml, unless a shipped experiment has the same name.
     """
-    path = Path(experiment)
-    is_path = path.suffix in (".yaml", ".yml") or len(path.parts) > 1
+    path = Path(os.path.expanduser(experiment))
+    is_path = path.suffix in (".yaml", ".yml") or len(path.parts) > 1 or is_pipe(path)
     if is_path and exists(path) and not isdir(path):
         return path
     if not is_path and experiment in experiment_names():
@@ -77,6 +93,51 @@ def find_experiment(experiment: str) -> Path:
     raise ConfigError(
         f"{experiment}: {problem}, expected a shipped experiment or the path of a YAML file; {hint}"
     )
+
+
+STDIN = "-"
+# The folders, and the file, by which shells and scripts name what a process has open.
+DESCRIPTORS = re.compile(r"/dev/fd/\d+|/dev/stdin|/proc/(self|\d+)/fd/\d+")
+
+
+@dataclass(frozen=True)
+class ExperimentText:
+    """The text of an experiment. It is read once: standard input and pipes have no second time.
+
+    text: YAML, not parsed. source: what messages call it. path: where it stands: names of other
+    files in it are relative to this path's folder, and an experiment without a name of its own is
+    called like this file.
+    """
+
+    text: str
+    source: str
+    path: Path
+
+    def __str__(self) -> str:
+        return self.source
+
+
+def experiment_text(experiment: str) -> ExperimentText:
+    """The text of an experiment: "-" is standard input, all else is as for `find_experiment`.
+
+    The file may be a pipe, such as `<(command)`. ConfigError if it cannot be read.
+    """
+    if experiment == STDIN:
+        source = "<stdin>"
+        if sys.stdin is None:
+            raise ConfigError(f"{source}: closed, expected the text of an experiment")
+        return ExperimentText(decode(_read_stdin(), source), source, Path("stdin"))
+    path = find_experiment(experiment)
+    is_descriptor = DESCRIPTORS.fullmatch(path.as_posix())
+    place = Path("pipe") if is_descriptor else path
+    return ExperimentText(read_text(path, pipes=True), str(path), place)
+
+
+def _read_stdin() -> bytes:
+    """What is on standard input, one byte more than MAX_BYTES at most."""
+    if hasattr(sys.stdin, "buffer"):
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    return sys.stdin.read(MAX_BYTES + 1).encode("utf-8", "surrogatepass")  # as in a notebook
 
 
 MAX_EXTENDS = 16
@@ -96,24 +157,30 @@ _KINDS: set[KeyPath] = {
 _DEFAULTS: dict[KeyPath, str] = {("train", "optimizer"): "sgd", ("train", "schedule"): "constant"}
 
 
-def read_document(path: Path) -> Document:
-    """The file merged with everything that it extends; the file's own values win.
+def read_document(experiment: Path | ExperimentText) -> Document:
+    """An experiment merged with everything that it extends; its own values win.
 
     Raises the errors of `read_layers`.
     """
-    return reduce(merge_documents, read_layers(path))
+    return reduce(merge_documents, read_layers(experiment))
 
 
-def read_layers(path: Path, children: tuple[Path, ...] = ()) -> list[Document]:
-    """The file and everything that it extends, each as a document; the file itself comes last.
+def read_layers(
+    experiment: Path | ExperimentText, children: tuple[Path, ...] = ()
+) -> list[Document]:
+    """Everything that an experiment extends, and last the experiment, each as a document.
 
-    children: the files that extend this one, nearest last; a file among them may not come again.
+    experiment: a file, or its text. children: the files that extend it, nearest last; a file among
+    them may not come again.
 
     The name of an experiment that extends another is its file's, unless it gives one. ConfigError,
     with the place of `extends`, if that file does not exist, comes twice or the chain is too long;
     also if any of the files is no valid YAML.
     """
-    document = _absolute_folders(parse_file(path), path.parent)
+    if isinstance(experiment, Path):
+        experiment = ExperimentText(read_text(experiment), str(experiment), experiment)
+    path = experiment.path
+    document = _absolute_folders(parse(experiment.text, experiment.source), path.parent)
     if "extends" not in document.value:
         return [document]
     position, name = document.values[("extends",)], document.value["extends"]

@@ -24,9 +24,10 @@ from pydantic import ValidationError
 
 from bnexp.config.descriptions import allowed_keys
 from bnexp.config.document import (
+    ExperimentText,
     SweptOption,
     axis_paths,
-    find_experiment,
+    experiment_text,
     mapping_at,
     merge_layers,
     parse_assignment,
@@ -68,11 +69,11 @@ class Config:
 
 
 def load_config(
-    experiment: str | Path,
+    experiment: str | Path | ExperimentText,
     overrides: Mapping[str, Any] | None = None,
     assignments: Iterable[str] = (),
 ) -> Config:
-    """Load a shipped experiment by name, or a YAML file by path.
+    """Load a shipped experiment by name, or a YAML file by path; "-" is standard input.
 
     `overrides` maps dotted keys to values; `assignments` are texts KEY=VALUE, the value in YAML.
     Raises ConfigError with every problem found, as `file:line:column: key: what, expected, got`.
@@ -82,8 +83,8 @@ def load_config(
     ('quickstart', 5, 0.1)
 
     Arguments:
-        experiment: a shipped name such as "quickstart", the path of a .yaml file, or a run
-            directory, whose config.yaml is read.
+        experiment: a shipped name such as "quickstart", the path of a .yaml file or of a pipe, or a
+            run directory, whose config.yaml is read; or what `experiment_text` has read of these.
         overrides: dotted key -> plain value, such as {"train.epochs": 5}; None as a value is null.
         assignments: are applied in order, after `overrides`.
 
@@ -92,7 +93,9 @@ def load_config(
     text if another one is set.
     """
     refresh()
-    layers = read_layers(find_experiment(str(experiment)))
+    if not isinstance(experiment, ExperimentText):
+        experiment = experiment_text(str(experiment))
+    layers = read_layers(experiment)
     changes = [parse_assignment(f"{k}={flow(v)}", "override") for k, v in (overrides or {}).items()]
     changes += map(parse_assignment, assignments)
     document, options = merge_layers(layers, changes)

@@ -6,6 +6,7 @@ as in `bnexp explain`.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from textwrap import wrap
@@ -14,14 +15,13 @@ from typing import Any
 import yaml
 
 from bnexp.config import document
-from bnexp.config.document import read_document, without_key
+from bnexp.config.document import experiment_text, read_document, without_key
 from bnexp.config.jsonschema import MODELINE
 from bnexp.config.load import load_config
 from bnexp.config.messages import NAME
 from bnexp.config.reference import all_topics, key_position
-from bnexp.config.yaml import flow, parse, parse_file
+from bnexp.config.yaml import flow, parse
 from bnexp.errors import ConfigError
-from bnexp.files import read_file
 
 TEMPLATE = Path(__file__).with_name("new.yaml")
 WIDTH = 84
@@ -33,6 +33,7 @@ def experiment_path(name: str) -> Path:
 
     ConfigError if an experiment cannot have that name, or if it is a shipped experiment's.
     """
+    name = os.path.expanduser(name)
     path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", path.stem):
         raise ConfigError(f"{name}: not an experiment's name, expected {NAME}, got {path.stem!r}")
@@ -81,15 +82,17 @@ def copy_of_experiment(name: str, experiment: str) -> str:
     name: of the new experiment. experiment: a shipped name or a path. Comments are kept only if the
     text is; the text that is written out has none but its first line.
     """
-    load_config(experiment)
-    path = document.find_experiment(experiment)
-    complete = read_document(path).value
+    original = experiment_text(experiment)
+    load_config(original)
+    complete = read_document(original).value
     values = {"name": name, **without_key(complete, "name")}
-    content = read_file(path) or b""
-    text = content.decode("utf-8-sig").replace("\r\n", "\n").removeprefix(MODELINE)
+    text = original.text.removeprefix("\ufeff").replace("\r\n", "\n").removeprefix(MODELINE)
     name_line = f"name: {flow(name)}"
     renamed = MODELINE + re.sub(r"^name:.*$", name_line, text, count=1, flags=re.MULTILINE)
-    if parse_file(path).value == complete and parse(renamed, name).value == values:
+    if (
+        parse(original.text, original.source).value == complete
+        and parse(renamed, name).value == values
+    ):
         return renamed
     in_order = dict(sorted(values.items(), key=lambda item: key_position(item[0])))
     block: str = yaml.dump(

@@ -29,7 +29,7 @@ import yaml
 from yaml.reader import ReaderError
 
 from bnexp.errors import ConfigError, StoreError
-from bnexp.files import open_file
+from bnexp.files import is_pipe, open_file, read_pipe
 from bnexp.text import printable
 
 MAX_BYTES = 256 * 1024
@@ -80,18 +80,37 @@ def parse_file(path: pathlib.Path) -> Document:
 
     At most MAX_BYTES are read. A byte order mark at the start is skipped.
     """
+    return parse(read_text(path), str(path))
+
+
+def read_text(path: pathlib.Path, pipes: bool = False) -> str:
+    """The text of a UTF-8 file; ConfigError if it cannot be read, is too large or is not UTF-8.
+
+    At most MAX_BYTES are read. pipes: whether a pipe is read, too, until its writer closes it.
+    """
     source = str(path)
     try:
-        with open_file(path) as file:
-            data = file.read(MAX_BYTES + 1)
+        if pipes and is_pipe(path):
+            data = read_pipe(path, MAX_BYTES)
+        else:
+            with open_file(path) as file:
+                data = file.read(MAX_BYTES + 1)
     except StoreError as error:
         raise ConfigError(str(error)) from None
     except (OSError, ValueError) as error:  # ValueError: a path that no system has
         got = f"got: {getattr(error, 'strerror', None) or error}, check the path"
         raise ConfigError(f"{source}: unreadable, expected a readable file, {got}") from error
+    return decode(data, source)
+
+
+def decode(data: bytes, source: str) -> str:
+    """The text of these bytes; ConfigError if they are more than MAX_BYTES or no UTF-8.
+
+    source: what they are of, for messages.
+    """
     _check_size(data, source)
     try:
-        return parse(data.decode("utf-8"), source)
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         position = _end(data[: error.start].decode("utf-8"), source)
         got = f"byte 0x{data[error.start]:02x}"
