@@ -364,6 +364,86 @@ def test_a_closed_file_is_named_with_the_cause(folder, monkeypatch):
     assert complaint(folder) == f"{path}: cannot read, Permission denied"
 
 
+def test_each_file_may_lie_in_a_folder_of_its_name(folder):
+    """As Kaggle's archives unpack, with the dot of older names or without."""
+    expected = load(str(folder)).sha256
+    for role, name in NAMES.items():
+        content = (folder / name).read_bytes()
+        (folder / name).unlink()
+        outer = folder / (name.replace("-idx", ".idx") if role.startswith("test") else name)
+        outer.mkdir()
+        (outer / name).write_bytes(content)
+    assert load(str(folder)).sha256 == expected
+    assert verify(folder)[0].path == folder / NAMES["train_images"] / NAMES["train_images"]
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "kmnist"])
+def test_torchvisions_folders(tmp_path, name):
+    """The data folder may be torchvision's root, the set's folder in it, or `raw` in that."""
+    root = tmp_path / "root"
+    outer = root / KNOWN_SETS[name].torchvision
+    outer.mkdir(parents=True)
+    raw = write_folder(outer / "raw")
+    expected = load(str(raw)).sha256
+    for place in (root, outer, raw):
+        data = load(name, data_dir=place)
+        assert data.sha256 == expected
+        assert data.origin.endswith(f"from {raw}")
+        assert {check.path.parent for check in verify(place, name=name)} == {raw}
+    assert load(str(outer)).sha256 == expected
+    other = {"mnist": "kmnist", "kmnist": "mnist"}.get(name, "mnist")
+    with pytest.raises(DataError, match=f"{root}: missing train-images-idx3-ubyte.gz"):
+        load(other, data_dir=root)
+
+
+def test_files_of_the_data_folder_come_before_torchvisions(folder):
+    (folder / "MNIST").mkdir()
+    raw = write_folder(folder / "MNIST" / "raw")
+    (raw / NAMES["test_labels"]).write_bytes(idx_bytes(np.zeros(6)))
+    assert load("mnist", data_dir=folder).sha256 == load(str(folder)).sha256
+    (folder / "mnist").mkdir()  # of a program that made it and left it empty
+    assert load("mnist", data_dir=folder).sha256 == load(str(folder)).sha256
+
+
+def qmnist_labels(classes):
+    """The label file of QMNIST: the class, and seven numbers on where the image is from."""
+    table = np.arange(len(classes) * 8).reshape(-1, 8) * 1000
+    table[:, 0] = classes
+    return struct.pack(">4B2I", 0, 0, 0x0C, 2, *table.shape) + table.astype(">i4").tobytes()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_qmnists_labels_are_named_with_how_to_convert_them(folder, packed, monkeypatch):
+    path, expected = folder / NAMES["train_labels"], load(str(folder)).sha256
+    content = qmnist_labels(small_arrays()["train_labels"])
+    path.write_bytes(gzip.compress(content) if packed else content)
+    message = complaint(folder)
+    assert message.startswith(f"{path}: these are QMNIST's labels, expected a label file.\n")
+    (folder / "qmnist-train-labels-idx2-int").write_bytes(content)
+    monkeypatch.chdir(folder)
+    code = [line.strip() for line in message.splitlines() if line.startswith("  ")]
+    assert len(code) == 4
+    exec("\n".join(code))
+    assert load(str(folder)).sha256 == expected
+
+
+def test_qmnists_own_names(folder):
+    for role, name in NAMES.items():
+        kind = "int" if role.endswith("labels") else "ubyte"
+        (folder / name).rename(folder / f"qmnist-{name.replace('ubyte', kind)}")
+    message = complaint(folder)
+    assert "missing train-images-idx3-ubyte.gz" in message
+    assert "QMNIST's label files have eight 32-bit numbers an image" in message
+
+
+def test_other_whole_numbers_are_not_taken_for_qmnists(folder):
+    content = qmnist_labels(np.arange(20))
+    (folder / NAMES["train_labels"]).write_bytes(content[:8] + struct.pack(">I", 7) + content[12:])
+    assert "expected it to begin with 00 00 08, got 00 00 0c 02" in complaint(folder)
+    (folder / NAMES["train_labels"]).write_bytes(content[:9])
+    assert "expected it to begin with 00 00 08, got 00 00 0c 02" in complaint(folder)
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
 def test_a_folder_without_permissions(folder):
     folder.chmod(0)

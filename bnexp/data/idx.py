@@ -1,5 +1,8 @@
 """Folders of four IDX files, which is how MNIST and sets of its form are distributed.
 
+A file may lie in a folder of its own name, and all of them in a folder `raw`: other programs leave
+them so.
+
 An IDX file is two zero bytes, a type byte, the number of dimensions, their sizes as 32-bit numbers,
 and the data; it may be packed by gzip. `load_folder` finds the four files, reads and checks them
 (through the cache of unpacked arrays), and says which known data set they are, if any.
@@ -14,9 +17,10 @@ import gzip
 import math
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from io import BytesIO
+from os.path import isdir
 from pathlib import Path
 from stat import S_ISREG
 
@@ -33,6 +37,16 @@ LIMIT = 1 << 30  # bytes; no data set for this program is near it, a gzip bomb s
 CHUNK = 1 << 20
 GZIP_MARK = b"\x1f\x8b"
 UNSIGNED_BYTE = 0x08
+RAW = "raw"  # the folder for the files of a set in torchvision's folders
+# How a label file of QMNIST begins: 32-bit numbers in two dimensions, 8 of them an image.
+QMNIST_MAGIC, QMNIST_COLUMNS = bytes([0, 0, 0x0C, 2]), 8
+QMNIST_LABELS = """\
+QMNIST's label files have eight 32-bit numbers an image, of which the first is its class; bnexp
+reads one byte an image. Rename the image files as MNIST's, and convert both label files, unpacked:
+  from pathlib import Path
+  data = Path("qmnist-train-labels-idx2-int").read_bytes()
+  labels = b"\\0\\0\\x08\\1" + data[4:8] + data[15::32]
+  Path("train-labels-idx1-ubyte").write_bytes(labels)"""
 
 WAYS_TO_GET_DATA = """\
 Ways to get data:
@@ -59,7 +73,7 @@ def load_folder(
     Raises DataError if a file is missing, damaged, or does not belong to the others.
     """
     form = expected or KNOWN_SETS["mnist"]
-    files = find_files(folder, form)
+    files = find_files(find_place([folder, folder / RAW, folder], form), form)
     raw = {role: read_limited(path) for role, path in files.items()}
     turned = [b"transposed"] if form.transposed else []
 
@@ -84,6 +98,17 @@ def load_folder(
     return make_dataset(name, content, f"{words}, from {folder}", recognized)
 
 
+def find_place(folders: Sequence[Path], form: KnownSet) -> Path:
+    """The first of these folders that has a file of the set.
+
+    If none has any, the first that exists, or the last of all. DataError if a folder cannot be
+    searched.
+    """
+    existing = [folder for folder in folders if isdir(folder)]
+    holding = (f for f in existing if any(find_file(f, role, form) for role in ROLES))
+    return next(holding, [*existing, folders[-1]][0])
+
+
 def find_files(folder: Path, form: KnownSet) -> dict[str, Path]:
     """The four files of `folder` by role, with the names that the set's files have.
 
@@ -93,6 +118,7 @@ def find_files(folder: Path, form: KnownSet) -> dict[str, Path]:
     missing = [spellings(role, form)[0] for role in ROLES if role not in files]
     if not missing:
         return files
+    ways = WAYS_TO_GET_DATA
     try:
         if folder.is_dir():
             names = sorted(printable(path.name) for path in folder.iterdir())
@@ -101,19 +127,24 @@ def find_files(folder: Path, form: KnownSet) -> dict[str, Path]:
             if not form.transposed and any(name.startswith("emnist-") for name in names):
                 parts = ", ".join(part for part in KNOWN_SETS if part.startswith("emnist-"))
                 listing += f"; for EMNIST, data.name is one of {parts}, with --data-dir"
+            if any(name.startswith("qmnist-") for name in names):
+                ways = QMNIST_LABELS
         else:
             listing = "there is no such folder"
     except OSError as error:
         listing = f"the folder cannot be read ({error.strerror})"
-    raise DataError(f"{folder}: missing {', '.join(missing)}; {listing}.", WAYS_TO_GET_DATA)
+    raise DataError(f"{folder}: missing {', '.join(missing)}; {listing}.", ways)
 
 
 def find_file(folder: Path, role: str, form: KnownSet) -> Path | None:
     """The first file of `folder` that has one of the role's spellings, packed before unpacked.
 
-    None if there is none; DataError if the folder cannot be searched.
+    It may lie in a folder of such a name, as archives of MNIST unpack on Kaggle. None if there is
+    none; DataError if the folder cannot be searched.
     """
-    paths = (folder / name for name in spellings(role, form))
+    names = spellings(role, form)
+    paths = [folder / name for name in names]
+    paths += [path / name for path in paths if path.suffix != ".gz" for name in names]
     return next((path for path in paths if is_file(path)), None)
 
 
@@ -214,6 +245,8 @@ def parse_idx(raw: bytes, path: Path, kind: str, ranks: tuple[int, ...]) -> Byte
     """
     with open_bytes(raw) as stream:
         magic = read_up_to(stream, 4, path)
+        if magic == QMNIST_MAGIC and _has_columns(stream, QMNIST_COLUMNS, path):
+            raise DataError(f"{path}: these are QMNIST's labels, expected {kind}.", QMNIST_LABELS)
         if len(magic) < 4 or magic[:3] != bytes([0, 0, UNSIGNED_BYTE]):
             raise DataError(
                 f"{path}: not an IDX file of unsigned bytes: expected it to begin with 00 00 08, "
@@ -247,6 +280,12 @@ def parse_idx(raw: bytes, path: Path, kind: str, ranks: tuple[int, ...]) -> Byte
             "Is the file damaged, or made of two?"
         )
     return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _has_columns(stream: Stream, columns: int, path: Path) -> bool:
+    """Whether the second of two sizes, which come next in the stream, is this number."""
+    sizes = read_up_to(stream, 8, path)
+    return len(sizes) == 8 and struct.unpack(">2I", sizes)[1] == columns
 
 
 def refuse_swapped(digests: Mapping[str, str], files: Mapping[str, Path]) -> None:

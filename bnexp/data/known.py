@@ -46,7 +46,8 @@ class KnownSet:
     train, test: how many images it has. classes: how many classes, counted from label 0.
     files: the four files. mirrors: where they can be downloaded; none if they are only to be had in
     an archive. stems: how the files' names begin, by role. transposed: whether rows and columns of
-    the images are exchanged in the files.
+    the images are exchanged in the files. torchvision: the folder in which torchvision keeps them,
+    in a folder `raw`.
     """
 
     name: str
@@ -59,6 +60,7 @@ class KnownSet:
     mirrors: Sequence[str] = ()
     stems: Mapping[str, str] = field(default_factory=lambda: STEMS)
     transposed: bool = False
+    torchvision: str = ""
 
 
 MNIST_FILES = (
@@ -119,6 +121,7 @@ def _emnist(part: str, train: int, test: int, classes: int, digests: Sequence[st
         files,
         stems=stems,
         transposed=True,
+        torchvision="EMNIST",
     )
 
 
@@ -135,6 +138,7 @@ _SETS = (
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
         ),
+        torchvision="MNIST",
     ),
     KnownSet(
         "fashion-mnist",
@@ -161,6 +165,7 @@ _SETS = (
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         ),
+        torchvision="FashionMNIST",
     ),
     KnownSet(
         "kmnist",
@@ -181,6 +186,7 @@ _SETS = (
             "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
             "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
         ),
+        torchvision="KMNIST",
     ),
     _emnist(
         "balanced",

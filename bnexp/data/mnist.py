@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from os.path import isdir
 from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
@@ -30,7 +29,16 @@ from bnexp.data.datasets import (
     data_folder,
     import_pooch,
 )
-from bnexp.data.idx import GZIP_MARK, LIMIT, WAYS_TO_GET_DATA, find_file, load_folder, read_limited
+from bnexp.data.idx import (
+    GZIP_MARK,
+    LIMIT,
+    RAW,
+    WAYS_TO_GET_DATA,
+    find_file,
+    find_place,
+    load_folder,
+    read_limited,
+)
 from bnexp.data.known import KNOWN_SETS, IdxFile, KnownSet
 from bnexp.errors import DataError, StoreError
 from bnexp.files import read_file
@@ -57,10 +65,15 @@ def load_known(name: str, places: Places) -> Dataset:
 
 
 def _user_folder(name: str, data_dir: Path | None) -> Path | None:
-    """The user's folder, or the one of the set's name in it; None if there is none."""
+    """The folder with the set's files in the user's folder; None if there is none.
+
+    The files lie in a folder of the set's name, directly, or where torchvision puts them.
+    """
     if data_dir is None:
         return None
-    return data_dir / name if isdir(data_dir / name) else data_dir
+    known = KNOWN_SETS[name]
+    folders = [data_dir / name, data_dir, data_dir / known.torchvision]
+    return find_place([*folders, *(folder / RAW for folder in folders), data_dir], known)
 
 
 def _facts(known: KnownSet, sha256: str = "") -> DatasetFacts:
