@@ -18,8 +18,8 @@ def test_other_axes_are_taken_from_the_point():
     table[SCALES.values[1], "batch"] = (0.9, 0.9)
     data = by_point(table, (SCALES, METHODS))
     verdict = judged(data, where={NORM: "batch"}, above={"where": {NORM: "none"}})
-    assert [point.verdict for point in verdict.points] == ["refuted", "supported"]
-    assert verdict.verdict == "refuted"
+    assert [point.verdict for point in verdict.points] == ["undecided", "supported"]
+    assert verdict.verdict == "undecided"
     assert [point.than[W] for point in verdict.points] == list(SCALES.values)
     made = judged(data, where={NORM: "batch"}, above={"where": {NORM: "none"}}, in_at_least=1)
     assert made.verdict == "supported"

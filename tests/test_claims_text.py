@@ -75,7 +75,7 @@ def test_claims_are_counted_by_kind():
 
 
 def test_design_seeds_are_told_from_those_that_are_judged():
-    data = by_point({("batch",): (0.9, 0.9, 0.9), ("none",): (0.9, 0.9, 0.9)})
+    data = by_point({("batch",): (0.9, 0.8, 0.9), ("none",): (0.9, 0.8, 0.9)})
     sweep = replace(sweep_points(data), design_seeds=(7, 2, 1))
     (verdict,) = judge_claims((claim(at_least=0.5),), sweep, data)
     assert verdict.design_seeds == (1, 2)

@@ -51,6 +51,7 @@ from bnexp.metrics import metric_column, recorded_metrics
 from bnexp.probes import Grid
 from bnexp.runs.data import RunData
 from bnexp.runs.stats import (
+    LEVEL,
     MOST_SEEDS,
     Interval,
     Limits,
@@ -171,17 +172,20 @@ def _check_times(measure: Measure, times: Times) -> None:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The numbers from `low` to `high`, both included; `strict` excludes `low`."""
+    """The numbers from `low` to `high`, both included; `strict` excludes `low`.
+
+    A strict bound is about a difference. Seeds whose differences are all exactly at it show neither
+    that their mean is above nor that it is below.
+    """
 
     low: float = -inf
     high: float = inf
     strict: bool = False
 
     def judge(self, interval: Interval) -> Word:
-        """Supported if all of the interval is within, refuted if none is, else undecided."""
+        """Supported if all of the interval is within, refuted if it is beyond a bound, else undecided."""
         above = interval.low > self.low if self.strict else interval.low >= self.low
-        outside = interval.high <= self.low if self.strict else interval.high < self.low
-        if outside or interval.low > self.high:
+        if interval.high < self.low or interval.low > self.high:
             return "refuted"
         return "supported" if above and interval.high <= self.high else "undecided"
 
@@ -196,11 +200,11 @@ class Bounds:
 
         The first one is small where the mean is shown to be within. A mean between two bounds has
         to be shown to be above the one and below the other: the larger p-value counts. Values
-        without spread are within or not: 0 and 1, or 1 and 0.
+        without spread are within or not: 0 and 1, or 1 and 0, or both 1 at a strict bound.
         """
         if min(values) == max(values):
             word = self.judge(Interval(values[0], values[0], values[0]))
-            return float(word != "supported"), float(word == "supported")
+            return float(word != "supported"), float(word != "refuted")
         supported = [p_above(values, limits, self.low)] if self.low > -inf else []
         supported += [p_below(values, limits, self.high)] if self.high < inf else []
         refuted = [p_below(values, limits, self.low)] if self.low > -inf else []
@@ -387,24 +391,37 @@ def _judge_claim(claim: Claim, sweep: SweepPoints, tables: Tables) -> Verdict:
         claim=keys,
         kind=claim.kind,
         design_seeds=design,
-        remarks=tuple(_remarks(claim, points, design)),
+        remarks=tuple(_remarks(claim, points, needed, word, design)),
     )
 
 
+_STATED = {"published": "number", "direction": "direction", "theory": "law"}  # by the source
+
+
 def _remarks(
-    claim: Claim, points: Sequence[PointVerdict], design_seeds: Sequence[int]
+    claim: Claim,
+    points: Sequence[PointVerdict],
+    needed: int,
+    word: Word,
+    design_seeds: Sequence[int],
 ) -> Iterator[str]:
     """Whose the margin is, whether the law's number is within the interval, and which seeds."""
-    if claim.kind == "direction" and claim.margins:
-        margins = listed(claim.margins, "and")
-        verb = "is" if len(claim.margins) == 1 else "are"
-        yield f"the source states the direction; {margins} {verb} the author's"
+    if own := claim.own_numbers:
+        verb = "is" if len(own) == 1 else "are"
+        yield f"the source states the {_STATED[claim.kind]}; {listed(own, 'and')} {verb} the author's"
     inside = [point.law_inside for point in points if point.law_inside is not None]
     if claim.law is not None and inside:
         number = "difference of 0" if claim.near else exact(claim.law)
         where = "inside" if all(inside) else "outside"
         at = "" if len({*inside}) == 1 else f" at {inside.count(False)} of {len(inside)} points"
         yield f"the law's {number} lies {where} the interval{at}"
+    deciding = _rank(points)[needed - 1] if word != "undecided" and claim.equals is None else None
+    if deciding and deciding.low == deciding.high:
+        n = deciding.n
+        others = 100 * (1 - (1 - LEVEL) ** (1 / n))
+        at = " at the deciding point" if len(points) > 1 else ""
+        text = f"all {n} seeds agree{at}, so nothing is tested"
+        yield f"{text}: up to {others:.0f} % of others may differ"
     if design_seeds:
         seeds = listed([str(seed) for seed in design_seeds], "and")
         noun = "seed" if len(design_seeds) == 1 else "seeds"
@@ -469,6 +486,7 @@ def _rank(points: Sequence[PointVerdict]) -> list[PointVerdict]:
 
 NO_INTERVAL = Interval(nan, nan, nan)
 OVER_THE_LIMIT = "the interval reaches over the limit"
+AT_THE_LIMIT = "all seeds are exactly at the limit"
 
 
 def judge_point(claim: Claim, index: int, sample: Sample) -> PointVerdict:
@@ -554,7 +572,8 @@ def _judge_mean(sample: Sample, bounds: Bounds) -> tuple[Word, str, Interval, fl
     elif len(words) > 1:
         reason = reason or "some are infinite, some are not"
     elif words == {"undecided"}:
-        reason = reason or OVER_THE_LIMIT
+        has_spread = any(ends.low < ends.high for ends in intervals)
+        reason = reason or (OVER_THE_LIMIT if has_spread else AT_THE_LIMIT)
     elif words == {"refuted"} or not reason:
         (word,) = words
     return word, reason, intervals[0] if intervals else NO_INTERVAL, bounds.margin(intervals)

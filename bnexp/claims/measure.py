@@ -39,7 +39,7 @@ from bnexp.runs.where import Point
 from bnexp.text import distinct, exact, value_text
 
 Floats: TypeAlias = NDArray[np.float64]
-Number: TypeAlias = tuple[float, bool]  # of one network, and whether it stands for a loss of NaN
+Number: TypeAlias = tuple[float, bool]  # of one network, and whether its outputs were NaN
 NetworkKey: TypeAlias = tuple[PointKey, int]  # a point of the sweep and a seed
 
 NUMBER_DIGITS = 6  # of places and epochs in messages
@@ -118,8 +118,9 @@ def measure_networks(
 ) -> dict[str, Number]:
     """The measure of each of the networks, by the network's id.
 
-    NaN stands for a network without a number. A loss that is NaN is +inf here, and marked, because
-    it may count against a claim but not for it. Networks without a row in the table are left out.
+    NaN stands for a network without a number. A loss that is NaN is +inf here. It is marked, and so
+    is what else was computed from outputs that are NaN, such as an accuracy: see `collect_samples`.
+    Networks without a row in the table are left out.
     Raises Undecidable if the tables do not have what the measure asks for.
     """
     if isinstance(measure, OfQuantity):
@@ -154,23 +155,27 @@ def measure_limits(measure: Measure) -> Limits:
 def _metric(measure: OfMetric, table: Table) -> Number:
     """A metric of one network, from its rows of the metrics table."""
     better: str = "lower"
-    lost = np.zeros(len(table["step"]), dtype=bool)
     if (column := metric_column(measure.metric)) is None:  # the gap
         values = np.asarray(table[f"train_{HEADLINE}"] - table[f"test_{HEADLINE}"])
+        lost = np.isnan(table["train_loss"]) | np.isnan(table["test_loss"])
     elif measure.metric not in table:
         raise Undecidable((), f"{measure.metric}: not recorded")
     else:
         values = np.asarray(table[measure.metric], dtype=np.float64)
         better = column.metric.better
-        if is_unbounded_loss(column.metric):
-            # A loss may be NaN by itself, the accuracy only where nothing was scored.
-            lost = np.isnan(values) & ~np.isnan(table[column.sibling(HEADLINE)])
-            values = np.where(lost, inf, values)
+        # A loss is NaN where outputs are, the accuracy only where nothing was scored.
+        is_loss = is_unbounded_loss(column.metric)
+        losses = values if is_loss else np.asarray(table[column.sibling("loss")], np.float64)
+        lost = np.isnan(losses) & ~np.isnan(table[column.sibling(HEADLINE)])
+        values = np.where(lost, inf, values) if is_loss else values
     chosen = select_evaluations(measure, table["step"].tolist(), table["epoch"].tolist())
     values, lost = values[chosen], lost[chosen]
     best = np.fmax if better == "higher" else np.fmin  # NaN only if all are
-    number = float(best.reduce(values) if measure.at == "best" else np.mean(values))
-    return number, number == inf and bool(lost.any())
+    if measure.at == "best":
+        number = float(best.reduce(values))
+        return number, bool(lost[values == number].all())
+    number = float(np.mean(values))
+    return number, bool(lost.any())
 
 
 def _quantity(measure: OfQuantity, table: Table) -> Number:
@@ -265,8 +270,9 @@ def collect_samples(
     A comparison's numbers are measure - times * other, and the negative of it for a claim that the
     measure is below or does not increase. Raises Undecidable if the measure was not recorded.
 
-    refutes: whether a number of all seeds alike would refute the claim. A loss of NaN counts as
-    +inf if that refutes it, and else as no number: it must never make a claim easier.
+    refutes: whether a number of all seeds alike would refute the claim. What was computed from
+    outputs that are NaN, a loss of NaN as +inf, counts if that refutes it or if `_counts_nan`, and
+    else as no number: a network that has diverged must not make a claim easier.
     """
     networks = _index_networks(tables)
 
@@ -290,6 +296,8 @@ def collect_samples(
     (low, high), (other_low, other_high) = map(measure_limits, (claim.measure, other_measure))
     differences = sorted((sign * (low - times * other_high), sign * (high - times * other_low)))
 
+    counts, other_counts = _counts_nan(claim, claim.measure), _counts_nan(claim, other_measure, True)
+
     def sample(pair: Pair) -> Sample:
         sides = [point_key(point) for point in (pair.point, pair.than) if point is not None]
         values: list[float] = []
@@ -302,16 +310,17 @@ def collect_samples(
             if "failed" in statuses:
                 failed += 1
                 continue
-            number, stands_for_nan = numbers[sides[0], seed]
+            number, is_of_nan = numbers[sides[0], seed]
+            is_refuting_only = is_of_nan and not counts
             tied = False
             if pair.than is not None:
-                subtrahend, other_stands_for_nan = others[sides[1], seed]
-                stands_for_nan = stands_for_nan or other_stands_for_nan
+                subtrahend, is_of_nan = others[sides[1], seed]
+                is_refuting_only = is_refuting_only or (is_of_nan and not other_counts)
                 tied = isinf(number) and number == subtrahend
                 number = 0.0 if tied else sign * (number - times * subtrahend)
                 if is_relative and not tied:
                     number = _fraction(number, abs(times * subtrahend))
-            if isnan(number) or (stands_for_nan and not refutes(number)):
+            if isnan(number) or (is_refuting_only and not refutes(number)):
                 left_out += 1
             elif tied:
                 ties += 1
@@ -325,10 +334,25 @@ def collect_samples(
         }
         limits = (low, high) if pair.than is None else (differences[0], differences[1])
         limits = UNLIMITED if is_relative else limits
-        counts = ties, left_out, failed, untrained, len(diverged)
-        return Sample(pair, tuple(values), *counts, limits)
+        seeds = ties, left_out, failed, untrained, len(diverged)
+        return Sample(pair, tuple(values), *seeds, limits)
 
     return tuple(map(sample, pairs))
+
+
+def _counts_nan(claim: Claim, measure: Measure, is_other: bool = False) -> bool:
+    """Whether what is computed from outputs that are NaN counts on this side, whatever it is.
+
+    An accuracy, the share of class 0 then, counts as a low one: where the claim has it at most a
+    number, or below the other one. `equals` compares what tables show. A loss, a gap, and what is
+    claimed to be high or alike, counts against the claim only.
+    """
+    if claim.equals is not None:
+        return True
+    column = None if isinstance(measure, OfQuantity) else metric_column(parse_metric(measure).metric)
+    if column is None or column.metric.better == "lower":
+        return False
+    return claim.relation in (("above",) if is_other else ("at_most", "below"))
 
 
 def _fraction(difference: float, size: float) -> float:

@@ -237,10 +237,14 @@ class Claim(Strict):
         "measured",
         description="what it rests on; published: the source states it, with its number; "
         "direction: the source states the direction, and by, times or a threshold is the author's; "
-        "theory: a law that the source derives; measured: the author's own observation",
+        "theory: a law, derived by the source or in docs/numerics.md; measured: the author's own "
+        "observation",
     )
     source: str = Field(
-        "", description="where it is published; default: the experiment's", max_length=500
+        "",
+        description="where it is published, and what in measure and where is not the source's but "
+        "the author's, such as a rate; default: the experiment's",
+        max_length=500,
     )
     measure: Measure = Field(description="one number for each network")
     where: Where = Field({}, description=WHERE)
@@ -306,6 +310,25 @@ class Claim(Strict):
             keys += [f"{self.relation}.by"] * (compared.by != 0)
             keys += [f"{self.relation}.times"] * (compared.times != 1)
         keys += ["tolerance"] * bool(self.tolerance) + ["in_at_least"] * bool(self.in_at_least)
+        return tuple(keys)
+
+    @property
+    def own_numbers(self) -> tuple[str, ...]:
+        """The keys whose numbers are the author's, although the claim is of a source.
+
+        Of a direction all margins are, of a law thresholds and tolerances, and of a number that is
+        published its tolerance.
+        """
+        if self.kind == "measured":
+            return ()
+        if self.kind == "direction":
+            return self.margins
+        names = ("by", "relative")
+        parts = [(key, getattr(self, key)) for key in ("within", "near")]
+        keys = [f"{key}.{name}" for key, part in parts for name in names if getattr(part, name, None)]
+        keys += ["tolerance"] * bool(self.tolerance)
+        if self.kind == "theory":
+            keys += [key for key in ("at_least", "at_most") if getattr(self, key) is not None]
         return tuple(keys)
 
     @property
