@@ -178,8 +178,12 @@ def fitting_figures(
 
 
 def check_claims(config: Config, plan: Plan, times: Mapping[str, Times] | None = None) -> None:
-    """ConfigError if a claim could not be judged; `times` are known once the data are loaded."""
-    problems = claims.claim_problems(config.experiment.claims, plan, times)
+    """ConfigError if a claim states nothing or could not be judged.
+
+    times: those of networks, which are known once the data are loaded.
+    """
+    problems = claims.statement_problems(config.experiment.claims)
+    problems += claims.claim_problems(config.experiment.claims, plan, times)
     if problems:
         raise problems_error(problems, config.document)
 

@@ -17,6 +17,8 @@ claims:
     where: {model.norm: batch, model.init.std: 0.3}
     at_least: 0.05
   - says: nothing has a loss below 0.001
+    kind: published
+    source: a book
     measure: best_train_loss
     at_most: 0.001
     expect: refuted
@@ -51,7 +53,7 @@ def test_a_run_ends_with_verdicts(claimed, tmp_path):
     out = tmp_path / "out"
     made = call("run", claimed, "--out", out, "-j", 1)
     assert made.exit_code == 0
-    assert "measured  2 supported, 1 does not hold in this setting, 0 undecided" in made.output
+    assert "published  0 supported, 1 does not hold in this setting, 0 undecided" in made.output
     assert "expected:" not in made.output
     assert str(out / "claims.json") in made.output
     text = (out / "claims.json").read_bytes()
@@ -65,7 +67,7 @@ def test_a_run_ends_with_verdicts(claimed, tmp_path):
     (out / "claims.json").unlink()
     again = call("claims", out)
     assert again.exit_code == 1  # an expected refutation is one
-    assert "measured  2 supported, 1 does not hold in this setting, 0 undecided" in again.output
+    assert "published  0 supported, 1 does not hold in this setting, 0 undecided" in again.output
     assert (out / "claims.json").read_bytes() == text
 
 

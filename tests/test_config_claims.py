@@ -239,6 +239,8 @@ def test_only_what_a_source_says_can_be_expected_not_to_hold(kind, relation, mar
 def test_what_was_measured_is_not_expected_not_to_hold(config_file):
     text = f"{HEAD}    at_least: 0.5\n    kind: measured\n    expect: refuted\n"
     assert "15:13: claims[0].expect: no refutation of a source" in refusal(config_file(text))
+    text = text.replace("    kind: measured\n", "")
+    assert "14:13: claims[0].expect: no refutation of a source" in refusal(config_file(text))
 
 
 def test_a_claim_of_a_source_has_one_of_its_own_or_the_experiments(config_file):

@@ -98,7 +98,7 @@ def test_its_python_runs(tmp_path):
 def test_its_table_of_files_is_what_a_run_leaves(small, tmp_path):
     experiment = small.read_text() + (
         "probes: {read: [layers]}\n"
-        "claims:\n  - {says: it learns, measure: final_train_accuracy, at_least: 0}\n"
+        "claims:\n  - {says: it learns, measure: final_train_accuracy, at_least: 0.001}\n"
     )
     small.write_text(experiment)
     bnexp.run(bnexp.load_config(small), tmp_path / "out")

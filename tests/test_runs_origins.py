@@ -26,8 +26,9 @@ sweep:
   model.norm: [batch, none]
 figures: [curves]
 claims:
-  - {says: "It is a fraction.", measure: final_train_accuracy, at_least: 0}
-  - {says: "It is no fraction.", measure: final_train_accuracy, at_least: 1.5, expect: refuted}
+  - {says: "It is a fraction.", measure: final_train_accuracy, at_least: 0.001}
+  - {says: "It is no fraction.", kind: theory, source: a book, measure: final_train_accuracy,
+    at_least: 1.5, expect: refuted}
 """
 SETS = {"mnist": 5, "fashion-mnist": 6, "kmnist": 7}
 
@@ -135,10 +136,10 @@ def test_claims_of_ones_own_are_about_ones_own_data(config_file, folders):
     assert claims_of("fashion-mnist", folders["mnist"]) == ["undecided"] * 2
     assert claims_of(folders["unknown"], None) == judged
     assert claims_of("mnist", folders["mnist"], train__epochs=1) == judged
-    claim = {"says": "It is one.", "measure": "final_train_accuracy", "at_least": 0}
+    claim = {"says": "It is one.", "measure": "final_train_accuracy", "at_least": 0.001}
     overrides = {"data__name": "kmnist", "claims": [claim]}
     assert claims_of("mnist", folders["kmnist"], **overrides) == ["supported"]
-    stated = TEXT.replace("at_least: 0}", "at_least: 0, data: kmnist}")
+    stated = TEXT.replace("at_least: 0.001}", "at_least: 0.001, data: kmnist}")
     assert claims_of("mnist", folders["mnist"], stated) == ["undecided", "refuted"]
 
 

@@ -9,6 +9,7 @@ is corrected for its points, and its q-value for the number of claims.
 
 from bnexp.claims.judge import PointVerdict, Times, Verdict, claim_problems, judge_claims, judge_run
 from bnexp.claims.select import SweepPoints, plan_points
+from bnexp.claims.statements import statement_problems
 from bnexp.claims.text import (
     HEADINGS,
     READABLE,
@@ -36,5 +37,6 @@ __all__ = [
     "plan_points",
     "q_text",
     "remarks",
+    "statement_problems",
     "verdict_lines",
 ]

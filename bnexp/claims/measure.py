@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from bnexp.claims.select import Pair, PointKey, SweepPoints, Undecidable, other_side, point_key
 from bnexp.config.claims import (
+    MONOTONE,
     AtEpoch,
     AtStep,
     Claim,
@@ -42,6 +43,7 @@ Floats: TypeAlias = NDArray[np.float64]
 Number: TypeAlias = tuple[float, bool]  # of one network, and whether its outputs were NaN
 NetworkKey: TypeAlias = tuple[PointKey, int]  # a point of the sweep and a seed
 
+DOWNWARDS = ("below", "non_increasing")  # relations whose differences are other - measure
 NUMBER_DIGITS = 6  # of places and epochs in messages
 # The evaluations or steps that a word means; the best of all is found once they are known.
 NAMED = {"final": slice(-1, None), "first": slice(0, 1), "mean": slice(None), "best": slice(None)}
@@ -150,6 +152,21 @@ def measure_limits(measure: Measure) -> Limits:
         return column.metric.limits
     low, high = METRICS[HEADLINE].limits
     return low - high, high - low
+
+
+def sample_limits(claim: Claim) -> Limits:
+    """The smallest and the largest number that the claim's samples can have, see `Sample`."""
+    low, high = measure_limits(claim.measure)
+    other = claim.other
+    if other is None and claim.relation not in MONOTONE:
+        return low, high
+    if claim.near is not None and claim.near.relative is not None:
+        return UNLIMITED
+    _, other_measure = other_side(claim)
+    other_low, other_high = measure_limits(other_measure)
+    times = other.times if other else 1.0
+    ends = low - times * other_high, high - times * other_low
+    return (-ends[1], -ends[0]) if claim.relation in DOWNWARDS else ends
 
 
 def _metric(measure: OfMetric, table: Table) -> Number:
@@ -292,9 +309,8 @@ def collect_samples(
     others = measure_points(other_measure, [pair.than for pair in pairs if pair.than is not None])
     times = other.times if other else 1.0
     is_relative = claim.near is not None and claim.near.relative is not None
-    sign = -1.0 if claim.relation in ("below", "non_increasing") else 1.0
-    (low, high), (other_low, other_high) = map(measure_limits, (claim.measure, other_measure))
-    differences = sorted((sign * (low - times * other_high), sign * (high - times * other_low)))
+    sign = -1.0 if claim.relation in DOWNWARDS else 1.0
+    limits = sample_limits(claim)
 
     counts, other_counts = _counts_nan(claim, claim.measure), _counts_nan(claim, other_measure, True)
 
@@ -332,8 +348,6 @@ def collect_samples(
             for network, status in (networks.get((side, seed), ABSENT) for seed in sweep.seeds)
             if status == "diverged"
         }
-        limits = (low, high) if pair.than is None else (differences[0], differences[1])
-        limits = UNLIMITED if is_relative else limits
         seeds = ties, left_out, failed, untrained, len(diverged)
         return Sample(pair, tuple(values), *seeds, limits)
 
