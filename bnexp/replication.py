@@ -27,7 +27,7 @@ from bnexp.claims import HEADINGS, READABLE, Verdict, remarks
 from bnexp.config import load_config
 from bnexp.config.claims import KINDS, Claim, Word
 from bnexp.config.document import ExperimentText, experiment_text
-from bnexp.config.experiment import MAX_SEEDS, Experiment
+from bnexp.config.experiment import MAX_SEEDS, Experiment, explicit_values
 from bnexp.errors import ConfigError
 from bnexp.result import Result
 from bnexp.running import Progress, run
@@ -61,7 +61,8 @@ class Replication:
 
     result: what the run on the drawn seeds returned. published, design: the seeds that the
     experiment names. draws_images: whether each seed draws its images, too. claims: in the
-    experiment's order.
+    experiment's order. earlier: how many seeds earlier replications in the same folder had, of
+    which this one has all and more: whoever adds seeds until a verdict comes out must say so.
     """
 
     result: Result
@@ -69,6 +70,7 @@ class Replication:
     design: tuple[int, ...]
     draws_images: bool
     claims: tuple[ReplicatedClaim, ...]
+    earlier: tuple[int, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -122,14 +124,16 @@ def replicate(
     """Run an experiment on seeds that are not its own, and compare the verdicts on its claims.
 
     experiment, overrides, assignments: as for `load_config`.
-    out: the run directory. If there is one of this experiment already, the replication goes on with
-        its seeds. replication.json is written there. None keeps nothing on disk.
-    seeds: how many are drawn, or a list of seeds; default: as many as the experiment has.
+    out: the run directory. If there is a replication of the same experiment already, with the same
+        settings and claims, it goes on with its seeds. replication.json is written there. None
+        keeps nothing on disk.
+    seeds: how many are drawn, or a list of seeds; default: those of the run directory, if it has
+        some, and else as many as the experiment has. A run directory's seeds must be among them.
     draw_images: whether each seed draws its training and test images, too (`data.draw: seed`).
     jobs, data_dir, progress: as for `run`.
 
-    Raises what `run` raises, and ConfigError if a seed is one of the experiment's, or if it has no
-    claim that can be replicated.
+    Raises what `run` raises, and ConfigError if a seed is one of the experiment's, if it has no
+    claim that can be replicated, or if the run directory has a replication of something else.
 
     >>> few = {"data.name": "synthetic", "data.train": 200, "train.epochs": 1, "sweep": {}}
     >>> claim = {"says": "it trains", "measure": "final_train_accuracy", "at_least": 0}
@@ -158,9 +162,18 @@ def replicate(
             )
         assignments = (*assignments, "data.draw=seed")
     directory = RunDirectory(Path(out)) if out is not None else None
-    chosen = _choose_seeds(original, seeds, directory)
+    stored = _stored_experiment(original, directory)
+    chosen = _choose_seeds(original, seeds, stored, directory)
     assignments = (*assignments, f"random.seeds={chosen}")
     config = load_config(text, overrides, assignments)
+    if stored and directory and _judged(stored) != _judged(config.experiment):
+        changed = [k for k, v in _judged(config.experiment).items() if v != _judged(stored)[k]]
+        raise ConfigError(
+            f"{directory.path}: a replication of another version of {original.name}, expected the "
+            f"same settings and claims, got other {listed(changed, 'and')}; take another folder, "
+            "or remove this one"
+        )
+    earlier = _earlier(directory, len(chosen))
     result = run(config, out, jobs, data_dir, progress=progress)
     replication = Replication(
         result,
@@ -168,6 +181,7 @@ def replicate(
         original.random.design_seeds or (),
         draw_images,
         tuple(_compared(original, result.claims)),
+        earlier,
     )
     if directory is not None:
         with directory.writing():
@@ -184,20 +198,65 @@ def _compared(original: Experiment, verdicts: Sequence[Verdict]) -> Iterator[Rep
             yield ReplicatedClaim(verdict, outcome(claim.expect, verdict.verdict))
 
 
+_PARTS = ("data", "model", "train", "sweep", "probes", "claims")  # what verdicts depend on
+
+
+def _judged(experiment: Experiment) -> Mapping[str, Any]:
+    """What the verdicts of a replication depend on, but for its seeds."""
+    values = explicit_values(experiment)
+    random = {key: value for key, value in values["random"].items() if "seeds" not in key}
+    return {**{part: values.get(part) for part in _PARTS}, "random": random}
+
+
+def _earlier(directory: RunDirectory | None, number: int) -> tuple[int, ...]:
+    """The numbers of seeds of the replications that the directory had before, but for this one's."""
+    path = directory.path / FILE if directory else None
+    if path is None or not path.is_file():
+        return ()
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        numbers = [*content.get("earlier", ()), len(content["seeds"]["replication"])]
+        return tuple(int(each) for each in numbers if int(each) != number)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise ConfigError(
+            f"{path}: damaged, expected what `bnexp replicate` wrote; remove it, or take another "
+            "folder"
+        ) from None
+
+
 def _choose_seeds(
-    original: Experiment, seeds: int | Sequence[int] | None, directory: RunDirectory | None
+    original: Experiment,
+    seeds: int | Sequence[int] | None,
+    stored: Experiment | None,
+    directory: RunDirectory | None,
 ) -> list[int]:
-    """The seeds of a replication: those that are given, those of the directory, or drawn ones."""
+    """The seeds of a replication: those that are given, those of the directory, or drawn ones.
+
+    Those of the directory are always among them: leaving some out would be a choice of results.
+    """
     own = {*original.random.seeds, *(original.random.design_seeds or ())}
+    drawn = [*stored.random.seeds] if stored else []
+    where = str(directory.path) if directory else ""
+    _refuse_own(drawn, own, where)
     if seeds is not None and not isinstance(seeds, int):
         if isinstance(seeds, str) or not isinstance(seeds, Sequence):
             raise ConfigError(f"seeds: expected a number or a list of seeds, got {seeds!r}")
         _refuse_own(seeds, own, "seeds")
+        if lacking := [seed for seed in drawn if seed not in seeds]:
+            raise ConfigError(
+                f"{where}: a replication on other seeds, expected all of them and perhaps more, got "
+                f"a list without {listed([str(seed) for seed in lacking[:5]], 'and')}; take another "
+                "folder"
+            )
         return [*seeds]
-    number = len(original.random.seeds) if seeds is None else seeds
+    number = (len(drawn) or len(original.random.seeds)) if seeds is None else seeds
     if isinstance(number, bool) or not 1 <= number <= MAX_SEEDS:
         raise ConfigError(f"seeds: expected a number from 1 to {MAX_SEEDS:,}, got {number!r}")
-    drawn = _stored_seeds(original, own, directory)[:number]
+    if number < len(drawn):
+        raise ConfigError(
+            f"{where}: a replication on {len(drawn)} seeds, expected as many or more, got {number}: "
+            "a part of them would be a choice; take another folder"
+        )
     while len(drawn) < number:
         seed = secrets.randbelow(LARGEST_SEED)
         if seed not in own and seed not in drawn:
@@ -205,21 +264,20 @@ def _choose_seeds(
     return drawn
 
 
-def _stored_seeds(original: Experiment, own: set[int], directory: RunDirectory | None) -> list[int]:
-    """The seeds of a replication in the directory; none if there is nothing.
+def _stored_experiment(original: Experiment, directory: RunDirectory | None) -> Experiment | None:
+    """The experiment of a run in the directory; None if there is none.
 
-    ConfigError if it has the run of another experiment, or one on the experiment's own seeds.
+    ConfigError if it is a run of another experiment.
     """
     if directory is None or not (directory.path / "config.yaml").is_file():
-        return []
+        return None
     stored = load_config(directory.path).experiment
     if stored.name != original.name:
         raise ConfigError(
             f"{directory.path}: a run of {stored.name}, expected a replication of {original.name}; "
             "take another folder"
         )
-    _refuse_own(stored.random.seeds, own, str(directory.path))
-    return [*stored.random.seeds]
+    return stored
 
 
 def _refuse_own(seeds: Iterable[int], own: set[int], where: str) -> None:
@@ -248,6 +306,9 @@ def replication_lines(replication: Replication) -> Iterator[str]:
     seeds = ", ".join(map(str, replication.seeds))
     number = counted(len(replication.seeds), "new seed")
     yield from paragraph(f"replication on {number}{drawn}: {seeds}", hanging=2)
+    if replication.earlier:
+        numbers = listed([str(number) for number in replication.earlier], "and")
+        yield from paragraph(f"after replications on {numbers} of them", hanging=2)
     groups = {
         kind: [c for c in replication.claims if c.verdict.kind == kind and not c.reason]
         for kind in KINDS
@@ -292,6 +353,7 @@ def replication_text(replication: Replication) -> str:
             "published": [*replication.published],
             "design": [*replication.design],
         },
+        **({"earlier": [*replication.earlier]} if replication.earlier else {}),
         "images": "draw" if replication.draws_images else "keep",
         "claims": [_claim_content(claim) for claim in replication.claims],
     }

@@ -103,11 +103,54 @@ def test_a_replication_goes_on_with_its_seeds(two, tmp_path):
     assert (again.seeds, again.result.trained) == (first.seeds, 0)
     more = replicate(two, out=out, seeds=3)
     assert (more.seeds[:2], more.result.trained) == (first.seeds, 2)
-    fewer = replicate(two, out=out, seeds=1)
-    assert (fewer.seeds, fewer.result.trained) == (first.seeds[:1], 0)
+    again = replicate(two, out=out)
+    assert (again.seeds, again.result.trained) == (more.seeds, 0)
+    with pytest.raises(bnexp.ConfigError, match=r"a replication on 3 seeds, expected as many or mo"):
+        replicate(two, out=out, seeds=2)
+    with pytest.raises(bnexp.ConfigError, match=r"got a list without \d+ and \d+; take another"):
+        replicate(two, out=out, seeds=[more.seeds[0], 8])
     config = bnexp.load_config(out)
-    assert config.experiment.random.seeds == fewer.seeds
+    assert config.experiment.random.seeds == more.seeds
     assert config.experiment.random.design_seeds == (5, 6, 7)
+
+
+def test_a_replication_says_on_how_many_seeds_it_was_tried_before(two, tmp_path):
+    out = tmp_path / "out"
+    for number, earlier in ((2, ()), (2, ()), (3, (2,)), (5, (2, 3)), (None, (2, 3))):
+        made = replicate(two, out=out, seeds=number)
+        assert made.earlier == earlier
+        content = json.loads((out / "replication.json").read_text())
+        assert content.get("earlier", []) == [*earlier]
+    assert "after replications on 2 and 3 of them" in [*replication_lines(made)]
+    (out / "replication.json").write_text("[]")
+    with pytest.raises(bnexp.ConfigError, match=r"replication.json: damaged, expected what"):
+        replicate(two, out=out)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("at_most: 1}", "at_most: 0.9}", "claims"),
+        ("says: second", "says: other", "claims"),
+        ("epochs: 1", "epochs: 2", "train"),
+        ("[batch, none]", "[layer, none]", "sweep"),
+    ],
+)
+def test_a_replication_of_another_version_of_the_experiment_is_left_alone(
+    two, tmp_path, old, new, part
+):
+    out = tmp_path / "out"
+    replicate(two, out=out)
+    before = (out / "replication.json").read_text()
+    assert old in TEXT
+    two.write_text(TEXT.replace(old, new))
+    with pytest.raises(bnexp.ConfigError, match=f"same settings and claims, got other {part}; tak"):
+        replicate(two, out=out)
+    with pytest.raises(bnexp.ConfigError, match="out: a replication of another version of two"):
+        replicate(two, out=out, seeds=9)
+    assert (out / "replication.json").read_text() == before
+    two.write_text(TEXT.replace("title: Two", "title: Another"))
+    assert replicate(two, out=out).result.trained == 0
 
 
 def test_given_seeds_are_taken(two):
@@ -153,7 +196,7 @@ def test_what_cannot_be_meant(two, arguments, expected):
 
 def test_a_folder_of_another_run_is_left_alone(two, config_file, tmp_path):
     own = tmp_path / "own"
-    bnexp.run(two, own)
+    bnexp.run(bnexp.load_config(two, {"random.seeds": [0, 1]}), own)
     with pytest.raises(
         bnexp.ConfigError, match=r"own: no replication, expected seeds .* got 0 and"
     ):
