@@ -70,7 +70,11 @@ def test_a_book_and_its_publisher():
     [
         (["Ann Onym", "et al."], "Ann Onym and others"),
         (["Sonne and Mond Ltd", "B. C"], "{Sonne and Mond Ltd} and B. C"),
-        (["King, Jr., Martin"], "{King, Jr., Martin}"),
+        (["King, Jr., Martin"], "King, Jr., Martin"),
+        (["Saitoh, Koki", "Ann Onym"], "Saitoh, Koki and Ann Onym"),
+        (["CS231n, Stanford University"], "{CS231n, Stanford University}"),
+        (["Sonne & Mond"], r"{Sonne \& Mond}"),
+        (["Andrew Ilyas", "Roland Vollgraf"], "Andrew Ilyas and Roland Vollgraf"),
         (["Ferdinand Alexander"], "Ferdinand Alexander"),
     ],
 )
@@ -82,8 +86,28 @@ def test_the_same_publication_stands_once_and_others_have_other_keys():
     first = reference(doi="10.1000/ABC")
     again, other = reference(doi="10.1000/abc", title="On It"), reference(url="https://b.org")
     text = bibtex([first, again, other, first])
-    assert re.findall(r"@misc\{(\w+),", text) == ["author2015it", "author2015ita"]
+    assert re.findall(r"@misc\{([\w-]+),", text) == ["author2015it", "author2015it-2"]
     assert bibtex([]) == ""
+
+
+def test_of_two_references_to_a_publication_the_one_that_says_more_is_printed():
+    short, long = reference(arxiv="1502.03167"), reference(arxiv="1502.03167", venue="ICML")
+    for order in ((short, long), (long, short)):
+        assert fields(bibtex(order))[1]["howpublished"] == "ICML"
+    other = reference(arxiv="1502.03167", doi="10.1000/abc", title="First")
+    assert fields(bibtex([other, reference(doi="10.1000/ABC")]))[1]["title"] == "{First}"
+    books = [reference(isbn=isbn) for isbn in ("978-4-87311-758-4", "9784873117584")]
+    assert bibtex(books).count("@book") == 1
+    many = reference(authors=["A. Author", "B. Author"], arxiv="1502.03167")
+    assert "B. Author" in bibtex([short, many])
+
+
+@pytest.mark.parametrize("name", ["doi", "url"])
+def test_a_brace_in_an_address_does_not_end_the_field(name):
+    address = {"doi": "10.1000/a{b}}c", "url": "https://a.org/{b}}c"}[name]
+    assert fields(bibtex([reference(**{name: address})]))[1][name] == (
+        address.replace("{", "%7B").replace("}", "%7D")
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,6 +115,12 @@ def test_the_same_publication_stands_once_and_others_have_other_keys():
     [
         ("Yann LeCun", "The MNIST database", "lecun2015mnist"),
         ("Günter Klambauer", "Über Netze", "klambauer2015uber"),
+        ("Saitoh, Koki", "Deep Learning from Scratch", "saitoh2015deep"),
+        ("Laurens van der Maaten", "Visualizing data", "vandermaaten2015visualizing"),
+        ("van der Maaten, Laurens", "Visualizing data", "vandermaaten2015visualizing"),
+        ("Jascha Sohl-Dickstein", "A theory", "sohl-dickstein2015theory"),
+        ("CS231n, Stanford University", "CS231n, assignment 2", "cs231n2015cs231n"),
+        ("O'Reilly Japan, Inc.", "The programs", "oreilly2015programs"),
         ("斎藤 康毅", "ゼロから作る", "anonymous2015untitled"),
     ],
 )
