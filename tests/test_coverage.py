@@ -42,3 +42,18 @@ def test_panels_with_the_same_numbers_are_one_row(coverage):
     assert coverage.differences({**train, (1.0, "batch"): values})[0.1, "difference"] == (
         pytest.approx(values - 0.117)
     )
+
+
+def test_what_is_not_covered_is_above_or_below(coverage):
+    for population, limits in coverage.skewed_populations().values():
+        ends = coverage.of_bnexp(limits)
+        above, below = coverage.false_verdicts(population, 5, ends)
+        assert above + below + coverage.coverage(population, 5, ends) == pytest.approx(1, abs=1e-9)
+
+
+def test_a_rare_bad_seed_makes_means_look_too_high(coverage):
+    """Samples without it are above the mean: 0.95^5 of them all agree, but for a little noise."""
+    population, limits = coverage.skewed_populations()["1 seed in 20 has 0.6, others 0.95"]
+    above, below = coverage.false_verdicts(population, 5, coverage.of_bnexp(limits))
+    assert above == pytest.approx(0.95**5, abs=0.02)
+    assert below < 0.01
