@@ -209,7 +209,7 @@ def _judged(experiment: Experiment) -> Mapping[str, Any]:
 
 
 def _earlier(directory: RunDirectory | None, number: int) -> tuple[int, ...]:
-    """The numbers of seeds of the replications that the directory had before, but for this one's."""
+    """How many seeds each replication had that was in the directory, but for this number."""
     path = directory.path / FILE if directory else None
     if path is None or not path.is_file():
         return ()
@@ -244,9 +244,9 @@ def _choose_seeds(
         _refuse_own(seeds, own, "seeds")
         if lacking := [seed for seed in drawn if seed not in seeds]:
             raise ConfigError(
-                f"{where}: a replication on other seeds, expected all of them and perhaps more, got "
-                f"a list without {listed([str(seed) for seed in lacking[:5]], 'and')}; take another "
-                "folder"
+                f"{where}: a replication on other seeds, expected all of them and perhaps more, "
+                f"got a list without {listed([str(seed) for seed in lacking[:5]], 'and')}; take "
+                "another folder"
             )
         return [*seeds]
     number = (len(drawn) or len(original.random.seeds)) if seeds is None else seeds
@@ -254,8 +254,8 @@ def _choose_seeds(
         raise ConfigError(f"seeds: expected a number from 1 to {MAX_SEEDS:,}, got {number!r}")
     if number < len(drawn):
         raise ConfigError(
-            f"{where}: a replication on {len(drawn)} seeds, expected as many or more, got {number}: "
-            "a part of them would be a choice; take another folder"
+            f"{where}: a replication on {len(drawn)} seeds, expected as many or more, got "
+            f"{number}: a part of them would be a choice; take another folder"
         )
     while len(drawn) < number:
         seed = secrets.randbelow(LARGEST_SEED)

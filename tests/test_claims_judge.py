@@ -403,7 +403,9 @@ def test_the_accuracy_of_outputs_that_are_nan_counts_as_a_low_one_only(relation,
     def value(point, seed, epoch, metric):
         if metric == "train_loss":
             return nan if point[0] in lost else 0.2
-        return (0.1 if point[0] in lost else 0.9) + (0.001 * seed if "equals" not in relation else 0)
+        return (0.1 if point[0] in lost else 0.9) + (
+            0.001 * seed if "equals" not in relation else 0
+        )
 
     ((name, number),) = relation.items()
     if name in ("above", "below", "near"):

@@ -1,4 +1,4 @@
-"""Claims that state nothing are refused where an experiment is checked, and read where it is stored."""
+"""Claims that state nothing: refused where an experiment is checked, read where it is stored."""
 
 from __future__ import annotations
 

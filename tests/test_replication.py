@@ -105,7 +105,9 @@ def test_a_replication_goes_on_with_its_seeds(two, tmp_path):
     assert (more.seeds[:2], more.result.trained) == (first.seeds, 2)
     again = replicate(two, out=out)
     assert (again.seeds, again.result.trained) == (more.seeds, 0)
-    with pytest.raises(bnexp.ConfigError, match=r"a replication on 3 seeds, expected as many or mo"):
+    with pytest.raises(
+        bnexp.ConfigError, match=r"a replication on 3 seeds, expected as many or mo"
+    ):
         replicate(two, out=out, seeds=2)
     with pytest.raises(bnexp.ConfigError, match=r"got a list without \d+ and \d+; take another"):
         replicate(two, out=out, seeds=[more.seeds[0], 8])

@@ -183,7 +183,7 @@ class Bounds:
     strict: bool = False
 
     def judge(self, interval: Interval) -> Word:
-        """Supported if all of the interval is within, refuted if it is beyond a bound, else undecided."""
+        """Supported if the interval is within, refuted if it is beyond a bound, else undecided."""
         above = interval.low > self.low if self.strict else interval.low >= self.low
         if interval.high < self.low or interval.low > self.high:
             return "refuted"
@@ -408,7 +408,8 @@ def _remarks(
     """Whose the margin is, whether the law's number is within the interval, and which seeds."""
     if own := claim.own_numbers:
         verb = "is" if len(own) == 1 else "are"
-        yield f"the source states the {_STATED[claim.kind]}; {listed(own, 'and')} {verb} the author's"
+        stated = f"the source states the {_STATED[claim.kind]}"
+        yield f"{stated}; {listed(own, 'and')} {verb} the author's"
     inside = [point.law_inside for point in points if point.law_inside is not None]
     if claim.law is not None and inside:
         number = "difference of 0" if claim.near else exact(claim.law)

@@ -312,7 +312,10 @@ def collect_samples(
     sign = -1.0 if claim.relation in DOWNWARDS else 1.0
     limits = sample_limits(claim)
 
-    counts, other_counts = _counts_nan(claim, claim.measure), _counts_nan(claim, other_measure, True)
+    counts, other_counts = (
+        _counts_nan(claim, claim.measure),
+        _counts_nan(claim, other_measure, True),
+    )
 
     def sample(pair: Pair) -> Sample:
         sides = [point_key(point) for point in (pair.point, pair.than) if point is not None]
@@ -363,7 +366,9 @@ def _counts_nan(claim: Claim, measure: Measure, is_other: bool = False) -> bool:
     """
     if claim.equals is not None:
         return True
-    column = None if isinstance(measure, OfQuantity) else metric_column(parse_metric(measure).metric)
+    column = (
+        None if isinstance(measure, OfQuantity) else metric_column(parse_metric(measure).metric)
+    )
     if column is None or column.metric.better == "lower":
         return False
     return claim.relation in (("above",) if is_other else ("at_most", "below"))

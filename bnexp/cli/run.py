@@ -152,8 +152,8 @@ def replicate_command(
 
     The seeds are drawn at random; none is among those that the experiment names. Each verdict is
     printed beside the published one, the claim's `expect`. The same command goes on with the seeds
-    of its run directory, a larger number adds some, and a smaller one is refused. Exit status 1 if a
-    verdict is reversed.
+    of its run directory, a larger number adds some, and a smaller one is refused. Exit status 1 if
+    a verdict is reversed.
 
     \b
     Example: bnexp replicate weight_scale -j 2

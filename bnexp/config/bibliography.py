@@ -122,7 +122,7 @@ def _entry(key: str, reference: Reference) -> Iterator[str]:
 
 
 def _verbatim(text: str) -> str:
-    """A number or an address, in which a brace, which would end the field, is written as in URLs."""
+    """A number or an address, its braces, which would end the field, written as in URLs."""
     return text.replace("{", "%7B").replace("}", "%7D")
 
 

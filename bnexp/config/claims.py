@@ -325,7 +325,9 @@ class Claim(Strict):
             return self.margins
         names = ("by", "relative")
         parts = [(key, getattr(self, key)) for key in ("within", "near")]
-        keys = [f"{key}.{name}" for key, part in parts for name in names if getattr(part, name, None)]
+        keys = [
+            f"{key}.{name}" for key, part in parts for name in names if getattr(part, name, None)
+        ]
         keys += ["tolerance"] * bool(self.tolerance)
         if self.kind == "theory":
             keys += [key for key in ("at_least", "at_most") if getattr(self, key) is not None]
