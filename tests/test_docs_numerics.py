@@ -222,6 +222,28 @@ def test_the_laws_are_their_block():
     assert made["J"](-1 / 31) == pytest.approx(0.3023, abs=5e-5)
     assert made["J"](-1 / 3) == pytest.approx(0.1695, abs=5e-5)
     assert made["J"](1.0) == 1
+    for claim in bnexp.load_config("correlation").experiment.claims:
+        if claim.within and claim.where["model.norm"] == "batch":
+            cosine = made["J"](-1 / (claim.where["train.batch_size"] - 1))
+        elif claim.within:
+            cosine = 0.0
+            for _ in range(claim.measure.layer):
+                cosine = made["J"](cosine)
+        else:
+            continue
+        assert claim.within.of == pytest.approx(cosine, abs=5e-4)
+
+
+def test_batch_norm_gives_samples_that_are_alike_the_cosine_of_the_law():
+    """Of one wide layer of relus behind batch norm, whatever cosine its inputs have."""
+    made, random, B = execute(block("Laws")), default_rng(4), 5
+    for cosine in (0.0, 0.6):
+        h = np.sqrt(1 - cosine) * random.standard_normal((200_000, B))
+        h += np.sqrt(cosine) * random.standard_normal((200_000, 1))
+        h -= h.mean(axis=1, keepdims=True)
+        y = np.maximum(h / h.std(axis=1, keepdims=True), 0)
+        products = y.T @ y
+        assert products[0, 1] / products[0, 0] == pytest.approx(made["J"](-1 / (B - 1)), abs=5e-3)
 
 
 def test_the_law_of_any_activation_is_that_of_relu_and_of_linear_layers(sphere):
