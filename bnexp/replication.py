@@ -136,7 +136,7 @@ def replicate(
     claim that can be replicated, or if the run directory has a replication of something else.
 
     >>> few = {"data.name": "synthetic", "data.train": 200, "train.epochs": 1, "sweep": {}}
-    >>> claim = {"says": "it trains", "measure": "final_train_loss", "at_most": 100}
+    >>> claim = {"says": "it trains", "measure": "final_train_accuracy", "at_most": 0.99}
     >>> replication = replicate("quickstart", {**few, "claims": [claim]}, seeds=3)
     >>> len(replication.seeds), replication.claims[0].outcome
     (3, 'same')

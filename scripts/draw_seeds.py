@@ -7,6 +7,11 @@ The seeds that a file has so far, on which its claims were chosen, become `rando
 `random.seeds` are new ones from the operating system's random numbers. A file must be committed as
 it is, so that the history shows its claims to be older than its seeds. Seeds are drawn once: a file
 that has design seeds is refused. Experiments that extend this one inherit both.
+
+    scripts/draw_seeds.py --again weight_scale=10
+
+After claims were changed: the seeds that were drawn before have been looked at, and become design
+seeds, too.
 """
 
 from __future__ import annotations
@@ -22,14 +27,23 @@ from bnexp.config import document
 
 LOWEST, LARGEST = 1000, 99_999  # lower ones are those that people try
 LINE = 100
-SEEDS = re.compile(r"^random:(?P<before>[^#]*?)\bseeds: \[(?P<seeds>[^\]]*)\]", re.MULTILINE)
+SEEDS = re.compile(
+    r"^random:(?P<before>[^#]*?)\bseeds: \[(?P<seeds>[^\]]*)\]"
+    r"(,?\s+design_seeds: \[(?P<design>[^\]]*)\])?",
+    re.MULTILINE,
+)
 
 
 def main(arguments: list[str]) -> None:
+    again = arguments[:1] == ["--again"]
+    arguments = arguments[again:]
     counts = {name: int(count) for name, count in (text.split("=") for text in arguments)}
     paths = {name: document.find_experiment(name) for name in counts}
     check_committed(*paths.values())
-    texts = {name: with_drawn_seeds(path.read_text(), counts[name]) for name, path in paths.items()}
+    texts = {
+        name: with_drawn_seeds(path.read_text(), counts[name], again)
+        for name, path in paths.items()
+    }
     for name, path in paths.items():
         path.write_text(texts[name])
         print(f"{name}: {counts[name]} seeds drawn")
@@ -43,8 +57,10 @@ def check_committed(*paths: Path) -> None:
         sys.exit(f"these files have changes, expected none; commit them first:\n{done.stdout}")
 
 
-def with_drawn_seeds(text: str, number: int) -> str:
+def with_drawn_seeds(text: str, number: int, again: bool = False) -> str:
     """The text of an experiment with so many new seeds; its old ones become design seeds.
+
+    again: whether the file has to have design seeds already, which stay, and not to have none.
 
     >>> new = with_drawn_seeds("random: {stream: independent, seeds: [0, 1]}", 3)
     >>> new.startswith("random: {stream: independent, seeds: [")
@@ -53,9 +69,13 @@ def with_drawn_seeds(text: str, number: int) -> str:
     True
     """
     match = SEEDS.search(text)
-    if match is None or "design_seeds" in text:
-        sys.exit("expected random.seeds of its own, in brackets, and no design_seeds in the file")
-    design = [int(seed) for seed in match["seeds"].split(",")]
+    if match is None or (match["design"] is not None if again else "design_seeds" in text) != again:
+        sys.exit(
+            "expected random.seeds of its own, in brackets, and "
+            + ("design_seeds behind them" if again else "no design_seeds in the file")
+        )
+    lists = [match["design"], match["seeds"]] if again else [match["seeds"]]
+    design = list(dict.fromkeys(int(seed) for seeds in lists for seed in seeds.split(",")))
     drawn: set[int] = set()
     while len(drawn) < number:
         drawn |= {LOWEST + secrets.randbelow(LARGEST - LOWEST + 1)} - set(design)

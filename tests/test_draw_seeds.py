@@ -37,6 +37,22 @@ def test_only_the_seeds_of_a_file_change(head, number):
         draw_seeds.with_drawn_seeds(after, number)
 
 
+@pytest.mark.parametrize("head", HEADS)
+def test_drawn_seeds_that_were_looked_at_become_design_seeds(head):
+    text = f"name: mine\n{head}\nclaims: [] # none\n"
+    once = draw_seeds.with_drawn_seeds(text, 40)
+    twice = draw_seeds.with_drawn_seeds(once, 30, again=True)
+    before, after = (yaml.safe_load(each) for each in (once, twice))
+    first, second = before["random"].pop("seeds"), after["random"].pop("seeds")
+    assert before["random"].pop("design_seeds") == [0, 1, 2]
+    assert after["random"].pop("design_seeds") == [0, 1, 2, *first]
+    assert (len({*second}), {*first} & {*second}) == (30, set())
+    assert before == after
+    assert max(map(len, twice.splitlines())) <= draw_seeds.LINE
+    with pytest.raises(SystemExit, match="design_seeds behind them"):
+        draw_seeds.with_drawn_seeds(text, 30, again=True)
+
+
 def test_a_file_without_seeds_of_its_own_is_refused():
     with pytest.raises(SystemExit, match=r"expected random\.seeds of its own"):
         draw_seeds.with_drawn_seeds("extends: other.yaml\n", 3)
