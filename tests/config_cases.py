@@ -159,7 +159,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         "5:47: claims[0].at_lest: unknown key, expected one of ... did you mean 'at_least'?",
     ),
     "unknown key of a measure": (
-        added("claims: [{says: x, measure: {metric: gap, att: final}, at_least: 0}]"),
+        added("claims: [{says: x, measure: {metric: gap, att: final}, at_least: 1}]"),
         "5:43: claims[0].measure.att: unknown key, expected one of ... did you mean 'at'?",
     ),
     "text for a whole number": (
@@ -866,41 +866,41 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         "6:10: claims[0]: no single relation, expected exactly one of ... got none",
     ),
     "claim with two relations": (
-        added(SWEEP + CLAIM % ", at_least: 0, at_most: 1"),
+        added(SWEEP + CLAIM % ", at_least: 1, at_most: 1"),
         "6:10: claims[0]: no single relation, expected exactly one of ... got at_least and at_most",
     ),
     "claim without measure": (
-        added("claims: [{says: x, at_least: 0}]"),
+        added("claims: [{says: x, at_least: 1}]"),
         "5:10: claims[0].measure: required key is missing, expected a value, got nothing; add",
     ),
     "claim of an unknown measure": (
-        added("claims: [{says: x, measure: final_tran_loss, at_least: 0}]"),
+        added("claims: [{says: x, measure: final_tran_loss, at_least: 1}]"),
         "5:29: claims[0].measure: not a valid value, expected one of ... got 'final_tran_loss'",
     ),
     "claim of no measure": (
-        added("claims: [{says: x, measure: {step: 1}, at_least: 0}]"),
+        added("claims: [{says: x, measure: {step: 1}, at_least: 1}]"),
         "5:29: claims[0].measure: not a valid value, expected a name such as",
     ),
     "claim of an unknown axis": (
-        added(SWEEP + CLAIM % ", where: {model.nrom: none}, at_least: 0"),
+        added(SWEEP + CLAIM % ", where: {model.nrom: none}, at_least: 1"),
         "6:55: claims[0].where.model.nrom: not swept, expected model.norm, got 'model.nrom';",
     ),
     "claim of no such value": (
-        added(SWEEP + CLAIM % ", where: {model.norm: layer}, at_least: 0"),
+        added(SWEEP + CLAIM % ", where: {model.norm: layer}, at_least: 1"),
         "6:67: claims[0].where.model.norm: no value of the axis, expected one of ... got layer",
     ),
     "claim of test images": (
-        added("claims: [{says: x, measure: final_gap, at_least: 0}]"),
+        added("claims: [{says: x, measure: final_gap, at_least: 1}]"),
         "5:29: claims[0].measure: no test images, expected data.test above 0 for gap, got 0",
     ),
     "claim of a probe not there": (
-        added("claims: [{says: x, measure: {quantity: dead}, at_least: 0}]"),
+        added("claims: [{says: x, measure: {quantity: dead}, at_least: 1}]"),
         "5:40: claims[0].measure.quantity: not recorded, expected probes that read dead, got",
     ),
     "claim of an empty range": (
         added(
             "sweep: {train.l2: [0.0, 0.1]}\n"
-            + CLAIM % ", where: {train.l2: {at_least: 1, at_most: 0}}, at_least: 0"
+            + CLAIM % ", where: {train.l2: {at_least: 1, at_most: 0}}, at_least: 1"
         ),
         "6:65: claims[0].where.train.l2: an empty range, expected at_least <= at_most, got 1",
     ),
@@ -913,7 +913,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         "6:81: claims[0].above: compared with itself, expected other points, got model.norm =",
     ),
     "claim with a stray tolerance": (
-        added(CLAIM % ", at_least: 0, tolerance: 1"),
+        added(CLAIM % ", at_least: 1, tolerance: 1"),
         "5:71: claims[0].tolerance: no use here, expected it beside one of non_decreasing,",
     ),
     "claim of two distances": (
@@ -925,7 +925,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         "6:55: claims[0].equals: not one for each point, expected 2 numbers, got 1",
     ),
     "claim at too many points": (
-        added(SWEEP + CLAIM % ", at_least: 0, in_at_least: 3"),
+        added(SWEEP + CLAIM % ", at_least: 1, in_at_least: 3"),
         "6:73: claims[0].in_at_least: more than there are, expected at most 2 points, got 3",
     ),
     "unknown probe": (

@@ -190,7 +190,7 @@ def swept(tmp_path_factory):
 
 
 def chosen_by_claim(config, plan, where):
-    parts = {"says": "so", "measure": "final_train_accuracy", "at_least": 0, "where": where}
+    parts = {"says": "so", "measure": "final_train_accuracy", "at_least": 0.001, "where": where}
     try:
         pairs = pair_points(Claim.model_validate(parts), plan_points(plan))
     except Undecidable as error:
