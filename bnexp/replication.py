@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -28,7 +28,10 @@ from bnexp.config import load_config
 from bnexp.config.claims import KINDS, Claim, Word
 from bnexp.config.document import ExperimentText, experiment_text
 from bnexp.config.experiment import MAX_SEEDS, Experiment, explicit_values
-from bnexp.errors import ConfigError
+from bnexp.config.options import Strict
+from bnexp.config.stored import Counts, Misfit, validate
+from bnexp.errors import ConfigError, StoreError
+from bnexp.files import read_file
 from bnexp.result import Result
 from bnexp.running import Progress, run
 from bnexp.runs import RunDirectory
@@ -36,7 +39,7 @@ from bnexp.text import aligned, counted, labeled, listed, paragraph
 
 FILE = "replication.json"
 FORMAT = 1
-LARGEST_SEED = 1_000_000  # drawn seeds are below it
+LOWEST_SEED, LARGEST_SEED = 1000, 999_999  # of drawn ones; lower ones are those that people try
 
 Outcome = Literal["same", "weaker", "stronger", "reversed", "not replicable"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -208,20 +211,33 @@ def _judged(experiment: Experiment) -> Mapping[str, Any]:
     return {**{part: values.get(part) for part in _PARTS}, "random": random}
 
 
+class _StoredSeeds(Strict, extra="ignore"):
+    """The seeds that a replication.json names, as far as they are read again."""
+
+    replication: Counts
+
+
+class _StoredReplication(Strict, extra="ignore"):
+    """What is read of a replication.json: how many seeds it and those before it had."""
+
+    seeds: _StoredSeeds
+    earlier: Counts = ()
+
+
 def _earlier(directory: RunDirectory | None, number: int) -> tuple[int, ...]:
-    """How many seeds each replication had that was in the directory, but for this number."""
+    """How many seeds the replications had that the directory had before, but for this one's."""
     path = directory.path / FILE if directory else None
-    if path is None or not path.is_file():
+    content = read_file(path) if path else None
+    if path is None or content is None:
         return ()
     try:
-        content = json.loads(path.read_text("utf-8"))
-        numbers = [*content.get("earlier", ()), len(content["seeds"]["replication"])]
-        return tuple(int(each) for each in numbers if int(each) != number)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise ConfigError(
-            f"{path}: damaged, expected what `bnexp replicate` wrote; remove it, or take another "
-            "folder"
-        ) from None
+        stored = validate(_StoredReplication, json.loads(content))
+    except (ValueError, RecursionError) as error:
+        misfit = (
+            f"{error}" if isinstance(error, Misfit) else "expected what `bnexp replicate` wrote"
+        )
+        raise StoreError(f"{path}: damaged, {misfit}; remove it, or take another folder") from None
+    return tuple(n for n in (*stored.earlier, len(stored.seeds.replication)) if n != number)
 
 
 def _choose_seeds(
@@ -257,9 +273,15 @@ def _choose_seeds(
             f"{where}: a replication on {len(drawn)} seeds, expected as many or more, got "
             f"{number}: a part of them would be a choice; take another folder"
         )
+    return drawn + draw_seeds(number - len(drawn), {*own, *drawn})
+
+
+def draw_seeds(number: int, known: Collection[int]) -> list[int]:
+    """Seeds from the operating system's random numbers, none of them known or too common."""
+    drawn: list[int] = []
     while len(drawn) < number:
-        seed = secrets.randbelow(LARGEST_SEED)
-        if seed not in own and seed not in drawn:
+        seed = LOWEST_SEED + secrets.randbelow(LARGEST_SEED - LOWEST_SEED + 1)
+        if seed not in known and seed not in drawn:
             drawn.append(seed)
     return drawn
 

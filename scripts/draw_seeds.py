@@ -17,15 +17,14 @@ seeds, too.
 from __future__ import annotations
 
 import re
-import secrets
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 from bnexp.config import document
+from bnexp.replication import draw_seeds
 
-LOWEST, LARGEST = 1000, 99_999  # lower ones are those that people try
 LINE = 100
 SEEDS = re.compile(
     r"^random:(?P<before>[^#]*?)\bseeds: \[(?P<seeds>[^\]]*)\]"
@@ -76,9 +75,7 @@ def with_drawn_seeds(text: str, number: int, again: bool = False) -> str:
         )
     lists = [match["design"], match["seeds"]] if again else [match["seeds"]]
     design = list(dict.fromkeys(int(seed) for seeds in lists for seed in seeds.split(",")))
-    drawn: set[int] = set()
-    while len(drawn) < number:
-        drawn |= {LOWEST + secrets.randbelow(LARGEST - LOWEST + 1)} - set(design)
+    drawn = draw_seeds(number, design)
     comma = "," if "{" in match["before"] else ""
     start = f"random:{match['before']}"
     return "".join(

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bnexp.replication import LARGEST_SEED, LOWEST_SEED
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
 import draw_seeds  # noqa: E402
@@ -30,7 +32,7 @@ def test_only_the_seeds_of_a_file_change(head, number):
     assert content == before
     assert len(set(drawn)) == number
     assert drawn == sorted(drawn)
-    assert draw_seeds.LOWEST <= drawn[0] <= drawn[-1] <= draw_seeds.LARGEST
+    assert LOWEST_SEED <= drawn[0] <= drawn[-1] <= LARGEST_SEED
     assert max(map(len, after.splitlines())) <= draw_seeds.LINE
     assert draw_seeds.with_drawn_seeds(text, number) != after or number == 1
     with pytest.raises(SystemExit, match="design_seeds"):

@@ -79,6 +79,7 @@ def test_what_a_replication_says_of_a_published_verdict(published, here, expecte
 def test_seeds_are_drawn_until_as_many_are_new_as_the_experiment_has(two, monkeypatch):
     numbers = iter([0, 6, 9, 9, 1, 3])
     monkeypatch.setattr(replication.secrets, "randbelow", lambda limit: next(numbers))
+    monkeypatch.setattr(replication, "LOWEST_SEED", 0)
     made = replicate(two)
     assert made.seeds == (9, 3)
     assert (made.published, made.design, made.draws_images) == ((0, 1), (5, 6, 7), False)
@@ -124,9 +125,18 @@ def test_a_replication_says_on_how_many_seeds_it_was_tried_before(two, tmp_path)
         content = json.loads((out / "replication.json").read_text())
         assert content.get("earlier", []) == [*earlier]
     assert "after replications on 2 and 3 of them" in [*replication_lines(made)]
-    (out / "replication.json").write_text("[]")
-    with pytest.raises(bnexp.ConfigError, match=r"replication.json: damaged, expected what"):
-        replicate(two, out=out)
+    forged = [
+        "[]",
+        "[" * 100_000,
+        "{}",
+        '{"seeds": {"replication": [-1]}}',
+        '{"seeds": {"replication": [1, 2]}, "earlier": "3"}',
+        '{"seeds": {"replication": [1, 2]}, "earlier": [1e400]}',
+    ]
+    for text in forged:
+        (out / "replication.json").write_text(text)
+        with pytest.raises(bnexp.StoreError, match=r"replication.json: damaged, .*expected"):
+            replicate(two, out=out)
 
 
 @pytest.mark.parametrize(
