@@ -13,7 +13,7 @@ of what any of its networks was scored with; networks without one of these metri
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import inf, log
 from typing import Any, ClassVar, Literal, get_args
@@ -200,6 +200,15 @@ def summary_columns(metrics: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{summary}_{column}" for summary in SUMMARIES for column in columns)
 
 
+def image_sets(has_validation: bool) -> Mapping[str, str]:
+    """What the images of each prefix are called where others than test images are held out.
+
+    >>> image_sets(True)
+    {'train': 'training', 'test': 'validation'}
+    """
+    return {**IMAGE_SETS, "test": "validation"} if has_validation else IMAGE_SETS
+
+
 @dataclass(frozen=True)
 class MetricColumn:
     """A column that holds a metric: `train_loss` of metrics.csv, `final_train_loss` of summary.csv.
@@ -216,10 +225,9 @@ class MetricColumn:
         """The metric's row of the table."""
         return METRICS[self.name]
 
-    @property
-    def label(self) -> str:
+    def label(self, image_sets: Mapping[str, str] = IMAGE_SETS) -> str:
         """What figures and reports call it: 'training loss', 'final test accuracy'."""
-        label = f"{IMAGE_SETS[self.images]} {self.metric.label}"
+        label = f"{image_sets[self.images]} {self.metric.label}"
         return f"{self.summary} {label}" if self.summary else label
 
     def sibling(self, name: str) -> str:

@@ -9,6 +9,7 @@ import shutil
 import pytest
 from click.testing import CliRunner
 from figure_results import figure, legend, results, titles
+from matplotlib.text import Text
 
 import bnexp
 from bnexp.cli.main import cli
@@ -36,7 +37,7 @@ sweep:
   {RATE}: [{", ".join(RATES)}]
 figures: [{{kind: panels, axis: {DECAY}}}, {{kind: heatmap}}, {{kind: scale, axis: {RATE}}}]
 claims:
-  - {{says: a, measure: final_train_accuracy, where: {{{DECAY}: 0.9999}}, at_least: 0.0}}
+  - {{says: a, measure: final_train_accuracy, where: {{{DECAY}: 0.9999}}, at_least: 0.01}}
 """
 
 
@@ -175,3 +176,27 @@ def test_messages_say_which_number_they_got(run, key, value, expected):
     result = CliRunner().invoke(cli, ["check", path, "--set", f"{key}={value}"])
     assert result.exit_code == 2
     assert expected in result.stderr
+
+
+def test_images_held_out_for_validation_are_not_called_test_images(tmp_path):
+    (tmp_path / "near.yaml").write_text(EXPERIMENT)
+    overrides = {"data": {"validation": 20, "test": 0}, f"sweep.{DECAY}": [0.9, 0.99]}
+    overrides |= {"figures": None, "claims": None}
+    run = bnexp.run(bnexp.load_config(tmp_path / "near.yaml", overrides), tmp_path / "run")
+    kinds = {
+        "curves": {"metrics": ["train_accuracy", "test_accuracy", "gap"]},
+        "panels": {"metric": "test_accuracy", "axis": DECAY},
+        "scale": {"axis": DECAY},
+        "heatmap": {"value": "final_test_accuracy"},
+    }
+    drawn = {kind: figure(run.results, kind, **options) for kind, options in kinds.items()}
+    drawn["together"] = figure(run.results, "curves", together=True)
+    for kind, page in drawn.items():
+        texts = " ".join(text.get_text() for text in page.findobj(Text))
+        assert "validation" in texts, kind
+        assert not re.search(r"\btest\b", texts), kind
+    for other in (None, run.directory):
+        place = write_report(run.directory, tmp_path / "page.html", other)
+        page = html.unescape(place.read_text())
+        assert "validation" in page
+        assert not re.search(r"\btest (accuracy|loss)\b|<td>test</td>", page)

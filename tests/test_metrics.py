@@ -21,6 +21,7 @@ from bnexp.metrics import (
     METRICS,
     Metric,
     evaluation_columns,
+    image_sets,
     metric_column,
     metric_of,
     recorded_metrics,
@@ -163,7 +164,9 @@ def test_columns_are_named_and_parsed_alike():
     for column in (*evaluation_columns(names), *summary_columns(names)):
         parsed = metric_column(column)
         assert parsed.sibling(parsed.name) == column
-    assert metric_column("final_test_top2_accuracy").label == "final test top-2 accuracy"
+    column = metric_column("final_test_top2_accuracy")
+    assert column.label() == "final test top-2 accuracy"
+    assert column.label(image_sets(True)) == "final validation top-2 accuracy"
     assert all(metric_column(name) is None for name in ("seed", "train", "train_x", "best_loss"))
     with pytest.raises(KeyError):
         metric_of("seconds")

@@ -144,7 +144,7 @@ def test_a_run_that_was_never_scored_has_a_page():
 def test_each_point_has_both_means_and_their_difference():
     pairs = {(p.point, p.images): p for p in compare_accuracies(run(SMALL), run(FASTER))}
     assert len(pairs) == 12
-    pair = pairs["model.init.std = 0.2929, model.norm = batch", "train"]
+    pair = pairs["model.init.std = 0.2929, model.norm = batch", "training"]
     means = []
     for text in (SMALL, FASTER):
         summary = run(text).tables.summary

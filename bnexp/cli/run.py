@@ -76,6 +76,7 @@ def run_command(
         print_undrawn,
         unusual_ranges,
     )
+    from bnexp.metrics import image_sets
 
     place = arguments.make_executor(executor, scheduler, jobs, cell_timeout)
     config = arguments.load_experiment(experiment, assignments, seeds)
@@ -83,7 +84,7 @@ def run_command(
     if dry_run:
         print_plan(config, directory, data_dir, jobs or usable_cores())
         return
-    held_out = "validation" if config.experiment.data.validation else "test"
+    held_out = image_sets(config.experiment.data.validation > 0)["test"]
     try:
         with ProgressDisplay(quiet, False, unusual_ranges(config), held_out) as display:
             result = running.run(
@@ -160,12 +161,13 @@ def replicate_command(
     """
     from bnexp.cli.output import ProgressDisplay, print_replication, print_result
     from bnexp.config.document import experiment_text
+    from bnexp.metrics import image_sets
     from bnexp.replication import replicate
 
     text = experiment_text(experiment)
     config = arguments.load_experiment(text, assignments, None)
     directory = Path(out or f"results/{config.name}-replication")
-    held_out = "validation" if config.experiment.data.validation else "test"
+    held_out = image_sets(config.experiment.data.validation > 0)["test"]
     try:
         with ProgressDisplay(quiet, held_out=held_out) as display:
             replication = replicate(

@@ -6,10 +6,10 @@ calls it. A key, norm or quantity that is in no table, such as a user's own, is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bnexp import text
-from bnexp.metrics import GAP, metric_column
+from bnexp.metrics import GAP, IMAGE_SETS, metric_column
 from bnexp.runs.tables import Axis, Tables, Value
 from bnexp.text import printable
 
@@ -57,16 +57,16 @@ PLACES = {"activation_density": "activation", "preactivation_density": "activati
 DIGITS = 3
 
 
-def metric_label(column: str) -> str:
+def metric_label(column: str, image_sets: Mapping[str, str] = IMAGE_SETS) -> str:
     """'training loss', 'final test accuracy', or what the gap between the accuracies is.
 
     column: of metrics.csv or summary.csv, such as "train_loss" or "final_test_accuracy", or GAP.
-    Any other column is returned as it is.
+    Any other column is returned as it is. image_sets: what the images of each prefix are called.
     """
     if column == GAP:
-        return "training minus test accuracy"
+        return f"{image_sets['train']} minus {image_sets['test']} accuracy"
     scored = metric_column(column)
-    return scored.label if scored else column
+    return scored.label(image_sets) if scored else column
 
 
 def quantity_label(quantity: str) -> str:

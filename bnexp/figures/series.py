@@ -120,7 +120,9 @@ def metric_source(tables: Tables, column: str) -> Source:
     metrics = tables.metrics
     if column == GAP:
         gap = metrics[f"train_{HEADLINE}"] - metrics[f"test_{HEADLINE}"]
-        return Source({**metrics, GAP: gap}, GAP, "other", -1.0, 1.0, metric_label(GAP))
+        return Source(
+            {**metrics, GAP: gap}, GAP, "other", -1.0, 1.0, metric_label(GAP, tables.image_sets)
+        )
     metric = metric_of(column)
     return Source(metrics, column, metric_scale(column), *metric.limits, metric.label)
 

@@ -85,7 +85,10 @@ def _by_point(tables: Tables) -> Callable[[tuple[Value, ...]], Tables]:
 
 def _metric(tables: Tables, name: str) -> Mapping[str, Any]:
     """A choice of y axis, with the same limits for all points, so that they can be compared."""
-    title, scale = {"key": name, "label": labels.metric_label(name)}, metric_scale(name)
+    title, scale = (
+        {"key": name, "label": labels.metric_label(name, tables.image_sets)},
+        metric_scale(name),
+    )
     if scale == "accuracy":
         return {**title, "log": False, "low": -ROOM, "high": 1 + ROOM}
     column = tables.metrics[name]

@@ -100,7 +100,11 @@ def network_table(run: RunData) -> NetworkTable:
     for network, reason in missing[: MAX_ROWS - len(rows)]:
         values = {**network.point, "seed": network.seed, "status": f"missing: {reason}"}
         rows.append(("missing", tuple(_field(n, values.get(n, ""), "", texts) for n in names)))
-    labels = {name: metric.label for name in names if (metric := metric_column(name))}
+    labels = {
+        name: metric.label(run.tables.image_sets)
+        for name in names
+        if (metric := metric_column(name))
+    }
     heads = [labels.get(name, HEADS.get(name, name)) for name in names]
     counts = Counter(status for status, _ in rows)
     return NetworkTable(tuple(heads), tuple(rows), tuple(counts.items()), left_out)
@@ -173,7 +177,7 @@ class FinalAccuracy:
 class AccuracyPair:
     """The final accuracies of both runs at a point, and the second's minus the first's.
 
-    point: in words. images: train or test.
+    point: in words. images: which were scored, in words.
     """
 
     point: str
@@ -200,7 +204,8 @@ def compare_accuracies(first: RunData, second: RunData) -> list[AccuracyPair]:
         a, b = (side.get((images, point), FinalAccuracy()) for side in sides)
         if a.n or b.n:
             words = point_text(dict(point), texts)
-            pairs.append(AccuracyPair(words, images, a, b, b.mean - a.mean))
+            names = dict.fromkeys(run.tables.image_sets[images] for run in (first, second))
+            pairs.append(AccuracyPair(words, " or ".join(names), a, b, b.mean - a.mean))
     return pairs
 
 

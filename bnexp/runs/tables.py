@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 
 from bnexp.config import Experiment
 from bnexp.execution.task import Record
-from bnexp.metrics import evaluation_columns, metric_of, recorded_metrics, summary_columns
+from bnexp.metrics import (
+    IMAGE_SETS,
+    evaluation_columns,
+    image_sets,
+    metric_of,
+    recorded_metrics,
+    summary_columns,
+)
 from bnexp.runs.origins import DataOrigin
 from bnexp.sweep import Network, Plan
 from bnexp.text import Texts, distinct_by_key
@@ -121,6 +128,7 @@ class Tables:
     keys. seeds: all seeds of the experiment, whether their networks are finished or not. All
     columns of a table have one length. Losses are in nats, accuracies in [0, 1], seconds are of
     wall-clock time. data: which images the networks were trained on, as far as that is known.
+    image_sets: what the images of `train` and `test` columns are called in words.
     """
 
     name: str
@@ -132,6 +140,7 @@ class Tables:
     summary: Table
     probes: Table = field(default_factory=lambda: {"quantity": np.empty(0, object)})
     data: tuple[DataOrigin, ...] = ()
+    image_sets: Mapping[str, str] = field(default_factory=lambda: IMAGE_SETS)
 
 
 # All tables start with these columns and those of the swept keys; probes.csv goes on with those.
@@ -212,6 +221,7 @@ def make_tables(experiment: Experiment, plan: Plan, records: Mapping[str, Record
         source=experiment.source,
         axes=plan_axes(plan),
         seeds=experiment.random.seeds,
+        image_sets=image_sets(experiment.data.validation > 0),
         metrics=table(
             metrics_table_columns(metrics),
             [

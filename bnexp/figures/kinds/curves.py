@@ -29,7 +29,7 @@ from bnexp.figures.recorded import (
     places_of,
 )
 from bnexp.figures.style import DASHES, Look
-from bnexp.metrics import HEADLINE, IMAGE_SETS, evaluation_columns, metric_column
+from bnexp.metrics import HEADLINE, evaluation_columns, metric_column
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
 from bnexp.runs.tables import Tables
@@ -138,7 +138,9 @@ class Curves(RuledKind):
         handles = marks.legend_lines(selection, marked=not styles and (many or points_only))
         for images, style in styles.items():
             gray = Look("0.25", "solid", "")
-            handles.append(marks.line_artist([], [], gray, f"{IMAGE_SETS[images]} images", **style))
+            handles.append(
+                marks.line_artist([], [], gray, f"{data.tables.image_sets[images]} images", **style)
+            )
         figure, all_axes = build(page, handles)
 
         x = np.concatenate([line.x for panel in panels for line in panel.all_curves])
@@ -197,7 +199,11 @@ class Curves(RuledKind):
         if self.quantity is None:
             for names in self._metric_groups(recorded):
                 sources = tuple(series.metric_source(tables, name) for name in names)
-                title = metric_label(names[0]) if len(names) == 1 else sources[0].label
+                title = (
+                    metric_label(names[0], tables.image_sets)
+                    if len(names) == 1
+                    else sources[0].label
+                )
                 contents.append((title, sources))
             return contents
         table = series.readings(tables, self.quantity)

@@ -83,16 +83,17 @@ class Heatmap(RestrictedKind):
         diverged = any(drawn.diverged.any() for drawn in maps)
         figure, all_axes = build(page, [cross("0.25", "diverged")] if diverged else [])
 
-        bars = self._colors(maps)
+        name = metric_label(self.value, data.tables.image_sets)
+        bars = self._colors(maps, name)
         for number, (axes, drawn) in enumerate(zip(all_axes, maps, strict=True)):
-            colors = bars["difference" if drawn.is_difference else metric_label(self.value)]
+            colors = bars["difference" if drawn.is_difference else name]
             _draw_map(axes, drawn, colors, page)
             _name_axes(axes, page, data.selection, turned, number)
         for number, (name, colors) in enumerate(bars.items()):
             _add_color_bar(figure, page, colors, name, number, len(bars))
         return figure
 
-    def _colors(self, maps: Sequence[Map]) -> dict[str, Colors]:
+    def _colors(self, maps: Sequence[Map], name: str) -> dict[str, Colors]:
         """The colors of the values and of their difference, if it is drawn, by their names.
 
         Bright is good: accuracies from 0 to 1, losses and others over what the values span. A
@@ -113,7 +114,7 @@ class Heatmap(RestrictedKind):
             span = limits.free_limits(Band(flat, flat, flat), log)
         bright = "viridis_r" if metric_of(self.value).better == "lower" else "viridis"
         norm = (LogNorm if log else Normalize)(*span, clip=True)
-        bars = {metric_label(self.value): Colors(colormaps[bright], norm)}
+        bars = {name: Colors(colormaps[bright], norm)}
         if maps[-1].is_difference:
             sizes = np.abs(maps[-1].values[np.isfinite(maps[-1].values)])
             reach = min(float(sizes.max(initial=0.0)), limits.LOSS_TOP) or 1.0
@@ -139,7 +140,7 @@ class Heatmap(RestrictedKind):
         page = Page(
             title=data.title,
             notes=data.notes(
-                metric_label(self.value),
+                metric_label(self.value, data.tables.image_sets),
                 notes.seeds_note(data.tables),
                 notes.companions_note(data.selection),
                 metrics=[self.value],

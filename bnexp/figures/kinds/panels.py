@@ -55,7 +55,7 @@ class Panels(FigureKind):
         page = Page(
             title=data.title,
             notes=data.notes(
-                metric_label(self.metric),
+                metric_label(self.metric, data.tables.image_sets),
                 notes.interval_note(data.tables, "line", "band"),
                 metrics=[self.metric],
                 left_out=[

@@ -31,7 +31,7 @@ from bnexp.figures.select import (
 )
 from bnexp.figures.series import Line, by_seed
 from bnexp.figures.style import looks
-from bnexp.metrics import HEADLINE, IMAGE_SETS, metric_of
+from bnexp.metrics import HEADLINE, metric_of
 from bnexp.registry import option
 from bnexp.runs.stats import band, pooled
 from bnexp.runs.tables import Table
@@ -88,7 +88,7 @@ class Scale(FigureKind):
                 metrics=metrics,
                 left_out=[notes.above_note(values.mean)],
             ),
-            titles=(*(f"{IMAGE_SETS[which]} images" for which in images), *("",) * columns),
+            titles=(*(f"{tables.image_sets[which]} images" for which in images), *("",) * columns),
             columns=columns,
             aspect=0.4 if columns == 1 else 0.72,
             x_label=axis_name(axis.key),
