@@ -21,6 +21,7 @@ from bnexp.errors import BnexpError
 from bnexp.runs.csv import empty_fields
 from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import failed_networks
+from bnexp.runs.references import find_run
 from bnexp.runs.summary import has_scores, overview
 from bnexp.runs.tables import Tables
 from bnexp.text import counted, distinct, printable, short, templates
@@ -148,7 +149,7 @@ class Result:
 
 
 def load_run(directory: str | Path) -> Result:
-    """The result of a run directory, or of a reference such as results/reference/dialects.
+    """The result of a run directory, or the shipped result of an experiment by its name.
 
     Nothing is trained or written. Raises ConfigError where it is none, StoreError where a table
     that is needed is damaged, BnexpError where no network is finished.
@@ -156,7 +157,7 @@ def load_run(directory: str | Path) -> Result:
     The claims are judged anew; `trained` is 0 and `files` is empty. `failed` is what the manifest
     says.
     """
-    data = read_finished_run(Path(directory))
+    data = read_finished_run(find_run(directory).directory)
     return Result(data, 0, failed_networks(data.manifest or {}), judge_run(data))
 
 

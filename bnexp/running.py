@@ -40,6 +40,7 @@ from bnexp.runs.csv import csv_text
 from bnexp.runs.data import RunData, read_finished_run, run_data
 from bnexp.runs.manifest import MAX_BYTES, command_line, is_manifest, manifest_text
 from bnexp.runs.origins import DataOrigin, loaded_origin
+from bnexp.runs.references import find_run
 from bnexp.sweep import Network, Plan, make_plan, make_stacks, setting_error, stacks_by_step
 from bnexp.text import counted, cut
 from bnexp.training.schedule import TrainingSchedule, make_schedule
@@ -240,8 +241,12 @@ def write_figures(data: RunData, directory: RunDirectory) -> Drawn:
 
 
 def replot(directory: Path) -> Drawn:
-    """Draw the figures of a run directory again, from its own config and results."""
-    data, store = read_finished_run(directory), RunDirectory(directory)
+    """Draw the figures of a run directory again, from its own config and results.
+
+    Those of a shipped result, which is not written to, go to `RunPlace.output`.
+    """
+    place = find_run(directory)
+    data, store = read_finished_run(place.directory), RunDirectory(place.output)
     with store.writing():
         return write_figures(data, store)
 
@@ -264,12 +269,15 @@ def write_claims(
 def judge_again(directory: Path) -> tuple[Verdict, ...]:
     """Judge the claims of a run directory again, from its own config and results.
 
-    Writes claims.json and returns the verdicts.
+    Writes claims.json, unless it is a shipped result, and returns the verdicts.
     """
-    data, store = read_finished_run(directory), RunDirectory(directory)
+    place = find_run(directory)
+    data = read_finished_run(place.directory)
     verdicts = judge_run(data)
-    with store.writing():
-        write_claims(verdicts, data.config, store)
+    if not place.is_shipped:
+        store = RunDirectory(place.output)
+        with store.writing():
+            write_claims(verdicts, data.config, store)
     return verdicts
 
 

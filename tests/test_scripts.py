@@ -13,6 +13,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("bnexp", "configs", "scripts", "pyproject.toml", "README.md", "LICENSE")
+REFERENCES = ("pyproject.toml", "references.py", "reference")
+MAX_WHEEL = 2_000_000  # bytes
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
@@ -29,6 +31,20 @@ def checkout(tmp_path_factory):
         else:
             shutil.copy(source, folder / part)
     return folder
+
+
+@pytest.fixture(scope="module")
+def wheels(checkout, tmp_path_factory):
+    """The wheels of bnexp and of its shipped results."""
+    results, folder = tmp_path_factory.mktemp("references"), tmp_path_factory.mktemp("wheels")
+    for name in REFERENCES:
+        source = ROOT / "results" / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, results / name)
+    for project in (checkout, results):
+        run(sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), cwd=project)
+    (wheel,) = folder.glob("bnexp-*.whl")
+    (references,) = folder.glob("bnexp_references-*.whl")
+    return wheel, references
 
 
 def run(*command, cwd):
@@ -61,9 +77,9 @@ def test_the_demo_sets_up_trains_and_draws(checkout):
     assert shown.count("<tr>") == 17
 
 
-def test_the_wheel_holds_the_experiments(checkout, tmp_path):
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), cwd=checkout)
-    (wheel,) = tmp_path.glob("*.whl")
+def test_the_wheel_holds_the_experiments(wheels):
+    wheel = wheels[0]
+    assert wheel.stat().st_size < MAX_WHEEL
     names = set(zipfile.ZipFile(wheel).namelist())
     shipped = {f"bnexp/configs/{path.name}" for path in (ROOT / "configs").glob("*.yaml")}
     assert shipped
@@ -75,3 +91,29 @@ def test_the_wheel_holds_the_experiments(checkout, tmp_path):
     assert len(pages) >= 10
     assert {str(page.relative_to(ROOT)) for page in pages} <= names
     assert not any(name.startswith(("tests/", "scripts/", "results/")) for name in names)
+
+
+def test_the_shipped_results_are_read_without_a_checkout(wheels, tmp_path):
+    environment, empty = tmp_path / "environment", tmp_path / "empty"
+    empty.mkdir()
+    run(sys.executable, "-m", "venv", str(environment), cwd=tmp_path)
+    python = environment / ("Scripts" if os.name == "nt" else "bin") / "python"
+    program = python.with_name("bnexp")
+    run(python, "-m", "pip", "install", "--quiet", str(wheels[0]), cwd=empty)
+    words = [str(program), "report", "weight_scale"]
+    failed = subprocess.run(words, cwd=empty, capture_output=True, text=True, timeout=120)
+    assert failed.returncode == 2
+    assert "they are the package bnexp-references" in failed.stderr
+    run(python, "-m", "pip", "install", "--quiet", "--no-deps", str(wheels[1]), cwd=empty)
+    assert run(*words, cwd=empty) == f"{Path('results/weight_scale-shipped/report.html')}\n"
+    page = (empty / "results" / "weight_scale-shipped" / "report.html").read_text("utf-8")
+    assert page.count("<svg") == 2
+    assert run(program, "compare", "weight_scale", "results/reference/weight_scale", cwd=empty)
+    code = "import bnexp; print(sorted(bnexp.load_run('weight_scale').metrics)[0])"
+    assert run(python, "-I", "-c", code, cwd=empty) == "cell\n"
+    folders = {path.name for path in (ROOT / "results" / "reference").iterdir() if path.is_dir()}
+    names = zipfile.ZipFile(wheels[1]).namelist()
+    assert {name.split("/")[1] for name in names if name.endswith("metrics.csv")} <= folders
+    assert len({name.split("/")[1] for name in names if name.endswith("config.yaml")}) == len(
+        folders
+    )

@@ -3,6 +3,9 @@
 None of them trains what is missing. `plot` and `claims` write the directory's figures and verdicts
 again; `report` and `export` write its numbers in other forms; `compare` and `verify` ask whether
 numbers repeat, and answer by the exit status too.
+
+The name of a shipped experiment stands for its shipped result (`bnexp.runs.references`), of which a
+line on stderr says where it is.
 """
 
 from __future__ import annotations
@@ -21,13 +24,24 @@ from bnexp.machine import usable_cores
 BAR_DELAY = 2.0  # seconds of writing an export before a bar is shown
 
 
+def tell_shipped(*names: Path | None) -> None:
+    """Say which of the run directories that are named are shipped results, and where they are."""
+    from bnexp.runs.references import find_run
+
+    for name in filter(None, names):
+        place = find_run(name)
+        if place.is_shipped:
+            echo(f"{name}: the result shipped with bnexp, {place.directory}", err=True)
+
+
 @click.command("plot")
 @click.argument("directory", type=arguments.PathType())
 @click.pass_context
 def plot_command(ctx: click.Context, directory: Path) -> None:
     """Draw a run directory's figures again.
 
-    Exit status 1 if one cannot be drawn; the others are drawn all the same.
+    DIRECTORY may be the name of a shipped experiment, whose shipped result is then drawn into
+    results/NAME-shipped. Exit status 1 if one cannot be drawn; the others are drawn all the same.
 
     \b
     Example: bnexp plot results/quickstart
@@ -35,6 +49,7 @@ def plot_command(ctx: click.Context, directory: Path) -> None:
     from bnexp import running
     from bnexp.cli.output import print_undrawn
 
+    tell_shipped(directory)
     drawn = running.replot(directory)
     if drawn.files or not drawn.failures:
         echo(*(map(str, drawn.files) if drawn.files else [f"{directory}: nothing to draw"]))
@@ -49,7 +64,8 @@ def plot_command(ctx: click.Context, directory: Path) -> None:
 def claims_command(ctx: click.Context, directory: Path) -> None:
     """Judge a run directory's claims again.
 
-    Exit status 1 if one does not hold.
+    DIRECTORY may be the name of a shipped experiment, for its shipped result. Exit status 1 if a
+    claim does not hold.
 
     \b
     Example: bnexp claims results/weight_scale
@@ -57,6 +73,7 @@ def claims_command(ctx: click.Context, directory: Path) -> None:
     from bnexp import running
     from bnexp.cli.output import print_verdicts
 
+    tell_shipped(directory)
     verdicts = running.judge_again(directory)
     if not verdicts:
         echo(f"{directory}: nothing is claimed")
@@ -78,12 +95,16 @@ def report_command(directory: Path, other: Path | None, out: Path | None) -> Non
     """Write figures, claims and numbers as one HTML file.
 
     The file works offline. With OTHER, a second run directory, it shows the two side by side.
+    Either may be the name of a shipped experiment, for its shipped result, whose page goes to
+    results/NAME-shipped.
 
     \b
     Example: bnexp report results/quickstart
+             bnexp report weight_scale
     """
     from bnexp.report import write_report
 
+    tell_shipped(directory, other)
     echo(str(write_report(directory, out, other)))
 
 
@@ -101,13 +122,17 @@ def compare_command(ctx: click.Context, first: Path, second: Path, tolerance: fl
     """Compare two run directories: settings and numbers.
 
     Compares config, environment, data and every number; networks are paired by their swept values
-    and seed. Exit status 1 if a number deviates beyond the tolerance, or if no network is in both.
+    and seed. Either may be the name of a shipped experiment, for its shipped result, also as
+    results/reference/NAME. Exit status 1 if a number deviates beyond the tolerance, or if no
+    network is in both.
 
     \b
     Example: bnexp compare results/quickstart results/faster
+             bnexp compare results/rank results/reference/rank
     """
     from bnexp import comparison
 
+    tell_shipped(first, second)
     result = comparison.compare(first, second, tolerance)
     echo(*comparison.compare_lines(result))
     ctx.exit(result.exit_status)
@@ -136,7 +161,8 @@ def verify_command(
     """Train networks again and compare every number.
 
     Nothing is written. Exit status 1 if a network differs or fails, 4 if a stored one is damaged. A
-    folder without cells, such as a reference, is compared by its tables.
+    folder without cells is compared by its tables, and so is the shipped result of an experiment,
+    by its name.
 
     \b
     Example: bnexp verify results/quickstart --sample 8
@@ -144,6 +170,7 @@ def verify_command(
     from bnexp import comparison
     from bnexp.cli.output import ProgressDisplay
 
+    tell_shipped(directory)
     try:
         with ProgressDisplay(quiet=False, again=True) as display:
             verification = comparison.verify(
@@ -174,7 +201,8 @@ def export_command(directory: Path, to: str, out: str | None) -> None:
     mlflow       an experiment with a run for each network
 
     Each format needs a library: pip install 'bnexp[parquet]', and so on. Exporting again replaces
-    what the last export wrote, and nothing else.
+    what the last export wrote, and nothing else. DIR may be the name of a shipped experiment: its
+    shipped result has tables only, for parquet, and goes to results/NAME-shipped.
 
     \b
     Example: bnexp export results/quickstart --to parquet
@@ -184,6 +212,7 @@ def export_command(directory: Path, to: str, out: str | None) -> None:
     from bnexp.cli.output import print_waiting
     from bnexp.exports.common import export_run
 
+    tell_shipped(directory)
     # On a terminal, a bar shows how many networks are written.
     bar = partial(tqdm, unit=" networks", disable=None, delay=BAR_DELAY, leave=False)
     written = export_run(directory, to, out, bar, print_waiting)

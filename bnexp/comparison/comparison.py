@@ -35,6 +35,7 @@ from bnexp.config import Config
 from bnexp.config.experiment import explicit_values
 from bnexp.config.yaml import flatten, unquoted
 from bnexp.metrics import HEADLINE, evaluation_columns
+from bnexp.runs.references import find_run
 from bnexp.runs.tables import Value, axis_texts
 from bnexp.text import Texts, exact
 
@@ -130,13 +131,15 @@ class Comparison:
 def compare(first: str | Path, second: str | Path, tolerance: float = 0.0) -> Comparison:
     """Compare two run directories, or references without cells, number by number.
 
+    Either may be the name of a shipped experiment, for its shipped result.
+
     Networks are paired by their swept values and seed, their numbers by step, those of probes by
     layer and place too. A number is within `tolerance` if |a - b| <= tolerance * max(1, |a|, |b|);
     one NaN is the same as another. Raises ConfigError where networks cannot be paired one to one,
     StoreError where a file is damaged.
     """
     check_tolerance(tolerance)
-    a, b = read_compared_run(Path(first)), read_compared_run(Path(second))
+    a, b = (read_compared_run(find_run(each).directory) for each in (first, second))
     networks = match_networks(a, b)
     facts_a, facts_b = run_facts(a), run_facts(b)
     return Comparison(

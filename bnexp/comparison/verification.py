@@ -36,6 +36,7 @@ from bnexp.metrics import metric_column
 from bnexp.running import Progress, prepare
 from bnexp.runs.data import RunData, run_data
 from bnexp.runs.manifest import environment_facts, manifest_facts
+from bnexp.runs.references import find_run
 from bnexp.sweep import Network, make_stacks
 
 TOLERANCE = 1e-6
@@ -123,14 +124,15 @@ def verify(
     Nothing is written. All networks are trained, or `sample` of them, spread over the sweep, always
     the same ones. A number is within `tolerance` if |a - b| <= tolerance * max(1, |a|, |b|): with
     the default an accuracy of fewer than a million images must be of the very same count. A run
-    directory without cells is compared by its metrics.csv, probes.csv and summary.csv. `jobs`,
+    directory without cells is compared by its metrics.csv, probes.csv and summary.csv, and so is
+    the shipped result of an experiment, by its name. `jobs`,
     `data_dir` and `place` are those of `run`. Raises ConfigError, DataError or StoreError.
     """
     for name, value in (("sample", sample), ("jobs", jobs)):
         if value is not None and value < 1:
             raise ConfigError(f"{name}: expected a number of at least 1, got {value}")
     check_tolerance(tolerance)
-    stored = read_compared_run(Path(directory))
+    stored = read_compared_run(find_run(directory).directory)
     stored_numbers = network_numbers(stored)
     # Figures and claims are left out: they could be wrong without the numbers being so.
     experiment = stored.config.experiment.model_copy(update={"figures": None, "claims": None})

@@ -24,6 +24,7 @@ from bnexp.execution.task import Record
 from bnexp.exports import EXPORTS
 from bnexp.runs import RunDirectory
 from bnexp.runs.data import RunData, read_finished_run
+from bnexp.runs.references import find_run
 from bnexp.runs.tables import Value
 from bnexp.sweep import Network
 from bnexp.text import counted
@@ -66,6 +67,8 @@ NetworkProgress: TypeAlias = Callable[[Sequence[ExportedNetwork]], Iterable[Expo
 def export(directory: str | Path, to: str, out: str | Path | None = None) -> Path | str:
     """Write a run directory for other programs, and return where: `export/FORMAT` in it, or `out`.
 
+    A shipped result, by the name of its experiment, is written to results/NAME-shipped.
+
     `to` is parquet, tensorboard or mlflow. `out` is a folder, for mlflow also a tracking URI,
     which is then returned as it is. Raises ConfigError, StoreError, and BnexpError where the
     format's library is not installed.
@@ -87,9 +90,9 @@ def export_run(
     """
     if to not in EXPORTS:
         raise ConfigError(f"no such export, expected one of {', '.join(EXPORTS)}, got {to!r}")
-    run = read_finished_run(directory)
-    store = RunDirectory(directory)
-    target = str(directory / "export" / to) if out is None else out
+    place = find_run(directory)
+    run, store = read_finished_run(place.directory), RunDirectory(place.output)
+    target = str(place.output / "export" / to) if out is None else out
     with store.writing(on_wait) if out is None else nullcontext():
         if out is None:  # of links in a user's own folder it is the user who decides
             store.folder(f"export/{to}")
@@ -98,7 +101,15 @@ def export_run(
 
 
 def exported_networks(run: RunData) -> tuple[ExportedNetwork, ...]:
-    """The networks of a run that have a record, in the sweep's order."""
+    """The networks of a run that have a record, in the sweep's order.
+
+    BnexpError if none has, as in a reference.
+    """
+    if not run.records:
+        raise BnexpError(
+            f"{run.directory}: has tables only, expected the cells of networks; export it to "
+            f"parquet, or train it: bnexp run {run.config.name}"
+        )
     return tuple(
         ExportedNetwork(network, run.records[network.id])
         for network in run.plan.networks
@@ -108,7 +119,8 @@ def exported_networks(run: RunData) -> tuple[ExportedNetwork, ...]:
 
 def summary_line(run: RunData, target: str) -> str:
     """How many networks were written, and where: '32 networks in out'."""
-    return f"{counted(len(run.records), 'network')} in {target}"
+    number = len(run.records) or len(run.summary["cell"])  # a reference has no records
+    return f"{counted(number, 'network')} in {target}"
 
 
 def start_time(run: RunData) -> float:

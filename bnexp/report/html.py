@@ -41,6 +41,7 @@ from bnexp.report.sections import (
 from bnexp.runs import RunDirectory
 from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import manifest_facts
+from bnexp.runs.references import find_run
 from bnexp.runs.summary import describe_diverged
 from bnexp.runs.tables import axis_texts
 from bnexp.text import counted, json_value, templates
@@ -60,16 +61,18 @@ def write_report(
 ) -> Path:
     """Write the page of a run directory, report.html in it unless `out` says otherwise.
 
-    With `other`, another run directory, the page sets the two side by side. Returns where it is.
-    Raises ConfigError, StoreError or BnexpError where there is nothing to say.
+    With `other`, another run directory, the page sets the two side by side. Either may be the name
+    of a shipped experiment, whose page goes to results/NAME-shipped. Returns where it is. Raises
+    ConfigError, StoreError or BnexpError where there is nothing to say.
     """
-    store = RunDirectory(Path(directory))
-    run = read_finished_run(store.path)
+    place = find_run(directory)
+    store, run = RunDirectory(place.output), read_finished_run(place.directory)
     if other is None:
         name, text = "report.html", run_page(run)
     else:
-        name = f"report-{Path(os.path.realpath(other)).name}.html"
-        text = pair_page(run, read_finished_run(Path(other)))
+        second = find_run(other).directory
+        name = f"report-{Path(os.path.realpath(second)).name}.html"
+        text = pair_page(run, read_finished_run(second))
     if out is not None:
         write_file(Path(out), text.encode())
         return Path(out)

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.config import Config, load_config
+from bnexp.config.document import experiment_names
 from bnexp.errors import BnexpError, BnexpWarning, ConfigError, StoreError
 from bnexp.execution.task import Record
 from bnexp.runs.agreement import check_tables
@@ -30,6 +31,7 @@ from bnexp.runs.csv import read_table
 from bnexp.runs.directory import DAMAGES, RunDirectory, kind_of
 from bnexp.runs.manifest import read_manifest
 from bnexp.runs.origins import DataOrigin, stored_origins, used_origins
+from bnexp.runs.references import FOLDER, is_run
 from bnexp.runs.tables import Axis, Table, Tables, Value, leading_columns, make_tables
 from bnexp.sweep import Plan, make_plan
 from bnexp.text import counted
@@ -197,9 +199,11 @@ def _read_config(directory: Path) -> Config:
     """The config of a run directory; ConfigError, with what was probably meant, without one."""
     path = directory / "config.yaml"
     if not path.is_file():
-        places = [Path(folder, directory.name) for folder in ("results", "results/reference")]
-        runs = [place for place in places if (place / "config.yaml").is_file()]
-        hint = f"did you mean {runs[0]}?" if runs else "`bnexp run` makes one"
+        own, shipped = (Path(folder, directory.name) for folder in ("results", FOLDER))
+        names = [str(own)] if is_run(own) else []
+        if is_run(shipped) or directory.name in experiment_names():
+            names.append(f"{shipped}, which is shipped with bnexp")
+        hint = f"did you mean {' or '.join(names)}?" if names else "`bnexp run` makes one"
         raise ConfigError(f"{directory}: not a run directory, expected a config.yaml in it; {hint}")
     try:
         return load_config(path)
