@@ -154,7 +154,7 @@ def test_without_them_it_is_said_how_to_get_them(empty, installed):
     ):
         done = command(*words)
         assert (done.exit_code, done.stdout, done.stderr) == (2, "", expected), words
-    with pytest.raises(ConfigError, match="no_such: not a run directory, expected a config.yaml"):
+    with pytest.raises(ConfigError, match="no_such: not a run directory"):
         bnexp.load_run("no_such")
 
 
