@@ -7,7 +7,7 @@
                  (select.py); which steps, layers and places of what was recorded (recorded.py)
     -> series    the numbers of each line, with bands over the seeds (series.py)
     -> page      title, notes, panels and legend (page.py, notes.py), and what is on the panels
-                 (limits.py, marks.py, style.py, labels.py)
+                 (limits.py, marks.py, style.py, fonts.py, labels.py)
     -> files     PNG and SVG (canvas.py)
 
 A kind is one module of the package kinds, named after it, which reads in this order: options,
@@ -65,9 +65,10 @@ def draw(options: FigureKind, tables: Tables) -> Figure:
         options: an instance of a class in FIGURES, such as `FIGURES["panels"](metric="test_loss")`.
         tables: the results; networks that failed or are missing are left out and counted in a note.
     """
-    from bnexp.figures.style import fonts_for, house_style
+    from bnexp.figures.fonts import fonts_for
+    from bnexp.figures.style import house_style
 
-    with house_style(fonts_for(chosen_text(tables))):
+    with house_style(fonts_for(chosen_text(tables, options))):
         restricted = options.restrict(tables)
         recorded, shown = recorded_of(restricted), options.shown(restricted)
         selection = options.choose(shown, recorded)

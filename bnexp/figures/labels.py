@@ -121,11 +121,11 @@ def value_texts(values: Iterable[Value]) -> list[str]:
     return text.distinct(values, DIGITS)
 
 
-def chosen_text(tables: Tables) -> str:
+def chosen_text(tables: Tables, options: object) -> str:
     """All of a figure's text that the experiment chose, for its letters.
 
-    That is the title and the names and values of swept keys. `style.fonts_for` finds fonts that
-    have all these letters.
+    That is the title, the names and values of swept keys, the data sets and what the figure's
+    options say, such as the label of a law. `fonts.fonts_for` finds fonts that have all letters.
     """
     names = [text for axis in tables.axes for text in (axis.key, *map(str, axis.values))]
-    return "".join([tables.title or tables.name, *names])
+    return "".join([tables.title or tables.name, *names, *map(str, tables.data), repr(options)])

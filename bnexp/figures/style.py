@@ -15,22 +15,12 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from bnexp.figures.fonts import DEJAVU, add_dejavu
 from bnexp.figures.select import NORM, Selection
-
-DEJAVU = "DejaVu Sans"  # ships with matplotlib: the same glyphs everywhere
-# Fonts with the letters that it lacks, of which the installed ones are used.
-FALLBACK_FONTS = (
-    "Noto Sans CJK JP", "Noto Sans JP", "Source Han Sans", "Source Han Sans JP", "Hiragino Sans",
-    "Yu Gothic", "Meiryo", "IPAexGothic", "TakaoGothic",
-    "Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Zen Hei",
-    "Noto Sans CJK KR", "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic",
-)  # fmt: skip
 
 Dash = Literal["solid"] | tuple[int, Sequence[float]]
 
@@ -72,7 +62,7 @@ PARAMETERS: dict[str, Any] = {
     "svg.hashsalt": "bnexp",
 }
 
-# Scripts that no font here has, or that matplotlib cannot join: boxes say so well enough.
+# `fonts_for` has warned of letters that no font has.
 GLYPH_WARNINGS = r"Glyph .* missing from|Matplotlib currently does not support"
 
 
@@ -90,7 +80,7 @@ def house_style(fonts: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
     """
     import matplotlib.style
 
-    _add_dejavu()
+    add_dejavu()
     parameters = {**PARAMETERS, "font.family": list(fonts)}
     with (
         _styling,
@@ -100,43 +90,6 @@ def house_style(fonts: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
     ):
         warnings.filterwarnings("ignore", GLYPH_WARNINGS, UserWarning)
         yield
-
-
-def fonts_for(text: str) -> tuple[str, ...]:
-    """DejaVu Sans, and the installed `FALLBACK_FONTS` after it if it lacks a letter of `text`.
-
-    A figure whose text DejaVu Sans can write looks the same on every machine. One with other
-    letters depends on the fonts that are installed.
-    """
-    if all(ord(letter) in _dejavu_letters() or letter.isspace() for letter in text):
-        return (DEJAVU,)
-    from matplotlib.font_manager import fontManager
-
-    installed = {font.name for font in fontManager.ttflist}
-    return (DEJAVU, *(name for name in FALLBACK_FONTS if name in installed))
-
-
-def _add_dejavu() -> None:
-    """Have matplotlib know the font that it comes with.
-
-    Its list of fonts lacks it if it was made, once for all, when files could not be opened.
-    """
-    import matplotlib
-    from matplotlib.font_manager import fontManager
-
-    if not any(font.name == DEJAVU for font in fontManager.ttflist):
-        for path in sorted(Path(matplotlib.get_data_path(), "fonts/ttf").glob("DejaVuSans*.ttf")):
-            fontManager.addfont(path)
-
-
-@cache
-def _dejavu_letters() -> frozenset[int]:
-    from matplotlib.font_manager import FontProperties, findfont
-    from matplotlib.ft2font import FT2Font
-
-    _add_dejavu()
-    path = findfont(FontProperties(family=[DEJAVU]), fallback_to_default=False)
-    return frozenset(FT2Font(path).get_charmap())
 
 
 @dataclass(frozen=True)
