@@ -125,8 +125,34 @@ def test_every_block_of_a_page_is_run_by_a_test():
 def test_the_commands_of_the_page_are_accepted():
     page = (ROOT / "docs" / "config.md").read_text()
     (text,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
-    name, *words = shlex.split(text.replace("\\\n", " "))
-    assert name == "bnexp"
-    result = CliRunner().invoke(cli, ["check", *words[1:], "--set", "data.name=synthetic"])
-    assert result.exit_code == 0, result.output
-    assert "6 networks" in result.output
+    counts = []
+    for line in text.splitlines():
+        name, _, *words = shlex.split(line)
+        assert name == "bnexp"
+        result = CliRunner().invoke(cli, ["check", *words, "--set", "data.name=synthetic"])
+        assert result.exit_code == 0, result.output
+        counts += re.findall(r"(\d+) networks", result.output)[:1]
+    assert counts == ["32", "32", "96", "4", "16"]
+
+
+# What a POSIX shell and PowerShell understand differently: a variable before a command, a line that
+# goes on, a quote in quotes, && (Windows PowerShell), and what is substituted or redirected.
+POSIX_ONLY = r"""^\w+=|\\$|\\"|&&|\$|`|<|'[^']*"[^']*'"""
+
+
+def test_commands_can_be_pasted_into_powershell_too():
+    commands = []
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        blocks = re.findall(r"^ *```(?:sh|shell)\n(.*?)^ *```$", path.read_text(), re.M | re.S)
+        commands += [line.strip() for block in blocks for line in block.splitlines()]
+    assert len(commands) > 45
+    assert [command for command in commands if re.search(POSIX_ONLY, command)] == []
+    for command in (
+        "A=1 python",
+        "bnexp run \\",
+        "cd a && b",
+        "cat <(a)",
+        "echo $A",
+        """a '{"b"}'""",
+    ):
+        assert re.search(POSIX_ONLY, command), command

@@ -57,12 +57,12 @@ def run(*command, cwd):
 
 
 def test_the_demo_sets_up_trains_and_draws(checkout):
-    output = run("scripts/demo.sh", cwd=checkout)
+    output = run(sys.executable, "scripts/demo.py", cwd=checkout)
     assert "32 networks: 0 up to date, 32 to train" in output
     assert "diverged: the loss or a statistic is no longer finite" in output
     figures = checkout / "results" / "quickstart" / "figures"
     assert (figures / "panels.png").stat().st_size > 50_000
-    again = run("scripts/demo.sh", cwd=checkout)
+    again = run(sys.executable, "scripts/demo.py", cwd=checkout)
     assert "32 networks: 32 up to date" in again
     # What pip installed, not the checkout's: -I leaves the working directory out.
     program = checkout / ".venv" / "bin" / "bnexp"

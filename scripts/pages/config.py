@@ -213,5 +213,5 @@ def _extends() -> Iterator[str]:
 def _set() -> Iterator[str]:
     load_config(SHOWN, assignments=ASSIGNED)
     yield SET
-    lines = [f"bnexp run {SHOWN}", *(f'    --set "{assigned}"' for assigned in ASSIGNED)]
-    yield "```sh\n" + " \\\n".join(lines) + "\n```"
+    lines = [f'bnexp run {SHOWN} --set "{assignment}"\n' for assignment in ASSIGNED]
+    yield f"```sh\n{''.join(lines)}```"
