@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os.path import expanduser
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -331,8 +332,9 @@ def save_model(model: Model, path: str | Path) -> Path:
     }
     arrays = files.flatten_layers(parameters=model.parameters, state=model.state)
     arrays |= {} if model.offset is None else {"offset": model.offset}
-    write_file(Path(path), files.encode_npz(KIND, header, arrays))
-    return Path(path)
+    path = Path(expanduser(path))
+    write_file(path, files.encode_npz(KIND, header, arrays))
+    return path
 
 
 def load_model(path: str | Path) -> Model:
@@ -344,7 +346,7 @@ def load_model(path: str | Path) -> Model:
     The loaded model predicts the same bits as the saved one on the same machine and software. A
     setting with a user's own class needs the module that registers it to be imported before.
     """
-    path = Path(path)
+    path = Path(expanduser(path))
     content = read_file(path)
     if content is None:
         raise StoreError(f"{path}: no such file, expected one that save_model wrote")

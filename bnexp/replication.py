@@ -20,6 +20,7 @@ import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os.path import expanduser
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -164,7 +165,7 @@ def replicate(
                 "book: its scripts use the first images of the file"
             )
         assignments = (*assignments, "data.draw=seed")
-    directory = RunDirectory(Path(out)) if out is not None else None
+    directory = RunDirectory(Path(expanduser(out))) if out is not None else None
     stored = _stored_experiment(original, directory)
     chosen = _choose_seeds(original, seeds, stored, directory)
     assignments = (*assignments, f"random.seeds={chosen}")

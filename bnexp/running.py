@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from os.path import expanduser
 from pathlib import Path
 from typing import Any
 
@@ -350,7 +351,7 @@ def run(
     executor, progress = place or Local(jobs, cell_timeout), progress or Progress()
     workers = executor.workers if isinstance(executor, Local) else 0
     prepared = prepare(config, Path(data_dir) if data_dir is not None else None, workers=workers)
-    directory = RunDirectory(Path(out)) if out is not None else None
+    directory = RunDirectory(Path(expanduser(out))) if out is not None else None
     with directory.writing(progress.waiting) if directory else nullcontext():
         result = _run(prepared, directory, executor, fresh, progress, checkpoint)
     if result.failed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -60,7 +61,7 @@ def connect(scheduler: str | Path) -> Iterator[Any]:
 
 def _address(scheduler: str | Path) -> str:
     """The address itself, or what stands in the scheduler's file."""
-    path = Path(scheduler)
+    path = Path(os.path.expanduser(scheduler))
     if not path.is_file():
         if ":" in str(scheduler):
             return str(scheduler)

@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
+from os.path import expanduser
 from pathlib import Path
 from typing import TypeAlias
 
@@ -73,7 +74,7 @@ def export(directory: str | Path, to: str, out: str | Path | None = None) -> Pat
     which is then returned as it is. Raises ConfigError, StoreError, and BnexpError where the
     format's library is not installed.
     """
-    return export_run(Path(directory), to, None if out is None else str(out)).target
+    return export_run(Path(directory), to, None if out is None else expanduser(str(out))).target
 
 
 def export_run(

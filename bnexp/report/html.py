@@ -27,7 +27,7 @@ from bnexp.comparison.comparison import config_differences
 from bnexp.comparison.match import Difference, key_differences
 from bnexp.config import Config, document, load_config
 from bnexp.config.load import resolved
-from bnexp.files import write_file
+from bnexp.files import short_name, write_file
 from bnexp.report.explorer import explorer_data
 from bnexp.report.sections import (
     compare_accuracies,
@@ -53,6 +53,7 @@ DESCRIPTIVE_KEYS = {
     "name", "title", "description", "source", "references", "seconds", "claims", "figures",
     "extends",
 }  # fmt: skip
+MAX_NAME = 200  # bytes of a folder's name that are part of a page's name: systems allow 255
 RUN_FACTS = ("started", "seconds", "jobs", "trained")
 
 
@@ -71,11 +72,15 @@ def write_report(
         name, text = "report.html", run_page(run)
     else:
         second = find_run(other).directory
-        name = f"report-{Path(os.path.realpath(second)).name}.html"
+        name = os.path.basename(os.path.realpath(second))
+        if len(os.fsencode(name)) > MAX_NAME:
+            name = short_name(name)
+        name = f"report-{name}.html"
         text = pair_page(run, read_finished_run(second))
     if out is not None:
-        write_file(Path(out), text.encode())
-        return Path(out)
+        path = Path(os.path.expanduser(out))
+        write_file(path, text.encode())
+        return path
     with store.writing():
         return store.write(name, text)
 

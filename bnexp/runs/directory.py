@@ -49,6 +49,8 @@ from bnexp.sweep import Network
 
 FORMAT = 3
 MAX_BYTES = 250_000_000  # of a cell file
+# What a file system says that has no locks.
+CANNOT_LOCK = {errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP}
 # What can be wrong with a cell file. A network can also have none for reasons that are no damage.
 DAMAGES = ("damaged", "not a record", "another network's")
 
@@ -231,25 +233,23 @@ class RunDirectory:
                 with suppress(StoreError):
                     self._remove_leftovers()
         finally:
-            lock.release()
+            if lock:
+                lock.release()
 
-    def _acquire_lock(self, on_wait: Callable[[], None]) -> FileLock:
-        """Take the lock of the directory and return it.
-
-        A lock that is refused although no process holds it (`_is_held`) is not waited for.
-        """
+    def _acquire_lock(self, on_wait: Callable[[], None]) -> FileLock | None:
+        """Take the lock of the directory and return it; None if the file system has no locks."""
         path = self.path / ".lock"
         files.check_file(path)
-        lock = FileLock(path)
-        with files.storage_errors("cannot write", self.path), suppress(NotImplementedError):
-            # NotImplementedError: the system has no locks, and says so.
+        with files.storage_errors("cannot write", self.path):
             files.system.make_folder(self.path)
+            if not _has_locks(path):
+                return None
+            lock = FileLock(path)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
-                if _is_held(path):
-                    on_wait()
-                    lock.acquire(poll_interval=0.2)
+                on_wait()
+                lock.acquire(poll_interval=0.2)
         return lock
 
     def _remove_leftovers(self) -> None:
@@ -262,20 +262,21 @@ class RunDirectory:
         return self.path / "cells" / f"{network}.json"
 
 
-def _is_held(path: Path) -> bool:
-    """Whether a lock that was refused is held by a process; network folders may have no locks."""
+def _has_locks(path: Path) -> bool:
+    """Whether the file system locks files; some network folders do not.
+
+    A file is made at `path` if there is none. filelock is not asked, as its versions answer in
+    different ways: by an error, by waiting for ever, or by a file that outlives a killed process.
+    """
     try:
         import fcntl
-    except ModuleNotFoundError:
+    except ModuleNotFoundError:  # Windows always has locks
         return True
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | files.NOFOLLOW | files.NONBLOCK, 0o666)
     try:
-        handle = os.open(path, os.O_RDWR)
-    except OSError:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno in (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
+        return error.errno not in CANNOT_LOCK
     finally:
         os.close(handle)
     return True
