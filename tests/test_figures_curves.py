@@ -27,7 +27,7 @@ from bnexp.metrics import METRICS, Metric
 from bnexp.runs.tables import Axis
 
 FEW = Axis(W, (1.0, 0.01))
-SEED_NOTE = "line: mean of 3 seeds, band: 95 % interval of the mean"
+SEED_NOTE = "line: mean of 3 seeds, thin: each seed"
 
 
 def value(point, seed, epoch, metric):

@@ -54,7 +54,7 @@ def test_a_line_for_each_norm_against_the_layer():
 
 
 def test_mean_and_interval_over_seeds():
-    drawn = depth(results((NORMS,), seeds=(0, 1, 2), read=read))
+    drawn = depth(results((NORMS,), seeds=(0, 1, 2), read=read), band="interval")
     np.testing.assert_allclose(y(drawn.axes[0], "with batch norm"), 2)
     high = drawn.axes[0].collections[0].get_paths()[0].vertices[:, 1].max()
     assert high == pytest.approx(log_ends(2, 4.3026527 / np.sqrt(3))[1])
@@ -131,7 +131,8 @@ def test_shares_stay_between_0_and_1():
     def dead(point, seed):
         return [(0, layer, "dead", NAN, float(seed)) for layer in (1, 2)]
 
-    drawn = figure(results((NORMS,), seeds=(0, 1), read=dead), "depth", quantity="dead")
+    data = results((NORMS,), seeds=(0, 1), read=dead)
+    drawn = figure(data, "depth", quantity="dead", band="interval")
     heights = drawn.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     assert 0 <= heights.min() < 1e-8
     assert 1 - 1e-8 < heights.max() <= 1

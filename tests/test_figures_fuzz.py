@@ -9,6 +9,7 @@ import os
 import random
 import re
 from dataclasses import fields
+from typing import get_args
 
 import pytest
 from fuzzing import no_hang
@@ -18,6 +19,7 @@ from bnexp import running
 from bnexp.config.yaml import flow
 from bnexp.errors import ConfigError
 from bnexp.figures import FIGURES, FigureError, draw, render_files
+from bnexp.figures.series import Spread
 
 QUANTITIES = [
     *("activation_std", "dead", "similarity", "gradient_norm", "update_ratio"),
@@ -183,6 +185,7 @@ class Generator:
             "smooth": self.one(True, False),
             "step": self.one("first", "last", 0, 1, 1, 2, 3, 9),
             "backwards": True,
+            "band": self.one(*get_args(Spread)),
             "accuracy": self.one("final", "best"),
             **{name: self.key() for name in ("axis", "panel_axis", "x", "y")},
         }

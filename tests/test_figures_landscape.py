@@ -62,7 +62,7 @@ def test_over_seeds_the_ends_are_means():
 
 def test_one_number_a_step_is_a_line_with_its_interval():
     data = results((NORMS,), seeds=(0, 1, 2), read=read)
-    drawn = figure(data, "landscape", quantity="smoothness")
+    drawn = figure(data, "landscape", quantity="smoothness", band="interval")
     axes = drawn.axes[0]
     np.testing.assert_allclose(lines(axes)["with batch norm"].get_ydata(), 3)
     np.testing.assert_allclose(band(axes), log_ends(3, 4.3026527 / np.sqrt(3)), rtol=1e-6)

@@ -57,8 +57,8 @@ def test_one_seed_has_no_band_and_says_so():
     assert not figure.axes[0].collections
 
 
-def test_five_seeds_give_mean_and_interval():
-    figure = panels(results((FEW,), seeds=range(5), value=seeded))
+def test_mean_and_interval_over_seeds():
+    figure = panels(results((FEW,), seeds=range(5), value=seeded), band="interval")
     line = figure.axes[0].lines[0]
     np.testing.assert_allclose(line.get_ydata(), [0.2, 0.3, 0.4])
     # s = 0.1 sqrt((4 + 1 + 0 + 1 + 4 + (4 + 4) / 2) / 5) and t(4) = 2.776445
@@ -71,7 +71,8 @@ def test_five_seeds_give_mean_and_interval():
 
 
 def test_the_band_of_an_accuracy_stays_between_0_and_1():
-    figure = panels(results((FEW,), seeds=(0, 1), value=lambda p, seed, e, m: float(seed)))
+    data = results((FEW,), seeds=(0, 1), value=lambda p, seed, e, m: float(seed))
+    figure = panels(data, band="interval")
     y = band(figure.axes[0])[:, 1]
     assert 0 <= y.min() < 1e-8
     assert 1 - 1e-8 < y.max() <= 1
@@ -138,7 +139,8 @@ def test_panels_over_the_normalization():
 
 
 def test_one_evaluation_is_a_point_with_a_bar():
-    figure = panels(results((FEW, NORMS), seeds=range(3), value=seeded, times=[(2.0, 20)]))
+    data = results((FEW, NORMS), seeds=range(3), value=seeded, times=[(2.0, 20)])
+    figure = panels(data, band="interval")
     axes = figure.axes[0]
     line = curves(axes)["with batch norm"]
     assert (line.get_marker(), len(line.get_xdata())) == ("o", 1)

@@ -65,7 +65,7 @@ def test_test_images_get_a_second_column():
 
 
 def test_bars_are_intervals():
-    figure = scale(results((SCALES,), seeds=(0, 1, 2), value=value))
+    figure = scale(results((SCALES,), seeds=(0, 1, 2), value=value), band="interval")
     (bars,) = figure.axes[1].collections
     low, high = log_ends(2, 4.3026527 * 1 / np.sqrt(3))
     np.testing.assert_allclose(bars.get_segments()[3], [[1, low], [1, high]])

@@ -5,7 +5,9 @@ import pytest
 from figure_results import NORMS, curves, figure, notes, results
 
 from bnexp.figures import series
-from bnexp.figures.series import most_points, thinned
+from bnexp.figures.series import most_points, over_seeds, thinned
+from bnexp.runs.stats import band
+from bnexp.runs.tables import Axis
 
 TIMES = tuple((float(epoch), 10 * epoch) for epoch in range(1, 31))
 
@@ -52,7 +54,7 @@ def test_a_figure_of_many_lines_has_fewer_points_of_each(lines, most):
 @pytest.mark.usefixtures("few_points")
 def test_long_lines_are_thinned_out_and_the_figure_says_so(kind):
     data = results((NORMS,), value=rising, seeds=(0, 1, 2), times=TIMES)
-    drawn = figure(data, kind)
+    drawn = figure(data, kind, band="interval")
     axes = drawn.axes[0]
     line = next(iter(curves(axes).values()))
     x = np.asarray(line.get_xdata())
@@ -85,3 +87,59 @@ def test_short_lines_are_drawn_whole():
     drawn = figure(results((NORMS,), value=rising, times=TIMES), "curves")
     assert {len(line.get_xdata()) for line in drawn.axes[0].lines} == {30}
     assert "points of a line drawn" not in "".join(notes(drawn))
+
+
+@pytest.mark.parametrize("limits", [(0.0, 1.0), (-np.inf, np.inf)])
+def test_what_shows_the_spread_over_seeds(limits):
+    random = np.random.default_rng()
+    values = random.random((6, 3))
+    values[random.integers(6), 1] = np.nan
+    values[1:, 2] = np.inf
+    x = np.arange(3.0)
+    lines = {
+        spread: over_seeds(x, values, spread, limits)
+        for spread in ("seeds", "interval", "range", "std", "none")
+    }
+    means = band(values, limits)
+    for line in lines.values():
+        np.testing.assert_array_equal(line.band.mean, means.mean)
+    np.testing.assert_array_equal(lines["interval"].band.low, means.low)
+    np.testing.assert_array_equal(lines["interval"].band.high, means.high)
+    finite = [column[np.isfinite(column)] for column in values.T]
+    for number, column in enumerate(finite[:2]):
+        ends = lines["range"].band
+        assert (ends.low[number], ends.high[number]) == (column.min(), column.max())
+        ends, deviation = lines["std"].band, np.std(column, ddof=1)
+        low, high = np.clip([column.mean() - deviation, column.mean() + deviation], *limits)
+        assert (ends.low[number], ends.high[number]) == pytest.approx((low, high))
+    for spread in ("range", "std", "seeds", "none"):  # one finite value has no spread
+        assert np.isnan(lines[spread].band.low[2])
+    np.testing.assert_array_equal(lines["seeds"].seeds, values)
+    assert {line.seeds.size for name, line in lines.items() if name != "seeds"} == {0}
+    reach = lines["seeds"].reach
+    assert (reach.low[0], reach.high[0]) == (values[:, 0].min(), values[:, 0].max())
+
+
+@pytest.mark.parametrize("kind", ["panels", "curves", "scale", "depth", "landscape"])
+@pytest.mark.parametrize(
+    ("number", "default"), [(1, "none"), (2, "seeds"), (5, "seeds"), (6, "interval")]
+)
+def test_few_seeds_are_drawn_one_by_one_and_more_as_an_interval(kind, number, default):
+    quantity = {"depth": "gradient_norm", "landscape": "smoothness"}.get(kind)
+
+    def read_one(point, seed):
+        return [(step, layer, quantity, np.nan, 1.0 + seed) for step in (0, 5) for layer in (1, 2)]
+
+    axis = Axis("train.optimizer.lr", (0.1, 0.2, 0.4))
+    options = {"quantity": quantity} if quantity else {}
+    data = results((axis,), value=rising, seeds=range(number), read=read_one if quantity else None)
+    said = {"seeds": "each seed", "interval": "95 % interval of the mean", "range": "smallest"}
+    for chosen, spread in ((None, default), ("range", "range" if number > 1 else "none")):
+        drawn = figure(data, kind, band=chosen, **options)
+        axes = drawn.axes[0]
+        lines = len(curves(axes)) - sum(name.startswith("_seed") for name in curves(axes))
+        seeds = [line for line in axes.lines if line.get_label().startswith("_seed")]
+        assert len(seeds) == (number * lines if spread == "seeds" else 0)
+        assert bool(axes.collections) == (spread in ("interval", "range"))
+        for name, words in said.items():
+            assert (words in " ".join(notes(drawn))) == (name == spread)

@@ -78,6 +78,7 @@ def draw_lines(
             )
             axes.add_line(artist)
             artist.set(**style or {})
+            draw_seeds(axes, line, look)
 
 
 def draw_band(axes: Axes, x: Floats, band: Band, look: Look, alpha: float) -> None:
@@ -92,6 +93,20 @@ def draw_band(axes: Axes, x: Floats, band: Band, look: Look, alpha: float) -> No
         axes.vlines(x, band.low, band.high, color=look.color, linewidth=1)
     else:
         axes.fill_between(x, band.low, band.high, color=look.color, alpha=alpha, linewidth=0)
+
+
+FAINT = 0.4  # how strongly the lines and dots of single seeds show
+DOTS = {"linestyle": "none", "marker": "o", "markersize": 2.5, "markeredgewidth": 0}
+
+
+def draw_seeds(axes: Axes, line: Line, look: Look, is_joined: bool = True) -> None:
+    """Draw the line of each seed, thin; or its points, where x values are not joined."""
+    style: dict[str, Any] = {"linewidth": 0.6} if is_joined and line.x.size > 1 else DOTS
+    for number, values in enumerate(line.seeds):
+        seed = line_artist(
+            line.x, values, look, f"_seed {number}", **style, alpha=FAINT, zorder=2.5
+        )
+        axes.add_line(seed)
 
 
 def band_alpha(lines: int) -> float:
@@ -242,7 +257,7 @@ def _obstacles(axes: Axes, curves: Sequence[Curve]) -> tuple[Floats, Floats]:
     points, weights = [np.empty((0, 2))], [np.empty(0)]
     to_fractions = axes.transAxes.inverted()
     for curve in curves:
-        low, high = curve.band.low, curve.band.high
+        low, high = curve.reach.low, curve.reach.high
         heights = [(low * (1 - share) + high * share, 1) for share in np.linspace(0, 1, 7)]
         for y, weight in [*heights, (curve.band.mean, LINE_WEIGHT)]:
             finite = np.isfinite(y)

@@ -15,6 +15,7 @@ import numpy as np
 from bnexp.figures.labels import symbol, value_label
 from bnexp.figures.limits import LOSS_TOP
 from bnexp.figures.select import Selection, Swept, combinations
+from bnexp.figures.series import Spread
 from bnexp.runs.stats import Floats
 from bnexp.runs.tables import Table, Tables
 from bnexp.text import counted
@@ -31,9 +32,24 @@ def seeds_note(tables: Tables, template: str = "mean of {}") -> str:
     return seeds if len(tables.seeds) == 1 else template.format(seeds)
 
 
-def interval_note(tables: Tables, mean: str, spread: str) -> str:
-    """'1 seed', or what shows the mean over several and what shows its interval."""
-    return seeds_note(tables, f"{mean}: mean of {{}}, {spread}: 95 % interval of the mean")
+SPREADS = {
+    "interval": "95 % interval of the mean",
+    "range": "from the smallest to the largest",
+    "std": "one standard deviation to both sides",
+}
+
+
+def spread_note(tables: Tables, spread: Spread, mean: str, band: str, seed: str) -> str:
+    """'1 seed', or what shows the mean over several and what shows their spread.
+
+    mean, band, seed: what they are drawn as, such as "line", "band" and "thin".
+    """
+    text = f"{mean}: mean of {{}}"
+    if spread == "seeds":
+        text += f", {seed}: each seed"
+    elif spread in SPREADS:
+        text += f", {band}: {SPREADS[spread]}"
+    return seeds_note(tables, text)
 
 
 def data_note(tables: Tables) -> str:

@@ -12,7 +12,7 @@ From tables to lines:
 
     metric_source, quantity_source   a table and column as a `Source`, with limits and a label
     by_seed                          -> x values (P,) and a matrix of seeds and x values (S, P)
-    bnexp.runs.stats.band            -> means and intervals over the seeds, (P,) each
+    over_seeds                       -> a `Line`: means, and what shows the spread over the seeds
     curve                            all of this for one line over training
 """
 
@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -27,7 +29,7 @@ from bnexp.figures.labels import metric_label
 from bnexp.figures.limits import Scale
 from bnexp.figures.select import rows_where
 from bnexp.metrics import GAP, HEADLINE, is_unbounded_loss, metric_of
-from bnexp.runs.stats import Band, Floats, band
+from bnexp.runs.stats import UNLIMITED, Band, Floats, band
 from bnexp.runs.tables import Table, Tables, rows
 from bnexp.runs.where import Point
 
@@ -142,15 +144,67 @@ def quantity_source(table: Table, layer: int, place: float, label: str) -> Sourc
     return Source(readings, "value", "other", *value_range(readings), label)
 
 
+Spread: TypeAlias = Literal["seeds", "interval", "range", "std", "none"]
+FEW_SEEDS = 5  # so many are drawn one by one
+
+
 @dataclass(frozen=True)
 class Line:
-    """The x values of a line, and at each of them the mean over seeds and its interval.
+    """The x values of a line, and at each of them the mean over seeds and what shows their spread.
 
-    x: (P,), ascending. band: `mean`, `low` and `high`, (P,) each; NaN where there is no number.
+    x: (P,), ascending. band: `mean`, `low` and `high`, (P,) each; NaN where there is no number, or
+    where no band is drawn. seeds: each seed's values, (S, P), where seeds are drawn one by one,
+    else (0, P).
     """
 
     x: Floats
     band: Band
+    seeds: Floats
+
+    @property
+    def reach(self) -> Band:
+        """The means, and how far the band or the seeds reach below and above them."""
+        if not self.seeds.size:
+            return self.band
+        finite = np.isfinite(self.seeds)
+        low = np.where(finite, self.seeds, inf).min(axis=0)
+        high = np.where(finite, self.seeds, -inf).max(axis=0)
+        return Band(self.band.mean, low, high)
+
+
+def over_seeds(
+    x: Floats, values: Floats, spread: Spread, limits: tuple[float, float] = UNLIMITED
+) -> Line:
+    """The line of values (S, P) at x (P,), with what shows their spread over the seeds.
+
+    spread: `seeds`, each of them; `interval`, the 95 % interval of the mean; `range`, from the
+    smallest to the largest value; `std`, one standard deviation (with n - 1) to both sides; or
+    `none`. Bands stay within the limits of what is measured.
+    """
+    means = band(values, limits)
+    none, blank = np.empty((0, x.size)), np.full(x.size, np.nan)
+    if spread == "interval":
+        return Line(x, means, none)
+    if spread in ("seeds", "none"):
+        drawn = values if spread == "seeds" and len(values) > 1 else none
+        return Line(x, Band(means.mean, blank, blank), drawn)
+    finite = np.isfinite(values)
+    n = finite.sum(axis=0)
+    if spread == "range":
+        low = np.where(finite, values, inf).min(axis=0, initial=inf)
+        high = np.where(finite, values, -inf).max(axis=0, initial=-inf)
+    else:
+        with np.errstate(all="ignore"):  # 0/0 where there is no number
+            squares = np.where(finite, values - means.mean, 0.0) ** 2
+            deviation = np.sqrt(squares.sum(axis=0) / (n - 1))
+        low, high = means.mean - deviation, means.mean + deviation
+    low, high = (np.where(n > 1, np.clip(end, *limits), np.nan) for end in (low, high))
+    return Line(x, Band(means.mean, low, high), none)
+
+
+def exact_line(x: Floats, y: Floats) -> Line:
+    """The line of numbers that do not depend on seeds."""
+    return Line(x, Band(y, y, y), np.empty((0, x.size)))
 
 
 @dataclass(frozen=True)
@@ -217,6 +271,7 @@ def curve(
     point: Point,
     source: Source,
     time: str,
+    spread: Spread,
     smooth: bool = False,
     most: int = LINE_POINTS,
 ) -> Curve:
@@ -226,6 +281,7 @@ def curve(
         tables: where the statuses of the networks and the epochs of steps are looked up.
         point: swept key -> value; keys that it lacks are not restricted.
         time: the column of the x axis, step or epoch.
+        spread: what shows the spread over seeds, see `over_seeds`.
         smooth: whether each seed's values are smoothed, see `smoothed`.
         most: how many points the line has at most, see `thinned`.
     """
@@ -242,9 +298,11 @@ def curve(
         if len(scored):
             epochs = evaluations["epoch"][first].astype(np.float64)
             diverged_x = np.interp(steps, scored, epochs)
+    line = over_seeds(x, values, spread, (source.floor, source.ceiling))
     return Curve(
         x=x,
-        band=band(values, (source.floor, source.ceiling)),
+        band=line.band,
+        seeds=line.seeds,
         networks=int((networks["status"] != "failed").sum()),
         diverged_x=diverged_x,
         diverged_steps=tuple(steps.tolist()),

@@ -116,7 +116,7 @@ def _point(
         _, numbers = thinned(*by_seed(source.table, where, time, source.column), most)
         values[name] = {"seeds": numbers}
         if line is None or len(numbers) > 1:  # its x and divergence are the same for all metrics
-            line = curve(tables, where, source, time, most=most)
+            line = curve(tables, where, source, time, "interval", most=most)
         if len(numbers) > 1:
             band = line.band
             values[name] |= {"mean": band.mean, "low": band.low, "high": band.high}

@@ -26,7 +26,7 @@ from bnexp.figures.limits import Scale, wants_log
 from bnexp.figures.notes import data_note, diverged_note, joined, missing_note, where_note
 from bnexp.figures.recorded import Recorded
 from bnexp.figures.select import FigureError, Selection, Swept, panels_of, restrict, values_where
-from bnexp.figures.series import RANGES
+from bnexp.figures.series import FEW_SEEDS, RANGES, Spread
 from bnexp.metrics import GAP, metric_column, metric_of
 from bnexp.registry import option
 from bnexp.runs.stats import Floats
@@ -135,6 +135,22 @@ class RestrictedKind(FigureKind):
         if not self.where:
             return swept
         return restrict(self.kind, swept, values_where(self.kind, swept, self.where))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpreadKind(FigureKind):
+    """A figure of means over seeds that also shows how these spread."""
+
+    band: Spread | None = option(
+        None,
+        doc="what shows the spread over seeds: seeds (each of them, thin), interval (95 %, of the "
+        "mean), range (from the smallest to the largest), std (one standard deviation to both "
+        "sides) or none; default: seeds for up to five, interval for more",
+    )
+
+    def spread(self, tables: Tables) -> Spread:
+        """What shows the spread over the seeds of these tables."""
+        return self.band or ("seeds" if len(tables.seeds) <= FEW_SEEDS else "interval")
 
 
 def check_limits(kind: str, limits: Limits, name: str, low: float, high: float) -> None:

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from bnexp.config.figures import Layers, MetricOrGap, Places
 from bnexp.figures import limits, marks, notes, select, series
-from bnexp.figures.kinds import FigureData, RuledKind
+from bnexp.figures.kinds import FigureData, RuledKind, SpreadKind
 from bnexp.figures.labels import metric_label, quantity_label, value_text
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.recorded import (
@@ -41,7 +41,7 @@ ASPECTS = {1: 0.5, 2: 0.66}  # by the number of columns
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curves(RuledKind):
+class Curves(RuledKind, SpreadKind):
     """Metrics, or a recorded quantity, against step or epoch: one line for each combination."""
 
     metrics: Annotated[tuple[MetricOrGap, ...], Field(strict=False, min_length=1)] | None = option(
@@ -122,7 +122,7 @@ class Curves(RuledKind):
         curves: dict[tuple[limits.Scale, str], list[series.Curve]] = {}
         for panel in panels:
             curves.setdefault(panel.unit, []).extend(panel.all_curves)
-        values = {unit: pooled(line.band for line in lines) for unit, lines in curves.items()}
+        values = {unit: pooled(line.reach for line in lines) for unit, lines in curves.items()}
         log = {unit: self.is_log(band.mean, unit[0]) for unit, band in values.items()}
 
         left_out = [notes.zero_note(band.mean, log[unit]) for unit, band in values.items()]
@@ -228,6 +228,7 @@ class Curves(RuledKind):
         else:
             order = [(value, content) for content in contents for value in values]
         labels_differ = len({sources[0].label for _, sources in contents}) == len(contents)
+        spread = self.spread(data.tables)
         lines = sum(len(points) * len(sources) for (_, points), (_, sources) in order)
         most = series.most_points(lines)
         panels = []
@@ -235,7 +236,7 @@ class Curves(RuledKind):
             has_title = len(contents) > 1 and not (value and labels_differ)
             curves = [
                 [
-                    series.curve(data.tables, point, source, time, self.smooth, most)
+                    series.curve(data.tables, point, source, time, spread, self.smooth, most)
                     for point in points
                 ]
                 for source in sources
@@ -266,7 +267,7 @@ class Curves(RuledKind):
             title=data.title,
             notes=data.notes(
                 ", ".join(filter(None, names)),
-                notes.interval_note(data.tables, "line", "band"),
+                notes.spread_note(data.tables, self.spread(data.tables), "line", "band", "thin"),
                 "smoothed over 11 points" if self.smooth else "",
                 where="the best first" if self.best else "",
                 metrics=[source.column for panel in panels for source in panel.sources],

@@ -17,7 +17,7 @@ from bnexp.config.claims import Where
 from bnexp.config.figures import LayerSpan, Numbers, Step
 from bnexp.config.options import Strict
 from bnexp.figures import marks, notes, series
-from bnexp.figures.kinds import FigureData, RuledKind
+from bnexp.figures.kinds import FigureData, RuledKind, SpreadKind
 from bnexp.figures.labels import quantity_label
 from bnexp.figures.limits import free_axis, free_limits, whole_number_axis
 from bnexp.figures.page import Page, build, square
@@ -32,7 +32,7 @@ from bnexp.figures.select import Selection, Swept, select_panels, values_where
 from bnexp.figures.series import Line, by_seed
 from bnexp.figures.style import Dash, Look
 from bnexp.registry import option
-from bnexp.runs.stats import Band, band, pooled
+from bnexp.runs.stats import pooled
 from bnexp.runs.tables import rows
 from bnexp.runs.where import Point
 from bnexp.text import counted
@@ -62,7 +62,7 @@ class Law(Strict):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Depth(RuledKind):
+class Depth(RuledKind, SpreadKind):
     """A quantity of each layer against the layer's number: a line for each combination."""
 
     quantity: str = option(doc="a quantity recorded for each layer")
@@ -113,17 +113,18 @@ class Depth(RuledKind):
         layers = self._layers(data.recorded)
         titles, points = zip(*data.panels(), strict=True)
         drawn = rows(table, np.isin(table["layer"], layers))
+        spread = self.spread(tables)
 
         def line(point: Point) -> Line:
             x, values = by_seed(drawn, point, "layer", "value")
-            return Line(x, band(values, series.value_range(table)))
+            return series.over_seeds(x, values, spread, series.value_range(table))
 
         panels = [[line(point) for point in lines] for lines in points]
         laws = [
             self._law_lines(tables, layers, list(zip(at, lines, strict=True)))
             for at, lines in zip(points, panels, strict=True)
         ]
-        measured = pooled(line.band for lines in panels for line in lines)
+        measured = pooled(line.reach for lines in panels for line in lines)
         values = pooled([measured, *(line.band for lines in laws for line in lines.values())])
         log = self.is_log(values.mean)
 
@@ -131,7 +132,7 @@ class Depth(RuledKind):
             title=data.title,
             notes=data.notes(
                 notes.step_note(table),
-                notes.interval_note(tables, "points", "band"),
+                notes.spread_note(tables, spread, "points", "band", "thin"),
                 left_out=[notes.not_finite_note(table), notes.zero_note(measured.mean, log)],
             ),
             titles=titles,
@@ -170,7 +171,7 @@ class Depth(RuledKind):
             if law.values is not None:
                 y = np.array(law.values)
                 if len(y) == len(x):  # else nothing was read
-                    laws[number] = Line(x, Band(y, y, y))
+                    laws[number] = series.exact_line(x, y)
                 continue
             where = values_where(self.kind, swept, law.where)
             at_start = (
@@ -184,7 +185,7 @@ class Depth(RuledKind):
             end = np.flatnonzero(np.isfinite(start.band.mean))[-1 if self.backwards else 0]
             distance = start.x[end] - x if self.backwards else x - start.x[end]
             y = start.band.mean[end] * law.rate**distance
-            laws[number] = Line(x, Band(y, y, y))
+            laws[number] = series.exact_line(x, y)
         return laws
 
 

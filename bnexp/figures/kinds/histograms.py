@@ -103,7 +103,7 @@ class Histograms(RuledKind):
             title=data.title,
             notes=data.notes(
                 notes.step_note(table),
-                notes.interval_note(tables, "bars", "lines"),
+                notes.spread_note(tables, "interval", "bars", "lines", ""),
                 left_out=left_out,
             ),
             titles=(

@@ -14,13 +14,13 @@ import numpy as np
 
 from bnexp.config.figures import Layer
 from bnexp.figures import marks, notes, series
-from bnexp.figures.kinds import FigureData, RuledKind
+from bnexp.figures.kinds import FigureData, RuledKind, SpreadKind
 from bnexp.figures.labels import quantity_label
 from bnexp.figures.limits import free_axis, free_limits, whole_number_axis
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.recorded import Recorded, check_quantity, layers_of, places_of
 from bnexp.figures.select import NORM, Selection, Swept, select_panels
-from bnexp.figures.series import Line, by_seed, rows_at_place
+from bnexp.figures.series import Line, Spread, by_seed, rows_at_place
 from bnexp.figures.style import looks
 from bnexp.registry import option
 from bnexp.runs.stats import Band, band, pooled
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Landscape(RuledKind):
+class Landscape(RuledKind, SpreadKind):
     """How far a quantity varies along the gradient, over training: Santurkar et al., figure 4."""
 
     quantity: str = option("loss_along", doc="a quantity recorded at one or several places")
@@ -65,20 +65,21 @@ class Landscape(RuledKind):
         layers = self._layers(data.recorded)
         table = rows(table, np.isin(table["layer"], layers))
         places = places_of(self.kind, self.quantity, data.recorded, layers=layers) or ()
-        is_range = len(places) > 1
+        is_range, spread = len(places) > 1, self.spread(tables)
         titles, points = zip(*data.panels(), strict=True)
         most = series.most_points(sum(map(len, points)))
         panels = [
-            [_line(table, layers, places, point, most) for point in lines] for lines in points
+            [_line(table, layers, places, point, most, spread) for point in lines]
+            for lines in points
         ]
-        bands = [line.band for lines in panels for line in lines]
+        bands = [line.reach for lines in panels for line in lines]
         if is_range:
             bands = [Band(ends, ends, ends) for band in bands for ends in (band.low, band.high)]
             what = "step sizes" if self.quantity.endswith("_along") else "places"
             seeds = notes.seeds_note(tables, "mean of each over {}")
             drawn = f"band: from the smallest to the largest of {len(places)} {what}; {seeds}"
         else:
-            drawn = notes.interval_note(tables, "line", "band")
+            drawn = notes.spread_note(tables, spread, "line", "band", "thin")
         values = pooled(bands)
         log = self.is_log(values.mean)
 
@@ -120,26 +121,31 @@ class Landscape(RuledKind):
 
 
 def _line(
-    table: Table, layers: Sequence[int], places: Sequence[float], point: Point, most: int
+    table: Table,
+    layers: Sequence[int],
+    places: Sequence[float],
+    point: Point,
+    most: int,
+    spread: Spread,
 ) -> Line:
     """The numbers at one point of the sweep against the step, at most so many of them.
 
-    Of one place the mean over seeds and its interval; of several the range: the band's ends are the
+    Of one place the mean over seeds and their spread; of several the range: the band's ends are the
     means over seeds of the smallest and of the largest number, and its mean is the lower end.
     """
     tables = [rows_at_place(table, layer, place) for layer in layers for place in places]
     if not tables:
         empty = np.empty(0)
-        return Line(empty, Band(empty, empty, empty))
+        return series.exact_line(empty, empty)
     x, _ = by_seed(tables[0], point, "step", "value")
     values = np.stack([by_seed(rows, point, "step", "value")[1] for rows in tables])  # (at, S, P)
     x, values = series.thinned(x, values, most)
     if len(places) == 1:
-        return Line(x, band(values[0], series.value_range(tables[0])))
+        return series.over_seeds(x, values[0], spread, series.value_range(tables[0]))
     values = np.where(np.isfinite(values), values, np.nan)
     low = band(np.fmin.reduce(values)).mean
     high = band(np.fmax.reduce(values)).mean
-    return Line(x, Band(low, low, high))
+    return Line(x, Band(low, low, high), np.empty((0, x.size)))
 
 
 def _patches(selection: Selection, alpha: float) -> list[Artist]:

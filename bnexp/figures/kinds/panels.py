@@ -13,7 +13,7 @@ import numpy as np
 
 from bnexp.config.figures import Metric
 from bnexp.figures import limits, marks, notes, series
-from bnexp.figures.kinds import FigureData, FigureKind
+from bnexp.figures.kinds import FigureData, SpreadKind
 from bnexp.figures.labels import metric_label
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.recorded import Recorded, check_metric
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Panels(FigureKind):
+class Panels(SpreadKind):
     """One panel for each value of an axis, one line for each method: the book's 4 x 4 figure."""
 
     axis: str | None = option(None, doc="the swept key of the panels; default: the first")
@@ -42,21 +42,21 @@ class Panels(FigureKind):
     def draw(self, data: FigureData) -> Figure:
         """Draw the metric over training, row by row in the sweep's order."""
         source = series.metric_source(data.tables, self.metric)
-        time = series.time_column(data.tables.metrics)
+        time, spread = series.time_column(data.tables.metrics), self.spread(data.tables)
         titles, points = zip(*data.panels(), strict=True)
         most = series.most_points(sum(map(len, points)))
         panels = [
-            [series.curve(data.tables, point, source, time, most=most) for point in lines]
+            [series.curve(data.tables, point, source, time, spread, most=most) for point in lines]
             for lines in points
         ]
         curves = [line for lines in panels for line in lines]
-        values = pooled(line.band for line in curves)
+        values = pooled(line.reach for line in curves)
 
         page = Page(
             title=data.title,
             notes=data.notes(
                 metric_label(self.metric, data.tables.image_sets),
-                notes.interval_note(data.tables, "line", "band"),
+                notes.spread_note(data.tables, spread, "line", "band", "thin"),
                 metrics=[self.metric],
                 left_out=[
                     notes.above_note(values.mean) if source.scale == "loss" else "",

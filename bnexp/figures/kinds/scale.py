@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.figures import marks, notes
-from bnexp.figures.kinds import FigureData, FigureKind
+from bnexp.figures import marks, notes, series
+from bnexp.figures.kinds import FigureData, SpreadKind
 from bnexp.figures.labels import axis_name
 from bnexp.figures.limits import accuracy_axis, loss_axis, loss_limits, number_axis, wants_log
 from bnexp.figures.page import Page, build
@@ -29,11 +29,11 @@ from bnexp.figures.select import (
     select,
     swept_keys,
 )
-from bnexp.figures.series import Line, by_seed
+from bnexp.figures.series import Line, Spread, by_seed
 from bnexp.figures.style import looks
 from bnexp.metrics import HEADLINE, metric_of
 from bnexp.registry import option
-from bnexp.runs.stats import band, pooled
+from bnexp.runs.stats import pooled
 from bnexp.runs.tables import Table
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ CROSS_ROOM = 0.13  # of a loss panel's height, for each line's crosses
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scale(FigureKind):
+class Scale(SpreadKind):
     """Final or best accuracy and final loss against a swept number, as CS231n draws them."""
 
     axis: str | None = option(
@@ -75,15 +75,18 @@ class Scale(FigureKind):
         metrics = [f"{self.accuracy}_{which}_{HEADLINE}" for which in images]
         metrics += [f"final_{which}_loss" for which in images]
         networks = [networks_at(tables, point) for point in selection.line_points]
-        panels = [[_line(line, axis.key, metric) for line in networks] for metric in metrics]
+        spread = self.spread(tables)
+        panels = [
+            [_line(line, axis.key, metric, spread) for line in networks] for metric in metrics
+        ]
         columns = len(images)
         losses = panels[columns:]
-        values = pooled(line.band for lines in losses for line in lines)
+        values = pooled(line.reach for lines in losses for line in lines)
 
         page = Page(
             title=data.title,
             notes=data.notes(
-                notes.interval_note(tables, "points", "bars"),
+                notes.spread_note(tables, spread, "points", "bars", "dots"),
                 notes.companions_note(selection),
                 metrics=metrics,
                 left_out=[notes.above_note(values.mean)],
@@ -121,14 +124,16 @@ class ScaleLine(Line):
     lost: NDArray[np.int64]
 
 
-def _line(networks: Table, key: str, metric: str) -> ScaleLine:
+def _line(networks: Table, key: str, metric: str, spread: Spread) -> ScaleLine:
     """A column of the summary of these networks against a swept key."""
     x, values = by_seed(networks, {}, key, metric)
     place = np.searchsorted(x, networks[key].astype(np.float64))
     infinite = ~np.isfinite(networks[metric].astype(np.float64))
+    line = series.over_seeds(x, values, spread, metric_of(metric).limits)
     return ScaleLine(
         x=x,
-        band=band(values, metric_of(metric).limits),
+        band=line.band,
+        seeds=line.seeds,
         networks=np.bincount(place, minlength=len(x)),
         lost=np.bincount(place[infinite], minlength=len(x)),
     )
@@ -137,7 +142,7 @@ def _line(networks: Table, key: str, metric: str) -> ScaleLine:
 def _draw_lines(
     axes: Axes, lines: Sequence[ScaleLine], selection: Selection, crosses: bool
 ) -> None:
-    """Draw the lines with bars for their intervals.
+    """Draw the lines with bars or dots for the spread over seeds.
 
     crosses: whether networks without a finite value are marked at the top, each line's at a height
     of its own.
@@ -146,6 +151,7 @@ def _draw_lines(
     for line, look, label in zip(lines, looks(selection), selection.labels, strict=True):
         mean, low, high = line.band.mean, line.band.low, line.band.high
         axes.add_line(marks.line_artist(line.x, mean, look, label, marker=look.marker))
+        marks.draw_seeds(axes, line, look, is_joined=False)
         finite = np.isfinite(low) & np.isfinite(high)
         if finite.any():
             arms = np.stack([mean - low, high - mean])[:, finite]
