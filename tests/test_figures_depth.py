@@ -103,7 +103,7 @@ def test_panels_of_an_axis():
     law = [{"label": "theory", "rate": 0.5, "where": {NORM: "none"}}]
     drawn = depth(results((INITS, NORMS), read=read), panel_axis=NORM, law=law)
     assert titles(drawn) == ["with batch norm", "without normalization"]
-    assert legend(drawn) == ["init = he", "init = xavier", "theory"]
+    assert legend(drawn) == ["He", "Xavier", "theory"]
     assert ["theory" in lines(axes) for axes in drawn.axes] == [False, True]
 
 

@@ -96,8 +96,8 @@ def test_the_difference_is_taken_seed_by_seed():
 def test_named_axes_and_another_value():
     data = results((SCALES, RATES, NORMS), value=value, tested=True)
     drawn = figure(data, "heatmap", x=NORM, y=W, value="best_test_accuracy")
-    assert titles(drawn)[:2] == ["lr = 0.1", "lr = 0.5"]
-    assert ticks(maps(drawn)[0].xaxis) == ["batch", "none"]
+    assert titles(drawn)[:2] == ["learning rate 0.1", "learning rate 0.5"]
+    assert ticks(maps(drawn)[0].xaxis) == ["batch norm", "none"]
     assert ticks(maps(drawn)[0].yaxis) == ["0.01", "0.1", "1"]
     assert notes(drawn) == ["best test accuracy; 1 seed"]
 
@@ -106,7 +106,7 @@ def test_a_sweep_of_one_key_and_the_norm():
     drawn = figure(results((NORMS, SCALES)), "heatmap")
     (axes,) = maps(drawn)
     assert axes.get_xlabel() == "weight initialization scale (std)"
-    assert axes.get_ylabel() == NORM
+    assert axes.get_ylabel() == "normalization"
 
 
 def test_diverged_cells_are_crossed_and_empty_ones_grey():

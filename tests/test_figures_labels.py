@@ -20,7 +20,7 @@ def test_numbers_have_three_digits(value, text):
 
 def test_values_that_agree_in_three_digits_get_more():
     axis = Axis("train.optimizer.lr", (0.10001, 0.10002))
-    assert value_label(axis, 0.10002, [axis.key]) == "lr = 0.10002"
+    assert value_label(axis, 0.10002, [axis.key]) == "learning rate 0.10002"
 
 
 def test_the_symbol_of_a_key():
@@ -37,9 +37,9 @@ def test_the_symbol_of_a_key():
         ("batch", "with batch norm"),
         ("none", "without normalization"),
         ("layer", "with layer norm"),
-        ("group groups=2", "with group norm (groups=2)"),
-        ("batch dialect=keras", "with batch norm (keras)"),
-        ("l1_batch", "norm = l1_batch"),
+        ("group groups=2", "with group norm (groups 2)"),
+        ("batch dialect=keras", "with batch norm (Keras)"),
+        ("l1_batch", "with l1_batch"),
     ],
 )
 def test_the_names_of_normalizations(value, text):
@@ -51,3 +51,24 @@ def test_the_names_of_normalizations(value, text):
 )
 def test_which_axes_are_numbers(values, numeric):
     assert Axis("key", values).numeric is numeric
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("train.optimizer", "adam", "Adam"),
+        ("train.optimizer", "momentum lr=0.01", "momentum (lr 0.01)"),
+        ("model.init", "he", "He"),
+        ("model.init", "normal std=1.0", "normal (std 1.0)"),
+        ("model.activation", "relu", "relu"),
+        ("train.batch_size", 5, "batch size 5"),
+        ("model.dropout", "none", "no dropout"),
+        ("model.dropout", "{ratio: 0.2}", "dropout 0.2"),
+        ("model.norm_position", "after", "norm's position after"),
+        ("train.schedule.decay", 0.1, "decay = 0.1"),
+        (NORM, "batch dialect=book stat_decay=0.5", "with batch norm (the book's, stat_decay 0.5)"),
+        (NORM, "a b\x1b[0m=c", "with a b\\x1b[0m=c"),
+    ],
+)
+def test_values_have_the_names_of_the_field(key, value, text):
+    assert value_label(Axis(key, (value, "other")), value, [key]) == text

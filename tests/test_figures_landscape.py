@@ -39,7 +39,7 @@ def band(axes, number=0):
 
 def test_a_panel_for_each_rate_and_a_band_for_each_norm():
     drawn = figure(results((RATES, NORMS), read=read), "landscape")
-    assert titles(drawn) == ["lr = 0.1", "lr = 0.5"]
+    assert titles(drawn) == ["learning rate 0.1", "learning rate 0.5"]
     assert legend(drawn) == ["with batch norm", "without normalization"]
     np.testing.assert_allclose(band(drawn.axes[0], 0), (1.1, 1.4))
     np.testing.assert_allclose(band(drawn.axes[1], 1), (1.4, 2.6))

@@ -87,7 +87,7 @@ def test_axes_of_numbers_and_text():
 def test_dialects_of_batch_norm():
     dialects = Axis(NORM, ("none", "batch dialect=book", "batch dialect=keras"))
     lines = curves(panels(results((FEW, dialects))).axes[0])
-    names = ["without normalization", "with batch norm (book)", "with batch norm (keras)"]
+    names = ["without normalization", "with batch norm (the book's)", "with batch norm (Keras)"]
     assert list(lines) == names
     assert [line.is_dashed() for line in lines.values()] == [True, False, True]
     assert len({line.get_color() for line in lines.values()}) == 3
@@ -97,7 +97,7 @@ def test_axes_zipped_with_the_panels_stand_in_the_title():
     points = [(1.0, n, 0.1) for n in NORMS.values] + [(0.01, n, 0.01) for n in NORMS.values]
     figure = panels(results((FEW, NORMS, RATES), points=points))
     titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["W = 1, lr = 0.1", "W = 0.01, lr = 0.01"]
+    assert titles == ["W = 1, learning rate 0.1", "W = 0.01, learning rate 0.01"]
     assert list(curves(figure.axes[0])) == ["with batch norm", "without normalization"]
 
 
@@ -105,8 +105,8 @@ def test_axes_zipped_with_each_other_make_one_line_a_pair():
     points = [(w, *pair) for w in FEW.values for pair in (("none", 0.1), ("batch", 0.01))]
     figure = panels(results((FEW, NORMS, RATES), points=points))
     assert list(curves(figure.axes[0])) == [
-        "without normalization, lr = 0.1",
-        "with batch norm, lr = 0.01",
+        "without normalization, learning rate 0.1",
+        "with batch norm, learning rate 0.01",
     ]
 
 
@@ -128,7 +128,7 @@ def test_no_axes_is_one_panel_without_legend():
 def test_text_axes():
     figure = panels(results((Axis("model.activation", ("relu", "tanh")),)))
     titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["activation = relu", "activation = tanh"]
+    assert titles == ["relu", "tanh"]
 
 
 def test_panels_over_the_normalization():

@@ -138,7 +138,7 @@ def test_the_x_axis_suits_the_values(values, kind):
     assert axes.get_xscale() == kind
     low, high = axes.get_xlim()
     assert low < min(values) <= max(values) < high
-    assert axes.get_xlabel() == "train.batch_size"
+    assert axes.get_xlabel() == "batch size"
 
 
 def test_few_values_are_their_own_ticks():

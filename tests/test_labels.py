@@ -121,8 +121,8 @@ def test_figures():
     axes = Axis(DECAY, tuple(map(float, DECAYS))), Axis(RATE, tuple(map(float, RATES)))
     data = results(axes, value=lambda point, seed, epoch, metric: point[0])
     panels = figure(data, "panels", axis=DECAY)
-    assert titles(panels) == [f"stat_decay = {text}" for text in DECAYS]
-    assert legend(panels) == [f"lr = {text}" for text in RATES]
+    assert titles(panels) == [f"decay of running averages {text}" for text in DECAYS]
+    assert legend(panels) == [f"learning rate {text}" for text in RATES]
     apart = results((Axis(DECAY, (0.9, 0.95, 0.9999)),), value=lambda *network: 0.5)
     ticks = figure(apart, "scale").axes[-1].get_xticklabels()
     assert [tick.get_text() for tick in ticks] == ["0.9", "0.95", "0.9999"]

@@ -153,7 +153,7 @@ def test_hostile_labels_and_manifests_stay_text():
     assert len(Page(text).all("script")) == 2
     assert Page(text).all("img") == []
     lines = Page(text).data["views"][0]["lines"]
-    assert [line["label"] for line in lines] == [f"norm = {SHOWN}", "without normalization"]
+    assert [line["label"] for line in lines] == [f"with {SHOWN}", "without normalization"]
 
 
 def test_json_can_neither_end_its_element_nor_a_line():

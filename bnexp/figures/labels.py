@@ -6,6 +6,7 @@ calls it. A key, norm or quantity that is in no table, such as a user's own, is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from bnexp import text
@@ -13,8 +14,30 @@ from bnexp.metrics import GAP, IMAGE_SETS, metric_column
 from bnexp.runs.tables import Axis, Tables, Value
 from bnexp.text import printable
 
+NORM = "model.norm"
+KIND = re.compile(r"\w+( \w+=[\w.+-]+)*")
+RATIO = re.compile(r"\{ratio: ([^,{}]*)\}")
 SYMBOLS = {"model.init.std": "W"}
-AXIS_NAMES = {"model.init.std": "weight initialization scale (std)"}
+KEYS = {
+    "model.activation": "activation",
+    "model.dropout": "dropout",
+    "model.dropout.ratio": "dropout",
+    "model.init": "initialization",
+    "model.init.std": "weight initialization scale (std)",
+    "model.layer_init.output.std": "output layer's weight scale",
+    "model.norm": "normalization",
+    "model.norm.eps": "epsilon",
+    "model.norm.stat_decay": "decay of running averages",
+    "model.norm_position": "norm's position",
+    "train.batch_size": "batch size",
+    "train.epochs": "epochs",
+    "train.l2": "weight decay",
+    "train.optimizer": "optimizer",
+    "train.optimizer.lr": "learning rate",
+    "train.optimizer.momentum": "momentum",
+}
+# Keys whose values say by themselves what they are: "He", "relu".
+SPEAKING = ("model.activation", "model.init", "train.optimizer")
 NORMS = {
     "batch": "batch norm",
     "layer": "layer norm",
@@ -24,6 +47,22 @@ NORMS = {
     "weight": "weight norm",
     "centre": "mean-only batch norm",
     "noisy_batch": "noisy batch norm",
+}
+NAMES = {
+    "adagrad": "AdaGrad",
+    "adam": "Adam",
+    "book": "the book's",
+    "cs231n": "CS231n",
+    "darknet": "Darknet",
+    "he": "He",
+    "keras": "Keras",
+    "lecun": "LeCun",
+    "nesterov": "Nesterov",
+    "paper": "the paper's",
+    "pytorch": "PyTorch",
+    "rmsprop": "RMSprop",
+    "sgd": "SGD",
+    "xavier": "Xavier",
 }
 QUANTITIES = {
     "preactivation_mean": "activation input: mean",
@@ -75,25 +114,42 @@ def quantity_label(quantity: str) -> str:
 
 
 def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:
-    """'with batch norm', 'W = 0.0251', 'lr = 0.1'; `keys`: all those to be told apart.
+    """'with batch norm', 'W = 0.0251', 'learning rate 0.1', 'He'; `keys`: all to be told apart.
 
     It stands in legends and panel titles. Numbers have as many digits as tell the values of the
     axis apart.
     """
-    kind, _, options = str(value).partition(" ")
-    if axis.key == "model.norm" and kind in NORMS:
-        details = f" ({options.removeprefix('dialect=')})" if options else ""
-        return f"with {NORMS[kind]}{details}"
-    if axis.key == "model.norm" and value == "none":
-        return "without normalization"
-    return f"{symbol(axis.key, keys)} = {value_text(value, axis.values)}"
+    name = value_name(axis, value)
+    if axis.key == NORM:
+        return "without normalization" if value == "none" else f"with {name}"
+    if axis.key in SPEAKING:
+        return name
+    if axis.key not in KEYS or axis.key in SYMBOLS:
+        return f"{symbol(axis.key, keys)} = {name}"
+    return f"no {KEYS[axis.key]}" if value == "none" else f"{KEYS[axis.key]} {name}"
+
+
+def value_name(axis: Axis, value: Value) -> str:
+    """'batch norm (Keras)', 'He', '0.1': the value of a swept key, in the words of the field."""
+    text = value_text(value, axis.values)
+    if not isinstance(value, str):
+        return text
+    if match := RATIO.fullmatch(text):  # dropout, which has no kind
+        return match[1]
+    if not KIND.fullmatch(text):
+        return text
+    kind, *options = text.split(" ")
+    pairs = [option.partition("=") for option in options]
+    name = NORMS.get(kind, kind) if axis.key == NORM else NAMES.get(kind, kind)
+    details = [NAMES.get(v, v) if k == "dialect" else f"{k} {v}" for k, _, v in pairs]
+    return f"{name} ({', '.join(details)})" if details else name
 
 
 def symbol(key: str, keys: Iterable[str]) -> str:
     """The usual symbol of the key, or its last part; more parts if another key ends the same.
 
-    keys: all swept keys, of which `key` may be one. For example, `train.optimizer.lr` is "lr", or
-    "optimizer.lr" if `train.schedule.lr` is swept, too.
+    keys: all swept keys, of which `key` may be one. For example, `train.schedule.decay` is "decay",
+    or "schedule.decay" if `model.norm.decay` is swept, too.
     """
     if key in SYMBOLS:
         return SYMBOLS[key]
@@ -104,8 +160,8 @@ def symbol(key: str, keys: Iterable[str]) -> str:
 
 
 def axis_name(key: str) -> str:
-    """What the x axis of a swept key is called: a name from AXIS_NAMES, else the dotted key."""
-    return AXIS_NAMES.get(key, key)
+    """What the axis of a swept key is called: a name of KEYS, else the dotted key."""
+    return KEYS.get(key, key)
 
 
 def value_text(value: Value, among: Iterable[Value] = ()) -> str:

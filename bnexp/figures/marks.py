@@ -96,12 +96,15 @@ def draw_band(axes: Axes, x: Floats, band: Band, look: Look, alpha: float) -> No
 
 
 FAINT = 0.4  # how strongly the lines and dots of single seeds show
-DOTS = {"linestyle": "none", "marker": "o", "markersize": 2.5, "markeredgewidth": 0}
+THIN: dict[str, Any] = {"linewidth": 0.6, "linestyle": "solid"}
+DOTS: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 2.5, "markeredgewidth": 0}
 
 
 def draw_seeds(axes: Axes, line: Line, look: Look, is_joined: bool = True) -> None:
     """Draw the line of each seed, thin; or its points, where x values are not joined."""
-    style: dict[str, Any] = {"linewidth": 0.6} if is_joined and line.x.size > 1 else DOTS
+    style: dict[str, Any] = (
+        {"linewidth": 0.6, "linestyle": "solid"} if is_joined and line.x.size > 1 else DOTS
+    )
     for number, values in enumerate(line.seeds):
         seed = line_artist(
             line.x, values, look, f"_seed {number}", **style, alpha=FAINT, zorder=2.5

@@ -32,7 +32,6 @@ from bnexp.runs.tables import Axis, Table, Tables, Value, moves_along, rows
 from bnexp.runs.where import Point, WhereError, no_such_points, select_values
 from bnexp.text import choices
 
-NORM = "model.norm"
 MAX_PANELS = 36
 MAX_LINES = 12
 

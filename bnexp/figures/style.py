@@ -20,7 +20,8 @@ from typing import Any, Literal
 import numpy as np
 
 from bnexp.figures.fonts import DEJAVU, add_dejavu
-from bnexp.figures.select import NORM, Selection
+from bnexp.figures.labels import NORM
+from bnexp.figures.select import Selection
 
 Dash = Literal["solid"] | tuple[int, Sequence[float]]
 

@@ -19,7 +19,7 @@ from pydantic import Field
 from bnexp.config.figures import Layers, MetricOrGap, Places
 from bnexp.figures import limits, marks, notes, select, series
 from bnexp.figures.kinds import FigureData, RuledKind, SpreadKind
-from bnexp.figures.labels import metric_label, quantity_label, value_text
+from bnexp.figures.labels import NORM, metric_label, quantity_label, value_text
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.recorded import (
     Recorded,
@@ -316,7 +316,7 @@ def _image_styles(selection: select.Selection) -> Mapping[str, Mapping[str, Any]
 
     The marker does; the dash too, where it has no normalization to tell.
     """
-    has_norm = any(axis.key == select.NORM for axis in selection.line_axes)
+    has_norm = any(axis.key == NORM for axis in selection.line_axes)
     dash = {} if has_norm else {"linestyle": DASHES[1]}
     hollow = {"marker": "s", "markerfacecolor": "white", "linewidth": 1.2}
     return {"train": {"marker": "o", "markersize": 4.0}, "test": {**hollow, **dash}}

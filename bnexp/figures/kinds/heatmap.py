@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bnexp.config.figures import Limits, SummaryMetric
 from bnexp.figures import limits, notes, select
 from bnexp.figures.kinds import FigureData, RestrictedKind, check_limits, metric_limits
-from bnexp.figures.labels import axis_name, metric_label, symbol, value_texts
+from bnexp.figures.labels import NORM, axis_name, metric_label, symbol, value_name, value_texts
 from bnexp.figures.marks import cross
 from bnexp.figures.page import NOTE_LETTER, RIGHT, Page, build
 from bnexp.figures.recorded import Recorded, check_metric
@@ -62,7 +62,7 @@ class Heatmap(RestrictedKind):
         keys = [(name, key) for name, key in (("x", self.x), ("y", self.y)) if key]
         named = {key: select.find_axis(self.kind, swept, key, name) for name, key in keys}
         others = [axis for axis in swept.axes if axis.key not in named]
-        free = iter(sorted(others, key=lambda axis: axis.key == select.NORM))
+        free = iter(sorted(others, key=lambda axis: axis.key == NORM))
         x, y = (named[key] if key else next(free, None) for key in (self.x, self.y))
         if x is None or y is None or x == y:
             got = x.key if x and x == y else select.swept_keys(swept)
@@ -176,8 +176,8 @@ def _maps(tables: Tables, selection: select.Selection, value: str) -> list[Map]:
     """A map for each line, batch norm's first; and the first minus the second if there are two."""
     keys = [axis.key for axis in selection.line_axes]
     numbers = list(range(len(selection.lines)))
-    if select.NORM in keys:
-        norms = [str(line[keys.index(select.NORM)]) for line in selection.lines]
+    if NORM in keys:
+        norms = [str(line[keys.index(NORM)]) for line in selection.lines]
         numbers.sort(key=lambda number: not norms[number].startswith("batch"))
     points = selection.line_points
     cells = [_by_cell(tables, selection, points[number], value) for number in numbers]
@@ -259,8 +259,10 @@ def _add_color_bar(
 
 
 def _tick_texts(axis: Axis) -> list[str]:
-    texts = value_texts(_sorted_values(axis))
-    return [text.replace(" dialect=", " ") for text in texts]
+    values = _sorted_values(axis)
+    numbers = value_texts(values)
+    pairs = zip(values, numbers, strict=True)
+    return [value_name(axis, v) if isinstance(v, str) else text for v, text in pairs]
 
 
 def _draw_map(axes: Axes, drawn: Map, colors: Colors, page: Page) -> None:

@@ -15,11 +15,11 @@ import numpy as np
 from bnexp.config.figures import Layer
 from bnexp.figures import marks, notes, series
 from bnexp.figures.kinds import FigureData, RuledKind, SpreadKind
-from bnexp.figures.labels import quantity_label
+from bnexp.figures.labels import NORM, quantity_label
 from bnexp.figures.limits import free_axis, free_limits, whole_number_axis
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.recorded import Recorded, check_quantity, layers_of, places_of
-from bnexp.figures.select import NORM, Selection, Swept, select_panels
+from bnexp.figures.select import Selection, Swept, select_panels
 from bnexp.figures.series import Line, Spread, by_seed, rows_at_place
 from bnexp.figures.style import looks
 from bnexp.registry import option
