@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from figure_results import NORM, W, results
+from figure_results import NORM, W, legend, results, titles
 from figure_results import NORMS as NORM_AXIS
 
 from bnexp import run
@@ -270,19 +270,30 @@ def test_the_panels_axis():
 
 
 def kinds(data):
-    return [(figure.kind, figure.axis) for figure in default_figures(data)]
+    key = {"panels": "axis", "scale": "axis", "curves": "panel_axis"}
+    figures = default_figures(data)
+    return [(figure.kind, getattr(figure, key[figure.kind])) for figure in figures]
 
 
 def test_default_figures():
-    assert kinds(results((Axis(W, (1.0, 0.1)), NORM_AXIS))) == [("panels", None), ("scale", None)]
-    assert kinds(results((NORM_AXIS,))) == [("panels", None)]
-    assert kinds(results(())) == [("panels", None)]
+    many = Axis(W, (1.0, 0.1, 0.01, 0.001, 0.0001))
+    assert kinds(results((many, NORM_AXIS))) == [("panels", None), ("scale", None)]
+    assert kinds(results((Axis(W, (1.0, 0.1)), NORM_AXIS))) == [("curves", None), ("scale", None)]
+    assert kinds(results((NORM_AXIS,))) == [("curves", None)]
+    assert kinds(results(())) == [("curves", None)]
+
+
+def test_three_norms_are_three_lines_on_training_and_test_images():
+    data = results((Axis(NORM, ("batch", "layer", "none")),), tested=True)
+    (drawn,) = (draw(options, data) for options in default_figures(data))
+    assert titles(drawn) == ["training accuracy", "test accuracy"]
+    assert legend(drawn) == ["with batch norm", "with layer norm", "without normalization"]
 
 
 def test_default_figures_are_such_as_can_be_drawn():
     data = results((Axis(W, tuple(range(1, 41))), Axis("train.batch_size", (5, 50))))
     assert kinds(data) == [("scale", None)]
     data = results((Axis("train.batch_size", (5, 50)), Axis("seed.kind", tuple("abcdefghijklm"))))
-    assert kinds(data) == [("panels", "seed.kind")]
+    assert kinds(data) == [("curves", "seed.kind")]
     for options in default_figures(data):
         assert len(draw(options, data).axes) == 13

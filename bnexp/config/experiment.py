@@ -365,7 +365,10 @@ class Experiment(Setting):
     random: Random = key({}, "seeds and the random stream")
     sweep: Sweep = key({}, "dotted key -> values; each combination and seed is one network")
     figures: tuple[Figure, ...] | None = key(
-        None, "what is drawn; default: panels, and scale where a number is swept", strict=False
+        None,
+        "what is drawn; default: curves, or panels where a number with five or more values is "
+        "swept; and scale where a number is swept",
+        strict=False,
     )
     claims: tuple[Claim, ...] | None = key(
         None, "sentences to check; a run ends with a verdict on each", strict=False

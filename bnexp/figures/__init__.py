@@ -120,21 +120,26 @@ def refusal(options: FigureKind, swept: Swept) -> ConfigError | None:
     return None
 
 
+MANY_VALUES = 5  # of a swept number: so many are drawn in panels of their own
+
+
 def default_figures(tables: Tables) -> tuple[FigureKind, ...]:
-    """The figures of an experiment that asks for none: panels, and scale if a number is swept.
+    """The figures of an experiment that asks for none.
 
-    They are over the usual axis, or over the first other one of which they can be drawn.
+    The training curves: all in one panel for each set of images (`curves`), or with a panel for
+    each value of a number with many of them (`panels`); and the final numbers against a swept
+    number (`scale`). Of what can be drawn of several axes the usual one is taken, else the first.
 
-    A kind that cannot be drawn of any axis is left out; the result may be empty.
+    A figure that cannot be drawn of any axis is left out; the result may be empty.
     """
-    figures = []
-    for kind in ("panels", "scale"):
-        for key in (None, *(axis.key for axis in tables.axes)):
-            options = FIGURES[kind](axis=key)
-            if refusal(options, tables) is None:
-                figures.append(options)
-                break
-    return tuple(figures)
+    keys = (None, *(axis.key for axis in tables.axes))
+    panels = [FIGURES["panels"](axis=key) for key in keys]
+    curves = [FIGURES["curves"](), *(FIGURES["curves"](panel_axis=key) for key in keys[1:])]
+    has_many = any(axis.numeric and len(axis.values) >= MANY_VALUES for axis in tables.axes)
+    scales = [FIGURES["scale"](axis=key) for key in keys]
+    choices = [[*panels, *curves] if has_many else [*curves, *panels], scales]
+    drawable = ([f for f in options if refusal(f, tables) is None] for options in choices)
+    return tuple(options[0] for options in drawable if options)
 
 
 def requested_figures(figures: Sequence[FigureKind] | None, tables: Tables) -> Sequence[FigureKind]:
