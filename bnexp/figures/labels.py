@@ -36,6 +36,13 @@ KEYS = {
     "train.optimizer.lr": "learning rate",
     "train.optimizer.momentum": "momentum",
 }
+PHRASES = {
+    "model.bias": {"true": "with bias", "false": "without bias"},
+    "model.norm_position": {
+        "before": "norm before the activation",
+        "after": "norm after the activation",
+    },
+}
 # Keys whose values say by themselves what they are: "He", "relu".
 SPEAKING = ("model.activation", "model.init", "train.optimizer")
 NORMS = {
@@ -122,8 +129,12 @@ def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:
     name = value_name(axis, value)
     if axis.key == NORM:
         return "without normalization" if value == "none" else f"with {name}"
+    if phrase := PHRASES.get(axis.key, {}).get(name):
+        return phrase
     if axis.key in SPEAKING:
         return name
+    if axis.key == "train.epochs":
+        return f"{name} epochs"
     if axis.key not in KEYS or axis.key in SYMBOLS:
         return f"{symbol(axis.key, keys)} = {name}"
     return f"no {KEYS[axis.key]}" if value == "none" else f"{KEYS[axis.key]} {name}"
