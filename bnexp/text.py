@@ -20,6 +20,8 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from bnexp.typography import look_alike_hint
+
 if TYPE_CHECKING:
     import jinja2
 
@@ -202,6 +204,8 @@ def choices(name: str, names: Sequence[str], meant: Sequence[str] = ()) -> str:
     hint = f"; did you mean {' or '.join(map(repr, suggestions))}?" if suggestions else ""
     if ":" in name:
         hint = "; put a space behind ':'"
+    elif look_alike := look_alike_hint(name):
+        hint = f"; {look_alike}"
     allowed = ", ".join(names) or "no key here"
     return f"{'one of ' if len(names) > 1 else ''}{allowed}, got {name!r}{hint}"
 

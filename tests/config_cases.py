@@ -456,11 +456,11 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "tab before a key": (
         added("sweep:\n\tmodel.norm: [batch]"),
-        "6:1: not valid, expected valid YAML, got an error: found character '\\t' that cannot",
+        "6:1: tab in the indentation, expected spaces, got a tab, indent",
     ),
     "tab after a key": (
         changed("name: bad", "name:\t\tbad\n\tx: 1"),
-        "1:6: not valid, expected valid YAML, got an error: found character '\\t' that cannot",
+        "2:1: tab in the indentation, expected spaces, got a tab, indent",
     ),
     "bad indentation": (
         added("random:\n    seeds: [1]\n  stream: book"),

@@ -139,6 +139,19 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(config_file):
         ("model: {hidden: 100}", "expected a list, got 100; a list of one is [100]"),
         ("figures: [pannels]", "got 'pannels'; did you mean 'panels'?"),
         ("train: {l2: '1e-2'}", "expected a number, got '1e-2'; leave out the quotes"),
+        (
+            "model: {norm: \u201cbatch\u201d}",
+            "got '\u201cbatch\u201d'; the first character is a left double quotation mark "
+            "(U+201C), write '\"'",
+        ),
+        (
+            "probes: {read: \u3010layers\u3011}",
+            "the first character is a left black lenticular bracket (U+3010), write '['",
+        ),
+        (
+            "train: {precision: float\uff16\uff14}",
+            "got 'float\uff16\uff14'; character 6 is a fullwidth digit six (U+FF16), write '6'",
+        ),
         ("train:{epochs: 2}", "got 'train:{epochs'; put a space behind ':'"),
         (
             "claims: [{says: a, measure: test_accuracy, where: {}, at_least: 1}]",

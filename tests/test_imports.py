@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "bnexp"
 
 # A package may import from those before it, and from itself.
 ORDER = (
+    ("typography",),
     ("text", "searchpath", "machine"),
     ("errors",),
     ("registry",),

@@ -52,6 +52,7 @@ from bnexp.data.datasets import is_folder
 from bnexp.errors import ConfigError
 from bnexp.files import is_pipe
 from bnexp.text import nearest_name
+from bnexp.typography import look_alike_hint
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -310,7 +311,7 @@ def parse_assignment(argument: str, word: str = "--set") -> Assignment:
     if not equals or not key.strip():
         raise ConfigError(
             f"{word}: not an assignment, expected KEY=VALUE, got {argument[:MAX_SHOWN]!r}; "
-            f"for example {word} train.epochs=5"
+            f"{look_alike_hint(argument) or f'for example {word} train.epochs=5'}"
         )
     source = f"{word} {key.strip()[:MAX_SHOWN]}"
     if key.count(".") >= MAX_DEPTH:

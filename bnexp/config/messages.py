@@ -17,6 +17,7 @@ from bnexp.config.yaml import Document, KeyPath, flow
 from bnexp.errors import ConfigError
 from bnexp.metrics import DEFAULT_METRICS
 from bnexp.text import choices, cut, exact, nearest_name, omitted, printable
+from bnexp.typography import look_alike_hint
 
 MAX_PROBLEMS = 20  # how many of them one error lists
 NO_KIND, UNKNOWN_KIND = "no kind given", "unknown kind"
@@ -158,6 +159,8 @@ def _remedy(kind: str, value: Any, path: KeyPath, expected: str) -> str:
 
     kind: pydantic's type of the error. expected: what the message says is expected there.
     """
+    if isinstance(value, str) and (look_alike := look_alike_hint(value)):
+        return f"; {look_alike}"
     if kind in ("literal_error", "either") and isinstance(value, str):
         nearest = nearest_name(value, re.findall(r"\w{3,}", expected))
         return f"; did you mean {nearest!r}?" if nearest else ""

@@ -3,8 +3,9 @@
 Reading (`parse_file`, `parse`, `parse_value`) accepts a strict subset of YAML 1.1: one document of
 mappings with text keys, lists, texts, decimal numbers, true, false and null. It refuses what
 surprises (`no` read as false, `017` read as 15, a key given twice) and what a configuration does
-not need (anchors, tags, directives). Every error is a ConfigError that reads
-"source:line:column: what, expected ..., got ..., what to do".
+not need (anchors, tags, directives). Characters that only look like YAML's, such as a full-width
+colon, are named where they are no part of a text (bnexp.typography). Every error is a ConfigError
+that reads "source:line:column: what, expected ..., got ..., what to do".
 
 Writing (`flow` on one line, `block_style` as indented lines) yields text that every reader of YAML
 takes for the same values.
@@ -31,6 +32,7 @@ from yaml.reader import ReaderError
 from bnexp.errors import ConfigError, StoreError
 from bnexp.files import is_pipe, open_file, read_pipe
 from bnexp.text import printable
+from bnexp.typography import ascii_form, in_ascii, instead, is_unseen, named
 
 MAX_BYTES = 256 * 1024
 MAX_NODES = 20_000
@@ -126,6 +128,8 @@ def parse(text: str, source: str) -> Document:
     document = parse_value(text, source)
     if isinstance(document.value, dict):
         return document
+    if isinstance(document.value, str) and (refusal := _look_alike_error(text, source)):
+        raise refusal
     kinds = {type(None): ("empty document", "nothing"), list: ("list at the top", "a list")}
     problem, got = kinds.get(
         type(document.value), ("single value at the top", "a value without key")
@@ -173,8 +177,15 @@ def _position(mark: Any, source: str) -> Position:
 _REFUSED_TOKENS = {"&": "anchor", "*": "alias", "!": "tag", "%": "directive"}
 
 
+_BREAKS = "\r\n\x85\u2028\u2029"
+
+
 class _Loader(yaml.SafeLoader):
-    """PyYAML's own scanner, not libyaml's: its positions are the same on every machine."""
+    """PyYAML's own scanner, not libyaml's: its positions are the same on every machine.
+
+    Unlike PyYAML's it takes tabs where YAML does: everywhere between words and values, in front of
+    comments and on blank lines, but not in the indentation of a block.
+    """
 
     def __init__(self, text: str, source: str) -> None:
         super().__init__(text)
@@ -186,6 +197,35 @@ class _Loader(yaml.SafeLoader):
         raise self._error(problem, "plain values", "leave it out, or quote it if it is text")
 
     fetch_anchor = fetch_alias = fetch_tag = fetch_directive = _refuse_token
+
+    def _white(self) -> str:
+        """The spaces and tabs from here on."""
+        length = 0
+        while self.peek(length) in (" ", "\t"):
+            length += 1
+        return str(self.prefix(length))
+
+    def scan_to_next_token(self) -> None:
+        super().scan_to_next_token()
+        while self.peek() == "\t":
+            before = self.buffer[self.pointer - self.column : self.pointer]
+            white = self._white()
+            has_token = self.peek(len(white)) not in f"#\0{_BREAKS}"
+            if not self.flow_level and has_token:
+                if not before.strip(" \t"):
+                    position = _position(self.get_mark(), self.source)
+                    advice = "indent with spaces"
+                    raise _error(position, "tab in the indentation", "spaces", "a tab", advice)
+                self.allow_simple_key = False  # what follows cannot be indented by a tab
+            self.forward(len(white))
+            super().scan_to_next_token()
+
+    def scan_plain_spaces(self, indent: int, start_mark: Any) -> list[str] | None:
+        if "\t" in (white := self._white()):
+            self.forward(len(white))
+            if self.peek() not in _BREAKS:
+                return [white]
+        return super().scan_plain_spaces(indent, start_mark)
 
     def scan_flow_scalar_non_spaces(self, double: Any, start_mark: Any) -> list[Any]:
         try:
@@ -201,7 +241,6 @@ class _Loader(yaml.SafeLoader):
 
 # Part of the parser's problem -> what to do about it; the first that fits.
 _ADVICE = {
-    r"'\t'": "indent and separate with spaces",
     "mapping values": "check the indentation, or quote a value that contains ': '",
     "cannot start any token": "quote the text that begins with it",
     "'<stream end>'": "close the bracket",
@@ -222,10 +261,49 @@ def _events(text: str, source: str) -> Iterator[Any]:
         raise _error(position, "control character", "printable text", got, "remove it") from None
     except yaml.MarkedYAMLError as error:
         problem, mark = error.problem or "", error.context_mark
+        last = error.problem_mark.line if error.problem_mark else 0
+        if refusal := _look_alike_error(text, source, last if mark is None else mark.line, last):
+            raise refusal from None
         advice = next(advice for part, advice in _ADVICE.items() if part in problem)
+        line = "".join(text.splitlines()[last : last + 1])
+        if re.match(r"\s*[-?]\s*\t", line):
+            advice = "separate with spaces, not with a tab"
         got = f"{problem} ({error.context} at {_position(mark, source)})" if mark else problem
         position = _position(error.problem_mark, source)
         raise _error(position, "not valid", "valid YAML", f"an error: {got}", advice) from None
+
+
+# What is no YAML between words: quoted texts and comments.
+_QUOTED_OR_COMMENT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|(?:^|(?<=\s))#.*")
+
+
+def _look_alike_error(
+    text: str, source: str, first: int = 0, last: int | None = None
+) -> ConfigError | None:
+    """An error about the first character in some lines that looks like one of YAML's; or None.
+
+    first, last: the lines where YAML broke off, from 0; the line before them is included. Default:
+    all lines. Apostrophes and dashes that belong to a text do not count.
+    """
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if number < first - 1 or (last is not None and number > last):
+            continue
+        plain = _QUOTED_OR_COMMENT.sub(lambda match: " " * len(match[0]), line)
+        for column, letter in enumerate(plain):
+            form = ascii_form(letter)
+            is_text = form == "'" or (form == "-" and plain[:column].strip())
+            if form is not None and not is_text:
+                position = Position(source, number + 1, column + 1)
+                return _look_alike(position, letter)
+    return None
+
+
+def _look_alike(position: Position, letter: str) -> ConfigError:
+    """The error about a character that looks like one of YAML's."""
+    form = ascii_form(letter)
+    expected = "a space" if form == " " else repr(form) if form else "no such character"
+    return _error(position, "look-alike character", expected, named(letter), instead(letter))
 
 
 class _Builder:
@@ -296,22 +374,30 @@ class _Builder:
         """The text of a key; ConfigError for any other type of value but a whole number."""
         position, got = self._position(event), "a list or mapping"
         if isinstance(event, yaml.ScalarEvent):
+            for i, letter in enumerate(event.value if event.style is None else ""):
+                if ascii_form(letter) is not None:
+                    place = Position(position.source, position.line, position.column + i)
+                    raise _look_alike(place, letter)
             if type(_scalar(event, position)) in (str, int):
                 return event.value
             got = _quoted(event.value)
         raise _error(position, "key is not text", "a name", got, "write a name, or quote it")
 
 
-_WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(
-    r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan"
+    r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
 # What YAML's versions and readers disagree on -> what to write instead; the first that fits.
 _AMBIGUOUS = {
-    r"True|TRUE|False|FALSE|yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF": "true or false",
-    r"Null|NULL": "null",
-    r"[-+]?\.(Inf|INF|nan|NaN|NAN)": ".inf, -.inf or .nan",
+    r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF": "true or false",
+    r"[-+]\.(nan|NaN|NAN)": ".nan",
     r"(?i:[-+]?(0o?[0-9_]+|0x[0-9a-f_]+|0b[01_]+))": "a decimal number without leading zero",
     r"[-+]?(?=\.?[0-9])[0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9_]+)?": "a number without underscores",
     r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?": "a decimal number without colons",
@@ -334,12 +420,31 @@ def _scalar(event: yaml.ScalarEvent, position: Position) -> Any:
             raise _error(position, "integer too long", limit, f"{digits} digits", advice)
         return int(text)
     if _FLOAT.fullmatch(text):
-        return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+        return float(re.sub(r"\.(?=[a-zA-Z])", "", text))
     for pattern, form in _AMBIGUOUS.items():
         if re.fullmatch(pattern, text):
             advice = f"write {form} (or quote it: {_quoted(text)})"
             raise _error(position, "ambiguous text", form, _quoted(text), advice)
+    _check_look_alikes(event, position)
     return text
+
+
+def _check_look_alikes(event: yaml.ScalarEvent, position: Position) -> None:
+    """ConfigError for a text that is to be a number, or that begins or ends with what is unseen."""
+    text = event.value
+    if text.isascii():
+        return
+    form = in_ascii(text).strip()
+    if _INTEGER.fullmatch(form) or _FLOAT.fullmatch(form):
+        i = next(i for i, letter in enumerate(text) if ascii_form(letter) is not None)
+        place = Position(position.source, position.line, position.column + i)
+        advice = f"write {form} (or quote it: {_quoted(text)})"
+        raise _error(place, "look-alike character in a number", form, named(text[i]), advice)
+    if is_unseen(text[0]):
+        raise _look_alike(position, text[0])
+    if is_unseen(text[-1]):
+        end = _position(event.end_mark, position.source)
+        raise _look_alike(Position(end.source, end.line, end.column - 1), text[-1])
 
 
 # Writing
