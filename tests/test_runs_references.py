@@ -158,10 +158,6 @@ def test_without_them_it_is_said_how_to_get_them(empty, installed):
         bnexp.load_run("no_such")
 
 
-def test_the_package_of_results_has_the_version_of_bnexp():
-    assert f'\nversion = "{bnexp.__version__}"\n' in (ROOT / "results/pyproject.toml").read_text()
-
-
 def test_an_installed_package_in_a_checkout(empty, installed):
     shutil.copytree(REFERENCE / NAME, Path("results", "reference", NAME))
     assert find_run(NAME) == RunPlace(Path("results", "reference", NAME), OUTPUT)
