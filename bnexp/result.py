@@ -102,17 +102,25 @@ class Result:
     def _swept(self) -> frozenset[str]:
         return frozenset(axis.key for axis in self.data.axes)
 
-    def figure(self, kind: str = "panels", **options: Any) -> Figure:
+    def figure(
+        self,
+        kind: str = "panels",
+        *,
+        style: str = "light",
+        width: float | None = None,
+        **options: Any,
+    ) -> Figure:
         """Draw a figure kind with its options and return it; nothing is shown or saved.
 
         kind: a name in `bnexp.figures.FIGURES`, such as "panels" or "scale"; options: the keys that
-        the kind has in YAML. Raises ConfigError for an unknown kind or option, or if the figure
+        the kind has in YAML. style: light, dark, slide or print; width: in inches, see
+        `bnexp.figures.draw`. Raises ConfigError for an unknown kind or option, or if the figure
         cannot be drawn from these results. The figure is a matplotlib figure with a method
         `savefig`.
         """
         from bnexp import figures
 
-        return figures.draw(figure_options(kind, **options), self.results)
+        return figures.draw(figure_options(kind, **options), self.results, style, width)
 
     def __repr__(self) -> str:
         place = f"; {self.directory}" if self.directory else ""

@@ -22,7 +22,8 @@ from typing import Any
 from bnexp import claims, figures
 from bnexp.claims import Times, Verdict, claims_text, judge_run
 from bnexp.config import Config, load_config, resolved
-from bnexp.config.document import OVERRIDES
+from bnexp.config.document import OVERRIDES, assigned
+from bnexp.config.figures import figure_options
 from bnexp.config.messages import Problem, SettingError, problems_error
 from bnexp.data import Dataset
 from bnexp.data.datasets import DATASETS, ImageCounts, count_images, data_folder
@@ -43,7 +44,7 @@ from bnexp.runs.manifest import MAX_BYTES, command_line, is_manifest, manifest_t
 from bnexp.runs.origins import DataOrigin, loaded_origin
 from bnexp.runs.references import find_run
 from bnexp.sweep import Network, Plan, make_plan, make_stacks, setting_error, stacks_by_step
-from bnexp.text import counted, cut
+from bnexp.text import choices, counted, cut
 from bnexp.training.schedule import TrainingSchedule, make_schedule
 
 
@@ -250,6 +251,53 @@ def replot(directory: Path) -> Drawn:
     data, store = read_finished_run(place.directory), RunDirectory(place.output)
     with store.writing():
         return write_figures(data, store)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How one figure is drawn for a file of its own; None: as in run directories.
+
+    title: in the place of the experiment's. style: light, dark, slide or print. width: of the page,
+    in inches. dpi: pixels in an inch. format: of the file, png, svg or pdf.
+    """
+
+    title: str | None = None
+    style: str = "light"
+    width: float | None = None
+    dpi: float | None = None
+    format: str | None = None
+
+
+def plot_one(
+    directory: Path,
+    kind: str,
+    assignments: Sequence[str] = (),
+    picture: Picture = Picture(),
+    out: Path | None = None,
+) -> Path:
+    """Draw one figure of a run directory into a file of its own; nothing else is written.
+
+    Arguments:
+        kind: a name in `bnexp.figures.FIGURES`.
+        assignments: its options, as texts such as "axis=model.norm".
+        out: the file, whose ending says the format; default: NAME-KIND.png in the current folder.
+
+    Returns where the file is. ConfigError if the figure cannot be drawn.
+    """
+    from bnexp.figures.canvas import FORMATS, render
+
+    data = read_finished_run(find_run(directory).directory)
+    name = picture.format or (out.suffix[1:].lower() if out and out.suffix else FORMATS[0])
+    if name not in FORMATS:
+        raise ConfigError(f"{out or 'format'}: no format, expected {choices(name, FORMATS)}")
+    if picture.dpi is not None and not 10 <= picture.dpi <= 2400:
+        raise ConfigError(f"dpi: expected 10 to 2400 pixels in an inch, got {picture.dpi:g}")
+    options = figure_options(kind, **assigned(assignments))
+    tables = replace(data.tables, title=picture.title or data.tables.title)
+    figure = figures.draw(options, tables, picture.style, picture.width)
+    path = out or Path(f"{data.config.name}-{kind}.{name}")
+    write_file(path, render(figure, name, picture.dpi, has_text=True))
+    return path
 
 
 def write_claims(

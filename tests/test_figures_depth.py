@@ -75,7 +75,7 @@ def test_a_law_grows_from_the_first_drawn_layer_of_the_first_line():
     drawn = depth(results((NORMS,), read=read), law=law, layers=[2, 5])
     line = lines(drawn.axes[0])["theory"]
     np.testing.assert_allclose(line.get_ydata(), [1, 0.5, 0.25, 0.125])
-    assert (line.get_color(), line.is_dashed()) == ("black", True)
+    assert (line.get_color(), line.is_dashed()) == ("0.00", True)
     assert legend(drawn)[-1] == "theory"
 
 

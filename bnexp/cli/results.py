@@ -36,20 +36,58 @@ def tell_shipped(*names: Path | None) -> None:
 
 @click.command("plot")
 @click.argument("directory", type=arguments.PathType())
+@click.option("--figure", "kind", metavar="KIND", help="Draw one figure into a file of its own.")
+@click.option(
+    "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Set an option of --figure."
+)
+@click.option("--title", help="The title of --figure; default: the experiment's.")
+@click.option("--style", help="The style of --figure: light, dark, slide or print.")
+@click.option("--size", type=float, metavar="INCHES", help="The width of --figure.")
+@click.option("--dpi", type=float, help="Pixels in an inch of --figure.")
+@click.option("--format", "file_format", help="The format of --figure: png, svg or pdf.")
+@click.option(
+    "--out",
+    type=arguments.PathType(dir_okay=False),
+    metavar="FILE",
+    help="The file of --figure; default: NAME-KIND.png here.",
+)
 @click.pass_context
-def plot_command(ctx: click.Context, directory: Path) -> None:
-    """Draw a run directory's figures again.
+def plot_command(
+    ctx: click.Context,
+    directory: Path,
+    kind: str | None,
+    assignments: tuple[str, ...],
+    title: str | None,
+    style: str | None,
+    size: float | None,
+    dpi: float | None,
+    file_format: str | None,
+    out: Path | None,
+) -> None:
+    """Draw a run directory's figures again, or one figure of your own.
 
     DIRECTORY may be the name of a shipped experiment, whose shipped result is then drawn into
     results/NAME-shipped. Exit status 1 if one cannot be drawn; the others are drawn all the same.
 
+    With --figure one figure of any kind is drawn into a file of its own, and the run directory
+    stays as it is. `bnexp explain figures` lists the kinds and their options.
+
     \b
     Example: bnexp plot results/quickstart
+             bnexp plot weight_scale --figure scale --style dark --out slide.png
+             bnexp plot weight_scale --figure curves --set panel_axis=model.norm --out book.svg
     """
     from bnexp import running
     from bnexp.cli.output import print_undrawn
 
     tell_shipped(directory)
+    picture = running.Picture(title, style or "light", size, dpi, file_format)
+    if kind is not None:
+        echo(str(running.plot_one(directory, kind, assignments, picture, out)))
+        return
+    if assignments or out or style or picture != running.Picture():
+        of_one = "--set, --title, --style, --size, --dpi, --format and --out"
+        raise click.UsageError(f"{of_one} are for one figure: name its kind with --figure")
     drawn = running.replot(directory)
     if drawn.files or not drawn.failures:
         echo(*(map(str, drawn.files) if drawn.files else [f"{directory}: nothing to draw"]))

@@ -30,7 +30,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from os.path import exists, isdir, isfile
@@ -332,6 +332,14 @@ def parse_assignment(argument: str, word: str = "--set") -> Assignment:
     value = nested(path, text.value)
     document = _absolute_folders(Document(value, outer | keys, outer | values), Path())
     return Assignment(document, path, word)
+
+
+def assigned(arguments: Iterable[str]) -> Any:
+    """The mapping that some assignments make together, the later ones over the earlier."""
+    whole = Document({}, {}, {})
+    for argument in arguments:
+        whole = merge_documents(whole, parse_assignment(argument).document)
+    return whole.value
 
 
 @dataclass(frozen=True)

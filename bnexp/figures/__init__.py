@@ -55,7 +55,9 @@ __all__ = [
 ]
 
 
-def draw(options: FigureKind, tables: Tables) -> Figure:
+def draw(
+    options: FigureKind, tables: Tables, style: str = "light", width: float | None = None
+) -> Figure:
     """The figure with these options, not shown and not saved.
 
     Raises ConfigError if the options name an axis, a metric or a quantity that the results do not
@@ -64,11 +66,13 @@ def draw(options: FigureKind, tables: Tables) -> Figure:
     Arguments:
         options: an instance of a class in FIGURES, such as `FIGURES["panels"](metric="test_loss")`.
         tables: the results; networks that failed or are missing are left out and counted in a note.
+        style: light, dark, slide or print. width: of the page, in inches; default: the style's.
+            Letters have the same size on all pages: of narrow ones they take more.
     """
     from bnexp.figures.fonts import fonts_for
-    from bnexp.figures.style import house_style
+    from bnexp.figures.style import chosen_style, house_style
 
-    with house_style(fonts_for(chosen_text(tables, options))):
+    with house_style(fonts_for(chosen_text(tables, options)), chosen_style(style, width)):
         restricted = options.restrict(tables)
         recorded, shown = recorded_of(restricted), options.shown(restricted)
         selection = options.choose(shown, recorded)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bnexp.figures.select import Selection
 from bnexp.figures.series import Curve, Line
-from bnexp.figures.style import Look, looks
+from bnexp.figures.style import Look, active, looks
 from bnexp.runs.stats import Band, Floats
 
 if TYPE_CHECKING:
@@ -171,7 +171,9 @@ def mark_divergence(axes: Axes, curves: Sequence[Curve], selection: Selection) -
     words, color = divergence_words(curves, styles)
     if words:
         text = axes.text(0, 0, words, transform=axes.transAxes, fontsize=WORDS_SIZE, color=color)
-        text.set_bbox({"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 0.8})
+        text.set_bbox(
+            {"facecolor": active().gray(1), "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
+        )
         text.set(zorder=5, verticalalignment="bottom")
         extent = text.get_window_extent()
         size = (extent.width / axes.bbox.width, extent.height / axes.bbox.height)
@@ -222,7 +224,7 @@ def divergence_words(curves: Sequence[Curve], looks: Sequence[Look]) -> tuple[st
     if not hit:
         return "", ""
     first = curves[hit[0]]
-    color = looks[hit[0]].color if len(hit) == 1 else "0.15"
+    color = looks[hit[0]].color if len(hit) == 1 else active().gray(0.15)
     if len(hit) == 1 and first.networks == 1:
         return f"diverged at step {first.diverged_steps[0]}", color
     counted = [first] if len(hit) == 1 else curves

@@ -18,6 +18,8 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
+from bnexp.figures.style import active
+
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from bnexp.figures.canvas import Figure
 
 
-WIDTH, WIDER = 7.2, 1.0  # a page's text width; and what each column past the fourth adds
+WIDER = 1.0  # what each column past the fourth adds to the style's width
 LEFT, RIGHT, TOP, BOTTOM, EDGE = 0.72, 0.16, 0.12, 0.45, 0.06
 COLUMN_GAP, ROW_GAP = 0.13, 0.13
 TITLE_SIZE, NOTE_SIZE, HEAD_SIZE = 12.5, 9.5, 9.5
@@ -75,12 +77,12 @@ class Page:
     @property
     def width(self) -> float:
         """Of the whole page."""
-        return WIDTH + WIDER * max(0, self.columns - 4)
+        return active().width + WIDER * max(0, self.columns - 4)
 
     @property
     def y_lines(self) -> str:
         """The label of all panels, folded to their height."""
-        height = self.rows * (WIDTH - LEFT) / self.columns * self.aspect
+        height = self.rows * (active().width - LEFT) / self.columns * self.aspect
         return _fold(self.y_label, height, DIGIT) if self.y_label else ""
 
     @property
@@ -146,7 +148,7 @@ def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
 
     y = height - TOP
     for text, size, step in header:
-        color = "black" if size == TITLE_SIZE else "0.25"
+        color = active().gray(0 if size == TITLE_SIZE else 0.25)
         figure.text(0.5, y / height, text, ha="center", va="top", fontsize=size, color=color)
         y -= step
     row_tops = [top + sum(heads[:r]) + r * (page.panel_height + ROW_GAP) for r in range(page.rows)]

@@ -1,4 +1,4 @@
-"""How figures look: fixed parameters of matplotlib, and a color, a dash and a marker for each line.
+"""How figures look: the styles, and a color, a dash and a marker for each line.
 
 A line looks the same in every panel and in the legend. The dash pattern tells the normalization
 (solid: batch norm, dashed: none), so that figures can be read in grey print, and the color tells
@@ -6,22 +6,28 @@ the rest.
 
 `house_style` is active while a figure is drawn and while it is rendered, as matplotlib reads some
 parameters only then. The colors can be told apart with the common forms of color blindness.
+
+A style is an entry of STYLES: what sets it apart from `light`, which figures in run directories
+have. Fonts have the same size in all of them: a page that is less wide has larger letters where it
+is shown.
 """
 
 from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
+from bnexp.errors import ConfigError
 from bnexp.figures.fonts import DEJAVU, add_dejavu
 from bnexp.figures.labels import NORM
 from bnexp.figures.select import Selection
+from bnexp.text import choices
 
 Dash = Literal["solid"] | tuple[int, Sequence[float]]
 
@@ -63,16 +69,77 @@ PARAMETERS: dict[str, Any] = {
     "svg.hashsalt": "bnexp",
 }
 
+
+@dataclass(frozen=True)
+class Style:
+    """What sets a style apart.
+
+    width: of the page, in inches. colors: of lines. is_dark: whether the paper is black.
+    parameters: of matplotlib, beside PARAMETERS.
+    """
+
+    width: float = 7.2
+    colors: tuple[str, ...] = COLORS
+    is_dark: bool = False
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def gray(self, lightness: float) -> str:
+        """A gray for ink on white paper, from 0 (black) to 1; as light on dark paper."""
+        return f"{1 - lightness if self.is_dark else lightness:.2f}"
+
+
+DARK = {
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), "0.92"),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor"), "#121212"),
+    "axes.edgecolor": "0.65",
+    "grid.color": "0.25",
+}
+LIGHT = Style()
+STYLES = {
+    "light": LIGHT,
+    "dark": Style(
+        colors=("#56B4E9", "#FF8C42", "#2FC99B", "#F0E442", "#E79BC7", "#8C9EFF", "#FFFFFF"),
+        is_dark=True,
+        parameters=DARK,
+    ),
+    "slide": Style(width=5.4, parameters={"lines.linewidth": 2.0, "savefig.dpi": 300}),
+    "print": Style(width=6.3, parameters={"lines.linewidth": 1.3, "savefig.dpi": 600}),
+}
+NARROWEST, WIDEST = 3.0, 30.0  # inches
+
+
+def chosen_style(name: str, width: float | None = None) -> Style:
+    """The style of this name, with another width if one is given; ConfigError for a wrong one."""
+    if name not in STYLES:
+        raise ConfigError(f"style: not a style, expected {choices(name, list(STYLES))}")
+    if width is None:
+        return STYLES[name]
+    if not NARROWEST <= width <= WIDEST:
+        raise ConfigError(
+            f"width: not a page's, expected {NARROWEST:g} to {WIDEST:g} inches, got {width!r}"
+        )
+    return replace(STYLES[name], width=width)
+
+
+# For people who edit or read the file: letters stay letters, in SVG and in PDF.
+TEXT_AS_TEXT = {"svg.fonttype": "none", "pdf.fonttype": 42}
+
 # `fonts_for` has warned of letters that no font has.
 GLYPH_WARNINGS = r"Glyph .* missing from|Matplotlib currently does not support"
 
 
 # Matplotlib's parameters and Python's warnings belong to the process: one thread draws at a time.
 _styling = threading.RLock()
+_styles = [LIGHT]  # the last one is active
+
+
+def active() -> Style:
+    """The style of the block that is run, `light` outside of one."""
+    return _styles[-1]
 
 
 @contextmanager
-def house_style(fonts: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
+def house_style(fonts: Sequence[str] = (DEJAVU,), style: Style = LIGHT) -> Iterator[None]:
     """Use matplotlib's defaults and ours inside the block, whatever the user's matplotlibrc says.
 
     Neither letters without a glyph nor numbers too large for a page are warned about.
@@ -82,7 +149,7 @@ def house_style(fonts: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
     import matplotlib.style
 
     add_dejavu()
-    parameters = {**PARAMETERS, "font.family": list(fonts)}
+    parameters = {**PARAMETERS, **style.parameters, "font.family": list(fonts)}
     with (
         _styling,
         matplotlib.style.context(["default", parameters]),
@@ -90,7 +157,11 @@ def house_style(fonts: Sequence[str] = (DEJAVU,)) -> Iterator[None]:
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", GLYPH_WARNINGS, UserWarning)
-        yield
+        _styles.append(style)
+        try:
+            yield
+        finally:
+            _styles.pop()
 
 
 @dataclass(frozen=True)
@@ -135,5 +206,5 @@ def looks(selection: Selection) -> tuple[Look, ...]:
 
 
 def _look(color: int, dash: int) -> Look:
-    marker = MARKERS[color % len(MARKERS)]
-    return Look(COLORS[color % len(COLORS)], DASHES[dash % len(DASHES)], marker)
+    colors, marker = active().colors, MARKERS[color % len(MARKERS)]
+    return Look(colors[color % len(colors)], DASHES[dash % len(DASHES)], marker)

@@ -28,7 +28,7 @@ from bnexp.figures.recorded import (
     layers_of,
     places_of,
 )
-from bnexp.figures.style import DASHES, Look
+from bnexp.figures.style import DASHES, Look, active
 from bnexp.metrics import HEADLINE, evaluation_columns, metric_column
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
@@ -137,7 +137,7 @@ class Curves(RuledKind, SpreadKind):
         styles = _image_styles(selection) if any(len(p.sources) > 1 for p in panels) else {}
         handles = marks.legend_lines(selection, marked=not styles and (many or points_only))
         for images, style in styles.items():
-            gray = Look("0.25", "solid", "")
+            gray = Look(active().gray(0.25), "solid", "")
             handles.append(
                 marks.line_artist([], [], gray, f"{data.tables.image_sets[images]} images", **style)
             )
@@ -318,5 +318,5 @@ def _image_styles(selection: select.Selection) -> Mapping[str, Mapping[str, Any]
     """
     has_norm = any(axis.key == NORM for axis in selection.line_axes)
     dash = {} if has_norm else {"linestyle": DASHES[1]}
-    hollow = {"marker": "s", "markerfacecolor": "white", "linewidth": 1.2}
+    hollow = {"marker": "s", "markerfacecolor": active().gray(1), "linewidth": 1.2}
     return {"train": {"marker": "o", "markersize": 4.0}, "test": {**hollow, **dash}}

@@ -30,7 +30,7 @@ from bnexp.figures.recorded import (
 )
 from bnexp.figures.select import Selection, Swept, select_panels, values_where
 from bnexp.figures.series import Line, by_seed
-from bnexp.figures.style import Dash, Look
+from bnexp.figures.style import Dash, Look, active
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
 from bnexp.runs.tables import rows
@@ -190,5 +190,5 @@ class Depth(RuledKind, SpreadKind):
 
 
 def _law_artist(x: Any, y: Any, number: int, label: str) -> Line2D:
-    look = Look("black", LAW_DASHES[number % len(LAW_DASHES)], "")
+    look = Look(active().gray(0), LAW_DASHES[number % len(LAW_DASHES)], "")
     return marks.line_artist(x, y, look, label, linewidth=1.0, zorder=3.5)

@@ -23,6 +23,7 @@ from bnexp.figures.marks import cross
 from bnexp.figures.page import NOTE_LETTER, RIGHT, Page, build
 from bnexp.figures.recorded import Recorded, check_metric
 from bnexp.figures.series import metric_scale
+from bnexp.figures.style import active
 from bnexp.metrics import metric_of
 from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band
@@ -81,7 +82,7 @@ class Heatmap(RestrictedKind):
         maps = _maps(data.tables, data.selection, self.value)
         page, turned = self._page(data, maps)
         diverged = any(drawn.diverged.any() for drawn in maps)
-        figure, all_axes = build(page, [cross("0.25", "diverged")] if diverged else [])
+        figure, all_axes = build(page, [cross(active().gray(0.25), "diverged")] if diverged else [])
 
         name = metric_label(self.value, data.tables.image_sets)
         bars = self._colors(maps, name)
@@ -270,8 +271,8 @@ def _draw_map(axes: Axes, drawn: Map, colors: Colors, page: Page) -> None:
     rows, columns = drawn.values.shape
     x, y = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
     axes.grid(False)
-    axes.set_facecolor("0.8")
-    edges: dict[str, Any] = {"edgecolors": "white", "linewidth": 0.4}
+    axes.set_facecolor(active().gray(0.8))
+    edges: dict[str, Any] = {"edgecolors": active().gray(1), "linewidth": 0.4}
     values = np.ma.masked_invalid(drawn.values)
     axes.pcolormesh(x, y, values, cmap=colors.map, norm=colors.norm, **edges)
     axes.set_xlim(x[0], x[-1])
@@ -290,7 +291,7 @@ def _draw_map(axes: Axes, drawn: Map, colors: Colors, page: Page) -> None:
     for (i, j), count in np.ndenumerate(drawn.diverged):
         if count:  # a cross in the cell's upper right corner
             behind = float(drawn.values[i, j])
-            mark = cross(colors.ink(behind) if np.isfinite(behind) else "black")
+            mark = cross(colors.ink(behind) if np.isfinite(behind) else active().gray(0))
             mark.set(markersize=min(3.6, 20 * min(width, height)), markeredgewidth=1.1)
             inside = min(0.045, 0.4 * min(width, height))
             mark.set_data([j + 0.5 - inside / width], [i + 0.5 - inside / height])

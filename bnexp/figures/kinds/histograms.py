@@ -28,7 +28,7 @@ from bnexp.figures.recorded import (
 )
 from bnexp.figures.select import Selection, Swept, check_number, select
 from bnexp.figures.series import by_seed
-from bnexp.figures.style import Look, looks
+from bnexp.figures.style import Look, active, looks
 from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band, pooled
 from bnexp.runs.tables import Table, rows
@@ -162,4 +162,4 @@ def _draw_bars(axes: Axes, bins: Bins, look: Look, log: bool) -> None:
     drawn = np.isfinite(bins.band.low) & (bins.band.high > 0)
     centers = ((bins.edges[:-1] + bins.edges[1:]) / 2)[drawn]
     lows, highs = np.maximum(bins.band.low[drawn], low), bins.band.high[drawn]
-    axes.vlines(centers, lows, highs, color="0.15", linewidth=0.7)
+    axes.vlines(centers, lows, highs, color=active().gray(0.15), linewidth=0.7)

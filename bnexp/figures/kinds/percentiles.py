@@ -22,7 +22,7 @@ from bnexp.figures.page import Page, build, square
 from bnexp.figures.recorded import Recorded, check_quantity, layers_of, places_of
 from bnexp.figures.select import MAX_PANELS, Selection, Swept, check_number, select
 from bnexp.figures.series import by_seed
-from bnexp.figures.style import COLORS, Look, looks
+from bnexp.figures.style import COLORS, Look, active, looks
 from bnexp.registry import option
 from bnexp.runs.stats import Band, Floats, band, pooled
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_LINES = len(COLORS)
-COLORS_OF_THREE = (COLORS[1], COLORS[6], COLORS[0])  # the middle one is black
+OF_THREE = (1, 6, 0)  # numbers of colors; the middle one is black
 ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 FAINT = 0.35  # how strongly the line of one seed shows behind the mean of several
 
@@ -107,7 +107,9 @@ class Percentiles(RestrictedKind):
             y_label=quantity_label(self.quantity),
             own_y=own_y,
         )
-        colors = COLORS_OF_THREE if len(places) == 3 else COLORS
+        colors = active().colors
+        if len(places) == 3:
+            colors = tuple(colors[number] for number in OF_THREE)
         handles = []
         for place, color in zip(places, colors, strict=False):
             if not isnan(place):  # 1st percentile, 97.5th percentile

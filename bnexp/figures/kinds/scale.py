@@ -30,7 +30,7 @@ from bnexp.figures.select import (
     swept_keys,
 )
 from bnexp.figures.series import Line, Spread, by_seed
-from bnexp.figures.style import looks
+from bnexp.figures.style import active, looks
 from bnexp.metrics import HEADLINE, metric_of
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
@@ -99,7 +99,7 @@ class Scale(SpreadKind):
         )
         handles = marks.legend_lines(selection, marked=True)
         if any(line.lost.any() for lines in losses for line in lines):
-            handles.append(marks.cross("0.25", "diverged (loss not finite)"))
+            handles.append(marks.cross(active().gray(0.25), "diverged (loss not finite)"))
         figure, all_axes = build(page, handles)
 
         # The losses' limits are the same along the row and leave room for the crosses.
