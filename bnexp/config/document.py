@@ -103,11 +103,11 @@ DESCRIPTORS = re.compile(r"/dev/fd/\d+|/dev/stdin|/proc/(self|\d+)/fd/\d+")
 
 @dataclass(frozen=True)
 class ExperimentText:
-    """The text of an experiment. It is read once: standard input and pipes have no second time.
+    """The text of an experiment, which is read once, as standard input and pipes can be.
 
-    text: YAML, not parsed. source: what messages call it. path: where it stands: names of other
-    files in it are relative to this path's folder, and an experiment without a name of its own is
-    called like this file.
+    text: YAML, not parsed. source: what messages call it. path: where it stands. Names of other
+    files in it are relative to this path's folder, and an experiment that states no name takes that
+    of this file.
     """
 
     text: str

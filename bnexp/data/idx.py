@@ -1,7 +1,7 @@
 """Folders of four IDX files, which is how MNIST and sets of its form are distributed.
 
-A file may lie in a folder of its own name, and all of them in a folder `raw`: other programs leave
-them so.
+Each file may lie in a folder of its own name, as archives from Kaggle unpack, and all of them in a
+folder `raw`, as torchvision keeps them.
 
 An IDX file is two zero bytes, a type byte, the number of dimensions, their sizes as 32-bit numbers,
 and the data; it may be packed by gzip. `load_folder` finds the four files, reads and checks them
@@ -73,7 +73,7 @@ def load_folder(
     Raises DataError if a file is missing, damaged, or does not belong to the others.
     """
     form = expected or KNOWN_SETS["mnist"]
-    files = find_files(find_place([folder, folder / RAW, folder], form), form)
+    files = find_files(find_place([folder, folder / RAW], form), form)
     raw = {role: read_limited(path) for role, path in files.items()}
     turned = [b"transposed"] if form.transposed else []
 
@@ -101,12 +101,12 @@ def load_folder(
 def find_place(folders: Sequence[Path], form: KnownSet) -> Path:
     """The first of these folders that has a file of the set.
 
-    If none has any, the first that exists, or the last of all. DataError if a folder cannot be
-    searched.
+    If none has any, it is the first that exists, or simply the first. DataError if a folder cannot
+    be searched.
     """
     existing = [folder for folder in folders if isdir(folder)]
     holding = (f for f in existing if any(find_file(f, role, form) for role in ROLES))
-    return next(holding, [*existing, folders[-1]][0])
+    return next(holding, [*existing, folders[0]][0])
 
 
 def find_files(folder: Path, form: KnownSet) -> dict[str, Path]:
@@ -139,8 +139,8 @@ def find_files(folder: Path, form: KnownSet) -> dict[str, Path]:
 def find_file(folder: Path, role: str, form: KnownSet) -> Path | None:
     """The first file of `folder` that has one of the role's spellings, packed before unpacked.
 
-    It may lie in a folder of such a name, as archives of MNIST unpack on Kaggle. None if there is
-    none; DataError if the folder cannot be searched.
+    It may lie in a folder that has such a name itself. None if there is no such file; DataError if
+    the folder cannot be searched.
     """
     names = spellings(role, form)
     paths = [folder / name for name in names]

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from os.path import isdir
 from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
@@ -69,11 +70,11 @@ def _user_folder(name: str, data_dir: Path | None) -> Path | None:
 
     The files lie in a folder of the set's name, directly, or where torchvision puts them.
     """
-    if data_dir is None:
-        return None
+    if data_dir is None or not isdir(data_dir):
+        return data_dir
     known = KNOWN_SETS[name]
     folders = [data_dir / name, data_dir, data_dir / known.torchvision]
-    return find_place([*folders, *(folder / RAW for folder in folders), data_dir], known)
+    return find_place([*folders, *(folder / RAW for folder in folders)], known)
 
 
 def _facts(known: KnownSet, sha256: str = "") -> DatasetFacts:
