@@ -189,10 +189,11 @@ def cut(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
-def choices(name: str, names: Sequence[str], meant: Sequence[str] = ()) -> str:
+def choices(name: str, names: Sequence[str], meant: Sequence[str] = (), explained: str = "") -> str:
     """What follows "expected" in an error about a name: the possible names, and a suggestion.
 
     meant: the names to suggest; default: the nearest of `names`, if one is near enough.
+    explained: what to suggest instead, in words, if it is known.
 
     >>> choices("bacth", ["batch", "layer"])
     "one of batch, layer, got 'bacth'; did you mean 'batch'?"
@@ -202,7 +203,9 @@ def choices(name: str, names: Sequence[str], meant: Sequence[str] = ()) -> str:
     nearest = nearest_name(name, names)
     suggestions = [other for other in meant if other != name] or ([nearest] if nearest else [])
     hint = f"; did you mean {' or '.join(map(repr, suggestions))}?" if suggestions else ""
-    if ":" in name:
+    if explained:
+        hint = f"; {explained}"
+    elif ":" in name:
         hint = "; put a space behind ':'"
     elif look_alike := look_alike_hint(name):
         hint = f"; {look_alike}"

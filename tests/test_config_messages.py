@@ -130,9 +130,10 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(config_file):
         ("train: {dropout: 1}", "got 'dropout'; did you mean 'model.dropout'?"),
         (
             "train: {optimizer: {kind: sgd, nesterov: 1}}",
-            "expected one of kind, lr, got 'nesterov'",
+            "got 'nesterov'; here nesterov is called 'train.optimizer' (PyTorch, Keras, optax: "
+            "optimizer: nesterov for True)",
         ),
-        ("train: {batch: 3}", "got 'batch'; did you mean 'batch_size'?"),
+        ("train: {batch: 3}", "got 'batch'; here batch is called 'train.batch_size' (Darknet)"),
         ("model: {activation: ReLU}", "got 'ReLU'; did you mean 'relu'?"),
         ("model: {norm: {kind: batch, dialect: torch}}", "got 'torch'; did you mean 'pytorch'?"),
         ("model: {dropout: 1.5}", "expected a mapping, got 1.5; write {ratio: 0.5}, or none"),

@@ -232,6 +232,7 @@ def _key_page(topic: Topic, topics: Sequence[Topic]) -> Iterator[str]:
         yield from _wrapped(f"of {owners}: " * bool(owners) + variant.key.meaning, 2)
         yield from _wrapped(f"type: {variant.key.type}", 4, 6)
         yield from _wrapped(f"default: {variant.key.default}", 4, 6)
+    yield from _names_elsewhere(topic)
     inner = [other for other in topics if other.parent == topic.name and not other.dialect]
     kinds = [(t.name.rpartition("=")[2], _summary(t)) for t in inner if t.mapping]
     keys = [(t.variants[0].key.last, _summary(t)) for t in inner if not t.mapping]
@@ -265,6 +266,7 @@ def _kind_page(topic: Topic, mapping: MappingType) -> Iterator[str]:
     yield f"{topic.parent.replace('[]', '')}: {written}"
     for text in _paragraphs_and_items(mapping.docstring):
         yield from _wrapped(text, 2, 4 if _ITEM.match(text) else 2)
+    yield from _names_elsewhere(topic)
     if topic.dialect:
         preset = mapping.dialects[topic.dialect].items()
         yield from ["", "  it sets:", *_table((key, value_in_words(v)) for key, v in preset)]
@@ -274,6 +276,17 @@ def _kind_page(topic: Topic, mapping: MappingType) -> Iterator[str]:
     if mapping.dialects and not topic.dialect:
         example = f"{topic.spellings[0]}.{next(iter(mapping.dialects))}"
         yield from ["", f"  `bnexp explain {example}` says what a dialect sets"]
+
+
+def _names_elsewhere(topic: Topic) -> Iterator[str]:
+    """What other frameworks call a key or a kind."""
+    from bnexp.config.frameworks import names_elsewhere
+
+    lines = list(names_elsewhere(topic.name.replace("[]", "")))
+    if lines:
+        yield "  called elsewhere:"
+        for line in lines:
+            yield from _wrapped(line, 4, 6)
 
 
 def _paragraphs_and_items(docstring: str) -> Iterator[str]:

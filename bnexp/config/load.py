@@ -38,7 +38,8 @@ from bnexp.config.document import (
     without_key,
 )
 from bnexp.config.experiment import Data, Experiment, explicit_values, refresh
-from bnexp.config.messages import Problem, problems_error, real_path, schema_problem
+from bnexp.config.frameworks import name_hint
+from bnexp.config.messages import Problem, place_of, problems_error, real_path, schema_problem
 from bnexp.config.reference import is_known_key, keys_ending_in
 from bnexp.config.rules import experiment_problems
 from bnexp.config.yaml import Document, KeyPath, block_style, flow
@@ -148,7 +149,8 @@ def _set_in_axis(document: Document, option: SweptOption) -> Document:
             around = ".".join(map(str, option.path[:-1]))
             expected = f"values with {around} of a kind that has it, got {last!r} without a kind"
         elif names:
-            expected = choices(last, list(names))
+            place = place_of(option.path[:-1])
+            expected = choices(last, list(names), (), name_hint(last, place))
         else:
             expected = f"a value that has options, got {last!r}"
         axis = f"{option.word} {'.'.join(path)}".strip()

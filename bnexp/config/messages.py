@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bnexp.config.frameworks import name_hint
 from bnexp.config.yaml import Document, KeyPath, flow
 from bnexp.errors import ConfigError
 from bnexp.metrics import DEFAULT_METRICS
@@ -85,6 +86,17 @@ def dotted(path: KeyPath) -> str:
     return printable("".join(parts).removeprefix(".")) or "the experiment"
 
 
+def place_of(path: KeyPath) -> str:
+    """A path as `bnexp.config.frameworks` names places: without numbers of lists and layers.
+
+    >>> place_of(("model", "blocks", 0)), place_of(("model", "layer_init", "output"))
+    ('model.blocks', 'model.init')
+    """
+    if path[:2] == ("model", "layer_init") and len(path) > 2:
+        path = ("model", "init", *path[3:])
+    return ".".join(part for part in path if isinstance(part, str))
+
+
 # pydantic's types of errors -> what is expected.
 _EXPECTED = {
     "greater_than": "a number > {gt}",
@@ -128,11 +140,16 @@ def schema_problem(
         return Problem(path, "required key is missing, expected a value, got nothing; add it")
     if kind == "extra_forbidden":
         meant = [name for name in elsewhere if name != dotted(path)]
-        text = f"unknown key, expected {choices(str(path[-1]), names, meant)}"
+        explained = name_hint(str(path[-1]), place_of(path[:-1]))
+        if explained and (ours := [name for name in meant if repr(name) not in explained]):
+            explained += f"; or did you mean {' or '.join(map(repr, ours))}?"
+        text = f"unknown key, expected {choices(str(path[-1]), names, meant, explained)}"
         return Problem(path, text, at_key=True)
     if kind == "union_tag_not_found":
         text = f"{NO_KIND}, expected a name or {{kind: NAME, ...}}, got {briefly(value)}"
-        return Problem(path, text)
+        keys = value if isinstance(value, Mapping) else ()
+        hints = (name_hint(str(key), place_of(path)) for key in keys)
+        return Problem(path, "; ".join([text, *filter(None, hints)]))
     if kind == "union_tag_invalid":
         kinds = re.findall(r"'([^']+)'", context.get("expected_tags", ""))
         kinds += ["none"] if path[-1] == "norm" else []
@@ -141,7 +158,8 @@ def schema_problem(
             got = flow(value) if isinstance(value, Mapping) else value
             text = f"no mapping has this kind, expected none alone, got {cut(str(got), 60)}"
             return Problem(path, f"{text}; write {path[-1]}: none")
-        text = f"{UNKNOWN_KIND}, expected {choices(context['tag'], kinds)}"
+        explained = name_hint(context["tag"], place_of(path), is_kind=True)
+        text = f"{UNKNOWN_KIND}, expected {choices(context['tag'], kinds, (), explained)}"
         is_default = path[:2] == ("train", "metrics") and context["tag"] in DEFAULT_METRICS
         return Problem(inner, f"{text}; it is always recorded" if is_default else text)
     numbers = {name: exact(v) if isinstance(v, float) else v for name, v in context.items()}

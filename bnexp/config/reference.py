@@ -23,6 +23,7 @@ from bnexp.config import descriptions
 from bnexp.config.descriptions import Schema
 from bnexp.config.document import experiment_names, experiments_folder, read_document, without_key
 from bnexp.config.experiment import Experiment, refresh
+from bnexp.config.frameworks import NAMES, name_hint
 from bnexp.config.messages import UNKNOWN_KIND
 from bnexp.data.datasets import DATASETS
 from bnexp.errors import ConfigError
@@ -341,7 +342,9 @@ def find_topics(query: str, topics: Sequence[Topic] | None = None) -> list[Topic
         matches = _matches(topics, name)
         kinds = [kind for topic in matches for kind in topic.inner_kinds()]
         if kinds and len(matches) == 1 and value not in (*kinds, "none"):
-            raise ConfigError(f"{query}: {UNKNOWN_KIND}, expected {choices(value, kinds)}")
+            explained = name_hint(value, matches[0].name.replace("[]", ""), is_kind=True)
+            expected = choices(value, kinds, (), explained)
+            raise ConfigError(f"{query}: {UNKNOWN_KIND}, expected {expected}")
     if not matches:
         raise ConfigError(f"{query}: unknown key, expected {_expected(topics, name)}")
     return matches
@@ -372,12 +375,15 @@ def _expected(topics: Sequence[Topic], name: str) -> str:
     """
     parent, dot, last = name.rpartition(".")
     parents = [topic for topic in topics if topic.matches(parent)] if dot else []
+    explained = name_hint(last, parent)
     if names := [key.last for topic in parents for key in topic.inner_keys()]:
-        return choices(last, list(dict.fromkeys(names)))
+        return choices(last, list(dict.fromkeys(names)), (), explained)
     if name in experiment_names():
         hint = f"that is an experiment: `bnexp list --verbose {name}`"
     elif name in DATASETS:
         hint = f"that is a data set: `bnexp data info {name}`"
+    elif explained or (explained := _kind_hint(last)):
+        hint = explained
     else:
         longest_first = sorted(topics, key=lambda topic: -topic.spellings[0].count("."))
         full_names = {topic.spellings[0].rpartition(".")[2]: topic.spellings[0]
@@ -387,6 +393,13 @@ def _expected(topics: Sequence[Topic], name: str) -> str:
         hint = f"did you mean {meant}?" if near else "`bnexp explain` lists them"
     top = ", ".join(topic.spellings[0] for topic in topics if not topic.parent)
     return f"one of {top}, or one inside them, got {name!r}; {hint}"
+
+
+def _kind_hint(name: str) -> str:
+    """What a kind of another framework is called here, whatever its key; empty if none is."""
+    places = dict.fromkeys(row.place for row in NAMES if row.is_kind)
+    hints = ((place, name_hint(name, place, is_kind=True)) for place in places)
+    return next((f"{hint} in {place}" for place, hint in hints if hint), "")
 
 
 def experiments_using(topic: Topic) -> dict[str, bool]:

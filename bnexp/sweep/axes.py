@@ -25,6 +25,7 @@ from bnexp.config.experiment import (
     Sweep,
     UniformValues,
 )
+from bnexp.config.frameworks import name_hint
 from bnexp.config.messages import Problem, problems_error
 from bnexp.config.reference import SWEPT, keys_ending_in
 from bnexp.config.yaml import Document, KeyPath, flow
@@ -157,6 +158,9 @@ def _axis(
     if key.partition(".")[0] not in SWEPT:
         meant = [name for name in keys_ending_in(key) if name.partition(".")[0] in SWEPT]
         hint = f"; did you mean {' or '.join(map(repr, meant))}?" if meant else ""
+        place, _, last = key.rpartition(".")
+        if explained := name_hint(last, place):
+            hint = f"; {explained}"
         text = "not a key that can be swept, expected one under data, model or train, got "
         raise sweep_error(path, f"{text}{key!r}{hint}", document, True)
     if isinstance(values, tuple):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bnexp.config import document, load_config
 from bnexp.config.descriptions import value_in_words
+from bnexp.config.frameworks import NAMES
 from bnexp.config.reference import SWEPT, Key, MappingType, Topic, all_topics
 from bnexp.config.yaml import block_style
 from bnexp.text import listed
@@ -59,6 +60,12 @@ rules and the same checks; the value is YAML. A key that is swept cannot be set;
 instead. A key inside a swept value, such as `model.norm.dialect` where `model.norm` is swept, is
 set in each of the swept values that has such an option; if none has it, that is an error.
 """
+ELSEWHERE = "Names in other frameworks"
+ELSEWHERE_TEXT = """\
+What PyTorch, Keras, flax and optax, CS231n's assignment, Darknet and the book's own code call these
+keys and kinds, where the name is another one. A message about such a name, and `bnexp explain KEY`,
+say the same. Where a value converts, the last column says what to write here.
+"""
 # What `--set` is shown with; the generator loads it.
 ASSIGNED = (
     "train.epochs=5",
@@ -86,6 +93,8 @@ def page() -> str:
         *(line for topic in sections for line in _section(topic, every)),
         *_extends(),
         *_set(),
+        "",
+        *_elsewhere(),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -110,8 +119,8 @@ def _signature(mapping: MappingType) -> str:
 
 
 def _contents(sections: Iterable[str]) -> Iterator[str]:
-    for name in ["The experiment", *sections, "extends", "--set"]:
-        title = name if name == "The experiment" else f"`{name}`"
+    for name in ["The experiment", *sections, "extends", "--set", ELSEWHERE]:
+        title = name if name in ("The experiment", ELSEWHERE) else f"`{name}`"
         yield f"{'  ' * name.count('.')}- [{title}](#{_anchor(name)})"
 
 
@@ -215,3 +224,16 @@ def _set() -> Iterator[str]:
     yield SET
     lines = [f'bnexp run {SHOWN} --set "{assignment}"\n' for assignment in ASSIGNED]
     yield f"```sh\n{''.join(lines)}```"
+
+
+def _elsewhere() -> Iterator[str]:
+    """The table of what other frameworks call the keys."""
+    yield f"## {ELSEWHERE}\n"
+    yield ELSEWHERE_TEXT
+    yield from ["| here | elsewhere | what to write |", "|---|---|---|"]
+    for row in NAMES:
+        names = (
+            f"{', '.join(f'`{name}`' for name in names.split())} ({', '.join(frameworks)})"
+            for names, frameworks in row.by_names.items()
+        )
+        yield f"| `{row.key}` | {'; '.join(names)} | {_cell(row.how) or 'the same'} |"
