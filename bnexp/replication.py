@@ -33,8 +33,9 @@ from bnexp.config.options import Strict
 from bnexp.config.stored import Counts, Misfit, validate
 from bnexp.errors import ConfigError, StoreError
 from bnexp.files import read_file
+from bnexp.progress import Progress
 from bnexp.result import Result
-from bnexp.running import Progress, run
+from bnexp.running import run
 from bnexp.runs import RunDirectory
 from bnexp.text import aligned, counted, labeled, listed, paragraph
 

@@ -36,6 +36,7 @@ from bnexp.execution.processes import Executor, Local
 from bnexp.execution.task import Record, Task, dataset
 from bnexp.execution.workers import check_seconds, leave_if_worker
 from bnexp.files import read_file, remove_file, write_file
+from bnexp.progress import Progress, callbacks
 from bnexp.result import Result
 from bnexp.runs import RunDirectory
 from bnexp.runs.csv import csv_text
@@ -330,26 +331,6 @@ def judge_again(directory: Path) -> tuple[Verdict, ...]:
     return verdicts
 
 
-@dataclass(frozen=True)
-class Progress:
-    """Functions that a run calls to tell how far it is; by default they do nothing.
-
-    data, resumed: called before `planned`, with the data sets that the networks are trained on,
-        and with lines that say at which steps networks go on from checkpoints.
-    planned: called before training with all networks, the records of those that need no training,
-        how many steps the others will make, and how many networks of other settings the run
-        directory holds. steps: called with how many steps were made so far. done: called with the
-        records of each stack. waiting: called if another run has locked the directory.
-    """
-
-    planned: Callable[[Sequence[Network], Sequence[Record], int, int], None] = lambda *plan: None
-    steps: Callable[[int], None] = lambda total: None
-    done: Callable[[Sequence[Record]], None] = lambda records: None
-    waiting: Callable[[], None] = lambda: None
-    data: Callable[[Sequence[DataOrigin]], None] = lambda origins: None
-    resumed: Callable[[Sequence[str]], None] = lambda lines: None
-
-
 def run(
     config: Config | str | Path,
     out: str | Path | None = None,
@@ -369,7 +350,7 @@ def run(
         that asks for more than one must do so under `if __name__ == "__main__":`.
     data_dir: the folder of the data sets.
     fresh: whether all networks are trained again.
-    progress: what is called as the run goes on.
+    progress: what is called as the run goes on; default: a bar in a notebook, nothing elsewhere.
     checkpoint: a network that trains for longer than so many seconds leaves a checkpoint in the run
         directory, and continues from there if the run is stopped and started again. Ctrl-C writes
         one too, after the step that is being made; a second Ctrl-C stops at once.
@@ -396,12 +377,15 @@ def run(
     if not isinstance(config, Config):
         kind = type(config).__name__
         raise ConfigError(f"config: expected a Config, a shipped name or a path, got a {kind}")
-    executor, progress = place or Local(jobs, cell_timeout), progress or Progress()
+    executor = place or Local(jobs, cell_timeout)
     workers = executor.workers if isinstance(executor, Local) else 0
     prepared = prepare(config, Path(data_dir) if data_dir is not None else None, workers=workers)
     directory = RunDirectory(Path(expanduser(out))) if out is not None else None
-    with directory.writing(progress.waiting) if directory else nullcontext():
-        result = _run(prepared, directory, executor, fresh, progress, checkpoint)
+    with (
+        callbacks(progress, config) as shown,
+        directory.writing(shown.waiting) if directory else nullcontext(),
+    ):
+        result = _run(prepared, directory, executor, fresh, shown, checkpoint)
     if result.failed:
         errors = Counter(result.failed.values())
         text = "; ".join(f"{number} x {error}" for error, number in errors.items())

@@ -14,7 +14,7 @@ import bnexp
 from bnexp.comparison import verify
 from bnexp.data import load
 from bnexp.execution.blas import one_blas_thread
-from bnexp.running import Progress
+from bnexp.progress import Progress
 
 WIDE = {
     "data.name": "synthetic",

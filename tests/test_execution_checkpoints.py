@@ -10,7 +10,7 @@ import bnexp
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.processes import Local
 from bnexp.execution.task import Task, dataset, train_task
-from bnexp.running import Progress
+from bnexp.progress import Progress
 from bnexp.sweep import make_plan
 
 pytestmark = pytest.mark.usefixtures("one_blas_thread")

@@ -23,7 +23,7 @@ from bnexp.errors import ConfigError
 from bnexp.execution import dask
 from bnexp.execution.dask import ClusterLost
 from bnexp.nn import INITIALIZERS
-from bnexp.running import Progress
+from bnexp.progress import Progress
 
 distributed = pytest.importorskip("distributed")
 until = partial(processes.until, seconds=90)

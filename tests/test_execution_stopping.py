@@ -15,7 +15,7 @@ import bnexp
 from bnexp.errors import Interrupted
 from bnexp.execution import stopping
 from bnexp.execution.processes import Local, ThisProcess, run_tasks
-from bnexp.running import Progress
+from bnexp.progress import Progress
 
 # 4 networks in stacks of 2, as batch norm has layers that the others lack; 4 steps an epoch.
 CHANGES = {

@@ -19,7 +19,7 @@ from bnexp import files
 from bnexp.cli.main import cli
 from bnexp.errors import StoreError
 from bnexp.files import HOST, System
-from bnexp.running import Progress
+from bnexp.progress import Progress
 from bnexp.runs import RunDirectory
 
 pytestmark = pytest.mark.slow

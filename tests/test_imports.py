@@ -28,6 +28,7 @@ ORDER = (
     ("estimate",),
     ("model",),
     ("result",),
+    ("progress",),
     ("running",),
     ("comparison", "replication"),
     ("report",),
@@ -67,7 +68,6 @@ def test_imports_point_one_way(path):
     ("library", "home"),
     [
         ("click", "cli"),
-        ("tqdm", "cli"),
         ("matplotlib", "figures"),
         ("pyarrow", "exports"),
         ("tensorboard", "exports"),
@@ -82,6 +82,11 @@ def test_a_library_has_one_home(library, home):
     }
     allowed = {home, "result"} if library == "matplotlib" else {home}  # a type in an annotation
     assert users <= allowed
+
+
+def test_bars_are_the_command_lines_and_those_of_notebooks():
+    users = {part(path) for path in FILES if {"tqdm", "tqdm.notebook"} & imported(path)}
+    assert users == {"cli", "progress"}
 
 
 def test_the_numerics_import_numpy_only():

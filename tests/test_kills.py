@@ -15,7 +15,7 @@ import pytest
 from processes import until
 
 import bnexp
-from bnexp.running import Progress
+from bnexp.progress import Progress
 
 ROOT = Path(__file__).parents[1]
 CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children")

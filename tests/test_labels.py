@@ -13,12 +13,12 @@ from matplotlib.text import Text
 
 import bnexp
 from bnexp.cli.main import cli
-from bnexp.cli.output import RunStatus
 from bnexp.comparison import compare
 from bnexp.comparison.text import compare_lines, verify_lines
 from bnexp.comparison.verification import Verification, Verified
 from bnexp.execution.task import Record
 from bnexp.figures.limits import tick_text
+from bnexp.progress import RunStatus
 from bnexp.report import write_report
 from bnexp.runs.summary import overview, overview_lines
 from bnexp.runs.tables import Axis

@@ -15,7 +15,7 @@ import bnexp
 from bnexp.errors import ConfigError, StoreError
 from bnexp.execution.task import Record
 from bnexp.files import HOST
-from bnexp.running import Progress
+from bnexp.progress import Progress
 from bnexp.runs import RunDirectory
 from bnexp.runs.directory import FORMAT, NoRecord, decode_cell, encode_cell
 

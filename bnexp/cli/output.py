@@ -16,9 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
-from math import isfinite
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +31,10 @@ from bnexp.data.datasets import count_images
 from bnexp.errors import DataError
 from bnexp.estimate import estimate
 from bnexp.execution.task import Record
-from bnexp.metrics import HEADLINE
+from bnexp.progress import Progress, RunBar, RunStatus
 from bnexp.replication import FILE, Replication, replication_lines
 from bnexp.result import Result
 from bnexp.running import (
-    Progress,
     fitting_figures,
     known_counts,
     prepare,
@@ -50,11 +47,8 @@ from bnexp.runs.origins import DataOrigin
 from bnexp.runs.summary import describe_diverged, has_scores, overview, overview_lines
 from bnexp.sweep import Network, make_plan, make_stacks
 from bnexp.text import (
-    Texts,
     counted,
-    cut,
     distinct,
-    distinct_by_key,
     omitted,
     paragraph,
     printable,
@@ -62,73 +56,6 @@ from bnexp.text import (
 )
 
 LINE_SECONDS = 30.0  # between two lines
-MAX_POINT = 24  # characters of a point in the bar
-BAR_FORMAT = "{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}"
-
-
-@dataclass
-class RunStatus:
-    """How far a run is, and its results so far.
-
-    points: the swept values of each network, by its id.
-    networks: how many networks are trained in this run; `done` of them are.
-    diverged, failed: how many there are, those of earlier runs included.
-    best, best_part, best_point: the best final accuracy of a network that made a step, whether of
-        `test` images or, if no network is scored with some, of `train`, and the swept values of
-        that network.
-    held_out: what the images of the test columns are, `test` or `validation`.
-    """
-
-    points: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    networks: int = 0
-    done: int = 0
-    diverged: int = 0
-    failed: int = 0
-    best: float = -1.0
-    best_part: str = ""
-    best_point: str = ""
-    held_out: str = "test"
-
-    def add(self, records: Sequence[Record]) -> None:
-        """Take the results of these networks into account."""
-        for record in records:
-            self.diverged += record.status == "diverged"
-            self.failed += record.status == "failed"
-            for part in ("test", "train"):
-                values = record.metrics.get(f"{part}_{HEADLINE}")
-                if values and record.steps[-1] > 0:
-                    best = (self.best_part == "test", self.best)
-                    if isfinite(values[-1]) and (part == "test", values[-1]) > best:
-                        self.best, self.best_part = values[-1], part
-                        self.best_point = self._point_text(record.cell)
-                    break
-
-    def _point_text(self, network: str) -> str:
-        """The swept values of a network."""
-        return ", ".join(self._texts[key][v] for key, v in self.points[network].items())
-
-    @cached_property
-    def _texts(self) -> Texts:
-        """The texts of the swept values, by key."""
-        values: dict[str, dict[Any, None]] = {}
-        for point in self.points.values():
-            for key, value in point.items():
-                values.setdefault(key, {})[value] = None
-        return distinct_by_key(values)
-
-    def results(self) -> str:
-        """The results so far, such as `1 diverged, best test 0.951 (0.01, batch)`; or none yet."""
-        words = [f"{self.diverged} diverged"] * (self.diverged > 0)
-        words += [f"{self.failed} failed"] * (self.failed > 0)
-        if self.best >= 0:
-            point = f" ({cut(self.best_point, MAX_POINT)})" if self.best_point else ""
-            part = self.held_out if self.best_part == "test" else self.best_part
-            words.append(f"best {part} {self.best:.3f}{point}")
-        return ", ".join(words)
-
-    def counts(self) -> str:
-        """How many networks are done and left."""
-        return f"{self.done} of {self.networks} networks done, {self.networks - self.done} left"
 
 
 class ProgressDisplay:
@@ -152,8 +79,8 @@ class ProgressDisplay:
         self._ranges = ranges or {}
         self._held_out = held_out
         self._lines = not quiet and sys.stderr is not None
-        self._bar: tqdm[Any] | None = None
-        self._steps = self._all_steps = 0
+        self._bar: RunBar | None = None
+        self._all_steps = 0
         self._started = self._last_line = time.monotonic()
         self.status = RunStatus()
         self._origins: Sequence[DataOrigin] = ()
@@ -199,20 +126,16 @@ class ProgressDisplay:
             lines += [f"  goes on: {line}" for line in self._resumed]
             # At once: a reader that leaves after the first line, as `head -1`, ends no run.
             echo(*lines, *data_lines(self._origins))
-        points = {network.id: network.point for network in networks}
-        self.status = RunStatus(points, left, held_out=self._held_out)
-        self.status.add(finished)
+        self.status = RunStatus.at_start(networks, finished, self._held_out)
         self._started = self._last_line = time.monotonic()
         self._all_steps = steps
         if self._lines and sys.stderr.isatty():
-            self._bar = tqdm(total=steps, bar_format=BAR_FORMAT, leave=False, dynamic_ncols=True)
-            self._update_bar(self._bar)
+            self._bar = RunBar(self.status, steps)
 
     def _count_steps(self, total: int) -> None:
-        new_steps, self._steps = total - self._steps, total
         now = time.monotonic()
         if self._bar is not None:
-            self._bar.update(new_steps)
+            self._bar.show_steps(total)
         elif self._lines and now - self._last_line >= LINE_SECONDS:
             self._last_line = now
             seconds = (now - self._started) * (self._all_steps - total) / max(total, 1)
@@ -221,16 +144,9 @@ class ProgressDisplay:
             echo(", ".join(words), err=True)
 
     def _count_done(self, records: Sequence[Record]) -> None:
-        self.status.done += len(records)
-        self.status.add(records)
+        self.status.count(records)
         if self._bar is not None:
-            self._update_bar(self._bar)
-
-    def _update_bar(self, bar: tqdm[Any]) -> None:
-        bar.set_description_str(
-            f"{self.status.done}/{self.status.networks} networks", refresh=False
-        )
-        bar.set_postfix_str(self.status.results())
+            self._bar.show_status()
 
 
 def work_of(steps: int) -> str:

@@ -33,7 +33,8 @@ from bnexp.errors import ConfigError, StoreError
 from bnexp.execution.processes import Executor, Local
 from bnexp.execution.task import Record, Task
 from bnexp.metrics import metric_column
-from bnexp.running import Progress, prepare
+from bnexp.progress import Progress, callbacks
+from bnexp.running import prepare
 from bnexp.runs.data import RunData, run_data
 from bnexp.runs.manifest import environment_facts, manifest_facts
 from bnexp.runs.references import find_run
@@ -142,15 +143,16 @@ def verify(
     networks = sample_networks(evaluated, sample)
     stored_facts = run_facts(stored)
 
-    executor, progress = place or Local(jobs), progress or Progress()
-    progress.planned(networks, [], sum(prepared.steps[network.id] for network in networks), 0)
+    executor = place or Local(jobs)
     stacks = make_stacks(networks, executor.workers)
     tasks = [Task(stack.networks, prepared.data_dir) for stack in stacks]
     records: dict[str, Record] = {}
-    with closing(executor.records(tasks, progress.steps)) as batches:
-        for batch in batches:
-            records.update({record.cell: record for record in batch})
-            progress.done(batch)
+    with callbacks(progress, config) as shown:
+        shown.planned(networks, [], sum(prepared.steps[network.id] for network in networks), 0)
+        with closing(executor.records(tasks, shown.steps)) as batches:
+            for batch in batches:
+                records.update({record.cell: record for record in batch})
+                shown.done(batch)
 
     new = run_data(config, prepared.plan, records)
     causes = None
