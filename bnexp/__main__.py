@@ -28,6 +28,18 @@ def answer_signals() -> None:
             signal.signal(number, leave)
 
 
+def open_standard_streams() -> None:
+    """Have no file of the program take the number of a stream that was closed, as by `>&-`.
+
+    What is written to the stream would go into that file.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number is free
+
+
 def load_one_thread() -> None:
     """Have the libraries of matrix products start no threads, unless the user asks for some.
 
@@ -44,6 +56,7 @@ def main() -> None:
     A notebook's shell, or a setting of the user, may name a backend of matplotlib's that cannot be
     imported here. The program shows no windows and needs none.
     """
+    open_standard_streams()
     answer_signals()
     load_one_thread()
     os.environ.pop("MPLBACKEND", None)

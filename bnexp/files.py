@@ -33,7 +33,7 @@ import socket
 import stat
 import time
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -42,6 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.errors import BnexpError, StoreError
+from bnexp.machine import IS_WINDOWS
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -62,6 +63,12 @@ NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 CANNOT_FLUSH = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
 # What it may say of a folder besides. The files are in place by then.
 CANNOT_FLUSH_FOLDER = {*CANNOT_FLUSH, errno.EBADF, errno.EACCES, errno.EPERM, errno.EISDIR}
+# On Windows nothing replaces or removes a file that a program has open, and virus scanners open new
+# ones. Seconds to wait between two tries:
+WAITS = (0.05, 0.1, 0.2, 0.4, 0.8)
+LONGEST_PATH = 259  # characters, on Windows as it is set up
+PORTS = {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
+RESERVED = {"con", "prn", "aux", "nul", *PORTS}  # names of devices there, with any ending
 IGNORED = (".DS_Store",)  # left by a desktop that only displayed the folder
 
 
@@ -84,7 +91,7 @@ class System:
             _flush(handle)
 
     def move(self, source: Path, target: Path) -> None:
-        os.replace(source, target)
+        _patiently(lambda: os.replace(source, target))
 
     def sync_folder(self, folder: Path) -> None:
         """Make the move itself durable, where the system can."""
@@ -93,7 +100,17 @@ class System:
                 _flush(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
 
     def remove(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
+        _patiently(lambda: path.unlink(missing_ok=True))
+
+
+def _patiently(change: Callable[[], None]) -> None:
+    """Change something on the disk; on Windows try again while a program has the file open."""
+    for seconds in WAITS if IS_WINDOWS else ():
+        try:
+            return change()
+        except PermissionError:
+            time.sleep(seconds)
+    change()
 
 
 @contextmanager
@@ -314,6 +331,15 @@ def _check_replaceable(place: str, target: Path) -> None:
                 )
 
 
+def is_portable(name: str) -> bool:
+    """Whether every system allows a file of this name, as far as its ending and devices go.
+
+    >>> is_portable("scales"), is_portable("nul"), is_portable("con.yaml"), is_portable("scales.")
+    (True, False, False, False)
+    """
+    return name.partition(".")[0].lower() not in RESERVED and not name.endswith((".", " "))
+
+
 def remove_file(path: Path) -> None:
     """Remove the file if it exists; StoreError if that fails."""
     with storage_errors("cannot remove", path):
@@ -410,7 +436,7 @@ def _is_alive(pid: int) -> bool:
 
     On Windows this is not known, and asking by `os.kill` would send Ctrl-C.
     """
-    if os.name == "nt":
+    if IS_WINDOWS:
         return True
     try:
         os.kill(pid, 0)
@@ -437,8 +463,15 @@ def storage_errors(action: str, path: str | Path) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:  # ValueError: a path that no system has, as with a NUL
         reason = getattr(error, "strerror", None) or str(error)
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        advice = f"; {'make room, or ' * full}give another place" if "write" in action else ""
+        length = len(os.path.abspath(path)) if IS_WINDOWS else 0
+        if isinstance(error, FileNotFoundError) and length > LONGEST_PATH:
+            reason = f"its full path has {length} characters, and Windows allows {LONGEST_PATH}"
+        remedy = ""
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "make room, or "
+        elif IS_WINDOWS and isinstance(error, PermissionError):
+            remedy = "close the program that has it open, or "
+        advice = f"; {remedy}give another place" if "write" in action else ""
         raise StoreError(f"{Path(path)}: {action}, {reason}{advice}") from error
 
 

@@ -1,4 +1,4 @@
-"""The processors and the memory that this process may use: less than there is, in a container.
+"""The system, and the processors and memory that this process may use: in a container, not all.
 
 A control group limits the processor time of all its processes together: a quota of 150 ms in each
 period of 100 ms is worth one and a half processors. Version 2 of control groups writes both numbers
@@ -15,6 +15,7 @@ from contextlib import suppress
 from math import ceil, inf
 from pathlib import Path
 
+IS_WINDOWS = os.name == "nt"
 GROUPS = Path("/sys/fs/cgroup")
 MEMBERSHIPS = Path("/proc/self/cgroup")
 

@@ -20,8 +20,11 @@ def implied_folder() -> str | None:
     if sys.flags.safe_path or not sys.path:
         return None
     script = getattr(sys.modules["__main__"], "__file__", None)
-    folders = [os.getcwd(), os.path.dirname(os.path.abspath(script)) if script else os.getcwd()]
-    first = os.path.realpath(sys.path[0])
+    try:
+        folders = [os.getcwd(), os.path.dirname(os.path.abspath(script)) if script else os.getcwd()]
+        first = os.path.realpath(sys.path[0])
+    except FileNotFoundError:  # the current folder has been removed
+        return None
     return sys.path[0] if first in map(os.path.realpath, folders) else None
 
 

@@ -15,6 +15,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
+import re
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
@@ -169,6 +172,17 @@ def equations(values: Mapping[str, object], texts: Texts | None = None) -> str:
     texts = texts or {}
     named = {key: texts.get(key, {}).get(v) or value_text(v) for key, v in values.items()}
     return ", ".join(f"{key} = {text}" for key, text in named.items())
+
+
+def shell_word(path: object) -> str:
+    """A path as one word of a command line that people copy, for the shells of this system.
+
+    >>> shell_word("results/quickstart")
+    'results/quickstart'
+    """
+    if os.name == "nt":
+        return f'"{path}"' if re.search(r"[^\w.:/\\-]", str(path)) else str(path)
+    return shlex.quote(str(path))
 
 
 def omitted(number: int, noun: str = "") -> list[str]:

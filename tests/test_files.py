@@ -139,20 +139,10 @@ def test_windows_is_not_asked_by_a_signal_whether_a_writer_lives(tmp_path, monke
         path.write_bytes(b"half")
     before = time.time() - files.FORGOTTEN - 60
     os.utime(old, (before, before))
-    folders = str(tmp_path)
     monkeypatch.setattr(os, "kill", kill)
-    monkeypatch.setattr(files, "os", WindowsName())
-    sweep(type(tmp_path)(folders))
+    monkeypatch.setattr(files, "IS_WINDOWS", True)
+    sweep(tmp_path)
     assert list(tmp_path.iterdir()) == [new]
-
-
-class WindowsName:
-    """The module `os` with the name that it has on Windows."""
-
-    name = "nt"
-
-    def __getattr__(self, name):
-        return getattr(os, name)
 
 
 def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):

@@ -28,7 +28,20 @@ def require_name(ctx: click.Context, parameter: click.Parameter, value: str | No
     """
     if value is not None and not value.strip():
         raise click.BadParameter("expected a folder, got an empty name", ctx, parameter)
-    return value and os.path.expanduser(value)
+    return value and expand_home(value, parameter, ctx)
+
+
+def expand_home(value: str, parameter: click.Parameter | None, ctx: click.Context | None) -> str:
+    """The path with its home folder in the place of `~`; BadParameter if there is none."""
+    path = os.path.expanduser(value)
+    if path.startswith("~"):
+        raise click.BadParameter(
+            f"expected a path, got {value!r}, and no home folder is known for it; write the path "
+            "in full, or with ./ before a name that begins with ~",
+            ctx,
+            parameter,
+        )
+    return path
 
 
 class PathType(click.Path):
@@ -40,7 +53,7 @@ class PathType(click.Path):
     def convert(
         self, value: Any, parameter: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
-        return super().convert(os.path.expanduser(value), parameter, ctx)
+        return super().convert(expand_home(os.fspath(value), parameter, ctx), parameter, ctx)
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg]

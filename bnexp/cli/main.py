@@ -24,6 +24,7 @@ from bnexp.cli.arguments import import_modules, import_option
 from bnexp.cli.terminal import echo
 from bnexp.errors import BnexpError, BnexpWarning, Interrupted, StoreError
 from bnexp.execution import stopping
+from bnexp.machine import IS_WINDOWS
 from bnexp.registry import raised_in
 from bnexp.text import cut, printable
 
@@ -62,9 +63,11 @@ class Commands(click.Group):
             ctx.exit(Interrupted.exit_status)
         except click.ClickException as error:
             raise readable(error) from None
-        except (click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
+            if is_broken_pipe(error):
+                raise
             if os.environ.get("BNEXP_DEBUG"):
                 raise
             cause = first_cause(error)
@@ -77,7 +80,7 @@ class Commands(click.Group):
                 )
                 ctx.exit(1)
             if isinstance(error, OSError):
-                echo(f"bnexp: {error}", err=True)
+                echo(f"bnexp: {system_error(error)}", err=True)
                 ctx.exit(StoreError.exit_status)
             place = raised_in(error)
             mistake = (
@@ -107,6 +110,30 @@ def first_cause(error: BaseException) -> BaseException:
 def one_line(error: BaseException) -> str:
     """The text of an error of the system or of a library, in one line."""
     return cut(" ".join(str(error).split()), MAX_CAUSE)
+
+
+def system_error(error: OSError) -> str:
+    """An error of the system in words; without a file's name it is the output that is refused.
+
+    >>> system_error(OSError(errno.ENOSPC, "No space left on device"))
+    'cannot print: No space left on device'
+    """
+    if error.filename is None and error.errno in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.EBADF,
+    ):
+        return f"cannot print: {error.strerror}"
+    return str(error)
+
+
+def is_broken_pipe(error: BaseException) -> bool:
+    """Whether the reader of the output has gone; Windows calls the argument invalid then."""
+    is_output = isinstance(error, OSError) and error.filename is None
+    return isinstance(error, BrokenPipeError) or (
+        IS_WINDOWS and is_output and getattr(error, "errno", None) == errno.EINVAL
+    )
 
 
 def is_exhausted(error: BaseException) -> bool:
@@ -233,6 +260,8 @@ def main() -> None:
             for number in ANSWERED:
                 is_term = number == signal.SIGTERM
                 signal.signal(number, signal.SIG_DFL if is_term else signal.SIG_IGN)
-    except BrokenPipeError:
+    except OSError as error:
+        if not is_broken_pipe(error):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -11,7 +11,6 @@ then. A run reports its events to a `Progress` of callbacks; the display has one
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 import time
 from collections import Counter
@@ -52,6 +51,7 @@ from bnexp.text import (
     omitted,
     paragraph,
     printable,
+    shell_word,
     value_text,
 )
 
@@ -201,8 +201,7 @@ def print_result(result: Result) -> None:
     for path in result.files:
         echo(f"  {path}")
     if len(result.results.metrics["cell"]):
-        directory = shlex.quote(str(result.directory))
-        echo("", f"bnexp report {directory} puts all of it on one page")
+        echo("", f"bnexp report {shell_word(result.directory)} puts all of it on one page")
 
 
 def print_undrawn(failures: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from bnexp.cli import arguments
-from bnexp.cli.terminal import echo
+from bnexp.cli.terminal import echo, quiet_matplotlib
 from bnexp.errors import Interrupted
 from bnexp.exports import EXPORTS
 from bnexp.machine import usable_cores
@@ -81,6 +81,7 @@ def plot_command(
     from bnexp.cli.output import print_undrawn
 
     tell_shipped(directory)
+    quiet_matplotlib()
     picture = running.Picture(title, style or "light", size, dpi, file_format)
     if kind is not None:
         echo(str(running.plot_one(directory, kind, assignments, picture, out)))
@@ -143,6 +144,7 @@ def report_command(directory: Path, other: Path | None, out: Path | None) -> Non
     from bnexp.report import write_report
 
     tell_shipped(directory, other)
+    quiet_matplotlib()
     echo(str(write_report(directory, out, other)))
 
 

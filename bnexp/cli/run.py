@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from bnexp.cli import arguments
-from bnexp.cli.terminal import echo
+from bnexp.cli.terminal import echo, quiet_matplotlib
 from bnexp.errors import Interrupted, NetworksFailed
 from bnexp.machine import usable_cores
 
@@ -85,6 +85,7 @@ def run_command(
         print_plan(config, directory, data_dir, jobs or usable_cores())
         return
     held_out = image_sets(config.experiment.data.validation > 0)["test"]
+    quiet_matplotlib()
     try:
         with ProgressDisplay(quiet, False, unusual_ranges(config), held_out) as display:
             result = running.run(
@@ -168,6 +169,7 @@ def replicate_command(
     config = arguments.load_experiment(text, assignments, None)
     directory = Path(out or f"results/{config.name}-replication")
     held_out = image_sets(config.experiment.data.validation > 0)["test"]
+    quiet_matplotlib()
     try:
         with ProgressDisplay(quiet, held_out=held_out) as display:
             replication = replicate(

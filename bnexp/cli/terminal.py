@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
+
 import click
 
 from bnexp.text import printable
@@ -10,6 +12,15 @@ from bnexp.text import printable
 def echo(*lines: str, err: bool = False) -> None:
     """Print lines to stdout, or to stderr; what is not for reading is shown as its code.
 
-    That includes line feeds, so that no name of a file can look like a line of ours.
+    That includes line feeds, so that no name of a file can look like a line of ours. Where stderr
+    cannot be written, as on a full disk, the command goes on: its exit status still tells.
     """
-    click.echo("\n".join(map(printable, lines)), err=err)
+    with suppress(OSError) if err else nullcontext():
+        click.echo("\n".join(map(printable, lines)), err=err)
+
+
+def quiet_matplotlib() -> None:
+    """Have it keep to itself that it found no folder for its cache, or that it fills that now."""
+    import logging
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)

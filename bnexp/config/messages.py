@@ -25,6 +25,10 @@ NO_KIND, UNKNOWN_KIND = "no kind given", "unknown kind"
 # What an experiment may be called, in words.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 NAME = "letters, digits, '-', '_' and '.', a letter or digit first, at most 64"
+NOT_PORTABLE = (
+    "a name that Windows does not allow, expected another than those of its devices, such as con, "
+    "aux and nul, and no dot at the end"
+)
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,11 @@ from bnexp.config.claims import (
 )
 from bnexp.config.experiment import MAX_STEPS, Experiment, Random, Setting
 from bnexp.config.figures import has_ticks
-from bnexp.config.messages import Problem
+from bnexp.config.messages import NOT_PORTABLE, Problem
 from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
 from bnexp.data.datasets import DATASETS, is_folder
+from bnexp.files import is_portable
 from bnexp.nn import ACTIVATIONS, OPTIMIZERS, BatchNorm
 from bnexp.nn.book import (
     BOOK_LAYERS,
@@ -52,6 +53,8 @@ def experiment_problems(experiment: Experiment) -> list[Problem]:
     Returns an empty list if nothing is wrong. Paths begin at the root of the experiment.
     """
     problems = setting_problems(experiment, experiment.random.stream)
+    if not is_portable(experiment.name):
+        problems.append(Problem(("name",), f"{NOT_PORTABLE}, got {experiment.name!r}"))
     for name in ("together", "restart") if experiment.random.stream != "book" else ():
         if getattr(experiment.random, name):
             text = "without effect, expected random.stream: book with it, got independent"

@@ -18,10 +18,11 @@ from bnexp.config import document
 from bnexp.config.document import experiment_text, read_document, without_key
 from bnexp.config.jsonschema import MODELINE
 from bnexp.config.load import load_config
-from bnexp.config.messages import NAME
+from bnexp.config.messages import NAME, NOT_PORTABLE
 from bnexp.config.reference import all_topics, key_position
 from bnexp.config.yaml import flow, parse
 from bnexp.errors import ConfigError
+from bnexp.files import is_portable
 
 TEMPLATE = Path(__file__).with_name("new.yaml")
 WIDTH = 84
@@ -37,6 +38,8 @@ def experiment_path(name: str) -> Path:
     path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", path.stem):
         raise ConfigError(f"{name}: not an experiment's name, expected {NAME}, got {path.stem!r}")
+    if not is_portable(path.stem):
+        raise ConfigError(f"{name}: {NOT_PORTABLE}, got {path.stem!r}")
     if path.stem in document.experiment_names():
         raise ConfigError(
             f"{name}: a shipped experiment's name, expected another: both would keep their "

@@ -35,6 +35,7 @@ from bnexp.execution.task import Record, Task, train_task, with_data
 from bnexp.execution.workers import (
     WorkerProcesses,
     check_seconds,
+    has_script,
     leave_if_worker,
     on_reported_steps,
 )
@@ -107,13 +108,12 @@ class Local:
             process = ThisProcess(lambda: on_steps(process.steps()))
             yield from run_tasks(process, tasks, on_steps)
             return
-        main = getattr(sys.modules["__main__"], "__file__", None)
-        if main is None or not Path(main).exists():
-            require_importable(
-                tasks,
-                "defined in a notebook or at a prompt, expected a class that worker processes can "
-                "import; put it into a module, or use jobs=1",
-            )
+        require_importable(
+            tasks,
+            "defined in a notebook or at a prompt, expected a class that worker processes can "
+            "import; put it into a module, or use jobs=1",
+            _is_in_script,
+        )
         processes = WorkerProcesses(min(self.workers, len(tasks)), self.cell_timeout)
         finished = False
         try:
@@ -245,14 +245,25 @@ class ThisProcess(futures.Executor):
         self._on_step()
 
 
-def require_importable(tasks: Iterable[Task], text: str) -> None:
+def require_importable(
+    tasks: Iterable[Task], text: str, is_read: Callable[[type], bool] = lambda cls: False
+) -> None:
     """ConfigError, with this text, if a network needs a class that no module has.
 
     A worker imports the classes that it uses; what was typed into this process it cannot import.
+    `is_read` says of a class of `__main__` whether a worker reads it from the script.
     """
     for options in _all_options(tasks):
-        if options.target.__module__ == "__main__":
+        if options.target.__module__ == "__main__" and not is_read(options.target):
             raise ConfigError(f"{options.kind}: {text}")
+
+
+def _is_in_script(cls: type) -> bool:
+    """Whether the script of this process has the class; an editor may run a file as its own."""
+    main: Any = sys.modules["__main__"]
+    for name in cls.__qualname__.split("."):
+        main = getattr(main, name, None)
+    return has_script() and main is cls
 
 
 def user_classes(tasks: Iterable[Task]) -> list[tuple[str, str]]:

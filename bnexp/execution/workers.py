@@ -33,6 +33,7 @@ import pickle
 import signal
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -67,6 +68,10 @@ ADVICE = (
 GREETING = b"bnexp worker\n"
 PROGRAM = """\
 import os, sys
+try:
+    os.fstat(2)
+except OSError:  # this process has no standard error; what is opened now takes its number
+    os.open(os.devnull, os.O_RDWR)
 pipes = os.dup(0), os.dup(1)
 os.dup2(os.open(os.devnull, os.O_RDWR), 0)
 os.dup2(2, 1)
@@ -314,7 +319,9 @@ class Worker:
             self._link.close_source()
             raise
         data = spawn.get_preparation_data("worker")
-        kept = ("sys_argv", "orig_dir", "init_main_from_name", "init_main_from_path")
+        kept = ["sys_argv", "orig_dir", "init_main_from_name"]
+        if has_script():
+            kept.append("init_main_from_path")
         with suppress(OSError):  # gone already: the first task will notice it
             self._link.send({key: data[key] for key in kept if key in data})
 
@@ -437,6 +444,15 @@ def check_seconds(name: str, value: Any) -> None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value < math.inf:
         raise ConfigError(f"{name}: expected a number of seconds > 0, got {value!r}")
+
+
+def has_script() -> bool:
+    """Whether this process runs a file, which workers read again for the classes in it.
+
+    At a prompt and in a notebook there is none; `python - < script.py` calls its file `<stdin>`.
+    """
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    return file is not None and os.path.isfile(file)
 
 
 def leave_if_worker() -> None:

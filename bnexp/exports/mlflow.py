@@ -12,7 +12,6 @@ import json
 import math
 import os
 import re
-import shlex
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +35,7 @@ from bnexp.exports.common import (
     summary_line,
 )
 from bnexp.runs.data import RunData
-from bnexp.text import counted, cut
+from bnexp.text import counted, cut, shell_word
 
 DATABASE = "mlflow.db"
 CELL, DIGEST = "bnexp.cell", "bnexp.sha256"  # tags of a run
@@ -145,7 +144,7 @@ def _database_uri(database: Path) -> str:
 
 
 def _view_command(uri: str) -> str:
-    return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+    return f"mlflow ui --backend-store-uri {shell_word(uri)}"
 
 
 class RunContent(NamedTuple):

@@ -8,7 +8,6 @@ evaluations.
 from __future__ import annotations
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from io import BytesIO
@@ -28,6 +27,7 @@ from bnexp.exports.common import (
 )
 from bnexp.files import write_export
 from bnexp.runs.data import RunData
+from bnexp.text import shell_word
 
 MAX_NAME = 120
 
@@ -54,7 +54,7 @@ def write_tensorboard(run: RunData, target: str, progress: NetworkProgress) -> E
         require_libraries("tensorboard", "tensorboard.summary.writer.record_writer")
         write_export(target, contents())
     lines = (summary_line(run, target), "  one run each; the HPARAMS tab filters")
-    return Export(Path(target), lines, f"tensorboard --logdir {shlex.quote(target)}")
+    return Export(Path(target), lines, f"tensorboard --logdir {shell_word(target)}")
 
 
 def folder_names(networks: Sequence[ExportedNetwork]) -> dict[str, str]:

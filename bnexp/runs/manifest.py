@@ -212,7 +212,7 @@ def environment_facts() -> dict[str, Any]:
 
 def command_line() -> list[str]:
     """What was typed to start this process, without the folder of the program."""
-    program = Path(sys.argv[0]).name
+    program = Path(sys.argv[0]).name.removesuffix(".exe")
     return ["bnexp" if program == "__main__.py" else program, *sys.argv[1:]]
 
 
