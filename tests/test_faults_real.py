@@ -262,7 +262,7 @@ def test_output_that_cannot_be_written(small, tmp_path):
     command = [sys.executable, "-m", "bnexp", "run", str(small), "--out", str(tmp_path / "out")]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
-    assert (done.returncode, done.stderr) == (4, "bnexp: [Errno 28] No space left on device\n")
+    assert (done.returncode, done.stderr) == (4, "bnexp: cannot print: No space left on device\n")
 
 
 def test_half_files_of_live_processes_are_left_and_of_dead_ones_removed(tmp_path):

@@ -255,3 +255,31 @@ def test_output_that_cannot_be_written_is_one_message(tmp_path):
             "bnexp: cannot print: No space left on device\n",
         )
         assert list_experiments(full, full).returncode == 4
+
+
+LOCALE = """\
+import locale, bnexp
+locale.setlocale(locale.LC_ALL, {!r})
+print(locale.format_string("%.1f", 0.5))
+result = bnexp.run("here.yaml", out={!r})
+print(result.summary["final_train_loss"].tolist())
+"""
+
+
+def test_a_users_locale_changes_no_number(tmp_path):
+    """A program in German prints 0,5; what bnexp reads and writes has a point all the same."""
+    (tmp_path / "here.yaml").write_text(EXPERIMENT.format("here"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = {}
+    for name in ("de_DE.UTF-8", "C"):
+        words = [sys.executable, "-c", LOCALE.format(name, name)]
+        done[name] = subprocess.run(
+            words, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+    german, plain = (each.stdout.splitlines() for each in done.values())
+    if "unsupported locale" in done["de_DE.UTF-8"].stderr:
+        pytest.skip("needs the locale de_DE.UTF-8")
+    assert [german[0], plain[0]] == ["0,5", "0.5"]
+    assert german[1] == plain[1]
+    tables = [(tmp_path / name / "metrics.csv").read_text() for name in done]
+    assert tables[0] == tables[1]

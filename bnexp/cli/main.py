@@ -118,14 +118,8 @@ def system_error(error: OSError) -> str:
     >>> system_error(OSError(errno.ENOSPC, "No space left on device"))
     'cannot print: No space left on device'
     """
-    if error.filename is None and error.errno in (
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EIO,
-        errno.EBADF,
-    ):
-        return f"cannot print: {error.strerror}"
-    return str(error)
+    is_output = error.filename is None and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF)
+    return f"cannot print: {error.strerror}" if is_output else str(error)
 
 
 def is_broken_pipe(error: BaseException) -> bool:
@@ -260,8 +254,18 @@ def main() -> None:
             for number in ANSWERED:
                 is_term = number == signal.SIGTERM
                 signal.signal(number, signal.SIG_DFL if is_term else signal.SIG_IGN)
+            _drop_unwritten()
     except OSError as error:
         if not is_broken_pipe(error):
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _drop_unwritten() -> None:
+    """Forget what could not be printed: Python would try again and end with its own status."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
