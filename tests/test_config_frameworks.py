@@ -210,5 +210,14 @@ def test_our_own_key_in_another_place_is_named_too(config_file):
     )
 
 
+def test_our_own_key_elsewhere_is_not_named():
+    with pytest.raises(ConfigError) as caught:
+        load_config(
+            "quickstart",
+            assignments=["sweep.model.norm=null", "model.norm={kind: batch, momentum: 0.1}"],
+        )
+    assert str(caught.value).endswith("Keras, flax, CS231n, the book: the same)")
+
+
 def test_other_names_have_no_hint():
     assert {name_hint(name, "model") for name in ("color", "epochs", "eps", "")} == {""}

@@ -144,8 +144,10 @@ def schema_problem(
         return Problem(path, "required key is missing, expected a value, got nothing; add it")
     if kind == "extra_forbidden":
         meant = [name for name in elsewhere if name != dotted(path)]
-        explained = name_hint(str(path[-1]), place_of(path[:-1]))
-        if explained and (ours := [name for name in meant if repr(name) not in explained]):
+        place = place_of(path[:-1])
+        explained = name_hint(str(path[-1]), place)
+        inside = [name for name in meant if name.startswith(f"{place}." * bool(place))]
+        if explained and (ours := [name for name in inside if repr(name) not in explained]):
             explained += f"; or did you mean {' or '.join(map(repr, ours))}?"
         text = f"unknown key, expected {choices(str(path[-1]), names, meant, explained)}"
         return Problem(path, text, at_key=True)
