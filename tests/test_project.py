@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tarfile
 import tomllib
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -46,16 +45,6 @@ def test_every_page_of_the_docs_is_in_their_list():
     assert listed == {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
 
 
-def jobs() -> list[tuple[str, str, str]]:
-    """The jobs of the matrix: system, Python, packages."""
-    matrix = WORKFLOW["jobs"]["test"]["strategy"]["matrix"]
-    keys = ("system", "python", "packages")
-    rows = [dict(zip(keys, row, strict=True)) for row in product(*(matrix[key] for key in keys))]
-    excluded = matrix["exclude"]
-    rows = [row for row in rows if not any(row.items() >= some.items() for some in excluded)]
-    return [tuple(row[key] for key in keys) for row in rows]
-
-
 def test_the_workflow_runs_the_test_command_on_each_system_and_python():
     *uses, newest, lowest = WORKFLOW["jobs"]["test"]["steps"]
     assert newest == {"if": "matrix.packages == 'newest'", "run": "python scripts/test.py"}
@@ -64,11 +53,11 @@ def test_the_workflow_runs_the_test_command_on_each_system_and_python():
     classifiers = [text.rpartition(" ")[2] for text in PROJECT["classifiers"]]
     named = {version for version in classifiers if re.fullmatch(r"3\.\d+", version)}
     oldest = PROJECT["requires-python"].removeprefix(">=")
-    for system in ("ubuntu-latest", "macos-latest", "windows-latest"):
-        tested = {python for s, python, packages in jobs() if (s, packages) == (system, "newest")}
-        assert tested >= named | {oldest}
-        assert (system, oldest, "lowest") in jobs()
-    assert len(jobs()) == 15
+    matrix = WORKFLOW["jobs"]["test"]["strategy"]["matrix"]
+    assert matrix.keys() == {"system", "python", "packages"}
+    assert set(matrix["system"]) == {"ubuntu-latest", "macos-latest", "windows-latest"}
+    assert set(matrix["python"]) >= named | {oldest}
+    assert set(matrix["packages"]) == {"newest", "lowest"}
 
 
 def test_each_hook_before_a_commit_is_a_check_of_the_test_script():
