@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bnexp.report.html import write_report
     from bnexp.result import Result, load_run
     from bnexp.running import run
+    from bnexp.shipped import experiments
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,7 @@ _NAMES = {
     "bnexp.report": ("write_report",),
     "bnexp.result": ("Result", "load_run"),
     "bnexp.running": ("run",),
+    "bnexp.shipped": ("experiments",),
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -55,6 +57,7 @@ __all__ = [
     "StoreError",
     "Verification",
     "compare",
+    "experiments",
     "export",
     "fit",
     "load_config",

@@ -14,9 +14,9 @@ setting is validated like a configuration, and arrays must have the shapes that 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os.path import expanduser
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,9 +26,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from bnexp import files, nn
-from bnexp.config import Config, load_config
+from bnexp.config import Config
 from bnexp.config.architecture import Mlp
+from bnexp.config.document import axis_paths
 from bnexp.config.experiment import Count, Seed, Setting, plain_values, refresh
+from bnexp.config.load import ExperimentSource, loaded_config, override, with_arrays
 from bnexp.config.messages import SettingError, dotted
 from bnexp.config.options import Strict
 from bnexp.config.rules import MAX_WEIGHTS, setting_problems
@@ -38,11 +40,12 @@ from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.estimate import check_memory, check_sizes, estimate
 from bnexp.execution.blas import one_blas_thread
 from bnexp.execution.build import blank_architecture, check_counts, check_shapes, make_metrics
-from bnexp.execution.task import dataset, train_networks
+from bnexp.execution.task import Trained, dataset, train_networks
 from bnexp.files import read_file, write_file
 from bnexp.nn.loss import Labels
-from bnexp.runs.tables import plan_axes
-from bnexp.runs.where import WhereError, select_values
+from bnexp.runs.columns import Columns
+from bnexp.runs.tables import Axis, plan_axes
+from bnexp.runs.where import SeveralValues, WhereError, select_values
 from bnexp.sweep import Network, make_plan, setting_error
 from bnexp.training import Images, evaluate, logits_of
 from bnexp.training.evaluation import evaluation_state
@@ -61,7 +64,9 @@ class Model:
     setting: the part of the config that it was made from. seed: its seed. shape: that of one image,
     (H, W) or (H, W, C). classes: the number of classes. parameters, state: weights and running
     statistics of each layer, with a leading axis of length 1. offset: the mean image, which is
-    subtracted from each image if the training images were centred.
+    subtracted from each image if the training images were centred. history: its evaluations, a
+    table with the columns epoch, step, train_loss, train_accuracy and those of other metrics and of
+    test images, if they were scored; empty for a model that was loaded from a file.
     """
 
     setting: Setting
@@ -71,6 +76,7 @@ class Model:
     parameters: tuple[nn.Parameters, ...]
     state: tuple[nn.State, ...]
     offset: NDArray[np.float64] | None = None
+    history: Columns = field(default_factory=Columns, compare=False)
 
     def __repr__(self) -> str:
         norm = self.setting.model.norm
@@ -219,26 +225,34 @@ def _real_array(name: str, values: Any) -> NDArray[Any]:
 
 
 def fit(
-    config: Config | str,
+    config: Config | ExperimentSource,
     point: Mapping[str, Any] | None = None,
     seed: int | None = None,
     data_dir: str | Path | None = None,
+    *,
+    data: Any = None,
 ) -> Model:
     """Train one network of an experiment and return it; its numbers are those of `bnexp.run`.
 
-    config: what `load_config` returns, or the name or path of an experiment.
+    config: what `load_config` returns, or what it takes.
     point: selects values of swept keys as the `where` of a claim or a figure does (see
-        `bnexp.runs.where`); may be left out if there is one point.
-    seed: one of the seeds; may be left out if there is one.
+        `bnexp.runs.where`); may be left out if there is one point. A value that the sweep does not
+        have takes the place of the key's values, and a key that is not swept is set, so that any
+        network can be trained: {"model.init.std": 0.1, "train.epochs": 3}.
+    seed: any seed; may be left out if the experiment has one.
     data_dir: the folder of the data sets.
+    data: arrays (x, y) or (x, y, x_test, y_test) in place of the data set, as for `bnexp.run`;
+        `Model.history` has the scores of the test images.
 
-    Raises ConfigError if point and seed do not name one network, DataError if the data set is
-    missing or damaged.
+    Raises ConfigError if point and seed do not name one network, or for a key or a value that an
+    experiment cannot have; DataError if the data set is missing or damaged.
 
     >>> from bnexp.data import load
-    >>> few = {"data.name": "synthetic", "data.train": 200, "train.epochs": 2}
-    >>> config = load_config("quickstart", {**few, "sweep.model.init.std": [0.1]})
-    >>> model = fit(config, {"model.norm": "batch"})
+    >>> config = {"extends": "quickstart", "data": {"name": "synthetic", "train": 200}}
+    >>> point = {"model.norm": "batch", "model.init.std": 0.12, "train.epochs": 2}
+    >>> model = fit(config, point, seed=7)
+    >>> model.history["epoch"].tolist(), model.setting.model.init.std
+    ([1, 2], 0.12)
     >>> images = load("synthetic").test_images[:3]
     >>> model.shape, model.logits(images).shape, model.predict(images).dtype.name
     ((28, 28, 1), (3, 10), 'int64')
@@ -246,10 +260,14 @@ def fit(
     The network is trained from its first step, whatever a run directory holds; nothing is written.
     It trains in this process with one BLAS thread.
     """
-    config = load_config(config) if isinstance(config, str) else config
-    network = select_single_network(config, point or {}, seed)
+    config, arrays = loaded_config(config), None
+    if data is not None:
+        config, arrays = with_arrays(config, data)
+    config, point = _with_values(config, point or {}, seed)
+    network = select_single_network(config, point, seed)
     setting = network.setting
-    loaded = dataset(setting.data.name, data_folder(Path(data_dir) if data_dir else None))
+    folder = data_folder(Path(data_dir) if data_dir else None)
+    loaded = arrays or dataset(setting.data.name, folder)
     counts = count_images(loaded)
     check_sizes(config, [network], {setting.data.name: counts})
     try:
@@ -278,7 +296,49 @@ def fit(
         tuple(trained.full_parameters(history.parameters)),
         tuple(state),
         trained.offset,
+        _history(trained),
     )
+
+
+def _history(trained: Trained) -> Columns:
+    """The evaluations of the one network of a stack, as a table."""
+    history = trained.history
+    steps = np.asarray(history.steps, np.int64)
+    scores = {name: values[0] for name, values in history.metrics.items()}
+    return Columns({"epoch": steps // trained.per_epoch, "step": steps, **scores})
+
+
+def _with_values(
+    config: Config, point: Mapping[str, Any], seed: int | None
+) -> tuple[Config, dict[str, Any]]:
+    """The config with what the point and the seed have and it has not; the rest of the point.
+
+    A value that the sweep lacks is set in place of the axis, a key that is not swept beside it.
+    """
+    axes = plan_axes(make_plan(config))
+    values: dict[str, Any] = {}
+    selected: dict[str, Any] = {}
+    for key, value in point.items():
+        if _is_selector(key, value, axes):
+            selected[key] = value
+            continue
+        if path := axis_paths(config.document).get(key):
+            values[".".join(path)] = None
+        values[key] = value
+    if seed is not None and seed not in config.experiment.random.seeds:
+        values["random.seeds"] = [seed]
+    return (override(config, values) if values else config), selected
+
+
+def _is_selector(key: str, value: Any, axes: Sequence[Axis]) -> bool:
+    """Whether this selects values of an axis, or could be meant for nothing else."""
+    try:
+        select_values({key: value}, axes)
+    except SeveralValues:
+        return True
+    except WhereError:
+        return isinstance(value, Mapping) and {*value} <= {"at_least", "at_most"}
+    return True
 
 
 @contextmanager

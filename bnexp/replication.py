@@ -27,8 +27,9 @@ from typing import Any, Literal, get_args
 from bnexp.claims import HEADINGS, READABLE, Verdict, remarks
 from bnexp.config import load_config
 from bnexp.config.claims import KINDS, Claim, Word
-from bnexp.config.document import ExperimentText, experiment_text
+from bnexp.config.document import python_experiment
 from bnexp.config.experiment import MAX_SEEDS, Experiment, explicit_values
+from bnexp.config.load import ExperimentSource
 from bnexp.config.options import Strict
 from bnexp.config.stored import Counts, Misfit, validate
 from bnexp.errors import ConfigError, StoreError
@@ -116,7 +117,7 @@ def is_replicable(experiment: Experiment) -> bool:
 
 
 def replicate(
-    experiment: str | Path | ExperimentText,
+    experiment: ExperimentSource,
     overrides: Mapping[str, Any] | None = None,
     out: str | Path | None = None,
     seeds: int | Sequence[int] | None = None,
@@ -149,20 +150,18 @@ def replicate(
     assignments = tuple(assignments)
     if not isinstance(draw_images, bool):
         raise ConfigError(f"draw_images: expected True or False, got {draw_images!r}")
-    text = experiment
-    if not isinstance(text, ExperimentText):
-        text = experiment_text(str(experiment))
+    text = python_experiment(experiment)
     original = load_config(text, overrides, assignments).experiment
     if not is_replicable(original):
         why = "all are about numbers of its own seeds" if original.claims else "it has none"
         raise ConfigError(
-            f"{experiment}: nothing to replicate, expected claims that can be judged on other "
+            f"{text}: nothing to replicate, expected claims that can be judged on other "
             f"seeds, but {why}"
         )
     if draw_images:
         if original.random.stream == "book":
             raise ConfigError(
-                f"{experiment}: images cannot be drawn, expected random.stream: independent, got "
+                f"{text}: images cannot be drawn, expected random.stream: independent, got "
                 "book: its scripts use the first images of the file"
             )
         assignments = (*assignments, "data.draw=seed")

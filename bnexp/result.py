@@ -8,8 +8,9 @@ drawn when they are asked for, and matplotlib is imported only then.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,20 +18,16 @@ from typing import TYPE_CHECKING, Any
 from bnexp.claims import READABLE, Verdict, by_kind, counts_text, judge_run, remarks
 from bnexp.config import Config
 from bnexp.config.figures import figure_options
-from bnexp.errors import BnexpError
-from bnexp.runs.csv import empty_fields
+from bnexp.runs.columns import Columns
 from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import failed_networks
 from bnexp.runs.references import find_run
 from bnexp.runs.summary import has_scores, overview
 from bnexp.runs.tables import Tables
-from bnexp.text import counted, distinct, printable, short, templates
+from bnexp.text import counted, notebook_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-TEMPLATES = Path(__file__).parent / "report" / "templates"
-MAX_ROWS = 5
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value
@@ -137,12 +134,28 @@ class Result:
         ]
         return "; ".join([", ".join(parts), *claims])
 
+    def _picture(self) -> str:
+        """The first figure of the experiment that can be drawn, as PNG in base64; "" for none."""
+        from bnexp import figures
+
+        if not len(self.data.metrics["cell"]):
+            return ""
+        requested = self.config.experiment.figures
+        for options in figures.requested_figures(requested, self.results):
+            try:
+                files = figures.render_files(options, self.results, ["png"])
+            except figures.DrawingFailed:
+                continue
+            return b64encode(files["png"]).decode()
+        return ""
+
     def _repr_html_(self) -> str:
-        """Title, final accuracies, verdicts, what failed, and where it is on disk."""
+        """Title, the first figure, final accuracies, verdicts, what failed, the place on disk."""
         tables = self.results
-        return _html(
+        return notebook_html(
             "result.html",
             results=tables,
+            picture=self._picture(),
             facts=self._counts(),
             directory=self.directory,
             table=overview(tables) if has_scores(tables) else None,
@@ -167,64 +180,3 @@ def load_run(directory: str | Path) -> Result:
     """
     data = read_finished_run(find_run(directory).directory)
     return Result(data, 0, failed_networks(data.manifest or {}), judge_run(data))
-
-
-class Columns(dict[str, Any]):
-    """A table as column name -> array.
-
-    All arrays have one length. It is a dictionary that shows itself as a table: its columns are
-    listed with the first MAX_ROWS values of each.
-
-    swept: the columns of swept keys, whose values are shown with as many digits as tell them apart.
-    """
-
-    def __init__(self, table: Mapping[str, Any] | None = None, swept: Collection[str] = ()) -> None:
-        super().__init__(table or {})
-        self._swept = swept
-
-    def __repr__(self) -> str:
-        """A line for each column, with its first values."""
-        names = {name: printable(name) for name in self}
-        width = max(map(len, names.values()), default=0)
-        more = ", ..." if self._length() > MAX_ROWS else ""
-        lines = [f"  {names[n]:<{width}}  {', '.join(self._texts(n))}{more}" for n in self]
-        return "\n".join([self._size(), *lines])
-
-    def _repr_html_(self) -> str:
-        """The first rows, and how many there are."""
-        rows = list(zip(*map(self._texts, self), strict=True))
-        return _html("columns.html", names=list(self), rows=rows, count=self._size())
-
-    def _texts(self, name: str) -> list[str]:
-        """The first values of a column; those of a swept key with as many digits as differ."""
-        values = self[name].tolist()
-        if name not in self._swept:
-            return [short(value) for value in values[:MAX_ROWS]]
-        different = list(dict.fromkeys(values))
-        texts = dict(zip(different, distinct(different), strict=True))
-        return [texts[value] for value in values[:MAX_ROWS]]
-
-    def _length(self) -> int:
-        return len(next(iter(self.values()), ()))
-
-    def _size(self) -> str:
-        return f"{counted(self._length(), 'row')} x {counted(len(self), 'column')}"
-
-    def to_pandas(self) -> Any:
-        """The table as a pandas DataFrame, NaN where the CSV is empty; needs the extra `pandas`.
-
-        BnexpError if pandas is not installed. The index is the number of the row.
-        """
-        try:
-            import pandas
-        except ModuleNotFoundError:
-            raise BnexpError("to_pandas: needs pandas; pip install 'bnexp[pandas]'") from None
-        frame = pandas.DataFrame(dict(self))
-        for name in frame:
-            if (empty := empty_fields(name, self)).any():
-                frame[name] = frame[name].mask(empty)
-        return frame
-
-
-def _html(template: str, **values: Any) -> str:
-    return templates(TEMPLATES).get_template(template).render(**values)

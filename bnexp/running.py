@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,12 +21,13 @@ from typing import Any
 
 from bnexp import claims, figures
 from bnexp.claims import Times, Verdict, claims_text, judge_run
-from bnexp.config import Config, load_config, resolved
+from bnexp.config import Config, resolved
 from bnexp.config.document import OVERRIDES, assigned
 from bnexp.config.figures import figure_options
+from bnexp.config.load import ExperimentSource, loaded_config, with_arrays
 from bnexp.config.messages import Problem, SettingError, problems_error
 from bnexp.data import Dataset
-from bnexp.data.datasets import DATASETS, ImageCounts, count_images, data_folder
+from bnexp.data.datasets import DATASETS, ImageCounts, count_images, data_folder, is_arrays
 from bnexp.errors import ConfigError, Interrupted, NetworksFailed
 from bnexp.estimate import check_memory, check_sizes, estimate
 from bnexp.execution import stopping
@@ -74,13 +75,23 @@ class Prepared:
         """The digest of the images that a network is trained on."""
         return self.data[network.setting.data.name].sha256
 
+    def in_memory(self, network: Network) -> Dataset | None:
+        """A network's images if they came as arrays, which no other process can load."""
+        name = network.setting.data.name
+        return self.data[name] if is_arrays(name) else None
+
 
 def prepare(
-    config: Config, data_dir: Path | None = None, download: bool = True, workers: int = 1
+    config: Config,
+    data_dir: Path | None = None,
+    download: bool = True,
+    workers: int = 1,
+    arrays: Dataset | None = None,
 ) -> Prepared:
     """Expand the sweep, load the data, and check that figures and claims fit; writes nothing.
 
     workers: how many processes of this machine will train; their memory is checked, too.
+    arrays: the data set of the experiment if it is in memory already.
 
     Raises ConfigError if the experiment cannot be run as it is, DataError if data are missing.
     """
@@ -91,7 +102,8 @@ def prepare(
     counts = {name: count_images(facts) for name, facts in fixed.items()}
     schedules = known_schedules(config, plan, counts, workers)
     config, left_out = fitting_figures(config, plan, schedules)
-    data = {name: dataset(name, data_dir, download) for name in names}
+    in_memory = {arrays.name: arrays} if arrays else {}
+    data = {name: in_memory.get(name) or dataset(name, data_dir, download) for name in names}
     others = {name: count_images(images) for name, images in data.items() if name not in fixed}
     if others:
         schedules |= known_schedules(config, plan, others, workers)
@@ -332,7 +344,7 @@ def judge_again(directory: Path) -> tuple[Verdict, ...]:
 
 
 def run(
-    config: Config | str | Path,
+    config: Config | ExperimentSource,
     out: str | Path | None = None,
     jobs: int = 1,
     data_dir: str | Path | None = None,
@@ -341,10 +353,14 @@ def run(
     checkpoint: float = 60.0,
     cell_timeout: float | None = None,
     place: Executor | None = None,
+    *,
+    seeds: int | Iterable[int] | str | None = None,
+    data: Any = None,
 ) -> Result:
     """Train what is missing in the run directory `out` and return the whole experiment's result.
 
-    config: what `load_config` returns, or what it takes: a shipped name or the path of a file.
+    config: what `load_config` returns, or what it takes: a shipped name, the path of a file, a
+        mapping or YAML text.
     out: the run directory; None keeps nothing on disk.
     jobs: how many worker processes train side by side; the numbers do not depend on it. A script
         that asks for more than one must do so under `if __name__ == "__main__":`.
@@ -356,11 +372,17 @@ def run(
         one too, after the step that is being made; a second Ctrl-C stops at once.
     cell_timeout: a network that takes longer than so many seconds has failed.
     place: an executor, to train elsewhere than on this machine.
+    seeds: 3 for the seeds 0, 1 and 2, or a list, in place of the experiment's; see `load_config`.
+    data: arrays (x, y) or (x, y, x_test, y_test) in place of the experiment's data set: images (n,
+        H, W), (n, H, W, C) or rows (n, D), whole numbers from 0 to 255 or such numbers / 255, and
+        labels (n,). Test images are scored unless the experiment says otherwise. The networks' ids
+        and the manifest name them by their SHA-256.
 
     Raises ConfigError, DataError or StoreError, and NetworksFailed, which holds the result, if some
     networks could not be trained. Figures that could not be drawn are in the result's `undrawn`.
 
     >>> few = {"data.name": "synthetic", "data.train": 200, "train.epochs": 2}
+    >>> from bnexp import load_config
     >>> config = load_config("quickstart", {**few, "sweep.model.init.std": [0.1]})
     >>> result = run(config)
     >>> result.trained, result.summary["model.norm"].tolist(), len(result.metrics["train_loss"])
@@ -372,14 +394,13 @@ def run(
     check_seconds("checkpoint", checkpoint)
     if not (out is None or isinstance(out, Path) or (isinstance(out, str) and out.strip())):
         raise ConfigError(f"out: expected a folder, or None to keep nothing, got {out!r}")
-    if isinstance(config, str | Path):
-        config = load_config(config)
-    if not isinstance(config, Config):
-        kind = type(config).__name__
-        raise ConfigError(f"config: expected a Config, a shipped name or a path, got a {kind}")
+    config, arrays = loaded_config(config, seeds), None
+    if data is not None:
+        config, arrays = with_arrays(config, data)
     executor = place or Local(jobs, cell_timeout)
     workers = executor.workers if isinstance(executor, Local) else 0
-    prepared = prepare(config, Path(data_dir) if data_dir is not None else None, workers=workers)
+    folder = Path(data_dir) if data_dir is not None else None
+    prepared = prepare(config, folder, workers=workers, arrays=arrays)
     directory = RunDirectory(Path(expanduser(out))) if out is not None else None
     with (
         callbacks(progress, config) as shown,
@@ -431,7 +452,15 @@ def _run(
 
     workers = executor.workers if to_train else 0  # a cluster is not started for nothing
     stacks = stacks_by_step(to_train, steps_before, max(workers, 1))
-    tasks = [Task(stack.networks, prepared.data_dir, checkpoints) for stack in stacks]
+    tasks = [
+        Task(
+            stack.networks,
+            prepared.data_dir,
+            checkpoints,
+            prepared.in_memory(stack.networks[0]),
+        )
+        for stack in stacks
+    ]
     with stopping.in_order():
         try:
             for batch in _trained_stacks(executor, tasks, progress.steps):

@@ -343,6 +343,14 @@ def json_value(value: Any) -> Any:
     return [json_value(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
+TEMPLATES = Path(__file__).parent / "report" / "templates"
+
+
+def notebook_html(template: str, **values: Any) -> str:
+    """What a notebook shows of an object: one of the templates of reports with these values."""
+    return templates(TEMPLATES).get_template(template).render(**values)
+
+
 def _readable(value: Any) -> Any:
     """A text of a page without control characters; what is markup already stays."""
     return printable(value, lines=True) if type(value) is str else value

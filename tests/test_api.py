@@ -28,8 +28,8 @@ def test_every_public_name_is_offered_and_there():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"config": 3}, "config: expected a Config, a shipped name or a path, got a int"),
-        ({"config": {}}, "got a dict"),
+        ({"config": 3}, "experiment: expected a shipped name, a path, a mapping of its keys or "),
+        ({"config": {}}, "model: required key is missing, expected a value, got nothing; add it"),
         ({"jobs": "2"}, "jobs: not a number of workers, expected at least 1, got '2'"),
         ({"jobs": 1.5}, "got 1.5"),
         ({"jobs": True}, "got True"),

@@ -86,9 +86,7 @@ def test_long_assignments_are_not_repeated(config_file):
 
 
 def test_overrides_from_python_are_called_so(config_file):
-    with pytest.raises(
-        ConfigError, match=r"^override train.epochs:1:14: train.epochs: not a valid"
-    ):
+    with pytest.raises(ConfigError, match=r"^train.epochs: not a valid value, expected"):
         load_config(config_file(SMALLEST), {"train.epochs": 0})
 
 

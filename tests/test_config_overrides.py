@@ -203,9 +203,9 @@ def test_a_file_that_drops_an_axis_at_the_wrong_place_is_refused(config_file):
 def test_overrides_from_python_are_refused_in_their_own_words(config_file):
     path = config_file(f"{BASE}sweep: {{zip: {{model.norm: [none, none], train.l2: [0, 1]}}}}\n")
     text = refusal(path, model__norm__eps=0.5)
-    assert text.startswith("override model.norm.eps:1:16: model.norm.eps: an option of no value")
+    assert text.startswith("model.norm.eps: an option of no value")
     assert text.endswith("set the values instead: override sweep.zip.model.norm=[...]")
-    assert "override train.l2:1:1: train.l2: swept over" in refusal(path, train__l2=0.25)
+    assert "train.l2: swept over" in refusal(path, train__l2=0.25)
 
 
 def test_an_assignment_beside_a_swept_key_changes_the_rest_of_the_mapping(config_file):

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import bnexp
 from bnexp import registry
 from bnexp.cli.main import cli
-from bnexp.data import DATASETS, DatasetFacts, data_folder, fetch, info, is_folder, load, verify
+from bnexp.data import DATASETS, DatasetFacts, data_folder, fetch, info, is_path, load, verify
 from bnexp.data.datasets import cache_folder, expand
 from bnexp.data.mnist import set_folder
 from bnexp.errors import DataError
@@ -24,14 +24,14 @@ from bnexp.errors import DataError
 pytestmark = pytest.mark.usefixtures("own_places")
 
 
-@pytest.mark.parametrize("name", ["./digits", "a/b", "/a", "~/a", "..", ".", "~"])
+@pytest.mark.parametrize("name", ["./digits", "a/b", "/a", "~/a", "..", ".", "~", "a.npz"])
 def test_paths_are_folders(name):
-    assert is_folder(name)
+    assert is_path(name)
 
 
 @pytest.mark.parametrize("name", [*sorted(DATASETS.builtin), "digits"])
 def test_plain_names_are_not_folders(name):
-    assert not is_folder(name)
+    assert not is_path(name)
 
 
 def test_sizes_in_the_table():
@@ -46,7 +46,7 @@ def test_sizes_in_the_table():
 
 def test_the_help_of_info_names_every_data_set():
     text = CliRunner().invoke(cli, ["data", "info", "--help"]).output
-    names = f"NAME is {', '.join(DATASETS)} or a folder of IDX files."
+    names = f"NAME is {', '.join(DATASETS)} or the path of a folder or of an npz file."
     assert names.replace(" ", "") in "".join(text.split())  # lines may end within a name
 
 

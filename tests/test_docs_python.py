@@ -30,7 +30,9 @@ def made(tmp_path_factory):
 
 
 def test_its_blocks_print_what_they_say(made):
-    accuracy, asked, scores, ones, gradients, functional = made[1]
+    accuracy, networks, learned, same, history, asked, scores, *layers = made[1]
+    assert (networks, learned, same, history) == ("9 networks", "True", "False", "[1 2] (2,)")
+    ones, gradients, functional = layers
     assert 0.1 < float(accuracy) <= 1
     assert asked.endswith("(3, 10)")
     assert re.fullmatch(r"\{'loss': [\d.]+, 'accuracy': [\d.]+\}", scores)

@@ -24,7 +24,7 @@ ORDER = (
     ("training",),
     ("execution",),
     ("runs",),
-    ("figures", "claims", "exports"),
+    ("figures", "claims", "exports", "shipped"),
     ("estimate",),
     ("model",),
     ("result",),

@@ -114,18 +114,68 @@ def test_a_network_that_diverged_answers_without_a_warning(fit, norm):
     [
         ({}, None, "name one network, got 12; model.init.std: 10.0, 0.3, 0.01; model.norm: batch"),
         ({"model.init.std": 0.3, "model.norm": "none"}, None, "got 2; .*seeds: 0, 1"),
-        ({"model.init.std": 0.3, "model.norm": "none"}, 7, "got 0"),
-        ({"train.epochs": 3}, 0, "fit: train.epochs: not swept, expected one of model.init.std, "),
-        (
-            {"model.norm": "layer"},
-            0,
-            "fit: model.norm: no value of the axis, expected one of batch",
-        ),
+        ({"train.epochs": 3}, 0, "got 6; model.init.std: 10.0, 0.3, 0.01; model.norm: batch, none"),
+        ({"model.norm": "layer"}, 0, "got 3; model.init.std: 10.0, 0.3, 0.01; seeds: 0, 1"),
+        ({"model.norm": "bacth"}, 0, r"^model\.norm: unknown kind, .*did you mean 'batch'"),
+        ({"model.nrm": "batch"}, 0, r"^model\.nrm: unknown key, .*did you mean 'norm'"),
+        ({"model.init.std": {"at_least": 11}}, 0, "model.init.std: no value of the axis, expected"),
     ],
 )
 def test_a_point_that_names_no_single_network(small, point, seed, message):
     with pytest.raises(bnexp.ConfigError, match=message):
         bnexp.fit(bnexp.load_config(small), point, seed)
+
+
+def test_a_value_that_is_not_swept_is_that_of_an_experiment_that_has_it(small):
+    """Beside the sweep: another weight scale, another length, another seed."""
+    changes = {"sweep.model.init.std": [0.17], "train.epochs": 2, "random.seeds": [9]}
+    changes["sweep.model.norm"] = ["layer"]
+    summary = bnexp.run(bnexp.load_config(small, changes)).summary
+    point = {"model.init.std": 0.17, "train.epochs": 2, "model.norm": "layer"}
+    model = bnexp.fit(small, point, seed=9)
+    assert (model.seed, model.setting.model.init.std) == (9, 0.17)
+    assert model.history["train_loss"][-1] == summary["final_train_loss"].item()
+    assert model.history["step"].tolist() == [4, 8]
+
+
+def test_a_near_value_and_a_label_that_could_be_two(small):
+    near = bnexp.fit(small, {"model.init.std": 0.3001, "model.norm": None}, seed=0)
+    assert near.setting.model.init.std == 0.3
+    dialects = [{"kind": "batch", "dialect": name} for name in ("book", "keras")]
+    config = bnexp.load_config(small, {"sweep.model.norm": dialects})
+    with pytest.raises(bnexp.ConfigError, match=r"model\.norm: several values of the axis"):
+        bnexp.fit(config, {"model.init.std": 0.3, "model.norm": "batch"}, seed=0)
+
+
+def test_zipped_axes_lose_only_the_one_that_is_set(small):
+    zipped = {"train.epochs": [1, 2], "train.batch_size": [20, 40]}
+    no_axes = {"sweep.model.init.std": None, "sweep.model.norm": None}
+    config = bnexp.load_config(small, {**no_axes, "sweep.zip": zipped})
+    model = bnexp.fit(config, {"train.epochs": 3, "train.batch_size": 40}, seed=0)
+    assert (model.setting.train.epochs, model.setting.train.batch_size) == (3, 40)
+
+
+def test_its_history_is_that_of_the_run(small):
+    config = bnexp.load_config(small, {"data.test": 50, "train.metrics": ["confidence"]})
+    metrics = bnexp.run(config).metrics
+    rows = (metrics["model.init.std"] == 0.3) & (metrics["model.norm"] == "batch")
+    rows &= metrics["seed"] == 1
+    model = bnexp.fit(config, {"model.init.std": 0.3, "model.norm": "batch"}, seed=1)
+    names = ["epoch", "step", "train_loss", "train_accuracy", "train_confidence"]
+    assert {*model.history} == {*names, "test_loss", "test_accuracy", "test_confidence"}
+    for name, column in model.history.items():
+        assert column.tolist() == metrics[name][rows].tolist()
+    assert repr(model.history).startswith("3 rows x 8 columns")
+
+
+def test_a_model_of_arrays_scores_their_test_images(small):
+    arrays = TESTS.train_images[:200], TESTS.train_labels[:200]
+    tests = TESTS.test_images[:40], TESTS.test_labels[:40]
+    point = {"model.init.std": 0.3, "model.norm": "batch"}
+    model = bnexp.fit(small, point, 0, data=(*arrays, *tests))
+    assert model.score(*tests)["loss"] == model.history["test_loss"][-1]
+    same = bnexp.fit(small, point, 0)
+    assert model.history["train_loss"].tolist() == same.history["train_loss"].tolist()
 
 
 def test_layers_that_do_not_fit(fit):

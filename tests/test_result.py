@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from base64 import b64decode
 from dataclasses import replace
 
 import numpy as np
@@ -36,7 +37,10 @@ def test_a_result_in_one_line(result):
 def test_a_result_in_a_notebook(result):
     page = Page(result._repr_html_())
     assert page.text("p")[0].startswith(f"{' '.join(SHOWN.split())} small: 12 networks")
-    assert page.all("script") == page.all("img") == []
+    assert page.all("script") == []
+    ((picture, _),) = page.all("img")
+    content = b64decode(picture["src"].removeprefix("data:image/png;base64,"))
+    assert content == result.figure("panels")._repr_png_()
     head, *rows = page.table
     assert head == ["model.init.std", "batch", "none"]
     assert [row[0] for row in rows] == ["1e+20", "0.2929", "0.01"]
@@ -53,9 +57,32 @@ def test_a_result_in_a_notebook(result):
     assert claim.startswith(f"does not hold (expected: supported): {' '.join(SHOWN.split())}")
     assert "n = 2, ahead in 0 of 2 at model.init.std = 0.2929" in claim
     assert str(made(SMALL)) in page.text("code")
-    assert len(result._repr_html_()) < 4000
+    assert len(result._repr_html_()) - len(picture["src"]) < 4000
     colors = [a["style"] for _, a, _ in page.elements if "style" in a]
     assert not any("color" in style or "background" in style for style in colors)
+
+
+def test_a_result_without_a_figure_shows_the_rest():
+    page = Page(bnexp.run(f"{LEAST}figures: []\n")._repr_html_())
+    assert page.text("p")[0].startswith("least")
+    assert page.all("img") == []
+    assert len(page.table) == 2
+
+
+def test_a_config_in_a_notebook(result):
+    page = Page(result.config._repr_html_())
+    assert page.all("script") == page.all("img") == []
+    head, *rows = page.table
+    assert head == ["swept key", "values"]
+    assert rows == [
+        ["model.init.std", "1.0e+20, 0.29286445646252374, 0.01"],
+        ["model.norm", "batch, none"],
+        ["random.seeds", "0, 1"],
+    ]
+    assert page.text("p")[0].startswith(" ".join(SHOWN.split()))
+    assert "1 claim" in page.text("p")
+    (text,) = page.text("pre")
+    assert text.startswith("name: small title: ")
 
 
 def test_what_failed_is_said():

@@ -79,7 +79,7 @@ def verify_data_command(name: str, data_dir: Path | None) -> None:
 def info_command(name: str, data_dir: Path | None) -> None:
     """Describe a data set: origin, sizes and classes.
 
-    NAME is DATA_SETS or a folder of IDX files.
+    NAME is DATA_SETS or the path of a folder or of an npz file.
 
     \b
     Example: bnexp data info mnist-5k

@@ -17,7 +17,8 @@ How a file refers to others and to data:
 
     extends: base.yaml         a file, relative to this one or to the current folder
     extends: quickstart        a shipped experiment
-    data: {name: ./digits}     a folder of data files, relative to the folder of the YAML file
+    data: {name: ./digits}     a folder of data files or an npz file, relative to the folder of the
+                               YAML file
 
 For standard input and `<(...)`, that folder is the current one.
 
@@ -43,15 +44,17 @@ from bnexp.config.yaml import (
     Document,
     KeyPath,
     Position,
+    PythonValues,
     decode,
+    flow,
     parse,
     parse_value,
     read_text,
 )
-from bnexp.data.datasets import is_folder
+from bnexp.data.datasets import is_path
 from bnexp.errors import ConfigError
 from bnexp.files import is_pipe
-from bnexp.text import nearest_name
+from bnexp.text import cut, nearest_name
 from bnexp.typography import look_alike_hint
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -107,15 +110,62 @@ class ExperimentText:
 
     text: YAML, not parsed. source: what messages call it. path: where it stands. Names of other
     files in it are relative to this path's folder, and an experiment that states no name takes that
-    of this file.
+    of this file. name: what it is called instead of that.
     """
 
     text: str
     source: str
     path: Path
+    name: str = ""
 
     def __str__(self) -> str:
         return self.source
+
+
+UNNAMED = "experiment"  # the name of an experiment in Python that has none
+
+
+def python_experiment(experiment: object) -> ExperimentText:
+    """The text of what an experiment may be in Python, where it needs no file.
+
+    A mapping has the keys of an experiment. A text with a line break, with ": " or with "{" at its
+    beginning is YAML; any other text, and each `Path`, is a name or a path as for
+    `experiment_text`. An experiment of a mapping or of YAML is called UNNAMED if it has no name,
+    and files that it names are relative to the current folder.
+
+    ConfigError for anything else, and for a mapping that contains itself.
+
+    >>> python_experiment({"extends": "quickstart", "train": {"epochs": 5}}).text
+    '{extends: quickstart, train: {epochs: 5}}'
+    >>> python_experiment("extends: quickstart").source
+    '<text>'
+    """
+    if isinstance(experiment, ExperimentText):
+        return experiment
+    if isinstance(experiment, Mapping):
+        source = PythonValues("the mapping")
+        try:
+            return ExperimentText(flow(experiment), source, Path(UNNAMED), UNNAMED)
+        except RecursionError:
+            problem = f"{source}: nested too deeply, expected at most {MAX_DEPTH} levels"
+            raise ConfigError(f"{problem}, got more") from None
+    if isinstance(experiment, str) and is_yaml(experiment):
+        return ExperimentText(experiment, "<text>", Path(UNNAMED), UNNAMED)
+    if isinstance(experiment, str | Path):
+        return experiment_text(str(experiment))
+    raise ConfigError(
+        "experiment: expected a shipped name, a path, a mapping of its keys or YAML text, got "
+        f"{type(experiment).__name__} {cut(repr(experiment), 60)}"
+    )
+
+
+def is_yaml(text: str) -> bool:
+    """Whether a text is YAML rather than a name or a path.
+
+    >>> is_yaml("train: {epochs: 5}"), is_yaml("C:/experiments/mine.yaml")
+    (True, False)
+    """
+    return "\n" in text or ": " in text or text.lstrip().startswith("{")
 
 
 def experiment_text(experiment: str) -> ExperimentText:
@@ -143,7 +193,8 @@ def _read_stdin() -> bytes:
 
 MAX_EXTENDS = 16
 MAX_SHOWN = 80
-OVERRIDES = ("--set", "override")  # how the places of values from outside begin
+OVERRIDE = "override"  # what messages call a value that Python code sets
+OVERRIDES = ("--set", OVERRIDE)  # how the places of values from outside begin
 # What says something of one experiment, not of those that extend it.
 OWN = ("title", "description", "seconds", "claims")
 # The keys whose value is a kind, `layer_init` apart, which has one for each layer.
@@ -182,25 +233,27 @@ def read_layers(
         experiment = ExperimentText(read_text(experiment), str(experiment), experiment)
     path = experiment.path
     document = _absolute_folders(parse(experiment.text, experiment.source), path.parent)
+    if experiment.name and document.value.get("name") is None:
+        document = replace(document, value={**document.value, "name": experiment.name})
     if "extends" not in document.value:
         return [document]
     position, name = document.values[("extends",)], document.value["extends"]
     if name is None:
         return [replace(document, value=without_key(document.value, "extends"))]
     if not isinstance(name, str):
-        raise ConfigError(f"{position}: extends: not a file name, expected text, got {name!r}")
+        raise ConfigError(f"{position.prefix}extends: not a file name, expected text, got {name!r}")
     try:
         sibling = path.parent / name
         parent = sibling if isfile(sibling) else find_experiment(name)
     except ConfigError as error:
-        raise ConfigError(f"{position}: extends: {error}") from None
+        raise ConfigError(f"{position.prefix}extends: {error}") from None
     files = (*children, Path(os.path.realpath(path)))
     if Path(os.path.realpath(parent)) in files:
         problem = "goes in a circle, expected another file"
-        raise ConfigError(f"{position}: extends: {problem}, got {name!r}")
+        raise ConfigError(f"{position.prefix}extends: {problem}, got {name!r}")
     if len(files) >= MAX_EXTENDS:
         expected = f"expected at most {MAX_EXTENDS} files"
-        raise ConfigError(f"{position}: extends: too long a chain, {expected}")
+        raise ConfigError(f"{position.prefix}extends: too long a chain, {expected}")
     is_shipped = Path(os.path.realpath(parent)).parent == experiments_folder()
     child = Document(
         {"name": path.stem, **without_key(document.value, "extends")},
@@ -314,6 +367,8 @@ def parse_assignment(argument: str, word: str = "--set") -> Assignment:
             f"{look_alike_hint(argument) or f'for example {word} train.epochs=5'}"
         )
     source = f"{word} {key.strip()[:MAX_SHOWN]}"
+    if word == OVERRIDE:
+        source = PythonValues(source)
     if key.count(".") >= MAX_DEPTH:
         raise ConfigError(
             f"{source}: nested too deeply, expected at most {MAX_DEPTH} levels, got "
@@ -443,8 +498,8 @@ def _split_swept(
                     left[name] = inner
             elif assignment and (path in swept or any(axis in earlier for axis in covered)):
                 raise ConfigError(
-                    f"{document.values[()]}: {'.'.join(map(str, path))}: swept over, expected a "
-                    f"key that the sweep leaves alone; set the axis instead: {word} "
+                    f"{document.values[()].prefix}{'.'.join(map(str, path))}: swept over, expected "
+                    f"a key that the sweep leaves alone; set the axis instead: {word} "
                     f"{'.'.join(axes[covered[0]])}=[...], or null to drop it"
                 )
             else:
@@ -509,14 +564,14 @@ def _absolute_folders(document: Document, folder: Path) -> Document:
         if isinstance(value, list):
             return [walk(inner, (*path, i)) for i, inner in enumerate(value)]
         key = "." + ".".join(part for part in path if isinstance(part, str))
-        if not (key.endswith(".data.name") and isinstance(value, str) and is_folder(value)):
+        if not (key.endswith(".data.name") and isinstance(value, str) and is_path(value)):
             return value
         try:
             return os.path.realpath(folder / Path(value).expanduser())
         except (OSError, RuntimeError, ValueError) as error:  # no such user, links in a circle
-            problem = "no such folder, expected a folder's path"
-            place = document.values[path]
-            raise ConfigError(f"{place}: data.name: {problem}, got {value!r}: {error}") from None
+            problem = "no such path, expected that of a file or folder"
+            place = document.values[path].prefix
+            raise ConfigError(f"{place}data.name: {problem}, got {value!r}: {error}") from None
 
     return Document(walk(document.value, ()), document.keys, document.values)
 

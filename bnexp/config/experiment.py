@@ -6,6 +6,7 @@ schema is built from registries; `refresh` builds it again after something has b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Annotated, Any, Literal
@@ -132,7 +133,9 @@ SomeOrNone = Annotated[
 
 def _list_datasets(schema: dict[str, Any]) -> None:
     """Describe `data.name` by the data sets that are known now, registered ones included."""
-    schema["description"] = f"{', '.join(DATASETS)}, or a folder of IDX files"
+    schema["description"] = (
+        f"{', '.join(DATASETS)}, or a folder of IDX files or of CIFAR-10's, or an npz file"
+    )
 
 
 class Data(Strict):
@@ -303,6 +306,14 @@ ISBN = "an ISBN in quotes, such as '978-4-87311-758-4'"
 URL = "an address such as https://cs231n.github.io"
 
 
+MODULE_NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$")
+ModuleName = Annotated[
+    str,
+    Field(pattern=MODULE_NAME.pattern, max_length=200),
+    Either("the name of a module such as my_norms"),
+]
+
+
 class Reference(Strict):
     """A publication, in the parts that a bibliography needs."""
 
@@ -361,6 +372,13 @@ class Experiment(Setting):
         max_length=50,
     )
     description: str = key("", "the question it asks, and what to look at", max_length=4000)
+    imports: tuple[ModuleName, ...] | None = key(
+        None,
+        "modules that register classes it uses; a file never loads code, so whoever runs it "
+        "imports them: `bnexp --import MODULE run FILE`, or `import MODULE` in Python",
+        strict=False,
+        max_length=50,
+    )
     seconds: float | None = key(None, "about how long a run takes on two cores", gt=0)
     random: Random = key({}, "seeds and the random stream")
     sweep: Sweep = key({}, "dotted key -> values; each combination and seed is one network")

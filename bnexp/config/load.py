@@ -15,36 +15,49 @@ the swept values that has such an option.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
 from bnexp.config.descriptions import allowed_keys
 from bnexp.config.document import (
+    OVERRIDE,
+    Assignment,
     ExperimentText,
     SweptOption,
     axis_paths,
-    experiment_text,
     mapping_at,
     merge_layers,
     parse_assignment,
     put_option,
+    python_experiment,
     read_layers,
     value_at,
     with_value,
     without_key,
 )
-from bnexp.config.experiment import Data, Experiment, explicit_values, refresh
+from bnexp.config.experiment import (
+    MAX_SEEDS,
+    MODULE_NAME,
+    Data,
+    Experiment,
+    explicit_values,
+    refresh,
+)
 from bnexp.config.frameworks import name_hint
 from bnexp.config.messages import Problem, place_of, problems_error, real_path, schema_problem
 from bnexp.config.reference import is_known_key, keys_ending_in
 from bnexp.config.rules import experiment_problems
-from bnexp.config.yaml import Document, KeyPath, block_style, flow
+from bnexp.config.yaml import Document, KeyPath, block_style, flow, unquoted
+from bnexp.data.arrays import Dataset
+from bnexp.data.memory import memory_dataset
 from bnexp.errors import ConfigError
-from bnexp.text import choices, nearest_name
+from bnexp.text import choices, counted, cut, nearest_name, notebook_html
 
 
 @dataclass(frozen=True)
@@ -63,43 +76,153 @@ class Config:
     def __repr__(self) -> str:
         return f"Config({self.name})"
 
+    def _repr_html_(self) -> str:
+        """Title, source and question, the swept keys with their values, and all settings."""
+        axes = []
+        for key, path in axis_paths(self.document).items():
+            values = value_at(self.document.value, path)
+            is_list = isinstance(values, list)
+            axes.append((key, ", ".join(map(unquoted, values)) if is_list else flow(values)))
+        experiment = self.experiment
+        return notebook_html(
+            "config.html",
+            experiment=experiment,
+            axes=axes,
+            seeds=", ".join(map(str, experiment.random.seeds)),
+            claims=counted(len(experiment.claims or ()), "claim"),
+            text=resolved(self),
+        )
+
     @property
     def name(self) -> str:
         """The name of the experiment, and of its default run directory."""
         return self.experiment.name
 
 
+# What an experiment may be in Python, see `python_experiment`.
+ExperimentSource: TypeAlias = str | Path | Mapping[str, Any] | ExperimentText
+
+
 def load_config(
-    experiment: str | Path | ExperimentText,
+    experiment: ExperimentSource,
     overrides: Mapping[str, Any] | None = None,
     assignments: Iterable[str] = (),
+    *,
+    seeds: int | Iterable[int] | str | None = None,
 ) -> Config:
-    """Load a shipped experiment by name, or a YAML file by path; "-" is standard input.
+    """Load an experiment: a shipped one by name, a YAML file by path, a mapping, or YAML text.
 
     `overrides` maps dotted keys to values; `assignments` are texts KEY=VALUE, the value in YAML.
-    Raises ConfigError with every problem found, as `file:line:column: key: what, expected, got`.
+    Raises ConfigError with every problem found, as `file:line:column: key: what, expected, got`;
+    a problem of a mapping or an override begins with its key.
 
     >>> config = load_config("quickstart", {"train.epochs": 5}, ["train.optimizer.lr=0.1"])
     >>> config.name, config.experiment.train.epochs, config.experiment.train.optimizer.lr
     ('quickstart', 5, 0.1)
+    >>> load_config({"extends": "quickstart", "train": {"epochs": 5}}, seeds=3)
+    Config(experiment)
 
     Arguments:
-        experiment: a shipped name such as "quickstart", the path of a .yaml file or of a pipe, or a
-            run directory, whose config.yaml is read; or what `experiment_text` has read of these.
+        experiment: a shipped name such as "quickstart"; the path of a .yaml file or of a pipe; "-",
+            standard input; a run directory, whose config.yaml is read; a mapping with the keys of
+            an experiment; or YAML. A text is YAML if it has a line break or ": ", or begins with
+            "{"; a path that looks like this is passed as a `pathlib.Path`.
         overrides: dotted key -> plain value, such as {"train.epochs": 5}; None as a value is null.
         assignments: are applied in order, after `overrides`.
+        seeds: 3 for the seeds 0, 1 and 2; a list of seeds; or "design" for random.design_seeds.
+            They take the place of random.seeds, whatever that is.
+
+    An experiment of a mapping or of YAML text may lack a name, and is called `experiment` then; it
+    may extend a shipped experiment or a file. Files and folders that it names are relative to the
+    current folder.
 
     Claims of an overridden experiment that the remaining sweep cannot decide are undecided, not
     wrong, unless the claims themselves are overridden. They stay claims about the data set of the
     text if another one is set.
     """
     refresh()
-    if not isinstance(experiment, ExperimentText):
-        experiment = experiment_text(str(experiment))
-    layers = read_layers(experiment)
-    changes = [parse_assignment(f"{k}={flow(v)}", "override") for k, v in (overrides or {}).items()]
-    changes += map(parse_assignment, assignments)
+    layers = read_layers(python_experiment(experiment))
+    config = _merged(layers, [*_parsed(overrides or {}), *map(parse_assignment, assignments)])
+    return config if seeds is None else with_seeds(config, seeds)
+
+
+def loaded_config(
+    config: Config | ExperimentSource, seeds: int | Iterable[int] | str | None = None
+) -> Config:
+    """A `Config` as it is, or with other seeds; anything else as `load_config` takes it."""
+    if isinstance(config, Config):
+        return config if seeds is None else with_seeds(config, seeds)
+    return load_config(config, seeds=seeds)
+
+
+def override(config: Config, values: Mapping[str, Any]) -> Config:
+    """The config with dotted keys set to other values, as by `load_config`'s `overrides`.
+
+    What was said of the claims of an overridden config before still holds.
+    """
+    new = _merged([config.document], _parsed(values))
+    before, after = config.experiment.claims, new.experiment.claims
+    if before is None or after is None or len(before) != len(after):
+        return new
+    claims = tuple(
+        claim.model_copy(update={"data": earlier.data or claim.data})
+        for earlier, claim in zip(before, after, strict=True)
+    )
+    return replace(new, experiment=new.experiment.model_copy(update={"claims": claims}))
+
+
+def with_seeds(config: Config, seeds: int | Iterable[int] | str) -> Config:
+    """The config with other seeds, see `load_config`; ConfigError if they are none."""
+    expected = f'expected a number from 1 to {MAX_SEEDS}, a list of seeds, or "design"'
+    if isinstance(seeds, str):
+        if seeds != "design":
+            raise ConfigError(f"seeds: {expected}, got {seeds!r}")
+        design = config.experiment.random.design_seeds
+        if design is None:
+            raise ConfigError(
+                f"seeds: {config.name} has no random.design_seeds, expected a list of them there"
+            )
+        return override(config, {"random.seeds": design})
+    if isinstance(seeds, Integral):
+        number = int(seeds)
+        if isinstance(seeds, bool) or not 1 <= number <= MAX_SEEDS:
+            raise ConfigError(f"seeds: {expected}, got {seeds!r}")
+        return override(config, {"random.seeds": range(number)})
+    if not isinstance(seeds, Iterable):
+        raise ConfigError(f"seeds: {expected}, got {seeds!r}")
+    return override(config, {"random.seeds": [*seeds]})
+
+
+def with_arrays(config: Config, data: Any) -> tuple[Config, Dataset]:
+    """The config with arrays in place of its data set, and these arrays as a data set.
+
+    data: (x, y) or (x, y, x_test, y_test), see `bnexp.data.memory.memory_dataset`. Test images are
+    scored, all of them, unless the experiment says how many, or holds out training images.
+
+    ConfigError if the experiment sweeps over data sets, DataError if the arrays are not fit.
+    """
+    swept = axis_paths(config.document)
+    if swept.keys() & {"data", "data.name"}:
+        raise ConfigError("data: data.name is swept, expected an experiment of one data set")
+    dataset = memory_dataset(data)
+    values: dict[str, Any] = {"data.name": dataset.name}
+    of_text = config.experiment.data
+    if "data.test" not in swept and "data.validation" not in swept and not of_text.validation:
+        if not len(dataset.test_labels):
+            values["data.test"] = 0
+        elif of_text.test == 0:
+            values["data.test"] = "all"
+    return override(config, values), dataset
+
+
+def _parsed(overrides: Mapping[str, Any]) -> list[Assignment]:
+    return [parse_assignment(f"{key}={flow(value)}", OVERRIDE) for key, value in overrides.items()]
+
+
+def _merged(layers: Sequence[Document], changes: Sequence[Assignment]) -> Config:
+    """The config of these texts, later ones over earlier ones, with changes from outside."""
     document, options = merge_layers(layers, changes)
+    _check_imports(document)
     config = validate_document(_without_null_axes(document, layers[0]))
     if options:
         document = config.document
@@ -119,6 +242,31 @@ def load_config(
         )
     validated = config.experiment.model_copy(update={"claims": claims})
     return Config(validated, config.document, overridden=True)
+
+
+def _check_imports(document: Document) -> None:
+    """ConfigError for modules that the experiment needs and nobody has imported.
+
+    They are not imported here: an experiment may come from a stranger.
+    """
+    names = document.value.get("imports")
+    modules = {
+        i: name.removesuffix(".py")
+        for i, name in enumerate(names if isinstance(names, list) else ())
+        if isinstance(name, str) and MODULE_NAME.fullmatch(name)
+    }
+    problems = [
+        Problem(
+            ("imports", i),
+            "not imported, expected a module that you have imported, as a file never loads code, "
+            f"got {cut(name, 60)!r}; if you trust it: `bnexp --import {cut(name, 60)} COMMAND "
+            "...`, or `import` it in Python",
+        )
+        for i, name in modules.items()
+        if name not in sys.modules
+    ]
+    if problems:
+        raise problems_error(problems, document)
 
 
 def _set_in_axis(document: Document, option: SweptOption) -> Document:
@@ -155,7 +303,7 @@ def _set_in_axis(document: Document, option: SweptOption) -> Document:
             expected = f"a value that has options, got {last!r}"
         axis = f"{option.word} {'.'.join(path)}".strip()
         raise ConfigError(
-            f"{option.place}: {key}: an option of no value that is swept over {option.axis}, "
+            f"{option.place.prefix}{key}: an option of no value that is swept over {option.axis}, "
             f"expected {expected}; set the values instead: {axis}=[...]"
         )
     return replace(document, value=with_value(document.value, path, changed), values=places)

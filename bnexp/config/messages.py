@@ -70,7 +70,7 @@ def problems_error(problems: Iterable[Problem], document: Document) -> ConfigErr
             position, path = document.values.get(path), path[:-1]
         placed.append((position, problem))
     placed.sort(key=lambda pair: (pair[0].source, pair[0].line, pair[0].column))
-    lines = list(dict.fromkeys(f"{place}: {dotted(p.path)}: {p.text}" for place, p in placed))
+    lines = list(dict.fromkeys(f"{place.prefix}{dotted(p.path)}: {p.text}" for place, p in placed))
     return lines_error([*lines[:MAX_PROBLEMS], *omitted(len(lines) - MAX_PROBLEMS)])
 
 
@@ -150,6 +150,9 @@ def schema_problem(
         if explained and (ours := [name for name in inside if repr(name) not in explained]):
             explained += f"; or did you mean {' or '.join(map(repr, ours))}?"
         text = f"unknown key, expected {choices(str(path[-1]), names, meant, explained)}"
+        outer, dot, key = str(path[-1]).partition(".")
+        if dot and outer in names:
+            text += f"; write it as {outer}: {{{key}: ...}}"
         return Problem(path, text, at_key=True)
     if kind == "union_tag_not_found":
         text = f"{NO_KIND}, expected a name or {{kind: NAME, ...}}, got {briefly(value)}"

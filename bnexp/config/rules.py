@@ -30,7 +30,7 @@ from bnexp.config.figures import has_ticks
 from bnexp.config.messages import NOT_PORTABLE, Problem
 from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
-from bnexp.data.datasets import DATASETS, is_folder
+from bnexp.data.datasets import DATASETS, is_arrays, is_path
 from bnexp.files import is_portable
 from bnexp.nn import ACTIVATIONS, OPTIMIZERS, BatchNorm
 from bnexp.nn.book import (
@@ -111,7 +111,7 @@ def _dataset(setting: Setting) -> Iterator[Problem]:
     if setting.data.validation and setting.data.test:
         text = "together with data.test, expected one of them, got both"
         yield Problem(("data", "validation"), text)
-    if facts is None and not is_folder(name):
+    if facts is None and not (is_path(name) or is_arrays(name)):
         names = choices(name, list(DATASETS))
         yield Problem(("data", "name"), f"unknown data set, expected {names}; or a folder: ./x")
     elif facts is not None and facts.fixed and setting.data.validation >= facts.train:

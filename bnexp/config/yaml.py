@@ -43,6 +43,13 @@ MAX_DIGITS = 18
 KeyPath = tuple[str | int, ...]
 
 
+class PythonValues(str):
+    """The source of values that Python code passes: they stand in no text that a user could open.
+
+    Messages about them begin with the key instead of a line and a column.
+    """
+
+
 @dataclass(frozen=True)
 class Position:
     """A place in a text; lines and columns count from 1.
@@ -55,7 +62,14 @@ class Position:
     column: int
 
     def __str__(self) -> str:
+        if isinstance(self.source, PythonValues):
+            return printable(self.source)
         return f"{printable(self.source)}:{self.line}:{self.column}"
+
+    @property
+    def prefix(self) -> str:
+        """What a message about a key begins with: "file:line:column: ", or nothing without text."""
+        return "" if isinstance(self.source, PythonValues) else f"{self}: "
 
 
 @dataclass(frozen=True)

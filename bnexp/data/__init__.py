@@ -1,4 +1,4 @@
-"""Data sets: images and labels by name, from the table DATASETS or a folder of IDX files.
+"""Data sets: images and labels by name, from the table DATASETS, or by the path of files.
 
 `load` returns a data set's arrays and `info` describes it; `fetch` downloads MNIST's files and
 `verify` checks them. `datasets` has the table and says how to add a data set.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bnexp.data.datasets import Places as Places
     from bnexp.data.datasets import data_folder as data_folder
     from bnexp.data.datasets import info as info
-    from bnexp.data.datasets import is_folder as is_folder
+    from bnexp.data.datasets import is_path as is_path
     from bnexp.data.datasets import load as load
     from bnexp.data.mnist import FileCheck as FileCheck
     from bnexp.data.mnist import fetch as fetch
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _MODULES = {
     **dict.fromkeys(("Dataset", "make_dataset"), "arrays"),
     **dict.fromkeys(("DATASETS", "DatasetFacts", "Places"), "datasets"),
-    **dict.fromkeys(("data_folder", "info", "is_folder", "load"), "datasets"),
+    **dict.fromkeys(("data_folder", "info", "is_path", "load"), "datasets"),
     **dict.fromkeys(("FileCheck", "fetch", "verify"), "mnist"),
 }
 __all__ = sorted(_MODULES)

@@ -81,7 +81,7 @@ def make_dataset(
 
     name: what the data set is called.
     arrays: by role, train_images and test_images (n, H, W, C), train_labels and test_labels (n,).
-        Labels count classes from 0, or from 1.
+        Labels count classes from 0, or from 1. There may be no test images.
     origin: where the arrays came from, in a few words.
     recognized: which known data set they are, if that was found out.
 
@@ -118,7 +118,8 @@ def _check_arrays(name: str, arrays: Mapping[str, Bytes]) -> None:
     for role in ROLES:
         dimensions = 1 if role.endswith("labels") else 4
         array = arrays[role]
-        if array.dtype != np.uint8 or array.ndim != dimensions or not array.size:
+        is_empty = role.startswith("train") and not array.size
+        if array.dtype != np.uint8 or array.ndim != dimensions or is_empty:
             raise DataError(
                 f"data {name}: {role}: expected unsigned bytes in {dimensions} dimensions, got "
                 f"{array.dtype} of shape {array.shape}."
@@ -136,7 +137,10 @@ def _check_arrays(name: str, arrays: Mapping[str, Bytes]) -> None:
             f"data {name}: test_images: expected images of the shape of the training images "
             f"{train}, got {test}."
         )
-    classes, largest = class_count(arrays["train_labels"]), int(arrays["test_labels"].max())
+    classes, largest = (
+        class_count(arrays["train_labels"]),
+        int(arrays["test_labels"].max(initial=0)),
+    )
     if largest >= classes:
         raise DataError(
             f"data {name}: test_labels: expected labels of the training set's classes, 0 to "

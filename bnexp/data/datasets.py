@@ -25,6 +25,7 @@ when DATASETS is first read or their facts are looked up.
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -118,13 +119,25 @@ DATASETS: Registry[DatasetFacts] = Registry(
 )
 
 
-def is_folder(name: str) -> bool:
-    """Whether a data set's name means a folder of IDX files rather than an entry of DATASETS.
+def is_path(name: str) -> bool:
+    """Whether a data set's name means a folder or an npz file rather than an entry of DATASETS.
 
-    >>> is_folder("./digits"), is_folder("mnist")
+    >>> is_path("./digits"), is_path("digits.npz"), is_path("mnist")
+    (True, True, False)
+    """
+    return name.startswith((".", "~")) or "/" in name or os.sep in name or name.endswith(".npz")
+
+
+ARRAYS = "arrays-"  # how the names of data sets begin that a Python program passes as arrays
+
+
+def is_arrays(name: str) -> bool:
+    """Whether a name is that of arrays from a Python program: ARRAYS and part of a SHA-256.
+
+    >>> is_arrays("arrays-0123456789abcdef"), is_arrays("arrays-mine")
     (True, False)
     """
-    return name.startswith((".", "~")) or "/" in name or os.sep in name
+    return re.fullmatch(f"{ARRAYS}[0-9a-f]{{16}}", name) is not None
 
 
 def load(
@@ -134,7 +147,10 @@ def load(
     cache: str | Path | None = None,
     download: bool = True,
 ) -> Dataset:
-    """The data set of this name: an entry of DATASETS, or a folder of four IDX files.
+    """The data set of this name: an entry of DATASETS, or what the path of a file or folder has.
+
+    A path leads to an npz file, to a folder of four IDX files, or to one of CIFAR-10's binary files
+    (see `bnexp.data.paths`).
 
     `data_dir` (else BNEXP_DATA_DIR) holds the files of `mnist`, `mnist-5k` or another set that is
     read from files, directly or in a folder of its name. Without one, `mnist`, `fashion-mnist` and
@@ -153,16 +169,23 @@ def load(
     True
     """
     cache = cache_folder(cache)
-    if is_folder(name):
-        from bnexp.data.idx import load_folder
+    if is_path(name):
+        from bnexp.data.paths import load_path
 
-        return load_folder(name, expand(name), cache)
+        return load_path(name, expand(name), cache)
+    if is_arrays(name):
+        raise DataError(
+            f"data {name}: the arrays are not at hand: a Python program passed them as `data`. "
+            "Pass the same arrays again, or keep them: "
+            "numpy.savez('mine.npz', x_train=x, y_train=y, x_test=..., y_test=...), and "
+            "data: {name: ./mine.npz}."
+        )
     if name not in DATASETS:
         nearest = nearest_name(name, DATASETS)
         hint = f" Did you mean {nearest}?" if nearest else ""
         raise DataError(
             f"data: no data set is called {name!r}.{hint} Known: {', '.join(DATASETS)}; "
-            "for a folder of IDX files write a path, such as ./my-digits."
+            "for a folder of IDX files or an npz file write a path, such as ./my-digits."
         )
     facts = DATASETS[name]
     places = Places(data_folder(data_dir), cache, download)
@@ -202,7 +225,7 @@ def _checked(name: str, facts: DatasetFacts, dataset: Dataset) -> Dataset:
         return dataset
     # A file of a built-in set may be another edition, which `bnexp data info` tells by its digest.
     sha256 = dataset.sha256 if facts.sha256 and name not in DATASETS.builtin else facts.sha256
-    largest = int(max(dataset.train_labels.max(), dataset.test_labels.max()))
+    largest = int(max(dataset.train_labels.max(), dataset.test_labels.max(initial=0)))
     for fact, expected, got in (
         ("train", facts.train, len(dataset.train_labels)),
         ("test", facts.test, len(dataset.test_labels)),

@@ -299,7 +299,7 @@ def refuse_swapped(digests: Mapping[str, str], files: Mapping[str, Path]) -> Non
             )
 
 
-def refuse_labels(arrays: Mapping[str, Bytes], files: Mapping[str, Path]) -> None:
+def refuse_labels(arrays: Mapping[str, Bytes], files: Mapping[str, Path | str]) -> None:
     """DataError if a class has no training image, or a test label is of no training class.
 
     Up to FEWEST_CLASSES classes some may be empty: a folder may hold only some of the digits. Class
@@ -314,7 +314,7 @@ def refuse_labels(arrays: Mapping[str, Bytes], files: Mapping[str, Path]) -> Non
             f"every class 0 to {classes - 1}, got none of {listing}. Is a label wrong? If not, "
             "number the classes from 0 or 1 without gaps."
         )
-    largest = int(arrays["test_labels"].max())
+    largest = int(arrays["test_labels"].max(initial=0))
     if largest >= classes:
         raise DataError(
             f"{files['test_labels']}: expected labels of the training set's classes, 0 to "

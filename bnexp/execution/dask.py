@@ -206,8 +206,8 @@ class Cluster:
             "cluster's workers can import; put it into a module",
         )
         data = {}
-        for name, folder in {t.networks[0].setting.data.name: t.data_dir for t in tasks}.items():
-            loaded = dataset(name, folder)
+        for name, task in {t.networks[0].setting.data.name: t for t in tasks}.items():
+            loaded = task.data or dataset(name, task.data_dir)
             # Arrays that hold their numbers, instead of the name of a file here.
             arrays: dict[str, Any] = {role: np.asarray(getattr(loaded, role)) for role in ROLES}
             data[name] = replace(loaded, **arrays)
@@ -379,7 +379,7 @@ class ClusterPool:
         answer: Future[list[Record]] = Future()
         self._sent += 1
         digest = self._data[task.networks[0].setting.data.name].sha256
-        remote = replace(task, data_dir=None, checkpoints=None)  # its folders are here
+        remote = replace(task, data_dir=None, checkpoints=None, data=None)  # its folders are here
         self._stacks[self._sent] = answer, remote
         self._send(answer, (fn, remote, digest, self._run, self._sent), RETRIES)
         return answer

@@ -152,10 +152,11 @@ def with_data(task: Task) -> Task:
     """The task with its data set if only this process may know it: it was registered here.
 
     A spawned worker does not run the code that registered the data set, so its arrays are sent
-    along. Built-in data sets and folders are loaded by the worker itself.
+    along. Arrays that a program passed are in the task already; built-in data sets and those of a
+    path are loaded by the worker itself.
     """
     name = task.networks[0].setting.data.name
-    if name not in data.DATASETS or name in data.DATASETS.builtin:
+    if task.data or name not in data.DATASETS or name in data.DATASETS.builtin:
         return task
     return replace(task, data=dataset(name, task.data_dir))
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bnexp.data import DATASETS, Dataset, is_folder
-from bnexp.data.datasets import recognize_digest
+from bnexp.data import DATASETS, Dataset, is_path
+from bnexp.data.datasets import is_arrays, recognize_digest
 
 SHOWN_DIGITS = 12  # of a SHA-256
 
@@ -37,8 +37,9 @@ class DataOrigin:
         return self.text if self.is_of(self.name) else f"{self.text} in place of {self.name}"
 
     def is_of(self, name: str) -> bool:
-        """Whether these are the images of the data set of this name; a folder may hold any."""
-        return name == self.recognized or (name == self.name and is_folder(name))
+        """Whether these are the images of the data set of this name; a path may lead to any."""
+        is_any = is_path(name) or is_arrays(name)
+        return name == self.recognized or (name == self.name and is_any)
 
     def line(self) -> str:
         """What the terminal says of it before a run."""

@@ -53,6 +53,10 @@ class WhereError(Exception):
         self.path, self.text, self.at_key = path, text, at_key
 
 
+class SeveralValues(WhereError):
+    """A selector for a single value could mean several values of its axis."""
+
+
 def select_points(
     where: Mapping[str, Any], axes: Sequence[Axis], points: Iterable[Point]
 ) -> tuple[Point, ...]:
@@ -163,8 +167,8 @@ def _single_value(selector: Any, axis: Axis, path: KeyPath) -> Value:
     if candidates:
         few = ", ".join(map(str, candidates[:9]))
         text = f"several values of the axis, expected one of {few}"
-    else:
-        text = f"no value of the axis, expected one of {_shown_values(axis)}"
+        raise SeveralValues(path, f"{text}, got {flow(selector)}")
+    text = f"no value of the axis, expected one of {_shown_values(axis)}"
     raise WhereError(path, f"{text}, got {flow(selector)}")
 
 
