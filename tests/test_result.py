@@ -15,6 +15,7 @@ from comparison_cases import change
 from report_cases import HOSTILE, LEAST, SHOWN, SMALL, Page, folder_of, made, made_with_failures
 
 import bnexp
+from bnexp import figures
 from bnexp.result import Columns, Result
 from bnexp.runs.data import read_run
 
@@ -40,7 +41,8 @@ def test_a_result_in_a_notebook(result):
     assert page.all("script") == []
     ((picture, _),) = page.all("img")
     content = b64decode(picture["src"].removeprefix("data:image/png;base64,"))
-    assert content == result.figure("panels")._repr_png_()
+    first = figures.requested_figures(None, result.results)[0]
+    assert content == figures.draw(first, result.results)._repr_png_()
     head, *rows = page.table
     assert head == ["model.init.std", "batch", "none"]
     assert [row[0] for row in rows] == ["1e+20", "0.2929", "0.01"]

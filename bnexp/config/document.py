@@ -569,7 +569,7 @@ def _absolute_folders(document: Document, folder: Path) -> Document:
         try:
             return os.path.realpath(folder / Path(value).expanduser())
         except (OSError, RuntimeError, ValueError) as error:  # no such user, links in a circle
-            problem = "no such path, expected that of a file or folder"
+            problem = "no such folder, expected a folder's path"
             place = document.values[path].prefix
             raise ConfigError(f"{place}data.name: {problem}, got {value!r}: {error}") from None
 

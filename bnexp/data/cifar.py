@@ -32,17 +32,18 @@ and unpack it; data.name is then the folder, such as ./cifar-10-batches-bin"""
 
 
 def find_cifar(folder: Path) -> Path | None:
-    """The folder of CIFAR-10's binary files: this one, or the archive's in it; None if neither is.
-
-    DataError if only the pickles of the Python version are there.
-    """
+    """The folder of CIFAR-10's binary files: this one, or the archive's in it; None for neither."""
     for place in (folder, folder / FOLDER):
         if any(isfile(place / name) for name in (*TRAIN, TEST)):
             return place
+    return None
+
+
+def refuse_pickles(folder: Path) -> None:
+    """DataError if the folder, or the archive's in it, holds CIFAR-10's Python version."""
     for place in (folder, folder / PYTHON_FOLDER):
         if isfile(place / "data_batch_1"):
             raise DataError(f"{place}: expected {TRAIN[0]}, got data_batch_1.", BINARY_VERSION)
-    return None
 
 
 def load_cifar(name: str, folder: Path, cache: Path | None) -> Dataset:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from bnexp.data.arrays import Dataset
-from bnexp.data.cifar import find_cifar, load_cifar
+from bnexp.data.cifar import find_cifar, load_cifar, refuse_pickles
 from bnexp.data.idx import load_folder
 from bnexp.data.npz import load_npz
+from bnexp.errors import DataError
 
 
 def load_path(name: str, path: Path, cache: Path | None) -> Dataset:
@@ -21,4 +22,8 @@ def load_path(name: str, path: Path, cache: Path | None) -> Dataset:
         return load_npz(name, path, cache)
     if folder := find_cifar(path):
         return load_cifar(name, folder, cache)
-    return load_folder(name, path, cache)
+    try:
+        return load_folder(name, path, cache)
+    except DataError:
+        refuse_pickles(path)  # a better reason, if it is one
+        raise
