@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -188,6 +189,17 @@ def test_workers_read_classes_of_a_script_only(file, is_there, expected, monkeyp
     assert processes._is_in_script(Typed) == expected
 
 
+@pytest.mark.parametrize("kind", ["frozen", "embedded"])
+def test_a_program_with_python_inside_is_not_started_again_as_a_worker(kind, monkeypatch):
+    if kind == "frozen":
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+    else:
+        monkeypatch.setattr(workers.spawn, "get_executable", lambda: None)
+    monkeypatch.setattr(workers.subprocess, "Popen", None)
+    with pytest.raises(bnexp.ConfigError, match="Python is part of another program"):
+        workers.WorkerProcesses(2)
+
+
 def test_a_script_from_standard_input_may_ask_for_several_jobs(tmp_path):
     """`python - < script.py`: its module says that its file is called <stdin>."""
     (tmp_path / "here.yaml").write_text(EXPERIMENT.format("here") + "random: {seeds: [0, 1]}\n")
@@ -283,3 +295,13 @@ def test_a_users_locale_changes_no_number(tmp_path):
     assert german[1] == plain[1]
     tables = [(tmp_path / name / "metrics.csv").read_text() for name in done]
     assert tables[0] == tables[1]
+
+
+def test_the_page_of_environments_names_tests_that_exist():
+    page = (ROOT / "docs" / "environments.md").read_text(encoding="utf-8")
+    names = {*re.findall(r"`(tests/\w+\.py)`", page)}
+    assert {name for name in names if not (ROOT / name).is_file()} == set()
+    assert len(names) > 5
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ")]
+    assert all(len(row) == 3 for row in rows), rows
+    assert {re.match(r"\w+", row[2])[0] for row in rows} == {"how", "real", "emulated", "not"}

@@ -181,6 +181,11 @@ class WorkerProcesses(futures.Executor):
             worker.end()
 
     def _start(self) -> Worker:
+        if not spawn.get_executable() or getattr(sys, "frozen", False):
+            raise ConfigError(
+                "cannot start a worker process: Python is part of another program here, and has "
+                "none of its own to start; use one worker (-j 1)"
+            )
         try:
             worker = Worker()
         except (OSError, RuntimeError) as error:
