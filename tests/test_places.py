@@ -185,7 +185,7 @@ def test_workers_read_classes_of_a_script_only(file, is_there, expected, monkeyp
     monkeypatch.setitem(sys.modules, "__main__", as_main(__file__=file, Typed=Typed))
     if not is_there:
         del sys.modules["__main__"].Typed
-    assert workers.has_script() == (file == __file__)
+    assert workers.script() == (file if file == __file__ else None)
     assert processes._is_in_script(Typed) == expected
 
 
@@ -212,6 +212,16 @@ def test_a_script_from_standard_input_may_ask_for_several_jobs(tmp_path):
         text=True,
     )
     assert (done.stdout, done.stderr) == ("2\n", "")
+
+
+def test_workers_start_in_a_debugger(monkeypatch):
+    """Its main module has the script's file and no `__spec__`."""
+    main_module = as_main(__file__=__file__)
+    del main_module.__spec__
+    monkeypatch.setitem(sys.modules, "__main__", main_module)
+    assert workers._preparation()["init_main_from_path"] == __file__
+    with workers.WorkerProcesses(1) as pool:
+        assert pool.submit(sum, [1, 2]).result(60) == 3
 
 
 CLOSED = """\

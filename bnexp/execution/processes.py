@@ -35,9 +35,9 @@ from bnexp.execution.task import Record, Task, train_task, with_data
 from bnexp.execution.workers import (
     WorkerProcesses,
     check_seconds,
-    has_script,
     leave_if_worker,
     on_reported_steps,
+    script,
 )
 from bnexp.registry import raised_in
 
@@ -263,7 +263,7 @@ def _is_in_script(cls: type) -> bool:
     main: Any = sys.modules["__main__"]
     for name in cls.__qualname__.split("."):
         main = getattr(main, name, None)
-    return has_script() and main is cls
+    return script() is not None and main is cls
 
 
 def user_classes(tasks: Iterable[Task]) -> list[tuple[str, str]]:

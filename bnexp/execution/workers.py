@@ -42,6 +42,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from multiprocessing import spawn
+from multiprocessing.process import ORIGINAL_DIR  # type: ignore[attr-defined]
 from queue import Empty, SimpleQueue
 from typing import Any, cast
 
@@ -323,12 +324,8 @@ class Worker:
             self.end()
             self._link.close_source()
             raise
-        data = spawn.get_preparation_data("worker")
-        kept = ["sys_argv", "orig_dir", "init_main_from_name"]
-        if has_script():
-            kept.append("init_main_from_path")
         with suppress(OSError):  # gone already: the first task will notice it
-            self._link.send({key: data[key] for key in kept if key in data})
+            self._link.send(_preparation())
 
     def call(
         self, task: tuple[Any, ...], seconds: float | None, on_steps: Callable[[int], None]
@@ -451,13 +448,29 @@ def check_seconds(name: str, value: Any) -> None:
         raise ConfigError(f"{name}: expected a number of seconds > 0, got {value!r}")
 
 
-def has_script() -> bool:
-    """Whether this process runs a file, which workers read again for the classes in it.
+def script() -> str | None:
+    """The file that this process runs, which workers read again for the classes in it.
 
     At a prompt and in a notebook there is none; `python - < script.py` calls its file `<stdin>`.
     """
     file = getattr(sys.modules["__main__"], "__file__", None)
-    return file is not None and os.path.isfile(file)
+    path = file and os.path.join(ORIGINAL_DIR or "", file)
+    return path if path and os.path.isfile(path) else None
+
+
+def _preparation() -> dict[str, Any]:
+    """What a worker needs to import what this process has, as `spawn.prepare` takes it.
+
+    `spawn.get_preparation_data` would fail in a debugger, whose main module has no `__spec__`, and
+    for a script from standard input.
+    """
+    data = {"sys_argv": sys.argv, "orig_dir": ORIGINAL_DIR}
+    name = getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", None)
+    if name is not None:
+        data["init_main_from_name"] = name
+    elif path := script():
+        data["init_main_from_path"] = os.path.normpath(path)
+    return data
 
 
 def leave_if_worker() -> None:
