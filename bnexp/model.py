@@ -251,8 +251,8 @@ def fit(
     >>> config = {"extends": "quickstart", "data": {"name": "synthetic", "train": 200}}
     >>> point = {"model.norm": "batch", "model.init.std": 0.12, "train.epochs": 2}
     >>> model = fit(config, point, seed=7)
-    >>> model.history["epoch"].tolist(), model.setting.model.init.std
-    ([1, 2], 0.12)
+    >>> model.history["step"].tolist(), model.setting.model.init.std
+    ([1, 3], 0.12)
     >>> images = load("synthetic").test_images[:3]
     >>> model.shape, model.logits(images).shape, model.predict(images).dtype.name
     ((28, 28, 1), (3, 10), 'int64')

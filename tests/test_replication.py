@@ -322,3 +322,17 @@ def test_wrong_options(two, words, expected, tmp_path, monkeypatch):
 def test_seeds_of_the_command():
     texts = ("5", "0,1,7", "3,", None)
     assert [seeds_or_number(text) for text in texts] == [5, [0, 1, 7], [3], None]
+
+
+def test_an_experiment_that_is_a_mapping():
+    claim = {"says": "it trains", "measure": "final_train_accuracy", "at_most": 0.99}
+    experiment = {
+        "data": {"name": "synthetic", "train": 100},
+        "model": {"hidden": [6]},
+        "train": {"epochs": 1, "batch_size": 50},
+        "claims": [claim],
+        "figures": [],
+    }
+    assert replicate(experiment, seeds=2).claims[0].outcome == "same"
+    with pytest.raises(bnexp.ConfigError, match="^the mapping: nothing to replicate, expected cl"):
+        replicate({**experiment, "claims": []}, seeds=2)
