@@ -334,5 +334,5 @@ def test_an_experiment_that_is_a_mapping():
         "figures": [],
     }
     assert replicate(experiment, seeds=2).claims[0].outcome == "same"
-    with pytest.raises(bnexp.ConfigError, match="^the mapping: nothing to replicate, expected cl"):
+    with pytest.raises(bnexp.ConfigError, match=r"^the mapping: nothing to replicate, expected"):
         replicate({**experiment, "claims": []}, seeds=2)
