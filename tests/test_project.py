@@ -19,7 +19,6 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text())
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text())
-PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 CHECKS = [["ruff", "check"], ["ruff", "format"], ["mypy"]]
 
 
@@ -31,13 +30,6 @@ def test_all_files_have_one_version_one_license_and_the_same_authors():
     assert PROJECT["authors"] == CITATION["authors"]
     assert PROJECT["keywords"] == CITATION["keywords"]
     assert PROJECT["authors"][0]["name"] in (ROOT / "LICENSE").read_text()
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_links_of_a_page_lead_to_files_that_are_there(page):
-    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
-    links = re.findall(r"\]\((?!https?:|#)([^)#\s]+)[^)]*\)", text)
-    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def test_every_page_of_the_docs_is_in_their_list():
