@@ -481,7 +481,11 @@ def encode_npz(kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArra
     kind: the name of the header's entry, and so of what the file is, such as "bnexp_checkpoint".
     """
     content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **{kind: np.array(json.dumps(header))}, **arrays)
+    with zipfile.ZipFile(content, "w") as file:
+        # As np.savez does, which in NumPy 2.0 pickles arrays of objects and cannot be told not to.
+        for name, array in {kind: np.array(json.dumps(header)), **arrays}.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
     return content.getvalue()
 
 

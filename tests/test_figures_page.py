@@ -32,8 +32,8 @@ def test_labels_stand_only_at_the_left_and_below(count, lowest):
         at_left, at_bottom = number % columns == 0, number in lowest
         assert axes.get_ylabel() == ("accuracy" if at_left else "")
         assert axes.get_xlabel() == ("epochs" if at_bottom else "")
-        assert axes.yaxis.get_tick_params()["labelleft"] is at_left
-        assert axes.xaxis.get_tick_params()["labelbottom"] is at_bottom
+        assert axes.yaxis.get_major_ticks()[0].label1.get_visible() is at_left
+        assert axes.xaxis.get_major_ticks()[0].label1.get_visible() is at_bottom
 
 
 def test_twenty_panels_stand_in_four_rows_of_five():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import threading
 import time
@@ -164,6 +165,15 @@ def test_header_and_arrays_come_back(tmp_path):
         decode_npz("bnexp_test", 3, content, tmp_path)
     with pytest.raises(StoreError, match="of another kind, expected a bnexp_other file"):
         decode_npz("bnexp_other", 2, content, tmp_path)
+
+
+def test_the_content_is_what_numpy_itself_writes():
+    arrays = {"a/0": np.asfortranarray(np.eye(2, 3)), "b": np.array(3), "c": np.zeros((0, 2), "f4")}
+    expected = io.BytesIO()
+    np.savez(expected, bnexp_test=np.array('{"name": "x"}'), **arrays)
+    assert encode_npz("bnexp_test", {"name": "x"}, arrays) == expected.getvalue()
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        encode_npz("bnexp_test", {}, {"a": np.array([{}])})
 
 
 def test_a_folder_is_replaced_whole(tmp_path):
