@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import time
+from xml.etree import ElementTree
+
 import pytest
 from browsing import CURVES, column, find, finds, headings, press, reading, texts
 from report_cases import HOSTILE, SMALL, Page, hostile_labels, made, made_with_failures, run, whole
@@ -56,7 +60,7 @@ def test_the_experiments_text_does_nothing(page):
 def test_hostile_labels_do_nothing_whatever_is_chosen(opened):
     page = opened(report.run_page(hostile_labels()))
     press(page, "#slider", "HOME")
-    press(page, "#axis", "model.norm")
+    press(page, "#axis", "normalization")
     assert HOSTILE.split("\u2028")[0] in find(page, "#value").get_attribute("textContent")
     press(page, "#slider", "END")
     press(page, "#axis", "weight")
@@ -134,7 +138,7 @@ def test_metric_axis_series_and_seeds_can_be_chosen(page):
     assert seeds[0] == ", ".join(f"{s}: {value[-1]}" for s, value in enumerate(values))
     find(page, "#series input").click()
     assert len(page.execute_script(CURVES)) == 2
-    press(page, "#axis", "model.norm")
+    press(page, "#axis", "normalization")
     assert len(finds(page, "#series input")) == 3
 
 
@@ -196,7 +200,7 @@ def test_all_of_it_is_reached_by_the_tab_key_and_seen_to_be(page):
 
     page.execute_script("document.activeElement.blur()")
     stops = []
-    for _ in range(60):
+    for _ in range(90):
         ActionChains(page).send_keys(Keys.TAB).perform()
         stops.append(page.execute_script(FOCUSED))
         if stops[-1][0] == "body":
@@ -228,3 +232,76 @@ def test_two_runs_side_by_side(opened):
     assert values == sorted(values)
     assert set(column(page, headings(page).index("B less A"))) == {"0.0"}
     nothing_ran(page)
+
+
+def downloaded(page, folder, name):
+    """The content of the file that the page saves under this name."""
+    for _ in range(600):
+        if (folder / name).is_file():
+            return (folder / name).read_bytes()
+        time.sleep(0.1)
+    raise AssertionError(f"{name}: not saved, but {sorted(p.name for p in folder.iterdir())}")
+
+
+@pytest.fixture
+def saved(page, tmp_path):
+    """Where files from the page go."""
+    page.execute_cdp_cmd(
+        "Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)}
+    )
+    return tmp_path
+
+
+def test_figures_are_saved_as_files_of_their_own(page, saved):
+    figure = find(page, "figure")
+    name = f"small-{figure.get_attribute('data-name')}"
+    for button in figure.find_elements("css selector", ".download"):
+        button.click()
+    svg = ElementTree.fromstring(downloaded(page, saved, f"{name}.svg"))
+    assert svg.tag == "{http://www.w3.org/2000/svg}svg"
+    colors = {e.get(key) for e in svg.iter() for key in ("fill", "stroke")}
+    assert "#ffffff" in colors
+    assert not any("var" in (color or "") for color in colors)
+    assert downloaded(page, saved, f"{name}.png").startswith(b"\x89PNG")
+
+
+def test_the_table_is_saved_with_exact_numbers(page, saved):
+    press(page, ".status", "diverged")
+    find(page, "#table-csv").click()
+    text = downloaded(page, saved, "small-networks.csv").decode()
+    head, *rows = csv.reader(text.splitlines())
+    summary = run(SMALL).tables.summary
+    wanted = summary["final_train_accuracy"][summary["status"] == "diverged"]
+    at = head.index("final training accuracy")
+    assert [float(row[at]) for row in rows] == wanted.tolist()
+    assert [row[0] for row in rows] == summary["cell"][summary["status"] == "diverged"].tolist()
+
+
+def test_the_dark_page_has_dark_figures(page):
+    drawing = "return [...document.querySelectorAll('.card > div')].map((e) => e.offsetHeight > 0)"
+    color = (
+        "const fills = [...document.querySelectorAll('.card .broad path')].map((e) => "
+        "getComputedStyle(e).fill); return fills"
+    )
+    for scheme, paper in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(18, 18, 18)")):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": features})
+        assert page.execute_script(color)[0] == paper
+        assert page.execute_script(drawing) == [True, False] * len(finds(page, "figure"))
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
+def test_phones_have_narrow_figures(page):
+    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    drawing = "return [...document.querySelectorAll('.card > div')].map((e) => e.offsetHeight > 0)"
+    assert page.execute_script(drawing) == [False, True] * len(finds(page, "figure"))
+    page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_top_says_what_was_found(page):
+    assert texts(page, "#found h3") == ["Not as expected: 1 claim"]
+    (line,) = texts(page, "#found .finding")
+    assert line.startswith("does not hold")
+    assert "expected: supported" in line
+    assert " of 2 seeds" in line

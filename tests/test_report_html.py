@@ -32,7 +32,8 @@ from bnexp import report
 from bnexp.claims import READABLE, judge_run
 from bnexp.cli.main import cli
 from bnexp.errors import StoreError
-from bnexp.report.html import embed_json, inline_svg, parent_experiment, write_report
+from bnexp.report.html import embed_json, parent_experiment, write_report
+from bnexp.report.pictures import inline_svg
 from bnexp.runs.data import read_finished_run
 
 

@@ -84,9 +84,13 @@ class DrawingFailed(BnexpError):
 
 
 def render_files(
-    options: FigureKind, tables: Tables, formats: Sequence[str] = ("png", "svg")
+    options: FigureKind,
+    tables: Tables,
+    formats: Sequence[str] = ("png", "svg"),
+    style: str = "light",
+    width: float | None = None,
 ) -> dict[str, bytes]:
-    """The figure with these options as the bytes of a file, by format.
+    """The figure with these options as the bytes of a file, by format; style and width: see `draw`.
 
     Raises DrawingFailed whatever goes wrong, a mistake of the program included, so that one figure
     never costs the others of a run. The same figure gives the same bytes.
@@ -94,7 +98,7 @@ def render_files(
     from bnexp.figures.canvas import render
 
     try:
-        figure = draw(options, tables)
+        figure = draw(options, tables, style, width)
         return {name: render(figure, name) for name in formats}
     except BnexpError as error:
         raise DrawingFailed(str(error)) from error

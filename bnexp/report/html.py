@@ -2,8 +2,8 @@
 
 A page holds its style, scripts, figures and data itself. Its Content-Security-Policy allows these
 and nothing else, so that no text of an experiment can run or load anything. That is why figures are
-embedded as elements without style attributes (`inline_svg`), and data as JSON that cannot be
-mistaken for markup (`embed_json`).
+embedded as elements without style attributes (`pictures`), and data as JSON that cannot be mistaken
+for markup (`embed_json`).
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ import base64
 import hashlib
 import json
 import os
-import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from bnexp import figures
 from bnexp.claims import HEADINGS, READABLE, by_kind, counts_text, judge_run, remarks
 from bnexp.comparison.comparison import config_differences
 from bnexp.comparison.match import Difference, key_differences
@@ -29,6 +27,7 @@ from bnexp.config import Config, document, load_config
 from bnexp.config.load import resolved
 from bnexp.files import short_name, write_file
 from bnexp.report.explorer import explorer_data
+from bnexp.report.pictures import Picture, draw_pictures, paper_style
 from bnexp.report.sections import (
     compare_accuracies,
     compared_text,
@@ -38,6 +37,7 @@ from bnexp.report.sections import (
     number_text,
     pair_verdicts,
 )
+from bnexp.report.sentences import findings
 from bnexp.runs import RunDirectory
 from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import manifest_facts
@@ -47,12 +47,13 @@ from bnexp.runs.tables import axis_texts
 from bnexp.text import counted, json_value, templates
 
 TEMPLATES = Path(__file__).parent / "templates"
-SCRIPTS = ("plot.js", "explorer.js", "tables.js")
+SCRIPTS = ("plot.js", "explorer.js", "tables.js", "downloads.js")
 # Keys that describe an experiment or draw it: a difference there changes no number.
 DESCRIPTIVE_KEYS = {
     "name", "title", "description", "source", "references", "seconds", "claims", "figures",
     "extends",
 }  # fmt: skip
+SHOWN_FINDINGS = 8  # of each of the two lists; the others are shown on demand
 MAX_NAME = 200  # bytes of a folder's name that are part of a page's name: systems allow 255
 RUN_FACTS = ("started", "seconds", "jobs", "trained")
 
@@ -94,13 +95,18 @@ def run_page(run: RunData) -> str:
     manifest = run.manifest or {}
     shipped_experiment, parent = _load_shipped(run.config.name), parent_experiment(run)
     words = manifest.get("command")
+    pictures, verdicts = draw_pictures(run), judge_run(run)
     return _render_page(
         "report.html",
+        pictures,
         title=run.tables.title,
+        name=run.config.name,
         run=run,
-        figures=_draw_figures(run),
+        shown_findings=SHOWN_FINDINGS,
+        figures=pictures,
         explorer=explorer_data(run.tables),
-        claims=by_kind(judge_run(run)),
+        findings=findings(run, verdicts),
+        claims=by_kind(verdicts),
         headings=HEADINGS,
         random=run.config.experiment.random,
         texts=axis_texts(run.axes),
@@ -126,11 +132,14 @@ def pair_page(first: RunData, second: RunData) -> str:
 
     The two need not be of the same experiment: what only one of them has is shown on its side.
     """
+    left, right = draw_pictures(first, "a-"), draw_pictures(second, "b-")
     return _render_page(
         "sides.html",
+        [*left, *right],
+        name=f"{first.config.name}-{second.config.name}",
         title=" | ".join(run.tables.title for run in (first, second)),
         runs=(first, second),
-        figures=list(zip_longest(_draw_figures(first, "a-"), _draw_figures(second, "b-"))),
+        figures=list(zip_longest(left, right)),
         changed=_effective_differences(first.config, second.config),
         surroundings=key_differences(*(manifest_facts(r.manifest or {}) for r in (first, second))),
         claims=pair_verdicts(judge_run(first), judge_run(second)),
@@ -156,35 +165,15 @@ def _effective_differences(base: Config | None, config: Config) -> Sequence[Diff
     return [d for d in differences if d.key.partition(".")[0] not in DESCRIPTIVE_KEYS]
 
 
-def _draw_figures(run: RunData, prefix: str = "") -> list[tuple[str, Markup, str]]:
-    """The kind of each of the run's figures, its SVG element, and why it could not be drawn.
-
-    One of the last two is empty.
-
-    prefix: what the ids within the elements begin with, so that those of two runs differ.
-    """
-    if not len(run.metrics["cell"]):
-        return []
-    drawings: list[tuple[str, Markup, str]] = []
-    requested = figures.requested_figures(run.config.experiment.figures, run.tables)
-    for number, options in enumerate(requested, start=1):
-        try:
-            svg = figures.render_files(options, run.tables, ["svg"])["svg"].decode()
-        except figures.DrawingFailed as error:
-            drawings.append((options.kind, Markup(), str(error)))
-            continue
-        # Letters are drawn as paths: nothing of the experiment's text is in it.
-        drawings.append((options.kind, Markup(inline_svg(svg, f"{prefix}figure{number}-")), ""))
-    return drawings
-
-
-def _render_page(template: str, **values: Any) -> str:
+def _render_page(template: str, pictures: Iterable[Picture], **values: Any) -> str:
     """The page that a template makes of the values, with its style, scripts and policy.
+
+    pictures: all that are on the page, whose colors the style states.
 
     The Content-Security-Policy allows these two texts, by their SHA-256 as of Level 2, and pictures
     within the page, only.
     """
-    style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    style = (TEMPLATES / "style.css").read_text(encoding="utf-8") + paper_style(pictures)
     script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
     sources = [
         f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
@@ -222,48 +211,3 @@ def embed_json(data: Any) -> Markup:
     if not text.isprintable():
         text = json.dumps(plain, allow_nan=False, separators=(",", ":"))
     return Markup(text.translate(_ESCAPES))
-
-
-# Glyphs are drawn in units of 1/64 of a letter's height or less, everything else in points.
-DECIMALS = 2
-_LEFT_OUT = re.compile(
-    r"<\?xml.*?\?>|<!DOCTYPE.*?>|<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", re.DOTALL
-)
-_STYLE = re.compile(r'\sstyle="([^"]*)"')
-_GEOMETRY = re.compile(r'\b(d|x|y|width|height|points)="([^"]*)"')
-_LONG = re.compile(r"-?\d+\.\d{3,}")
-_ID = re.compile(r'\sid="([^"]*)"')
-_REFERENCE = re.compile(r'(href="#|url\(#)([^")]*)')
-
-
-def inline_svg(svg: str, prefix: str) -> str:
-    """An SVG file as an element of an HTML page; its ids start with `prefix`.
-
-    Styles become attributes, so that the page can forbid styles that are not its own. Numbers of
-    the geometry are rounded, and ids that nothing refers to are left out.
-
-    >>> inline_svg('<svg version="1.1"><path id="a" style="fill: none" d="M 1 2.346"/></svg>', "b")
-    '<svg><path fill="none" d="M 1 2.35"/></svg>'
-    """
-
-    def attributes(style: re.Match[str]) -> str:
-        """'fill: none; stroke: #fff' as attributes of the same meaning."""
-        pairs = (part.partition(":") for part in style[1].split(";") if part.strip())
-        return "".join(f' {name.strip()}="{value.strip()}"' for name, _, value in pairs)
-
-    def short(number: re.Match[str]) -> str:
-        """A number rounded to DECIMALS decimals, without zeros at its end."""
-        return f"{float(number[0]):.{DECIMALS}f}".rstrip("0").rstrip(".")
-
-    def rounded(geometry: re.Match[str]) -> str:
-        """One attribute of the geometry with its numbers shortened."""
-        return f'{geometry[1]}="{" ".join(_LONG.sub(short, geometry[2]).split())}"'
-
-    text = _LEFT_OUT.sub("", svg)
-    text = re.sub(r'\sxmlns(:\w+)?="[^"]*"|\sversion="[^"]*"', "", text)
-    text = text.replace("xlink:href=", "href=")
-    text = _GEOMETRY.sub(rounded, _STYLE.sub(attributes, text))
-    ids = {match[1] for match in _REFERENCE.findall(text)}
-    text = _ID.sub(lambda match: f' id="{prefix}{match[1]}"' if match[1] in ids else "", text)
-    text = _REFERENCE.sub(rf"\g<1>{prefix}\g<2>", text)
-    return re.sub(r">\s+<", "><", text).strip()

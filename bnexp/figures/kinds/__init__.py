@@ -18,7 +18,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from bnexp.config.claims import WHERE, Where
 from bnexp.config.figures import FIGURES, Limits
@@ -91,6 +93,12 @@ class FigureData:
 @dataclass(frozen=True, kw_only=True)
 class FigureKind:
     """The base of all kinds of figures."""
+
+    caption: Annotated[str, Field(max_length=1000)] = option(
+        "",
+        doc="what a report says below the figure; default: what one sees in this kind of figure, "
+        "and how to read it",
+    )
 
     @property
     def kind(self) -> str:
