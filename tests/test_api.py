@@ -70,7 +70,7 @@ def test_a_run_on_disk_is_a_result_again(small, tmp_path):
 
 def test_a_reference_is_a_result_with_its_verdicts():
     result = bnexp.load_run(REFERENCE / "dialects")
-    assert [claim.verdict for claim in result.claims] == ["supported"] * 5
+    assert [claim.verdict for claim in result.claims] == ["supported"] * 6
     assert len(result.summary["cell"]) == 8 * 6 * len(result.config.experiment.random.seeds)
     with pytest.raises(bnexp.ConfigError, match="not a run directory"):
         bnexp.load_run(ROOT)
@@ -106,7 +106,7 @@ def test_an_override_may_leave_a_figure_without_its_axis(small, tmp_path):
     (said,) = result.left_out
     assert said.startswith("figure scale: no numbers, expected a swept key that has only numbers")
     drawn = sorted(path.name for path in (tmp_path / "run" / "figures").iterdir())
-    assert drawn == ["panels.png", "panels.svg"]
+    assert drawn == ["curves.png", "curves.svg"]
     with pytest.raises(bnexp.ConfigError, match=r"figures\[1\]: no numbers"):
         bnexp.run(bnexp.load_config(small, {**NO_SCALE, **both}))
 

@@ -168,12 +168,15 @@ def test_its_history_is_that_of_the_run(small):
     assert repr(model.history).startswith("3 rows x 8 columns")
 
 
-def test_a_model_of_arrays_scores_their_test_images(small):
+def test_a_model_of_arrays_scores_their_test_images(small, tmp_path):
     arrays = TESTS.train_images[:200], TESTS.train_labels[:200]
     tests = TESTS.test_images[:40], TESTS.test_labels[:40]
     point = {"model.init.std": 0.3, "model.norm": "batch"}
     model = bnexp.fit(small, point, 0, data=(*arrays, *tests))
     assert model.score(*tests)["loss"] == model.history["test_loss"][-1]
+    stored = bnexp.load_model(bnexp.save_model(model, tmp_path / "model.npz"))
+    assert stored.score(*tests) == model.score(*tests)
+    assert repr(stored.history) == "0 rows x 0 columns"
     same = bnexp.fit(small, point, 0)
     assert model.history["train_loss"].tolist() == same.history["train_loss"].tolist()
 

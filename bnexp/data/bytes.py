@@ -28,17 +28,19 @@ def byte_arrays(arrays: Mapping[str, Any], names: Sequence[str], source: str) ->
     DataError, with the name of the array, if one is not what it should be.
     """
     labels = {role: f"{source}{name}" for role, name in zip(ROLES, names, strict=True)}
-    given = {role: arrays[name] for role, name in zip(ROLES, names, strict=True) if name in arrays}
-    if len(given) == 3:
-        one = next(role for role in ROLES[2:] if role not in given)
+    present = {
+        role: arrays[name] for role, name in zip(ROLES, names, strict=True) if name in arrays
+    }
+    if len(present) == 3:
+        absent = next(role for role in ROLES[2:] if role not in present)
         raise DataError(
-            f"{labels[one]}: missing, expected test images and their labels, or neither"
+            f"{labels[absent]}: missing, expected test images and their labels, or neither"
         )
     converted = {
         role: (label_bytes if role.endswith("labels") else image_bytes)(values, labels[role])
-        for role, values in given.items()
+        for role, values in present.items()
     }
-    if "test_images" not in given and "test_labels" not in given:
+    if "test_images" not in present and "test_labels" not in present:
         shape = converted["train_images"].shape[1:]
         converted["test_images"] = np.zeros((0, *shape), np.uint8)
         converted["test_labels"] = np.zeros(0, np.uint8)

@@ -38,8 +38,8 @@ class DataOrigin:
 
     def is_of(self, name: str) -> bool:
         """Whether these are the images of the data set of this name; a path may lead to any."""
-        is_any = is_path(name) or is_arrays(name)
-        return name == self.recognized or (name == self.name and is_any)
+        is_unnamed = is_path(name) or is_arrays(name)
+        return name == self.recognized or (name == self.name and is_unnamed)
 
     def line(self) -> str:
         """What the terminal says of it before a run."""
