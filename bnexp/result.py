@@ -18,13 +18,16 @@ from typing import TYPE_CHECKING, Any
 from bnexp.claims import READABLE, Verdict, by_kind, counts_text, judge_run, remarks
 from bnexp.config import Config
 from bnexp.config.figures import figure_options
+from bnexp.errors import BnexpError, ConfigError
 from bnexp.runs.columns import Columns
 from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import failed_networks
 from bnexp.runs.references import find_run
-from bnexp.runs.summary import has_scores, overview
 from bnexp.runs.tables import Tables
-from bnexp.text import counted, notebook_html
+from bnexp.summary import FORMATS, SPREADS, Overview, has_scores, overview
+from bnexp.summary.formats import caption, entry_text
+from bnexp.summary.overview import MAX_ROWS
+from bnexp.text import choices, counted, notebook_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +56,7 @@ class Result:
     def results(self) -> Tables:
         """All tables, with the axes of the sweep and the seeds.
 
-        `bnexp.figures` and `bnexp.runs.summary` take this. See `bnexp.runs.tables.Tables` for the
+        `bnexp.figures` and `bnexp.summary` take this. See `bnexp.runs.tables.Tables` for the
         columns.
         """
         return self.data.tables
@@ -119,6 +122,40 @@ class Result:
 
         return figures.draw(figure_options(kind, **options), self.results, style, width)
 
+    def table(
+        self,
+        metric: str | None = None,
+        sort: str | None = None,
+        spread: str = "std",
+        to: str = "text",
+    ) -> str:
+        """A number for each point of the sweep, over the seeds, as text that is ready to paste.
+
+        Arguments:
+            metric: a column of the metrics table or of the summary, such as `train_loss` or
+                `best_test_accuracy`, a metric alone, such as `loss`, or `seconds`. Default: the
+                accuracy on test images, if any are scored.
+            sort: rows as in the `sweep` or the `best` first; default: `best` in a random search.
+            spread: what is shown of several seeds beside their mean: `std`, `range`, `interval` (of
+                95 % confidence) or `none`.
+            to: `text`, `markdown`, `latex` or `csv`.
+
+        Raises ConfigError for any other word, BnexpError if no network was scored.
+        """
+        for name, word, words in (("spread", spread, SPREADS), ("format", to, FORMATS)):
+            if word not in words:
+                raise ConfigError(f"{name} of a table: expected {choices(word, [*words])}")
+        return "\n".join(FORMATS[to](self.overview(metric, sort, None), spread))
+
+    def overview(
+        self, metric: str | None = None, sort: str | None = None, limit: int | None = MAX_ROWS
+    ) -> Overview:
+        """The numbers of `table`; see `bnexp.summary.overview` for `limit`."""
+        if not has_scores(self.results):
+            raise BnexpError(f"{self.results.name}: no network was scored after an update")
+        default = "best" if any(axis.drawn for axis in self.data.plan.axes) else "sweep"
+        return overview(self.results, metric, sort or default, limit)
+
     def __repr__(self) -> str:
         place = f"; {self.directory}" if self.directory else ""
         return f"Result({self.config.name}: {self._counts()}{place})"
@@ -152,16 +189,16 @@ class Result:
     def _repr_html_(self) -> str:
         """Title, the first figure, final accuracies, verdicts, what failed, the place on disk."""
         tables = self.results
+        table = self.overview() if has_scores(tables) else None
         return notebook_html(
             "result.html",
             results=tables,
             picture=self._picture(),
             facts=self._counts(),
             directory=self.directory,
-            table=overview(tables) if has_scores(tables) else None,
-            several=len(tables.seeds) > 1,
-            seeds=counted(len(tables.seeds), "seed"),
-            stars="diverged" in tables.summary["status"],
+            table=table,
+            caption=caption(table, "std") if table else "",
+            entry_text=entry_text,
             claims=by_kind(self.claims),
             readable=READABLE,
             remarks=remarks,

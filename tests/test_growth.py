@@ -18,8 +18,8 @@ from bnexp.running import prepare, read_records
 from bnexp.runs import RunDirectory
 from bnexp.runs.csv import csv_text
 from bnexp.runs.directory import encode_cell
-from bnexp.runs.summary import overview, overview_lines
 from bnexp.runs.tables import make_tables
+from bnexp.summary import overview, overview_lines
 from bnexp.sweep import make_plan, stacks_by_step
 
 METRICS = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")

@@ -25,6 +25,7 @@ ORDER = (
     ("execution",),
     ("runs",),
     ("figures", "claims", "exports", "shipped"),
+    ("summary",),
     ("estimate",),
     ("model",),
     ("result",),

@@ -20,9 +20,9 @@ from bnexp.execution.task import Record
 from bnexp.figures.limits import tick_text
 from bnexp.progress import RunStatus
 from bnexp.report import write_report
-from bnexp.runs.summary import overview, overview_lines
 from bnexp.runs.tables import Axis
 from bnexp.runs.where import WhereError, select_values
+from bnexp.summary import overview, overview_lines
 
 DECAY, RATE = "model.norm.stat_decay", "train.optimizer.lr"
 DECAYS = ("0.9", "0.99", "0.9999")  # the last is 1.000 to three digits

@@ -42,8 +42,8 @@ from bnexp.runs import RunDirectory
 from bnexp.runs.data import RunData, read_finished_run
 from bnexp.runs.manifest import manifest_facts
 from bnexp.runs.references import find_run
-from bnexp.runs.summary import describe_diverged
 from bnexp.runs.tables import axis_texts
+from bnexp.summary import describe_diverged
 from bnexp.text import counted, json_value, templates
 
 TEMPLATES = Path(__file__).parent / "templates"

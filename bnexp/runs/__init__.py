@@ -9,7 +9,6 @@ How the modules fit, from the disk to what is shown:
     references  the results that come with bnexp, by the names of their experiments
     where       which networks of a sweep a `where` selects
     stats       means over seeds and their intervals
-    summary     the table of final accuracies at the end of a run
 """
 
 from bnexp.runs.directory import RunDirectory

@@ -60,6 +60,11 @@ class Axis:
         return bool(self.space)
 
     @property
+    def drawn(self) -> bool:
+        """Whether the values are drawn at random, as in a random search."""
+        return self.spaced and self.space not in _SPACES
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """The parts of the dotted key."""
         return tuple(self.key.split("."))
