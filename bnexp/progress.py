@@ -21,7 +21,7 @@ from bnexp.execution.task import Record
 from bnexp.metrics import HEADLINE, image_sets
 from bnexp.runs.origins import DataOrigin
 from bnexp.sweep import Network
-from bnexp.text import Texts, cut, distinct_by_key
+from bnexp.text import Texts, counted, cut, distinct_by_key
 
 MAX_POINT = 24  # characters of a point in the bar
 BAR_FORMAT = "{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}"
@@ -125,7 +125,8 @@ class RunStatus:
 
     def counts(self) -> str:
         """How many networks are done and left."""
-        return f"{self.done} of {self.networks} networks done, {self.networks - self.done} left"
+        number = counted(self.networks, "network")
+        return f"{self.done} of {number} done, {self.networks - self.done} left"
 
 
 class RunBar:
@@ -151,7 +152,8 @@ class RunBar:
     def show_status(self) -> None:
         """Show what the status says by now, unless the bar is still to appear."""
         status = self._status
-        self._bar.set_description_str(f"{status.done}/{status.networks} networks", refresh=False)
+        number = counted(status.networks, "network")
+        self._bar.set_description_str(f"{status.done}/{number}", refresh=False)
         self._bar.set_postfix_str(status.results(), refresh=self._is_shown)
 
     def close(self) -> None:

@@ -150,7 +150,12 @@ class Result:
     def overview(
         self, metric: str | None = None, sort: str | None = None, limit: int | None = MAX_ROWS
     ) -> Overview:
-        """The numbers of `table`; see `bnexp.summary.overview` for `limit`."""
+        """The numbers of `table`, in rows and columns.
+
+        limit: if there were more rows, only the ten best are in it; None for all rows.
+
+        Raises BnexpError if no network was scored, ConfigError for an unknown metric or order.
+        """
         if not has_scores(self.results):
             raise BnexpError(f"{self.results.name}: no network was scored after an update")
         default = "best" if any(axis.drawn for axis in self.data.plan.axes) else "sweep"

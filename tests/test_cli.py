@@ -132,7 +132,9 @@ def test_quiet_prints_nothing(here, small):
 def test_seeds(here, small):
     assert "24 networks" in call("check", small, "--seeds", 4).output
     assert "18 networks" in call("check", small, "--seeds", "0,1,7").output
-    for wrong in ("0", "x", "1,,2", "-1", "1001"):
+    for right, seeds in (("0", "0"), ("1-3", "1, 2, 3"), ("8..9, 1", "8, 9, 1"), ("3,", "3")):
+        assert f"  seeds: {seeds}\n" in call("check", small, "--seeds", right).output
+    for wrong in ("x", "1,,2", "-1", "1001", "3-1", "1-", "0-1000", "1...3", "0-600,1000-1600"):
         result = call("check", small, "--seeds", wrong)
         assert result.exit_code == 2
         assert "expected a number of seeds" in result.output

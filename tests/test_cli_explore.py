@@ -7,9 +7,11 @@ import re
 import pytest
 from click.testing import CliRunner
 
+import bnexp
 from bnexp.cli.explore import cost, work_of
 from bnexp.cli.main import cli
 from bnexp.config import document
+from bnexp.sweep import make_plan
 
 
 def listed(*arguments):
@@ -62,3 +64,87 @@ def test_costs():
     assert cost({"seconds": 12.4}) == "about 12 s"
     assert cost({"seconds": 240}) == "about 4 min"
     assert cost({}) == ""
+
+
+def searched(query):
+    result = CliRunner().invoke(cli, ["explain", query])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_explain_searches_its_texts_for_what_is_no_name():
+    text = " ".join(searched("running average").split())
+    assert text.startswith("running average: not the name of a key; found in ")
+    for topic in ("model.norm=batch", "model.norm.evaluation", "train.optimizer.beta1"):
+        assert f" {topic} " in text
+    assert "train.optimizer.beta1 the fraction of the running average of gradients" in text
+    assert "experiments with it in their title or description: early_statistics" in text
+    lines = searched("running average").splitlines()
+    assert max(map(len, lines)) <= 79
+    assert searched("Running  AVERAGE").splitlines()[2:] == lines[2:]
+
+
+def test_words_that_are_not_side_by_side_are_found_if_no_text_has_the_phrase():
+    text = searched("average squares")
+    assert "train.optimizer.beta2" in text
+    assert "train.optimizer.beta1" not in text
+
+
+def test_a_name_is_explained_and_a_misspelt_one_corrected():
+    assert "train.optimizer.momentum" in searched("momentum")
+    for query, hint in (
+        ("momentun", "did you mean 'train.optimizer.momentum'?"),
+        ("train.epoch", "did you mean 'epochs'?"),
+        ("quickstart", "that is an experiment"),
+        ("mnist", "that is a data set"),
+        ("no such words", "`bnexp explain` lists them"),
+    ):
+        result = CliRunner().invoke(cli, ["explain", query])
+        assert result.exit_code == 2
+        assert hint in result.stderr
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """Three experiments in the place of those that come with bnexp."""
+    monkeypatch.setattr(document, "experiments_folder", lambda: tmp_path)
+    for name, tags in (("one", "[cnn, slow]"), ("two", "[cnn, noise]"), ("three", "")):
+        text = f"name: {name}\ndata: {{name: synthetic}}\nmodel: {{hidden: [4]}}\n"
+        (tmp_path / f"{name}.yaml").write_text(text + f"tags: {tags}\n" * bool(tags))
+
+
+@pytest.mark.usefixtures("shipped")
+def test_experiments_by_their_tags():
+    assert re.findall("^  (one|two|three)", listed(), re.M) == ["one", "three", "two"]
+    assert "tags: cnn, slow" in listed()
+    assert re.findall("^  (one|two|three)", listed("--tag", "cnn"), re.M) == ["one", "two"]
+    both = listed("--tag", "cnn", "--tag", "noise")
+    assert re.findall("^  (one|two|three)", both, re.M) == ["two"]
+    assert "\ntags: cnn, noise\n" in listed("two")
+    for tags, message in (
+        (["cn"], "--tag: expected one of cnn, noise, slow, got 'cn'; did you mean 'cnn'?"),
+        (["slow", "noise"], "--tag: no experiment has all of slow and noise"),
+    ):
+        words = [word for tag in tags for word in ("--tag", tag)]
+        result = CliRunner().invoke(cli, ["list", *words])
+        assert result.exit_code == 2
+        assert message in result.stderr
+
+
+def test_without_any_tag_it_is_said_how_to_write_one(shipped, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").unlink()
+    result = CliRunner().invoke(cli, ["list", "--tag", "cnn"])
+    assert "--tag cnn: no experiment has tags, expected `tags: [cnn]`" in result.stderr
+
+
+def test_tags_are_small_words_and_change_no_network(small):
+    small.write_text(small.read_text() + "tags: [batch-norm, cnn]\n")
+    config = bnexp.load_config(small)
+    assert config.experiment.tags == ("batch-norm", "cnn")
+    without = bnexp.load_config(small, {"tags": None})
+    ids = [[n.id for n in make_plan(c).networks] for c in (config, without)]
+    assert ids[0] == ids[1]
+    for wrong in (["Batch norm"], [], ["a"] * 21, "cnn", ["-a"]):
+        with pytest.raises(bnexp.ConfigError, match="tags"):
+            bnexp.load_config(small, {"tags": wrong})

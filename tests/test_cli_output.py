@@ -59,6 +59,11 @@ def test_the_best_is_by_test_accuracy_where_there_is_one_and_never_nan():
     assert display.status.results() == "best test 0.600 (0.02512, b)"
 
 
+def test_a_single_network_is_not_in_the_plural():
+    display = planned(names="a")
+    assert display.status.counts() == "0 of 1 network done, 1 left"
+
+
 def test_a_long_name_is_cut():
     display = planned(names=["x" * 99])
     display.progress.done([record("x" * 99, 1.0)])

@@ -1,107 +1,141 @@
-"""The table that a run ends with: what is in it, and that it fits a terminal."""
+"""The numbers of the summary table: which metric, which rows and columns, in which order."""
 
 from __future__ import annotations
 
+import statistics
+
 import numpy as np
 import pytest
+from summary_cases import NORM, ROWS, STD, numbers, tables
 
-from bnexp.runs.summary import Entry, overview, overview_lines
-from bnexp.runs.tables import Axis, Tables
+import bnexp
+from bnexp.errors import BnexpError, ConfigError
+from bnexp.metrics import image_sets
+from bnexp.runs.tables import Axis
+from bnexp.summary import check_metric, overview
+from bnexp.summary.overview import Entry, columns_named
+from bnexp.sweep import make_plan
 
-
-def found(axes, rows):
-    """Tables of rows (value of each axis, seed, accuracy, status)."""
-    keys = [axis.key for axis in axes]
-    columns = list(zip(*rows, strict=True))
-    values = dict(zip(keys, columns[: len(keys)], strict=True))
-    summary = {
-        **{key: np.array(column, object) for key, column in values.items()},
-        "seed": np.array(columns[-3]),
-        "final_train_accuracy": np.array(columns[-2], float),
-        "status": np.array(columns[-1], object),
-    }
-    seeds = tuple(dict.fromkeys(columns[-3]))
-    return Tables("name", "title", "", tuple(axes), seeds, {}, summary)
+NAN = float("nan")
 
 
-def lines(results, width=80):
-    return list(overview_lines(overview(results), width))
-
-
-STD = Axis("model.init.std", (1.0, 0.01))
-NORM = Axis("model.norm", ("batch", "none"))
-ROWS = [
-    (1.0, "batch", 0, 0.5, "ok"), (1.0, "batch", 1, 0.7, "ok"),
-    (1.0, "none", 0, 0.1, "diverged"), (1.0, "none", 1, 0.1, "ok"),
-    (0.01, "batch", 0, 1.0, "ok"), (0.01, "batch", 1, 0.8, "ok"),
-    (0.01, "none", 0, float("nan"), "failed"), (0.01, "none", 1, 0.125, "ok"),
-]  # fmt: skip
-
-
-def test_rows_columns_means_and_marks():
-    table = overview(found([STD, NORM], ROWS))
-    assert (table.down, table.across) == (("model.init.std",), ("model.norm",))
-    assert (table.rows, table.columns) == (("1", "0.01"), ("batch", "none"))
+def test_rows_columns_and_entries():
+    table = overview(tables([STD, NORM], ROWS))
+    assert (table.down, table.across) == ((STD,), (NORM,))
+    assert (table.rows, table.columns) == (((1.0,), (0.01,)), (("batch",), ("none",)))
+    assert table.row_texts == (("1",), ("0.01",))
+    assert table.headings == ("with batch norm", "without normalization")
+    assert table.down_names == ("weight initialization scale (std)",)
     assert table.entries[0] == (Entry((0.5, 0.7)), Entry((0.1, 0.1), 1))
     assert table.entries[1] == (Entry((1.0, 0.8)), Entry((0.125,)))
-    assert table.entries[1][0].mean == pytest.approx(0.9)
-    assert lines(found([STD, NORM], ROWS)) == [
-        "final training accuracy, mean (lowest-highest) of 2 seeds",
-        "* diverged: the loss or a statistic is no longer finite",
-        "columns: model.norm",
-        "",
-        "model.init.std                batch                 none",
-        "             1  0.600 (0.500-0.700)  0.100 (0.100-0.100)*",
-        "          0.01  0.900 (0.800-1.000)                0.125",
-    ]
+    assert (table.seeds, table.diverged) == ((1, 2), True)
 
 
-def test_without_room_for_ranges_the_means_alone_and_then_columns_below():
-    assert lines(found([STD, NORM], ROWS), width=40)[4:] == [
-        "model.init.std  batch   none",
-        "             1  0.600  0.100*",
-        "          0.01  0.900  0.125",
-    ]
-    narrow = lines(found([STD, NORM], ROWS), width=25)
-    assert [line.split() for line in narrow if line.startswith("model")] == [
-        ["model.init.std", "batch"],
-        ["model.init.std", "none"],
-    ]
+def test_mean_and_standard_deviation():
+    values = (0.5, 0.75, 0.125, 1.0)
+    assert Entry(values).mean == pytest.approx(statistics.mean(values), rel=1e-15)
+    assert Entry(values).std == pytest.approx(statistics.stdev(values), rel=1e-15)
+    assert Entry((0.085,) * 20).std == 0  # exactly, though the sum is rounded
+    assert np.isnan(Entry((0.5,)).std)
+    assert np.isnan(Entry().mean)
 
 
-def test_long_heads_are_broken_and_nothing_is_wider_than_the_terminal():
-    labels = tuple(f"batch dialect=book eps=1e-0{i} stat_decay=0.9" for i in range(7))
-    rows = [(std, label, 0, 0.5, "ok") for std in STD.values for label in labels]
-    text = lines(found([STD, Axis("model.norm", labels)], rows))
-    assert max(map(len, text)) <= 80
-    assert sum(line.count("dialect=book") for line in text) == 7
-    assert sum(line.count("0.500") for line in text) == 14
-
-
-def test_what_moves_along_with_the_rows_stands_beside_them():
+def test_what_moves_along_with_the_rows_is_in_them():
     bias = Axis("model.bias", ("false", "true"))
     rows = [("batch", "false", 0, 0.9, "ok"), ("none", "true", 0, 0.5, "ok")]
-    assert lines(found([NORM, bias], rows))[2:] == [
-        " model.norm,",
-        "  model.bias  accuracy",
-        "batch, false     0.900",
-        "  none, true     0.500",
-    ]
+    table = overview(tables([NORM, bias], rows))
+    assert table.rows == (("batch", "false"), ("none", "true"))
+    assert table.row_texts == (("batch norm", "false"), ("none", "true"))
+    assert table.headings == ("training accuracy",)
 
 
-def test_of_many_rows_the_ten_best_are_shown():
-    rate = Axis("train.optimizer.lr", tuple(float(i) for i in range(50)))
-    rows = [(float(i), 0, (i * 7 % 50) / 50, "ok") for i in range(50)]
-    table = overview(found([rate], rows))
-    assert [row[0].mean for row in table.entries] == [i / 50 for i in range(49, 39, -1)]
-    assert lines(found([rate], rows))[-1] == "the 10 best; 40 more in summary.csv"
+RATE = Axis("train.optimizer.lr", tuple(float(i) for i in range(50)))
+RATES = [(float(i), 0, (i * 7 % 50) / 50, "ok") for i in range(50)]
 
 
-def test_a_single_network():
-    assert lines(found([], [(0, 0.25, "ok")])) == [
-        "final training accuracy", "", "  accuracy", "     0.250",
+def test_of_many_rows_the_ten_best_are_shown_unless_all_are_asked_for():
+    table = overview(tables([RATE], RATES))
+    assert numbers(table) == [[i / 50] for i in range(49, 39, -1)]
+    assert table.left_out == 40
+    table = overview(tables([RATE], RATES), limit=None)
+    assert numbers(table) == [[row[2]] for row in RATES]
+    assert table.left_out == 0
+
+
+def test_the_best_come_first():
+    rows = [
+        (1.0, "batch", 0, 0.85, "ok"), (1.0, "none", 0, 0.9, "ok"),
+        (0.1, "batch", 0, 0.8, "ok"), (0.1, "none", 0, NAN, "failed"),
+        (0.2, "batch", 0, NAN, "failed"), (0.2, "none", 0, NAN, "failed"),
+        (0.3, "batch", 0, 0.95, "ok"), (0.3, "none", 0, 0.1, "ok"),
     ]  # fmt: skip
+    axis = Axis("model.init.std", (1.0, 0.1, 0.2, 0.3))
+    data = tables([axis, NORM], rows)
+    assert [row for (row,) in overview(data).rows] == [1.0, 0.1, 0.2, 0.3]
+    assert [row for (row,) in overview(data, order="best").rows] == [0.3, 1.0, 0.1, 0.2]
+    data.summary["final_train_loss"] = data.summary["final_train_accuracy"]
+    assert [row for (row,) in overview(data, "loss", "best").rows] == [0.3, 0.1, 1.0, 0.2]
+    with pytest.raises(ConfigError, match="order of rows: expected one of sweep, best, got 'bset'"):
+        overview(data, order="bset")
 
 
-def test_a_network_without_a_number():
-    assert lines(found([NORM], [("none", 0, float("nan"), "failed")]))[-1] == "      none         -"
+def test_the_accuracy_is_that_of_test_images_if_there_are_any():
+    data = tables([NORM], [("batch", 0, 0.5, "ok"), ("none", 0, 0.25, "ok")])
+    data.summary["final_test_accuracy"] = np.array([NAN, NAN])
+    assert overview(data).column == "final_train_accuracy"
+    data.summary["final_test_accuracy"] = np.array([0.125, NAN])
+    table = overview(data)
+    assert (table.column, table.label) == ("final_test_accuracy", "final test accuracy")
+    assert numbers(table) == [[0.125], []]
+
+
+def test_images_that_are_held_out_for_validation_are_called_so():
+    data = tables([NORM], [("batch", 0, 0.5, "ok")], image_sets=image_sets(True))
+    data.summary["final_test_loss"] = np.array([0.125])
+    table = overview(data, "validation_loss")
+    assert (table.column, table.label) == ("final_test_loss", "final validation loss (nats)")
+    assert table.headings == ("validation loss (nats)",)
+
+
+@pytest.mark.parametrize(
+    ("metric", "column", "heading"),
+    [
+        ("train_loss", "final_train_loss", "training loss (nats)"),
+        ("loss", "final_test_loss", "test loss (nats)"),
+        ("best_test_loss", "best_test_loss", "best test loss (nats)"),
+        ("seconds", "seconds", "training time (s)"),
+    ],
+)
+def test_metrics_by_their_names(metric, column, heading):
+    data = tables([NORM], [("batch", 0, 0.5, "ok")])
+    names = ("final_train_loss", "final_test_loss", "best_test_loss", "seconds")
+    data.summary.update({name: np.array([i / 4]) for i, name in enumerate(names)})
+    table = overview(data, metric)
+    assert (table.column, table.headings) == (column, (heading,))
+    assert numbers(table) == [[names.index(column) / 4]]
+
+
+def test_a_metric_that_is_not_there():
+    data = tables([NORM], [("batch", 0, 0.5, "ok")])
+    data.summary["final_test_loss"] = np.array([NAN])
+    for name in ("test_loss", "accuracy_of_test", "status"):
+        with pytest.raises(ConfigError, match=f"metric: expected train_accuracy, got '{name}'"):
+            overview(data, name)
+    data.summary["final_train_accuracy"] = np.array([NAN])
+    with pytest.raises(BnexpError, match="no network has an accuracy"):
+        overview(data)
+
+
+def test_a_misspelt_metric_is_refused_before_training(small):
+    plan = make_plan(bnexp.load_config(small))
+    for name in ("loss", "test_loss", "best_train_accuracy", "seconds"):
+        check_metric(name, plan, image_sets(False))
+    with pytest.raises(ConfigError, match=r"got 'test_los'; did you mean 'test_loss'\?"):
+        check_metric("test_los", plan, image_sets(False))
+    with pytest.raises(ConfigError, match="expected one of train_loss"):
+        check_metric("confidence", plan, image_sets(False))  # not recorded
+
+
+def test_a_validation_column_is_the_test_column_only_where_it_is_called_so():
+    assert columns_named("validation_loss", image_sets(True))[1] == "final_test_loss"
+    assert columns_named("validation_loss", image_sets(False))[1] == "final_validation_loss"

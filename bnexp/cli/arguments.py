@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import MISSING, fields
@@ -95,8 +96,9 @@ set_option = click.option(
 )
 seeds_option = click.option(
     "--seeds",
-    metavar="N|LIST|design",
-    help="5: seeds 0 to 4; 0,1,7: these three; 3,: only 3; design: random.design_seeds.",
+    metavar="N|SEEDS|design",
+    help="5: the five seeds 0 to 4; 0: only seed 0; 1-3 or 1..3: seeds 1, 2 and 3; 1,5,7: these; "
+    "3,: only 3; design: random.design_seeds.",
 )
 jobs_option = click.option(
     "-j", "--jobs", type=click.IntRange(1, 256), help="Worker processes; default: one per core."
@@ -118,6 +120,23 @@ executor_option = click.option(
 scheduler_option = click.option(
     "--scheduler", metavar="ADDRESS|FILE", help="The cluster's scheduler, with --executor dask."
 )
+metric_option = click.option(
+    "--metric",
+    metavar="NAME",
+    help="The table's numbers, such as loss, best_test_loss or seconds; default: test accuracy.",
+)
+sort_option = click.option(
+    "--sort",
+    type=click.Choice(["sweep", "best"]),
+    help="The table's rows as in the sweep, or best first; default: best in a random search.",
+)
+spread_option = click.option(
+    "--spread",
+    type=click.Choice(["std", "range", "interval", "none"]),
+    default="std",
+    help="What the table shows of several seeds beside their mean; default: std.",
+)
+TABLE_FORMATS = ("text", "markdown", "latex", "csv")
 import_option = click.option(
     "--import",
     "modules",
@@ -187,38 +206,59 @@ def load_experiment(
             )
         assignments = (*assignments, f"random.seeds={list(design)}")
     elif seeds is not None:
-        assignments = (*assignments, f"random.seeds={seed_list(seeds)}")
+        assignments = (*assignments, f"random.seeds={seed_numbers(seeds)}")
     return load_config(experiment, assignments=assignments)
 
 
-def seed_list(text: str) -> str:
-    """The seeds that the value of --seeds means, as a list in YAML.
+MAX_SEEDS = 1000
+_SEED = r"\d{1,10}"
+_SEED_RANGE = re.compile(rf"({_SEED})(?:-|\.\.)({_SEED})")
 
-    >>> seed_list("5"), seed_list("0,1,7"), seed_list("3,")
-    ('[0, 1, 2, 3, 4]', '[0, 1, 7]', '[3]')
+
+def seed_numbers(text: str) -> list[int]:
+    """The seeds that the value of --seeds means: a number of seeds, or seeds and ranges of them.
+
+    BadParameter if it means none, or more than MAX_SEEDS.
+
+    >>> seed_numbers("5"), seed_numbers("0"), seed_numbers("3,")
+    ([0, 1, 2, 3, 4], [0], [3])
+    >>> seed_numbers("1-3"), seed_numbers("8..9"), seed_numbers("1,5-6")
+    ([1, 2, 3], [8, 9], [1, 5, 6])
     """
-    seeds = [part.strip() for part in text.removesuffix(",").split(",")]
-    is_list = "," in text
-    are_numbers = all(seed.isdecimal() and len(seed) <= 10 for seed in seeds)
-    if not are_numbers or not (is_list or 1 <= int(seeds[0]) <= 1000):
-        raise click.BadParameter(
-            "expected a number of seeds (1 to 1000), a list such as 0,1,2, for one seed alone its "
-            f"number and a comma, or design for random.design_seeds, got {text!r}",
-            param_hint="--seeds",
-        )
-    return f"[{', '.join(seeds)}]" if is_list else str(list(range(int(seeds[0]))))
+    if re.fullmatch(_SEED, text.strip()) and 1 <= int(text) <= MAX_SEEDS:
+        return list(range(int(text)))
+    seeds: list[int] = []
+    # "0" is no number of seeds; any other number alone needs a comma to be a seed.
+    parts = text.removesuffix(",").split(",") if "," in text else [text]
+    for part in map(str.strip, parts):
+        ends = _SEED_RANGE.fullmatch(part)
+        if ends is None and not (re.fullmatch(_SEED, part) and ("," in text or int(part) == 0)):
+            break
+        first, last = (int(ends[1]), int(ends[2])) if ends else (int(part), int(part))
+        if not first <= last < first + MAX_SEEDS:
+            break
+        seeds += range(first, last + 1)
+    else:
+        if len(seeds) <= MAX_SEEDS:
+            return seeds
+    raise click.BadParameter(
+        f"expected a number of seeds (1 to {MAX_SEEDS}; 0 is seed 0), a list such as 1,5,7, a "
+        "range such as 1-3 or 0..9 with the smaller seed first, for one seed alone its number and "
+        f"a comma, or design for random.design_seeds, got {text!r}",
+        param_hint="--seeds",
+    )
 
 
 def seeds_or_number(text: str | None) -> int | list[int] | None:
     """What --seeds of `replicate` means: how many seeds to draw, or which ones to take.
 
-    >>> seeds_or_number("5"), seeds_or_number("0,1,7"), seeds_or_number("3,")
-    (5, [0, 1, 7], [3])
+    >>> seeds_or_number("5"), seeds_or_number("0,1,7"), seeds_or_number("12-14")
+    (5, [0, 1, 7], [12, 13, 14])
     """
     if text is None:
         return None
-    seeds = seed_list(text).strip("[]").split(",")
-    return [int(seed) for seed in seeds] if "," in text else len(seeds)
+    seeds = seed_numbers(text)
+    return len(seeds) if text.strip().isdecimal() and int(text) > 0 else seeds
 
 
 def make_executor(

@@ -31,22 +31,28 @@ _ITEM = re.compile(r"[\w, ]+: ")
 @click.argument("experiments", metavar="[EXPERIMENT]...", nargs=-1)
 @click.option("--verbose", is_flag=True, help="Show the question, the settings and the claims.")
 @click.option("--bibtex", is_flag=True, help="Print the publications as BibTeX.")
-def list_experiments(experiments: tuple[str, ...], verbose: bool, bibtex: bool) -> None:
+@click.option(
+    "--tag", "tags", metavar="TAG", multiple=True, help="Only those with this tag; repeatable."
+)
+def list_experiments(
+    experiments: tuple[str, ...], verbose: bool, bibtex: bool, tags: tuple[str, ...]
+) -> None:
     """List the shipped experiments by source, or describe some.
 
     \b
     Example: bnexp list --verbose book_weight_scale
              bnexp list --bibtex ioffe_figure1 landscape
+             bnexp list --tag cnn
     """
     from bnexp.config import document
 
     if verbose and bibtex:
         raise click.UsageError("--verbose and --bibtex: expected one of them, got both")
-    names = experiments or document.experiment_names()
+    names = tagged(experiments or document.experiment_names(), tags)
     if bibtex:
         lines = bibliography(names)
     elif not experiments and not verbose:
-        lines = experiments_by_source()
+        lines = experiments_by_source(names)
     else:
         lines = (line for name in names for line in (*experiment_description(name), ""))
     echo(*"\n".join(lines).rstrip().split("\n"))
@@ -68,12 +74,35 @@ def bibliography(experiments: Sequence[str]) -> Iterator[str]:
     yield bibtex(references)
 
 
-def experiments_by_source() -> Iterator[str]:
+def tagged(experiments: Sequence[str], tags: Sequence[str]) -> Sequence[str]:
+    """Those of the experiments that have all of the tags; ConfigError if there is none."""
+    from bnexp.config import document
+    from bnexp.errors import ConfigError
+    from bnexp.text import choices, listed
+
+    if not tags:
+        return experiments
+    tags_of = {
+        name: document.read_document(document.experiment_text(name)).value.get("tags") or ()
+        for name in experiments
+    }
+    known = sorted({tag for names in tags_of.values() for tag in names})
+    for tag in tags:
+        if tag not in known:
+            if not known:
+                raise ConfigError(f"--tag {tag}: no experiment has tags, expected `tags: [{tag}]`")
+            raise ConfigError(f"--tag: expected {choices(tag, known)}")
+    if names := [name for name, names in tags_of.items() if set(tags) <= {*names}]:
+        return names
+    raise ConfigError(f"--tag: no experiment has all of {listed(tags, 'and')}; expected fewer tags")
+
+
+def experiments_by_source(experiments: Iterable[str]) -> Iterator[str]:
     """The lines of the list: each source, and below it the experiments that come from it."""
     from bnexp.config import document
 
     by_work: dict[str, list[tuple[str, Mapping[str, Any]]]] = {}
-    for name in document.experiment_names():
+    for name in experiments:
         values = document.read_document(document.experiments_folder() / f"{name}.yaml").value
         by_work.setdefault(work_of(str(values.get("source", ""))), []).append((name, values))
     for work in sorted(by_work, key=lambda work: (work == "bnexp", work)):
@@ -83,6 +112,8 @@ def experiments_by_source() -> Iterator[str]:
             facts = [cost(values), ", ".join(dict.fromkeys(kinds)) or "panels, scale"]
             if claims := values.get("claims"):
                 facts.append(counted(len(claims), "claim"))
+            if tags := values.get("tags"):
+                facts.append(f"tags: {', '.join(map(str, tags))}")
             texts = [str(values.get("title", "")), "; ".join(filter(None, facts))]
             yield from labeled(name, texts, LIST_COLUMN, WIDTH)
         yield ""
@@ -114,6 +145,8 @@ def experiment_description(experiment: str) -> Iterator[str]:
     yield f"{values['name']}: {values.get('title', '')}"
     yield from paragraph(f"source: {values.get('source', 'bnexp')}", WIDTH, hanging=2)
     yield f"{cost(values) or 'of unknown length'} on two cores"
+    if tags := values.get("tags"):
+        yield from paragraph(f"tags: {', '.join(map(str, tags))}", WIDTH, hanging=2)
     yield from ["", *paragraph(" ".join(str(values.get("description", "")).split()), WIDTH), ""]
     parts = ("data", "model", "train", "random", "sweep", "probes", "figures")
     setup = {part: values[part] for part in parts if values.get(part)}
@@ -179,13 +212,14 @@ def schema() -> None:
 def explain(key: str | None) -> None:
     """Say what a config key means and which experiments use it.
 
-    KEY is a dotted key or its last part; KEY=KIND is one kind of it. Without KEY, the keys of an
-    experiment are listed.
+    KEY is a dotted key or its last part; KEY=KIND is one kind of it. Any other word or phrase is
+    searched for in the texts of all of them. Without KEY, the keys of an experiment are listed.
 
     \b
     Example: bnexp explain model.norm.eps
              bnexp explain model.norm=batch
              bnexp explain lr
+             bnexp explain "running average"
     """
     from bnexp.config.reference import experiment_keys
 
@@ -194,8 +228,46 @@ def explain(key: str | None) -> None:
         echo("--set KEY=null is a key's default, KEY={} an empty mapping:")
         lines = _table((each.last, each.meaning) for each in experiment_keys())
     else:
-        lines = explanation(key)
+        lines = explanation(key) if is_name(key) else search_results(key)
     echo(*"\n".join(lines).split("\n"))
+
+
+def is_name(query: str) -> bool:
+    """Whether to explain `query` as a name; if not, it is a word or a phrase of the texts.
+
+    A name of nothing is a misspelt one, unless it is a word that some text has.
+    """
+    from bnexp.config.document import experiment_names
+    from bnexp.config.reference import find_topics, search_experiments, search_topics
+    from bnexp.data.datasets import DATASETS
+    from bnexp.errors import ConfigError
+
+    if re.search(r"[.=\[]", query) or query in (*experiment_names(), *DATASETS):
+        return True
+    try:
+        find_topics(query)
+    except ConfigError:
+        return not (search_topics(query) or search_experiments(query))
+    return True
+
+
+def search_results(query: str) -> Iterator[str]:
+    """A line for each topic whose text has the words of `query`, and the experiments about them."""
+    from bnexp.config.reference import search_experiments, search_topics
+
+    matches, experiments = search_topics(query), search_experiments(query)
+    number = counted(len(matches), "text")
+    yield from _wrapped(
+        f"{query}: not the name of a key; found in {number} about keys and kinds"
+        + "; `bnexp explain NAME` says more." * bool(matches)
+    )
+    yield ""
+    rows = ((_shell_name(topic), shorten(s, 200, placeholder=" ...")) for topic, s in matches)
+    yield from _table(rows, NAME_COLUMN)
+    if experiments:
+        yield from [""] * bool(matches)
+        yield "experiments with it in their title or description:"
+        yield from _wrapped(" ".join(experiments), 2)
 
 
 def explanation(query: str) -> Iterator[str]:

@@ -173,6 +173,7 @@ for command in (
     explore.explain,
     explore.schema,
     explore.new,
+    results.table_command,
     results.plot_command,
     results.claims_command,
     results.report_command,

@@ -22,8 +22,9 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from bnexp import figures
 from bnexp.claims import READABLE, Verdict, verdict_lines
-from bnexp.cli.terminal import echo
+from bnexp.cli.terminal import echo, page_width
 from bnexp.config import Config
 from bnexp.config.claims import KINDS
 from bnexp.data.datasets import count_images
@@ -43,9 +44,10 @@ from bnexp.running import (
 from bnexp.runs import RunDirectory
 from bnexp.runs.directory import DAMAGES, kind_of
 from bnexp.runs.origins import DataOrigin
-from bnexp.runs.summary import describe_diverged, has_scores, overview, overview_lines
+from bnexp.summary import FORMATS, describe_diverged, has_scores, overview_lines
 from bnexp.sweep import Network, make_plan, make_stacks
 from bnexp.text import (
+    PAGE_WIDTH,
     counted,
     distinct,
     omitted,
@@ -65,6 +67,7 @@ class ProgressDisplay:
     again: networks that have results are trained again, as by `bnexp verify`.
     ranges: of swept keys what their values are, see `unusual_ranges`.
     held_out: what the images of the test columns are, `test` or `validation`.
+    err: print to stderr what otherwise goes to stdout.
     """
 
     def __init__(
@@ -73,11 +76,13 @@ class ProgressDisplay:
         again: bool = False,
         ranges: Mapping[str, str] | None = None,
         held_out: str = "test",
+        err: bool = False,
     ) -> None:
         self._quiet = quiet
         self._again = again
         self._ranges = ranges or {}
         self._held_out = held_out
+        self._err = err
         self._lines = not quiet and sys.stderr is not None
         self._bar: RunBar | None = None
         self._all_steps = 0
@@ -125,7 +130,7 @@ class ProgressDisplay:
                 lines.append(f"{kept_networks(others)}; tables and figures are of these only")
             lines += [f"  goes on: {line}" for line in self._resumed]
             # At once: a reader that leaves after the first line, as `head -1`, ends no run.
-            echo(*lines, *data_lines(self._origins))
+            echo(*lines, *data_lines(self._origins), err=self._err)
         self.status = RunStatus.at_start(networks, finished, self._held_out)
         self._started = self._last_line = time.monotonic()
         self._all_steps = steps
@@ -178,16 +183,27 @@ MAX_DAMAGED = 5
 COLORS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
 
 
-def print_result(result: Result) -> None:
+def print_table(result: Result, metric: str | None, sort: str | None, spread: str, to: str) -> None:
+    """Print the table of all points in a format; see `Result.table`."""
+    table = result.overview(metric, sort, None)
+    if to == "text":
+        echo(*overview_lines(table, spread, page_width()))
+    else:
+        echo(*FORMATS[to](table, spread))
+
+
+def print_result(
+    result: Result, metric: str | None = None, sort: str | None = None, spread: str = "std"
+) -> None:
     """Print the small table, what diverged, the verdicts, and where everything is.
 
-    At most MAX_DIVERGED networks that diverged are listed; summary.csv has all.
+    At most MAX_DIVERGED networks that diverged are listed; summary.csv has all. metric, sort,
+    spread: of the table, see `Result.table`.
     """
-    echo("")
-    for line in paragraph(result.results.title):
-        echo(line)
+    width = page_width()
+    echo("", *paragraph(result.results.title, width))
     if has_scores(result.results):
-        echo(*overview_lines(overview(result.results)))
+        echo(*overview_lines(result.overview(metric, sort), spread, width))
     else:
         echo(no_scores(result))
     if lines := list(describe_diverged(result.results)):
@@ -197,11 +213,19 @@ def print_result(result: Result) -> None:
     print_verdicts(result.claims)
     for text in result.left_out:
         echo("", f"left out: {text}")
-    echo("", f"{result.directory}:")
-    for path in result.files:
-        echo(f"  {path}")
+    echo("", *files_lines(result, width))
     if len(result.results.metrics["cell"]):
         echo("", f"bnexp report {shell_word(result.directory)} puts all of it on one page")
+
+
+def files_lines(result: Result, width: int = PAGE_WIDTH) -> list[str]:
+    """Which files a run wrote, in a line or two: the figures by their names, the others after."""
+    stems = dict.fromkeys(path.stem for path in result.files if path.parent.name == "figures")
+    names = [path.name for path in result.files if path.parent.name != "figures"]
+    if stems:
+        names.insert(0, f"{counted(len(stems), 'figure')} ({', '.join(stems)})")
+    text = f"{result.directory}: {', '.join(names)}"
+    return paragraph(text, width, hanging=2, hyphens=False)
 
 
 def print_undrawn(failures: Sequence[str]) -> None:
@@ -303,10 +327,10 @@ def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 
         counts = {name: count_images(images) for name, images in prepared.data.items()}
         steps = sum(prepared.steps.values())
         effort = f"{counted(steps, 'step')} in all"
-        origins, left_out = prepared.origins, prepared.left_out
+        origins, left_out, fitting = prepared.origins, prepared.left_out, prepared.config
     except DataError as error:
         known, counts = schedules_without_data(config, plan), known_counts(plan)
-        left_out = fitting_figures(config, plan, known)[1]
+        fitting, left_out = fitting_figures(config, plan, known)
         steps = sum(schedule.points[-1] for schedule in known.values())
         steps += len(plan.networks) - len(known)
         missing = directory.read_records(plan.networks, None)[1]
@@ -325,6 +349,10 @@ def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 
         echo(line)
     if config.experiment.claims:
         echo(f"  claims: {len(config.experiment.claims)}")
+    drawn = figures.requested_figures(fitting.experiment.figures, figures.planned_sweep(plan))
+    kinds = Counter(options.kind for options in drawn)
+    names = [f"{number} x {kind}" if number > 1 else kind for kind, number in kinds.items()]
+    echo(*paragraph(f"figures: {', '.join(names) or 'none'}", indent=2, hanging=4))
     stacks = make_stacks(plan.networks)
     sizes = Counter(len(stack.networks) for stack in stacks)
     shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))

@@ -1,8 +1,9 @@
-"""The commands that take a run directory: plot, claims, report, compare, verify and export.
+"""The commands that take a run directory: table, plot, claims, report, compare, verify, export.
 
-None of them trains what is missing. `plot` and `claims` write the directory's figures and verdicts
-again; `report` and `export` write its numbers in other forms; `compare` and `verify` ask whether
-numbers repeat, and answer by the exit status too.
+None of them trains what is missing. `table` prints the results to read or to paste. `plot` and
+`claims` write the directory's figures and verdicts again; `report` and `export` write its numbers
+in other forms; `compare` and `verify` ask whether numbers repeat, and answer by the exit status
+too.
 
 The name of a shipped experiment stands for its shipped result (`bnexp.runs.references`), of which a
 line on stderr says where it is.
@@ -32,6 +33,43 @@ def tell_shipped(*names: Path | None) -> None:
         place = find_run(name)
         if place.is_shipped:
             echo(f"{name}: the result shipped with bnexp, {place.directory}", err=True)
+
+
+@click.command("table")
+@click.argument("directory", metavar="DIR", type=arguments.PathType())
+@arguments.metric_option
+@arguments.sort_option
+@arguments.spread_option
+@click.option(
+    "--to",
+    "--table",
+    "table_format",
+    type=click.Choice(arguments.TABLE_FORMATS),
+    default="text",
+    help="The format; default: text.",
+)
+def table_command(
+    directory: Path, metric: str | None, sort: str | None, spread: str, table_format: str
+) -> None:
+    """Print a run directory's results as a table, to read or to paste.
+
+    A number for each point of the sweep: the mean over its seeds, and their standard deviation,
+    range or 95 % interval. DIR may be the name of a shipped experiment, for its shipped result.
+
+    \b
+    markdown   for GitHub, notebooks and Pandoc
+    latex      with its caption and the rules of booktabs
+    csv        a row for each point, all numbers in full
+
+    \b
+    Example: bnexp table results/quickstart --metric train_loss
+             bnexp table weight_scale --to latex > table.tex
+    """
+    from bnexp.cli.output import print_table
+    from bnexp.result import load_run
+
+    tell_shipped(directory)
+    print_table(load_run(directory), metric, sort, spread, table_format)
 
 
 @click.command("plot")

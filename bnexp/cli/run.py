@@ -40,6 +40,15 @@ from bnexp.machine import usable_cores
 )
 @arguments.executor_option
 @arguments.scheduler_option
+@arguments.metric_option
+@arguments.sort_option
+@arguments.spread_option
+@click.option(
+    "--table",
+    "table_format",
+    type=click.Choice(arguments.TABLE_FORMATS),
+    help="Print the table alone, in this format; all else goes to stderr.",
+)
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @click.pass_context
 def run_command(
@@ -56,6 +65,10 @@ def run_command(
     checkpoint: float,
     executor: str,
     scheduler: str | None,
+    metric: str | None,
+    sort: str | None,
+    spread: str,
+    table_format: str | None,
     quiet: bool,
 ) -> None:
     """Train an experiment's networks and draw its figures.
@@ -65,29 +78,41 @@ def run_command(
     only what is missing or changed. Exit status 1 if a network failed or a figure could not be
     drawn; all else is kept.
 
+    It ends with a table: the mean over the seeds and their standard deviation, or what --metric,
+    --sort and --spread say. `bnexp table` prints it again.
+
     \b
     Example: bnexp run weight_scale --seeds 3 --set train.epochs=10 --out results/short
+             bnexp run weight_scale --seeds 10 --table latex > table.tex
     """
     from bnexp import running
     from bnexp.cli.output import (
         ProgressDisplay,
         print_plan,
         print_result,
+        print_table,
         print_undrawn,
         unusual_ranges,
     )
     from bnexp.metrics import image_sets
+    from bnexp.summary import check_metric
+    from bnexp.sweep import make_plan
 
     place = arguments.make_executor(executor, scheduler, jobs, cell_timeout)
     config = arguments.load_experiment(experiment, assignments, seeds)
     directory = Path(out or f"results/{config.name}")
+    named = image_sets(config.experiment.data.validation > 0)
+    if metric:
+        check_metric(metric, make_plan(config), named)
     if dry_run:
         print_plan(config, directory, data_dir, jobs or usable_cores())
         return
-    held_out = image_sets(config.experiment.data.validation > 0)["test"]
+    ranges = unusual_ranges(config)
     quiet_matplotlib()
     try:
-        with ProgressDisplay(quiet, False, unusual_ranges(config), held_out) as display:
+        with ProgressDisplay(
+            quiet, False, ranges, named["test"], err=table_format is not None
+        ) as display:
             result = running.run(
                 config,
                 directory,
@@ -100,8 +125,10 @@ def run_command(
                 place,
             )
     except NetworksFailed as error:
-        if not quiet:
-            print_result(error.result)
+        if table_format:
+            print_table(error.result, metric, sort, spread, table_format)
+        elif not quiet:
+            print_result(error.result, metric, sort, spread)
         print_undrawn(error.result.undrawn)
         raise
     except (KeyboardInterrupt, Interrupted) as error:
@@ -109,8 +136,10 @@ def run_command(
             lines = str(error).split("\n") if str(error) else [display.status.counts()]
             echo(*lines, err=True)
         raise
-    if not quiet:
-        print_result(result)
+    if table_format:
+        print_table(result, metric, sort, spread, table_format)
+    elif not quiet:
+        print_result(result, metric, sort, spread)
     print_undrawn(result.undrawn)
     if result.undrawn:
         ctx.exit(1)
@@ -121,8 +150,9 @@ def run_command(
 @arguments.set_option
 @click.option(
     "--seeds",
-    metavar="N|LIST",
-    help="5: draw five seeds; 10,11,17: these three; 10,: only 10. Default: as many as it has.",
+    metavar="N|SEEDS",
+    help="5: draw five seeds; 10,11,17 or 10-12: these three; 10,: only 10. Default: as many as "
+    "it has.",
 )
 @click.option(
     "--images",
@@ -212,7 +242,8 @@ def check_command(
 ) -> None:
     """Validate an experiment and print what would be trained.
 
-    Nothing is trained or written. The time and the memory that it tells are rough.
+    Nothing is trained or written. It lists what would be drawn, and how much time and memory a run
+    needs, roughly.
 
     \b
     Example: bnexp check my_experiment.yaml

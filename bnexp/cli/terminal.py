@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from contextlib import nullcontext, suppress
 
 import click
 
-from bnexp.text import printable
+from bnexp.text import PAGE_WIDTH, printable
+
+NARROWEST, WIDEST = 40, 120  # of the lines that are fitted to a terminal
 
 
 def echo(*lines: str, err: bool = False) -> None:
@@ -24,3 +28,10 @@ def quiet_matplotlib() -> None:
     import logging
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
+def page_width() -> int:
+    """How many characters a line of stdout may have: those of the terminal, else PAGE_WIDTH."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return PAGE_WIDTH
+    return min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)

@@ -39,6 +39,7 @@ from bnexp.runs.data import RunData, run_data
 from bnexp.runs.manifest import environment_facts, manifest_facts
 from bnexp.runs.references import find_run
 from bnexp.sweep import Network, make_stacks
+from bnexp.text import counted
 
 TOLERANCE = 1e-6
 OUTCOMES = ("identical", "within tolerance", "different", "failed", "damaged", "not trained")
@@ -93,8 +94,8 @@ class Verification:
     renamed: bool
 
     def __repr__(self) -> str:
-        counted = ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items())
-        return f"Verification({self.directory}: {counted})"
+        counts = ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items())
+        return f"Verification({self.directory}: {counts})"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -247,8 +248,9 @@ def _compare_numbers(
             return "different", None, reason
         pair = pair_series(stored[name], new[name])
         if pair.only_first or pair.only_second:
-            numbers = f"{len(stored[name].values)} numbers stored, {len(new[name].values)} now"
-            return "different", None, f"{name}: at other places, {numbers}"
+            number = counted(len(stored[name].values), "number")
+            counts = f"{number} stored, {len(new[name].values)} now"
+            return "different", None, f"{name}: at other places, {counts}"
         deviations.append(pair.largest_deviation(name))
     worst = max(filter(None, deviations), key=lambda deviation: deviation.size, default=None)
     if worst is None:

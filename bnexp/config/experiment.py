@@ -351,6 +351,9 @@ class Setting(Strict):
     probes: Probes | None = key(None, "what is recorded besides loss and accuracy")
 
 
+Tag = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
+
+
 class Experiment(Setting):
     """One experiment: a setting, what is swept over, and what is drawn."""
 
@@ -370,6 +373,13 @@ class Experiment(Setting):
         strict=False,
         min_length=1,
         max_length=50,
+    )
+    tags: tuple[Tag, ...] | None = key(
+        None,
+        "words to find it by, for `bnexp list --tag`: small letters, digits and hyphens",
+        strict=False,
+        min_length=1,
+        max_length=20,
     )
     description: str = key("", "the question it asks, and what to look at", max_length=4000)
     imports: tuple[ModuleName, ...] | None = key(

@@ -40,7 +40,7 @@ EXTENDS: Schema = {
 }
 # The order in which the keys of an experiment are written.
 KEY_ORDER = (
-    "name", "extends", "title", "source", "references", "description", "seconds",
+    "name", "extends", "title", "source", "references", "tags", "description", "seconds",
     "data", "model", "train", "probes", "random", "sweep", "figures", "claims",
 )  # fmt: skip
 
@@ -245,6 +245,17 @@ class Topic:
         """Whether a part of its name stands for any name."""
         return any(part in PLACEHOLDERS for part in self.spellings[0].split("."))
 
+    @property
+    def text(self) -> str:
+        """What is said of it: the meanings of a key, or the docstring of a kind, in one line.
+
+        A dialect is described by its options alone.
+        """
+        if self.dialect:
+            return ""
+        texts = [self.mapping.docstring] if self.mapping else [v.key.meaning for v in self.variants]
+        return " ".join(" ".join(texts).split())
+
     def matches(self, query: str) -> bool:
         """Whether `query` is one of its spellings, in full."""
         return query in self.spellings or (
@@ -365,6 +376,52 @@ def _matches(topics: Sequence[Topic], name: str) -> list[Topic]:
         or [topic for topic in topics if any(s.endswith(f".{name}") for s in topic.spellings)]
     )
     return [topic for topic in matches if not topic.has_placeholder] or matches
+
+
+def search_topics(query: str) -> list[tuple[Topic, str]]:
+    """The topics whose texts have every word of `query`, each with the sentence that has them.
+
+    Capitals do not matter, nor does how a word ends: `average` finds averages. Where some texts
+    have the words one after the other, only these are found. A text without a sentence that has all
+    the words is shown from its beginning.
+    """
+    texts = [(topic, topic.text) for topic in all_topics()]
+    for patterns in _patterns(query):
+        matches = [
+            (topic, next((s for s in _sentences(text) if _has(s, patterns)), text))
+            for topic, text in texts
+            if _has(text, patterns)
+        ]
+        if matches:
+            return matches
+    return []
+
+
+def search_experiments(query: str) -> list[str]:
+    """The shipped experiments whose title or description has the words; see `search_topics`."""
+    texts: dict[str, str] = {}
+    for name in experiment_names():
+        values = _complete_values(experiments_folder() / f"{name}.yaml")
+        texts[name] = " ".join(str(values.get(key, "")) for key in ("title", "description"))
+    for patterns in _patterns(query):
+        if names := [name for name, text in texts.items() if _has(text, patterns)]:
+            return names
+    return []
+
+
+def _patterns(query: str) -> Iterator[list[re.Pattern[str]]]:
+    """What a text must have: first the words one after the other, then each of them somewhere."""
+    if words := [re.escape(word) for word in query.split()]:
+        yield [re.compile(r"\b" + r"\w*\W+".join(words), re.IGNORECASE)]
+        yield [re.compile(rf"\b{word}", re.IGNORECASE) for word in words]
+
+
+def _has(text: str, patterns: Iterable[re.Pattern[str]]) -> bool:
+    return all(pattern.search(text) for pattern in patterns)
+
+
+def _sentences(text: str) -> list[str]:
+    return re.split(r"(?<=\.)\s+(?=[A-Z`])", text)
 
 
 def _expected(topics: Sequence[Topic], name: str) -> str:

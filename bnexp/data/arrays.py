@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.errors import DataError
+from bnexp.text import counted
 
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")
 FEWEST_CLASSES = 10
@@ -128,8 +129,8 @@ def _check_arrays(name: str, arrays: Mapping[str, Bytes]) -> None:
         images, labels = len(arrays[f"{part}_images"]), len(arrays[f"{part}_labels"])
         if images != labels:
             raise DataError(
-                f"data {name}: {part}: expected one label an image, got {images} images and "
-                f"{labels} labels."
+                f"data {name}: {part}: expected one label an image, got "
+                f"{counted(images, 'image')} and {counted(labels, 'label')}."
             )
     train, test = arrays["train_images"].shape[1:], arrays["test_images"].shape[1:]
     if train != test:

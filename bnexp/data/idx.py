@@ -31,7 +31,7 @@ from bnexp.data.cache import cached, entry_key
 from bnexp.data.known import KNOWN_SETS, KnownSet, recognize
 from bnexp.errors import DataError, StoreError
 from bnexp.files import read_file
-from bnexp.text import printable
+from bnexp.text import counted, printable
 
 LIMIT = 1 << 30  # bytes; no data set for this program is near it, a gzip bomb soon is
 CHUNK = 1 << 20
@@ -224,7 +224,8 @@ def parse_set(raw: Mapping[str, bytes], files: Mapping[str, Path]) -> dict[str, 
         if len(arrays[images_role]) != len(arrays[labels_role]):
             raise DataError(
                 f"{files[images_role]} and {files[labels_role]}: expected one label an image, "
-                f"got {len(arrays[images_role])} images and {len(arrays[labels_role])} labels. "
+                f"got {counted(len(arrays[images_role]), 'image')} and "
+                f"{counted(len(arrays[labels_role]), 'label')}. "
                 "Do the two files belong together?"
             )
     train, test = arrays["train_images"].shape[1:], arrays["test_images"].shape[1:]

@@ -131,7 +131,7 @@ def refusal(options: FigureKind, swept: Swept) -> ConfigError | None:
 MANY_VALUES = 5  # of a swept number: so many are drawn in panels of their own
 
 
-def default_figures(tables: Tables) -> tuple[FigureKind, ...]:
+def default_figures(swept: Swept) -> tuple[FigureKind, ...]:
     """The figures of an experiment that asks for none.
 
     The training curves: all in one panel for each set of images (`curves`), or with a panel for
@@ -139,17 +139,19 @@ def default_figures(tables: Tables) -> tuple[FigureKind, ...]:
     number (`scale`). Of what can be drawn of several axes the usual one is taken, else the first.
 
     A figure that cannot be drawn of any axis is left out; the result may be empty.
+
+    swept: results, or all networks of an experiment as `planned_sweep` returns them.
     """
-    keys = (None, *(axis.key for axis in tables.axes))
+    keys = (None, *(axis.key for axis in swept.axes))
     panels = [FIGURES["panels"](axis=key) for key in keys]
     curves = [FIGURES["curves"](), *(FIGURES["curves"](panel_axis=key) for key in keys[1:])]
-    has_many = any(axis.numeric and len(axis.values) >= MANY_VALUES for axis in tables.axes)
+    has_many = any(axis.numeric and len(axis.values) >= MANY_VALUES for axis in swept.axes)
     scales = [FIGURES["scale"](axis=key) for key in keys]
     choices = [[*panels, *curves] if has_many else [*curves, *panels], scales]
-    drawable = ([f for f in options if refusal(f, tables) is None] for options in choices)
+    drawable = ([f for f in options if refusal(f, swept) is None] for options in choices)
     return tuple(options[0] for options in drawable if options)
 
 
-def requested_figures(figures: Sequence[FigureKind] | None, tables: Tables) -> Sequence[FigureKind]:
+def requested_figures(figures: Sequence[FigureKind] | None, swept: Swept) -> Sequence[FigureKind]:
     """The figures that an experiment asks for, or those of one that asks for none."""
-    return default_figures(tables) if figures is None else figures
+    return default_figures(swept) if figures is None else figures

@@ -134,7 +134,7 @@ def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:
     if axis.key in SPEAKING:
         return name
     if axis.key == "train.epochs":
-        return f"{name} epochs"
+        return f"{name} {'epoch' if value == 1 else 'epochs'}"
     if axis.key not in KEYS or axis.key in SYMBOLS:
         return f"{symbol(axis.key, keys)} = {name}"
     return f"no {KEYS[axis.key]}" if value == "none" else f"{KEYS[axis.key]} {name}"

@@ -50,7 +50,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("plot.js", "explorer.js", "tables.js", "downloads.js")
 # Keys that describe an experiment or draw it: a difference there changes no number.
 DESCRIPTIVE_KEYS = {
-    "name", "title", "description", "source", "references", "seconds", "claims", "figures",
+    "name", "title", "description", "source", "references", "tags", "seconds", "claims", "figures",
     "extends",
 }  # fmt: skip
 SHOWN_FINDINGS = 8  # of each of the two lists; the others are shown on demand

@@ -29,7 +29,7 @@ from bnexp.config.stored import (
 from bnexp.execution.task import Probed, Record
 from bnexp.metrics import DEFAULT_METRICS, IMAGE_SETS, METRICS, metric_column
 from bnexp.sweep import Network
-from bnexp.text import exact
+from bnexp.text import counted, exact
 
 # Of a metric in single precision, beyond its own limits.
 ROUNDING = 1e-3
@@ -73,13 +73,13 @@ def decode_record(fields: Any) -> Record:
     require(list(epochs) == sorted(epochs), ("epochs",), "ascending numbers", epochs)
     for name, values in stored.metrics.items():
         require(is_name(name), ("metrics",), f"{A_NAME} as a name", name)
-        path, expected = ("metrics", name), f"{len(steps)} numbers, one for each step"
+        path, expected = ("metrics", name), f"{counted(len(steps), 'number')}, one for each step"
         require(len(values) == len(steps), path, expected, values)
     for i, probed in enumerate(stored.probes):
         require(is_name(probed.quantity), ("probes", i, "quantity"), A_NAME, probed.quantity)
         _require_steps(probed.steps, ("probes", i, "steps"))
         count = len(probed.steps) * len(probed.layers) * len(probed.at)
-        expected = f"{count} numbers, steps times layers times at"
+        expected = f"{counted(count, 'number')}, steps times layers times at"
         require(len(probed.values) == count, ("probes", i, "values"), expected, probed.values)
     quantities = [(probed.quantity, probed.layers) for probed in stored.probes]
     expected = "each quantity of the same layers once"

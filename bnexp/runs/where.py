@@ -29,7 +29,7 @@ from bnexp.config.claims import Range, Where, range_problem
 from bnexp.config.messages import real_path, schema_problem
 from bnexp.config.yaml import KeyPath, flow, unquoted
 from bnexp.runs.tables import Axis, Value
-from bnexp.text import choices, distinct, exact
+from bnexp.text import choices, counted, distinct, exact
 
 Point: TypeAlias = Mapping[str, Value]
 
@@ -78,7 +78,7 @@ def select_points(
 def no_such_points(number: int) -> WhereError:
     """The error of a `where` whose values do not occur together at any of `number` points."""
     text = "no such points, expected a combination that the sweep has, got none of its"
-    return WhereError((), f"{text} {number} points")
+    return WhereError((), f"{text} {counted(number, 'point')}")
 
 
 def select_values(where: Mapping[str, Any], axes: Sequence[Axis]) -> dict[str, tuple[Value, ...]]:

@@ -5,13 +5,21 @@ formats   the same table for a terminal, or to paste: Markdown, LaTeX, CSV
 """
 
 from bnexp.summary.formats import FORMATS, SPREADS, overview_lines
-from bnexp.summary.overview import ORDERS, Overview, describe_diverged, has_scores, overview
+from bnexp.summary.overview import (
+    ORDERS,
+    Overview,
+    check_metric,
+    describe_diverged,
+    has_scores,
+    overview,
+)
 
 __all__ = [
     "FORMATS",
     "ORDERS",
     "SPREADS",
     "Overview",
+    "check_metric",
     "describe_diverged",
     "has_scores",
     "overview",

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 
@@ -14,9 +14,10 @@ import numpy as np
 
 from bnexp.errors import BnexpError, ConfigError
 from bnexp.figures.labels import axis_name, value_label, value_name, value_texts
-from bnexp.metrics import HEADLINE, METRICS, metric_column
+from bnexp.metrics import HEADLINE, METRICS, metric_column, summary_columns
 from bnexp.runs.stats import UNLIMITED, Limits
-from bnexp.runs.tables import Axis, Tables, Value, axis_texts, moves_along
+from bnexp.runs.tables import Axis, Tables, Value, axis_texts, moves_along, planned_metrics
+from bnexp.sweep import Plan
 from bnexp.text import choices, equations
 
 MAX_ROWS = 40
@@ -120,17 +121,40 @@ def summary_column(tables: Tables, metric: str | None = None) -> str:
         for name, column in summary.items()
         if name == SECONDS or metric_column(name)
     }
-    name = metric or HEADLINE
-    held_out = tables.image_sets["test"]  # "validation" in the names that tables show
-    name = "_".join("test" if part == held_out else part for part in name.split("_"))
-    of_metric = (f"final_test_{name}", f"final_train_{name}") if name in METRICS else ()
-    for column in (name, f"final_{name}", *of_metric):
+    for column in columns_named(metric or HEADLINE, tables.image_sets):
         if scored.get(column):
             return column
     if metric is None:
         raise BnexpError("no network has an accuracy that is a number")
-    known = [column.removeprefix("final_") for column, is_scored in scored.items() if is_scored]
-    raise ConfigError(f"metric: expected {choices(metric, known)}")
+    raise metric_error(metric, [column for column, is_scored in scored.items() if is_scored])
+
+
+def columns_named(metric: str, image_sets: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns of summary.csv that a name of a metric can mean; the first that exists is meant.
+
+    image_sets: what the images of each prefix are called; `validation_loss` means `test_loss` where
+    the images that are held out are called so.
+
+    >>> columns_named("loss", {"train": "training", "test": "test"})
+    ('loss', 'final_loss', 'final_test_loss', 'final_train_loss')
+    """
+    words = ("test" if word == image_sets["test"] else word for word in metric.split("_"))
+    name = "_".join(words)
+    of_metric = (f"final_test_{name}", f"final_train_{name}") if name in METRICS else ()
+    return name, f"final_{name}", *of_metric
+
+
+def metric_error(metric: str, columns: Iterable[str]) -> ConfigError:
+    """The error about a name that means none of these columns of summary.csv."""
+    known = [column.removeprefix("final_") for column in columns]
+    return ConfigError(f"metric: expected {choices(metric, known)}")
+
+
+def check_metric(metric: str, plan: Plan, image_sets: Mapping[str, str]) -> None:
+    """ConfigError if no network of the plan will have such a metric, before any is trained."""
+    columns = (*summary_columns(planned_metrics(plan)), SECONDS)
+    if not set(columns_named(metric, image_sets)) & set(columns):
+        raise metric_error(metric, columns)
 
 
 def overview(
