@@ -304,7 +304,7 @@ def test_the_command_without_a_reversal(two, tmp_path):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--seeds", "0"), "expected a number of seeds"),
+        (("--seeds", "5-3"), "expected a number of seeds"),
         (("--seeds", "1,x"), "expected a number of seeds"),
         (("--seeds", "1,8"), "seeds: no replication, expected seeds that are not in random.seeds"),
         (("--images", "new"), "'new' is not one of 'keep', 'draw'"),

@@ -44,17 +44,18 @@ def test_a_result_in_a_notebook(result):
     first = figures.requested_figures(None, result.results)[0]
     assert content == figures.draw(first, result.results)._repr_png_()
     head, *rows = page.table
-    assert head == ["model.init.std", "batch", "none"]
-    assert [row[0] for row in rows] == ["1e+20", "0.2929", "0.01"]
-    means = result.summary["final_train_accuracy"].reshape(3, 2, 2).mean(axis=2)
+    assert head == [
+        "weight initialization scale (std)", "with batch norm", "without normalization",
+    ]  # fmt: skip
+    assert [row[0] for row in rows] == ["1e+20", "0.293", "0.01"]
+    means = result.summary["final_test_accuracy"].reshape(3, 2, 2).mean(axis=2)
     shown = [[float(field.split()[0]) for field in row[1:]] for row in rows]
     np.testing.assert_allclose(shown, means, atol=5e-4)
     stars = [["*" in field for field in row[1:]] for row in rows]
     assert stars == [[True, True], [False, False], [False, False]]
-    assert (
-        "mean (lowest-highest) of 2 seeds; columns: model.norm; * diverged"
-        in page.text("caption")[0]
-    )
+    assert page.text("caption") == [
+        "final test accuracy, mean ± standard deviation of 2 seeds; * diverged"
+    ]
     (claim,) = page.text("li")
     assert claim.startswith(f"does not hold (expected: supported): {' '.join(SHOWN.split())}")
     assert "n = 2, ahead in 0 of 2 at model.init.std = 0.2929" in claim
