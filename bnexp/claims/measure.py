@@ -70,11 +70,19 @@ def select_evaluations(
     return indices[NAMED[when]]
 
 
+def earlier_part(measure: OfQuantity) -> OfQuantity:
+    """What a measure with `since` is divided by."""
+    return measure.model_copy(update={"step": measure.since, "since": None})
+
+
 def select_steps(measure: OfQuantity, steps: Sequence[int]) -> list[int]:
     """The steps that a measure is about, of those at which a network was probed.
 
     Raises Undecidable if there is no such step.
     """
+    if measure.since is not None:
+        with within(("since",)):
+            select_steps(earlier_part(measure), steps)
     when = measure.step
     if isinstance(when, MeanFrom):
         if when.mean_from > steps[-1]:
@@ -197,6 +205,10 @@ def _metric(measure: OfMetric, table: Table) -> Number:
 
 def _quantity(measure: OfQuantity, table: Table) -> Number:
     """A quantity of one network, or its growth over layers, from its rows of the probes table."""
+    if measure.since is not None:
+        before, _ = _quantity(earlier_part(measure), table)
+        now, _ = _quantity(measure.model_copy(update={"since": None}), table)
+        return now / before if before else nan, False
     steps = select_steps(measure, sorted(set(table["step"].tolist())))
     table = rows(table, np.isin(table["step"], steps) & mask_place(measure, table["at"]))
 

@@ -139,6 +139,9 @@ class OfQuantity(Strict):
         None, description="the place within the quantity: a bin, a percentile, a step size"
     )
     step: WhenRead = Field("final", description="after which step it was read")
+    since: Literal["first"] | Step | None = Field(
+        None, description="an earlier step: the number divided by the one that was read then"
+    )
 
 
 def _measure_tag(value: Any) -> str | None:
@@ -208,7 +211,7 @@ class Other(Strict):
     measure: Measure | None = Field(
         None, description="the measure of the other side; default: the claim's"
     )
-    by: float = Field(0.0, description="the margin that must be exceeded")
+    by: float = Field(0.0, description="the margin that must be exceeded", ge=0)
     times: float = Field(1.0, description="a factor on the other side", gt=0)
 
 
