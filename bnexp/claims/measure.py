@@ -21,7 +21,15 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.claims.select import Pair, PointKey, SweepPoints, Undecidable, other_side, point_key
+from bnexp.claims.select import (
+    Pair,
+    PointKey,
+    SweepPoints,
+    Undecidable,
+    other_side,
+    point_key,
+    within,
+)
 from bnexp.config.claims import (
     MONOTONE,
     AtEpoch,
