@@ -2,7 +2,7 @@
 
 `replicate` draws seeds from the operating system's random numbers, none of which the experiment
 names, runs the experiment on them, and compares the verdict on each claim with the one that the
-experiment expects, its published one:
+experiment expects, which is the published one of a shipped experiment:
 
     same       the published verdict
     weaker     it was supported or refuted, and is undecided here
@@ -42,6 +42,7 @@ from bnexp.text import aligned, counted, labeled, listed, paragraph
 
 FILE = "replication.json"
 FORMAT = 1
+FEWEST = 2  # seeds that can decide anything
 LOWEST_SEED, LARGEST_SEED = 1000, 999_999  # of drawn ones; lower ones are those that people try
 
 Outcome = Literal["same", "weaker", "stronger", "reversed", "not replicable"]
@@ -69,6 +70,8 @@ class Replication:
     experiment names. draws_images: whether each seed draws its images, too. claims: in the
     experiment's order. earlier: how many seeds earlier replications in the same folder had, of
     which this one has all and more: whoever adds seeds until a verdict comes out must say so.
+    drawn: whether all seeds were drawn, and none given. changed: the settings that are not the
+    experiment's own.
     """
 
     result: Result
@@ -77,6 +80,8 @@ class Replication:
     draws_images: bool
     claims: tuple[ReplicatedClaim, ...]
     earlier: tuple[int, ...] = ()
+    drawn: bool = True
+    changed: tuple[str, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -147,7 +152,7 @@ def replicate(
     >>> len(replication.seeds), replication.claims[0].outcome
     (3, 'same')
     """
-    assignments = tuple(assignments)
+    given = assignments = tuple(assignments)
     if not isinstance(draw_images, bool):
         raise ConfigError(f"draw_images: expected True or False, got {draw_images!r}")
     text = python_experiment(experiment)
@@ -177,7 +182,19 @@ def replicate(
             f"same settings and claims, got other {listed(changed, 'and')}; take another folder, "
             "or remove this one"
         )
-    earlier = _earlier(directory, len(chosen))
+    before = _stored_replication(directory)
+    if stored and directory and before is None:
+        raise ConfigError(
+            f"{directory.path}: a run that is no replication, whose results may have been seen, "
+            "expected a folder of `bnexp replicate` or a new one; take another folder"
+        )
+    is_drawn = isinstance(seeds, int | None) and (before is None or before.seeds.drawn)
+    numbers = (*before.earlier, len(before.seeds.replication)) if before else ()
+    earlier = tuple(number for number in numbers if number != len(chosen))
+    if directory is not None:  # whoever goes on must know what was begun
+        begun = {"seeds": {"replication": chosen, "drawn": is_drawn}, "earlier": earlier}
+        with directory.writing():
+            directory.write(FILE, json.dumps(begun) + "\n")
     result = run(config, out, jobs, data_dir, progress=progress)
     replication = Replication(
         result,
@@ -186,6 +203,8 @@ def replicate(
         draw_images,
         tuple(_compared(original, result.claims)),
         earlier,
+        is_drawn,
+        (*map(str, overrides or ()), *given),
     )
     if directory is not None:
         with directory.writing():
@@ -216,6 +235,7 @@ class _StoredSeeds(Strict, extra="ignore"):
     """The seeds that a replication.json names, as far as they are read again."""
 
     replication: Counts
+    drawn: bool = True
 
 
 class _StoredReplication(Strict, extra="ignore"):
@@ -225,20 +245,17 @@ class _StoredReplication(Strict, extra="ignore"):
     earlier: Counts = ()
 
 
-def _earlier(directory: RunDirectory | None, number: int) -> tuple[int, ...]:
-    """How many seeds the replications had that the directory had before, but for this one's."""
+def _stored_replication(directory: RunDirectory | None) -> _StoredReplication | None:
+    """What is known of the replication that the directory had before; None if it had none."""
     path = directory.path / FILE if directory else None
     content = read_file(path) if path else None
     if path is None or content is None:
-        return ()
+        return None
     try:
-        stored = validate(_StoredReplication, json.loads(content))
+        return validate(_StoredReplication, json.loads(content))
     except (ValueError, RecursionError) as error:
-        misfit = (
-            f"{error}" if isinstance(error, Misfit) else "expected what `bnexp replicate` wrote"
-        )
+        misfit = f"{error}" if isinstance(error, Misfit) else "expected what bnexp replicate wrote"
         raise StoreError(f"{path}: damaged, {misfit}; remove it, or take another folder") from None
-    return tuple(n for n in (*stored.earlier, len(stored.seeds.replication)) if n != number)
 
 
 def _choose_seeds(
@@ -266,9 +283,12 @@ def _choose_seeds(
                 "another folder"
             )
         return [*seeds]
-    number = (len(drawn) or len(original.random.seeds)) if seeds is None else seeds
-    if isinstance(number, bool) or not 1 <= number <= MAX_SEEDS:
-        raise ConfigError(f"seeds: expected a number from 1 to {MAX_SEEDS:,}, got {number!r}")
+    number = max(len(drawn) or len(original.random.seeds), FEWEST) if seeds is None else seeds
+    if isinstance(number, bool) or not FEWEST <= number <= MAX_SEEDS:
+        raise ConfigError(
+            f"seeds: expected a number from {FEWEST} to {MAX_SEEDS:,}, got {number!r}: one seed "
+            "decides nothing"
+        )
     if number < len(drawn):
         raise ConfigError(
             f"{where}: a replication on {len(drawn)} seeds, expected as many or more, got "
@@ -320,7 +340,7 @@ def replication_lines(replication: Replication) -> Iterator[str]:
     theory: a law
 
       weaker           Batch norm keeps the scale.
-                       published: supported; here: undecided
+                       expected: supported; here: undecided
                        mean 0.955 [0.93, 0.98], n = 3
 
     theory  0 same, 1 weaker, 0 stronger, 0 reversed
@@ -332,6 +352,11 @@ def replication_lines(replication: Replication) -> Iterator[str]:
     if replication.earlier:
         numbers = listed([str(number) for number in replication.earlier], "and")
         yield from paragraph(f"after replications on {numbers} of them", hanging=2)
+    if not replication.drawn:
+        yield "seeds were given, not drawn: whoever chose them may have known what they give"
+    if replication.changed:
+        changed = listed(replication.changed, "and")
+        yield from paragraph(f"not the experiment's own settings: {changed}", hanging=2)
     groups = {
         kind: [c for c in replication.claims if c.verdict.kind == kind and not c.reason]
         for kind in KINDS
@@ -342,7 +367,7 @@ def replication_lines(replication: Replication) -> Iterator[str]:
         for claim in group:
             verdict = claim.verdict
             published, here = READABLE[verdict.expected], READABLE[verdict.verdict]
-            texts = [verdict.says, f"published: {published}; here: {here}"]
+            texts = [verdict.says, f"expected: {published}; here: {here}"]
             yield ""
             yield from labeled(claim.outcome, [*texts, *remarks(verdict, expected=False)], COLUMN)
     others = [claim for claim in replication.claims if claim.reason]
@@ -375,8 +400,10 @@ def replication_text(replication: Replication) -> str:
             "replication": [*replication.seeds],
             "published": [*replication.published],
             "design": [*replication.design],
+            **({} if replication.drawn else {"drawn": False}),
         },
         **({"earlier": [*replication.earlier]} if replication.earlier else {}),
+        **({"changed": [*replication.changed]} if replication.changed else {}),
         "images": "draw" if replication.draws_images else "keep",
         "claims": [_claim_content(claim) for claim in replication.claims],
     }

@@ -198,7 +198,7 @@ def check_claims(config: Config, plan: Plan, times: Mapping[str, Times] | None =
 
     times: those of networks, which are known once the data are loaded.
     """
-    problems = claims.statement_problems(config.experiment.claims)
+    problems = claims.statement_problems(config.experiment.claims, plan)
     problems += claims.claim_problems(config.experiment.claims, plan, times)
     if problems:
         raise problems_error(problems, config.document)

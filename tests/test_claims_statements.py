@@ -6,8 +6,9 @@ import pytest
 from claim_results import claim
 
 import bnexp
-from bnexp.claims import statement_problems
+from bnexp.claims import claim_problems, statement_problems
 from bnexp.claims.statements import _always_true
+from bnexp.sweep import make_plan
 
 NONE = {"where": {"model.norm": "none"}}
 GROWTH = {"quantity": "signal_square", "growth": [1, 5]}
@@ -20,6 +21,12 @@ random: {seeds: [0, 1]}
 figures: []
 claims:
 """
+SWEEP = {"sweep": {"model.norm": ["batch", "none"]}, "data": {"name": "synthetic"}}
+PLAN = make_plan(bnexp.load_config("quickstart", {**SWEEP, "sweep.model.init.std": None}))
+
+
+def problems(claims):
+    return statement_problems(claims, PLAN)
 
 
 @pytest.mark.parametrize(
@@ -32,8 +39,6 @@ claims:
         ({"within": {"of": 0.5, "relative": 1}}, "within"),
         ({"near": {**NONE, "by": 1}}, "near"),
         ({"near": {**NONE, "times": 2, "by": 2}}, "near"),
-        ({"above": {**NONE, "by": -1.1}}, "above"),
-        ({"below": {**NONE, "times": 0.1, "by": -1.1}}, "below"),
         ({"non_decreasing": "model.norm", "tolerance": 1}, "tolerance"),
         ({"equals": [0.5, 0.2], "tolerance": 1}, "tolerance"),
         ({"measure": "final_train_loss", "at_least": 0}, "at_least"),
@@ -42,10 +47,10 @@ claims:
     ],
 )
 def test_what_holds_whatever_is_measured(relation, key):
-    (problem,) = statement_problems([claim(**relation)])
-    assert problem.path == ("claims", 0, key)
-    assert "holds whatever is measured" in problem.text
-    assert statement_problems([claim(**relation, absent="undecided")]) == []
+    for absent in ("error", "undecided"):
+        (problem,) = problems([claim(**relation, absent=absent)])
+        assert problem.path == ("claims", 0, key)
+        assert "holds whatever is measured" in problem.text
 
 
 @pytest.mark.parametrize(
@@ -56,8 +61,8 @@ def test_what_holds_whatever_is_measured(relation, key):
         {"within": {"of": 0.5, "by": 0.49}},
         {"near": {**NONE, "by": 0.99}},
         {"near": {**NONE, "relative": 1}},
-        {"above": {**NONE, "by": -1}},
-        {"below": {**NONE, "times": 0.1, "by": -0.9}},
+        {"above": {**NONE, "by": 0.9}},
+        {"below": {**NONE, "times": 0.1}},
         {"non_decreasing": "model.norm", "tolerance": 0.9},
         {"equals": [0.5, 0.2], "tolerance": 0.7},
         {"measure": "final_train_loss", "at_most": 1},
@@ -73,9 +78,53 @@ def test_what_can_fail(relation):
 def test_a_claim_is_stated_once():
     first, other = claim(at_least=0.5), claim(at_least=0.6)
     again = claim(at_least=0.5, says="in other words", kind="direction", source="a book")
-    (problem,) = statement_problems([other, first, again])
+    (problem,) = problems([other, first, again])
     assert problem.path == ("claims", 2)
     assert "got claims[1] in other words" in problem.text
+
+
+BATCH = {"where": {"model.norm": "batch"}}
+FINAL = {"metric": "train_accuracy", "at": "final"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"at_least": 0.5}, {"measure": FINAL, "at_least": 0.5}),
+        ({"at_least": 0.5}, {"at_least": 0.5, "in_at_least": 2}),
+        ({"at_least": 0.5}, {"within": {"of": 0.75, "by": 0.25}}),
+        ({"at_least": 0.5}, {"at_least": 0.5, "where": {"model.norm": ["none", "batch"]}}),
+        ({**BATCH, "at_most": 0.5}, {"where": {"model.norm": ["batch"]}, "at_most": 0.5}),
+        ({**BATCH, "above": NONE}, {**NONE, "below": BATCH}),
+        ({**BATCH, "above": NONE}, {**BATCH, "above": {**NONE, "measure": FINAL}}),
+        ({**BATCH, "near": {**NONE, "by": 0.1}}, {**NONE, "near": {**BATCH, "by": 0.1}}),
+    ],
+)
+def test_a_fact_has_many_ways_to_be_written(one, other):
+    (problem,) = problems([claim(**one), claim(**other)])
+    assert problem.path == ("claims", 1)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"at_least": 0.5}, {"at_least": 0.5, "in_at_least": 1}),
+        ({**BATCH, "at_least": 0.5}, {**NONE, "at_least": 0.5}),
+        ({**BATCH, "above": NONE}, {**BATCH, "below": NONE}),
+        ({**BATCH, "above": {**NONE, "times": 2}}, {**NONE, "below": {**BATCH, "times": 2}}),
+        ({"measure": FINAL, "at_least": 0.5}, {"measure": "best_train_accuracy", "at_least": 0.5}),
+        ({**BATCH, "near": {**NONE, "by": 0.1}}, {**BATCH, "near": {**NONE, "relative": 0.1}}),
+    ],
+)
+def test_other_facts_are_not_taken_for_the_same(one, other):
+    assert problems([claim(**one), claim(**other)]) == []
+
+
+def test_a_number_is_not_compared_with_itself():
+    for relation in ("above", "below"):
+        itself = claim(**BATCH, **{relation: {"measure": FINAL, "times": 0.5}})
+        (problem,) = claim_problems([itself], PLAN)
+        assert "compared with itself" in problem.text
 
 
 def test_a_stored_run_with_such_claims_is_read(config_file, tmp_path):

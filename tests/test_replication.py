@@ -24,18 +24,18 @@ random: {seeds: [0, 1], design_seeds: [5, 6, 7]}
 sweep: {model.norm: [batch, none]}
 figures: []
 claims:
-  - {says: first, kind: published, measure: final_train_accuracy, at_least: 0}
-  - {says: second, measure: final_train_accuracy, at_most: 1}
+  - {says: first, kind: published, measure: final_train_loss, at_least: 1.0e-9}
+  - {says: second, measure: final_train_loss, at_most: 1.0e+9}
 """
 REVERSED = """\
-  - {says: third, kind: theory, measure: final_train_accuracy, at_least: 0, expect: refuted}
-  - {says: fourth, kind: direction, measure: final_train_accuracy, at_least: 0, expect: undecided}
+  - {says: third, kind: theory, measure: final_train_loss, at_least: 2.0e-9, expect: refuted}
+  - {says: fourth, kind: direction, measure: final_train_loss, at_least: 3.0e-9, expect: undecided}
   - says: fifth
     kind: direction
-    measure: final_train_accuracy
+    measure: final_train_loss
     where: {model.norm: layer}
     absent: undecided
-    at_least: 0
+    at_least: 4.0e-9
 """
 BOOK = """\
 name: replay
@@ -142,7 +142,7 @@ def test_a_replication_says_on_how_many_seeds_it_was_tried_before(two, tmp_path)
 @pytest.mark.parametrize(
     ("old", "new", "part"),
     [
-        ("at_most: 1}", "at_most: 0.9}", "claims"),
+        ("at_most: 1.0e+9}", "at_most: 1.0e+8}", "claims"),
         ("says: second", "says: other", "claims"),
         ("epochs: 1", "epochs: 2", "train"),
         ("[batch, none]", "[layer, none]", "sweep"),
@@ -188,9 +188,9 @@ def test_images_are_drawn_by_each_seed(two):
             "seeds: no replication, expected seeds that are not in random.seeds and",
         ),
         ({"seeds": [8, 1, 6]}, "random.design_seeds, got 1 and 6"),
-        ({"seeds": 0}, "seeds: expected a number from 1 to 1,000, got 0"),
-        ({"seeds": True}, "seeds: expected a number from 1 to 1,000, got True"),
-        ({"seeds": 1001}, "seeds: expected a number from 1 to 1,000, got 1001"),
+        ({"seeds": 0}, "seeds: expected a number from 2 to 1,000, got 0"),
+        ({"seeds": True}, "seeds: expected a number from 2 to 1,000, got True"),
+        ({"seeds": 1001}, "seeds: expected a number from 2 to 1,000, got 1001"),
         ({"seeds": []}, "random.seeds: not a valid value, expected a list of at least 1"),
         ({"seeds": [-3]}, "random.seeds[0]: not a valid value, expected a number >= 0, got -3"),
         ({"seeds": [8, 8]}, "random.seeds: a seed twice, expected each once, got 8 again"),
@@ -218,6 +218,25 @@ def test_a_folder_of_another_run_is_left_alone(two, config_file, tmp_path):
     with pytest.raises(bnexp.ConfigError, match="other: a run of other, expected a replication of"):
         replicate(two, out=tmp_path / "other")
     assert not (own / "replication.json").exists()
+    seen = tmp_path / "seen"
+    bnexp.run(bnexp.load_config(two, {"random.seeds": [91, 92]}), seen)
+    with pytest.raises(bnexp.ConfigError, match="seen: a run that is no replication"):
+        replicate(two, out=seen)
+
+
+def test_what_was_chosen_by_hand_is_said(two, tmp_path):
+    out = tmp_path / "out"
+    given = replicate(two, out=out, seeds=[81, 82], assignments=["train.optimizer.lr=0.2"])
+    content = json.loads((out / "replication.json").read_text())
+    assert (content["seeds"]["drawn"], content["changed"]) == (False, ["train.optimizer.lr=0.2"])
+    text = " ".join(replication_lines(given))
+    assert "seeds were given, not drawn" in text
+    assert "not the experiment's own settings: train.optimizer.lr=0.2" in text
+    more = replicate(two, {"train.optimizer.lr": 0.2}, out, seeds=4)
+    assert (more.drawn, more.changed, more.seeds[:2]) == (False, ("train.optimizer.lr",), (81, 82))
+    drawn = replicate(two, seeds=2)
+    assert (drawn.drawn, drawn.changed) == (True, ())
+    assert not {"given", "settings"} & {*" ".join(replication_lines(drawn)).split()}
 
 
 def test_printed_numbers_of_a_seed_are_not_replicable(config_file):
@@ -225,16 +244,16 @@ def test_printed_numbers_of_a_seed_are_not_replicable(config_file):
     path = config_file(BOOK)
     with pytest.raises(bnexp.ConfigError, match="but all are about numbers of its own seeds"):
         replicate(path)
-    more = "  - {says: more, measure: final_train_accuracy, at_least: 0, expect: undecided}\n"
+    more = "  - {says: more, measure: final_train_loss, at_least: 3.0e-9, expect: undecided}\n"
     made = replicate(config_file(BOOK + more))
     assert [(c.outcome, c.reason) for c in made.claims] == [
         ("not replicable", "about seed 0"),
-        ("same", ""),
+        ("stronger", ""),  # of the one seed of the experiment it is undecided
     ]
     assert not made.reversed
     lines = [*replication_lines(made)]
     assert lines[-2:] == [
-        "measured        1 same, 0 weaker, 0 stronger, 0 reversed",
+        "measured        0 same, 0 weaker, 1 stronger, 0 reversed",
         "not replicable  1",
     ]
     assert "about seed 0" in " ".join(lines)
@@ -268,7 +287,7 @@ def test_the_command_says_what_is_reversed(reversing, tmp_path, monkeypatch):
         "reversed",
         "same",
     ]
-    assert "published: does not hold; here: supported" in " ".join(made.output.split())
+    assert "expected: does not hold; here: supported" in " ".join(made.output.split())
     assert [line for line in lines if line.endswith("reversed")] == [
         "published  1 same, 0 weaker, 0 stronger, 0 reversed",
         "direction  0 same, 1 weaker, 1 stronger, 0 reversed",
@@ -278,7 +297,12 @@ def test_the_command_says_what_is_reversed(reversing, tmp_path, monkeypatch):
     assert max(map(len, lines)) <= 80
     content = json.loads((tmp_path / "results/two-replication/replication.json").read_text())
     assert content["bnexp_replication"] == 1
-    assert content["seeds"] == {"replication": [11, 12], "published": [0, 1], "design": [5, 6, 7]}
+    assert content["seeds"] == {
+        "replication": [11, 12],
+        "published": [0, 1],
+        "design": [5, 6, 7],
+        "drawn": False,
+    }
     assert (content["name"], content["images"]) == ("two", "keep")
     third = content["claims"][2]
     assert third["says"] == "third"

@@ -27,7 +27,6 @@ from bnexp.claims.measure import (
     Sample,
     collect_samples,
     mask_place,
-    parse_metric,
     select_evaluations,
     select_steps,
 )
@@ -42,7 +41,7 @@ from bnexp.claims.select import (
     point_key,
     within,
 )
-from bnexp.config.claims import Claim, Kind, Measure, OfQuantity, Word
+from bnexp.config.claims import Claim, Kind, Measure, OfQuantity, Word, parse_metric
 from bnexp.config.experiment import Setting, plain_values
 from bnexp.config.messages import Problem
 from bnexp.config.yaml import KeyPath
@@ -188,6 +187,12 @@ class Bounds:
         if interval.high < self.low or interval.low > self.high:
             return "refuted"
         return "supported" if above and interval.high <= self.high else "undecided"
+
+    def most_favorable(self, limits: Limits) -> float:
+        """Of the numbers within the limits the one that is best for the claim; may be infinite."""
+        if self.low > -inf and self.high < inf:
+            return (self.low + self.high) / 2
+        return limits[1] if self.low > -inf else limits[0]
 
     def margin(self, intervals: Sequence[Interval]) -> float:
         """How far the interval that is nearest to failing is within; negative if it is not."""
@@ -372,8 +377,11 @@ def _judge_claim(claim: Claim, sweep: SweepPoints, tables: Tables) -> Verdict:
             for i, s in enumerate(samples)
         )
         needed = claim.in_at_least or len(points)
-        word = overall_verdict([point.verdict for point in points], needed)
+        word = claim_verdict(points, needed)
         reason = _summarize(claim, points, needed, sweep.axes)
+        if word != overall_verdict([point.verdict for point in points], needed):
+            p = claim_p_value(points, needed)
+            reason += f"; no proof, as chance has {counted(len(points), 'point')}: p = {p:.2g}"
     keys = plain_values(claim)
     for key in ("says", "kind", "source", "expect", "absent"):
         keys.pop(key, None)
@@ -442,6 +450,18 @@ def overall_verdict(words: Sequence[Word], needed: int) -> Word:
     return "undecided" if words.count("refuted") <= len(words) - needed else "refuted"
 
 
+def claim_verdict(points: Sequence[PointVerdict], needed: int) -> Word:
+    """The verdict on a claim about these points, of which `needed` must be supported.
+
+    Where fewer than all are needed, chance has several tries: then the claim's own p-value, which
+    counts them, must be at most 5 %, too.
+    """
+    word = overall_verdict([point.verdict for point in points], needed)
+    if word == "undecided" or needed == len(points):
+        return word
+    return "undecided" if claim_p_value(points, needed) > 1 - LEVEL else word
+
+
 def claim_p_value(points: Sequence[PointVerdict], needed: int) -> float:
     """The p-value of a claim that is about these points, of which `needed` must be supported.
 
@@ -467,7 +487,7 @@ def claim_seeds_needed(points: Sequence[PointVerdict], needed: int) -> float | N
 
     None if that is not the question: it is decided, or some network is missing.
     """
-    if overall_verdict([point.verdict for point in points], needed) != "undecided":
+    if claim_verdict(points, needed) != "undecided":
         return None
     for seeds in sorted({point.seeds_needed for point in points if point.seeds_needed is not None}):
         words = [point.verdict_with(seeds) for point in points]
@@ -557,7 +577,8 @@ def _judge_mean(sample: Sample, bounds: Bounds) -> tuple[Word, str, Interval, fl
 
     The interval is of the finite numbers. Infinite numbers, and ties as differences of 0, are
     intervals of their own: all of them must agree on the verdict. If a seed has no number, the
-    others can refute the claim, but not support it; if one is not trained yet, neither.
+    others cannot support the claim, and refute it only if they would with the number that is best
+    for the claim in its place; if one is not trained yet, neither.
     """
     finite = [value for value in sample.values if isfinite(value)]
     intervals = [interval(part, sample.limits) for part in _parts(sample)]
@@ -575,9 +596,22 @@ def _judge_mean(sample: Sample, bounds: Bounds) -> tuple[Word, str, Interval, fl
     elif words == {"undecided"}:
         has_spread = any(ends.low < ends.high for ends in intervals)
         reason = reason or (OVER_THE_LIMIT if has_spread else AT_THE_LIMIT)
-    elif words == {"refuted"} or not reason:
+    elif reason and words == {"refuted"}:
+        word = "refuted" if _is_refuted_anyway(sample, bounds) else word
+    elif not reason:
         (word,) = words
     return word, reason, intervals[0] if intervals else NO_INTERVAL, bounds.margin(intervals)
+
+
+def _is_refuted_anyway(sample: Sample, bounds: Bounds) -> bool:
+    """Whether a refutation stands whatever numbers the seeds without one might have had."""
+    missing = sample.seeds - sample.n
+    best = bounds.most_favorable(sample.limits)
+    finite = [value for value in sample.values if isfinite(value)]
+    return (
+        isfinite(best)
+        and bounds.judge(interval([*finite, *[best] * missing], sample.limits)) == "refuted"
+    )
 
 
 def _parts(sample: Sample) -> list[list[float]]:
@@ -598,7 +632,9 @@ def _p_values(sample: Sample, bounds: Bounds) -> tuple[float, float]:
         return 1.0, 1.0
     pairs = [bounds.p_values(part, sample.limits) for part in _parts(sample)]
     supported, refuted = (max(p_values) for p_values in zip(*pairs, strict=True))
-    return 1.0 if _incomplete(sample) else supported, refuted
+    if _incomplete(sample):
+        return 1.0, refuted if _is_refuted_anyway(sample, bounds) else 1.0
+    return supported, refuted
 
 
 def _judge_equality(

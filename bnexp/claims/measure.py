@@ -40,6 +40,7 @@ from bnexp.config.claims import (
     Measure,
     OfMetric,
     OfQuantity,
+    parse_metric,
 )
 from bnexp.metrics import HEADLINE, METRICS, is_unbounded_loss, metric_column
 from bnexp.runs.stats import UNLIMITED, Limits
@@ -117,18 +118,6 @@ def _abridged(numbers: Sequence[float], most: int, first: int) -> str:
     """The distinct numbers; of more than `most` only the `first` ones and the last."""
     texts = distinct(dict.fromkeys(numbers), NUMBER_DIGITS)
     return ", ".join(texts if len(texts) <= most else [*texts[:first], "...", texts[-1]])
-
-
-def parse_metric(measure: str | OfMetric) -> OfMetric:
-    """A measure of evaluations, also from its short name.
-
-    >>> parse_metric("final_train_loss")
-    OfMetric(metric='train_loss', at='final')
-    """
-    if isinstance(measure, OfMetric):
-        return measure
-    when, _, metric = measure.partition("_")
-    return OfMetric.model_validate({"metric": metric, "at": when})
 
 
 def measure_networks(

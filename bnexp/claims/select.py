@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeAlias
 
-from bnexp.config.claims import MONOTONE, Claim, Measure, Near, Other
+from bnexp.config.claims import MONOTONE, Claim, Measure, Near, Other, is_same_measure
 from bnexp.config.yaml import KeyPath
 from bnexp.runs.origins import DataOrigin
 from bnexp.runs.tables import Axis, Value, axis_texts, moves_along, plan_axes
@@ -127,7 +127,7 @@ def _pair_with_other(
             raise Undecidable((*path, key), text)
     replaced = {key: value for key, (value,) in selected.items()}
     sweep_points = {point_key(point): point for point in sweep.points}
-    same_measure = other.measure in (None, claim.measure)
+    same_measure = other.measure is None or is_same_measure(other.measure, claim.measure)
     pairs = []
     for point in points:
         than = {**point, **replaced}

@@ -8,41 +8,78 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import nan
-from typing import Any
 
 from bnexp.claims.judge import required_bounds
 from bnexp.claims.measure import sample_limits
-from bnexp.config.claims import OF_A_SOURCE, Claim
+from bnexp.claims.select import SweepPoints, Undecidable, other_side, pair_points, plan_points
+from bnexp.config.claims import (
+    OF_A_SOURCE,
+    TOLERANT,
+    Claim,
+    Measure,
+    OfQuantity,
+    parse_metric,
+)
 from bnexp.config.experiment import plain_values
 from bnexp.config.messages import Problem
 from bnexp.runs.stats import Interval
+from bnexp.runs.where import Point
+from bnexp.sweep import Plan
 from bnexp.text import exact
 
 _SAID_OF_IT = ("says", "kind", "source", "expect", "absent")  # the other keys are what is judged
 
 
-def statement_problems(claims: Sequence[Claim] | None) -> list[Problem]:
-    """Why claims state nothing, each with the place of the key that is to blame.
-
-    Claims with `absent: undecided` are not checked, as in `bnexp.claims.judge.claim_problems`.
-    """
+def statement_problems(claims: Sequence[Claim] | None, plan: Plan) -> list[Problem]:
+    """Why claims state nothing in this plan, each with the place of the key that is to blame."""
+    sweep = plan_points(plan)
     problems: list[Problem] = []
     first: dict[str, int] = {}
     for index, claim in enumerate(claims or ()):
-        if claim.absent == "undecided":
-            continue
         found = [*_always_true(claim), *_refuted_by_its_author(claim)]
         problems += [Problem(("claims", index, *p.path), p.text) for p in found]
-        earlier = first.setdefault(repr(_judged(claim)), index)
+        earlier = first.setdefault(_fact(claim, sweep), index)
         if earlier != index:
             text = f"a claim twice, expected each once, got claims[{earlier}] in other words"
             problems.append(Problem(("claims", index), text))
     return problems
 
 
-def _judged(claim: Claim) -> dict[str, Any]:
-    """The keys that are judged, with their values."""
-    return {key: value for key, value in plain_values(claim).items() if key not in _SAID_OF_IT}
+def _fact(claim: Claim, sweep: SweepPoints) -> str:
+    """What a claim says, the same for all ways to write it.
+
+    That are the numbers of networks that it compares with bounds or with each other, of which the
+    larger one comes first; and how many of them must be so. A claim that need not fit the sweep, or
+    is about an order or exact numbers, is what its keys say.
+    """
+    keys = {key: value for key, value in plain_values(claim).items() if key not in _SAID_OF_IT}
+    if claim.relation in TOLERANT or claim.absent == "undecided":
+        return repr(keys)
+    try:
+        pairs = pair_points(claim, sweep)
+    except Undecidable:
+        return repr(keys)
+    other, (_, other_measure) = claim.other, other_side(claim)
+    factor = other.times if other else 1.0
+    rows = []
+    for pair in pairs:
+        row = [_number(claim.measure, pair.point, 1.0)]
+        if pair.than is not None:
+            row.append(_number(other_measure, pair.than, factor))
+        if claim.near is not None and claim.near.relative is None:
+            row.sort()
+        rows.append(row[::-1] if claim.below else row)
+    bounds, (low, high) = required_bounds(claim), sample_limits(claim)
+    ends = max(bounds.low, low), min(bounds.high, high), bounds.strict
+    relative = claim.near is not None and claim.near.relative is not None
+    needed = claim.in_at_least or len(rows)
+    return repr((sorted(rows), ends, relative, needed, claim.data))
+
+
+def _number(measure: Measure, point: Point, factor: float) -> str:
+    """A number of the networks at a point, times a factor, as a key."""
+    written = measure if isinstance(measure, OfQuantity) else parse_metric(measure)
+    return repr((written, sorted(point.items(), key=repr), factor))
 
 
 def _always_true(claim: Claim) -> Iterator[Problem]:

@@ -113,6 +113,18 @@ class OfMetric(Strict):
     )
 
 
+def parse_metric(measure: str | OfMetric) -> OfMetric:
+    """A measure of evaluations, also from its short name.
+
+    >>> parse_metric("final_train_loss")
+    OfMetric(metric='train_loss', at='final')
+    """
+    if isinstance(measure, OfMetric):
+        return measure
+    when, _, metric = measure.partition("_")
+    return OfMetric.model_validate({"metric": metric, "at": when})
+
+
 class MeanFrom(Strict):
     mean_from: Step = Field(description="the mean over what was read after this step or later")
 
@@ -173,6 +185,13 @@ Measure = Annotated[
         "with quantity",
     ),
 ]
+
+
+def is_same_measure(measure: Measure, other: Measure) -> bool:
+    """Whether the two are the same number of a network, however they are written."""
+    written = (m if isinstance(m, OfQuantity) else parse_metric(m) for m in (measure, other))
+    return len({repr(m) for m in written}) == 1
+
 
 RELATIONS = (
     "at_least", "at_most", "within", "above", "below", "near",

@@ -150,7 +150,7 @@ def _total() -> Iterator[str]:
     yield f"{len(experiments())} experiments. Their sources make {counted(number, 'claim')}:"
     yield ""
     for kind, group in stated.items():
-        yield f"- {len(group)} {HEADINGS[kind]}: {_counts(group)}"
+        yield f"- {len(group)} {HEADINGS[kind]}: {_counts(group)}{_note(kind, group)}"
     yield from [""] * bool(stated)
     yield from _replications()
     yield (
@@ -158,6 +158,22 @@ def _total() -> Iterator[str]:
         "[results/reference](results/reference/README.md) has every claim with its numbers; "
         "`scripts/reproduce_all.py` runs all experiments again and reports changed verdicts."
     )
+
+
+def _note(kind: str, claims: Sequence[Mapping[str, Any]]) -> str:
+    """What a reader has to know of the numbers of a kind before its counts mean anything."""
+    if kind == "published":
+        replays = sum("numpy.random.seed" in c["source"] for c in claims)
+        text = "are what a script of the book prints for seed 0, a replay that tests no other seed"
+        return f"; {replays} of them {text}"
+    if kind == "theory":
+        laws = [p["law_inside"] for c in claims for p in c["points"] if "law_inside" in p]
+        held = [inside for inside in laws if inside is not None]
+        text = (
+            "points the law's number lies inside the interval, at the others within the tolerance"
+        )
+        return f"; at {sum(held)} of {len(held)} {text}"
+    return ""
 
 
 def _replications() -> Iterator[str]:
