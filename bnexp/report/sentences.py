@@ -14,9 +14,18 @@ from dataclasses import dataclass
 from math import inf, isfinite, isnan, nan
 
 from bnexp.claims import Verdict
-from bnexp.claims.measure import measure_networks, parse_metric
+from bnexp.claims.measure import measure_networks
 from bnexp.claims.select import Undecidable, other_side
-from bnexp.config.claims import AtEpoch, AtStep, Claim, MeanFrom, MeanOfLast, Measure, OfQuantity
+from bnexp.config.claims import (
+    AtEpoch,
+    AtStep,
+    Claim,
+    MeanFrom,
+    MeanOfLast,
+    Measure,
+    OfQuantity,
+    parse_metric,
+)
 from bnexp.figures.labels import metric_label, quantity_label, value_label
 from bnexp.figures.select import rows_where
 from bnexp.runs.data import RunData
