@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bnexp.model import Model, fit, load_model, save_model
     from bnexp.replication import Replication, replicate
     from bnexp.report.html import write_report
+    from bnexp.report.site import write_site
     from bnexp.result import Result, load_run
     from bnexp.running import run
     from bnexp.shipped import experiments
@@ -36,7 +37,7 @@ _NAMES = {
     "bnexp.exports.common": ("export",),
     "bnexp.model": ("Model", "fit", "load_model", "save_model"),
     "bnexp.replication": ("Replication", "replicate"),
-    "bnexp.report": ("write_report",),
+    "bnexp.report": ("write_report", "write_site"),
     "bnexp.result": ("Result", "load_run"),
     "bnexp.running": ("run",),
     "bnexp.shipped": ("experiments",),
@@ -69,6 +70,7 @@ __all__ = [
     "save_model",
     "verify",
     "write_report",
+    "write_site",
 ]
 
 

@@ -177,6 +177,7 @@ for command in (
     results.plot_command,
     results.claims_command,
     results.report_command,
+    results.site_command,
     results.compare_command,
     results.verify_command,
     results.export_command,

@@ -1,9 +1,9 @@
-"""The commands that take a run directory: table, plot, claims, report, compare, verify, export.
+"""The commands of run directories: table, plot, claims, report, site, compare, verify and export.
 
 None of them trains what is missing. `table` prints the results to read or to paste. `plot` and
-`claims` write the directory's figures and verdicts again; `report` and `export` write its numbers
-in other forms; `compare` and `verify` ask whether numbers repeat, and answer by the exit status
-too.
+`claims` write the directory's figures and verdicts again; `report`, `site` and `export` write its
+numbers in other forms; `compare` and `verify` ask whether numbers repeat, and answer by the exit
+status too.
 
 The name of a shipped experiment stands for its shipped result (`bnexp.runs.references`), of which a
 line on stderr says where it is.
@@ -184,6 +184,33 @@ def report_command(directory: Path, other: Path | None, out: Path | None) -> Non
     tell_shipped(directory, other)
     quiet_matplotlib()
     echo(str(write_report(directory, out, other)))
+
+
+@click.command("site")
+@click.argument("directories", metavar="DIR...", nargs=-1, required=True, type=arguments.PathType())
+@click.option(
+    "--out",
+    default="site",
+    callback=arguments.require_name,
+    metavar="FOLDER",
+    help="Where the site goes; default: site.",
+)
+def site_command(directories: tuple[Path, ...], out: str) -> None:
+    """Write the pages of many runs, with an index, as a static site.
+
+    Each run has the page that `bnexp report` writes. The index, FOLDER/index.html, has thumbnails,
+    a search and the verdicts. The folder works offline and on any web server; an earlier site in it
+    is replaced as a whole. DIR may be the name of a shipped experiment, for its shipped result.
+
+    \b
+    Example: bnexp site results/quickstart weight_scale --out class_page
+    """
+    from tqdm import tqdm
+
+    from bnexp.report import write_site
+
+    bar = partial(tqdm, unit=" runs", disable=None, delay=BAR_DELAY, leave=False)
+    echo(str(write_site(directories, out, bar)))
 
 
 @click.command("compare")

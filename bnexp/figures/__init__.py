@@ -26,7 +26,8 @@ its fonts: no date, no random ids, and no settings of the user's (style.py, page
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bnexp.config.figures import FIGURES
@@ -52,6 +53,7 @@ __all__ = [
     "refusal",
     "render_files",
     "requested_figures",
+    "thumbnail",
 ]
 
 
@@ -97,9 +99,27 @@ def render_files(
     """
     from bnexp.figures.canvas import render
 
-    try:
+    with _drawing(options):
         figure = draw(options, tables, style, width)
         return {name: render(figure, name) for name in formats}
+
+
+THUMBNAIL_PAGE = 4.8  # inches
+
+
+def thumbnail(options: FigureKind, tables: Tables, pixels: int) -> bytes:
+    """The figure as a WebP of this width, a few kilobytes; DrawingFailed as `render_files`."""
+    from bnexp.figures.canvas import render_small
+
+    with _drawing(options):
+        return render_small(draw(options, tables, width=THUMBNAIL_PAGE), pixels)
+
+
+@contextmanager
+def _drawing(options: FigureKind) -> Iterator[None]:
+    """Turn whatever goes wrong in the block into DrawingFailed."""
+    try:
+        yield
     except BnexpError as error:
         raise DrawingFailed(str(error)) from error
     except Exception as error:

@@ -47,7 +47,7 @@ from bnexp.summary import describe_diverged
 from bnexp.text import counted, json_value, templates
 
 TEMPLATES = Path(__file__).parent / "templates"
-SCRIPTS = ("plot.js", "explorer.js", "tables.js", "downloads.js")
+SCRIPTS = ("plot.js", "explorer.js", "tables.js", "downloads.js", "site.js")
 # Keys that describe an experiment or draw it: a difference there changes no number.
 DESCRIPTIVE_KEYS = {
     "name", "title", "description", "source", "references", "tags", "seconds", "claims", "figures",
@@ -86,8 +86,10 @@ def write_report(
         return store.write(name, text)
 
 
-def run_page(run: RunData) -> str:
+def run_page(run: RunData, home: str = "") -> str:
     """The page of one run: figures, explorer, claims, networks, settings, and how to repeat it.
+
+    home: the page that lists all runs of a site, to which this one links; empty if there is none.
 
     Settings are compared with the shipped experiment of the same name and with the one that the
     experiment extends, so that a reader sees what was changed.
@@ -96,12 +98,13 @@ def run_page(run: RunData) -> str:
     shipped_experiment, parent = _load_shipped(run.config.name), parent_experiment(run)
     words = manifest.get("command")
     pictures, verdicts = draw_pictures(run), judge_run(run)
-    return _render_page(
+    return render_page(
         "report.html",
         pictures,
         title=run.tables.title,
         name=run.config.name,
         run=run,
+        home=home,
         shown_findings=SHOWN_FINDINGS,
         figures=pictures,
         explorer=explorer_data(run.tables),
@@ -133,7 +136,7 @@ def pair_page(first: RunData, second: RunData) -> str:
     The two need not be of the same experiment: what only one of them has is shown on its side.
     """
     left, right = draw_pictures(first, "a-"), draw_pictures(second, "b-")
-    return _render_page(
+    return render_page(
         "sides.html",
         [*left, *right],
         name=f"{first.config.name}-{second.config.name}",
@@ -165,7 +168,7 @@ def _effective_differences(base: Config | None, config: Config) -> Sequence[Diff
     return [d for d in differences if d.key.partition(".")[0] not in DESCRIPTIVE_KEYS]
 
 
-def _render_page(template: str, pictures: Iterable[Picture], **values: Any) -> str:
+def render_page(template: str, pictures: Iterable[Picture], **values: Any) -> str:
     """The page that a template makes of the values, with its style, scripts and policy.
 
     pictures: all that are on the page, whose colors the style states.
