@@ -51,8 +51,9 @@ class Entry:
     @property
     def kinds(self) -> str:
         """The verdicts that there are, and whether one is surprising, as words for a filter."""
-        words = {verdict.verdict for verdict in self.verdicts}
-        words |= {"surprising"} if any(v.surprising for v in self.verdicts) else set()
+        words: set[str] = {verdict.verdict for verdict in self.verdicts}
+        if any(verdict.surprising for verdict in self.verdicts):
+            words.add("surprising")
         return " ".join(sorted(words))
 
 
@@ -64,7 +65,8 @@ def write_site(
     """Write the site of these run directories, and return the path of its index.
 
     A name of a shipped experiment stands for its shipped result. The folder `out` is new, or that
-    of an earlier site, which is replaced as a whole; if a run cannot be read it stays as it was.
+    of an earlier site, which is replaced as a whole; if a run cannot be read it stays as it was, and
+    the error is that of `write_report`. ConfigError without a directory.
 
     progress: what is called with the directories and gives them one by one, such as a bar.
     """
