@@ -65,8 +65,8 @@ def write_site(
     """Write the site of these run directories, and return the path of its index.
 
     A name of a shipped experiment stands for its shipped result. The folder `out` is new, or that
-    of an earlier site, which is replaced as a whole; if a run cannot be read it stays as it was, and
-    the error is that of `write_report`. ConfigError without a directory.
+    of an earlier site, which is replaced as a whole; if a run cannot be read it stays as it was.
+    Errors are those of `write_report`; ConfigError without a directory.
 
     progress: what is called with the directories and gives them one by one, such as a bar.
     """
