@@ -305,3 +305,51 @@ def test_the_top_says_what_was_found(page):
     assert line.startswith("does not hold")
     assert "expected: supported" in line
     assert " of 2 seeds" in line
+
+
+def test_final_values_are_drawn_against_an_axis(page):
+    press(page, "#against", "final value against weight")
+    assert not find(page, "#slide").is_displayed()
+    press(page, "#plot", "HOME")
+    (batch, none) = reading(page)
+    assert find(page, "#reading th").text == "final training accuracy at W = 0.01"
+    summary = run(SMALL).tables.summary
+    small = summary["model.init.std"] == 0.01
+    for row, norm in ((batch, "batch"), (none, "none")):
+        wanted = summary["final_train_accuracy"][small & (summary["model.norm"] == norm)].mean()
+        assert float(row[1]) == pytest.approx(wanted, rel=1e-5)
+    assert len(page.execute_script(CURVES)) == 2
+    press(page, "#against", "final value against normalization")
+    assert len(reading(page)) == 3
+    press(page, "#against", "HOME")
+    assert find(page, "#reading th").text == "training accuracy at epoch 3"
+
+
+def test_all_lines_are_overlaid_at_once(page):
+    press(page, "#axis", "nothing")
+    assert len(reading(page)) == len(finds(page, "#series input")) == 6
+    assert not find(page, "#slide").is_displayed()
+
+
+def test_the_curves_are_saved_with_every_number(page, saved):
+    press(page, "#metric", "test loss")
+    find(page, "#curves-csv").click()
+    rows = list(
+        csv.DictReader(downloaded(page, saved, "small-test_loss.csv").decode().splitlines())
+    )
+    metrics = run(SMALL).tables.metrics
+    assert len(rows) == len(metrics["seed"])
+    stored = {
+        (w, norm, seed, epoch): loss
+        for w, norm, seed, epoch, loss in zip(
+            *(
+                metrics[n].tolist()
+                for n in ("model.init.std", "model.norm", "seed", "epoch", "test_loss")
+            ),
+            strict=True,
+        )
+    }
+    for row in rows:
+        key = float(row["model.init.std"]), row["model.norm"], int(row["seed"]), float(row["epoch"])
+        if row["test_loss"]:
+            assert float(row["test_loss"]) == stored[key]

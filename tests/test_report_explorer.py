@@ -114,3 +114,27 @@ def test_curves_of_many_evaluations_are_thinned_out_and_the_page_says_so(monkeyp
     page = report.run_page(run(SMALL))
     assert "The curves show 2 of 3 evaluations of each network" in page
     assert {len(point["x"]) for point in Page(page).data["points"]} == {2}
+
+
+def test_numbers_of_probes_can_be_chosen_and_distributions_cannot():
+    def read(point, seed):
+        numbers = [
+            (step, layer, "activation_std", math.nan, 10.0 * layer + step + seed)
+            for step in (0, 10)
+            for layer in (1, 2)
+        ]
+        bins = [(s, 1, "activation_density", b / 10, 0.1) for s in (0, 10) for b in range(10)]
+        return numbers + bins
+
+    tables = results((NORMS,), seeds=(0, 1), read=read)
+    data = explorer.explorer_data(tables)
+    probed = [metric for metric in data["metrics"] if metric["time"] == "step"]
+    assert [metric["label"] for metric in probed] == [
+        "activations: std, layer 1",
+        "activations: std, layer 2",
+    ]
+    numbers = data["points"][0]["probes"][probed[1]["key"]]
+    assert numbers["x"].tolist() == [0, 10]
+    assert numbers["seeds"].tolist() == [[20, 30], [21, 31]]
+    assert numbers["mean"].tolist() == [20.5, 30.5]
+    assert (probed[1]["low"] <= 20, probed[1]["high"] >= 31) == (True, True)

@@ -7,20 +7,27 @@ are those of the figures.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
+from math import isnan
 from typing import Any
 
 import numpy as np
 
 from bnexp.figures import labels
 from bnexp.figures.limits import ROOM, free_limits, loss_limits, wants_log
+from bnexp.figures.recorded import recorded_in
 from bnexp.figures.select import combinations, rows_where, select
 from bnexp.figures.series import (
     Curve,
+    Source,
     by_seed,
     curve,
     metric_scale,
     metric_source,
+    over_seeds,
+    quantity_source,
+    readings,
     thinned,
     time_column,
 )
@@ -30,6 +37,9 @@ from bnexp.runs.stats import Band
 from bnexp.runs.tables import Axis, Tables, Value, group_rows, rows
 
 LINE_WIDTH = 2.0  # in pixels; dashes are multiples of it
+MAX_PLACES = 7  # of a quantity: more are a distribution, which figures show
+MAX_PROBED = 40  # choices of what probes read
+PROBE_NUMBERS = 60_000  # of all probes together: about 1 MB
 PAGE_NUMBERS = 500_000  # of all curves together: about 10 MB
 
 
@@ -37,7 +47,9 @@ def explorer_data(tables: Tables) -> Mapping[str, Any] | None:
     """Curves, metrics and views; None if no network was ever scored.
 
     time: the column that is the x axis, epoch or step.
-    metrics: the choices of y axis, each with its limits.
+    metrics: the choices of y axis, each with its limits and its x axis: metrics, then what probes
+        read of each layer and place.
+    keys: the swept keys.
     points: one for each point of the sweep, with the numbers of each seed, exactly as in the
         tables, and with the band that the figures draw if there are several seeds.
     views: one for each axis that the slider can go over, axes of numbers first: its values, and for
@@ -56,11 +68,21 @@ def explorer_data(tables: Tables) -> Mapping[str, Any] | None:
     evaluations = int(np.unique(tables.metrics["cell"].astype(str), return_counts=True)[1].max())
     networks = len(tables.summary["cell"])
     most = max(2, PAGE_NUMBERS // (networks * max(len(metrics), 1)))
+    probed = _probed(tables)
+    few = max(2, PROBE_NUMBERS // (networks * max(len(probed), 1)))
     return {
         "time": time,
-        "metrics": [_metric(tables, name) for name in metrics],
-        "points": [_point(of_point(point), point, metrics, time, most) for point in points],
+        "metrics": [*(_metric(tables, name, time) for name in metrics), *map(_choice, probed)],
+        "keys": [axis.key for axis in tables.axes],
+        "points": [
+            {
+                **_point(of_point(point), point, metrics, time, most),
+                "probes": _point_probes(tables, point, probed, few),
+            }
+            for point in points
+        ],
         "views": [_view(tables, axis, points) for axis in axes] or [_view(tables, None, points)],
+        "all": _view(tables, None, points) if axes else None,
         "thinned": (most, evaluations) if evaluations > most else None,
     }
 
@@ -83,10 +105,65 @@ def _by_point(tables: Tables) -> Callable[[tuple[Value, ...]], Tables]:
     )
 
 
-def _metric(tables: Tables, name: str) -> Mapping[str, Any]:
+@dataclass(frozen=True)
+class Probed:
+    """What a probe read of one layer and place: a choice of y axis, and its numbers."""
+
+    key: str
+    label: str
+    source: Source
+
+
+def _probed(tables: Tables) -> list[Probed]:
+    """What probes read, as far as it is a number of each step and not a distribution."""
+    choices = []
+    for quantity, parts in (recorded_in(tables).quantities or {}).items():
+        table = readings(tables, quantity)
+        for part in parts:
+            places = part.places or ()
+            if len(places) > MAX_PLACES or len(part.steps or ()) < 2:
+                continue
+            for layer, place in product(part.layers or (), places):
+                where = [f"layer {layer}"] if layer else []
+                where += [] if isnan(place) else [f"at {labels.value_text(place, places)}"]
+                label = ", ".join([labels.quantity_label(quantity), *where])
+                source = quantity_source(table, layer, place, label)
+                choices.append(Probed(f"{quantity} {layer} {place:g}", label, source))
+    return choices[:MAX_PROBED]
+
+
+def _choice(probed: Probed) -> Mapping[str, Any]:
+    """A choice of y axis: its limits are those of all points, its x axis is the step."""
+    column = probed.source.table[probed.source.column]
+    finite = column[np.isfinite(column)]
+    log = len(finite) > 0 and wants_log(finite, "other")
+    low, high = free_limits(Band(finite, finite, finite), log) if len(finite) else (0.0, 1.0)
+    title = {"key": probed.key, "label": probed.label, "time": "step"}
+    return {**title, "log": log, "low": low, "high": high}
+
+
+def _point_probes(
+    tables: Tables, point: tuple[Value, ...], probed: Sequence[Probed], most: int
+) -> Mapping[str, Any]:
+    """What probes read at a point: x, each seed's numbers and, of several, mean and interval."""
+    where = dict(zip([axis.key for axis in tables.axes], point, strict=True))
+    values: dict[str, Any] = {}
+    for one in probed:
+        source = one.source
+        x, numbers = thinned(*by_seed(source.table, where, "step", source.column), most)
+        if not len(numbers):
+            continue
+        values[one.key] = {"x": x, "seeds": numbers}
+        if len(numbers) > 1:
+            band = over_seeds(x, numbers, "interval", (source.floor, source.ceiling)).band
+            values[one.key] |= {"mean": band.mean, "low": band.low, "high": band.high}
+    return values
+
+
+def _metric(tables: Tables, name: str, time: str) -> Mapping[str, Any]:
     """A choice of y axis, with the same limits for all points, so that they can be compared."""
     title, scale = (
-        {"key": name, "label": labels.metric_label(name, tables.image_sets)},
+        {"key": name, "label": labels.metric_label(name, tables.image_sets), "time": time},
         metric_scale(name),
     )
     if scale == "accuracy":
@@ -104,7 +181,8 @@ def _point(
 ) -> Mapping[str, Any]:
     """The curves of one point of the sweep, from tables with its rows, of at most so many points.
 
-    x: the steps or epochs. seeds: the seeds, in the order of the curves. networks: how many.
+    at: its values. x: the steps or epochs. seeds: the seeds, in the order of the curves.
+    networks: how many.
     values: of each metric a curve for each seed and, of several, their mean and its interval.
     diverged: the x and the step of each network that diverged.
     """
@@ -122,6 +200,7 @@ def _point(
             values[name] |= {"mean": band.mean, "low": band.low, "high": band.high}
     assert line is not None  # a run has a loss and an accuracy
     return {
+        "at": point,
         "x": line.x,
         "seeds": np.unique(tables.metrics["seed"][rows_where(tables.metrics, where)]),
         "networks": line.networks,
@@ -170,4 +249,6 @@ def _view(
             }
         )
     name = labels.axis_name(axis.key) if axis else ""
-    return {"axis": axis.key if axis else "", "name": name, "values": positions, "lines": lines}
+    numeric = axis is not None and axis.numeric
+    title = {"axis": axis.key if axis else "", "name": name, "numeric": numeric}
+    return {**title, "values": positions, "lines": lines}

@@ -66,7 +66,17 @@ function area(xs, lows, highs, x, y) {
   return "M" + up.concat(down).join("L") + "Z";
 }
 
-function drawAxes(svg, size, metric, xs, x, y, time) {
+/* The values below the x axis, each with its text; `across` has the axis's name, and labels for what is no number. */
+function xTicks(xs, across, wanted) {
+  if (across.labels) {
+    const every = Math.max(1, Math.ceil(xs.length / wanted));
+    return xs.map((value, i) => [value, across.labels[i]]).filter((pair, i) => i % every === 0);
+  }
+  const values = xs.length < 2 ? xs : across.log ? decades(xs[0], xs[xs.length - 1]) : ticks(xs[0], xs[xs.length - 1], wanted, across.whole);
+  return values.map((value) => [value, String(value)]);
+}
+
+function drawAxes(svg, size, metric, xs, x, y, across) {
   const right = size.width - EDGE.right;
   const bottom = size.height - EDGE.bottom;
   for (const value of metric.log ? decades(metric.low, metric.high) : ticks(metric.low, metric.high, 6, false)) {
@@ -74,30 +84,29 @@ function drawAxes(svg, size, metric, xs, x, y, time) {
     write(svg, String(Number(value.toPrecision(12))), EDGE.left - 6, y(value) + 4, "end");
   }
   const wanted = Math.max(2, Math.floor((right - EDGE.left) / 80));
-  for (const value of xs.length > 1 ? ticks(xs[0], xs[xs.length - 1], wanted, true) : xs) {
+  for (const [value, label] of xTicks(xs, across, wanted)) {
     make("line", { class: "grid", x1: x(value), x2: x(value), y1: EDGE.top, y2: bottom }, svg);
-    write(svg, String(value), x(value), bottom + 16, "middle");
+    write(svg, label, x(value), bottom + 16, "middle");
   }
   make("rect", { class: "frame", x: EDGE.left, y: EDGE.top, width: right - EDGE.left, height: bottom - EDGE.top }, svg);
-  write(svg, time, (EDGE.left + right) / 2, size.height - 4, "middle");
+  write(svg, across.name, (EDGE.left + right) / 2, size.height - 4, "middle");
 }
 
 /* A single point has no width to shade and gets a bar. */
-function drawBar(svg, look, at, numbers, y) {
-  if (typeof numbers.low[0] !== "number") return;
-  make("line", { class: "bar " + look, x1: at, x2: at, y1: y(numbers.low[0]), y2: y(numbers.high[0]) }, svg);
+function drawBar(svg, look, at, shown, i, y) {
+  if (typeof shown.low[i] !== "number") return;
+  make("line", { class: "bar " + look, x1: at, x2: at, y1: y(shown.low[i]), y2: y(shown.high[i]) }, svg);
 }
 
 function drawCurve(svg, shown, x, y, each) {
-  const { line, point, numbers } = shown;
-  const look = "k" + line.color;
-  const alone = point.x.length === 1;
-  if (!each && numbers.low && alone) drawBar(svg, look, x(point.x[0]), numbers, y);
-  else if (!each && numbers.low) make("path", { class: "band " + look, d: area(point.x, numbers.low, numbers.high, x, y) }, svg);
-  const rows = each || !numbers.mean ? numbers.seeds : [numbers.mean];
+  const look = "k" + shown.line.color;
+  const marked = shown.marked || shown.x.length === 1;
+  if (!each && shown.low && marked) shown.x.forEach((at, i) => drawBar(svg, look, x(at), shown, i, y));
+  else if (!each && shown.low) make("path", { class: "band " + look, d: area(shown.x, shown.low, shown.high, x, y) }, svg);
+  const rows = each || !shown.mean ? shown.seeds : [shown.mean];
   for (const row of rows) {
     const kind = rows.length > 1 ? "curve seed " : "curve ";
-    make("path", { class: kind + look, "stroke-dasharray": line.dash || "none", d: path(point.x, row, x, y), "data-line": line.label }, svg);
-    if (alone && typeof row[0] === "number") make("circle", { class: look, cx: x(point.x[0]), cy: y(row[0]), r: 3 }, svg);
+    make("path", { class: kind + look, "stroke-dasharray": shown.line.dash || "none", d: path(shown.x, row, x, y), "data-line": shown.line.label }, svg);
+    if (marked) row.forEach((value, i) => { if (typeof value === "number") make("circle", { class: look, cx: x(shown.x[i]), cy: y(value), r: 3 }, svg); });
   }
 }
