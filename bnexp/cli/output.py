@@ -319,7 +319,7 @@ def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 
     data_dir: the folder of the data files, if the user gave one. Nothing is downloaded: if the data
         are not at hand, finished networks are counted without a look at the data they came from.
     """
-    plan, directory = make_plan(config), RunDirectory(out)
+    plan, directory, width = make_plan(config), RunDirectory(out), page_width()
     origins: Mapping[str, DataOrigin] = {}
     try:
         prepared = prepare(config, data_dir, download=False)
@@ -344,7 +344,7 @@ def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 
         values = ", ".join(distinct(axis.labels))
         lists[axis.key] = f"{counted(len(axis.labels), 'value')}{meaning}: {values}"
     for name, values in {**lists, "seeds": seeds}.items():
-        echo(*paragraph(f"{name}: {values}", indent=2, hanging=4))
+        echo(*paragraph(f"{name}: {values}", width, indent=2, hanging=4))
     for line in data_lines(origins.values()):
         echo(line)
     if config.experiment.claims:
@@ -352,7 +352,7 @@ def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 
     drawn = figures.requested_figures(fitting.experiment.figures, figures.planned_sweep(plan))
     kinds = Counter(options.kind for options in drawn)
     names = [f"{number} x {kind}" if number > 1 else kind for kind, number in kinds.items()]
-    echo(*paragraph(f"figures: {', '.join(names) or 'none'}", indent=2, hanging=4))
+    echo(*paragraph(f"figures: {', '.join(names) or 'none'}", width, indent=2, hanging=4))
     stacks = make_stacks(plan.networks)
     sizes = Counter(len(stack.networks) for stack in stacks)
     shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
@@ -364,13 +364,13 @@ def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 
         echo(f"  {number} {reason}")
     damaged = [(network, why) for network, why in missing.items() if kind_of(why) in DAMAGES]
     for network, why in damaged[:MAX_DAMAGED]:
-        echo(*paragraph(f"cells/{network}.json: {why}", indent=4, hanging=6))
+        echo(*paragraph(f"cells/{network}.json: {why}", width, indent=4, hanging=6))
     for line in omitted(len(damaged) - MAX_DAMAGED):
         echo(f"    {line}")
     to_train = [network for network in plan.networks if network.id in missing]
     if needs := estimate(to_train, counts, workers):
-        echo(*paragraph(needs.line(workers), hanging=2))
+        echo(*paragraph(needs.line(workers), width, hanging=2))
     if others := directory.count_others(plan.networks):
         echo(f"  {kept_networks(others)}")
     for text in left_out:
-        echo(*paragraph(f"left out: {text}", hanging=2, hyphens=False))
+        echo(*paragraph(f"left out: {text}", width, hanging=2, hyphens=False))
