@@ -209,7 +209,7 @@ NONE = "where: {model.norm: none}"
     ("kind", "relation", "margins"),
     [
         ("direction", f"above: {{{NONE}, by: 0.1}}", "above.by"),
-        ("direction", f"below: {{{NONE}, by: -0.1, times: 2}}", "below.by and below.times"),
+        ("direction", f"below: {{{NONE}, by: 0.1, times: 2}}", "below.by and below.times"),
         ("direction", f"near: {{{NONE}, by: 0.1}}", "near"),
         ("direction", "at_least: 0.5", "at_least"),
         ("direction", "at_most: 0.5", "at_most"),

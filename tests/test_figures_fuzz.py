@@ -185,6 +185,7 @@ class Generator:
             "smooth": self.one(True, False),
             "step": self.one("first", "last", 0, 1, 1, 2, 3, 9),
             "backwards": True,
+            "caption": "What one sees.",
             "band": self.one(*get_args(Spread)),
             "accuracy": self.one("final", "best"),
             **{name: self.key() for name in ("axis", "panel_axis", "x", "y")},

@@ -242,11 +242,11 @@ def test_what_cannot_be_drawn_costs_only_its_figure(config_file, tmp_path, quiet
     done = CliRunner().invoke(cli, ["report", str(out)])
     assert done.exit_code == 0
     page = (out / "report.html").read_text()
-    assert page.count("<figure>") == 1
-    notes = re.findall("Not drawn: (.*?)<", page)
+    assert page.count("<figure ") == 1
+    notes = re.findall("not drawn: (.*?)<", page)
     assert notes[0] == "figure depth: quantity: no ink, expected some"
     assert notes[1].startswith("figure heatmap: ZeroDivisionError: division by zero")
-    assert page.index("<figure>") < page.index(notes[0]) < page.index(notes[1])
+    assert page.index("<figure ") < page.index(notes[0]) < page.index(notes[1])
     done = CliRunner().invoke(cli, ["report", str(out), str(out)])
     assert (out / "report-out.html").read_text().count("not drawn: figure depth") == 2
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import inf, isfinite, isnan, nan
 
 from bnexp.claims import Verdict
-from bnexp.claims.measure import measure_networks
+from bnexp.claims.measure import earlier_part, measure_networks
 from bnexp.claims.select import Undecidable, other_side
 from bnexp.config.claims import (
     AtEpoch,
@@ -130,6 +130,9 @@ def _names(
 def _measure_label(measure: Measure, tables: Tables) -> str:
     """What is measured: 'final training accuracy', 'share of dead units of layer 2'."""
     if isinstance(measure, OfQuantity):
+        if measure.since is not None:
+            now, before = measure.model_copy(update={"since": None}), earlier_part(measure)
+            return f"{_measure_label(now, tables)} over {_measure_label(before, tables)}"
         text = quantity_label(measure.quantity)
         if measure.growth is not None:
             return f"growth of {text} from layer {measure.growth[0]} to {measure.growth[1]}"
