@@ -53,7 +53,6 @@ def small(words: list[str]) -> list[str]:
 def test_its_commands_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shown = [words[1:] for words in commands() if words[0] == "bnexp"]
-    assert len(shown) == 18
     assert {words[0] for words in shown} | {"new", "data"} == set(cli.commands)
     for words in shown:
         result = CliRunner().invoke(cli, small(words))
