@@ -25,9 +25,11 @@ from bnexp.comparison.comparison import config_differences
 from bnexp.comparison.match import Difference, key_differences
 from bnexp.config import Config, document, load_config
 from bnexp.config.load import resolved
+from bnexp.figures import default_figures
 from bnexp.files import short_name, write_file
 from bnexp.report.explorer import explorer_data
-from bnexp.report.pictures import Picture, draw_pictures, paper_style
+from bnexp.report.overlay import overlay
+from bnexp.report.pictures import Picture, draw_pictures, paper_style, pictures_of
 from bnexp.report.sections import (
     compare_accuracies,
     compared_text,
@@ -77,7 +79,8 @@ def write_report(
         if len(os.fsencode(name)) > MAX_NAME:
             name = short_name(name)
         name = f"report-{name}.html"
-        text = pair_page(run, read_finished_run(second))
+        folders = (os.path.basename(os.path.realpath(f)) for f in (place.directory, second))
+        text = pair_page(run, read_finished_run(second), run_names(*folders))
     if out is not None:
         path = Path(os.path.expanduser(out))
         write_file(path, text.encode())
@@ -130,15 +133,28 @@ def run_page(run: RunData, home: str = "") -> str:
     )
 
 
-def pair_page(first: RunData, second: RunData) -> str:
-    """The page of two runs side by side: figures, settings, claims and final accuracies.
+def run_names(first: str, second: str) -> tuple[str, str]:
+    """The names of two runs, with letters if they are the same."""
+    return (first, second) if first != second else (f"{first} (A)", f"{second} (B)")
+
+
+def pair_page(first: RunData, second: RunData, names: tuple[str, str] | None = None) -> str:
+    """The page of two runs: on the same axes, then side by side, with settings, claims, accuracies.
 
     The two need not be of the same experiment: what only one of them has is shown on its side.
+
+    names: of the runs in legends; default: those of their experiments.
     """
+    names = names or run_names(first.config.name, second.config.name)
+    both = overlay(first, second, names)
+    together = pictures_of(default_figures(both), both, "ab-") if len(both.metrics["cell"]) else []
     left, right = draw_pictures(first, "a-"), draw_pictures(second, "b-")
     return render_page(
         "sides.html",
-        [*left, *right],
+        [*together, *left, *right],
+        together=together,
+        explorer=explorer_data(both),
+        names=names,
         name=f"{first.config.name}-{second.config.name}",
         title=" | ".join(run.tables.title for run in (first, second)),
         runs=(first, second),
