@@ -21,7 +21,10 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import bnexp
@@ -38,29 +41,54 @@ KEPT = ("config.yaml", "manifest.json", "*.csv", "claims.json", "figures/*.png")
 def main(arguments: list[str] | None = None) -> None:
     options = parsed(arguments)
     started, problems = time.perf_counter(), []
-    for name in options.names or document.experiment_names():
-        reference, clock = REFERENCE / name, time.perf_counter()
-        before, changed, outcomes = verdicts(reference), [], ""
-        try:
-            if options.only_replicate is None:
-                reproduce(name, reference, options.jobs)
-                changed += differences(name, before, verdicts(reference))
-            if options.replicate != 0:
-                draw = options.images == "draw"
-                replication = replicated(name, reference, options.replicate, draw, options.jobs)
-                changed += reversals(name, replication)
-                outcomes = "; " + outcomes_of(replication) if replication else ""
-        except bnexp.BnexpError as error:
-            problems.append(f"{name}: {error}")
-            print(problems[-1])
-            continue
+    for text, changed in finished(options):
         problems += changed
-        text = f"{counted(verdicts(reference))}{outcomes}"
-        print(f"{time.perf_counter() - clock:7.1f} s  {name:<26} {text}", flush=True)
+        print(text, flush=True)
         print("".join(f"  {line}\n" for line in changed), end="", flush=True)
     print(f"{time.perf_counter() - started:7.1f} s  in all")
     if problems:
         sys.exit(f"{len(problems)} not as before:\n" + "\n".join(problems))
+
+
+def finished(options: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
+    """A line on each experiment as it is finished, and what is not as before.
+
+    Experiments are run side by side, each in one process, as some have a single network that only
+    one process can train. The longest begin, so that none is left alone at the end.
+    """
+    names = options.names or document.experiment_names()
+    workers = min(options.jobs, len(names))
+    work = partial(finish, REFERENCE, options, jobs=options.jobs // workers)
+    if workers == 1:
+        yield from map(work, names)
+        return
+    longest_first = sorted(
+        names, key=lambda name: bnexp.load_config(name).experiment.seconds or 0, reverse=True
+    )
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(work, name) for name in longest_first]):
+            yield future.result()
+
+
+def finish(
+    folder: Path, options: argparse.Namespace, name: str, jobs: int
+) -> tuple[str, list[str]]:
+    """Run an experiment, replicate it, and say what came of it."""
+    reference, clock = folder / name, time.perf_counter()
+    before, changed, outcomes = verdicts(reference), [], ""
+    try:
+        if options.only_replicate is None:
+            reproduce(name, reference, jobs)
+            changed += differences(name, before, verdicts(reference))
+        if options.replicate != 0:
+            draw = options.images == "draw"
+            replication = replicated(name, reference, options.replicate, draw, jobs)
+            changed += reversals(name, replication)
+            outcomes = "; " + outcomes_of(replication) if replication else ""
+    except bnexp.BnexpError as error:
+        return f"{name}: not finished", [f"{name}: {error}"]
+    text = f"{counted(verdicts(reference))}{outcomes}"
+    return f"{time.perf_counter() - clock:7.1f} s  {name:<26} {text}", changed
 
 
 def parsed(arguments: list[str] | None) -> argparse.Namespace:
@@ -69,7 +97,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     )
     number = {"type": int, "metavar": "N"}
     parser.add_argument("names", nargs="*", help="experiments; default: all that are shipped")
-    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="workers")
+    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     help_text = (
         "seeds of each replication; default: as many as the experiment has; 0: no replication"
     )
