@@ -275,8 +275,12 @@ def _has_locks(path: Path) -> bool:
     handle = os.open(path, os.O_RDWR | os.O_CREAT | files.NOFOLLOW | files.NONBLOCK, 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:  # another run has it
+        return True
     except OSError as error:
-        return error.errno not in CANNOT_LOCK
+        if error.errno not in CANNOT_LOCK:
+            raise  # filelock before 3.21 would try again for ever
+        return False
     finally:
         os.close(handle)
     return True
