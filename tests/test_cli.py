@@ -86,7 +86,7 @@ def test_a_run_from_start_to_end(here, small):
     first = program("run", small, "-j", 2)
     assert (first.returncode, first.stderr) == (0, "")
     assert "12 networks: 0 up to date, 12 to train" in first.stdout
-    assert "model.init.std" in first.stdout
+    assert "final training accuracy" in first.stdout
     out = here / "results" / "small"
     names = {path.name for path in out.iterdir()} - {".lock"}
     assert names == {
@@ -98,8 +98,8 @@ def test_a_run_from_start_to_end(here, small):
         "summary.csv",
     }
     assert {path.name for path in (out / "figures").iterdir()} == {
-        "panels.png",
-        "panels.svg",
+        "curves.png",
+        "curves.svg",
         "scale.png",
         "scale.svg",
     }
@@ -174,7 +174,7 @@ def test_check_says_why_a_network_would_be_trained_again(here, small):
 @pytest.mark.slow
 def test_plot_draws_again(here, small):
     call("run", small, "-j", 1, "--quiet")
-    panels = here / "results/small/figures/panels.png"
+    panels = here / "results/small/figures/curves.png"
     content = panels.read_bytes()
     panels.unlink()
     result = call("plot", "results/small")

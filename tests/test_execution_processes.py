@@ -61,7 +61,7 @@ def test_one_job_and_two_jobs_write_the_same_tables(small, tmp_path):
     bnexp.run(config, tmp_path / "two", jobs=2)
     one, two = (tmp_path / name / "metrics.csv" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
-    for name in ("panels.png", "panels.svg", "scale.svg"):
+    for name in ("curves.png", "curves.svg", "scale.svg"):
         one, two = (tmp_path / run / "figures" / name for run in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
 

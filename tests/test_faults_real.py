@@ -133,10 +133,10 @@ def test_a_limit_of_file_sizes(small, expected, tmp_path, size):
 def test_a_figure_that_has_no_room_leaves_the_old_one(small, tmp_path):
     out = tmp_path / "out"
     bnexp_run(small, out)
-    figure = out / "figures" / "panels.png"
+    figure = out / "figures" / "curves.png"
     before = figure.read_bytes()
     with largest_file(len(before) - 1):
-        assert "panels.png: cannot write, File too large" in refusal(small, out)
+        assert "curves.png: cannot write, File too large" in refusal(small, out)
     assert figure.read_bytes() == before
 
 

@@ -95,7 +95,7 @@ def test_reproducing_says_which_verdicts_changed(small, script, tmp_path, monkey
     reproduce.main(["-j", "1"])
     assert "1 supported; 2 new seeds: 1 same, 0 weaker" in capsys.readouterr().out
     kept = {p.name for p in (tmp_path / "reference" / "small").rglob("*") if p.is_file()}
-    assert {"claims.json", "config.yaml", "manifest.json", "metrics.csv", "panels.png"} <= kept
+    assert {"claims.json", "config.yaml", "manifest.json", "metrics.csv", "curves.png"} <= kept
     assert not any(name.endswith((".svg", ".lock")) for name in kept)
     path = tmp_path / "reference" / "small" / "claims.json"
     path.write_text(path.read_text().replace('"verdict": "supported"', '"verdict": "refuted"'))

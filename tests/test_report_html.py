@@ -124,7 +124,7 @@ def test_titles_settings_and_claims_of_both(pair):
     words = [READABLE[v.verdict] for one in (SMALL, FASTER) for v in judge_run(run(one))]
     shown = [text for a, text in pair.all("span") if (a.get("class") or "").startswith("verdict")]
     assert shown == words
-    assert len(pair.all("script")) == 1
+    assert len(pair.all("script")) == 2  # the data of the explorer, and the code
 
 
 def test_the_command_with_two_directories(tmp_path):

@@ -80,7 +80,7 @@ def test_the_demo_sets_up_trains_and_draws(checkout):
         "results/quickstart/report.html\n"
     )
     page = (checkout / "results" / "quickstart" / "report.html").read_text()
-    assert page.count("<svg") == 2
+    assert page.count("<figure ") == 2
     assert 'id="slider"' in page
     code = "import bnexp; r = bnexp.run('quickstart', 'results/quickstart'); print(r._repr_html_())"
     shown = run(program.with_name("python"), "-I", "-c", code, cwd=checkout)
@@ -116,7 +116,7 @@ def test_the_shipped_results_are_read_without_a_checkout(wheel, references, tmp_
     run(python, "-m", "pip", "install", "--quiet", "--no-deps", str(references), cwd=empty)
     assert run(*words, cwd=empty) == f"{Path('results/weight_scale-shipped/report.html')}\n"
     page = (empty / "results" / "weight_scale-shipped" / "report.html").read_text("utf-8")
-    assert page.count("<svg") == 2
+    assert page.count("<figure ") == 2
     assert run(program, "compare", "weight_scale", "results/reference/weight_scale", cwd=empty)
     code = "import bnexp; print(sorted(bnexp.load_run('weight_scale').metrics)[0])"
     assert run(python, "-I", "-c", code, cwd=empty) == "cell\n"
