@@ -141,5 +141,5 @@ def test_forged_files_are_refused_or_read_by_every_command(finished, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_thousand_forged_files(finished, tmp_path):
-    check_many(int(os.environ.get("BNEXP_FORGERIES") or 1000), finished, tmp_path)
+def test_hundreds_of_forged_files(finished, tmp_path):
+    check_many(int(os.environ.get("BNEXP_FORGERIES") or 400), finished, tmp_path)
