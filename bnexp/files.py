@@ -43,6 +43,7 @@ from numpy.typing import NDArray
 
 from bnexp.errors import BnexpError, StoreError
 from bnexp.machine import IS_WINDOWS
+from bnexp.text import MAX_NAME, cut
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -506,9 +507,10 @@ def decode_npz(
         if type(header) is not dict:
             raise ValueError("its header is no mapping")
         if header["format"] != version:
+            got = cut(str(header["format"]), MAX_NAME)
             raise StoreError(
-                f"{path}: of format {header['format']}, this bnexp reads {version}; make it again, "
-                "or use the bnexp that wrote it"
+                f"{path}: of format {got}, this bnexp reads {version}; make it again, or use the "
+                "bnexp that wrote it"
             )
     except BnexpError:
         raise

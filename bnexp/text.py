@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SPACES = "\u00a0\u202f\u3000\u200d"  # no-break and wide spaces, and what joins emoji
 PAGE_WIDTH = 80  # characters in a line of what commands print
+MAX_NAME = 200  # characters of a wrong name in a message
 NARROWEST = 24  # a wrapped last column is at least this wide, whatever stands before it
 
 
@@ -224,7 +225,8 @@ def choices(name: str, names: Sequence[str], meant: Sequence[str] = (), explaine
     elif look_alike := look_alike_hint(name):
         hint = f"; {look_alike}"
     allowed = ", ".join(names) or "no key here"
-    return f"{'one of ' if len(names) > 1 else ''}{allowed}, got {name!r}{hint}"
+    got = cut(repr(name), MAX_NAME)
+    return f"{'one of ' if len(names) > 1 else ''}{allowed}, got {got}{hint}"
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str | None:

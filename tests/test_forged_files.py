@@ -15,10 +15,12 @@ from forgery import FORGE, forge
 from test_hostile_texts import CONTROL
 
 import bnexp
+from bnexp import model
 from bnexp.cli.main import cli
 from bnexp.errors import BnexpError
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.task import dataset, train_networks
+from bnexp.files import decode_npz, encode_npz
 from bnexp.sweep import make_plan
 
 TINY = """\
@@ -138,6 +140,30 @@ def check_many(number, finished, tmp_path, most=99):
 
 def test_forged_files_are_refused_or_read_by_every_command(finished, tmp_path):
     check_many(18, finished, tmp_path, 2)
+
+
+@pytest.mark.parametrize("name", ["init", "norm", "activation"])
+def test_a_long_name_in_a_model_is_cut(finished, tmp_path, name):
+    """Also where the message is about the kinds that there are, and suggests one."""
+    path = tmp_path / "model.npz"
+    content = (finished[0] / "model.npz").read_bytes()
+    header, arrays = decode_npz(model.KIND, model.FORMAT, content, path)
+    header["setting"]["model"][name] = {"kind": "x" * 5000}
+    path.write_bytes(encode_npz(model.KIND, header, arrays))
+    with pytest.raises(BnexpError, match="unknown kind, expected one of") as caught:
+        bnexp.load_model(path)
+    assert len(str(caught.value)) < 2000
+
+
+def test_a_long_format_in_a_model_is_cut(finished, tmp_path):
+    path = tmp_path / "model.npz"
+    content = (finished[0] / "model.npz").read_bytes()
+    header, arrays = decode_npz(model.KIND, model.FORMAT, content, path)
+    for wrong in ("x" * 5000, [28, "x" * 5000], 10**4000):
+        path.write_bytes(encode_npz(model.KIND, {**header, "format": wrong}, arrays))
+        with pytest.raises(BnexpError, match=r"of format .*, this bnexp reads") as caught:
+            bnexp.load_model(path)
+        assert len(str(caught.value)) < 2000
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from bnexp.config.frameworks import name_hint
 from bnexp.config.yaml import Document, KeyPath, flow
 from bnexp.errors import ConfigError
 from bnexp.metrics import DEFAULT_METRICS
-from bnexp.text import choices, cut, exact, nearest_name, omitted, printable
+from bnexp.text import MAX_NAME, choices, cut, exact, nearest_name, omitted, printable
 from bnexp.typography import look_alike_hint
 
 MAX_PROBLEMS = 20  # how many of them one error lists
@@ -152,7 +152,7 @@ def schema_problem(
         text = f"unknown key, expected {choices(str(path[-1]), names, meant, explained)}"
         outer, dot, key = str(path[-1]).partition(".")
         if dot and outer in names:
-            text += f"; write it as {outer}: {{{key}: ...}}"
+            text += f"; write it as {outer}: {{{cut(key, MAX_NAME)}: ...}}"
         return Problem(path, text, at_key=True)
     if kind == "union_tag_not_found":
         text = f"{NO_KIND}, expected a name or {{kind: NAME, ...}}, got {briefly(value)}"

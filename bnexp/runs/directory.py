@@ -46,6 +46,7 @@ from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.task import Record, record_text
 from bnexp.runs.records import check_record, decode_record
 from bnexp.sweep import Network
+from bnexp.text import MAX_NAME, cut
 
 FORMAT = 3
 MAX_BYTES = 250_000_000  # of a cell file
@@ -95,7 +96,7 @@ def decode_cell(content: bytes, network: str) -> Record:
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         raise NoRecord("damaged") from None
     if version != FORMAT:
-        raise NoRecord(f"of format {version}, this bnexp writes {FORMAT}")
+        raise NoRecord(f"of format {cut(str(version), MAX_NAME)}, this bnexp writes {FORMAT}")
     if not second_line.endswith(b"\n") or hashlib.sha256(body).hexdigest() != digest:
         raise NoRecord("damaged")
     try:
