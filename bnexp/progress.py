@@ -18,7 +18,7 @@ from typing import Any
 
 from bnexp.config import Config
 from bnexp.execution.task import Record
-from bnexp.metrics import HEADLINE, image_sets
+from bnexp.metrics import HEADLINE
 from bnexp.runs.origins import DataOrigin
 from bnexp.sweep import Network
 from bnexp.text import Texts, counted, cut, distinct_by_key
@@ -184,7 +184,7 @@ def callbacks(progress: Progress | None, config: Config) -> Iterator[Progress]:
         yield progress or Progress()
         return
     status, bar = RunStatus(), None
-    held_out = image_sets(config.experiment.data.validation > 0)["test"]
+    held_out = config.experiment.data.image_sets["test"]
 
     def planned(
         networks: Sequence[Network], finished: Sequence[Record], steps: int, others: int

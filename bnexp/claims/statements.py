@@ -17,8 +17,7 @@ from bnexp.config.claims import (
     TOLERANT,
     Claim,
     Measure,
-    OfQuantity,
-    parse_metric,
+    written_out,
 )
 from bnexp.config.experiment import plain_values
 from bnexp.config.messages import Problem
@@ -78,8 +77,7 @@ def _fact(claim: Claim, sweep: SweepPoints) -> str:
 
 def _number(measure: Measure, point: Point, factor: float) -> str:
     """A number of the networks at a point, times a factor, as a key."""
-    written = measure if isinstance(measure, OfQuantity) else parse_metric(measure)
-    return repr((written, sorted(point.items(), key=repr), factor))
+    return repr((written_out(measure), sorted(point.items(), key=repr), factor))
 
 
 def _always_true(claim: Claim) -> Iterator[Problem]:

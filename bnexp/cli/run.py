@@ -94,14 +94,13 @@ def run_command(
         print_undrawn,
         unusual_ranges,
     )
-    from bnexp.metrics import image_sets
     from bnexp.summary import check_metric
     from bnexp.sweep import make_plan
 
     place = arguments.make_executor(executor, scheduler, jobs, cell_timeout)
     config = arguments.load_experiment(experiment, assignments, seeds)
     directory = Path(out or f"results/{config.name}")
-    named = image_sets(config.experiment.data.validation > 0)
+    named = config.experiment.data.image_sets
     if metric:
         check_metric(metric, make_plan(config), named)
     if dry_run:
@@ -192,13 +191,12 @@ def replicate_command(
     """
     from bnexp.cli.output import ProgressDisplay, print_replication, print_result
     from bnexp.config.document import experiment_text
-    from bnexp.metrics import image_sets
     from bnexp.replication import replicate
 
     text = experiment_text(experiment)
     config = arguments.load_experiment(text, assignments, None)
     directory = Path(out or f"results/{config.name}-replication")
-    held_out = image_sets(config.experiment.data.validation > 0)["test"]
+    held_out = config.experiment.data.image_sets["test"]
     quiet_matplotlib()
     try:
         with ProgressDisplay(quiet, held_out=held_out) as display:

@@ -189,8 +189,12 @@ Measure = Annotated[
 
 def is_same_measure(measure: Measure, other: Measure) -> bool:
     """Whether the two are the same number of a network, however they are written."""
-    written = (m if isinstance(m, OfQuantity) else parse_metric(m) for m in (measure, other))
-    return len({repr(m) for m in written}) == 1
+    return written_out(measure) == written_out(other)
+
+
+def written_out(measure: Measure) -> OfMetric | OfQuantity:
+    """A measure in the form that has all keys: the short names are of evaluations."""
+    return measure if isinstance(measure, OfQuantity) else parse_metric(measure)
 
 
 RELATIONS = (

@@ -29,7 +29,7 @@ from bnexp.config.options import (
     key,
 )
 from bnexp.data.datasets import DATASETS
-from bnexp.metrics import DEFAULT_METRICS, METRICS
+from bnexp.metrics import DEFAULT_METRICS, METRICS, image_sets
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS
 from bnexp.nn.optimizers import SCHEDULES
 from bnexp.nn.pooling import POOLS
@@ -145,6 +145,11 @@ class Data(Strict):
     def scores_test(self) -> bool:
         """Whether test images, or validation images in their place, are scored."""
         return self.test != 0 or self.validation > 0
+
+    @property
+    def image_sets(self) -> Mapping[str, str]:
+        """What the images of `train` and `test` columns are called in words."""
+        return image_sets(self.validation > 0)
 
     name: str = key("mnist", "", min_length=1, json_schema_extra=_list_datasets)
     pixels: Literal["grey", "binary", "centred"] = key(

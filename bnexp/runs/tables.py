@@ -19,7 +19,6 @@ from bnexp.execution.task import Record
 from bnexp.metrics import (
     IMAGE_SETS,
     evaluation_columns,
-    image_sets,
     metric_of,
     recorded_metrics,
     summary_columns,
@@ -221,7 +220,7 @@ def make_tables(experiment: Experiment, plan: Plan, records: Mapping[str, Record
         source=experiment.source,
         axes=plan_axes(plan),
         seeds=experiment.random.seeds,
-        image_sets=image_sets(experiment.data.validation > 0),
+        image_sets=experiment.data.image_sets,
         metrics=table(
             metrics_table_columns(metrics),
             [
