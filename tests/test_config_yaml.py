@@ -273,6 +273,10 @@ def test_look_alikes_within_texts_are_texts(letter):
         ("a: \u3000x", "1:4: look-alike character, expected a space"),
         ("a: x y\u00a0  # c", "1:7: look-alike character, expected a space"),
         ("a:\u00a05", "1:3: look-alike character, expected a space"),
+        ("a: 00\n \ufeff", "2:2: look-alike character, expected no such character"),
+        ("a: b\n c\ufeff", "2:3: look-alike character, expected no such character"),
+        ("a: \ufeff\ufeff\n", "1:4: look-alike character, expected no such character"),
+        ("a: 1\u2028b: x\ufeff\u3000", "2:6: look-alike character, expected a space"),
         ("# \uff1a \u2013\na: '\uff1a'\nb: x\u2019s \u2013 y\nc\uff1a1", "4:2: look-alike"),
     ],
 )
@@ -570,6 +574,7 @@ def paths(value: Any, path: tuple[str | int, ...]) -> list[tuple[str | int, ...]
 @settings(deadline=None)
 @given(st.text() | st.text("ab01:-?[]{},#&*!|>'\"%@`\\ \n\tx.eU~_=<\ufeff\x85\u2028\0"))
 @example("\ufeff")
+@example("00\n\ufeff")
 @example('"\\U')
 @example("%")
 def test_any_text_is_parsed_or_refused_with_its_place(text: str) -> None:

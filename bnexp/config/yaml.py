@@ -188,6 +188,18 @@ def _position(mark: Any, source: str) -> Position:
     return Position(source, mark.line + 1, mark.column + 1)
 
 
+def _position_of(
+    letter: str, event: yaml.ScalarEvent, source: str, last: bool = False
+) -> Position:
+    """Where a letter first stands in the text of a scalar; the last place, if `last`.
+
+    It is counted in the text: PyYAML's columns skip byte order marks, and a scalar may have lines.
+    """
+    start, end = event.start_mark, event.end_mark
+    find = start.buffer.rfind if last else start.buffer.find
+    return _end(start.buffer[: find(letter, start.pointer, end.pointer)], source)
+
+
 _REFUSED_TOKENS = {"&": "anchor", "*": "alias", "!": "tag", "%": "directive"}
 
 
@@ -388,10 +400,9 @@ class _Builder:
         """The text of a key; ConfigError for any other type of value but a whole number."""
         position, got = self._position(event), "a list or mapping"
         if isinstance(event, yaml.ScalarEvent):
-            for i, letter in enumerate(event.value if event.style is None else ""):
+            for letter in event.value if event.style is None else "":
                 if ascii_form(letter) is not None:
-                    place = Position(position.source, position.line, position.column + i)
-                    raise _look_alike(place, letter)
+                    raise _look_alike(_position_of(letter, event, self.source), letter)
             if type(_scalar(event, position)) in (str, int):
                 return event.value
             got = _quoted(event.value)
@@ -450,15 +461,14 @@ def _check_look_alikes(event: yaml.ScalarEvent, position: Position) -> None:
         return
     form = in_ascii(text).strip()
     if _INTEGER.fullmatch(form) or _FLOAT.fullmatch(form):
-        i = next(i for i, letter in enumerate(text) if ascii_form(letter) is not None)
-        place = Position(position.source, position.line, position.column + i)
+        letter = next(letter for letter in text if ascii_form(letter) is not None)
+        place = _position_of(letter, event, position.source)
         advice = f"write {form} (or quote it: {_quoted(text)})"
-        raise _error(place, "look-alike character in a number", form, named(text[i]), advice)
+        raise _error(place, "look-alike character in a number", form, named(letter), advice)
     if is_unseen(text[0]):
         raise _look_alike(position, text[0])
     if is_unseen(text[-1]):
-        end = _position(event.end_mark, position.source)
-        raise _look_alike(Position(end.source, end.line, end.column - 1), text[-1])
+        raise _look_alike(_position_of(text[-1], event, position.source, last=True), text[-1])
 
 
 # Writing
