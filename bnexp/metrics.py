@@ -103,7 +103,7 @@ class Top2Accuracy(Metric):
 
     def values(self, logits: Array, labels: Labels) -> Array:
         logit = np.take_along_axis(logits, labels[None, :, None], axis=-1)  # the label's
-        before = np.arange(logits.shape[-1]) < labels[:, None]
+        before = np.arange(logits.shape[-1], like=logits) < labels[:, None]
         rank = ((logits > logit) | ((logits == logit) & before)).sum(axis=-1)
         return np.where(np.isnan(logits).any(axis=-1), np.nan, rank < 2)
 

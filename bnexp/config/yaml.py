@@ -188,9 +188,7 @@ def _position(mark: Any, source: str) -> Position:
     return Position(source, mark.line + 1, mark.column + 1)
 
 
-def _position_of(
-    letter: str, event: yaml.ScalarEvent, source: str, last: bool = False
-) -> Position:
+def _position_of(letter: str, event: yaml.ScalarEvent, source: str, last: bool = False) -> Position:
     """Where a letter first stands in the text of a scalar; the last place, if `last`.
 
     It is counted in the text: PyYAML's columns skip byte order marks, and a scalar may have lines.

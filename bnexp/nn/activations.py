@@ -98,7 +98,7 @@ class Relu(Elementwise):
         """max(x, 0)."""
         # A row of zeros, not the number: NumPy's maximum with a scalar takes 1.6 times as long.
         rows = x.reshape(len(x), len(x[0]), -1)
-        return np.maximum(rows, np.zeros(rows.shape[-1], x.dtype)).reshape(x.shape)
+        return np.maximum(rows, np.zeros(rows.shape[-1], x.dtype, like=x)).reshape(x.shape)
 
     def backward(self, parameters: Parameters, cache: Array, dy: Array) -> Backward:
         """dx = dy where y > 0, 0 where y <= 0: an infinite or undefined dy leaves no NaN there."""

@@ -213,7 +213,7 @@ class BookDropout(Dropout):
             drawn = [random.random_sample((self.batch_size, width)) for width in self.widths]
             masks.append(drawn[self.index] > self.ratio)
             streams.append(stream_state(random))
-        mask = np.stack(masks)
+        mask = np.asarray(np.stack(masks), like=x)
         return x * mask, mask, {"stream": np.stack(streams)[:, None]}
 
 
@@ -237,12 +237,12 @@ class BookSoftmaxCrossEntropy(SoftmaxCrossEntropy):
 
     def per_sample(self, logits: Array, labels: Labels) -> tuple[Array, Array]:
         """Every sample's loss, (K, N), and the probabilities, (K, N, C)."""
-        index = np.arange(len(logits))[:, None], np.arange(logits.shape[1]), labels
         z = logits - logits.max(axis=-1, keepdims=True)
+        networks, samples = (np.arange(n, like=z) for n in z.shape[:2])
         probabilities = np.exp(z)
         total = probabilities.sum(axis=-1, keepdims=True)
         probabilities /= total
-        return np.log(total[..., 0]) - z[index], probabilities
+        return np.log(total[..., 0]) - z[networks[:, None], samples, labels], probabilities
 
 
 class BookNetwork(Sequential):

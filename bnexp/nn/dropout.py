@@ -64,7 +64,7 @@ class Dropout:
         keep = 1.0 - self.ratio
         if not train:
             return (x * keep if self.scale == "evaluation" else x), None, state
-        factors = self._masks(state, x).astype(x.dtype)
+        factors = np.asarray(self._masks(state, x).astype(x.dtype), like=x)
         if self.scale == "inverted":
             factors /= keep
         return x * factors, factors, {**state, "steps": state["steps"] + 1}

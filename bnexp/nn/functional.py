@@ -49,13 +49,13 @@ def batchnorm_forward(
     layer = BatchNorm(
         eps=_setting(bn_param, "eps", 1e-5), stat_decay=_setting(bn_param, "momentum", 0.9)
     )
-    zeros = np.zeros(x.shape[1], dtype=x.dtype)
+    zeros = np.zeros(x.shape[1], x.dtype, like=x)
     state: State = {
         "mean": _floats(_setting(bn_param, "running_mean", zeros))[None, None],
         "var": _floats(_setting(bn_param, "running_var", zeros))[None, None],
-        "unseen": np.ones((1, 1, 1), x.dtype),
+        "unseen": np.ones((1, 1, 1), x.dtype, like=x),
     }
-    parameters, shapes = _stacked(gamma, beta, x.shape[1], x.dtype)
+    parameters, shapes = _stacked(gamma, beta, x)
     out, cache, state = layer.forward(parameters, state, x[None], mode == "train")
     bn_param["running_mean"], bn_param["running_var"] = state["mean"][0, 0], state["var"][0, 0]
     return out[0], (layer, parameters, cache, shapes)
@@ -149,7 +149,7 @@ def spatial_groupnorm_backward(dout: ArrayLike, cache: FunctionCache) -> Functio
 def _sample_forward(
     layer: LayerNorm | GroupNorm, x: Array, gamma: Affine, beta: Affine
 ) -> tuple[Array, FunctionCache]:
-    parameters, shapes = _stacked(gamma, beta, x.shape[-1], x.dtype)
+    parameters, shapes = _stacked(gamma, beta, x)
     out, cache, _ = layer.forward(parameters, {}, x[None], True)
     return out[0], (layer, parameters, cache, shapes)
 
@@ -164,7 +164,8 @@ def _backward(dout: ArrayLike, cache: FunctionCache) -> FunctionGradients:
 
 def _floats(x: ArrayLike) -> Array:
     """An array of floating point numbers; what is not one yet becomes float64."""
-    array = np.asarray(x)
+    like: Any = x if hasattr(x, "__array_function__") else None
+    array = np.asarray(x, like=like)
     return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float64)
 
 
@@ -174,15 +175,14 @@ def _setting(settings: Mapping[str, Any] | None, name: str, default: Any) -> Any
     return default if value is None else value
 
 
-def _stacked(
-    gamma: Affine, beta: Affine, features: int, dtype: Any
-) -> tuple[dict[str, Array], tuple[Any, Any]]:
-    """gamma and beta as rows (1, 1, F), and the shapes that their gradients get; None for None."""
-    rows, shapes = {}, []
+def _stacked(gamma: Affine, beta: Affine, x: Array) -> tuple[dict[str, Array], tuple[Any, Any]]:
+    """gamma and beta as rows (1, 1, F) for x (..., F), and the shapes that their gradients get;
+    None for None."""
+    rows, shapes, features = {}, [], x.shape[-1]
     for name, given, constant in (("gamma", gamma, 1), ("beta", beta, 0)):
         array = _floats(constant if given is None else given)
         if array.ndim == 0:  # in the type of x: a single number is no reason for another
-            rows[name] = np.full((1, 1, features), array, dtype)
+            rows[name] = np.full((1, 1, features), array.item(), x.dtype, like=x)
             shapes.append(None if given is None else (features,))
         else:
             rows[name] = array.reshape(1, 1, -1)

@@ -36,7 +36,7 @@ class SoftmaxCrossEntropy:
         """
         # Inside, classes come before samples: to reduce the ten numbers at the end of each row
         # takes four times as long.
-        z = np.ascontiguousarray(logits.swapaxes(-1, -2))  # (K, C, N)
+        z = np.ascontiguousarray(logits.swapaxes(-1, -2), like=logits)  # (K, C, N)
         z -= z.max(axis=-2, keepdims=True)
         z_label = z[_label_index(z, labels)]
         probabilities = np.exp(z, out=z)
@@ -54,4 +54,5 @@ class SoftmaxCrossEntropy:
 
 def _label_index(z: Array, labels: Labels) -> tuple[Labels, Labels, Labels]:
     """The index of each sample's label in z (K, C, N)."""
-    return np.arange(len(z))[:, None], labels, np.arange(z.shape[-1])
+    networks, samples = np.arange(len(z), like=z), np.arange(z.shape[-1], like=z)
+    return networks[:, None], labels, samples

@@ -344,7 +344,10 @@ class NoisyBatchNorm:
             return y, (cache, None), state
         keys, steps = (state[name][:, 0].tolist() for name in ("key", "steps"))
         noise = [self._noise(*pair, y.shape[1:]) for pair in zip(keys, steps, strict=True)]
-        scale, shift = (np.stack(arrays).astype(y.dtype) for arrays in zip(*noise, strict=True))
+        scale, shift = (
+            np.asarray(np.stack(arrays).astype(y.dtype), like=y)
+            for arrays in zip(*noise, strict=True)
+        )
         counters = {"key": state["key"], "steps": state["steps"] + np.uint64(1)}
         return scale * y + shift, (cache, scale), {**running, **counters}
 

@@ -77,8 +77,10 @@ class MaxPool(Pool):
     def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
         """dy goes to the first pixel of each window that is its largest."""
         framed, y = cache
-        dx = np.zeros((len(dy), *framed.shape[1:]), framed.dtype)
-        open_windows = np.ones(y.shape, bool)  # those whose largest pixel has not been met yet
+        dx = np.zeros((len(dy), *framed.shape[1:]), framed.dtype, like=dy)
+        open_windows = np.ones(
+            y.shape, bool, like=y
+        )  # those whose largest pixel has not been met yet
         disjoint = self.stride >= self.size  # each pixel is in one window: nothing to add up
         for view, out in zip(self.window.slices(framed), self.window.slices(dx), strict=True):
             chosen = view == y
@@ -113,7 +115,7 @@ class AveragePool(Pool):
         """dy / size^2 for every pixel of a window, summed over the windows that contain it."""
         _, n, height, width, channels = cache
         p = 2 * self.padding
-        dx = np.zeros((len(dy), n, height + p, width + p, channels), dy.dtype)
+        dx = np.zeros((len(dy), n, height + p, width + p, channels), dy.dtype, like=dy)
         share = dy / self.size**2
         for out in self.window.slices(dx):
             out += share

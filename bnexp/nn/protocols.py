@@ -11,6 +11,15 @@ One letter stands for one axis, here and in the whole package:
 Arrays between layers are (K, N, H), or images (K, N, H, W, C) with channels last. K may be 1 in an
 operand that all networks share. Parameters are (K, ...) too: weights (K, D, H), and one number per
 unit is a row (K, 1, H), which broadcasts over the batch. Nothing reduces over K.
+
+Arrays are NumPy's, or those of a library that follows NumPy's protocols (`__array_ufunc__` and
+`__array_function__`), as CuPy's on a GPU, which refuse to be mixed with NumPy's. So a new array is
+made with `like=`, and a layer that draws while it trains moves what NumPy drew the same way:
+
+    np.zeros(shape, x.dtype, like=x)    np.asarray(mask, like=x)
+
+Reductions of such a library are arrays, too: a Python number of one, as in `if x.max() > 0`, waits
+until the GPU has finished. Integers in a state, keys and counts, stay NumPy's.
 """
 
 from __future__ import annotations
