@@ -193,7 +193,8 @@ def _position_of(letter: str, event: yaml.ScalarEvent, source: str, last: bool =
 
     It is counted in the text: PyYAML's columns skip byte order marks, and a scalar may have lines.
     """
-    start, end = event.start_mark, event.end_mark
+    start: Any = event.start_mark
+    end: Any = event.end_mark
     find = start.buffer.rfind if last else start.buffer.find
     return _end(start.buffer[: find(letter, start.pointer, end.pointer)], source)
 
