@@ -24,7 +24,8 @@ WHOLE = {
 }
 # Each page and the function that makes the parts between its marks.
 PARTS = {
-    ROOT / "README.md": gallery.parts,
+    ROOT / "docs" / "gallery.md": gallery.parts,
+    ROOT / "docs" / "experiments.md": gallery.choices,
     ROOT / "docs" / "contributing.md": contributing.parts,
     ROOT / "docs" / "numerics.md": numerics.parts,
 }

@@ -105,9 +105,13 @@ def test_the_schema_says_something_of_all_that_an_editor_points_at():
 # The test that runs the commands and programs of a page; what is fenced as text is run by none.
 RUN_BY = {
     "README.md": "test_readme",
+    "docs/claims.md": "test_docs_claims",
+    "docs/commands.md": "test_docs_commands",
     "docs/config.md": "test_docs",
     "docs/contributing.md": "test_docs_contributing",
+    "docs/experiments.md": "test_docs_experiments",
     "docs/extending.md": "test_docs_extending",
+    "docs/guarantees.md": "test_docs_guarantees",
     "docs/numerics.md": "test_docs_numerics",
     "docs/python.md": "test_docs_python",
 }
@@ -115,7 +119,7 @@ RUN_BY = {
 
 def test_every_block_of_a_page_is_run_by_a_test():
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    fenced = {path: set(re.findall(r"^```(\w*)\n", path.read_text(), re.M)) for path in pages}
+    fenced = {path: set(re.findall(r"^ *```(\w*)\n", path.read_text(), re.M)) for path in pages}
     run = {str(p.relative_to(ROOT)) for p, languages in fenced.items() if languages - {"text", ""}}
     assert run == set(RUN_BY)
     for page, test in RUN_BY.items():

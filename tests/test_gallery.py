@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from math import isnan
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bnexp.replication import FILE, not_replicable, outcome
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results" / "reference"
 NAMES = document.experiment_names()
+PAGE = (ROOT / "docs" / "gallery.md").read_text()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,18 +60,26 @@ def test_the_references_are_those_of_shipped_experiments_and_small():
     assert not list(REFERENCE.rglob("cells"))
 
 
-def test_there_are_as_many_experiments_and_claims_as_the_readme_says():
+def test_there_are_as_many_experiments_and_claims_as_the_gallery_says():
     claims = [c for name in NAMES for c in bnexp.load_config(name).experiment.claims or ()]
-    readme = (ROOT / "README.md").read_text()
     own = [claim for claim in claims if claim.kind == "measured"]
     number = len(claims) - len(own)
-    assert f"{len(NAMES)} experiments. Their sources make {number} claims:" in readme
-    assert f"Beside them stand {len(own)} observations of their authors: " in readme
+    assert f"{len(NAMES)} experiments. Their sources make {number} claims:" in PAGE
+    assert f"Beside them stand {len(own)} observations of their authors: " in PAGE
     for kind in OF_A_SOURCE:
         of_kind = sum(claim.kind == kind for claim in claims)
-        assert (f"- {of_kind} {HEADINGS[kind]}: " in readme) == (of_kind > 0)
+        assert (f"- {of_kind} {HEADINGS[kind]}: " in PAGE) == (of_kind > 0)
     assert len(NAMES) >= 20
     assert len(claims) >= 60
+
+
+def test_the_gallery_shows_every_figure_of_every_experiment():
+    headings = re.findall(r"^#### (\w+)$", PAGE, re.MULTILINE)
+    assert sorted(headings) == NAMES
+    shown = re.findall(r"!\[[^\]]+\]\(\.\./(results/reference/[^)]*)\)\n\n\*([A-Z].*\.)\*\n", PAGE)
+    figures = {path.relative_to(ROOT).as_posix() for path in REFERENCE.glob("*/figures/*.png")}
+    assert len(shown) == len(figures)
+    assert {path for path, _ in shown} == figures
 
 
 def test_every_experiment_says_what_it_is():

@@ -1,8 +1,9 @@
-"""The README's gallery and choices, and the page of all claims, from results/reference/."""
+"""The gallery and the page of all claims, from results/reference/; the choices of experiments."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from math import nan
@@ -10,23 +11,19 @@ from typing import Any
 
 from bnexp.claims import HEADINGS, READABLE, counts_text, q_text
 from bnexp.cli.explore import work_of
-from bnexp.config import document
+from bnexp.config import document, load_config
 from bnexp.config.claims import OF_A_SOURCE, WORDS
 from bnexp.config.figures import FIGURES as FIGURE_KINDS
+from bnexp.figures.captions import caption_of
 from bnexp.nn import INITIALIZERS, NORMALIZERS, BatchNorm
 from bnexp.registry import Registry
 from bnexp.replication import FILE, OUTCOMES, outcomes_text
 from bnexp.runs.stats import adjusted
 from bnexp.text import counted
-from pages.markdown import REFERENCE
+from pages.markdown import REFERENCE, ROOT
 
-# The figures that the README shows: experiment, figure, and what is to be seen.
-FIGURES = (
-    ("ioffe_figure1", "curves", "The paper's figure 1(a) on MNIST"),
-    ("dialects", "heatmap", "Batch norm in five dialects, and with slower averages"),
-    ("landscape", "landscape", "The loss along the gradient at four learning rates"),
-    ("gradient_growth", "depth", "Gradients explode through batch norm, as theory predicts"),
-)
+# What Markdown would not show as it stands in an experiment's text.
+MARKUP = str.maketrans({sign: f"\\{sign}" for sign in "\\`*<"})
 
 
 @cache
@@ -42,12 +39,12 @@ def experiments() -> list[tuple[str, Mapping[str, Any], Sequence[Mapping[str, An
 
 
 def parts() -> dict[str, str]:
-    """The README's parts by name."""
-    return {"gallery": "\n".join([*_figures(), *_table(), "", *_total()]), "choices": choices()}
+    """The parts of docs/gallery.md by name."""
+    return {"gallery": "\n".join([*_table(), "", *_total()]), "figures": "\n".join(_sections())}
 
 
-def choices() -> str:
-    """What can be chosen for each key, the names from the registries."""
+def choices() -> dict[str, str]:
+    """What can be chosen for each key, the names from the registries: a part of a page."""
     dialects = _names(BatchNorm.DIALECTS)
     rows = {
         "`model.kind`": "`mlp`, or `cnn` with a list of convolution, pooling and dense blocks",
@@ -62,7 +59,7 @@ def choices() -> str:
         "`figures`": _names(FIGURE_KINDS),
     }
     lines = [f"| {key} | {text} |" for key, text in rows.items()]
-    return "\n".join(["| to choose | there are |", "|---|---|", *lines])
+    return {"choices": "\n".join(["| to choose | there are |", "|---|---|", *lines])}
 
 
 def _names(registry: Registry[Any]) -> str:
@@ -71,17 +68,34 @@ def _names(registry: Registry[Any]) -> str:
     return ", ".join(f"`{name}`" for name in dict.fromkeys(names))
 
 
-def _figures() -> Iterator[str]:
-    there = [one for one in FIGURES if (REFERENCE / one[0] / "figures" / f"{one[1]}.png").is_file()]
-    if not there:
-        return
-    networks = [
-        f"**`{name}`** {text}<br>![{text}](results/reference/{name}/figures/{kind}.png)"
-        for name, kind, text in there
-    ]
-    yield "| | |\n|---|---|"
-    for i in range(0, len(networks), 2):
-        yield f"| {' | '.join(networks[i : i + 2])} |"
+def _sections() -> Iterator[str]:
+    """Each experiment with its figures and their captions, below a heading for each source."""
+    works: dict[str, list[str]] = {}
+    for name, values, _ in experiments():
+        works.setdefault(work_of(str(values.get("source", ""))), []).append(name)
+    for work, names in works.items():
+        yield from (f"### {work}", "")
+        for name in names:
+            yield from _section(name)
+
+
+def _section(name: str) -> Iterator[str]:
+    """A heading of the experiment's name, which links lead to, and what the experiment shows."""
+    experiment = load_config(REFERENCE / name / "config.yaml").experiment
+    title, source, description = (
+        str(text).translate(MARKUP)
+        for text in (experiment.title, experiment.source, experiment.description)
+    )
+    yield from (f"#### {name}", "", f"**{title}**", "", f"{description} Source: {source}.", "")
+    numbers: Counter[str] = Counter()
+    for options in experiment.figures or ():
+        numbers[options.kind] += 1
+        stem = f"{options.kind}{numbers[options.kind]}".removesuffix("1")
+        path = REFERENCE / name / "figures" / f"{stem}.png"
+        if path.is_file():
+            yield f"![{title}](../{path.relative_to(ROOT).as_posix()})"
+            yield from ("", f"*{caption_of(options).translate(MARKUP)}*", "")
+    yield f"[The experiment](../configs/{name}.yaml), [its results](../results/reference/{name})"
     yield ""
 
 
@@ -93,7 +107,7 @@ def _table() -> Iterator[str]:
         groups = of_sources(claims), [claim for claim in claims if kind_of(claim) == "measured"]
         counts = " | ".join(_short_counts(group) for group in groups)
         source = work_of(str(values.get("source", "")))
-        row = [f"[`{name}`](results/reference/{name})", values["title"], source, counts]
+        row = [f"[`{name}`](#{name})", values["title"], source, counts]
         yield f"| {' | '.join([*row, _replicated(name)])} |"
 
 
@@ -155,7 +169,7 @@ def _total() -> Iterator[str]:
     yield from _replications()
     yield (
         f"Beside them stand {counted(len(own), 'observation')} of their authors: {_counts(own)}. "
-        "[results/reference](results/reference/README.md) has every claim with its numbers; "
+        "[results/reference](../results/reference/README.md) has every claim with its numbers; "
         "`scripts/reproduce_all.py` runs all experiments again and reports changed verdicts."
     )
 
