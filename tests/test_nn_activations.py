@@ -70,3 +70,28 @@ def test_activations_at_their_limits(layer):
     dx, _ = layer.backward({}, cache, np.ones_like(x))
     np.testing.assert_array_equal(y[0, 0], LIMITS[layer][0])
     np.testing.assert_array_equal(dx[0, 0], LIMITS[layer][1])
+
+
+SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1e-310, -1e-310, 3.5, -2.25]
+CHOICES = {  # the derivative as a choice at each number, in terms of what the layer remembers
+    Relu(): lambda y, dy: np.where(y <= 0, 0, dy),
+    LeakyRelu(0.3): lambda y, dy: dy * np.where(y > 0, 1, y.dtype.type(0.3)),
+    Elu(2.5): lambda y, dy: dy * np.where(y > 0, 1, y + 2.5),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layer", CHOICES, ids=repr)
+def test_piecewise_activations_choose_by_sign_whatever_the_numbers(layer, dtype):
+    """Also infinite and undefined ones, and for activations that K networks share."""
+    random = np.random.default_rng()
+    y, dy = (
+        np.append(random.standard_normal((k, 4, 50)), np.tile(special, (k, 4, 1)), axis=-1)
+        for k, special in ((1, np.repeat(SPECIAL, 9)), (3, np.tile(SPECIAL, 9)))
+    )
+    y, dy = y.astype(dtype), dy.astype(dtype)
+    with np.errstate(invalid="ignore"):
+        dx, _ = layer.backward({}, y, dy)
+        expected = CHOICES[layer](y, dy)
+    assert dx.dtype == dtype
+    np.testing.assert_array_equal(dx, expected)
