@@ -26,7 +26,7 @@ def errors(path, assignments=()):
 
 GOOD = """\
 name: bad
-data: {name: synthetic, train: 200}
+data: {name: synthetic, train: 200, test: 0}
 model: {hidden: [8, 8], norm: batch}
 train: {epochs: 1, batch_size: 10}
 """
@@ -561,7 +561,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "too many values": (
         added("title: [" + "1," * 20000 + "]"),
-        "5:39959: too many values, expected at most 20000 keys and values, got more, make the",
+        "5:39955: too many values, expected at most 20000 keys and values, got more, make the",
     ),
     "title too long": (
         added("title: " + "x" * 301),

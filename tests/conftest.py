@@ -17,7 +17,7 @@ import bnexp
 
 SMALL = """\
 name: small
-data: {name: synthetic, train: 200}
+data: {name: synthetic, train: 200, test: 0}
 model:
   hidden: [12, 12]
   init: {kind: normal, std: 0.1}

@@ -53,7 +53,7 @@ FASTER = SMALL.replace("lr: 0.1", "lr: 0.2").replace("seeds: [0, 1]", "seeds: [0
 PLAIN = SMALL.replace("claims:", "figures: []\nclaims:")
 LEAST = """\
 name: least
-data: {name: synthetic, train: 100}
+data: {name: synthetic, train: 100, test: 0}
 model: {hidden: [8]}
 train: {epochs: 1, batch_size: 50}
 """

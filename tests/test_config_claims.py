@@ -12,7 +12,7 @@ from bnexp.running import prepare
 
 HEAD = """\
 name: claimed
-data: {name: synthetic, train: 200}
+data: {name: synthetic, train: 200, test: 0}
 model: {hidden: [12, 12]}
 train: {epochs: 3, batch_size: 50}
 random: {seeds: [0, 1]}
@@ -179,7 +179,7 @@ def test_relations_that_do_not_fit_the_sweep(text, expected, config_file):
 
 ZIPPED = """\
 name: zipped
-data: {name: synthetic, train: 200}
+data: {name: synthetic, train: 200, test: 0}
 model: {hidden: [12]}
 train: {epochs: 1, batch_size: 50}
 sweep: {zip: {model.norm: [batch, none], train.optimizer.lr: [0.1, 0.01]}}

@@ -359,7 +359,7 @@ CONV = "kind: cnn, blocks: [{kind: conv, features: 4}]"
 def test_ids_stay_what_they_are(config_file, model, expected):
     """Stored results are found by them: a new option or key must not change those of networks that
     do not use it. All change with NUMERICS."""
-    text = "name: pinned\ndata: {name: synthetic, train: 100}\nmodel: {MODEL}\n"
+    text = "name: pinned\ndata: {name: synthetic, train: 100, test: 0}\nmodel: {MODEL}\n"
     path = config_file(text.replace("MODEL", model) + "train: {epochs: 1, batch_size: 10}\n")
     (network,) = plan_of(path).networks
     assert network.id == expected

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from bnexp.config.architecture import Architecture, Cnn, Mlp, Model
 from bnexp.config.claims import Claim
@@ -169,8 +169,19 @@ class Data(Strict):
         "which the network's seed decides",
     )
     test: SomeOrNone = key(
-        0, "how many test images are scored, from the first; with 0 the test columns are empty"
+        "all",
+        "how many test images are scored, from the first; with 0, the default of gaussian and "
+        "where validation images are held out, the test columns are empty",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_of_test(cls, values: Any) -> Any:
+        """No test images where validation images take their place, and where labels are random."""
+        if not isinstance(values, Mapping) or "test" in values:
+            return values
+        scored = not values.get("validation") and values.get("name") != "gaussian"
+        return {**values, "test": "all" if scored else 0}
 
 
 class Every(Strict):
