@@ -273,6 +273,15 @@ def write_file(path: Path, content: bytes) -> None:
         system.sync(temporary)
 
 
+def write_changed(path: Path, content: bytes) -> None:
+    """`write_file`, unless the file has this content already."""
+    check_file(path)
+    with suppress(OSError, StoreError), open_file(path, len(content)) as file:
+        if file.read(len(content) + 1) == content:
+            return
+    write_file(path, content)
+
+
 def write_folder(place: str | Path, contents: Iterable[tuple[str, bytes]]) -> None:
     """Replace a folder as a whole by new files; if `place` is a link, the folder that it leads to.
 

@@ -8,7 +8,6 @@ one as soon as it is finished, and then writes tables, manifest, claims and figu
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,8 +21,7 @@ from typing import Any
 from bnexp import claims, figures
 from bnexp.claims import Times, Verdict, claims_text, judge_run
 from bnexp.config import Config, resolved
-from bnexp.config.document import OVERRIDES, assigned
-from bnexp.config.figures import figure_options
+from bnexp.config.document import OVERRIDES
 from bnexp.config.load import ExperimentSource, loaded_config, with_arrays
 from bnexp.config.messages import Problem, SettingError, problems_error
 from bnexp.data import Dataset
@@ -36,17 +34,18 @@ from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.processes import Executor, Local
 from bnexp.execution.task import Record, Task, dataset
 from bnexp.execution.workers import check_seconds, leave_if_worker
-from bnexp.files import read_file, remove_file, write_file
+from bnexp.files import read_file, remove_file
+from bnexp.plots import write_figures
 from bnexp.progress import Progress, callbacks
 from bnexp.result import Result
 from bnexp.runs import RunDirectory
 from bnexp.runs.csv import csv_text
-from bnexp.runs.data import RunData, read_finished_run, run_data
+from bnexp.runs.data import read_finished_run, run_data
 from bnexp.runs.manifest import MAX_BYTES, command_line, is_manifest, manifest_text
 from bnexp.runs.origins import DataOrigin, loaded_origin
 from bnexp.runs.references import find_run
 from bnexp.sweep import Network, Plan, make_plan, make_stacks, setting_error, stacks_by_step
-from bnexp.text import choices, counted, cut
+from bnexp.text import counted, cut
 from bnexp.training.schedule import TrainingSchedule, make_schedule
 
 
@@ -218,101 +217,6 @@ def read_records(
     return records, missing
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """The files of a run's figures, and why some figures could not be drawn."""
-
-    files: tuple[Path, ...] = ()
-    failures: tuple[str, ...] = ()
-
-
-def write_figures(data: RunData, directory: RunDirectory) -> Drawn:
-    """Draw the experiment's figures into the run directory, as PNG and SVG.
-
-    A figure that cannot be drawn costs only its own files. Remove figures of an earlier config:
-    they would be mistaken for this one's.
-    """
-    if not len(data.metrics["cell"]):
-        return Drawn()
-    folder, written, failures = directory.folder("figures"), [], []
-    numbers: Counter[str] = Counter()
-    for options in figures.requested_figures(data.config.experiment.figures, data.tables):
-        numbers[options.kind] += 1
-        number = numbers[options.kind]
-        stem = options.kind if number == 1 else f"{options.kind}{number}"
-        try:
-            contents = figures.render_files(options, data.tables)
-        except figures.DrawingFailed as error:
-            failures.append(str(error))
-            continue
-        for name, content in contents.items():
-            write_file(path := folder / f"{stem}.{name}", content)
-            written.append(path)
-    for path in folder.glob("*"):
-        is_figure = re.fullmatch(rf"({'|'.join(figures.FIGURES)})\d*\.(png|svg)", path.name)
-        if is_figure and path not in written:
-            remove_file(path)
-    return Drawn(tuple(written), tuple(failures))
-
-
-def replot(directory: Path) -> Drawn:
-    """Draw the figures of a run directory again, from its own config and results.
-
-    Those of a shipped result, which is not written to, go to `RunPlace.output`.
-    """
-    place = find_run(directory)
-    data, store = read_finished_run(place.directory), RunDirectory(place.output)
-    with store.writing():
-        return write_figures(data, store)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """How one figure is drawn for a file of its own; None: as in run directories.
-
-    title: in the place of the experiment's. style: light, dark, slide or print. width: of the page,
-    in inches. dpi: pixels in an inch. format: of the file, png, svg or pdf.
-    """
-
-    title: str | None = None
-    style: str = "light"
-    width: float | None = None
-    dpi: float | None = None
-    format: str | None = None
-
-
-def plot_one(
-    directory: Path,
-    kind: str,
-    assignments: Sequence[str] = (),
-    picture: Picture = Picture(),
-    out: Path | None = None,
-) -> Path:
-    """Draw one figure of a run directory into a file of its own; nothing else is written.
-
-    Arguments:
-        kind: a name in `bnexp.figures.FIGURES`.
-        assignments: its options, as texts such as "axis=model.norm".
-        out: the file, whose ending says the format; default: NAME-KIND.png in the current folder.
-
-    Returns where the file is. ConfigError if the figure cannot be drawn.
-    """
-    from bnexp.figures.canvas import FORMATS, render
-
-    data = read_finished_run(find_run(directory).directory)
-    name = picture.format or (out.suffix[1:].lower() if out and out.suffix else FORMATS[0])
-    if name not in FORMATS:
-        raise ConfigError(f"{out or 'format'}: no format, expected {choices(name, FORMATS)}")
-    if picture.dpi is not None and not 10 <= picture.dpi <= 2400:
-        raise ConfigError(f"dpi: expected 10 to 2400 pixels in an inch, got {picture.dpi:g}")
-    options = figure_options(kind, **assigned(assignments))
-    tables = replace(data.tables, title=picture.title or data.tables.title)
-    figure = figures.draw(options, tables, picture.style, picture.width)
-    path = out or Path(f"{data.config.name}-{kind}.{name}")
-    write_file(path, render(figure, name, picture.dpi, has_text=True))
-    return path
-
-
 def write_claims(
     verdicts: Sequence[Verdict], config: Config, directory: RunDirectory
 ) -> list[Path]:
@@ -365,7 +269,7 @@ def run(
     jobs: how many worker processes train side by side; the numbers do not depend on it. A script
         that asks for more than one must do so under `if __name__ == "__main__":`.
     data_dir: the folder of the data sets.
-    fresh: whether all networks are trained again.
+    fresh: whether all networks are trained, and all figures drawn, again.
     progress: what is called as the run goes on; default: a bar in a notebook, nothing elsewhere.
     checkpoint: a network that trains for longer than so many seconds leaves a checkpoint in the run
         directory, and continues from there if the run is stopped and started again. Ctrl-C writes
@@ -488,7 +392,7 @@ def _run(
         return result
     seconds = time.perf_counter() - clock
     run_facts = {"started": started.isoformat(), "seconds": seconds, "jobs": workers}
-    files, failures = _write_results(result, prepared, directory, run_facts)
+    files, failures = _write_results(result, prepared, directory, run_facts, fresh)
     return replace(result, files=files, undrawn=failures)
 
 
@@ -542,11 +446,16 @@ def checkpoint_lines(steps: Mapping[str, int], made: Mapping[str, int]) -> list[
 
 
 def _write_results(
-    result: Result, prepared: Prepared, directory: RunDirectory, run_facts: Mapping[str, Any]
+    result: Result,
+    prepared: Prepared,
+    directory: RunDirectory,
+    run_facts: Mapping[str, Any],
+    fresh: bool,
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """Write tables, manifest, claims and figures.
+    """Write tables, manifest, claims and figures, as far as they have changed.
 
-    Returns all files of the result, and why figures could not be drawn.
+    fresh: whether all figures are drawn again. Returns all files of the result, and why figures
+    could not be drawn.
     """
     data = result.data
     directory.check_exists()
@@ -576,6 +485,6 @@ def _write_results(
         }
         directory.write("manifest.json", manifest_text(manifest))
     verdicts = write_claims(result.claims, data.config, directory)
-    drawn = write_figures(data, directory)
+    drawn = write_figures(data, directory, fresh)
     files = (directory.path / "config.yaml", *tables, path, *verdicts, *drawn.files)
     return files, drawn.failures

@@ -165,6 +165,18 @@ def test_scripts_that_an_old_matplotlib_cannot_set_are_named(install, monkeypatc
     assert warned(text)[1] == []
 
 
+def test_the_files_of_the_fonts_are_known_if_they_have_all_letters(install, monkeypatch):
+    first, second = JAPANESE[:4], JAPANESE[4:]
+    paths = [install("Few", first), install("Most", second)]
+    assert fonts.font_files("Weight scale") == []
+    assert fonts.font_files(f"W {first}") == [str(paths[0])]
+    assert set(fonts.font_files(JAPANESE)) == set(map(str, paths))
+    assert fonts.font_files(f"{JAPANESE}归") is None
+    monkeypatch.delattr(ft2font, "__libraqm_version__", raising=False)
+    install("Hebrew", "שלום")
+    assert fonts.font_files("שלום") is None  # it would be written from the left
+
+
 def test_a_long_list_of_letters_is_cut(install):
     (message,) = warned("".join(map(chr, range(0x4E00, 0x4F00))))[1]
     assert "(U+4E07) and 248 more: placeholders" in message

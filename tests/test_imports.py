@@ -29,7 +29,7 @@ ORDER = (
     ("estimate",),
     ("model",),
     ("result",),
-    ("progress",),
+    ("progress", "plots"),
     ("running",),
     ("comparison", "replication"),
     ("report",),

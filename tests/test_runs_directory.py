@@ -221,7 +221,7 @@ def test_a_second_run_waits_for_the_first_and_takes_its_results(small, tmp_path)
 
 def test_plotting_a_folder_that_is_no_run(tmp_path):
     with pytest.raises(ConfigError, match="not a run directory"):
-        bnexp.running.replot(tmp_path)
+        bnexp.plots.replot(tmp_path)
 
 
 @pytest.mark.slow

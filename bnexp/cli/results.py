@@ -115,19 +115,19 @@ def plot_command(
              bnexp plot weight_scale --figure scale --style dark --out slide.png
              bnexp plot weight_scale --figure curves --set panel_axis=model.norm --out book.svg
     """
-    from bnexp import running
+    from bnexp import plots
     from bnexp.cli.output import print_undrawn
 
     tell_shipped(directory)
     quiet_matplotlib()
-    picture = running.Picture(title, style or "light", size, dpi, file_format)
+    picture = plots.Picture(title, style or "light", size, dpi, file_format)
     if kind is not None:
-        echo(str(running.plot_one(directory, kind, assignments, picture, out)))
+        echo(str(plots.plot_one(directory, kind, assignments, picture, out)))
         return
-    if assignments or out or style or picture != running.Picture():
+    if assignments or out or style or picture != plots.Picture():
         of_one = "--set, --title, --style, --size, --dpi, --format and --out"
         raise click.UsageError(f"{of_one} are for one figure: name its kind with --figure")
-    drawn = running.replot(directory)
+    drawn = plots.replot(directory)
     if drawn.files or not drawn.failures:
         echo(*(map(str, drawn.files) if drawn.files else [f"{directory}: nothing to draw"]))
     print_undrawn(drawn.failures)

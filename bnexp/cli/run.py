@@ -24,7 +24,7 @@ from bnexp.machine import usable_cores
 @arguments.out_option
 @arguments.data_option
 @click.option("--dry-run", is_flag=True, help="Print what would be trained; write nothing.")
-@click.option("--fresh", is_flag=True, help="Train everything again.")
+@click.option("--fresh", is_flag=True, help="Train and draw everything again.")
 @click.option(
     "--cell-timeout",
     type=arguments.Seconds(),

@@ -28,6 +28,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bnexp.config.figures import FIGURES
@@ -36,7 +37,7 @@ from bnexp.figures.kinds import FigureData, FigureKind
 from bnexp.figures.labels import chosen_text
 from bnexp.figures.recorded import planned_sweep, recorded_of
 from bnexp.figures.select import FigureError, Swept
-from bnexp.runs.tables import Tables
+from bnexp.runs.tables import Tables, rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,6 +75,8 @@ def draw(
     from bnexp.figures.fonts import fonts_for
     from bnexp.figures.style import chosen_style, house_style
 
+    if not options.reads_probes:
+        tables = replace(tables, probes=rows(tables.probes, slice(0)))
     with house_style(fonts_for(chosen_text(tables, options)), chosen_style(style, width)):
         restricted = options.restrict(tables)
         recorded, shown = recorded_of(restricted), options.shown(restricted)

@@ -56,18 +56,42 @@ def fonts_for(text: str) -> tuple[str, ...]:
     BnexpWarning, once in a process, about letters that no installed font has, and about scripts
     that this version of matplotlib cannot set.
     """
-    if unset := frozenset(filter(_needs_layout, text)):
+    if unset := _unset(text):
         _warn_once(unset, _layout_text(unset))
+    families, missing = _chosen(text)
+    if missing:
+        _warn_once(missing, _missing_text(missing))
+    return (DEJAVU, *families)
+
+
+def font_files(text: str) -> list[str] | None:
+    """The files of the installed fonts that write letters of a text which DejaVu Sans lacks.
+
+    None if no font has all of them, or matplotlib cannot set their script: what is installed next
+    may.
+    """
+    from matplotlib.font_manager import FontProperties, findfont
+
+    families, missing = _chosen(text)
+    if missing or _unset(text):
+        return None
+    return [str(findfont(FontProperties(family=[name]))) for name in families]
+
+
+def _unset(text: str) -> frozenset[str]:
+    return frozenset(filter(_needs_layout, text))
+
+
+def _chosen(text: str) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The families that have the letters which DejaVu Sans lacks, and the letters that none has."""
     lacking = frozenset(filter(_has_picture, text)) - dejavu_letters()
     if not lacking:
-        return (DEJAVU,)
+        return (), lacking
     families, missing = _families(lacking, _number_of_fonts())
     if missing:
         add_new_fonts()
         families, missing = _families(lacking, _number_of_fonts())
-    if missing:
-        _warn_once(missing, _missing_text(missing))
-    return (DEJAVU, *families)
+    return families, missing
 
 
 def _warn_once(letters: frozenset[str], text: str) -> None:

@@ -5,6 +5,7 @@
     cells/           one file for each finished network, `cells/ID.json`
     checkpoints/     networks whose training was stopped
     metrics.csv  summary.csv  probes.csv  claims.json  figures/  report.html
+    .figures.json    what the figures were drawn from (see `bnexp.plots`)
 
 A cell file has two lines of JSON: a head with the format's number and the SHA-256 of the body, and
 the body, a `Record`. It appears whole or not at all, and what is not exactly what was written is
@@ -208,10 +209,11 @@ class RunDirectory:
     def write(self, name: str, content: bytes | str) -> Path:
         """Write a table, the manifest or a figure; `name` is its path in the directory.
 
-        A missing folder is made. Texts are encoded as UTF-8. Returns the path of the file.
+        A file that has this content already is left as it is. A missing folder is made. Texts are
+        encoded as UTF-8. Returns the path of the file.
         """
         path = self.folder(str(Path(name).parent)) / Path(name).name
-        files.write_file(path, content.encode() if isinstance(content, str) else content)
+        files.write_changed(path, content.encode() if isinstance(content, str) else content)
         return path
 
     @contextmanager

@@ -10,6 +10,10 @@ Its methods:
     draw    the figure: numbers first (series.py), then the page (page.py), then what
             is on its panels (limits.py, marks.py).
 
+and, if it draws metrics only, the property
+
+    reads_probes  False: it is given nothing that probes read, and is up to date when that changes.
+
 matplotlib is imported only inside functions that draw: options are read by every command.
 """
 
@@ -104,6 +108,11 @@ class FigureKind:
     def kind(self) -> str:
         """The name under which the class is registered."""
         return next(name for name, cls in FIGURES.items() if cls is type(self))
+
+    @property
+    def reads_probes(self) -> bool:
+        """Whether it draws what probes read; without, it need not be drawn again with them."""
+        return True
 
     def error(self, text: str, *path: str | int) -> FigureError:
         """The error that this figure cannot be drawn: why, and the path of the option to blame."""

@@ -81,6 +81,10 @@ class Curves(RuledKind, SpreadKind):
         best = select.best_values(self.kind, swept, self.panel_axis, self.best)
         return select.restrict(self.kind, swept, {self.panel_axis: best})
 
+    @property
+    def reads_probes(self) -> bool:
+        return self.quantity is not None
+
     def choose(self, swept: select.Swept, recorded: Recorded) -> select.Selection:
         """Spread out panel_axis, if one is named; all other axes make the lines."""
         selection = select.select_panels(self.kind, swept, self.panel_axis)

@@ -58,6 +58,10 @@ class Heatmap(RestrictedKind):
     value: SummaryMetric = option("final_train_accuracy", doc="a column of the summary")
     limits: Limits | None = option(None, doc="[low, high] of the colors")
 
+    @property
+    def reads_probes(self) -> bool:
+        return False
+
     def choose(self, swept: select.Swept, recorded: Recorded) -> select.Selection:
         """Spread out the named axes, else the first ones, model.norm last of all."""
         keys = [(name, key) for name, key in (("x", self.x), ("y", self.y)) if key]

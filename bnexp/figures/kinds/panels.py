@@ -32,6 +32,10 @@ class Panels(SpreadKind):
     axis: str | None = option(None, doc="the swept key of the panels; default: the first")
     metric: Metric = option("train_accuracy", doc="what is drawn against the epoch")
 
+    @property
+    def reads_probes(self) -> bool:
+        return False
+
     def choose(self, swept: Swept, recorded: Recorded) -> Selection:
         """Spread out the named axis, else the first that is a number, else the first."""
         default = next(iter(sorted(swept.axes, key=lambda axis: not axis.numeric)), None)

@@ -52,6 +52,10 @@ class Scale(SpreadKind):
     )
     accuracy: Literal["final", "best"] = option("final", doc="which accuracy is drawn")
 
+    @property
+    def reads_probes(self) -> bool:
+        return False
+
     def choose(self, swept: Swept, recorded: Recorded) -> Selection:
         """Spread out the named axis, else the first, of those that are numbers."""
         numeric = [axis for axis in swept.axes if axis.numeric]
