@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from device_array import fake_cupy
 from model_cases import CNN, ONE, SHORT
 from threadpoolctl import threadpool_limits
 
 import bnexp
+from bnexp import device
 
 SMALL = """\
 name: small
@@ -135,3 +138,18 @@ def fit(small, config_file):
         return bnexp.fit(bnexp.load_config(path, {**ONE, **given, **keys}))
 
     return make
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ModuleType]]:
+    """Puts a CuPy of arrays in plain memory in the place of CuPy; it returns the module."""
+
+    def install(**options: int) -> ModuleType:
+        cupy = fake_cupy(**options)
+        monkeypatch.setitem(sys.modules, "cupy", cupy)
+        device._cupy.cache_clear()
+        return cupy
+
+    install()
+    yield install
+    device._cupy.cache_clear()

@@ -11,7 +11,7 @@ What it allows is what bnexp uses, each checked in the sources of CuPy 13 and 14
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -59,7 +59,7 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
             return NotImplemented
         dtypes = {x.dtype for x in inputs if isinstance(x, DeviceArray)}
         for x in inputs:  # NumPy's scalars promote otherwise before CuPy 14
-            if isinstance(x, np.floating) and x.dtype not in dtypes:
+            if isinstance(x, np.floating) and x.dtype not in dtypes and "dtype" not in options:
                 raise TypeError(f"{ufunc.__name__} of {dtypes} and a scalar of {x.dtype}")
         if "out" in options:
             options["out"] = tuple(map(_taken, options["out"]))
@@ -150,6 +150,27 @@ for _name in ATTRIBUTES:
     setattr(DeviceArray, _name, property(lambda self, name=_name: getattr(self._numbers, name)))
 
 PROTOTYPE = DeviceArray(np.empty(0))
+
+
+def fake_cupy(free: int = 10**9, devices: int = 1) -> ModuleType:
+    """What `bnexp.device` uses of CuPy, with arrays of this module; `free` bytes on the device."""
+    cupy: Any = ModuleType("cupy")
+    cupy.__version__ = "14.2.0"
+    cupy.empty = lambda shape: DeviceArray(np.empty(shape))
+    cupy.ones = lambda shape: DeviceArray(np.ones(shape))
+    cupy.matmul = np.matmul
+    cupy.cuda = SimpleNamespace(
+        runtime=SimpleNamespace(
+            getDeviceCount=lambda: devices,
+            getDevice=lambda: 0,
+            getDeviceProperties=lambda device: {"name": b"NVIDIA Paper 1"},
+            runtimeGetVersion=lambda: 12090,
+            memGetInfo=lambda: (free, 2 * free),
+        )
+    )
+    pool = SimpleNamespace(free_bytes=lambda: 0, free_all_blocks=lambda: None)
+    cupy.get_default_memory_pool = lambda: pool
+    return cupy
 
 
 def moved(tree: Any) -> Any:

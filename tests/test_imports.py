@@ -14,7 +14,7 @@ ORDER = (
     ("typography",),
     ("text", "searchpath", "machine"),
     ("errors",),
-    ("registry",),
+    ("registry", "device"),
     ("files",),
     ("nn", "data"),
     ("metrics",),
@@ -73,6 +73,7 @@ def test_imports_point_one_way(path):
         ("pyarrow", "exports"),
         ("tensorboard", "exports"),
         ("mlflow", "exports"),
+        ("cupy", "device"),
     ],
 )
 def test_a_library_has_one_home(library, home):

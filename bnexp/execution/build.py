@@ -92,6 +92,13 @@ class ImageSets:
     used: NDArray[np.intp] | None
     offset: NDArray[np.float64] | None = None
 
+    def moved(self, like: Any) -> ImageSets:
+        """The same images on the device of the array `like`; of `scored` no second copy."""
+        train = self.train.moved(like)
+        scored = train if self.scored is self.train else train.first(len(self.scored))
+        test = self.test.moved(like) if self.test else None
+        return replace(self, train=train, scored=scored, test=test)
+
     def calibration(self) -> NDArray[np.floating]:
         """The first training images, every pixel, (1, n, ...) in float64.
 
@@ -239,8 +246,34 @@ def make_image_sets(
 
 
 @dataclass(frozen=True)
+class FullParameters:
+    """Computes, from trained parameters, those for images with all pixels.
+
+    weights: the initial ones of the first layer, (K, D, H). used: the pixels that are trained on;
+    None if these are all. The weights of the others are as they were.
+    """
+
+    weights: nn.Array | None = None
+    used: NDArray[np.intp] | None = None
+
+    def __call__(self, trained: Sequence[nn.Parameters]) -> Sequence[nn.Parameters]:
+        """The parameters with the weights of all pixels; they may be on a device, if these are."""
+        if self.weights is None:
+            return trained
+        full = self.weights.copy()
+        full[:, self.used] = trained[0]["W"]
+        return {**trained[0], "W": full}, *trained[1:]
+
+    def moved(self, like: Any) -> FullParameters:
+        """The same for parameters on the device of the array `like`."""
+        if self.weights is None:
+            return self
+        return FullParameters(*(np.asarray(a, like=like) for a in (self.weights, self.used)))
+
+
+@dataclass(frozen=True)
 class Start:
-    """A stack's initial parameters and state, and its batches.
+    """A stack's initial parameters and state, and its batches, drawn on the CPU.
 
     `full_parameters` computes, from trained parameters, those for images with all pixels, where
     blank ones were left out.
@@ -256,7 +289,7 @@ class Start:
     parameters: tuple[nn.Parameters, ...]
     state: tuple[nn.State, ...]
     batches: Iterator[random.Indices]
-    full_parameters: Callable[[Sequence[nn.Parameters]], Sequence[nn.Parameters]]
+    full_parameters: FullParameters
 
 
 def draw_start(
@@ -281,7 +314,7 @@ def draw_start(
     replays the book's stream takes weights and batches from that.
     """
     draw = _draw_from_book if networks[0].place else _draw_independently
-    starts, streams = draw(networks, architectures, schedule, images.shape)
+    starts, batches = draw(networks, architectures, schedule, images.shape)
     drawn, states = [], []
     for network, architecture, (parameters, state) in zip(
         networks, architectures, starts, strict=True
@@ -302,21 +335,15 @@ def draw_start(
                 images.calibration(),
             )
             parameters = tuple({n: array[0] for n, array in layer.items()} for layer in calibrated)
-        drawn.append(parameters)
+        with np.errstate(over="ignore"):  # at once: a large stack takes half the memory
+            drawn.append([{n: a.astype(dtype) for n, a in layer.items()} for layer in parameters])
     parameters, state = nn.stack(drawn, dtype), nn.stack(states, dtype)
-    batches, used = random.stack_batches(streams), images.used
-    if used is None:
-        return Start(parameters, state, batches, lambda trained: trained)
+    if images.used is None:
+        return Start(parameters, state, batches, FullParameters())
     first, *others = parameters
-    weights = first["W"]
-
-    def full_parameters(trained: Sequence[nn.Parameters]) -> Sequence[nn.Parameters]:
-        full = weights.copy()
-        full[:, used] = trained[0]["W"]
-        return {**trained[0], "W": full}, *trained[1:]
-
-    parameters = ({**first, "W": weights[:, used]}, *others)
-    return Start(parameters, state, batches, full_parameters)
+    full = FullParameters(first["W"], images.used)
+    parameters = ({**first, "W": first["W"][:, images.used]}, *others)
+    return Start(parameters, state, batches, full)
 
 
 def _draw_independently(
@@ -324,20 +351,21 @@ def _draw_independently(
     architectures: Sequence[nn.Sequential],
     schedule: TrainingSchedule,
     shape: tuple[int, ...],
-) -> tuple[list[random.Start], list[Iterator[random.Indices]]]:
-    """Initial weights of each network; batches of each, or one stream where all seeds are equal."""
+) -> tuple[list[random.Start], Iterator[random.Indices]]:
+    """Initial weights of each network, and the batches; those of a seed are drawn once."""
     training = networks[0].setting.train
     starts = [
         architecture.init(random.generator(network.seed, "weights"), shape)
         for network, architecture in zip(networks, architectures, strict=True)
     ]
     seeds = [network.seed for network in networks]
-    sample = random.SAMPLING[training.sampling]
+    sample, distinct = random.SAMPLING[training.sampling], list(dict.fromkeys(seeds))
     streams = [
         sample(random.generator(seed, "batches"), schedule.images, training.batch_size)
-        for seed in (seeds[:1] if len(set(seeds)) == 1 else seeds)
+        for seed in distinct
     ]
-    return starts, streams
+    rows = [distinct.index(seed) for seed in seeds] if len(distinct) > 1 else None
+    return starts, random.stack_batches(streams, rows)
 
 
 def _draw_from_book(
@@ -345,7 +373,7 @@ def _draw_from_book(
     architectures: Sequence[nn.Sequential],
     schedule: TrainingSchedule,
     shape: tuple[int, ...],
-) -> tuple[list[random.Start], list[Iterator[random.Indices]]]:
+) -> tuple[list[random.Start], Iterator[random.Indices]]:
     """The same from the book's stream of each seed.
 
     Each network has a place: the round (a weight scale in the book's script) and the position
@@ -373,7 +401,7 @@ def _draw_from_book(
         replayed = random.replay_book(seed, plan, [place for _, place in members], shape)
         drawn |= {network.id: start for (network, _), start in zip(members, replayed, strict=True)}
     pairs = [drawn[network.id] for network in networks]
-    return [start for start, _ in pairs], [batches for _, batches in pairs]
+    return [start for start, _ in pairs], random.stack_batches([batches for _, batches in pairs])
 
 
 def build_architecture(setting: Setting, classes: int) -> nn.Sequential:

@@ -24,6 +24,8 @@ from bnexp import data, nn
 from bnexp.config.options import instantiate
 from bnexp.data import Dataset
 from bnexp.data.datasets import count_images
+from bnexp.device import device_array, release_memory
+from bnexp.errors import ConfigError
 from bnexp.execution import stopping
 from bnexp.execution.build import (
     Start,
@@ -48,7 +50,8 @@ from bnexp.training.update import Adjustments
 class Task:
     """A stack to train: its networks, the folder of data files if any, and where checkpoints go.
 
-    `data` is the data set itself where it is at hand; otherwise it is loaded.
+    `data` is the data set itself where it is at hand; otherwise it is loaded. `device` is what it
+    is trained on.
 
     Fields:
         networks: at least one; all have the same data, structure and training length.
@@ -60,6 +63,7 @@ class Task:
     data_dir: Path | None = None
     checkpoints: Checkpoints | None = None
     data: Dataset | None = None
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ class Record:
         metrics: by column, such as "train_loss" or "test_accuracy"; without test images there are
             no test columns.
         probes: what the probes read, one entry for each quantity and set of layers.
+        device: what it was trained on; a file says so only if it is not the CPU.
 
     The body of a cell file is this class as JSON: a new or renamed field changes the file format.
     """
@@ -112,11 +117,15 @@ class Record:
     seconds: float
     probes: tuple[Probed, ...] = ()
     error: str = ""
+    device: str = "cpu"
 
 
 def record_text(record: Record) -> str:
     """The record as JSON in one line; NaN and infinite numbers as Python writes them."""
-    return json.dumps(asdict(record), separators=(",", ":"))
+    fields = asdict(record)
+    if record.device == "cpu":  # as files were before there were devices
+        del fields["device"]
+    return json.dumps(fields, separators=(",", ":"))
 
 
 def read_record(text: str | bytes) -> Record:
@@ -169,12 +178,28 @@ def train_task(task: Task, on_step: Callable[[int], None] = lambda networks: Non
     """
     started = time.perf_counter()
     loaded = task.data or dataset(task.networks[0].setting.data.name, task.data_dir)
-    trained = train_networks(task.networks, loaded, on_step, task.checkpoints)
-    seconds = (time.perf_counter() - started) / len(task.networks)
-    return [
-        _make_record(network, k, trained, loaded.sha256, seconds)
-        for k, network in enumerate(task.networks)
-    ]
+    try:
+        trained = train_networks(task.networks, loaded, on_step, task.checkpoints, task.device)
+    except MemoryError as error:
+        if task.device == "cpu":
+            raise
+        shortage = " ".join(str(error).split())
+    else:
+        seconds = (time.perf_counter() - started) / len(task.networks)
+        return [
+            replace(_make_record(network, k, trained, loaded.sha256, seconds), device=task.device)
+            for k, network in enumerate(task.networks)
+        ]
+    # Here, where the error no longer holds the arrays.
+    release_memory(task.device)
+    if len(task.networks) == 1:
+        raise ConfigError(
+            f"device: out of memory with a single network on {task.device} ({shortage}); make "
+            "train.batch_size or the layers smaller, or train with device cpu"
+        )
+    half = len(task.networks) // 2
+    halves = task.networks[:half], task.networks[half:]
+    return [r for part in halves for r in train_task(replace(task, networks=part), on_step)]
 
 
 @dataclass(frozen=True)
@@ -201,6 +226,7 @@ def train_networks(
     loaded: Dataset,
     on_step: Callable[[int], None] = lambda networks: None,
     checkpoints: Checkpoints | None = None,
+    device: str = "cpu",
 ) -> Trained:
     """Train networks of one structure side by side, from their checkpoints where there are some.
 
@@ -209,6 +235,8 @@ def train_networks(
         loaded: the data set of their setting.
         on_step: called after each step with K.
         checkpoints: where snapshots are saved now and then, and looked for at the start.
+        device: what they are trained on. All that is drawn is drawn on the CPU, from the same
+            bits, and moved once; what is returned is on the CPU again.
 
     Overflow and division by zero are no errors: a network that diverges is a result.
     """
@@ -221,7 +249,7 @@ def train_networks(
         stopping.check()
 
     setting, recipe = networks[0].setting, networks[0].setting.train
-    dtype = np.dtype(recipe.precision)
+    dtype, like = np.dtype(recipe.precision), device_array(device)
     with np.errstate(all="ignore"):  # a weight or a rate that overflows is a result
         check_counts(setting, count_images(loaded))
         digest, loaded = loaded.sha256, choose_images(networks[0], loaded)
@@ -236,17 +264,19 @@ def train_networks(
         start = draw_start(networks, architectures, schedule, images, dtype)
         optimizers = [instantiate(network.setting.train.optimizer) for network in networks]
         probes = [instantiate(options) for options in setting.probes.read] if setting.probes else []
+        rates = np.array([optimizer.lr for optimizer in optimizers], dtype)[:, None, None]
+        on_device = images.moved(like)
         history = train(
             architectures[0],
             optimizers[0],
-            np.array([optimizer.lr for optimizer in optimizers], dtype)[:, None, None],
+            np.asarray(rates, like=like),
             start.parameters,
             start.state,
             start.batches,
             schedule.points,
-            images.train,
-            images.test,
-            images.scored,
+            on_device.train,
+            on_device.test,
+            on_device.scored,
             recipe.batch_size,
             on_step=after_step,
             adjustments=Adjustments(
@@ -256,13 +286,13 @@ def train_networks(
                 instantiate(recipe.schedule),
                 recipe.decay_also or (),
             ),
-            for_test=start.full_parameters,
+            for_test=start.full_parameters.moved(like),
             probes=Probing(probes, schedule.probes),
             start=_stored_start(networks, digest, checkpoints, schedule, start, optimizers[0]),
             metrics=make_metrics(setting),
             score_batch=setting.train.evaluate_train == "batch",
         )
-    full_parameters = start.full_parameters
+    full_parameters: Callable[..., Sequence[nn.Parameters]] = start.full_parameters
     if isinstance(architecture := architectures[0], BookNetwork):
         full_parameters = partial(architecture.fast_parameters, shape=images.shape)
     return Trained(

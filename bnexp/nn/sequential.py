@@ -256,7 +256,8 @@ def stack(
     def stacked(arrays: list[Array]) -> Array:
         array = np.stack(arrays)
         with np.errstate(over="ignore"):
-            return array.astype(dtype) if np.issubdtype(array.dtype, np.floating) else array
+            is_float = np.issubdtype(array.dtype, np.floating)
+            return array.astype(dtype, copy=False) if is_float else array
 
     return tuple(
         {name: stacked([network[i][name] for network in networks]) for name in first}

@@ -3,7 +3,8 @@
 Between two steps, training describes the next one as a `TrainingStep`. From it a probe computes
 what it records, a `Reading` per quantity. The pass forward and back over the step's batch is
 computed once for all probes, and only if one needs it. Numbers are computed network by network
-(`per_network`, `of_network`), so that the bits of one do not depend on its neighbors.
+(`per_network`, `of_network`), so that the bits of one do not depend on its neighbors; and on the
+CPU, whatever device the arrays of the step are on.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bnexp.device import to_host
 from bnexp.nn import ACTIVATIONS, Array, Parameters, Sequential, SoftmaxCrossEntropy, State
 from bnexp.nn.loss import Labels
 from bnexp.nn.protocols import Affine, Gradients
@@ -177,8 +179,11 @@ def per_network(networks: int, function: Callable[[int], float]) -> Numbers:
 
 
 def of_network(array: Array, k: int) -> Numbers:
-    """Network k of an array (K or 1, ...), in float64; what all networks share is each one's."""
-    part: Numbers = array[k if len(array) > 1 else 0].astype(np.float64)
+    """Network k of an array (K or 1, ...), in float64; what all networks share is each one's.
+
+    NumPy's array, also if the other is on a device.
+    """
+    part: Numbers = to_host(array[k if len(array) > 1 else 0]).astype(np.float64)
     return part
 
 

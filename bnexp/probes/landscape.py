@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bnexp.device import to_host
 from bnexp.nn import Array
 from bnexp.nn.protocols import Gradients
 from bnexp.probes.base import (
@@ -62,13 +63,14 @@ class Landscape:
         networks, start = step.networks, step.current
         etas = [self._eta(step, factor) for factor in self.steps]
         passes = [_pass_at(step, eta) for eta in etas]
-        losses = np.stack([p.losses for p in passes], axis=-1).astype(np.float64)  # (K, steps)
+        losses = np.stack([_on_host(p.losses) for p in passes], axis=-1)  # (K, steps)
         changes = np.stack([_changes(networks, start, end) for end in passes], axis=-1)
         lengths = per_network(networks, lambda k: norm(_of_all(start.gradients, k)))
-        slopes = changes / (np.stack([eta[:, 0, 0] for eta in etas], axis=-1) * lengths[:, None])
+        sizes = np.stack([to_host(eta)[:, 0, 0] for eta in etas], axis=-1)
+        slopes = changes / (sizes * lengths[:, None])
         numbers = {
             "loss_along": losses,
-            "relative_loss_along": losses / start.losses.astype(np.float64)[:, None],
+            "relative_loss_along": losses / _on_host(start.losses)[:, None],
             "gradient_change_along": changes,
             "loss_range": (losses.max(axis=1) - losses.min(axis=1))[:, None],
             "gradient_change": changes.max(axis=1)[:, None],
@@ -81,6 +83,12 @@ class Landscape:
         lr = step.lr
         eta = factor * (lr if self.unit == "learning_rate" else np.ones_like(lr))
         return eta.astype(lr.dtype)
+
+
+def _on_host(losses: Array) -> Numbers:
+    """Losses (K,) in float64."""
+    numbers: Numbers = to_host(losses).astype(np.float64)
+    return numbers
 
 
 def _pass_at(step: TrainingStep, eta: Array) -> Pass:

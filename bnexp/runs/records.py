@@ -59,6 +59,7 @@ class _StoredRecord(Strict):
     seconds: Seconds
     probes: Annotated[tuple[_StoredProbed, ...], Field(strict=False)] = ()
     error: Literal[""] = ""
+    device: Literal["cpu", "cuda"] = "cpu"
 
 
 def decode_record(fields: Any) -> Record:

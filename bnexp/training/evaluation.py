@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from bnexp.device import to_host
 from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn import Array, Parameters, Sequential, State
 from bnexp.nn.loss import Labels
@@ -69,11 +70,22 @@ class Images:
         images._pixels, images.labels = self._pixels[:number], self.labels[:number]
         return images
 
+    def moved(self, like: Any) -> Images:
+        """The same images on the device of the array `like`."""
+        images = copy(self)
+        images._pixels = np.asarray(self._pixels, like=like)
+        images.labels = np.asarray(self.labels, like=like)
+        if self.offset is not None:
+            images.offset = np.asarray(self.offset, like=like)
+        return images
+
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, indices: Any) -> tuple[Array, Labels]:
         """Numbers and labels at `indices`, an index array of any shape or a slice."""
+        if not isinstance(indices, slice):
+            indices = np.asarray(indices, like=self.labels)
         pixels = self._pixels[indices]
         return pixels if self._converted else self._convert(pixels), self.labels[indices]
 
@@ -98,10 +110,10 @@ def evaluate(
     images: Images,
     metrics: Mapping[str, Metric] = DEFAULT_METRICS,
 ) -> dict[str, Numbers]:
-    """Each metric's mean over all `images`, (K,) in float64, by the metric's name.
+    """Each metric's mean over all `images`, (K,) in float64, by the metric's name; on the CPU.
 
-    By default the metrics are those of every run. ValueError if a metric's values have another
-    shape than (K, N).
+    Parameters, state and images are on one device. By default the metrics are those of every run.
+    ValueError if a metric's values have another shape than (K, N).
     """
     networks = next(len(array) for layer in parameters for array in layer.values())
     if network.chunk is None and networks > 1:
@@ -114,7 +126,7 @@ def evaluate(
     for logits, labels in _evaluate_chunks(network, parameters, state, images):
         for name, added in _metric_sums(metrics, logits, labels).items():
             sums[name] = sums[name] + added
-    return {name: total / len(images) for name, total in sums.items()}
+    return {name: to_host(total) / len(images) for name, total in sums.items()}
 
 
 def evaluate_batch(
@@ -134,7 +146,8 @@ def evaluate_batch(
         batch = k if len(x) > 1 else 0
         logits = network.evaluated(_select(parameters, k), _select(state, k), x[batch : batch + 1])
         sums.append(_metric_sums(metrics, logits, labels[batch]))
-    return {name: np.concatenate([each[name] for each in sums]) / x.shape[1] for name in metrics}
+    joined = {name: np.concatenate([each[name] for each in sums]) for name in metrics}
+    return {name: to_host(total) / x.shape[1] for name, total in joined.items()}
 
 
 def _metric_sums(
@@ -142,17 +155,20 @@ def _metric_sums(
 ) -> dict[str, Numbers]:
     """Each metric's sum over the images of logits (K, N, C) and labels (N,), (K,) in float64."""
     logits, labels = logits.view(), labels.view()
-    logits.flags.writeable = labels.flags.writeable = False  # a metric must not change them
+    for array in (logits, labels):  # a metric must not change them
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
     sums: dict[str, Numbers] = {}
     for name, metric in metrics.items():
-        values = np.asarray(metric.values(logits, labels))
+        values = np.asarray(metric.values(logits, labels), like=logits)
         if values.shape != logits.shape[:2]:
             raise ValueError(
                 f"metric {name}: expected values of shape {logits.shape[:2]}, one for each "
                 f"network and image, got {values.shape}"
             )
         # In one order for every K, so that a network's sum does not depend on the others.
-        sums[name] = np.ascontiguousarray(values).sum(axis=-1, dtype=np.float64)
+        values = np.ascontiguousarray(values, like=logits)
+        sums[name] = values.sum(axis=-1, dtype=np.float64)
     return sums
 
 

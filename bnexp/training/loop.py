@@ -2,12 +2,12 @@
 
 `train` is the only loop of the package. A `Snapshot` is all that the rest of a training depends on,
 so that a training that was stopped goes on from one with the same bits; the `History` is what it
-leaves at its end.
+leaves at its end. Both are of NumPy's arrays. The arrays between are on the device of the initial
+parameters, and steps are made without waiting for it: numbers are fetched at evaluations only.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnexp.device import to_host
 from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn import Array, Optimizer, Parameters, Sequential, State
 from bnexp.probes import Probe, Reading, TrainingStep
@@ -109,7 +110,9 @@ class _Stack:
             self.adjustments, self.optimizer, self.lr, self.parameters, gradients, self.opt_state,
             step,
         )  # fmt: skip
-        return np.where(self.network.overflowed(caches), np.nan, losses.mean(axis=-1))
+        means: Array = losses.mean(axis=-1)
+        overflowed = self.network.overflowed(caches)
+        return means if overflowed is False else np.where(overflowed, np.nan, means)
 
     def next_step(self, x: Array, labels: Indices, step: tuple[int, int]) -> TrainingStep:
         """What probes are given: step (t, of T), before it is made with the batch x, labels."""
@@ -125,7 +128,9 @@ class _Stack:
 
     def mark_diverged(self, step: int, losses: Array) -> None:
         """Note the step for networks whose losses are not finite for the first time."""
-        self.diverged_at[(self.diverged_at < 0) & ~np.isfinite(losses)] = step
+        losses = np.asarray(losses, like=self.diverged_at)
+        first = (self.diverged_at < 0) & ~np.isfinite(losses)
+        self.diverged_at = np.where(first, step, self.diverged_at)
 
     def mark_overflow(self, step: int, evaluated: Sequence[State]) -> None:
         """Note the step for networks whose parameters or states are not all finite.
@@ -135,12 +140,14 @@ class _Stack:
         infinite or NaN stays so. `evaluated` is the state that the networks are scored with.
         """
         population = () if evaluated is self.state else evaluated
-        for layer in (*self.parameters, *self.state, *population, *self.opt_state):
-            for array in layer.values():
-                # Of numbers that are finite the sum is, too, unless they are huge.
-                if array.ndim and not math.isfinite(array.sum()):
-                    finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-                    self.mark_diverged(step, np.where(finite, 0.0, np.nan))
+        layers = (*self.parameters, *self.state, *population, *self.opt_state)
+        arrays = [a for layer in layers for a in layer.values() if a.ndim and a.dtype.kind == "f"]
+        # Of numbers that are finite the sum is, too, unless they are huge.
+        sums = to_host(np.stack([array.sum() for array in arrays]))
+        for array, is_finite in zip(arrays, np.isfinite(sums), strict=True):
+            if not is_finite:
+                finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+                self.mark_diverged(step, np.where(finite, 0.0, np.nan))
 
     def record_metrics(self, step: int, scores: Mapping[str, Numbers]) -> None:
         """Add an evaluation. A metric that earlier evaluations lack is NaN in them."""
@@ -153,11 +160,11 @@ class _Stack:
     def snapshot(self, step: int) -> Snapshot:
         return Snapshot(
             step,
-            self.parameters,
-            self.state,
-            tuple(self.opt_state),
+            _on_host(self.parameters),
+            _on_host(self.state),
+            _on_host(self.opt_state),
             {name: np.stack(values, axis=-1) for name, values in self.metrics.items()},
-            self.diverged_at,
+            to_host(self.diverged_at),
             tuple(self.readings),
         )
 
@@ -186,11 +193,11 @@ def train(
 
     Arguments:
         network, optimizer: of all K networks, which differ in the values of their arrays only.
-        lr: learning rates, (K, 1, 1).
+        lr: learning rates, (K, 1, 1), on the device that the networks are to be trained on.
         parameters, state: what the networks start from; they are left as they are.
         batches: index arrays (K, N), or (1, N) where all networks see the same images.
         points: the steps to evaluate after, ascending; 0 is before the first update.
-        train_set, test_set: images to train on, and to score besides.
+        train_set, test_set: images to train on, and to score besides; on the device, too.
         scored: the training images that are scored; by default all.
         batch_size: of the batches that population statistics are averaged over.
         on_step: called after each step with a function that makes a snapshot.
@@ -213,11 +220,11 @@ def train(
         optimizer,
         adjustments,
         lr,
-        _copy(start.parameters),
-        start.state,
-        list(_copy(start.opt_state)),
+        _copy(moved(start.parameters, lr)),
+        moved(start.state, lr),
+        list(_copy(moved(start.opt_state, lr))),
         {name: list(values.T) for name, values in start.metrics.items()},
-        start.diverged_at.copy(),
+        np.asarray(start.diverged_at, like=lr),
         list(start.readings),
     )
     last, stream = points[-1], BatchStream(batches)
@@ -267,6 +274,26 @@ def train(
 def _looked_up(steps: Collection[int]) -> Collection[int]:
     """The steps in a form in which one is found quickly; a range is, without a copy of it."""
     return steps if isinstance(steps, range) else frozenset(steps)
+
+
+def moved(layers: Sequence[Mapping[str, Any]], like: Any) -> tuple[dict[str, Any], ...]:
+    """The layers with their numbers on the device of the array `like`.
+
+    Keys and counts stay, as they are integers, and what is the same for all networks: these decide
+    what the CPU draws and calls.
+    """
+    return tuple(
+        {
+            name: np.asarray(a, like=like) if a.ndim and a.dtype.kind == "f" else a
+            for name, a in layer.items()
+        }
+        for layer in layers
+    )
+
+
+def _on_host(layers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """The layers with NumPy's arrays."""
+    return tuple({name: to_host(array) for name, array in layer.items()} for layer in layers)
 
 
 def _copy(layers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:

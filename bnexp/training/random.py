@@ -161,6 +161,12 @@ class BatchStream:
         return self._peeked
 
 
-def stack_batches(streams: Sequence[Iterator[Indices]]) -> Iterator[Indices]:
-    """Batches of K networks, (K, N) a step, or (1, N) from a single shared stream."""
-    return (np.stack(step) for step in zip(*streams, strict=False))
+def stack_batches(
+    streams: Sequence[Iterator[Indices]], rows: Sequence[int] | None = None
+) -> Iterator[Indices]:
+    """Batches of K networks, (K, N) a step, or (1, N) from a single shared stream.
+
+    rows: which of the streams each network has; None: each its own.
+    """
+    steps = (np.stack(step) for step in zip(*streams, strict=False))
+    return steps if rows is None else (step[rows] for step in steps)
