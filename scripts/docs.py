@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pages import config, contributing, gallery, numerics
+from pages import config, contributing, gallery, numerics, tutorial
 from pages.markdown import ROOT, rewritten
 
 from bnexp.config.jsonschema import schema_text
@@ -20,6 +20,7 @@ from bnexp.config.jsonschema import schema_text
 WHOLE = {
     ROOT / "docs" / "config.md": config.page,
     ROOT / "configs" / "bnexp.schema.json": schema_text,
+    ROOT / "docs" / "tutorial.ipynb": tutorial.notebook,
     ROOT / "results" / "reference" / "README.md": gallery.page,
 }
 # Each page and the function that makes the parts between its marks.

@@ -114,6 +114,7 @@ RUN_BY = {
     "docs/guarantees.md": "test_docs_guarantees",
     "docs/numerics.md": "test_docs_numerics",
     "docs/python.md": "test_docs_python",
+    "docs/tutorial.md": "test_docs_tutorial",
 }
 
 
