@@ -42,6 +42,7 @@ from bnexp.machine import usable_memory
 from bnexp.nn.book import replay
 from bnexp.probes import sites
 from bnexp.probes.distributions import Histogram, Percentiles
+from bnexp.probes.images import Confusion, Filters
 from bnexp.probes.landscape import Landscape
 from bnexp.probes.layers import Layers
 from bnexp.runs.csv import MAX_BYTES
@@ -208,7 +209,9 @@ def plan_rows(networks: Sequence[Network], counts: Counts) -> list[tuple[int, in
         key = _parts(network.setting)
         if key not in by_setting:
             length = length_of(network, counts)
-            by_setting[key] = length.scored, length.probed * readings_of_step(network.setting)
+            images = counts[network.setting.data.name]
+            probed = length.probed * readings_of_step(network.setting, images)
+            by_setting[key] = length.scored, probed
     return [by_setting[_parts(network.setting)] for network in networks]
 
 
@@ -217,8 +220,8 @@ def metric_columns(setting: Setting) -> int:
     return len(make_metrics(setting)) * 2
 
 
-def readings_of_step(setting: Setting) -> int:
-    """How many numbers the probes read of a network at one step.
+def readings_of_step(setting: Setting, images: ImageCounts) -> int:
+    """How many numbers the probes read of a network at one step, with such images.
 
     A user's probe that does not say where it reads has one number for each quantity and layer.
     """
@@ -226,6 +229,9 @@ def readings_of_step(setting: Setting) -> int:
     for probe, grids in probe_grids(setting):
         if grids is not None:
             number += sum(len(grid.layers) * len(grid.at) for grid in grids)
+        elif hasattr(probe, "numbers"):
+            network = blank_architecture(setting, images.classes)
+            number += probe.numbers(network, images.image_shape, images.classes)
         else:
             layers = sites(blank_architecture(setting, CLASSES))
             number += len(getattr(probe, "quantity_names", ("any",))) * len(layers)
@@ -297,7 +303,8 @@ def stack_needs(networks: Sequence[Network], counts: ImageCounts, scoring: Scori
     images = int(scored) + tests
     if scoring.population:
         images += min(length.images, POPULATION_BATCHES * train.batch_size)
-    numbers = length.scored * metric_columns(setting) + length.probed * readings_of_step(setting)
+    numbers = length.scored * metric_columns(setting)
+    numbers += length.probed * readings_of_step(setting, counts)
     return StackNeeds(
         images=_image_bytes(network, counts, (length.images, tests), width),
         parameters=stack * max(drawn, trained) + compared,
@@ -400,6 +407,9 @@ def _normalizers(setting: Setting, sizes: Sequence[LayerSize]) -> int:
     return 4 * sum(size.outputs for size in sizes[:-1] if size.weights)
 
 
+OF_ONE_PASS = Layers | Histogram | Percentiles | Filters | Confusion
+
+
 def _passes(setting: Setting) -> int:
     """How many passes over a batch, forward and back, the probes keep at one time."""
     passes = 0
@@ -408,7 +418,7 @@ def _passes(setting: Setting) -> int:
         if isinstance(probe, Landscape):
             passes = max(passes, 1 + len(probe.steps))
         else:
-            passes = max(passes, 1 if isinstance(probe, Layers | Histogram | Percentiles) else 2)
+            passes = max(passes, 1 if isinstance(probe, OF_ONE_PASS) else 2)
     return passes
 
 

@@ -147,13 +147,23 @@ def everything(number=lambda step, layer: 0.5 + 0.1 * layer):
     def read(point, seed):
         places = {"loss_along": (1.0, 2.0), "percentile": (15.0, 50.0, 85.0)}
         places |= {"activation_density": (0.0, 0.5), "dead": (NAN,)}
-        return [
+        rows = [
             (step, layer, quantity, at, number(step, layer))
             for quantity, own in places.items()
             for at in own
             for step in (0, 10)
             for layer in (1, 2)
         ]
+        for step in (0, 10):
+            x = number(step, 1)
+            images = {"filter": [2, 2, 1, *[x] * 8], "confusion": [3, x, x, 4]}
+            images["mistake"] = [1, 2, 1, *[0, 1, x, x, x], *[1, 0, x, x, x]]
+            rows += [
+                (step, int(quantity == "filter"), quantity, float(at), value)
+                for quantity, values in images.items()
+                for at, value in enumerate(values)
+            ]
+        return rows
 
     return read
 
@@ -170,4 +180,7 @@ EVERY = (
     figure_options("landscape"),
     figure_options("landscape", quantity="dead", log=True),
     figure_options("depth", quantity="dead", law=[{"label": "law", "rate": 2.0}]),
+    figure_options("confusion"),
+    figure_options("filters"),
+    figure_options("trajectory"),
 )

@@ -99,8 +99,14 @@ def test_options_that_could_never_be_read(probed, options, expected):
     [
         ("[3, 0]", ":6:7: probes.at: not in order, expected ascending steps, each once"),
         ("[1, 1]", ":6:7: probes.at: not in order, expected ascending steps, each once"),
-        ("[-1]", ":6:7: probes.at: not a valid value, expected book, epoch, cs231n, {every: num"),
-        ("often", ":6:7: probes.at: not a valid value, expected book, epoch, cs231n, {every: num"),
+        (
+            "[-1]",
+            ":6:7: probes.at: not a valid value, expected ends, book, epoch, cs231n, {every: n",
+        ),
+        (
+            "often",
+            ":6:7: probes.at: not a valid value, expected ends, book, epoch, cs231n, {every: n",
+        ),
     ],
 )
 def test_steps_that_are_none(probed, at, expected):

@@ -14,7 +14,7 @@ from bnexp.figures import FIGURES
 from bnexp.nn import INITIALIZERS, NORMALIZERS, BatchNorm
 
 PAGE = page("docs/experiments.md")
-(EXPERIMENT,) = blocks(PAGE, "yaml")
+EXPERIMENT, LEARNED = blocks(PAGE, "yaml")
 
 
 def test_its_experiment_is_as_large_as_it_says(config_file):
@@ -46,6 +46,18 @@ def test_its_message_is_what_is_said(tmp_path, monkeypatch):
 def test_its_table_of_choices_has_them_all(key, kinds):
     (row,) = re.findall(rf"^\| `{key}`[^|]*\| (.*) \|$", PAGE, re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", row)) == set(kinds)
+
+
+@pytest.mark.slow
+def test_its_second_experiment_draws_what_was_learned(config_file, tmp_path):
+    result = bnexp.run(bnexp.load_config(config_file(LEARNED)), tmp_path / "out")
+    assert {path.stem for path in result.files if path.suffix == ".png"} == {
+        "filters",
+        "confusion",
+        "trajectory",
+    }
+    size = (tmp_path / "out" / "probes.csv").stat().st_size
+    assert 1.2e6 < size / 2 < 1.8e6  # 1.5 MB a network
 
 
 def test_its_table_of_initial_weights_has_them_all():

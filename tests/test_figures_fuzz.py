@@ -102,10 +102,11 @@ class Generator:
             "sweep": sweep,
         }
         if self.rarely(0.9):
-            value["probes"] = self.probes(len(layers) if not is_cnn else 2)
+            is_tested = value["data"]["test"] > 0 and 0 not in self.axes.get("data.test", [])
+            value["probes"] = self.probes(len(layers) if not is_cnn else 2, is_tested)
         return value
 
-    def probes(self, hidden):
+    def probes(self, hidden, is_tested):
         names = self.some(QUANTITIES[:5], 1)
         probes = [
             {"kind": "layers", "quantities": names},
@@ -118,13 +119,16 @@ class Generator:
         ]
         if hidden == 0:
             del probes[-1]
+        probes.append({"kind": "filters", "units": self.one(1, 3)})
+        if is_tested:
+            probes.append({"kind": "confusion", "mistakes": self.one(0, 1, 4)})
         read = self.some(probes, 2, 6)
         if "model.hidden" in self.axes:
             read = [p for p in read if "layer" not in p] or ["landscape"]
         value = {"read": read}
         self.quantities = [name for probe in read for name in self.quantities_of(probe)]
         if self.rarely(0.7) and not self.axes.get("train.batch_size"):
-            value["at"] = self.one([0], [0, 1], [1], {"every": 1}, {"every": 2})
+            value["at"] = self.one("ends", [0], [0, 1], [1], {"every": 1}, {"every": 2})
         return value
 
     def quantities_of(self, probe):
@@ -135,6 +139,8 @@ class Generator:
             "histogram": lambda: [f"{probe.get('of', 'activation')}_density"],
             "percentiles": lambda: ["percentile"],
             "landscape": lambda: ["loss_along", "loss_range", "smoothness"],
+            "filters": lambda: ["filter"],
+            "confusion": lambda: ["confusion"],
         }
         return names["landscape" if isinstance(probe, str) else probe["kind"]]()
 
@@ -185,6 +191,11 @@ class Generator:
             "smooth": self.one(True, False),
             "step": self.one("first", "last", 0, 1, 1, 2, 3, 9),
             "backwards": True,
+            "units": self.one(1, 2, 50),
+            "mistakes": self.one(0, 1, 50),
+            "optimizers": self.one("swept", ["sgd"], [{"kind": "adam", "lr": 1e30}, "nesterov"]),
+            "steps": self.one(1, 500),
+            "start": self.one([1.0, 1.0], [0.0, 0.0], [0.0, -1e-9], [11.0, 0.0]),
             "caption": "What one sees.",
             "band": self.one(*get_args(Spread)),
             "accuracy": self.one("final", "best"),

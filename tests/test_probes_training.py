@@ -24,6 +24,7 @@ ALL = [
     {"kind": "landscape", "steps": [0.5, 2]},
     "covariate_shift",
 ]
+EVERY = [*ALL, "filters", "confusion"]
 STEPS = [0, 1, 2, 3, 4]
 COMMON = {
     "sweep.model.init.std": [10.0, 0.3],
@@ -76,7 +77,7 @@ def test_with_and_without_probes_the_same_bits(small, case):
         path, changes = small, {**COMMON, **CASES[case], "random.seeds": [0]}
     last = 0 if "no step" in case else 4
     changes = {**changes, "train.evaluate": [0]} if last == 0 else changes
-    probes = {"probes.read": ALL, "probes.at": STEPS[: last + 1]}
+    probes = {"probes.read": EVERY, "probes.at": STEPS[: last + 1]}
     configs = [bnexp.load_config(path, {**changes, **more}) for more in ({}, probes)]
     (plain, nothing), (probed, read) = (everything(config) for config in configs)
     assert plain == probed
@@ -101,7 +102,7 @@ def test_one_worker_or_two_write_the_same_bytes(small, tmp_path):
 
 @pytest.mark.parametrize("book", [False, True], ids=["independent", "book"])
 def test_stacked_or_alone_the_same_readings(small, book):
-    changes = {**(BOOK if book else COMMON), "probes.read": ALL, "train.precision": "float32"}
+    changes = {**(BOOK if book else COMMON), "probes.read": EVERY, "train.precision": "float32"}
     config = bnexp.load_config("book_weight_scale" if book else small, changes)
     made = [
         {

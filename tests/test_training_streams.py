@@ -163,6 +163,8 @@ def test_steps_per_epoch(images, size, sampling, expected):
         ("cs231n", 30, 10, (1, 10, 20, 30)),
         ("cs231n", 3, 1, (1, 2, 3)),
         ("cs231n", 25, 10, (1, 10, 20, 25)),
+        ("ends", 25, 10, (0, 25)),
+        ("ends", 0, 10, (0,)),
         (Every(every=50), 200, 10, (50, 100, 150, 200)),
         (Every(every=60), 200, 10, (60, 120, 180)),
         (Every(every=500), 200, 10, (200,)),
@@ -174,7 +176,8 @@ def test_points(rule, steps, per_epoch, expected):
 
 
 @given(
-    rule=st.sampled_from(["book", "epoch", "cs231n"]) | st.builds(Every, every=st.integers(1, 70)),
+    rule=st.sampled_from(["book", "epoch", "cs231n", "ends"])
+    | st.builds(Every, every=st.integers(1, 70)),
     steps=st.integers(1, 60),
     per_epoch=st.integers(1, 70),
 )

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from bnexp.config.architecture import Architecture, Cnn, Mlp, Model
 from bnexp.config.claims import Claim
-from bnexp.config.figures import FIGURES, Figure, option_values
+from bnexp.config.figures import FIGURES, Figure, clear, option_values
 from bnexp.config.messages import NAME_PATTERN
 from bnexp.config.options import (
     AddedLater,
@@ -199,6 +199,12 @@ Points = Annotated[
 ]
 
 
+ProbePoints = Annotated[
+    Literal["ends"] | Points,
+    Either("ends, book, epoch, cs231n, {every: number}, or a list of steps"),
+]
+
+
 Decayed = Literal["bias", "gamma", "beta"]
 
 
@@ -265,10 +271,10 @@ class Train(Strict):
 class Probes(Strict):
     """What is recorded besides loss and accuracy; it changes no number of the training."""
 
-    at: Points = key(
+    at: ProbePoints = key(
         None,
-        "the steps after which they record, as in train.evaluate; 0: before the first update. "
-        "Default: where the networks are scored",
+        "the steps after which they record, as in train.evaluate; 0: before the first update; "
+        "ends: 0 and the last. Default: where the networks are scored",
     )
     read: tuple[Probe, ...] = Field(
         description="the probes; they are given the batch of the next step",
@@ -468,6 +474,7 @@ def refresh() -> None:
     now, figures = [entries(registry) for registry in _REGISTRIES], entries(FIGURES)
     is_changed = now != _built
     if is_changed:
+        clear()
         for part in (Architecture, Mlp, Cnn, Train, Probes, Setting):
             part.model_rebuild(force=True)
     if is_changed or figures != _built_figures:

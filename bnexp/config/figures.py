@@ -33,6 +33,7 @@ from bnexp.registry import Registry
 # The order in which kinds are listed; those that are not named here follow, by name.
 ORDER = (
     "panels", "scale", "curves", "percentiles", "histograms", "heatmap", "landscape", "depth",
+    "confusion", "filters", "trajectory",
 )  # fmt: skip
 
 
@@ -116,6 +117,12 @@ class _ByKind:
 
 # What a configuration's `figures` are a list of: instances of the classes in FIGURES.
 Figure = Annotated[Any, _ByKind()]
+
+
+def clear() -> None:
+    """Forget the options of all kinds: what they may be, such as optimizers, has changed."""
+    _model.cache_clear()
+    _adapter.cache_clear()
 
 
 @cache

@@ -32,6 +32,8 @@ from bnexp.text import choices, listed
 # Placeholders in the names of keys: the number of a layer, and any dotted key that is swept.
 LAYER, KEY = "LAYER", "KEY"
 PLACEHOLDERS = {LAYER: r"(\d+|output)", KEY: "[^=]+"}
+# Keys whose values are described at another key: what is in them is not listed again.
+REPEATED = ("figures[].optimizers",)
 # The keys of an experiment that can be swept stand inside these.
 SWEPT = ("data", "model", "train")
 EXTENDS: Schema = {
@@ -158,7 +160,8 @@ def _key(schema: Schema, name: str, required: bool, definitions: Schema) -> Key:
 
     required: whether the mapping that has the key must give it.
     """
-    mappings = tuple(_mapping_types(schema, name, definitions))
+    is_repeated = name in REPEATED
+    mappings = () if is_repeated else tuple(_mapping_types(schema, name, definitions))
     is_list_of_mappings = any(
         "properties" in item
         for alternative in descriptions.alternatives(schema, definitions)

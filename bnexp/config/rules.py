@@ -42,6 +42,7 @@ from bnexp.nn.book import (
 )
 from bnexp.nn.initializers import Normal
 from bnexp.nn.normalizers import NoisyBatchNorm
+from bnexp.probes import PROBES
 from bnexp.text import choices, exact
 
 MAX_WEIGHTS = 20_000_000
@@ -357,6 +358,9 @@ def _probes(setting: Setting) -> Iterator[Problem]:
             text = f"no such layer, expected at most {layers}, the output layer, got {layer}"
             yield Problem(("probes", "read", i, "layer"), text)
         path: KeyPath = ("probes", "read", i)
+        if getattr(PROBES[probe.kind], "needs_test", False) and not setting.data.scores_test:
+            text = f"no test images, expected data.test above 0 for {probe.kind}, got none"
+            yield Problem(path, text)
         if probe.kind == "histogram" and not probe.low < probe.high:
             text = f"not above low, expected a number > {exact(probe.low)}, got {exact(probe.high)}"
             yield Problem((*path, "high"), text)

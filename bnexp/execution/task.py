@@ -291,6 +291,7 @@ def train_networks(
             start=_stored_start(networks, digest, checkpoints, schedule, start, optimizers[0]),
             metrics=make_metrics(setting),
             score_batch=setting.train.evaluate_train == "batch",
+            image_shape=loaded.train_images.shape[1:],
         )
     full_parameters: Callable[..., Sequence[nn.Parameters]] = start.full_parameters
     if isinstance(architecture := architectures[0], BookNetwork):

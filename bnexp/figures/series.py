@@ -245,6 +245,12 @@ def columns_at(table: Table, point: Point, columns: Iterable[str]) -> Table:
     return {name: table[name][mask] for name in columns}
 
 
+def first_seed(table: Table, point: Point) -> Table:
+    """The rows at this point of the first seed that has any."""
+    chosen = rows(table, rows_where(table, point))
+    return rows(chosen, chosen["seed"] == min(chosen["seed"].tolist(), default=0))
+
+
 # Points of a line, and of all lines of a figure: what is drawn of a million evaluations looks the
 # same, and the file can be opened. A line is never thinned out to less than LEAST_POINTS.
 LINE_POINTS, FIGURE_POINTS, LEAST_POINTS = 4_000, 400_000, 100

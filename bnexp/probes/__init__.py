@@ -5,8 +5,9 @@ stack of networks before their next step. It changes nothing: with and without p
 numbers are the same to the last bit. A new one is one class and one line in PROBES.
 """
 
-from bnexp.probes.base import Grid, Probe, Reading, Site, TrainingStep, sites
+from bnexp.probes.base import Grid, HeldOut, Probe, Reading, Site, TrainingStep, sites
 from bnexp.probes.distributions import Histogram, Percentiles
+from bnexp.probes.images import Confusion, Filters
 from bnexp.probes.landscape import Landscape
 from bnexp.probes.layers import CovariateShift, Layers
 from bnexp.registry import Registry
@@ -19,10 +20,22 @@ PROBES: Registry[type] = Registry(
         "percentiles": Percentiles,
         "landscape": Landscape,
         "covariate_shift": CovariateShift,
+        "filters": Filters,
+        "confusion": Confusion,
     },
     methods=("read",),
 )
 
 Moment = TrainingStep  # its name in version 0.1
 
-__all__ = ["PROBES", "Grid", "Moment", "Probe", "Reading", "Site", "TrainingStep", "sites"]
+__all__ = [
+    "PROBES",
+    "Grid",
+    "HeldOut",
+    "Moment",
+    "Probe",
+    "Reading",
+    "Site",
+    "TrainingStep",
+    "sites",
+]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bnexp.device import to_host
 from bnexp.nn import ACTIVATIONS, Array, Parameters, Sequential, SoftmaxCrossEntropy, State
 from bnexp.nn.loss import Labels
-from bnexp.nn.protocols import Affine, Gradients
+from bnexp.nn.protocols import Affine, Gradients, Shape
 from bnexp.registry import FormerName
 
 Numbers = NDArray[np.float64]
@@ -60,7 +60,9 @@ class Probe(Protocol):
     It may have an attribute `quantity_names`, the quantities that `read` returns: figures of others
     are then refused before training rather than after it. If it also has a method `grids(sites)`,
     which returns a `Grid` for each reading of a network with these layers, so are figures of layers
-    and places that are not recorded.
+    and places that are not recorded. One without it may have `numbers(network, image_shape,
+    classes)`, how many numbers it reads at a step. A probe whose `needs_test` is true is refused
+    where no test images are scored.
     """
 
     def read(self, step: TrainingStep) -> Sequence[Reading]:
@@ -115,12 +117,29 @@ class Pass:
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Images that are scored and not trained on, with what K networks answer.
+
+    logits (K, N, C), labels (N,). pixels: a function that makes the images at some indices, (n, H,
+    W, channels), from 0 to 1.
+    """
+
+    logits: Array
+    labels: Labels
+    pixels: Callable[[NDArray[np.intp]], Array]
+
+
+@dataclass(frozen=True)
 class TrainingStep:
     """The next step of K networks, before it is taken.
 
     Parameters and state are those before the step; x (K or 1, N, ...) and labels (K or 1, N) are
     its batch, lr (K, 1, 1) its learning rate. `advance` computes the parameters after the step, and
     changes nothing.
+
+    image_shape: height, width and channels of an image of the data set. full_parameters: computes,
+    from the parameters, those for images with all pixels: training may leave out blank ones. score:
+    scores the held-out images with the parameters before the step; None if there are none.
     """
 
     network: Sequential
@@ -130,6 +149,13 @@ class TrainingStep:
     labels: Labels
     lr: Array
     advance: Callable[[], Sequence[Parameters]]
+    image_shape: Shape = ()
+    full_parameters: Callable[[Sequence[Parameters]], Sequence[Parameters]] | None = None
+    score: Callable[[], HeldOut] | None = None
+
+    def all_parameters(self) -> Sequence[Parameters]:
+        """The parameters before the step, for images with all pixels."""
+        return self.full_parameters(self.parameters) if self.full_parameters else self.parameters
 
     @property
     def networks(self) -> int:

@@ -89,6 +89,12 @@ class Images:
         pixels = self._pixels[indices]
         return pixels if self._converted else self._convert(pixels), self.labels[indices]
 
+    def pictures(self, indices: Any, shape: tuple[int, ...]) -> Array:
+        """The images at `indices` as they are seen, (n, *shape), with nothing subtracted."""
+        x, _ = self.batch(indices)
+        pixels = x if self.offset is None else x + self.offset.astype(self.dtype)
+        return pixels.reshape(-1, *shape)
+
     def _convert(self, pixels: NDArray[Any]) -> Array:
         if pixels.dtype == np.uint8:
             pixels = np.divide(pixels, np.float32(255), dtype=np.float32)
@@ -176,6 +182,13 @@ def logits_of(
     network: Sequential, parameters: Sequence[Parameters], state: Sequence[State], images: Images
 ) -> Array:
     """The logits of all `images` in evaluation, (K, N, C)."""
+    networks = next(len(array) for layer in parameters for array in layer.values())
+    if network.chunk is None and networks > 1:
+        alone = [
+            logits_of(network, _select(parameters, k), _select(state, k), images)
+            for k in range(networks)
+        ]
+        return np.concatenate(alone)
     chunks = [logits for logits, _ in _evaluate_chunks(network, parameters, state, images)]
     empty = np.zeros((1, 0, 0), images.dtype)
     return np.concatenate(chunks, axis=1) if chunks else empty

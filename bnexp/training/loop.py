@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,15 @@ from numpy.typing import NDArray
 from bnexp.device import to_host
 from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn import Array, Optimizer, Parameters, Sequential, State
-from bnexp.probes import Probe, Reading, TrainingStep
+from bnexp.nn.protocols import Shape
+from bnexp.probes import HeldOut, Probe, Reading, TrainingStep
 from bnexp.training.evaluation import (
     Images,
     Numbers,
     evaluate,
     evaluate_batch,
     evaluation_state,
+    logits_of,
 )
 from bnexp.training.random import BatchStream, Indices
 from bnexp.training.update import UNADJUSTED, Adjustments, update
@@ -188,6 +191,7 @@ def train(
     start: Snapshot | None = None,
     metrics: Mapping[str, Metric] = DEFAULT_METRICS,
     score_batch: bool = False,
+    image_shape: Shape = (),
 ) -> History:
     """Train K networks up to the last of the evaluation `points`.
 
@@ -208,6 +212,7 @@ def train(
         metrics: what the networks are scored with, by default the metrics of every run.
         score_batch: whether, in place of `scored`, each step's own batch is scored after its
             update; then 0 is none of the `points`.
+        image_shape: height, width and channels of an image, for probes that record images.
 
     Numbers that are not finite any more are a result, never an error or a warning.
     """
@@ -228,6 +233,14 @@ def train(
         list(start.readings),
     )
     last, stream = points[-1], BatchStream(batches)
+
+    def score_test_set() -> HeldOut:
+        assert test_set is not None
+        used = evaluation_state(network, stack.parameters, stack.state, train_set, batch_size)
+        logits = logits_of(network, for_test(stack.parameters), used, test_set)
+        pictures = partial(test_set.pictures, shape=image_shape)
+        return HeldOut(logits, test_set.labels, pictures)
+
     evaluated, probed = _looked_up(points), _looked_up(probes.steps)
     for _ in range(start.step):
         stream.take()
@@ -259,7 +272,12 @@ def train(
                 stack.mark_overflow(step, used)
             if step in probed:
                 coming = (min(step + 1, max(last, 1)), max(last, 1))
-                following = stack.next_step(*train_set.batch(stream.peek()), coming)
+                following = replace(
+                    stack.next_step(*train_set.batch(stream.peek()), coming),
+                    image_shape=image_shape,
+                    full_parameters=for_test,
+                    score=score_test_set if test_set else None,
+                )
                 readings = (reading for probe in probes.probes for reading in probe.read(following))
                 stack.readings.append((step, tuple(readings)))
             if step > 0:

@@ -11,7 +11,7 @@ from bnexp.config.experiment import MAX_STEPS, Every
 from bnexp.config.messages import SettingError
 from bnexp.sweep import Network
 
-Rule = Literal["book", "epoch", "cs231n"]
+Rule = Literal["book", "epoch", "cs231n", "ends"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,8 @@ def steps_of_rule(
         return range(rule.every, steps + 1, rule.every) or (steps,)
     if not isinstance(rule, str):
         return tuple(rule)
+    if rule == "ends":
+        return (0, steps) if steps else (0,)
     if rule == "book":
         return range(1, steps + 1, per_epoch) or (steps,)
     if rule == "epoch" and steps % per_epoch == 0:
@@ -122,5 +124,7 @@ def count_of_rule(rule: Any, steps: int, per_epoch: int) -> int:
         return max(steps // rule.every, 1)
     if not isinstance(rule, str):
         return len(rule)
+    if rule == "ends":
+        return 1 + (steps > 0)
     epochs = max(math.ceil(steps / per_epoch), 1)
     return epochs + (rule == "cs231n" and min(per_epoch, steps) > 1)
