@@ -27,7 +27,7 @@ def main(arguments: list) -> None:
 def test(arguments: list) -> None:
     """Lint, check types and run the tests in .venv, with the newest packages if it is a new one."""
     python = environment()
-    install(python, "--editable", ".[test]")
+    install(python, "--editable", ".[test,docs]")
     install(python, *SAMPLE)
     run(python, "-m", "ruff", "check", ".")
     run(python, "-m", "ruff", "format", "--check", ".")

@@ -52,6 +52,14 @@ def test_the_workflow_runs_the_test_command_on_each_system_and_python():
     assert set(matrix["packages"]) == {"newest", "lowest"}
 
 
+def test_the_workflow_builds_the_documentation_with_the_same_actions():
+    test, docs = (WORKFLOW["jobs"][name]["steps"] for name in ("test", "docs"))
+    *uses, build = docs
+    assert build == {"run": "python scripts/docs_site.py"}
+    assert [step["uses"] for step in uses] == [step["uses"] for step in test[:-2]]
+    assert os.access(ROOT / "scripts" / "docs_site.py", os.X_OK)
+
+
 def test_each_hook_before_a_commit_is_a_check_of_the_test_script():
     text = (ROOT / ".pre-commit-config.yaml").read_text()
     hooks = [hook for repo in yaml.safe_load(text)["repos"] for hook in repo["hooks"]]

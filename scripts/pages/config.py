@@ -75,6 +75,17 @@ ASSIGNED = (
     "sweep.model.norm=null",
 )
 SHOWN = "quickstart"
+# For each kind of figure, the experiment whose figure is shown as an example.
+EXAMPLES = {
+    "panels": "weight_scale",
+    "scale": "ioffe_learning_rate",
+    "curves": "ioffe_figure1",
+    "percentiles": "ioffe_figure1",
+    "histograms": "book_activations",
+    "heatmap": "dialects",
+    "landscape": "landscape",
+    "depth": "variance_propagation",
+}
 
 
 def page() -> str:
@@ -147,7 +158,16 @@ def _section(topic: Topic, every: dict[str, Topic]) -> Iterator[str]:
         known = [one.name for one in common]
         rows = [_row(key, (), every) for key in mapping.keys if key.name not in known]
         yield from [*_head(), *rows, ""] if rows else []
+        yield from _example(mapping.label) if topic.name == "figures[]" else []
         yield from _dialects(mapping) if mapping.dialects else []
+
+
+def _example(kind: str) -> Iterator[str]:
+    """A figure of this kind, from the shipped results."""
+    if name := EXAMPLES.get(kind):
+        path = f"../results/reference/{name}/figures/{kind}.png"
+        yield f"![A figure of the kind {kind}]({path})\n"
+        yield f"*An example, from [`{name}`](../results/reference/{name}).*\n"
 
 
 def _dialects(mapping: MappingType) -> Iterator[str]:
