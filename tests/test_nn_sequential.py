@@ -433,6 +433,33 @@ def test_gradients_of_whole_networks(name, k):
     assert max(errors.values()) < LIMIT
 
 
+@pytest.mark.parametrize("norm", [None, BatchNorm(spatial="channel")], ids=["plain", "batch"])
+@pytest.mark.parametrize("window", [(2, 2, 0), (3, 2, 1), (2, 3, 0)], ids=str)
+def test_pooling_before_relu_gives_what_the_layers_give_one_after_another(window, norm):
+    """Also where all pixels of a window are equal, as they are in the blank parts of images."""
+    network = cnn(norm, MaxPool(*window))
+    parameters, state = stacked(network, 3, (5, 6, 2))
+    parameters[0]["b"][:] = np.random.default_rng().standard_normal(parameters[0]["b"].shape)
+    x, _ = labeled(3)
+    x[:, :3] = np.maximum(x[:, :3] - 1, 0)
+    y, caches = x, []
+    for layer, p, s in zip(network.layers, parameters, state, strict=True):
+        y, cache, _ = layer.forward(p, s, y, train=True)
+        caches.append(cache)
+    logits, network_caches, _ = network.forward(parameters, state, x, train=True)
+    np.testing.assert_array_equal(logits, y)
+    dy = np.random.default_rng().standard_normal(y.shape)
+    gradients = network.backward(parameters, network_caches, dy)
+    expected = []
+    for layer, p, cache in zip(network.layers[::-1], parameters[::-1], caches[::-1], strict=True):
+        dy, layer_gradients = layer.backward(p, cache, dy)
+        expected.append(layer_gradients)
+    for layer, before in zip(gradients, expected[::-1], strict=True):
+        assert layer.keys() == before.keys()
+        for name, gradient in layer.items():
+            np.testing.assert_array_equal(gradient, before[name])
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("name", CNNS)

@@ -66,30 +66,32 @@ class MaxPool(Pool):
     """
 
     def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
-        """The maximum over the window's positions; a frame of -inf is never the largest."""
+        """The maximum over the window's positions; a frame of -inf is never the largest.
+
+        The cache has the shape of the framed images and the position of each maximum, the place of
+        the largest pixel in its window, counted row by row.
+        """
         framed = self.window.framed(x, -np.inf)
         first, *others = self.window.slices(framed)
         y = first.copy()
-        for view in others:
+        integer = np.min_scalar_type(self.size**2)
+        positions = np.zeros(y.shape, integer, like=y)
+        for i, view in enumerate(others, 1):
+            larger = view > y
+            np.maximum(positions, larger.astype(integer) * i, out=positions)
             np.maximum(y, view, out=y)
-        return y, (framed, y), state
+        return y, (framed.shape, positions), state
 
     def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
         """dy goes to the first pixel of each window that is its largest."""
-        framed, y = cache
-        dx = np.zeros((len(dy), *framed.shape[1:]), framed.dtype, like=dy)
-        open_windows = np.ones(
-            y.shape, bool, like=y
-        )  # those whose largest pixel has not been met yet
+        shape, positions = cache
+        dx = np.zeros((len(dy), *shape[1:]), dy.dtype, like=dy)
         disjoint = self.stride >= self.size  # each pixel is in one window: nothing to add up
-        for view, out in zip(self.window.slices(framed), self.window.slices(dx), strict=True):
-            chosen = view == y
-            chosen &= open_windows
-            open_windows ^= chosen
+        for i, view in enumerate(self.window.slices(dx)):
             if disjoint:
-                out[...] = dy * chosen
+                np.multiply(dy, positions == i, out=view)
             else:
-                out += dy * chosen
+                view += dy * (positions == i)
         return self.window.unframed(dx), {}
 
 
