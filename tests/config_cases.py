@@ -889,6 +889,36 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         added(SWEEP + CLAIM % ", where: {model.norm: layer}, at_least: 1"),
         "6:67: claims[0].where.model.norm: no value of the axis, expected one of ... got layer",
     ),
+    "residual blocks that are not whole": (
+        changed("batch}", "batch, residual: {layers: 2}}"),
+        "3:48: model.residual: no whole blocks, expected 1 hidden layer, then blocks of 2, got 2",
+    ),
+    "skip connections of a cnn without a block": (
+        changed(
+            "{hidden: [8, 8],", "{kind: cnn, residual: {}, blocks: [{kind: conv, features: 2}],"
+        ),
+        "3:30: model.residual: without effect, expected {kind: residual, blocks: [...]} among",
+    ),
+    "hidden layers of a residual cnn": (
+        changed(
+            "{hidden: [8, 8],",
+            "{kind: cnn, residual: {layers: 2}, blocks: [{kind: residual, blocks: "
+            "[{kind: conv, features: 2}]}],",
+        ),
+        "3:39: model.residual.layers: without effect in a cnn, expected blocks of kind residual",
+    ),
+    "fixup that stays 0": (
+        changed("batch}", "batch, residual: {layers: 1, init: fixup, scale: 0.0}}"),
+        "3:80: model.residual.scale: keeps blocks at 0 for good, expected another scale",
+    ),
+    "fixup of fitted weights": (
+        changed("batch}", "batch, init: lsuv, residual: {layers: 1, init: fixup}}"),
+        "3:44: model.init: fits weights to data, expected another one with residual.init: fixup",
+    ),
+    "the book's code with skip connections": (
+        BOOK.replace("  hidden: [8]", "  hidden: [8, 8]\n  residual: {layers: 1}"),
+        "4:13: model.residual: not in the book's code, expected none for random.stream: book",
+    ),
     "claim of test images": (
         added("claims: [{says: x, measure: final_gap, at_least: 1}]"),
         "5:29: claims[0].measure: no test images, expected data.test above 0 for gap, got 0",

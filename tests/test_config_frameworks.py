@@ -51,6 +51,7 @@ def kinds_at(place):
     if topic is None:
         return [{}]
     required = {"size": 3, "features": 4, "ratio": 0.5, "std": 0.1, "limit": 0.1, "value": 0.1}
+    required["blocks"] = [{"kind": "conv", "features": 4}]
     mappings = [mapping for variant in topic.variants for mapping in variant.key.mappings]
     return [
         {

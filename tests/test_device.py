@@ -28,8 +28,6 @@ ALL = [
     {"kind": "percentiles", "layer": 2},
     {"kind": "landscape", "steps": [0.5, 2]},
     "covariate_shift",
-    {"kind": "filters", "units": 2},
-    {"kind": "confusion", "mistakes": 2},
 ]
 COMMON = {
     "random.seeds": [0, 1],
@@ -42,7 +40,7 @@ COMMON = {
 }
 NORMS = "sweep.model.norm"
 CASES = {
-    "probes": {"probes.read": ALL, "probes.at": [0, 1, 4], NORMS: ["batch", "weight", "none"]},
+    "probes": {"probes.read": ALL, "probes.at": [0, 1, 4], NORMS: ["batch", "none"]},
     "dropout, adam": {
         "model.dropout": {"ratio": 0.3},
         "train.optimizer": "adam",

@@ -189,3 +189,83 @@ def test_networks_of_other_seeds_see_other_images(small):
     for column in ("final_train_loss", "final_test_accuracy"):
         assert (result.summary[column][mask] == alone.summary[column]).all()
         assert (result.summary[column][mask] != result.summary[column][~mask]).any()
+
+
+RESIDUAL = {
+    "post": "Dense BatchNorm Relu Fork Dense BatchNorm Relu Dense BatchNorm Add Relu Dense",
+    "pre": "Dense Fork BatchNorm Relu Dense BatchNorm Relu Dense Add BatchNorm Relu Dense",
+}
+RESIDUAL_CNN = {
+    "post": "Conv BatchNorm Relu Fork Conv BatchNorm Relu Conv BatchNorm Add Relu "
+    "GlobalAveragePool Flatten Dense",
+    "pre": "Conv Fork BatchNorm Relu Conv BatchNorm Relu Conv Add BatchNorm Relu "
+    "GlobalAveragePool Flatten Dense",
+    "none": "Conv BatchNorm Relu Conv BatchNorm Relu Conv BatchNorm Relu "
+    "GlobalAveragePool Flatten Dense",
+}
+CONV = {"kind": "conv", "features": 4, "padding": 1}
+BLOCKS = [
+    CONV,
+    {"kind": "residual", "blocks": [{**CONV, "features": 6, "stride": 2}, {**CONV, "features": 6}]},
+    {"kind": "global_average_pool"},
+]
+
+
+def setting_of(model):
+    train = {"epochs": 1, "batch_size": 20, "optimizer": {"kind": "sgd", "lr": 0.1}}
+    data = {"name": "synthetic", "train": 100, "test": 50}
+    return bnexp.load_config({"name": "x", "data": data, "model": model, "train": train})
+
+
+def names(config):
+    layers = build.build_architecture(config.experiment, 10).layers
+    return " ".join(type(layer).__name__ for layer in layers)
+
+
+def residual(order):
+    return None if order == "none" else {"order": order}
+
+
+@pytest.mark.parametrize("order", RESIDUAL)
+def test_the_layers_of_residual_blocks(order):
+    model = {"hidden": [8, 8, 8], "norm": "batch", "residual": residual(order)}
+    assert names(setting_of(model)) == RESIDUAL[order]
+
+
+@pytest.mark.parametrize("order", RESIDUAL_CNN)
+def test_the_layers_of_residual_blocks_of_a_cnn(order):
+    model = {"kind": "cnn", "norm": "batch", "blocks": BLOCKS, "residual": residual(order)}
+    assert names(setting_of(model)) == RESIDUAL_CNN[order]
+
+
+@pytest.mark.parametrize("evaluation", ["running", "population"])
+@pytest.mark.parametrize("order", RESIDUAL)
+@pytest.mark.parametrize("kind", ["mlp", "cnn"])
+def test_a_residual_model_is_saved_and_gives_the_same_answers(kind, order, evaluation, tmp_path):
+    layers = {"blocks": BLOCKS} if kind == "cnn" else {"hidden": [9, 7, 7]}
+    norm = {"kind": "batch", "evaluation": evaluation}
+    options = {"order": order, "scale": 0.5}
+    config = setting_of({"kind": kind, "norm": norm, "residual": options, **layers})
+    model = bnexp.fit(config, seed=int(np.random.default_rng().integers(1000)))
+    bnexp.save_model(model, tmp_path / "model.npz")
+    images = dataset("synthetic", None).test_images[:20]
+    answers = model.probabilities(images)
+    loaded = bnexp.load_model(tmp_path / "model.npz")
+    np.testing.assert_array_equal(loaded.probabilities(images), answers)
+
+
+def test_fixup_scales_the_layers_of_blocks():
+    model = {"hidden": [8] * 7, "residual": {"layers": 3, "init": "fixup"}}
+    plain, fixed = (
+        build.build_architecture(setting_of({**model, **changes}).experiment, 10)
+        for changes in ({"residual": {"layers": 3}}, {})
+    )
+    starts = [n.init(np.random.default_rng(1), (784,))[0] for n in (plain, fixed)]
+    weights = [[layer["W"] for layer in parameters if "W" in layer] for parameters in starts]
+    for i, (w, scaled) in enumerate(zip(*weights, strict=True)):
+        factor = 1 if i == 0 else 0 if i in (3, 6, 7) else 2 ** (-1 / 4)  # L = 2, m = 3
+        # What is drawn for a layer of zeros does not move what is drawn behind it only before one.
+        if i <= 3 or factor == 0:
+            np.testing.assert_array_equal(scaled, factor * w)
+        else:
+            assert scaled.std() == pytest.approx(factor * w.std(), rel=0.5)

@@ -112,7 +112,7 @@ def numbers(records):
 
 def stop(networks, folder, at):
     with pytest.raises(Stopped):
-        train_task(Task(tuple(networks), None, Stopping(folder, NEVER, at=at)))
+        train_task(Task(tuple(networks), None, Stopping(folder, NEVER, at)))
 
 
 def resumed(networks, folder):

@@ -247,7 +247,6 @@ def compare_command(ctx: click.Context, first: Path, second: Path, tolerance: fl
 @click.argument("directory", type=arguments.PathType())
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="Train only N of the networks.")
 @arguments.jobs_option
-@arguments.device_option
 @arguments.data_option
 @click.option(
     "--tolerance",
@@ -261,7 +260,6 @@ def verify_command(
     directory: Path,
     sample: int | None,
     jobs: int | None,
-    device: str,
     data_dir: Path | None,
     tolerance: float,
 ) -> None:
@@ -281,13 +279,7 @@ def verify_command(
     try:
         with ProgressDisplay(quiet=False, again=True) as display:
             verification = comparison.verify(
-                directory,
-                sample,
-                jobs or (usable_cores() if device == "cpu" else 1),
-                data_dir,
-                tolerance,
-                display.progress,
-                device=device,
+                directory, sample, jobs or usable_cores(), data_dir, tolerance, display.progress
             )
     except (KeyboardInterrupt, Interrupted):
         echo(f"interrupted: {display.status.counts()}; nothing was written", err=True)

@@ -17,13 +17,14 @@ from pydantic import Discriminator, Field, GetCoreSchemaHandler, GetJsonSchemaHa
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from bnexp.config.options import OneOf, Options, Strict, instantiate, key, options_class
+from bnexp.config.options import AddedLater, OneOf, Options, Strict, instantiate, key, options_class
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS
 from bnexp.nn.pooling import POOLS
 
 MAX_LAYERS = 200
 MAX_WIDTH = 20_000
 MAX_SIDE = 64
+BLOCK_LAYERS = 2  # of a residual block in an mlp
 IMAGE_SHAPE, CLASSES = (28, 28, 1), 10  # MNIST's
 
 Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
@@ -40,6 +41,35 @@ class DropoutOptions(Strict):
     scale: Literal["inverted", "evaluation"] = key(
         "inverted",
         "divide by 1 - ratio in training (inverted) or multiply by it at evaluation (the book)",
+    )
+
+
+class Residual(Strict):
+    """Skip connections around blocks of hidden layers: y = shortcut + scale * block(shortcut).
+
+    Where a block changes the shape, its shortcut is multiplied by weights that `init` draws.
+    """
+
+    layers: Annotated[int, Field(ge=1, le=MAX_LAYERS)] | None = key(
+        None,
+        "how many hidden layers of an mlp are a block, the first one standing before all blocks; "
+        "default: 2. A cnn has blocks of kind residual instead",
+    )
+    order: Literal["post", "pre"] = key(
+        "post",
+        "post: a block's last activation follows the addition (He et al. 2016, arXiv 1512.03385); "
+        "pre: norm and activation stand before each layer (He et al. 2016, arXiv 1603.05027)",
+    )
+    scale: float | None = key(
+        None,
+        "the initial value of a learnable factor on each block, 0 in SkipInit (De & Smith 2020); "
+        "default: none, the block is added as it is",
+    )
+    init: Literal["plain", "fixup"] = key(
+        "plain",
+        "plain: as other layers; fixup: the last layer of each block and the output layer start "
+        "at 0, the block's m - 1 others are divided by L^(1 / (2m - 2)) for L blocks (Zhang et "
+        "al. 2019)",
     )
 
 
@@ -72,6 +102,9 @@ class Architecture(Strict):
     )
     dropout: DropoutOptions | None = key(
         None, "dropout after each hidden activation; default: none"
+    )
+    residual: Annotated[Residual | None, AddedLater()] = key(
+        None, "skip connections around blocks of hidden layers; default: none"
     )
     init: Initializer = key("he", "how weights are drawn; biases start at 0")
     layer_init: dict[str, Initializer] = key(
@@ -116,10 +149,26 @@ class Mlp(Architecture):
     def layer_sizes(
         self, image_shape: Sequence[int] = IMAGE_SHAPE, classes: int = CLASSES
     ) -> Iterator[LayerSize]:
-        inputs = math.prod(image_shape)
-        for outputs in (*self.hidden, classes):
+        inputs = start = math.prod(image_shape)
+        for i, outputs in enumerate((*self.hidden, classes)):
             yield LayerSize(inputs * outputs, inputs, outputs, inputs * outputs)
+            start = inputs if self.begins_block(i) else start
+            if self.ends_block(i) and start != outputs:
+                yield LayerSize(start * outputs, start, outputs, start * outputs)
             inputs = outputs
+
+    @property
+    def block_layers(self) -> int:
+        """How many hidden layers a residual block has, if there are any."""
+        return (self.residual and self.residual.layers) or BLOCK_LAYERS
+
+    def begins_block(self, i: int) -> bool:
+        """Whether hidden layer i, from 0, is the first of a residual block."""
+        return self.residual is not None and i > 0 and (i - 1) % self.block_layers == 0
+
+    def ends_block(self, i: int) -> bool:
+        """Whether hidden layer i, from 0, is the last of a residual block."""
+        return self.residual is not None and 0 < i < len(self.hidden) and self.begins_block(i + 1)
 
 
 class ConvBlock(Strict):
@@ -131,6 +180,15 @@ class ConvBlock(Strict):
     stride: Side = key(1, "how far the window moves")
     padding: Annotated[int, Field(ge=0, le=MAX_SIDE)] = key(
         0, "the width of the frame of zeros around the image"
+    )
+
+
+class ResidualBlock(Strict):
+    """Convolutions, around which `model.residual` leads a skip connection."""
+
+    kind: Literal["residual"]
+    blocks: tuple[ConvBlock, ...] = Field(
+        description="the convolutions", min_length=1, max_length=MAX_LAYERS, strict=False
     )
 
 
@@ -173,7 +231,9 @@ class _ByKind:
             for name, cls in POOLS.items()
             if name not in POOLS.builtin
         ]
-        blocks: Any = Union[(ConvBlock, PoolBlock, GlobalPoolBlock, DenseBlock, *registered)]
+        blocks: Any = Union[
+            (ConvBlock, ResidualBlock, PoolBlock, GlobalPoolBlock, DenseBlock, *registered)
+        ]
         return handler.generate_schema(Annotated[blocks, Field(discriminator="kind")])
 
     def __get_pydantic_json_schema__(
@@ -200,7 +260,12 @@ class Cnn(Architecture):
     )
 
     def widths(self) -> Sequence[int]:
-        return [b.features for b in self.blocks if isinstance(b, ConvBlock | DenseBlock)]
+        return [
+            inner.features
+            for block in self.blocks
+            for inner in (block.blocks if isinstance(block, ResidualBlock) else (block,))
+            if isinstance(inner, ConvBlock | DenseBlock)
+        ]
 
     def layer_sizes(
         self, image_shape: Sequence[int] = IMAGE_SHAPE, classes: int = CLASSES
@@ -210,26 +275,40 @@ class Cnn(Architecture):
         A dense block has a weight for each number of the image before it and each of its units, and
         so has the output layer.
         """
-        height, width, channels = image_shape
+        shape = tuple(image_shape)
         for block in (*self.blocks, DenseBlock(kind="dense", features=classes)):
-            inputs = height * width * channels
-            weights = products = patches = 0
-            if isinstance(block, ConvBlock | PoolBlock):
-                height, width = output_side(block, height), output_side(block, width)
-            if isinstance(block, ConvBlock):
-                window = channels * block.size**2
-                weights, patches = window * block.features, height * width * window
-                products, channels = patches * block.features, block.features
-            elif isinstance(block, DenseBlock):
-                weights = products = inputs * block.features
-                height, width, channels = 1, 1, block.features
-            elif isinstance(block, GlobalPoolBlock):
-                height, width = 1, 1
-            elif isinstance(block, Options):
-                image, random = (height, width, channels), np.random.default_rng(0)
-                with suppress(ValueError):  # `check_shapes` says what does not fit
-                    (height, width, channels), _, _ = instantiate(block).init(random, image)
-            yield LayerSize(weights, inputs, height * width * channels, products, patches)
+            start = shape
+            for inner in block.blocks if isinstance(block, ResidualBlock) else (block,):
+                size, shape = _size_of_block(inner, shape)
+                yield size
+            if isinstance(block, ResidualBlock) and self.residual and shape != start:
+                weights, places = start[2] * shape[2], shape[0] * shape[1]
+                read, made = math.prod(start), math.prod(shape)
+                yield LayerSize(weights, read, made, weights * places, places * start[2])
+
+
+def _size_of_block(block: Any, shape: tuple[int, ...]) -> tuple[LayerSize, tuple[int, ...]]:
+    """The size of a block of a CNN for images (H, W, C), and the shape of its output."""
+    height, width, channels = shape
+    inputs = height * width * channels
+    weights = products = patches = 0
+    if isinstance(block, ConvBlock | PoolBlock):
+        height, width = output_side(block, height), output_side(block, width)
+    if isinstance(block, ConvBlock):
+        window = channels * block.size**2
+        weights, patches = window * block.features, height * width * window
+        products, channels = patches * block.features, block.features
+    elif isinstance(block, DenseBlock):
+        weights = products = inputs * block.features
+        height, width, channels = 1, 1, block.features
+    elif isinstance(block, GlobalPoolBlock):
+        height, width = 1, 1
+    elif isinstance(block, Options):
+        image, random = (height, width, channels), np.random.default_rng(0)
+        with suppress(ValueError):  # `check_shapes` says what does not fit
+            (height, width, channels), _, _ = instantiate(block).init(random, image)
+    size = LayerSize(weights, inputs, height * width * channels, products, patches)
+    return size, (height, width, channels)
 
 
 def _model_kind(value: Any) -> str | None:

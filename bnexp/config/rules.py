@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bnexp.config.architecture import Mlp, ResidualBlock
 from bnexp.config.claims import (
     OF_A_SOURCE,
     RELATIONS,
@@ -237,6 +238,8 @@ def _book_stream(setting: Setting) -> Iterator[Problem]:
     for name in ("weight_decay", "clip_norm"):
         if value := getattr(train, name):
             yield problem(f"train.{name}", "none", value)
+    if model.residual:
+        yield problem("model.residual", "none", "one")
     if train.decay_also:
         yield problem("train.decay_also", "none", ", ".join(train.decay_also))
     if not is_book_rule(instantiate(train.optimizer)):
@@ -337,6 +340,30 @@ def size_problems(setting: Setting, image_shape: Sequence[int], classes: int) ->
             yield Problem(path, text)
 
 
+def _residual(setting: Setting) -> Iterator[Problem]:
+    """Skip connections without a block to lead around, or of layers that are no whole blocks."""
+    model = setting.model
+    if (residual := model.residual) is None:
+        return
+    if isinstance(model, Mlp):
+        size, number = model.block_layers, len(model.hidden)
+        if number <= size or (number - 1) % size:
+            expected = f"expected 1 hidden layer, then blocks of {size}, got {number} hidden layers"
+            yield Problem(("model", "residual"), f"no whole blocks, {expected}")
+    elif not any(isinstance(block, ResidualBlock) for block in model.blocks):
+        expected = "expected {kind: residual, blocks: [...]} among model.blocks"
+        yield Problem(("model", "residual"), f"without effect, {expected}, got none")
+    elif residual.layers is not None:
+        text = "without effect in a cnn, expected blocks of kind residual instead, got"
+        yield Problem(("model", "residual", "layers"), f"{text} {residual.layers}")
+    if residual.init == "fixup" and residual.scale == 0:
+        text = "keeps blocks at 0 for good, expected another scale with init: fixup, got 0"
+        yield Problem(("model", "residual", "scale"), text)
+    if residual.init == "fixup" and hasattr(instantiate(model.init), "fitted"):
+        text = "fits weights to data, expected another one with residual.init: fixup, got"
+        yield Problem(("model", "init"), f"{text} {model.init.kind}")
+
+
 def _layer_init(setting: Setting) -> Iterator[Problem]:
     """Initializers of layers that the network does not have."""
     layers = [*(str(i + 1) for i in range(len(setting.model.widths()))), "output"]
@@ -400,6 +427,7 @@ _SETTING_RULES = (
     _weights,
     _batch_size,
     _norm_options,
+    _residual,
     _layer_init,
     _evaluations,
     _metrics,

@@ -38,6 +38,8 @@ from bnexp.config.architecture import (
     Initializer,
     Mlp,
     PoolBlock,
+    Residual,
+    ResidualBlock,
 )
 from bnexp.config.experiment import Data, Setting
 from bnexp.config.messages import SettingError
@@ -50,6 +52,7 @@ from bnexp.errors import ConfigError
 from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn.book import dropout_widths
 from bnexp.nn.dropout import Dropout
+from bnexp.nn.initializers import Scaled
 from bnexp.nn.normalizers import NoisyBatchNorm
 from bnexp.nn.pooling import POOLS
 from bnexp.probes import Grid, Probe, sites
@@ -148,19 +151,6 @@ def _check_test_images(data: Data, available: int) -> None:
     if isinstance(data.test, int) and data.test > available:
         text = f"too few test images, expected at least {data.test} in {printable(data.name)}"
         raise SettingError(("data", "test"), f"{text}, got {available}")
-
-
-def check_arithmetic(network: Network, device: str) -> None:
-    """SettingError for a replay of the book's arithmetic on another device than the CPU.
-
-    Its bits are those of the book's code, which runs on a CPU.
-    """
-    if device != "cpu" and network.place and network.setting.train.precision == "float64":
-        text = (
-            "replays the book's arithmetic to its last bit, which only a CPU can, expected "
-            f"float32 with device {device}, got float64"
-        )
-        raise SettingError(("train", "precision"), text)
 
 
 def choose_images(network: Network, loaded: Dataset) -> Dataset:
@@ -428,7 +418,9 @@ def build_architecture(setting: Setting, classes: int) -> nn.Sequential:
 
     After each hidden layer with weights come its normalizer, activation and dropout, in the order
     of `nn.block`. A normalizer of the weights (one with a method `around`) wraps the layer instead.
-    In a CNN a `Flatten` layer stands before each dense layer.
+    In a CNN a `Flatten` layer stands before each dense layer. A residual block stands between a
+    `Fork` and an `Add`; its last activation waits until after the addition, or, with order: pre,
+    the norm and activation of every layer wait until the next layer comes.
     """
     return nn.Sequential(tuple(layer for layer, _ in _layers_with_keys(setting, classes)))
 
@@ -437,8 +429,7 @@ def _layers_with_keys(setting: Setting, classes: int) -> list[tuple[nn.Layer, Ke
     """The layers of `build_architecture`, each with the key of the setting that describes it."""
     model, norm = setting.model, instantiate(setting.model.norm) if setting.model.norm else None
     around = _around(norm)  # of a norm of the weights, not of activations
-    names = [*(str(i + 1) for i in range(model.weighted())), "output"]
-    initializers = iter([instantiate(model.layer_init.get(name, model.init)) for name in names])
+    initializers = iter(_initializers(model))
     activation = instantiate(model.activation)
     dropout = Dropout(model.dropout.ratio, model.dropout.scale) if model.dropout else None
     keys = {id(norm): "norm", id(activation): "activation", id(dropout): "dropout"}
@@ -447,23 +438,34 @@ def _layers_with_keys(setting: Setting, classes: int) -> list[tuple[nn.Layer, Ke
     after: list[tuple[nn.Layer, KeyPath]] = [
         (each, ("model", keys[id(each)])) for each in following
     ]
+    list_key = "blocks" if isinstance(model, Cnn) else "hidden"
     flatten: list[tuple[nn.Layer, KeyPath]] = []
     if isinstance(model, Cnn):
-        list_key, blocks, flatten = "blocks", model.blocks, [(nn.Flatten(), ("model", "blocks"))]
-    else:
-        list_key = "hidden"
-        blocks = tuple(DenseBlock(kind="dense", features=width) for width in model.hidden)
+        flatten = [(nn.Flatten(), ("model", "blocks"))]
+    residual = model.residual or Residual()
+    # What an addition comes before, of that which follows a layer: all of it, or the activation.
+    split = 0 if residual.order == "pre" else following.index(activation)
     layers: list[tuple[nn.Layer, KeyPath]] = []
-    for i, block in enumerate(blocks):
-        key: KeyPath = ("model", list_key, i)
+    waiting: list[tuple[nn.Layer, KeyPath]] = []
+    moved = 1  # by how much the convolutions of the block move on in all
+    for key, block, begins, ends in _blocks(model):
+        if not (begins and residual.order == "pre"):
+            layers, waiting = [*layers, *waiting], []
+        if begins:
+            layers.append((nn.Fork(), ("model", "residual")))
+            moved = 1
+        layers, waiting = [*layers, *waiting], []
         weighted: nn.Layer
         if isinstance(block, ConvBlock):
             window = block.size, next(initializers), block.stride, block.padding
+            moved *= block.stride
             weighted = nn.Conv(block.features, *window, model.bias)
-            layers += [(around(weighted) if around else weighted, key), *after]
+            layers += [(around(weighted) if around else weighted, key), *after[:split]]
+            waiting = after[split:]
         elif isinstance(block, DenseBlock):
             weighted = nn.Dense(block.features, next(initializers), model.bias)
-            layers += [*flatten, (around(weighted) if around else weighted, key), *after]
+            layers += [*flatten, (around(weighted) if around else weighted, key), *after[:split]]
+            waiting = after[split:]
         elif isinstance(block, GlobalPoolBlock):
             layers.append((nn.GlobalAveragePool(), key))
         elif isinstance(block, PoolBlock):
@@ -471,7 +473,64 @@ def _layers_with_keys(setting: Setting, classes: int) -> list[tuple[nn.Layer, Ke
             layers.append((POOLS[block.kind](block.size, stride, block.padding), key))
         else:  # a pooling that a user registered
             layers.append((instantiate(block), key))
-    return [*layers, *flatten, (nn.Dense(classes, next(initializers)), ("model", list_key))]
+        if ends:
+            layers.append((nn.Add(instantiate(model.init), moved, residual.scale), key))
+    output = nn.Dense(classes, next(initializers)), ("model", list_key)
+    return [*layers, *waiting, *flatten, output]
+
+
+def _blocks(model: Mlp | Cnn) -> Iterator[tuple[KeyPath, Any, bool, bool]]:
+    """Each block with its key, and whether a residual block begins before or ends after it.
+
+    A hidden layer of an mlp is a dense block.
+    """
+    if isinstance(model, Mlp):
+        for i, width in enumerate(model.hidden):
+            block = DenseBlock(kind="dense", features=width)
+            yield ("model", "hidden", i), block, model.begins_block(i), model.ends_block(i)
+        return
+    for i, block in enumerate(model.blocks):
+        if not isinstance(block, ResidualBlock):
+            yield ("model", "blocks", i), block, False, False
+            continue
+        for j, inner in enumerate(block.blocks):
+            begins, ends = j == 0, j == len(block.blocks) - 1
+            is_around = model.residual is not None
+            key: KeyPath = ("model", "blocks", i, "blocks", j)
+            yield key, inner, begins and is_around, ends and is_around
+
+
+def _initializers(model: Mlp | Cnn) -> list[nn.Initializer]:
+    """The initializer of each layer with weights, first to last, the output layer's behind them.
+
+    `layer_init` overrides that of single layers, by "1", "2", ... or "output", also Fixup's.
+    """
+    initializers = [instantiate(model.init)] * (model.weighted() + 1)
+    if model.residual and model.residual.init == "fixup":
+        initializers = _fixup(model, initializers)
+    names = [*(str(i + 1) for i in range(model.weighted())), "output"]
+    return [
+        instantiate(model.layer_init[name]) if name in model.layer_init else initializer
+        for name, initializer in zip(names, initializers, strict=True)
+    ]
+
+
+def _fixup(model: Mlp | Cnn, plain: Sequence[nn.Initializer]) -> list[nn.Initializer]:
+    """Zhang et al. 2019: layers of a block are scaled by L^(-1 / (2m - 2)), the last one is 0.
+
+    L is the number of residual blocks, m that of a block's layers. The output layer is 0, too.
+    """
+    zeros = instantiate(ZEROS)
+    initializers: list[nn.Initializer] = [*plain[:-1], zeros]
+    weighted = [part for part in _blocks(model) if isinstance(part[1], ConvBlock | DenseBlock)]
+    firsts = [i for i, (_, _, begins, _) in enumerate(weighted) if begins]
+    lasts = [i for i, (_, _, _, ends) in enumerate(weighted) if ends]
+    for first, last in zip(firsts, lasts, strict=True):
+        for i in range(first, last):
+            factor = len(firsts) ** (-1 / (2 * (last - first)))
+            initializers[i] = Scaled(plain[i], factor)
+        initializers[last] = zeros
+    return initializers
 
 
 def _around(norm: Any) -> Callable[[nn.Layer], nn.Layer] | None:
@@ -526,19 +585,20 @@ def check_shapes(setting: Setting, counts: ImageCounts) -> None:
     shape = counts.image_shape
     if isinstance(setting.model, Mlp):
         shape = (math.prod(shape),)
-    values = []  # of one sample, for each batch norm
+    values, shortcuts = [], nn.Shortcuts()  # values: of one sample, for each batch norm
     for layer, key in layers:
         if isinstance(layer, nn.BatchNorm | NoisyBatchNorm):
             values.append(layer.values(shape))
         try:
-            initial: Any = layer.init(np.random.default_rng(0), shape)
+            inputs = shortcuts.join(layer, shape)
+            initial: Any = layer.init(np.random.default_rng(0), inputs)
         except ValueError as error:
             raise SettingError(key, f"layers do not fit together, {error}") from None
         if not isinstance(initial, tuple) or len(initial) != 3:
             got = cut(repr(initial), 60)
             expected = "expected the shape of an output, the parameters and the state"
             raise SettingError(key, f"{type(layer).__name__}.init: {expected}, got {got}")
-        shape = initial[0]
+        shape = shortcuts.split(layer, initial[0])
     images = setting.data.train
     if images == "all":
         images = counts.train - setting.data.validation

@@ -27,6 +27,7 @@ from bnexp.nn.normalizers import NORMALIZERS, GroupNorm, InstanceNorm, LayerNorm
 from bnexp.nn.optimizers import OPTIMIZERS, SGD, Momentum
 from bnexp.nn.pooling import AveragePool, Flatten, GlobalAveragePool, MaxPool
 from bnexp.nn.protocols import Array, Initializer, Layer, Normalizer, Optimizer, Parameters, State
+from bnexp.nn.residual import Add, Fork, Shortcuts
 from bnexp.nn.sequential import Sequential, block, mlp, stack
 from bnexp.nn.weightnorm import WeightNorm
 from bnexp.registry import Registry, option
@@ -38,10 +39,11 @@ Network, knob = Sequential, option
 
 __all__ = [
     "ACTIVATIONS", "INITIALISERS", "INITIALIZERS", "NORMALISERS", "NORMALIZERS", "OPTIMISERS",
-    "OPTIMIZERS", "SGD", "Array", "AveragePool", "BatchNorm", "Conv", "Dense", "Dropout",
-    "Flatten", "GlobalAveragePool", "Glorot", "GroupNorm", "He", "Initialiser", "Initializer",
-    "InstanceNorm", "Layer", "LayerNorm", "MaxPool", "Momentum", "Network", "Normal",
-    "Normaliser", "Normalizer", "Optimiser", "Optimizer", "Parameters", "RMSNorm", "Registry",
-    "Relu", "Sequential", "Sigmoid", "SoftmaxCrossEntropy", "State", "Tanh", "WeightNorm",
-    "Xavier", "block", "gradient_errors", "knob", "mlp", "option", "stack",
+    "OPTIMIZERS", "SGD", "Add", "Array", "AveragePool", "BatchNorm", "Conv", "Dense", "Dropout",
+    "Flatten", "Fork", "GlobalAveragePool", "Glorot", "GroupNorm", "He", "Initialiser",
+    "Initializer", "InstanceNorm", "Layer", "LayerNorm", "MaxPool", "Momentum", "Network",
+    "Normal", "Normaliser", "Normalizer", "Optimiser", "Optimizer", "Parameters", "RMSNorm",
+    "Registry", "Relu", "Sequential", "Shortcuts", "Sigmoid", "SoftmaxCrossEntropy", "State",
+    "Tanh", "WeightNorm", "Xavier", "block", "gradient_errors", "knob", "mlp", "option",
+    "stack",
 ]  # fmt: skip

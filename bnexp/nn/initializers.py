@@ -24,7 +24,7 @@ from typing import ClassVar, Literal, cast
 
 import numpy as np
 
-from bnexp.nn.protocols import Array, Generator, Shape
+from bnexp.nn.protocols import Array, Generator, Initializer, Shape
 from bnexp.registry import Registry, option
 
 
@@ -70,6 +70,18 @@ class Normal(NormalWeights):
     def scale(self, fan_in: int, fan_out: int) -> float:
         """std."""
         return self.std
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """The weights of another initializer, times a factor."""
+
+    initializer: Initializer
+    factor: float
+
+    def draw(self, generator: Generator, shape: Shape, fan_in: int, fan_out: int) -> Array:
+        """Weights of this shape, (fan_in, units), in float64."""
+        return self.factor * self.initializer.draw(generator, shape, fan_in, fan_out)
 
 
 @dataclass(frozen=True)

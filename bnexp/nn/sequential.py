@@ -32,6 +32,7 @@ from bnexp.nn.protocols import (
     Shape,
     State,
 )
+from bnexp.nn.residual import Shortcuts
 from bnexp.registry import former_keywords
 
 
@@ -65,9 +66,10 @@ class Sequential:
 
         `shape` is one sample's. ValueError where a layer does not fit what comes before it.
         """
-        parameters, states = [], []
+        parameters, states, shortcuts = [], [], Shortcuts()
         for layer in self.layers:
-            shape, p, s = layer.init(generator, shape)
+            outputs, p, s = layer.init(generator, shortcuts.join(layer, shape))
+            shape = shortcuts.split(layer, outputs)
             parameters.append(p)
             states.append(s)
         return tuple(parameters), tuple(states)
@@ -76,9 +78,10 @@ class Sequential:
         self, parameters: Sequence[Parameters], state: Sequence[State], x: Array, train: bool
     ) -> tuple[Array, list[Any], tuple[State, ...]]:
         """Logits (K, N, C), what backward needs, and the new state."""
-        caches, states = [], []
+        caches, states, shortcuts = [], [], Shortcuts()
         for layer, p, s in zip(self._computed, parameters, state, strict=True):
-            x, cache, s = layer.forward(p, s, x, train)
+            y, cache, s = layer.forward(p, s, shortcuts.join(layer, x), train)
+            x = shortcuts.split(layer, y)
             caches.append(cache)
             states.append(s)
         return x, caches, tuple(states)
@@ -87,8 +90,10 @@ class Sequential:
         self, parameters: Sequence[Parameters], state: Sequence[State], x: Array
     ) -> Array:
         """Logits (K, N, C) in evaluation; keeps nothing for a backward pass."""
+        shortcuts = Shortcuts()
         for layer, p, s in zip(self._computed, parameters, state, strict=True):
-            x, _, _ = layer.forward(p, s, x, train=False)
+            y, _, _ = layer.forward(p, s, shortcuts.join(layer, x), train=False)
+            x = shortcuts.split(layer, y)
         return x
 
     def backward(
@@ -99,12 +104,13 @@ class Sequential:
         The gradients have the shapes of the parameters, (K, ...).
         """
         gradients: list[Gradients] = []
-        order = zip(self._computed, parameters, caches, strict=True)
-        for layer, p, cache in reversed(list(order)):
+        shortcuts = Shortcuts(backward=True)
+        for layer, p, cache in reversed(list(zip(self._computed, parameters, caches, strict=True))):
             if len(gradients) == len(self.layers) - 1 and isinstance(layer, Affine):
                 gradients.append(layer.gradients(p, cache, dy))
             else:
-                dy, layer_gradients = layer.backward(p, cache, dy)
+                dx, layer_gradients = layer.backward(p, cache, shortcuts.join(layer, dy))
+                dy = shortcuts.split(layer, dx)
                 gradients.append(layer_gradients)
         return gradients[::-1]
 
@@ -160,10 +166,11 @@ class Sequential:
 
         Each layer sees what the calibrated layers before it make of `x`, in training mode.
         """
-        calibrated = []
+        calibrated, shortcuts = [], Shortcuts()
         for layer, p, s in zip(self.layers, parameters, state, strict=True):
             p = layer.calibrated(p, x) if isinstance(layer, Affine) else p
-            x, _, _ = layer.forward(p, s, x, train=True)
+            y, _, _ = layer.forward(p, s, shortcuts.join(layer, x), train=True)
+            x = shortcuts.split(layer, y)
             calibrated.append(p)
         return tuple(calibrated)
 

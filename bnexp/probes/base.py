@@ -18,7 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.device import to_host
-from bnexp.nn import ACTIVATIONS, Array, Parameters, Sequential, SoftmaxCrossEntropy, State
+from bnexp.nn import (
+    ACTIVATIONS,
+    Array,
+    Parameters,
+    Sequential,
+    Shortcuts,
+    SoftmaxCrossEntropy,
+    State,
+)
 from bnexp.nn.loss import Labels
 from bnexp.nn.protocols import Affine, Gradients, Shape
 from bnexp.registry import FormerName
@@ -118,7 +126,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Images that are scored and not trained on, with what K networks answer; NumPy's arrays.
+    """Images that are scored and not trained on, with what K networks answer.
 
     logits (K, N, C), labels (N,). pixels: a function that makes the images at some indices, (n, H,
     W, channels), from 0 to 1.
@@ -181,10 +189,11 @@ class TrainingStep:
 
     def with_parameters(self, parameters: Sequence[Parameters]) -> Pass:
         """The pass over the batch with other parameters, in the same state."""
-        x, inputs, caches = self.x, [], []
+        x, inputs, caches, shortcuts = self.x, [], [], Shortcuts()
         for layer, p, s in zip(self.network.layers, parameters, self.state, strict=True):
             inputs.append(x)
-            x, cache, _ = layer.forward(p, s, x, train=True)
+            y, cache, _ = layer.forward(p, s, shortcuts.join(layer, x), train=True)
+            x = shortcuts.split(layer, y)
             caches.append(cache)
         loss = SoftmaxCrossEntropy()
         losses, probabilities = loss.per_sample(x, self.labels)
@@ -192,9 +201,11 @@ class TrainingStep:
         signals: list[Array] = []
         gradients: list[Gradients] = []
         layers = zip(self.network.layers, parameters, caches, strict=True)
+        shortcuts = Shortcuts(backward=True)
         for layer, p, cache in reversed(list(layers)):
             signals.append(dy)
-            dy, layer_gradients = layer.backward(p, cache, dy)
+            dx, layer_gradients = layer.backward(p, cache, shortcuts.join(layer, dy))
+            dy = shortcuts.split(layer, dx)
             gradients.append(layer_gradients)
         return Pass(losses.mean(axis=-1), inputs, x, signals[::-1], gradients[::-1])
 

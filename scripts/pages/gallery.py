@@ -47,10 +47,13 @@ def choices() -> dict[str, str]:
     """What can be chosen for each key, the names from the registries: a part of a page."""
     dialects = _names(BatchNorm.DIALECTS)
     rows = {
-        "`model.kind`": "`mlp`, or `cnn` with a list of convolution, pooling and dense blocks",
+        "`model.kind`": "`mlp`, or `cnn` with a list of convolution, residual, pooling and dense "
+        "blocks",
         "`model.norm`": f"{_names(NORMALIZERS)}, before or after the activation",
         "`dialect` of `batch`": f"{dialects}: presets of epsilon, variances and running averages, "
         "each of which can be set on its own",
+        "`model.residual`": "skip connections around blocks of layers, activated before or after "
+        "the addition, with SkipInit's factor or Fixup's initial weights",
         "`model.init`": f"{_names(INITIALIZERS)}, for all layers or for one",
         "`train`": "six optimizers, learning-rate schedules with warm-up, L2 penalty, weight "
         "decay, gradient clipping",
