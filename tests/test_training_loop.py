@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ from bnexp.nn import (
     WeightNorm,
 )
 from bnexp.nn.optimizers import AdaGrad, Adam, RMSprop
+from bnexp.probes import Probe
 from bnexp.training import Images, evaluate, train
+from bnexp.training.loop import Probing
 from bnexp.training.random import generator, shuffle, stack_batches
 
 RATES = np.array([0.05, 0.2, 0.5])[:, None, None]
@@ -216,6 +219,104 @@ def test_divergence_is_a_result(norm, optimizer):
     assert np.isfinite(loss[[0, 2]]).all()
     # the largest of NaN logits is the first
     np.testing.assert_array_equal(accuracy[1, np.isnan(loss[1])], (set_.labels == 0).mean())
+
+
+@dataclass(frozen=True)
+class Counting(Momentum):
+    """Notes how many networks each update is of."""
+
+    sizes: list[int] = field(default_factory=list)
+
+    def update(self, parameters, gradients, state, lr):
+        self.sizes.append(len(lr))
+        return super().update(parameters, gradients, state, lr)
+
+
+class Weights(Probe):
+    """Reads the first layer's weights."""
+
+    def read(self, step):
+        return [step.parameters[0]["W"].copy()]
+
+
+def diverging(rates, leave_out_lost=True, points=(0, 1, 3, 6, 9), **others):
+    """Networks of these rates with a test set of which training lacks a pixel; how many were
+    trained in each update of the output layer."""
+    rule = Counting()
+    network, rates = small_mlp(BatchNorm()), np.array(rates, "float32")[:, None, None]
+    parameters, state = stacked(network, len(rates), (16,), "float32")
+    blank = np.zeros((len(rates), 1, parameters[0]["W"].shape[-1]), "float32")
+    blank += np.arange(len(rates))[:, None, None]
+
+    def with_blank_pixel(trained):
+        return {**trained[0], "W": np.concatenate([trained[0]["W"], blank], axis=1)}, *trained[1:]
+
+    test = Images(np.random.default_rng(3).random((20, 17)), np.arange(20) % 4, "float32")
+    options = {"batches": iter(drawn(points[-1], len(rates))), "batch_size": 10, **others}
+    history = train(
+        *(network, rule, rates, parameters, state),
+        points=points,
+        train_set=images(dtype="float32"),
+        test_set=test,
+        for_test=with_blank_pixel,
+        leave_out_lost=leave_out_lost,
+        **options,
+    )
+    return history, rule.sizes[:: len(network.layers)]
+
+
+def same_results(history, expected, networks):
+    assert history.metrics.keys() == expected.metrics.keys()
+    for name, values in expected.metrics.items():
+        np.testing.assert_array_equal(history.metrics[name], values)
+    np.testing.assert_array_equal(history.diverged_at, expected.diverged_at)
+    for part in ("parameters", "state"):
+        arrays = zip(getattr(history, part), getattr(expected, part), strict=True)
+        for layer, before in arrays:
+            assert layer.keys() == before.keys()
+            for name, array in layer.items():
+                np.testing.assert_array_equal(array[networks], before[name][networks])
+
+
+@pytest.mark.parametrize("rates", [[0.05, 1e30, 0.2, 1e30], [1e30, 1e30], [1e30], [0.05]], ids=str)
+def test_networks_that_are_nan_for_good_are_left_out_and_nothing_else_changes(rates):
+    history, sizes = diverging(rates)
+    expected, all_sizes = diverging(rates, leave_out_lost=False)
+    finite = [k for k, rate in enumerate(rates) if rate < 1]
+    same_results(history, expected, finite)
+    assert (history.diverged_at >= 0).tolist() == [rate > 1 for rate in rates]
+    assert all_sizes == [len(rates)] * 9
+    assert sizes == [len(rates)] * 3 + [len(finite)] * (6 if finite else 0)
+
+
+def test_networks_that_are_nan_for_good_are_trained_while_probes_read_them():
+    rates = [0.05, 1e30]
+    probes = Probing([Weights()], [0, 6])
+    history, sizes = diverging(rates, probes=probes)
+    expected, _ = diverging(rates, leave_out_lost=False, probes=probes)
+    same_results(history, expected, [0])
+    assert sizes == [2] * 6 + [1] * 3
+    for (step, (read,)), (at, (before,)) in zip(history.readings, expected.readings, strict=True):
+        assert step == at
+        np.testing.assert_array_equal(read, before)
+
+
+def test_a_training_without_the_networks_left_out_goes_on_from_any_step():
+    rates, snapshots = [0.05, 1e30, 0.2], []
+    history, _ = diverging(rates, on_step=lambda snapshot: snapshots.append(deepcopy(snapshot())))
+    assert [snapshot.step for snapshot in snapshots] == list(range(1, 10))
+    for snapshot in snapshots:
+        same_results(diverging(rates, start=snapshot)[0], history, [0, 2])
+
+
+def test_a_batchs_own_metrics_are_those_of_its_labels_whatever_the_logits():
+    """NaN logits count as class 0, of which each batch has another number."""
+    options = {"score_batch": True, "points": tuple(range(1, 10))}
+    history, sizes = diverging([0.05, 1e30], **options)
+    expected, _ = diverging([0.05, 1e30], leave_out_lost=False, **options)
+    same_results(history, expected, [0, 1])
+    assert sizes == [2] * 9
+    assert len(set(history.metrics["train_accuracy"][1, 3:])) > 1
 
 
 HUGE = 1e20  # its square is infinite in float32

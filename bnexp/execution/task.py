@@ -179,7 +179,9 @@ def train_task(task: Task, on_step: Callable[[int], None] = lambda networks: Non
     started = time.perf_counter()
     loaded = task.data or dataset(task.networks[0].setting.data.name, task.data_dir)
     try:
-        trained = train_networks(task.networks, loaded, on_step, task.checkpoints, task.device)
+        trained = train_networks(
+            *(task.networks, loaded, on_step, task.checkpoints, task.device), records_only=True
+        )
     except MemoryError as error:
         if task.device == "cpu":
             raise
@@ -227,6 +229,7 @@ def train_networks(
     on_step: Callable[[int], None] = lambda networks: None,
     checkpoints: Checkpoints | None = None,
     device: str = "cpu",
+    records_only: bool = False,
 ) -> Trained:
     """Train networks of one structure side by side, from their checkpoints where there are some.
 
@@ -237,6 +240,8 @@ def train_networks(
         checkpoints: where snapshots are saved now and then, and looked for at the start.
         device: what they are trained on. All that is drawn is drawn on the CPU, from the same
             bits, and moved once; what is returned is on the CPU again.
+        records_only: whether final parameters are not needed, so that networks that are NaN for
+            good need not be trained to the end.
 
     Overflow and division by zero are no errors: a network that diverges is a result.
     """
@@ -292,6 +297,7 @@ def train_networks(
             metrics=make_metrics(setting),
             score_batch=setting.train.evaluate_train == "batch",
             image_shape=loaded.train_images.shape[1:],
+            leave_out_lost=records_only and device == "cpu",
         )
     full_parameters: Callable[..., Sequence[nn.Parameters]] = start.full_parameters
     if isinstance(architecture := architectures[0], BookNetwork):

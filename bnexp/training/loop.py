@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bnexp.device import to_host
 from bnexp.metrics import DEFAULT_METRICS, Metric
-from bnexp.nn import Array, Optimizer, Parameters, Sequential, State
+from bnexp.nn import Array, Dense, Optimizer, Parameters, Sequential, State
 from bnexp.nn.protocols import Shape
 from bnexp.probes import HeldOut, Probe, Reading, TrainingStep
 from bnexp.training.evaluation import (
@@ -83,7 +83,12 @@ class History:
 
 @dataclass
 class _Stack:
-    """The arrays that change: K networks at one step, and what was recorded of them."""
+    """The arrays that change: K networks at one step, and what was recorded of them.
+
+    Networks may be left out on the way (`leave_out_lost`). Then arrays are those of the `members`
+    alone, metrics are still those of all K, and `whole` is where all K stood when the last network
+    was left out.
+    """
 
     network: Sequential
     optimizer: Optimizer
@@ -95,6 +100,8 @@ class _Stack:
     metrics: dict[str, list[Numbers]]
     diverged_at: NDArray[np.int64]
     readings: list[tuple[int, tuple[Reading, ...]]]
+    members: NDArray[np.intp]
+    whole: Snapshot | None = None
 
     def update(self, x: Array, labels: Indices, step: tuple[int, int]) -> Array:
         """Make step (t, of T) on a batch (K or 1, N, ...); returns each network's loss before.
@@ -153,15 +160,22 @@ class _Stack:
                 self.mark_diverged(step, np.where(finite, 0.0, np.nan))
 
     def record_metrics(self, step: int, scores: Mapping[str, Numbers]) -> None:
-        """Add an evaluation. A metric that earlier evaluations lack is NaN in them."""
+        """Add an evaluation of the members; networks that were left out repeat their last one.
+
+        A metric that earlier evaluations lack is NaN in them.
+        """
+        if len(self.members):
+            self.mark_diverged(step, scores["train_loss"])
+        if self.whole is not None:
+            last = {name: values[-1] for name, values in self.metrics.items()}
+            scores = {name: self._of_all(last[name], scores.get(name, ())) for name in last}
         earlier = max(map(len, self.metrics.values()), default=0)
         for name, values in scores.items():
             missing = [np.full(len(values), np.nan)] * earlier
             self.metrics.setdefault(name, missing).append(values)
-        self.mark_diverged(step, scores["train_loss"])
 
     def snapshot(self, step: int) -> Snapshot:
-        return Snapshot(
+        snapshot = Snapshot(
             step,
             _on_host(self.parameters),
             _on_host(self.state),
@@ -170,6 +184,63 @@ class _Stack:
             to_host(self.diverged_at),
             tuple(self.readings),
         )
+        if self.whole is None:
+            return snapshot
+        return replace(
+            snapshot,
+            parameters=self._layers_of_all(self.whole.parameters, self.parameters),
+            state=self._layers_of_all(self.whole.state, self.state),
+            opt_state=self._layers_of_all(self.whole.opt_state, self.opt_state),
+            diverged_at=self._of_all(self.whole.diverged_at, self.diverged_at),
+        )
+
+    def leave_out_lost(self, step: int) -> None:
+        """Train on without the networks whose output weights are all NaN.
+
+        Whatever the images, their logits are NaN, and with these the gradients of the output
+        weights, so that all stays so: the metrics of each later evaluation are those of this one.
+        """
+        output = self.parameters[-1].get("W")
+        if not isinstance(self.network.layers[-1], Dense) or output is None:
+            return
+        kept = np.flatnonzero(~np.isnan(output).all(axis=(1, 2)))
+        if len(kept) == len(self.members):
+            return
+        self.whole = self.snapshot(step)
+        self.parameters, self.state = _select(self.parameters, kept), _select(self.state, kept)
+        self.opt_state = list(_select(self.opt_state, kept))
+        self.lr, self.diverged_at = self.lr[kept], self.diverged_at[kept]
+        self.members = self.members[kept]
+
+    def batch(self, indices: Indices) -> Indices:
+        """The members' part of a batch of indices, (K, N), or (1, N) where all see the same."""
+        return indices[self.members] if len(indices) > 1 else indices
+
+    def for_test(
+        self, full: Callable[[Sequence[Parameters]], Sequence[Parameters]]
+    ) -> Sequence[Parameters]:
+        """The members' parameters for test images; `full` computes those of all K networks."""
+        if self.whole is None:
+            return full(self.parameters)
+        everything = full(self._layers_of_all(self.whole.parameters, self.parameters))
+        return _select(everything, self.members)
+
+    def _layers_of_all(
+        self, whole: Sequence[Mapping[str, Any]], layers: Sequence[Mapping[str, Any]]
+    ) -> tuple[dict[str, Any], ...]:
+        """Layers of all K networks: those of `whole`, with the members' arrays put in."""
+        return tuple(
+            {name: self._of_all(before[name], layer[name]) for name in layer}
+            for before, layer in zip(whole, layers, strict=True)
+        )
+
+    def _of_all(self, whole: Any, part: Any) -> Any:
+        """An array (K, ...) as in `whole`, the members' part put in; what is shared is `part`."""
+        if not np.ndim(whole):
+            return part
+        array = whole.copy()
+        array[self.members] = part
+        return array
 
 
 def train(
@@ -192,6 +263,7 @@ def train(
     metrics: Mapping[str, Metric] = DEFAULT_METRICS,
     score_batch: bool = False,
     image_shape: Shape = (),
+    leave_out_lost: bool = False,
 ) -> History:
     """Train K networks up to the last of the evaluation `points`.
 
@@ -213,6 +285,9 @@ def train(
         score_batch: whether, in place of `scored`, each step's own batch is scored after its
             update; then 0 is none of the `points`.
         image_shape: height, width and channels of an image, for probes that record images.
+        leave_out_lost: whether networks whose logits are NaN for good are trained no further once
+            no probe reads them any more. Their metrics are the same; their final parameters are
+            those at which they were left out. On the CPU only.
 
     Numbers that are not finite any more are a result, never an error or a warning.
     """
@@ -231,6 +306,7 @@ def train(
         {name: list(values.T) for name, values in start.metrics.items()},
         np.asarray(start.diverged_at, like=lr),
         list(start.readings),
+        np.arange(len(lr)),
     )
     last, stream = points[-1], BatchStream(batches)
 
@@ -242,14 +318,18 @@ def train(
         return HeldOut(logits, test_set.labels, pictures)
 
     evaluated, probed = _looked_up(points), _looked_up(probes.steps)
+    last_probed = max(probes.steps, default=-1)
     for _ in range(start.step):
         stream.take()
     with np.errstate(all="ignore"):
         for step in range(start.step + 1, last + 1):
             if step > 0:
-                batch = train_set.batch(stream.take())
-                stack.mark_diverged(step, stack.update(*batch, (step, last)))
-            if step in evaluated:
+                batch = train_set.batch(stack.batch(stream.take()))
+                if len(stack.members):
+                    stack.mark_diverged(step, stack.update(*batch, (step, last)))
+            if step in evaluated and not len(stack.members):
+                stack.record_metrics(step, {})
+            elif step in evaluated:
                 used = evaluation_state(
                     network, stack.parameters, stack.state, train_set, batch_size
                 )
@@ -261,7 +341,7 @@ def train(
                     images = scored or train_set
                     sets = {"train": evaluate(network, stack.parameters, used, images, metrics)}
                 if test_set:
-                    whole = for_test(stack.parameters)
+                    whole = stack.for_test(for_test)
                     sets["test"] = evaluate(network, whole, used, test_set, metrics)
                 scores = {
                     f"{prefix}_{name}": values
@@ -280,6 +360,9 @@ def train(
                 )
                 readings = (reading for probe in probes.probes for reading in probe.read(following))
                 stack.readings.append((step, tuple(readings)))
+            # Each step's own batch has other labels, of which NaN logits have other metrics.
+            if leave_out_lost and step in evaluated and step >= last_probed and not score_batch:
+                stack.leave_out_lost(step)
             if step > 0:
                 on_step(lambda step=step: stack.snapshot(step))  # type: ignore[misc]
     end = stack.snapshot(last)
@@ -307,6 +390,13 @@ def moved(layers: Sequence[Mapping[str, Any]], like: Any) -> tuple[dict[str, Any
         }
         for layer in layers
     )
+
+
+def _select(
+    layers: Sequence[Mapping[str, Any]], networks: NDArray[np.intp]
+) -> tuple[dict[str, Any], ...]:
+    """The layers of some networks; what is the same for all stays."""
+    return tuple({n: a[networks] if a.ndim else a for n, a in layer.items()} for layer in layers)
 
 
 def _on_host(layers: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
