@@ -3,15 +3,17 @@
 
 scripts/docs.py            rewrite it: pages, parts of pages, and the JSON Schema for editors
 scripts/docs.py --check    status 1 where a file is not as it should be
+scripts/docs.py --translated LANGUAGE...   note that these translations are up to date
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from pages import config, contributing, gallery, numerics, tutorial
+from pages import config, contributing, gallery, numerics, translations, tutorial
 from pages.markdown import ROOT, rewritten
 
 from bnexp.config.jsonschema import schema_text
@@ -22,6 +24,7 @@ WHOLE = {
     ROOT / "configs" / "bnexp.schema.json": schema_text,
     ROOT / "docs" / "tutorial.ipynb": tutorial.notebook,
     ROOT / "results" / "reference" / "README.md": gallery.page,
+    **{path: partial(translations.page, path, text) for path, text, _ in translations.pages()},
 }
 # Each page and the function that makes the parts between its marks.
 PARTS = {
@@ -39,6 +42,8 @@ def written() -> dict[Path, str]:
 
 
 def main(arguments: Sequence[str]) -> None:
+    if "--translated" in arguments:
+        translations.confirm(arguments[1:])
     wrong = {path: text for path, text in written().items() if _read(path) != text}
     if "--check" in arguments:
         names = ", ".join(str(path.relative_to(ROOT)) for path in wrong)

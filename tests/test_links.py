@@ -11,28 +11,37 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "results/reference").rglob("*.md")]
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "results/reference").rglob("*.md"),
+    ]
 )
 LINK = re.compile(r"\]\(<?([^()\s>]+)>?(?: \"[^\"]*\")?\)|(?:href|src)=\"([^\"]+)\"")
 
 
 def prose(path: Path) -> str:
     """The page without its code, whose brackets are no links."""
-    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
     return re.sub(r"(?<!\[)`[^`\n]*`(?!\])", "", text)
 
 
-def anchors(path: Path) -> set[str]:
-    """The headings' names as GitHub makes them: a repeated one gets a number."""
-    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+def headings(path: Path) -> list[str]:
+    """The headings' names as GitHub makes them, in order: a repeated one gets a number."""
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
     seen: Counter[str] = Counter()
-    found = set(re.findall(r"<a (?:id|name)=\"([^\"]+)\"", text))
+    names = []
     for heading in re.findall(r"^#{1,6} (.+?)\s*#*$", text, re.MULTILINE):
         shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
         name = re.sub(r"[^\w\- ]", "", shown.lower()).replace(" ", "-")
-        found.add(f"{name}-{seen[name]}" if seen[name] else name)
+        names.append(f"{name}-{seen[name]}" if seen[name] else name)
         seen[name] += 1
-    return found
+    return names
+
+
+def anchors(path: Path) -> set[str]:
+    """What a link to a place on the page can name."""
+    return {*headings(path), *re.findall(r"<a (?:id|name)=\"([^\"]+)\"", prose(path))}
 
 
 def broken(path: Path) -> list[str]:
