@@ -21,7 +21,7 @@ project, version, author = "bnexp", bnexp.__version__, "The bnexp developers"
 project_copyright = author
 extensions = ["myst_parser"]
 root_doc = "README"
-include_patterns = ["*.md", "docs/*.md", "results/reference/README.md"]
+include_patterns = ["*.md", "docs/*.md", "docs/??/*.md", "results/reference/README.md"]
 exclude_patterns = [".*", "bnexp", "build", "configs", "scripts", "tests", "results/reference/*/*"]
 myst_heading_anchors = 6  # every heading can be linked to, as on GitHub
 suppress_warnings = ["myst.header"]  # a key of a key of a list is two levels deeper
@@ -34,7 +34,12 @@ html_static_path = html_css_files = ["site.css"]
 REPORTS = frozenset(os.environ.get("BNEXP_DOCS_REPORTS", "").split())
 RESULTS = ROOT / "results" / "reference"
 LINK = re.compile(r"(?<!!)\[([^]]+)\]\(([^)\s#]+)\)")
-TITLES = {"CONTRIBUTING": "Contributing in short <CONTRIBUTING>"}  # docs/contributing.md is long
+TITLES = {
+    "CONTRIBUTING": "Contributing in short <CONTRIBUTING>",  # docs/contributing.md is long
+    "docs/ko/README": "한국어 <docs/ko/README>",
+    "docs/ja/README": "日本語 <docs/ja/README>",
+    "docs/zh/README": "中文 <docs/zh/README>",
+}
 ROW = re.compile(r"^\| \[[^]]+\]\(([^)]+)\.md\)", re.MULTILINE)
 
 

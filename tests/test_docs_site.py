@@ -34,7 +34,7 @@ def test_the_site_is_built(docs_site, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{folder / 'index.html'}\n"
     index = (folder / "index.html").read_text()
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         page = path.relative_to(ROOT).with_suffix(".html")
         assert (folder / page).is_file()
         assert f'href="{page.as_posix()}"' in index or path.name == "README.md", page
