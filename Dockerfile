@@ -1,7 +1,7 @@
 # The demo in a container:
 #     docker build -t bnexp .
 #     docker run --rm bnexp
-# Any other command, with its results in the folder `results`:
+# Any other command; user 1000 must be able to write in the folder `results`:
 #     docker run --rm -v "$PWD/results:/home/bnexp/results" bnexp bnexp run weight_scale
 FROM python:3.13-slim
 COPY . /tmp/bnexp

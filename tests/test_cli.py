@@ -367,7 +367,9 @@ def digits(here):
 def own(here, small):
     path = here / "own.yaml"
     path.write_text(
-        small.read_text().replace("{name: synthetic, train: 200}", "{name: ./digits, test: all}")
+        small.read_text().replace(
+            "{name: synthetic, train: 200, test: 0}", "{name: ./digits, test: all}"
+        )
     )
     return path
 
