@@ -47,6 +47,7 @@ from bnexp.probes.landscape import Landscape
 from bnexp.probes.layers import Layers
 from bnexp.runs.csv import MAX_BYTES
 from bnexp.sweep import Network, make_stacks, setting_error
+from bnexp.sweep.stacks import StackSize
 from bnexp.text import counted
 from bnexp.training.evaluation import KEPT_BYTES, POPULATION_BATCHES
 from bnexp.training.schedule import Length, training_length
@@ -213,6 +214,31 @@ def plan_rows(networks: Sequence[Network], counts: Counts) -> list[tuple[int, in
             probed = length.probed * readings_of_step(network.setting, images)
             by_setting[key] = length.scored, probed
     return [by_setting[_parts(network.setting)] for network in networks]
+
+
+# Networks that a device trains side by side, where they fit: more are no faster.
+DEVICE_STACK = 4096
+# What arrays may take of its free memory: the rest is for what the libraries keep, and the error of
+# the estimate. Of the memory of this machine, where stacks are drawn before they are moved.
+DEVICE_SHARE, DRAWING_SHARE = 0.7, 0.4
+
+
+def device_stacks(counts: Counts, free: int) -> StackSize:
+    """How many networks of a structure are trained side by side on a device, for `make_stacks`.
+
+    counts: the data sets of the networks. free: the bytes that are free on the device.
+    """
+    limits = [DEVICE_SHARE * free]
+    if (memory := usable_memory()) is not None:
+        limits.append(DRAWING_SHARE * memory)
+
+    def size(networks: Sequence[Network]) -> int:
+        images = counts[networks[0].setting.data.name]
+        needs = stack_needs(networks, images, scoring_of(networks[0], images.classes))
+        each = (needs.bytes - needs.images) / len(networks)
+        return max(1, min(DEVICE_STACK, int((min(limits) - needs.images) / each)))
+
+    return size
 
 
 def metric_columns(setting: Setting) -> int:

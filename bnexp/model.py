@@ -39,7 +39,13 @@ from bnexp.data.datasets import DATASETS, count_images, data_folder
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.estimate import check_memory, check_sizes, estimate
 from bnexp.execution.blas import one_blas_thread
-from bnexp.execution.build import blank_architecture, check_counts, check_shapes, make_metrics
+from bnexp.execution.build import (
+    blank_architecture,
+    check_arithmetic,
+    check_counts,
+    check_shapes,
+    make_metrics,
+)
 from bnexp.execution.task import Trained, dataset, train_networks
 from bnexp.files import read_file, write_file
 from bnexp.nn.loss import Labels
@@ -231,6 +237,7 @@ def fit(
     data_dir: str | Path | None = None,
     *,
     data: Any = None,
+    device: str = "cpu",
 ) -> Model:
     """Train one network of an experiment and return it; its numbers are those of `bnexp.run`.
 
@@ -243,6 +250,7 @@ def fit(
     data_dir: the folder of the data sets.
     data: arrays (x, y) or (x, y, x_test, y_test) in place of the data set, as for `bnexp.run`;
         `Model.history` has the scores of the test images.
+    device: cpu or cuda, as for `bnexp.run`; the model is on the CPU in any case.
 
     Raises ConfigError if point and seed do not name one network, or for a key or a value that an
     experiment cannot have; DataError if the data set is missing or damaged.
@@ -271,6 +279,7 @@ def fit(
     counts = count_images(loaded)
     check_sizes(config, [network], {setting.data.name: counts})
     try:
+        check_arithmetic(network, device)
         check_counts(setting, counts)
         check_shapes(setting, counts)
         make_schedule(network, counts.train - setting.data.validation)
@@ -279,7 +288,7 @@ def fit(
     if needs := estimate([network], {setting.data.name: counts}):
         check_memory(config, needs)
     with _arithmetic_of_runs():
-        trained = train_networks((network,), loaded)
+        trained = train_networks((network,), loaded, device=device)
         history = trained.history
         state = evaluation_state(
             trained.network,

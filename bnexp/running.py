@@ -26,10 +26,11 @@ from bnexp.config.load import ExperimentSource, loaded_config, with_arrays
 from bnexp.config.messages import Problem, SettingError, problems_error
 from bnexp.data import Dataset
 from bnexp.data.datasets import DATASETS, ImageCounts, count_images, data_folder, is_arrays
+from bnexp.device import device_array, free_memory
 from bnexp.errors import ConfigError, Interrupted, NetworksFailed
-from bnexp.estimate import check_memory, check_sizes, estimate
+from bnexp.estimate import check_memory, check_sizes, device_stacks, estimate
 from bnexp.execution import stopping
-from bnexp.execution.build import check_counts, check_shapes
+from bnexp.execution.build import check_arithmetic, check_counts, check_shapes
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.processes import Executor, Local
 from bnexp.execution.task import Record, Task, dataset
@@ -45,6 +46,7 @@ from bnexp.runs.manifest import MAX_BYTES, command_line, is_manifest, manifest_t
 from bnexp.runs.origins import DataOrigin, loaded_origin
 from bnexp.runs.references import find_run
 from bnexp.sweep import Network, Plan, make_plan, make_stacks, setting_error, stacks_by_step
+from bnexp.sweep.stacks import StackSize
 from bnexp.text import counted, cut
 from bnexp.training.schedule import TrainingSchedule, make_schedule
 
@@ -55,7 +57,7 @@ class Prepared:
 
     config: without figures that cannot be drawn. plan: its networks. data: the data sets by name,
     from the folder `data_dir`. steps: how many steps each network makes in all, by id. left_out:
-    why figures were left out.
+    why figures were left out. device: what the networks are to be trained on.
     """
 
     config: Config
@@ -64,6 +66,16 @@ class Prepared:
     data: Mapping[str, Dataset]
     steps: Mapping[str, int]
     left_out: tuple[str, ...] = ()
+    device: str = "cpu"
+
+    @property
+    def stack_size(self) -> StackSize | None:
+        """How many networks the device trains side by side; None for the CPU's default."""
+        free = free_memory(self.device)
+        if free is None:
+            return None
+        counts = {name: count_images(images) for name, images in self.data.items()}
+        return device_stacks(counts, free)
 
     @property
     def origins(self) -> dict[str, DataOrigin]:
@@ -86,15 +98,23 @@ def prepare(
     download: bool = True,
     workers: int = 1,
     arrays: Dataset | None = None,
+    device: str = "cpu",
 ) -> Prepared:
     """Expand the sweep, load the data, and check that figures and claims fit; writes nothing.
 
     workers: how many processes of this machine will train; their memory is checked, too.
     arrays: the data set of the experiment if it is in memory already.
+    device: what the networks are to be trained on. On another than the CPU stacks are made to fit.
 
     Raises ConfigError if the experiment cannot be run as it is, DataError if data are missing.
     """
     plan = make_plan(config)
+    workers = workers if device == "cpu" else 0
+    for network in plan.networks:
+        try:
+            check_arithmetic(network, device)
+        except SettingError as error:
+            raise setting_error(error, network, config) from None
     data_dir = data_folder(data_dir)
     names = dict.fromkeys(network.setting.data.name for network in plan.networks)
     fixed = {name: DATASETS[name] for name in names if name in DATASETS and DATASETS[name].fixed}
@@ -109,7 +129,32 @@ def prepare(
         config, more_left_out = fitting_figures(config, plan, schedules)
         left_out += more_left_out
     steps = {network: schedule.points[-1] for network, schedule in schedules.items()}
-    return Prepared(config, plan, data_dir, data, steps, left_out)
+    return Prepared(config, plan, data_dir, data, steps, left_out, device)
+
+
+def check_device(device: str, executor: Executor) -> None:
+    """ConfigError if networks cannot be trained on the device here, or not by this executor.
+
+    A GPU trains one stack after another, in this process.
+    """
+    device_array(device)
+    if device == "cpu":
+        return
+    if not isinstance(executor, Local):
+        name = type(executor).__name__
+        raise ConfigError(
+            f"device: {device} trains in this process, expected no executor, got {name}"
+        )
+    if executor.workers > 1:
+        raise ConfigError(
+            f"jobs: expected 1 with device {device}, which trains one stack after another, "
+            f"got {executor.workers}"
+        )
+    if executor.cell_timeout is not None:
+        raise ConfigError(
+            f"cell_timeout: expected none with device {device}: a time limit needs worker "
+            f"processes; got {executor.cell_timeout:g}"
+        )
 
 
 def known_schedules(
@@ -260,6 +305,8 @@ def run(
     *,
     seeds: int | Iterable[int] | str | None = None,
     data: Any = None,
+    device: str = "cpu",
+    mix_devices: bool = False,
 ) -> Result:
     """Train what is missing in the run directory `out` and return the whole experiment's result.
 
@@ -281,6 +328,10 @@ def run(
         H, W), (n, H, W, C) or rows (n, D), whole numbers from 0 to 255 or such numbers / 255, and
         labels (n,). Test images are scored unless the experiment says otherwise. The networks' ids
         and the manifest name them by their SHA-256.
+    device: cpu, or cuda for an NVIDIA GPU with CuPy, which trains stacks as large as its memory
+        allows. Networks start from the same bits on both and have the same ids; results differ in
+        their last bits.
+    mix_devices: whether a run directory may be finished on another device than it was begun on.
 
     Raises ConfigError, DataError or StoreError, and NetworksFailed, which holds the result, if some
     networks could not be trained. Figures that could not be drawn are in the result's `undrawn`.
@@ -302,15 +353,16 @@ def run(
     if data is not None:
         config, arrays = with_arrays(config, data)
     executor = place or Local(jobs, cell_timeout)
+    check_device(device, executor)
     workers = executor.workers if isinstance(executor, Local) else 0
     folder = Path(data_dir) if data_dir is not None else None
-    prepared = prepare(config, folder, workers=workers, arrays=arrays)
+    prepared = prepare(config, folder, workers=workers, arrays=arrays, device=device)
     directory = RunDirectory(Path(expanduser(out))) if out is not None else None
     with (
         callbacks(progress, config) as shown,
         directory.writing(shown.waiting) if directory else nullcontext(),
     ):
-        result = _run(prepared, directory, executor, fresh, shown, checkpoint)
+        result = _run(prepared, directory, executor, fresh, shown, checkpoint, mix_devices)
     if result.failed:
         errors = Counter(result.failed.values())
         text = "; ".join(f"{number} x {error}" for error, number in errors.items())
@@ -326,6 +378,7 @@ def _run(
     fresh: bool,
     progress: Progress,
     checkpoint: float,
+    mix_devices: bool,
 ) -> Result:
     """Train what is missing and write the results; the directory is locked."""
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -338,7 +391,7 @@ def _run(
         if fresh:
             directory.remove_records(networks)
         records = read_records(prepared, directory)[0]
-        checkpoints = directory.checkpoints(checkpoint)
+        checkpoints = directory.checkpoints(checkpoint, prepared.device)
         checkpoints.clear(list(records))  # left by a run that was stopped just after a result
     to_train = [network for network in networks if network.id not in records]
 
@@ -348,6 +401,11 @@ def _run(
         for network in to_train:
             step = checkpoints.step(network, prepared.sha256(network))
             steps_before[network.id] = step if step <= prepared.steps[network.id] else 0
+    if directory and to_train and not mix_devices:
+        made = [record.device for record in records.values()]
+        if checkpoints:
+            made += [checkpoints.made_on(n) for n in to_train if steps_before[n.id]]
+        _check_one_device(directory, made, prepared.device)
     steps = sum(prepared.steps[network.id] - steps_before[network.id] for network in to_train)
     others = directory.count_others(networks) if directory else 0
     progress.data(list(prepared.origins.values()))
@@ -355,13 +413,15 @@ def _run(
     progress.planned(networks, list(records.values()), steps, others)
 
     workers = executor.workers if to_train else 0  # a cluster is not started for nothing
-    stacks = stacks_by_step(to_train, steps_before, max(workers, 1))
+    size = prepared.stack_size if to_train else None
+    stacks = stacks_by_step(to_train, steps_before, max(workers, 1), size)
     tasks = [
         Task(
             stack.networks,
             prepared.data_dir,
             checkpoints,
             prepared.in_memory(stack.networks[0]),
+            prepared.device,
         )
         for stack in stacks
     ]
@@ -394,6 +454,18 @@ def _run(
     run_facts = {"started": started.isoformat(), "seconds": seconds, "jobs": workers}
     files, failures = _write_results(result, prepared, directory, run_facts, fresh)
     return replace(result, files=files, undrawn=failures)
+
+
+def _check_one_device(directory: RunDirectory, made: Sequence[str], device: str) -> None:
+    """ConfigError if networks of the directory were trained on another device than the others."""
+    others = [name for name in made if name != device]
+    if others:
+        raise ConfigError(
+            f"{directory.path}: {counted(len(others), 'network')} trained on {others[0]}, expected "
+            f"the others to be trained there, too, got device {device}, which gives other last "
+            f"bits; go on with --device {others[0]}, train all again with --fresh, or mix them "
+            "with --mix-devices"
+        )
 
 
 def _trained_stacks(
@@ -473,6 +545,8 @@ def _write_results(
     if result.trained or not is_manifest(read_file(path, MAX_BYTES)):
         extends, random = data.config.document.extends, data.config.experiment.random
         design = random.design_seeds
+        records = data.records.values()
+        devices = Counter(r.device for r in records if r.status != "failed")
         manifest = {
             "name": data.config.name,
             **({"extends": extends} if extends else {}),
@@ -482,8 +556,9 @@ def _write_results(
             **({"seeds": {"judged": [*random.seeds], "design": [*design]}} if design else {}),
             "data": {name: origin.content() for name, origin in prepared.origins.items()},
             **({"failed": dict(result.failed)} if result.failed else {}),
+            **({"devices": devices} if len(devices) > 1 else {}),
         }
-        directory.write("manifest.json", manifest_text(manifest))
+        directory.write("manifest.json", manifest_text(manifest, prepared.device))
     verdicts = write_claims(result.claims, data.config, directory)
     drawn = write_figures(data, directory, fresh)
     files = (directory.path / "config.yaml", *tables, path, *verdicts, *drawn.files)

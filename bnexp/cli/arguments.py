@@ -111,6 +111,12 @@ data_option = click.option(
     type=PathType(),
     help="Folder of the MNIST files; default: BNEXP_DATA_DIR, else a download.",
 )
+device_option = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    help="Train on the CPU (default) or on an NVIDIA GPU, which needs bnexp[gpu].",
+)
 executor_option = click.option(
     "--executor",
     type=RegistryChoice(EXECUTORS),

@@ -247,6 +247,7 @@ def compare_command(ctx: click.Context, first: Path, second: Path, tolerance: fl
 @click.argument("directory", type=arguments.PathType())
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="Train only N of the networks.")
 @arguments.jobs_option
+@arguments.device_option
 @arguments.data_option
 @click.option(
     "--tolerance",
@@ -260,6 +261,7 @@ def verify_command(
     directory: Path,
     sample: int | None,
     jobs: int | None,
+    device: str,
     data_dir: Path | None,
     tolerance: float,
 ) -> None:
@@ -279,7 +281,13 @@ def verify_command(
     try:
         with ProgressDisplay(quiet=False, again=True) as display:
             verification = comparison.verify(
-                directory, sample, jobs or usable_cores(), data_dir, tolerance, display.progress
+                directory,
+                sample,
+                jobs or (usable_cores() if device == "cpu" else 1),
+                data_dir,
+                tolerance,
+                display.progress,
+                device=device,
             )
     except (KeyboardInterrupt, Interrupted):
         echo(f"interrupted: {display.status.counts()}; nothing was written", err=True)

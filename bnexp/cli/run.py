@@ -38,6 +38,10 @@ from bnexp.machine import usable_cores
     metavar="SECONDS",
     help="Time between checkpoints of a network; default: 60.",
 )
+@arguments.device_option
+@click.option(
+    "--mix-devices", is_flag=True, help="Finish what another device began, with other last bits."
+)
 @arguments.executor_option
 @arguments.scheduler_option
 @arguments.metric_option
@@ -63,6 +67,8 @@ def run_command(
     fresh: bool,
     cell_timeout: float | None,
     checkpoint: float,
+    device: str,
+    mix_devices: bool,
     executor: str,
     scheduler: str | None,
     metric: str | None,
@@ -115,13 +121,15 @@ def run_command(
             result = running.run(
                 config,
                 directory,
-                jobs or usable_cores(),
+                jobs or (usable_cores() if device == "cpu" else 1),
                 data_dir,
                 fresh,
                 display.progress,
                 checkpoint,
                 cell_timeout,
                 place,
+                device=device,
+                mix_devices=mix_devices,
             )
     except NetworksFailed as error:
         if table_format:

@@ -93,6 +93,11 @@ def _cause_lines(verification: Verification) -> Iterator[str]:
             "and python; the stored numbers may have been changed"
         )
     else:
+        if any(cause.key == CAUSES["device.name"] for cause in causes):
+            yield from paragraph(
+                "trained on other devices, which differ in the last bits and, where training is "
+                "chaotic, by more; --device says where to train"
+            )
         yield "what may explain it, the likeliest first (stored -> here):"
         rows = [
             [f"  {c.key}", f"{cut(c.first, MAX_TEXT)} -> {cut(c.second, MAX_TEXT)}"] for c in causes

@@ -34,7 +34,7 @@ from bnexp.execution.processes import Executor, Local
 from bnexp.execution.task import Record, Task
 from bnexp.metrics import metric_column
 from bnexp.progress import Progress, callbacks
-from bnexp.running import prepare
+from bnexp.running import check_device, prepare
 from bnexp.runs.data import RunData, run_data
 from bnexp.runs.manifest import environment_facts, manifest_facts
 from bnexp.runs.references import find_run
@@ -49,6 +49,10 @@ CAUSES = {
     "data": "data",
     "numerics": "bnexp's numerics",
     "packages.bnexp": "bnexp",
+    "device.name": "GPU",
+    "device.cupy": "CuPy",
+    "device.cuda": "CUDA",
+    "device.driver": "GPU driver",
     "blas": "BLAS",
     "packages.numpy": "numpy",
     "cpu.model": "processor",
@@ -120,6 +124,8 @@ def verify(
     tolerance: float = TOLERANCE,
     progress: Progress | None = None,
     place: Executor | None = None,
+    *,
+    device: str = "cpu",
 ) -> Verification:
     """Train the networks of a run directory again and compare every number with the stored one.
 
@@ -128,7 +134,8 @@ def verify(
     the default an accuracy of fewer than a million images must be of the very same count. A run
     directory without cells is compared by its metrics.csv, probes.csv and summary.csv, and so is
     the shipped result of an experiment, by its name. `jobs`,
-    `data_dir` and `place` are those of `run`. Raises ConfigError, DataError or StoreError.
+    `data_dir`, `place` and `device` are those of `run`; numbers of another device differ in their
+    last bits, and where training is chaotic by more. Raises ConfigError, DataError or StoreError.
     """
     for name, value in (("sample", sample), ("jobs", jobs)):
         if value is not None and value < 1:
@@ -139,14 +146,15 @@ def verify(
     # Figures and claims are left out: they could be wrong without the numbers being so.
     experiment = stored.config.experiment.model_copy(update={"figures": None, "claims": None})
     config = Config(experiment, stored.config.document)
-    prepared = prepare(config, Path(data_dir) if data_dir else None)
+    executor = place or Local(jobs)
+    check_device(device, executor)
+    prepared = prepare(config, Path(data_dir) if data_dir else None, device=device)
     evaluated = [n for n in stored.plan.networks if network_key(n) in stored_numbers]
     networks = sample_networks(evaluated, sample)
     stored_facts = run_facts(stored)
 
-    executor = place or Local(jobs)
-    stacks = make_stacks(networks, executor.workers)
-    tasks = [Task(stack.networks, prepared.data_dir) for stack in stacks]
+    stacks = make_stacks(networks, executor.workers, prepared.stack_size)
+    tasks = [Task(stack.networks, prepared.data_dir, device=device) for stack in stacks]
     records: dict[str, Record] = {}
     with callbacks(progress, config) as shown:
         shown.planned(networks, [], sum(prepared.steps[network.id] for network in networks), 0)
@@ -160,7 +168,7 @@ def verify(
     if stored_facts is not None:
         data = {name: {"sha256": images.sha256} for name, images in prepared.data.items()}
         causes = likely_causes(
-            stored_facts, manifest_facts({"environment": environment_facts(), "data": data})
+            stored_facts, manifest_facts({"environment": environment_facts(device), "data": data})
         )
     return Verification(
         Path(directory),

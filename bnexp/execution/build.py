@@ -153,6 +153,19 @@ def _check_test_images(data: Data, available: int) -> None:
         raise SettingError(("data", "test"), f"{text}, got {available}")
 
 
+def check_arithmetic(network: Network, device: str) -> None:
+    """SettingError for a replay of the book's arithmetic on another device than the CPU.
+
+    Its bits are those of the book's code, which runs on a CPU.
+    """
+    if device != "cpu" and network.place and network.setting.train.precision == "float64":
+        text = (
+            "replays the book's arithmetic to its last bit, which only a CPU can, expected "
+            f"float32 with device {device}, got float64"
+        )
+        raise SettingError(("train", "precision"), text)
+
+
 def choose_images(network: Network, loaded: Dataset) -> Dataset:
     """The data set as one network is given it.
 

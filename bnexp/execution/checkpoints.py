@@ -6,8 +6,9 @@ network after the stop may be other networks than before.
 
 A file is `checkpoints/ID.npz` in the run directory, in the format of `bnexp.files.encode_npz`. Its
 JSON header has `format`, `cell` (the network's id), `data_sha256`, `step`, `layers` (their number),
-`counts` (how many readings each probed step has) and `readings` (step, quantity, layers and places
-of each). Its arrays, with a leading axis of length 1 unless they have no axes at all, are
+`counts` (how many readings each probed step has), `readings` (step, quantity, layers and places of
+each) and, if it was not trained on the CPU, its `device`. Its arrays, with a leading axis of length
+1 unless they have no axes at all, are
 
     parameters/I/NAME  state/I/NAME  moments/I/NAME   those of layer I; moments: the optimizer's
     metrics/NAME                                      one number for each evaluation so far
@@ -52,11 +53,12 @@ class Checkpoints:
 
     folder: `checkpoints/` of a run directory; it is made when the first file is written. seconds:
     the least time between two savings of a stack; training that takes less leaves no file, unless
-    it is asked to stop (`bnexp.execution.stopping`).
+    it is asked to stop (`bnexp.execution.stopping`). device: what the networks are trained on.
     """
 
     folder: Path
     seconds: float
+    device: str = "cpu"
 
     def path(self, network: str) -> Path:
         """The file of the network with this id, whether it exists or not."""
@@ -71,6 +73,16 @@ class Checkpoints:
         """
         snapshot = self.load([network], data_sha256)
         return snapshot.step if snapshot else 0
+
+    def made_on(self, network: Network) -> str:
+        """The device on which the network made its steps so far."""
+        try:
+            header, _ = files.decode_npz(
+                KIND, FORMAT, read_file(self.path(network.id)) or b"", self.path(network.id)
+            )
+        except StoreError:
+            return self.device
+        return str(header.get("device", "cpu"))
 
     def load(self, networks: Sequence[Network], data_sha256: str) -> Snapshot | None:
         """Where a stack stands; None unless all its networks have made the same steps.
@@ -112,6 +124,7 @@ class Checkpoints:
         may stand at different steps. StoreError if a file cannot be written.
         """
         facts, arrays = _encode(snapshot)
+        facts |= {} if self.device == "cpu" else {"device": self.device}
         files.check_folder(self.folder)
         for k, network in enumerate(networks):
             header = {"format": FORMAT, "cell": network.id, "data_sha256": data_sha256, **facts}

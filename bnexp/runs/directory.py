@@ -202,9 +202,9 @@ class RunDirectory:
             files.check_folder(path)
         return path
 
-    def checkpoints(self, seconds: float) -> Checkpoints:
-        """The checkpoints of networks that train for longer than `seconds`."""
-        return Checkpoints(self.path / "checkpoints", seconds)
+    def checkpoints(self, seconds: float, device: str = "cpu") -> Checkpoints:
+        """The checkpoints of networks that train for longer than `seconds` on the device."""
+        return Checkpoints(self.path / "checkpoints", seconds, device)
 
     def write(self, name: str, content: bytes | str) -> Path:
         """Write a table, the manifest or a figure; `name` is its path in the directory.

@@ -15,7 +15,9 @@ Keys of the file:
     data             by name of the data set: `sha256`, `origin` in words and, if the images are
                      those of a known data set, its name as `recognized`
     failed           id of a network: error; left out if none failed
-    environment      python, packages, numerics, blas, platform, cpu, git_commit
+    devices          how many networks were trained on each, if not all were trained on one
+    environment      python, packages, numerics, blas, platform, cpu, git_commit; of a run on a GPU
+                     also device: kind, name, driver, cuda, cupy
 
 No number of a run depends on the manifest. `bnexp verify` and `bnexp compare` read it to explain
 differences; a run that trained nothing leaves an existing manifest as it is.
@@ -42,6 +44,7 @@ from bnexp.config.experiment import Seed
 from bnexp.config.options import Strict
 from bnexp.config.stored import Count, Digest, Misfit, Seconds, require, validate
 from bnexp.config.yaml import KeyPath, flatten, unquoted
+from bnexp.device import device_facts
 from bnexp.errors import StoreError
 from bnexp.files import read_file
 from bnexp.sweep.networks import NUMERICS
@@ -87,6 +90,7 @@ class _StoredManifest(Strict):
     seeds: _StoredSeeds | None = None
     data: dict[_Text, _StoredData]
     failed: dict[_Text, _Text] = Field({})
+    devices: dict[_Text, Count] = Field({})
     environment: dict[_Text, Any]
 
 
@@ -138,12 +142,13 @@ def _check_facts(value: Any, path: KeyPath) -> None:
         require(math.isfinite(value), path, "a finite number", value)
 
 
-def manifest_text(run: Mapping[str, Any]) -> str:
+def manifest_text(run: Mapping[str, Any], device: str = "cpu") -> str:
     """The manifest as JSON: what is known about a run, and the environment of this process.
 
-    `run` has the keys that are listed above, without bnexp_manifest and environment.
+    `run` has the keys that are listed above, without bnexp_manifest and environment; `device` is
+    what it trained on.
     """
-    manifest = {"bnexp_manifest": FORMAT, **run, "environment": environment_facts()}
+    manifest = {"bnexp_manifest": FORMAT, **run, "environment": environment_facts(device)}
     return json.dumps(manifest, indent=2) + "\n"
 
 
@@ -188,12 +193,15 @@ def _describe_libraries(value: Any) -> str:
     return ", ".join(sorted(texts)) or ABSENT
 
 
-def environment_facts() -> dict[str, Any]:
+def environment_facts(device: str = "cpu") -> dict[str, Any]:
     """Versions, BLAS libraries, processor and source of this process, as a manifest has them.
+
+    And the GPU with its driver and libraries, if that is the device.
 
     A value is None if it cannot be found out, such as the commit of an installed package.
     `numerics` is the number that bnexp raises when its own arithmetic changes.
     """
+    facts = device_facts(device)
     keys = ("internal_api", "version", "architecture", "threading_layer")
     return {
         "python": platform.python_version(),
@@ -207,6 +215,7 @@ def environment_facts() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": {"model": _cpu_model(), "cores": os.cpu_count()},
         "git_commit": _git_commit(),
+        **({"device": facts} if facts else {}),
     }
 
 

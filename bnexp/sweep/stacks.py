@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ MAX_STACK = 8
 CNN_STACK = 1
 
 
+StackSize = Callable[[Sequence[Network]], int]  # of networks of one structure
+
+
 @dataclass(frozen=True)
 class Stack:
     """Networks that differ only in seed, initial weights and learning rate."""
@@ -33,14 +36,15 @@ class Stack:
 
 
 def make_stacks(
-    networks: Iterable[Network], workers: int = 1, size: int | None = None
+    networks: Iterable[Network], workers: int = 1, size: int | StackSize | None = None
 ) -> list[Stack]:
     """Group networks by structure into stacks of at most `size`, the slowest ones first.
 
     workers: the number of stacks of each structure is a multiple of it, if there are enough
         networks, so that all workers are busy to the end. Stacks of a group are of nearly equal
         size.
-    size: default: as many networks as fit the cache, see `stack_size`.
+    size: default: as many networks as fit the cache, see `stack_size`. A function is given all
+        networks of one structure.
     """
     structures: dict[int, str] = {}  # by the `id` of settings, which seeds share
     options: dict[Any, Any] = {}
@@ -57,20 +61,24 @@ def make_stacks(
 
 
 def stacks_by_step(
-    networks: Iterable[Network], steps: Mapping[str, int], workers: int = 1
+    networks: Iterable[Network],
+    steps: Mapping[str, int],
+    workers: int = 1,
+    size: int | StackSize | None = None,
 ) -> list[Stack]:
     """Stacks of networks that have been trained for equally many steps, the least trained first.
 
-    `steps` has the number of steps by network id.
+    `steps` has the number of steps by network id; `workers` and `size` are those of `make_stacks`.
     """
     groups: dict[int, list[Network]] = {}
     for network in networks:
         groups.setdefault(steps[network.id], []).append(network)
-    return [stack for step in sorted(groups) for stack in make_stacks(groups[step], workers)]
+    return [stack for step in sorted(groups) for stack in make_stacks(groups[step], workers, size)]
 
 
-def _split(group: Sequence[Network], workers: int, size: int | None) -> list[Stack]:
-    number = math.ceil(len(group) / (size or stack_size(group[0].setting)))
+def _split(group: Sequence[Network], workers: int, size: int | StackSize | None) -> list[Stack]:
+    most = size(group) if callable(size) else size or stack_size(group[0].setting)
+    number = math.ceil(len(group) / most)
     number = min(math.ceil(number / workers) * workers, len(group))
     ends = [len(group) * i // number for i in range(number + 1)]
     return [Stack(tuple(group[start:end])) for start, end in itertools.pairwise(ends)]
