@@ -253,7 +253,7 @@ def test_a_module_of_ones_own_that_fails(here, monkeypatch, text, expected):
 
 
 def test_a_mistake_of_the_program_is_one_message_too(here, small, monkeypatch):
-    def broken(*arguments):
+    def broken(*arguments, **options):
         raise ZeroDivisionError("division by zero")
 
     monkeypatch.setattr("bnexp.running.run", broken)
@@ -312,7 +312,7 @@ def test_a_mistake_in_a_users_class_is_not_called_one_of_the_program(here, small
 
 
 def test_an_interrupted_run_says_how_to_go_on(here, small, monkeypatch):
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("bnexp.running.run", interrupted)

@@ -377,7 +377,7 @@ def test_a_strange_environment_is_no_mistake_of_the_program(run, strange):
 
 
 def test_an_interrupted_verification_says_so(run, monkeypatch):
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
     out = run()

@@ -111,6 +111,7 @@ RUN_BY = {
     "docs/contributing.md": "test_docs_contributing",
     "docs/experiments.md": "test_docs_experiments",
     "docs/extending.md": "test_docs_extending",
+    "docs/gpu.md": "test_running_device",
     "docs/guarantees.md": "test_docs_guarantees",
     "docs/numerics.md": "test_docs_numerics",
     "docs/python.md": "test_docs_python",

@@ -112,7 +112,7 @@ def numbers(records):
 
 def stop(networks, folder, at):
     with pytest.raises(Stopped):
-        train_task(Task(tuple(networks), None, Stopping(folder, NEVER, at)))
+        train_task(Task(tuple(networks), None, Stopping(folder, NEVER, at=at)))
 
 
 def resumed(networks, folder):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from device_array import DeviceArray
@@ -173,3 +175,12 @@ def test_the_command_has_the_device(small, tmp_path, gpu, monkeypatch):
     assert (checked.exit_code, "identical" in checked.output) == (0, True)
     wrong = command("run", small, "--device", "cuda", "-j", "2", "--out", out)
     assert (wrong.exit_code, "jobs: expected 1" in wrong.output) == (2, True)
+
+
+def test_the_function_of_gpu_md_runs_on_a_device():
+    page = (Path(__file__).parents[1] / "docs" / "gpu.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict = {}
+    exec(block, names)
+    x = np.random.default_rng().standard_normal((2, 3, 4))
+    assert names["shifted"](DeviceArray(x)).get().tobytes() == names["shifted"](x).tobytes()
