@@ -28,6 +28,8 @@ ALL = [
     {"kind": "percentiles", "layer": 2},
     {"kind": "landscape", "steps": [0.5, 2]},
     "covariate_shift",
+    {"kind": "filters", "units": 2},
+    {"kind": "confusion", "mistakes": 2},
 ]
 COMMON = {
     "random.seeds": [0, 1],
@@ -40,7 +42,7 @@ COMMON = {
 }
 NORMS = "sweep.model.norm"
 CASES = {
-    "probes": {"probes.read": ALL, "probes.at": [0, 1, 4], NORMS: ["batch", "none"]},
+    "probes": {"probes.read": ALL, "probes.at": [0, 1, 4], NORMS: ["batch", "weight", "none"]},
     "dropout, adam": {
         "model.dropout": {"ratio": 0.3},
         "train.optimizer": "adam",

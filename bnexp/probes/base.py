@@ -126,7 +126,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Images that are scored and not trained on, with what K networks answer.
+    """Images that are scored and not trained on, with what K networks answer; NumPy's arrays.
 
     logits (K, N, C), labels (N,). pixels: a function that makes the images at some indices, (n, H,
     W, channels), from 0 to 1.

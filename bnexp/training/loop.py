@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -314,8 +313,11 @@ def train(
         assert test_set is not None
         used = evaluation_state(network, stack.parameters, stack.state, train_set, batch_size)
         logits = logits_of(network, for_test(stack.parameters), used, test_set)
-        pictures = partial(test_set.pictures, shape=image_shape)
-        return HeldOut(logits, test_set.labels, pictures)
+        return HeldOut(
+            to_host(logits),
+            to_host(test_set.labels),
+            lambda indices: to_host(test_set.pictures(indices, image_shape)),
+        )
 
     evaluated, probed = _looked_up(points), _looked_up(probes.steps)
     last_probed = max(probes.steps, default=-1)
