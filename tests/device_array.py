@@ -23,10 +23,15 @@ UFUNCS = {
     "log", "logical_and", "logical_not", "logical_or", "matmul", "maximum", "minimum", "multiply",
     "negative", "not_equal", "power", "reciprocal", "sign", "sqrt", "square", "subtract", "tanh",
 }
+# With the keywords that they have there.
 FUNCTIONS = {
-    "arange", "asarray", "ascontiguousarray", "broadcast_to", "concatenate", "empty", "full",
-    "moveaxis", "ones", "ones_like", "pad", "stack", "take_along_axis", "tile", "where", "zeros",
-    "zeros_like",
+    "arange": {"dtype"}, "asarray": {"dtype", "order", "copy"}, "ascontiguousarray": {"dtype"},
+    "broadcast_to": set(), "concatenate": {"axis", "dtype"}, "empty": {"dtype", "order"},
+    "full": {"dtype", "order"}, "full_like": {"dtype", "order", "shape"}, "moveaxis": set(),
+    "ones": {"dtype", "order"}, "ones_like": {"dtype", "order", "shape"},
+    "pad": {"mode", "constant_values"}, "stack": {"axis", "dtype"}, "take_along_axis": {"axis"},
+    "tile": set(), "where": set(), "zeros": {"dtype", "order"},
+    "zeros_like": {"dtype", "order", "shape"},
 }
 METHODS = (
     "all", "any", "argmax", "astype", "copy", "max", "mean", "min", "ravel", "reshape", "std",
@@ -70,6 +75,8 @@ class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
     def __array_function__(self, function, types, args, options):
         if function.__name__ not in FUNCTIONS or function.__module__ != "numpy":
             return NotImplemented
+        if unknown := options.keys() - FUNCTIONS[function.__name__]:
+            raise TypeError(f"{function.__name__}() got an unexpected keyword {min(unknown)}")
         if function is np.where and not isinstance(args[0], DeviceArray):
             raise TypeError("where: the condition is no array of the device")
         first = args[:1]

@@ -18,6 +18,7 @@ from bnexp.nn.loss import SoftmaxCrossEntropy
 from bnexp.nn.normalizers import NORMALIZERS
 from bnexp.nn.optimizers import OPTIMIZERS, SCHEDULES
 from bnexp.nn.pooling import POOLS, Flatten, GlobalAveragePool
+from bnexp.nn.residual import Add, Fork
 from bnexp.training.update import Adjustments, update
 
 K, N = 3, 32
@@ -111,11 +112,20 @@ def network_passes(network, parameters, state, x, labels, loss):
 
 @pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), book.BookSoftmaxCrossEntropy()])
 @pytest.mark.parametrize("shared", [True, False])
-def test_networks_have_the_bits_of_numpy(loss, shared):
+@pytest.mark.parametrize(
+    "block",
+    [
+        (),
+        (Fork(), Conv(6, 3, nn.He(), 2, 1), nn.Relu(), Add(nn.He(), 2, 0.5), nn.Relu()),
+        (Fork(), Conv(4, 3, nn.He(), 1, 1), Add()),
+    ],
+    ids=["no block", "projected", "added"],
+)
+def test_networks_have_the_bits_of_numpy(loss, shared, block):
     norm = BatchNorm(**BatchNorm.DIALECTS["paper"])
-    layers = [Conv(4, 3, nn.He()), norm, nn.Relu(), nn.MaxPool(2), Flatten()]
+    layers = [Conv(4, 2, nn.He()), norm, nn.Relu(), nn.MaxPool(2), Flatten()]
     layers += [Dense(9, nn.He()), norm, nn.LayerNorm(), nn.Relu(), nn.Dropout(0.2)]
-    network = nn.Sequential((*layers, Dense(4, nn.He())))
+    network = nn.Sequential((*block, *layers, Dense(4, nn.He())))
     starts = [network.init(np.random.default_rng(k), IMAGES) for k in range(K)]
     parameters, state = (nn.stack(part, "float32") for part in zip(*starts, strict=True))
     random = np.random.default_rng()
@@ -204,6 +214,7 @@ def test_functions_of_the_course_have_the_bits_of_numpy():
         (lambda x: x.astype("float32") * np.float64(2), "scalar"),
         (lambda x: np.linalg.svd(x[None]), "no implementation found"),
         (lambda x: np.add.reduce(x), "DeviceArray"),
+        (lambda x: np.ones(3, like=x), "unexpected keyword device"),
     ],
 )
 def test_what_cupy_refuses_is_refused(mixture, text):

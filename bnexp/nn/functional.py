@@ -53,7 +53,7 @@ def batchnorm_forward(
     state: State = {
         "mean": _floats(_setting(bn_param, "running_mean", zeros))[None, None],
         "var": _floats(_setting(bn_param, "running_var", zeros))[None, None],
-        "unseen": np.ones((1, 1, 1), x.dtype, like=x),
+        "unseen": np.ones_like(x, shape=(1, 1, 1)),
     }
     parameters, shapes = _stacked(gamma, beta, x)
     out, cache, state = layer.forward(parameters, state, x[None], mode == "train")
@@ -182,7 +182,7 @@ def _stacked(gamma: Affine, beta: Affine, x: Array) -> tuple[dict[str, Array], t
     for name, given, constant in (("gamma", gamma, 1), ("beta", beta, 0)):
         array = _floats(constant if given is None else given)
         if array.ndim == 0:  # in the type of x: a single number is no reason for another
-            rows[name] = np.full((1, 1, features), array.item(), x.dtype, like=x)
+            rows[name] = np.full_like(x, array.item(), shape=(1, 1, features))
             shapes.append(None if given is None else (features,))
         else:
             rows[name] = array.reshape(1, 1, -1)

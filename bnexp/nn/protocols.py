@@ -16,7 +16,9 @@ Arrays are NumPy's, or those of a library that follows NumPy's protocols (`__arr
 `__array_function__`), as CuPy's on a GPU, which refuse to be mixed with NumPy's. So a new array is
 made with `like=`, and a layer that draws while it trains moves what NumPy drew the same way:
 
-    np.zeros(shape, x.dtype, like=x)    np.asarray(mask, like=x)
+    np.zeros(shape, x.dtype, like=x)    np.ones_like(x, shape=shape)    np.asarray(mask, like=x)
+
+(Not `np.ones` or `np.full` with `like=`: NumPy passes an argument on that CuPy 14 does not know.)
 
 Reductions of such a library are arrays, too: a Python number of one, as in `if x.max() > 0`, waits
 until the GPU has finished. Integers in a state, keys and counts, stay NumPy's.
