@@ -4,6 +4,8 @@ What is imported here is imported before Ctrl-C is answered in order, and, by `p
 current folder before the standard library: so nearly nothing is.
 """
 
+import atexit
+import gc
 import os
 import sys
 
@@ -50,6 +52,16 @@ def load_one_thread() -> None:
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 
+def collect_less_garbage() -> None:
+    """Have Python look for garbage seldom, and not at its end.
+
+    Importing makes many objects, which are looked through again and again, and hardly any of them
+    are garbage.
+    """
+    gc.set_threshold(100_000)
+    atexit.register(gc.freeze)
+
+
 def main() -> None:
     """Answer signals from the first moment, then import the command line and run it.
 
@@ -59,6 +71,7 @@ def main() -> None:
     open_standard_streams()
     answer_signals()
     load_one_thread()
+    collect_less_garbage()
     os.environ.pop("MPLBACKEND", None)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # letters that it lacks are printed as their codes

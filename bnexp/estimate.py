@@ -15,9 +15,9 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -71,12 +71,12 @@ START = 2.0  # seconds of starting, importing and drawing
 
 @dataclass(frozen=True)
 class StackNeeds:
-    """What one stack needs: bytes at its peak by what they are for, and seconds on one core.
+    """What one stack needs: bytes at its peak by what they are for, and time.
 
     images: the data set, and its images as numbers. parameters: those of the networks, their
     gradients and the optimizer's state. batch: what the layers make of a batch, forward and back.
     evaluation: what they make of the images that are scored at once. results: evaluations and
-    readings.
+    readings. seconds: on one core; the first call measures how fast that is.
     """
 
     images: int
@@ -84,7 +84,7 @@ class StackNeeds:
     batch: int
     evaluation: int
     results: int
-    seconds: float
+    seconds: Callable[[], float]
 
     @property
     def bytes(self) -> int:
@@ -98,8 +98,7 @@ class Estimate:
 
     evaluations, readings: the rows of metrics.csv and probes.csv. tables: bytes of these tables in
     the process that writes them. largest: the stack that needs most memory; network: one of it.
-    seconds: of all stacks, one after the other. longest: of the stack that takes longest. stacks:
-    how many there are.
+    stacks: the needs of each stack.
     """
 
     evaluations: int
@@ -107,13 +106,11 @@ class Estimate:
     tables: int
     largest: StackNeeds
     network: Network
-    seconds: float
-    longest: float
-    stacks: int
+    stacks: Sequence[StackNeeds]
 
     def busy(self, workers: int) -> int:
         """How many of the workers have a stack to train."""
-        return max(1, min(workers, self.stacks))
+        return max(1, min(workers, len(self.stacks)))
 
     @property
     def each(self) -> int:
@@ -134,7 +131,8 @@ class Estimate:
 
     def time(self, workers: int) -> float:
         """The seconds of the run with so many workers."""
-        return START + max(self.longest, self.seconds / self.busy(workers))
+        seconds = [stack.seconds() for stack in self.stacks]
+        return START + max(*seconds, sum(seconds) / self.busy(workers))
 
     def line(self, workers: int) -> str:
         """Time and memory in words, and how many workers fit this machine if these do not."""
@@ -152,7 +150,7 @@ class Estimate:
     def fitting(self, available: int) -> int:
         """How many workers fit so many bytes; at least 1."""
         main = PROCESS + DRAWING + self.tables
-        return max(1, min(self.stacks, (available - main) // self.each))
+        return max(1, min(len(self.stacks), (available - main) // self.each))
 
 
 def estimate(networks: Iterable[Network], counts: Counts, workers: int = 1) -> Estimate | None:
@@ -186,9 +184,7 @@ def estimate(networks: Iterable[Network], counts: Counts, workers: int = 1) -> E
         (ROW + METRIC * metric_columns(first.setting)) * evaluations + READING * readings,
         needs[largest],
         first,
-        sum(each.seconds for each in needs),
-        max(each.seconds for each in needs),
-        len(stacks),
+        needs,
     )
 
 
@@ -337,8 +333,8 @@ def stack_needs(networks: Sequence[Network], counts: ImageCounts, scoring: Scori
         batch=train.batch_size * batch * width,
         evaluation=evaluated * width,
         results=stack * numbers * RECORDED + rounds * length.steps * (8 * train.batch_size + 100),
-        seconds=_seconds(
-            setting, length, sizes, kept, stack, images, at_once, side_by_side, arrays
+        seconds=partial(
+            _seconds, setting, length, sizes, kept, stack, images, at_once, side_by_side, arrays
         ),
     )
 

@@ -29,7 +29,7 @@ from bnexp import files, nn
 from bnexp.config import Config
 from bnexp.config.architecture import Mlp
 from bnexp.config.document import axis_paths
-from bnexp.config.experiment import Count, Seed, Setting, plain_values, refresh
+from bnexp.config.experiment import Count, Seed, Setting, plain_values
 from bnexp.config.load import ExperimentSource, loaded_config, override, with_arrays
 from bnexp.config.messages import SettingError, dotted
 from bnexp.config.options import Strict
@@ -449,7 +449,6 @@ def _decode_model(header: Mapping[str, Any], arrays: dict[str, NDArray[Any]], pa
     file must have exactly these. A network of more than MAX_WEIGHTS inputs to a layer is refused
     before its arrays are made.
     """
-    refresh()
     try:
         facts = validate(_Header, header)
     except Misfit as misfit:

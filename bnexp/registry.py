@@ -12,7 +12,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, field, fields, is_dataclass
-from functools import partial, wraps
+from functools import cache, partial, wraps
 from importlib import import_module
 from math import isfinite
 from operator import ge, gt, le, lt
@@ -399,34 +399,52 @@ def _import(place: str) -> Any:
 
 
 def entry_points(group: str) -> Iterable[Any]:
-    """The entry points of a group; `importlib.metadata` is slow to import, so that is done here."""
-    from importlib import metadata
+    """The entry points of a group."""
+    points: Iterable[Any] = _all_entry_points().select(group=group)
+    return points
 
-    return metadata.entry_points(group=group)
+
+@cache
+def _all_entry_points() -> Any:
+    """Those of all installed packages; reading them takes long."""
+    from importlib import metadata  # slow to import
+
+    return metadata.entry_points()
 
 
-OPTIONS_HEADING = "Options:"
+class _Help:
+    """The docstring of a registered class: its text, and a section that lists its options.
+
+    The section is written whenever somebody reads the docstring, which few programs do.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __get__(self, instance: object, owner: type) -> str:
+        return "\n".join([self.text, "", "Options:", *_option_lines(owner)])
 
 
 def _list_options(cls: type) -> None:
-    """Append a section to the class's docstring: each option with default, bounds and meaning."""
-    text = inspect.cleandoc(cls.__doc__ or "")
-    if not fields(cls) or f"\n\n{OPTIONS_HEADING}\n" in text:
-        return
-    lines = [OPTIONS_HEADING]
+    """Have the class's docstring list each option with default, bounds and meaning."""
+    if fields(cls) and not isinstance(vars(cls)["__doc__"], _Help):
+        cls.__doc__ = _Help(inspect.cleandoc(cls.__doc__ or ""))  # type: ignore[assignment]
+
+
+def _option_lines(cls: Any) -> Iterator[str]:
     for each in fields(cls):
         hint = each.type if isinstance(each.type, str) else inspect.formatannotation(each.type)
         factory: Any = each.default_factory
         value = each.default if factory is MISSING else factory()
         default = "" if value is MISSING else f" = {value!r}"
         bounds = [f"{BOUNDS[k]} {v}" for k, v in each.metadata.get("bounds", {}).items()]
-        lines.append(f"    {each.name}: {hint}{default}{', ' if bounds else ''}{', '.join(bounds)}")
+        yield f"    {each.name}: {hint}{default}{', ' if bounds else ''}{', '.join(bounds)}"
         meaning = each.metadata.get("doc", "")
-        lines += textwrap.wrap(meaning, 92, initial_indent=" " * 8, subsequent_indent=" " * 8)
-    cls.__doc__ = "\n".join([text, "", *lines])
+        yield from textwrap.wrap(meaning, 92, initial_indent=" " * 8, subsequent_indent=" " * 8)
 
 
 def description(cls: type) -> str:
     """The text of a registered class up to its first example or section ("Options:", "State:")."""
-    text = inspect.cleandoc(cls.__doc__ or "")
+    doc: Any = vars(cls).get("__doc__")
+    text = doc.text if isinstance(doc, _Help) else inspect.cleandoc(doc or "")
     return re.split(r"\n\n(?:>>> |[A-Z][a-z]+:\n)", text, maxsplit=1)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from types import ModuleType
 
@@ -161,3 +162,13 @@ def test_imports_are_named_and_never_done(tmp_path, monkeypatch):
 def test_imports_are_names_of_modules(name):
     with pytest.raises(ConfigError, match=r"imports\[0\]: .*the name of a module such as my_norms"):
         load_config({**yaml.safe_load(SMALLEST), "imports": [name]})
+
+
+def test_only_the_kinds_that_an_experiment_names_are_imported():
+    code = (
+        "import sys, bnexp; bnexp.load_config('quickstart')\n"
+        "kinds = 'bnexp.figures.kinds.'\n"
+        "print(*sorted(n.removeprefix(kinds) for n in sys.modules if n.startswith(kinds)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["panels", "scale"]

@@ -238,7 +238,7 @@ def test_the_cache_is_the_argument_else_the_variable(tmp_path):
 
 def test_the_systems_cache_is_below_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.delenv("BNEXP_CACHE_DIR")
-    monkeypatch.setattr("pooch.os_cache", lambda name: Path("~/caches") / name)
+    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: f"~/caches/{name}")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert cache_folder() == tmp_path / "caches" / "bnexp"

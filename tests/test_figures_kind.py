@@ -10,7 +10,6 @@ from figure_results import NORMS, results
 
 import bnexp
 from bnexp import figures, registry
-from bnexp.config.experiment import refresh
 from bnexp.config.figures import figure_options
 from bnexp.errors import ConfigError
 from bnexp.figures import FIGURES, FigureKind
@@ -45,7 +44,6 @@ def entries(monkeypatch):
     monkeypatch.setattr(FIGURES, "_entries", dict(FIGURES._entries))
     yield FIGURES._entries
     monkeypatch.undo()
-    refresh()
 
 
 def test_a_registered_kind_is_drawn_from_yaml(entries, config_file):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -316,3 +317,21 @@ def test_a_run_with_nothing_to_do_writes_nothing(small, tmp_path):
     after = states(out)
     assert all(after[name] != before[name] for name in cells)
     assert all(after[name] == before[name] for name in stems)  # drawn with the same bytes
+
+
+TWICE = """
+import sys
+import bnexp
+for _ in range(2):
+    result = bnexp.run(bnexp.load_config(sys.argv[1]), sys.argv[2])
+print(result.trained, *sorted({"matplotlib", "PIL", "pooch", "jinja2"} & set(sys.modules)))
+"""
+
+
+def test_a_run_with_nothing_to_do_imports_nothing_that_draws(small, tmp_path):
+    command = [sys.executable, "-c", TWICE, str(small), str(tmp_path / "out")]
+    first, second = (
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(2)
+    )
+    assert (first, second) == (["0", "PIL", "matplotlib"], ["0"])

@@ -10,12 +10,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import numpy as np
-from pydantic import Discriminator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, Tag
+from pydantic import (
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+    TypeAdapter,
+)
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
 from bnexp.config.options import AddedLater, OneOf, Options, Strict, instantiate, key, options_class
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS
@@ -226,23 +234,33 @@ class _ByKind:
     """Annotation: one of the blocks above, or the options of a pooling that a user registered."""
 
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            lambda value: self._blocks().validate_python(value)
+        )
+
+    def _blocks(self) -> TypeAdapter[Any]:
         registered = [
             options_class(POOLS.noun, name, cls)
             for name, cls in POOLS.items()
             if name not in POOLS.builtin
         ]
-        blocks: Any = Union[
+        return _blocks(
             (ConvBlock, ResidualBlock, PoolBlock, GlobalPoolBlock, DenseBlock, *registered)
-        ]
-        return handler.generate_schema(Annotated[blocks, Field(discriminator="kind")])
+        )
 
     def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+        self, _: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        union = handler(schema)
+        union = handler(self._blocks().core_schema)
         # Unlike elsewhere a bare name does not stand for {kind: NAME}.
         union["oneOf"] = [block.get("anyOf", [block])[-1] for block in union["oneOf"]]
         return union
+
+
+@cache
+def _blocks(kinds: tuple[type, ...]) -> TypeAdapter[Any]:
+    union: Any = Union[kinds]  # noqa: UP007
+    return TypeAdapter(Annotated[union, Field(discriminator="kind")])
 
 
 Block = Annotated[Any, _ByKind()]

@@ -1,7 +1,7 @@
 """The schema of an experiment: what is trained, swept, recorded, drawn and claimed.
 
 What a key means stands in its description, which `bnexp explain`, the docs and editors show. The
-schema is built from registries; `refresh` builds it again after something has been registered.
+schema is built from registries, and knows what is registered when a value is validated.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from bnexp.config.architecture import Architecture, Cnn, Mlp, Model
+from bnexp.config.architecture import Model
 from bnexp.config.claims import Claim
-from bnexp.config.figures import FIGURES, Figure, clear, option_values
+from bnexp.config.figures import Figure, option_values
 from bnexp.config.messages import NAME_PATTERN
 from bnexp.config.options import (
     AddedLater,
@@ -25,14 +25,12 @@ from bnexp.config.options import (
     Options,
     Strict,
     added_later,
-    entries,
     key,
 )
 from bnexp.data.datasets import DATASETS
 from bnexp.metrics import DEFAULT_METRICS, METRICS, image_sets
-from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS
+from bnexp.nn import OPTIMIZERS
 from bnexp.nn.optimizers import SCHEDULES
-from bnexp.nn.pooling import POOLS
 from bnexp.probes import PROBES
 
 Ends = Annotated[tuple[float, float, Annotated[int, Field(ge=1)]], Field(strict=False)]
@@ -379,9 +377,6 @@ Tag = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 class Experiment(Setting):
     """One experiment: a setting, what is swept over, and what is drawn."""
 
-    # The kinds of figures are imported with the schema, and import modules that import this one.
-    model_config = ConfigDict(defer_build=True)
-
     name: str = Field(
         description="the name of the experiment and of its run directory; default where the file "
         "extends another: the file's own name",
@@ -455,28 +450,3 @@ def explicit_values(part: BaseModel) -> dict[str, Any]:
     values: dict[str, Any] = plain_values(part)
     values["model"].setdefault("norm", "none")
     return values
-
-
-_REGISTRIES = (
-    ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, POOLS, SCHEDULES, PROBES, METRICS,
-)  # fmt: skip
-_built = [entries(registry) for registry in _REGISTRIES]
-_built_figures: dict[str, tuple[type, str]] = {}
-
-
-def refresh() -> None:
-    """Build the schema again if classes or dialects were registered since it was built.
-
-    `load_config` calls it first, so a class that is registered after `import bnexp` can be used in
-    YAML. It costs next to nothing if nothing was registered.
-    """
-    global _built, _built_figures
-    now, figures = [entries(registry) for registry in _REGISTRIES], entries(FIGURES)
-    is_changed = now != _built
-    if is_changed:
-        clear()
-        for part in (Architecture, Mlp, Cnn, Train, Probes, Setting):
-            part.model_rebuild(force=True)
-    if is_changed or figures != _built_figures:
-        Experiment.model_rebuild(force=True)
-    _built, _built_figures = now, figures

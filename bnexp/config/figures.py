@@ -1,15 +1,16 @@
 """Figures in a configuration: the registry of kinds, the types of their options, and validation.
 
-The kinds themselves are the modules of bnexp.figures.kinds. They are imported when the schema of an
-experiment is first needed: they import the tables of runs, which import the configuration.
+The kinds themselves are the modules of bnexp.figures.kinds. Each is imported when an experiment
+first names it: they import the tables of runs, which import the configuration.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -26,7 +27,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from bnexp.config.descriptions import allowed_keys
 from bnexp.config.messages import dotted, lines_error, real_path, schema_problem
-from bnexp.config.options import Either, Name, Strict, docstring, model_fields
+from bnexp.config.options import Either, Name, Strict, docstring, model_fields, tagged_union
 from bnexp.metrics import GAP, METRICS, evaluation_columns, summary_columns
 from bnexp.registry import Registry
 
@@ -92,17 +93,21 @@ class _ByKind:
     """Annotation: the options of a kind in FIGURES. Its name alone stands for {kind: NAME}."""
 
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        models: Any = Union[tuple(_model(name, FIGURES[name]) for name in FIGURES)]  # noqa: UP007
-        kinds = handler.generate_schema(Annotated[models, Field(discriminator="kind")])
-        options = core_schema.no_info_after_validator_function(_options, kinds)
-        return core_schema.no_info_before_validator_function(
-            lambda value: {"kind": value} if isinstance(value, str) else value, options
-        )
+        return core_schema.no_info_plain_validator_function(self._validate)
+
+    def _validate(self, value: Any) -> Any:
+        value = {"kind": value} if isinstance(value, str) else value
+        kind = value.get("kind") if isinstance(value, dict) else None
+        is_kind = isinstance(kind, str) and kind in FIGURES
+        return _options(self._union([kind] if is_kind else [*FIGURES]).validate_python(value))
+
+    def _union(self, names: Iterable[Any]) -> TypeAdapter[Any]:
+        return tagged_union(tuple((name, _model(name, FIGURES[name])) for name in names))
 
     def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+        self, _: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        by_kind = handler(schema)
+        by_kind = handler(self._union(FIGURES).core_schema)
         kinds = [handler.resolve_ref_schema(kind) for kind in by_kind["oneOf"]]
         names = [
             {
@@ -117,12 +122,6 @@ class _ByKind:
 
 # What a configuration's `figures` are a list of: instances of the classes in FIGURES.
 Figure = Annotated[Any, _ByKind()]
-
-
-def clear() -> None:
-    """Forget the options of all kinds: what they may be, such as optimizers, has changed."""
-    _model.cache_clear()
-    _adapter.cache_clear()
 
 
 @cache

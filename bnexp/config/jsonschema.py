@@ -14,7 +14,7 @@ from typing import Any
 
 from bnexp.config import descriptions
 from bnexp.config.descriptions import Schema, kinds_of
-from bnexp.config.experiment import Experiment, refresh
+from bnexp.config.experiment import Experiment
 from bnexp.config.reference import EXTENDS, LAYER, SWEPT, Key, experiment_keys, walk_keys
 
 TITLE = "An experiment of bnexp"
@@ -29,7 +29,6 @@ def json_schema() -> dict[str, Any]:
     The result is a new mapping of plain values in draft 2020-12 of JSON Schema. Classes that are
     registered in this process are part of it.
     """
-    refresh()
     schema = Experiment.model_json_schema()
     schema["properties"] = {"extends": EXTENDS, **schema["properties"]}
     complete = _with_texts(schema)

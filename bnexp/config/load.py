@@ -47,7 +47,6 @@ from bnexp.config.experiment import (
     Data,
     Experiment,
     explicit_values,
-    refresh,
 )
 from bnexp.config.frameworks import name_hint
 from bnexp.config.messages import Problem, place_of, problems_error, real_path, schema_problem
@@ -140,7 +139,6 @@ def load_config(
     wrong, unless the claims themselves are overridden. They stay claims about the data set of the
     text if another one is set.
     """
-    refresh()
     layers = read_layers(python_experiment(experiment))
     config = _merged(layers, [*_parsed(overrides or {}), *map(parse_assignment, assignments)])
     return config if seeds is None else with_seeds(config, seeds)

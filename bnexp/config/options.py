@@ -23,7 +23,7 @@ import dataclasses
 import hashlib
 import inspect
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from types import CodeType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
@@ -37,6 +37,7 @@ from pydantic import (
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     Tag,
+    TypeAdapter,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -53,7 +54,13 @@ from bnexp.registry import Registry, description
 class Strict(BaseModel):
     """What every part of a configuration is: frozen, without unknown keys, conversions or NaN."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        defer_build=True,  # until the first validation: most parts are validated within others
+    )
 
 
 def key(default: Any, description: str, **constraints: Any) -> Any:
@@ -174,6 +181,8 @@ class OneOf:
 
     or_none: whether it can also be `none`.
     without: names of entries that it cannot be.
+
+    The model of an entry is made when a value names it: a run needs few of them, and starts sooner.
     """
 
     def __init__(
@@ -182,30 +191,46 @@ class OneOf:
         self.registry, self.or_none, self.without = registry, or_none, without
 
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        kinds = tuple(
-            Annotated[options_class(self.registry.noun, name, self.registry[name]), Tag(name)]
-            for name in self.registry
-            if name not in self.without
-        )
-        # At least two members: of one, Union makes that one and forgets its tag.
-        members: Any = Union[(*kinds, Annotated[_Never, Tag("")])]
-        schema = handler.generate_schema(Annotated[members, Discriminator(_kind_of)])
-        if not self.or_none:
-            return schema
-        return core_schema.no_info_before_validator_function(
-            lambda value: None if value == "none" else value, core_schema.nullable_schema(schema)
-        )
+        return core_schema.no_info_plain_validator_function(self._validate)
+
+    def _validate(self, value: Any) -> Any:
+        if self.or_none and (value is None or value == "none"):
+            return None
+        names, kind = self._names(), _kind_of(value)
+        return self._union([kind] if kind in names else names).validate_python(value)
+
+    def _names(self) -> list[str]:
+        return [name for name in self.registry if name not in self.without]
+
+    def _union(self, names: Iterable[str]) -> TypeAdapter[Any]:
+        """What validates an entry with one of these names."""
+        noun = self.registry.noun
+        models = tuple((n, options_class(noun, n, self.registry[n])) for n in names)
+        return tagged_union(models, _kind_of)
 
     def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+        self, _: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        node = handler(schema)
-        union = node["anyOf"][0] if self.or_none else node
-        union["oneOf"] = [kind for kind in union["oneOf"] if "_Never" not in str(kind)]
-        return {"anyOf": [{"const": "none"}, *node["anyOf"]]} if self.or_none else node
+        union = handler(self._union(self._names()).core_schema)
+        return {"anyOf": [{"const": "none"}, union, {"type": "null"}]} if self.or_none else union
 
 
-class _Never(Options):
+@cache
+def tagged_union(
+    models: tuple[tuple[str, type[BaseModel]], ...], kind: Any = "kind"
+) -> TypeAdapter[Any]:
+    """What validates one of several models, by the kind that a value names.
+
+    models: by kind. kind: the key of the kind, or a function that returns the kind of a value.
+    """
+    members = [Annotated[model, Tag(name)] for name, model in models]
+    if len(members) == 1:  # of one, Union makes that one and forgets its tag
+        members.append(Annotated[_Never, Tag("")])
+    union: Any = Union[tuple(members)]  # noqa: UP007
+    return TypeAdapter(Annotated[union, Discriminator(kind)])
+
+
+class _Never(Strict):
     kind: Literal[""]
 
 
@@ -226,15 +251,6 @@ def _dialects(cls: type) -> Mapping[str, Mapping[str, Any]]:
 def _dialects_text(cls: type) -> str:
     """A class's dialects with their values: other ones may be registered at any time."""
     return repr({name: dict(options) for name, options in _dialects(cls).items()})
-
-
-def entries(registry: Registry[type]) -> dict[str, tuple[type, str]]:
-    """A registry's classes and their dialects: equal as long as the same can be configured.
-
-    `bnexp.config.experiment.refresh` compares this with an earlier answer, to know whether the
-    schema has to be built again.
-    """
-    return {name: (cls, _dialects_text(cls)) for name, cls in registry.items()}
 
 
 def options_class(noun: str, name: str, cls: type) -> type[Options]:

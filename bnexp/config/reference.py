@@ -22,7 +22,7 @@ from typing import Any
 from bnexp.config import descriptions
 from bnexp.config.descriptions import Schema
 from bnexp.config.document import experiment_names, experiments_folder, read_document, without_key
-from bnexp.config.experiment import Experiment, refresh
+from bnexp.config.experiment import Experiment
 from bnexp.config.frameworks import NAMES, name_hint
 from bnexp.config.messages import UNKNOWN_KIND
 from bnexp.data.datasets import DATASETS
@@ -111,7 +111,6 @@ def experiment_keys() -> tuple[Key, ...]:
 
     Classes that were registered since the last call are included.
     """
-    refresh()
     schema = Experiment.model_json_schema()
     definitions = schema.get("$defs", {})
     extends = _key(EXTENDS, "extends", False, definitions)

@@ -279,8 +279,10 @@ def cache_folder(cache: str | Path | None = None) -> Path | None:
     """
     if folder := cache or os.environ.get(CACHE_VARIABLE):
         return expand(folder)
+    from platformdirs import user_cache_dir
+
     try:
-        return Path(import_pooch().os_cache("bnexp")).expanduser()
+        return Path(user_cache_dir("bnexp")).expanduser()
     except RuntimeError:  # neither HOME nor an entry in the table of users
         return None
 

@@ -47,6 +47,7 @@ PARAMETERS: dict[str, Any] = {
     "font.size": 9.5,
     "axes.titlesize": 9.5,
     "axes.titlepad": 4,
+    "axes.titley": 1.0,  # no ticks are above axes: matplotlib need not look for them
     "axes.labelsize": 9.5,
     "axes.labelpad": 2.5,
     "xtick.labelsize": 8.5,
