@@ -425,6 +425,8 @@ def _run(
         )
         for stack in stacks
     ]
+    if directory and workers > 1:
+        figures.start_loading(prepared.config.experiment.figures)
     with stopping.in_order():
         try:
             for batch in _trained_stacks(executor, tasks, progress.steps):

@@ -20,7 +20,7 @@ import bnexp
 pytestmark = pytest.mark.slow
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
-SWEEP_ROWS = ["floor32-1", "bnexp32-1", "bnexp64-1", "plain-1", "help"]
+SWEEP_ROWS = ["floor32-1", "bnexp32-1", "bnexp64-1", "plain-1", "again", "help"]
 CONV_ROWS = ["cnn-bnexp", "cnn-numpy", "cnnbn-bnexp", "cnnbn-numpy", "cnn8-bnexp"]
 ROWS = [*SWEEP_ROWS, *CONV_ROWS]
 

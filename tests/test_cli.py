@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,30 @@ def test_help_imports_nothing_heavy():
     assert result.stderr == ""
 
 
+@pytest.mark.parametrize(
+    ("has_cells", "options", "expected"),
+    [
+        (False, ("-j", 3), 3),
+        (False, ("-j", 1), 0),
+        (False, ("-j", 100), 8),
+        (False, ("-j", 3, "--dry-run"), 0),
+        (True, ("-j", 3), 0),
+        (True, ("-j", 3, "--fresh"), 3),
+    ],
+)
+def test_workers_are_started_early_where_networks_are_to_be_trained(
+    here, small, monkeypatch, has_cells, options, expected
+):
+    if has_cells:
+        (here / "results" / "small" / "cells").mkdir(parents=True)
+    numbers = []
+    monkeypatch.setattr(
+        "bnexp.execution.workers.early_workers", lambda n: numbers.append(n) or nullcontext([])
+    )
+    assert call("run", small, *options, "--set", "train.epochs=none at all").exit_code == 2
+    assert numbers == [expected]
+
+
 @pytest.mark.slow
 def test_a_run_from_start_to_end(here, small):
     first = program("run", small, "-j", 2)
@@ -88,7 +113,7 @@ def test_a_run_from_start_to_end(here, small):
     assert "12 networks: 0 up to date, 12 to train" in first.stdout
     assert "final training accuracy" in first.stdout
     out = here / "results" / "small"
-    names = {path.name for path in out.iterdir()} - {".lock"}
+    names = {path.name for path in out.iterdir() if not path.name.startswith(".")}
     assert names == {
         "cells",
         "config.yaml",

@@ -26,6 +26,7 @@ from bnexp.execution.workers import (
     WorkerDied,
     WorkerHung,
     WorkerProcesses,
+    early_workers,
 )
 
 pytestmark = pytest.mark.slow
@@ -78,6 +79,33 @@ def test_workers_have_one_blas_thread_and_the_caller_keeps_its_own(workers):
     assert workers.submit(environment).result(60) == ("1", 1)
     assert os.environ.get("OPENBLAS_NUM_THREADS") == before
     assert ThisProcess().submit(environment).result()[1] == 1
+
+
+def test_a_pool_takes_early_workers_first_and_the_others_are_ended():
+    with early_workers(3) as early:
+        processes = [worker._process for worker in early]
+        with WorkerProcesses(2, early=early) as pool:
+            taken = {pool.submit(os.getpid).result(60) for _ in range(8)}
+            assert [worker._process for worker in early] == processes[:1]
+        assert taken <= {process.pid for process in processes[1:]}
+        assert processes[0].poll() is None
+    assert all(process.poll() is not None for process in processes)
+
+
+def test_early_workers_that_the_system_refuses_are_missing_without_an_error(monkeypatch):
+    started = []
+
+    def refuse():
+        if started:
+            raise OSError(11, "no more processes")
+        started.append(Worker())
+        return started[0]
+
+    monkeypatch.setattr(workers_module, "Worker", refuse)
+    with early_workers(3) as early:
+        assert early == started
+        with pytest.raises(ConfigError, match="cannot start a worker process: no more processes"):
+            WorkerProcesses(2, early=early)
 
 
 def test_a_script_without_a_main_guard_is_told_so_at_once(small, tmp_path):

@@ -80,7 +80,7 @@ def test_drawing_and_judging_again_leave_a_reference_as_it_was(tmp_path):
     after = {name: content for name, (content, _) in contents(folder).items()}
     assert before == {name: after[name] for name in before}
     svgs = {f"figures/{Path(line).name}" for line in drawn.splitlines() if line.endswith("svg")}
-    assert set(after) - set(before) - {".lock"} == svgs
+    assert set(after) - set(before) - {".lock", ".figures.json"} == svgs
 
 
 def test_a_damaged_cell_is_not_replaced_by_its_rows(copy):

@@ -91,6 +91,14 @@ def run_command(
     Example: bnexp run weight_scale --seeds 3 --set train.epochs=10 --out results/short
              bnexp run weight_scale --seeds 10 --table latex > table.tex
     """
+    from bnexp.execution.workers import early_workers
+
+    workers = jobs or (usable_cores() if device == "cpu" else 1)
+    place = arguments.make_executor(executor, scheduler, jobs, cell_timeout)
+    trains = place is None and not dry_run and (fresh or not has_networks(experiment, out))
+    number = min(workers, MOST_EARLY) if trains and workers > 1 else 0
+    early = ctx.with_resource(early_workers(number))  # they import while this process does
+
     from bnexp import running
     from bnexp.cli.output import (
         ProgressDisplay,
@@ -100,17 +108,18 @@ def run_command(
         print_undrawn,
         unusual_ranges,
     )
+    from bnexp.execution.processes import Local
     from bnexp.summary import check_metric
     from bnexp.sweep import make_plan
 
-    place = arguments.make_executor(executor, scheduler, jobs, cell_timeout)
+    place = place or Local(workers, cell_timeout, early)
     config = arguments.load_experiment(experiment, assignments, seeds)
     directory = Path(out or f"results/{config.name}")
     named = config.experiment.data.image_sets
     if metric:
         check_metric(metric, make_plan(config), named)
     if dry_run:
-        print_plan(config, directory, data_dir, jobs or usable_cores())
+        print_plan(config, directory, data_dir, workers)
         return
     ranges = unusual_ranges(config)
     quiet_matplotlib()
@@ -121,7 +130,7 @@ def run_command(
             result = running.run(
                 config,
                 directory,
-                jobs or (usable_cores() if device == "cpu" else 1),
+                workers,
                 data_dir,
                 fresh,
                 display.progress,
@@ -150,6 +159,18 @@ def run_command(
     print_undrawn(result.undrawn)
     if result.undrawn:
         ctx.exit(1)
+
+
+MOST_EARLY = 8  # workers: it is not known yet how many can be used
+
+
+def has_networks(experiment: str, out: str | None) -> bool:
+    """Whether the run directory has networks, as far as its name is known before the experiment's.
+
+    A file may give its experiment another name: then workers are started early in vain, or late.
+    """
+    directory = Path(out or f"results/{Path(experiment).stem}")
+    return (directory / "cells").exists()
 
 
 @click.command("replicate")

@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -33,6 +33,7 @@ from bnexp.execution import stopping
 from bnexp.execution.blas import keep_freed_memory, one_blas_thread
 from bnexp.execution.task import Record, Task, train_task, with_data
 from bnexp.execution.workers import (
+    Worker,
     WorkerProcesses,
     check_seconds,
     leave_if_worker,
@@ -85,10 +86,12 @@ class Local:
 
     cell_timeout: seconds that a network may take, None for any; a stack may take as many times
     that as it has networks. A worker that takes longer is ended, and its networks have failed.
+    early: workers that have been started already, which are taken first.
     """
 
     workers: int = 1
     cell_timeout: float | None = None
+    early: list[Worker] = field(default_factory=list, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.cell_timeout is not None:
@@ -114,7 +117,8 @@ class Local:
             "import; put it into a module, or use jobs=1",
             _is_in_script,
         )
-        processes = WorkerProcesses(min(self.workers, len(tasks)), self.cell_timeout)
+        number = min(self.workers, len(tasks))
+        processes = WorkerProcesses(number, self.cell_timeout, self.early)
         finished = False
         try:
             yield from run_tasks(processes, [with_data(task) for task in tasks], on_steps)

@@ -19,6 +19,9 @@ than `cell_timeout` seconds for each of its networks fails with `WorkerHung` at 
 killed and it is not tried again. Starting a process and importing bnexp is not counted; a worker
 that is not ready after START_SECONDS is killed, too, and replaced.
 
+`early_workers` starts processes before anybody knows what they are to do: importing takes them as
+long as it takes this process to read an experiment.
+
 Modules are searched in the same folders as here, but the folder of the script, or the current one,
 comes after the standard library (`bnexp.searchpath`).
 """
@@ -80,6 +83,7 @@ os.write(pipes[1], {greeting!r})
 sys.path[:] = {path!r}
 try:
     from bnexp.execution.workers import serve
+    import bnexp.execution.processes  # what tasks need, while the other process plans them
 except BaseException as error:
     import pickle, struct
     text = pickle.dumps(("failed", f"{{type(error).__name__}}: {{error}}"))
@@ -128,16 +132,22 @@ class WorkerProcesses(futures.Executor):
 
     A thread for each worker takes an idle one, gives it a task and waits for the answer.
 
+    early: processes that have been started already (`early_workers`); those that it takes are
+    removed from the list.
+
     ConfigError if the system refuses to start so many processes.
     """
 
-    def __init__(self, workers: int, cell_timeout: float | None = None) -> None:
+    def __init__(
+        self, workers: int, cell_timeout: float | None = None, early: list[Worker] | None = None
+    ) -> None:
         self.workers = workers
         self._cell_timeout = cell_timeout
         self._steps = 0
         self._threads = ThreadPoolExecutor(workers, "worker")
         self._idle: SimpleQueue[Worker] = SimpleQueue()
         self._started: set[Worker] = set()
+        self._early = [] if early is None else early
         self._closed = self._stopped = False
         self._lock = threading.Lock()
         try:
@@ -179,18 +189,12 @@ class WorkerProcesses(futures.Executor):
         # Killed or done, the processes end soon; what waits for them should not outlive this call.
         self._threads.shutdown(True, cancel_futures=cancel_futures)
         for worker in self._started:
+            worker.close()
+        for worker in self._started:
             worker.end()
 
     def _start(self) -> Worker:
-        if not spawn.get_executable() or getattr(sys, "frozen", False):
-            raise ConfigError(
-                "cannot start a worker process: Python is part of another program here, and has "
-                "none of its own to start; use one worker (-j 1)"
-            )
-        try:
-            worker = Worker()
-        except (OSError, RuntimeError) as error:
-            raise _no_worker(error) from None
+        worker = self._early.pop() if self._early else start_worker()
         self._started.add(worker)
         if self._stopped:
             worker.stop()
@@ -236,6 +240,37 @@ class WorkerProcesses(futures.Executor):
             f"a worker process died {RETRIES + 1} times at the same stack, expected an answer; it "
             "may have run out of memory: try fewer workers (-j 1)"
         )
+
+
+def start_worker() -> Worker:
+    """A new worker; ConfigError if the system refuses it."""
+    if not spawn.get_executable() or getattr(sys, "frozen", False):
+        raise ConfigError(
+            "cannot start a worker process: Python is part of another program here, and has "
+            "none of its own to start; use one worker (-j 1)"
+        )
+    try:
+        return Worker()
+    except (OSError, RuntimeError) as error:
+        raise _no_worker(error) from None
+
+
+@contextmanager
+def early_workers(number: int) -> Iterator[list[Worker]]:
+    """Workers for a pool that is made in the block; those that none has taken are ended after it.
+
+    They are fewer if the system refuses some: the pool says so if it needs them.
+    """
+    workers: list[Worker] = []
+    try:
+        with suppress(ConfigError):
+            for _ in range(number):
+                workers.append(start_worker())
+        yield workers
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.end()
 
 
 def _no_worker(error: Exception | str) -> ConfigError:
@@ -362,9 +397,13 @@ class Worker:
     def kill(self) -> None:
         self._process.kill()
 
+    def close(self) -> None:
+        """Have it end, without waiting for it."""
+        self._link.close()
+
     def end(self) -> None:
         """Have it end, as it does when the link is closed; kill it if it does not."""
-        self._link.close()
+        self.close()
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:

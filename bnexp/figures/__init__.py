@@ -26,8 +26,9 @@ its fonts: no date, no random ids, and no settings of the user's (style.py, page
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,20 @@ def draw(
         recorded, shown = recorded_of(restricted), options.shown(restricted)
         selection = options.choose(shown, recorded)
         return options.draw(FigureData(tables, shown, selection, recorded))
+
+
+def start_loading(requested: Sequence[FigureKind] | None) -> None:
+    """Import matplotlib and its font in a thread, if figures are requested, for those to come."""
+    if requested is None or requested:
+        threading.Thread(target=_load, daemon=True).start()
+
+
+def _load() -> None:
+    with suppress(Exception):  # whoever draws is told
+        import bnexp.figures.canvas  # noqa: F401
+        from bnexp.figures.fonts import dejavu_letters
+
+        dejavu_letters()
 
 
 class DrawingFailed(BnexpError):

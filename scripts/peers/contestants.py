@@ -153,6 +153,34 @@ class Ours:
 
 
 @dataclass
+class Again:
+    """A `bnexp run` that finds everything done; processor seconds, the median of `times` runs."""
+
+    arguments: tuple[str, ...]
+    times: int = 5
+    notes: dict[str, float] = field(default_factory=dict)
+
+    def prepare(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._once()
+
+    def run(self) -> float:
+        return statistics.median(self._once() for _ in range(self.times))
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+    def _once(self) -> float:
+        before = os.times()
+        out = ("--out", self._folder.name + "/run")
+        command = [sys.executable, "-m", "bnexp", *self.arguments, *out]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        after = os.times()
+        user = after.children_user - before.children_user
+        return user + after.children_system - before.children_system
+
+
+@dataclass
 class Command:
     """A whole `python -m bnexp` process; the median of `times` runs of it."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from peers.contestants import FLOAT32, INDEPENDENT, Command, Contestant, Ours, Processes
+from peers.contestants import FLOAT32, INDEPENDENT, Again, Command, Contestant, Ours, Processes
 from peers.convnets import ConvNets
 from peers.sweep import QUICK, Sweep
 
@@ -108,15 +108,16 @@ def _peers(sweep: Sweep) -> list[Row]:
 
 
 def _commands(sweep: Sweep) -> list[Row]:
-    def run(overrides: Mapping[str, Any]) -> Command:
+    def arguments(overrides: Mapping[str, Any]) -> tuple[str, ...]:
         settings = {**sweep.overrides(), **overrides}
         pairs = [("--set", f"{key}={json.dumps(value)}") for key, value in settings.items()]
-        arguments = [text for pair in pairs for text in pair]
-        return Command(("run", sweep.base, "--quiet", "-j", "2", *arguments))
+        texts = [text for pair in pairs for text in pair]
+        return ("run", sweep.base, "--quiet", "-j", "2", *texts)
 
     return [
-        Row("command32", "bnexp run, float32, whole process", run(FLOAT32)),
-        Row("command64", "bnexp run as shipped, whole process", run({})),
+        Row("command32", "bnexp run, float32, whole process", Command(arguments(FLOAT32))),
+        Row("command64", "bnexp run as shipped, whole process", Command(arguments({}))),
+        Row("again", "bnexp run, nothing to do, CPU, of 5", Again(arguments(FLOAT32))),
         Row("help", "bnexp --help, median of 5", Command(("--help",), times=5)),
     ]
 
