@@ -194,7 +194,7 @@ def test_a_page_says_meaning_type_default_and_who_uses_it():
 def test_a_page_of_a_mapping_has_kinds_and_keys():
     page = explained("model.norm")
     for kind in NORMALIZERS:
-        assert f"\n  {kind} " in page
+        assert re.search(rf"\n  {kind}\s", page)
     assert "  --set model.norm=VALUE\n  sweep: {model.norm: [VALUE, ...]}" in page
     assert "of batch" not in page
     assert "\n  eps             added to keep the division finite (batch, layer," in page

@@ -22,7 +22,7 @@ N, H = 7, 3
 HEADINGS = re.findall(r"^### (\w+)\n", PAGE, re.MULTILINE)
 SHOWN_DIALECTS = [heading for heading in HEADINGS if heading in DIALECTS]
 SHOWN_NORMALIZERS = [heading for heading in HEADINGS if heading not in DIALECTS]
-OWN_TESTS = ("weight", "noisy_batch")
+OWN_TESTS = ("weight", "noisy_batch", "ghost_batch", "batch_renorm", "weight_standardization")
 
 
 def section(heading: str) -> str:
@@ -68,7 +68,7 @@ def test_blocks_are_of_dialects_and_normalizers_that_there_are():
     assert [name for name in DIALECTS if name in SHOWN_DIALECTS] == SHOWN_DIALECTS
     assert len(SHOWN_DIALECTS) == 10
     assert set(SHOWN_NORMALIZERS) <= NORMALIZERS.builtin
-    assert len(SHOWN_NORMALIZERS) == 7
+    assert len(SHOWN_NORMALIZERS) == 12
 
 
 @pytest.mark.parametrize("std", [1.0, 1e-3])
@@ -165,6 +165,43 @@ def test_weight_norm_is_its_block():
     same(made["y"], y[0])
     same(made["dlength"], gradients["length"][0, 0])
     same(made["ddirection"], gradients["direction"][0])
+
+
+@pytest.mark.parametrize("n", [7, 16, 40])
+def test_ghost_batch_norm_is_its_block(n):
+    norm = NORMALIZERS["ghost_batch"]()
+    parameters, state = layer_start(norm, 1, (2, 3, 4))
+    x = np.random.default_rng().standard_normal((n, 2, 3, 4))
+    own = {name: a[0, 0] for name, a in parameters.items()}
+    made = execute(block("ghost_batch"), x=x, N=n, **own)
+    same(made["y"], norm.forward(parameters, state, x[None], train=True)[0][0])
+
+
+@pytest.mark.parametrize(("r_max", "d_max"), [(1.1, 0.1), (100.0, 100.0)])
+def test_batch_renormalization_is_its_block(r_max, d_max):
+    norm = NORMALIZERS["batch_renorm"](r_max, d_max)
+    parameters, state = layer_start(norm, 1, (2, 3, 4))
+    first, x, dy = np.random.default_rng().standard_normal((3, 8, 2, 3, 4))
+    _, _, state = norm.forward(parameters, state, first[None], train=True)
+    running = {f"running_{name}": state[name][0, 0] / 0.01 for name in ("mean", "std")}
+    own = {name: a[0, 0] for name, a in parameters.items()}
+    limits = {"r_max": r_max, "d_max": d_max}
+    made = execute(block("batch_renorm"), x=x, dy=dy, **own, **running, **limits)
+    y, cache, _ = norm.forward(parameters, state, x[None], train=True)
+    same(made["y"], y[0])
+    same(made["dx"], norm.backward(parameters, cache, dy[None])[0][0])
+
+
+def test_weight_standardization_is_its_block():
+    layer = NORMALIZERS["weight_standardization"]().around(Dense(4, Normal(1.0)))
+    parameters, state = layer_start(layer, 1, (5,))
+    x, dy = np.random.default_rng().standard_normal((2, 6, 5))
+    dy = dy[:, :4]
+    y, cache, _ = layer.forward(parameters, state, x[None], train=True)
+    own = {"W": parameters["W"][0], "b": parameters["b"][0, 0]}
+    made = execute(block("weight_standardization"), x=x, dy=dy, **own)
+    same(made["y"], y[0])
+    same(made["dW"], layer.backward(parameters, cache, dy[None])[1]["W"][0])
 
 
 def test_the_loss_is_its_block():

@@ -31,14 +31,18 @@ OPTIONS = {
     "scaled dropout": nn.Dropout(0.3, "evaluation"),
 }
 NORMS = {
-    **{name: NORMALIZERS[name]() for name in NORMALIZERS if name != "weight"},
+    **{
+        name: NORMALIZERS[name]()
+        for name in NORMALIZERS
+        if not hasattr(NORMALIZERS[name], "around")
+    },
     **{f"dialect {name}": BatchNorm(**BatchNorm.DIALECTS[name]) for name in BatchNorm.DIALECTS},
     **VARIANTS,
     **OPTIONS,
 }
 ELEMENTWISE = {name: ACTIVATIONS[name]() for name in ACTIVATIONS}
 LAYERS = {
-    **{("rows", name): layer for name, layer in NORMS.items() if name != "instance"},
+    **{("rows", n): norm for n, norm in NORMS.items() if n not in ("instance", "filter_response")},
     **{("images", name): layer for name, layer in NORMS.items()},
     **{("rows", name): layer for name, layer in ELEMENTWISE.items()},
     **{("images", name): POOLS[name](*w) for name in POOLS for w in [(2, 2, 0)]},

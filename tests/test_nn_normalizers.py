@@ -45,9 +45,12 @@ FORMULAS = {  # of one network's x (N, H, W, C), before gamma and beta
     "group": in_groups,
     "rms": lambda x: x / np.sqrt((x**2).mean(axis=(1, 2, 3), keepdims=True) + 1e-5),
     "centre": lambda x: x - x.mean(axis=(0, 1, 2)),
+    "scale": lambda x: x / np.sqrt((x**2).mean(axis=(1, 2, 3), keepdims=True) + 1e-5),
+    "filter_response": lambda x: x / np.sqrt((x**2).mean(axis=(1, 2), keepdims=True) + 1e-6),
 }
-# These have oracles of their own: test_nn_batchnorm.py, test_nn_weightnorm.py, and below.
-OTHERS = {"batch", "weight", "noisy_batch"}
+# These have oracles of their own: test_nn_batchnorm.py, test_nn_batchvariants.py,
+# test_nn_weightnorm.py, and below.
+OTHERS = {"batch", "ghost_batch", "batch_renorm", "weight", "weight_standardization", "noisy_batch"}
 
 
 def test_every_normalizer_of_the_package_is_tested():

@@ -17,6 +17,7 @@ from bnexp.nn import (
     SoftmaxCrossEntropy,
     Tanh,
     WeightNorm,
+    WeightStandardization,
 )
 from bnexp.training import train
 from bnexp.training.update import Adjustments, update
@@ -219,3 +220,72 @@ def test_against_pytorch(name):
             (gradients["b"][k, 0], peer.bias.grad),
         ):
             np.testing.assert_allclose(ours, other, rtol=1e-10, atol=1e-10)
+
+
+# Weight standardization
+
+
+def standard(layer, **options):
+    return WeightStandardization(**options).around(layer)
+
+
+STANDARD = {
+    "dense": (standard(Dense(4, Normal(0.5))), (6,)),
+    "as it was first": (standard(Dense(4, Normal(0.5)), divide=False, gain=1.7), (6,)),
+    "conv": (standard(Conv(4, 3, Normal(0.5), padding=1), eps=0.01), (5, 6, 2)),
+}
+
+
+@K
+@pytest.mark.parametrize("name", STANDARD)
+def test_standardized_weights_unit_by_unit(name, k):
+    layer, shape = STANDARD[name]
+    parameters, state = layer_start(layer, k, shape)
+    x = np.random.default_rng().standard_normal((k, 5, *shape))
+    y, _, _ = layer.forward(parameters, state, x, train=True)
+    norm = layer.norm
+    for i in range(k):
+        columns = []
+        for w in parameters["W"][i].T:
+            d = len(w) if norm.divide else 1
+            centered = w - sum(w) / len(w)
+            variance = sum(centered**2) / len(w)
+            columns.append(norm.gain * centered / np.sqrt(d * (variance + norm.eps)))
+        effective = {"W": np.stack(columns, axis=1)[None], "b": parameters["b"][i : i + 1]}
+        expected = layer.layer.forward(effective, {}, x[i : i + 1], train=True)[0]
+        np.testing.assert_allclose(y[i : i + 1], expected, rtol=1e-12, atol=1e-12)
+
+
+@K
+@pytest.mark.parametrize("name", STANDARD)
+def test_gradients_of_standardized_weights(name, k):
+    layer, shape = STANDARD[name]
+    parameters, state = layer_start(layer, k, shape)
+    random = np.random.default_rng()
+    x = random.standard_normal((k, 5, *shape))
+    assert max(layer_errors(layer, parameters, state, x, random).values()) < LIMIT
+    y, cache, _ = layer.forward(parameters, state, x, train=True)
+    dy = random.standard_normal(y.shape)
+    assert bits(layer.gradients(parameters, cache, dy)) == bits(
+        layer.backward(parameters, cache, dy)[1]
+    )
+
+
+@pytest.mark.parametrize("name", STANDARD)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.usefixtures("one_blas_thread")
+def test_standardized_layers_of_a_stack_are_those_alone(name, dtype):
+    layer, shape = STANDARD[name]
+    case = Case(layer, 3, 7, shape, dtype, seed=int(np.random.default_rng().integers(2**31)))
+    together = case.step()
+    assert float_types(together) == {np.dtype(dtype)}
+    for i in range(3):
+        assert bits(one(together, i)) == bits(case.step(i))
+
+
+def test_a_unit_of_equal_weights_is_its_bias():
+    layer = standard(Dense(2, Normal(1.0)), eps=0.0)
+    parameters, state = layer_start(layer, 1, (5,))
+    parameters["W"][..., 0] = 0.3
+    y, _, _ = layer.forward(parameters, state, np.ones((1, 4, 5)), train=True)
+    np.testing.assert_array_equal(y[0, :, 0], parameters["b"][0, 0, 0])

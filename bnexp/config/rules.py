@@ -33,7 +33,7 @@ from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
 from bnexp.data.datasets import DATASETS, is_arrays, is_path
 from bnexp.files import is_portable
-from bnexp.nn import ACTIVATIONS, OPTIMIZERS, BatchNorm
+from bnexp.nn import ACTIVATIONS, OPTIMIZERS
 from bnexp.nn.book import (
     BOOK_LAYERS,
     BOOK_RULES,
@@ -42,7 +42,7 @@ from bnexp.nn.book import (
     is_book_rule,
 )
 from bnexp.nn.initializers import Normal
-from bnexp.nn.normalizers import NoisyBatchNorm
+from bnexp.nn.normalizers import BATCH_NORMS
 from bnexp.probes import PROBES
 from bnexp.text import choices, exact
 
@@ -170,7 +170,7 @@ def _normalizes_single_values(setting: Setting) -> bool:
     them when the images have been loaded.
     """
     model, (norm, _) = setting.model, _normalizer(setting)
-    if not isinstance(norm, BatchNorm | NoisyBatchNorm):
+    if not isinstance(norm, BATCH_NORMS):
         return False
     if getattr(norm, "spatial", "channel") == "activation":
         return bool(model.widths())

@@ -53,7 +53,7 @@ from bnexp.metrics import DEFAULT_METRICS, Metric
 from bnexp.nn.book import dropout_widths
 from bnexp.nn.dropout import Dropout
 from bnexp.nn.initializers import Scaled
-from bnexp.nn.normalizers import NoisyBatchNorm
+from bnexp.nn.normalizers import BATCH_NORMS
 from bnexp.nn.pooling import POOLS
 from bnexp.probes import Grid, Probe, sites
 from bnexp.sweep import Network
@@ -600,7 +600,7 @@ def check_shapes(setting: Setting, counts: ImageCounts) -> None:
         shape = (math.prod(shape),)
     values, shortcuts = [], nn.Shortcuts()  # values: of one sample, for each batch norm
     for layer, key in layers:
-        if isinstance(layer, nn.BatchNorm | NoisyBatchNorm):
+        if isinstance(layer, BATCH_NORMS):
             values.append(layer.values(shape))
         try:
             inputs = shortcuts.join(layer, shape)

@@ -54,6 +54,10 @@ NORMS = {
     "weight": "weight norm",
     "centre": "mean-only batch norm",
     "noisy_batch": "noisy batch norm",
+    "ghost_batch": "ghost batch norm",
+    "batch_renorm": "batch renormalization",
+    "filter_response": "filter response norm",
+    "weight_standardization": "weight standardization",
 }
 NAMES = {
     "adagrad": "AdaGrad",

@@ -29,7 +29,7 @@ from bnexp.nn.pooling import AveragePool, Flatten, GlobalAveragePool, MaxPool
 from bnexp.nn.protocols import Array, Initializer, Layer, Normalizer, Optimizer, Parameters, State
 from bnexp.nn.residual import Add, Fork, Shortcuts
 from bnexp.nn.sequential import Sequential, block, mlp, stack
-from bnexp.nn.weightnorm import WeightNorm
+from bnexp.nn.weightnorm import WeightNorm, WeightStandardization
 from bnexp.registry import Registry, option
 
 # Names of version 0.1.
@@ -44,6 +44,6 @@ __all__ = [
     "Initializer", "InstanceNorm", "Layer", "LayerNorm", "MaxPool", "Momentum", "Network",
     "Normal", "Normaliser", "Normalizer", "Optimiser", "Optimizer", "Parameters", "RMSNorm",
     "Registry", "Relu", "Sequential", "Shortcuts", "Sigmoid", "SoftmaxCrossEntropy", "State",
-    "Tanh", "WeightNorm", "Xavier", "block", "gradient_errors", "knob", "mlp", "option",
-    "stack",
+    "Tanh", "WeightNorm", "WeightStandardization", "Xavier", "block", "gradient_errors", "knob",
+    "mlp", "option", "stack",
 ]  # fmt: skip

@@ -8,9 +8,11 @@ sample is split into groups of numbers that share a mean and a variance:
     rms        the same, without subtracting means  a gamma per number
     group      some channels, at all pixels         a gamma and a beta per channel
     instance   one channel, at all pixels           a gamma and a beta per channel
+    scale      as rms                               a single gamma
+    filter_response   one channel, no means         a gamma and a beta per channel
 
 `Centre` subtracts means over the batch, and `NoisyBatchNorm` adds noise to batch norm. `BatchNorm`,
-and `WeightNorm`, which is a norm of weights, have modules of their own.
+its variants and the norms of weights have modules of their own.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from numpy.random import Generator as RandomGenerator
 from numpy.random import Philox
 
 from bnexp.nn.batchnorm import BatchNorm, inverse_root, pixel_sums
+from bnexp.nn.batchvariants import BatchRenorm, GhostBatchNorm
 from bnexp.nn.linear import column_sums
 from bnexp.nn.protocols import (
     Array,
@@ -36,7 +39,7 @@ from bnexp.nn.protocols import (
     Shape,
     State,
 )
-from bnexp.nn.weightnorm import WeightNorm
+from bnexp.nn.weightnorm import WeightNorm, WeightStandardization
 from bnexp.registry import FormerName, Registry, option
 
 
@@ -185,6 +188,20 @@ class RMSNorm(SampleNorm):
 
 
 @dataclass(frozen=True)
+class ScaleNorm(RMSNorm):
+    """Scaled to one learned length: y = gamma * x / sqrt(mean(x^2) + eps), one gamma for all.
+
+    Source:
+        Nguyen & Salazar 2019, section 3.2, whose g is gamma * sqrt(D) for D numbers in a sample:
+        y = g * x / ||x||.
+    """
+
+    def scales(self, shape: Shape) -> int:
+        """A single gamma."""
+        return 1
+
+
+@dataclass(frozen=True)
 class ChannelGroups(SampleNorm):
     """Sample normalization over the pixels and the channels of each group; one gamma per channel.
 
@@ -261,6 +278,36 @@ class InstanceNorm(ChannelGroups):
     def groups_of(self, shape: Shape) -> int:
         """Each channel is a group."""
         return shape[-1]
+
+
+@dataclass(frozen=True)
+class FilterResponseNorm(ChannelGroups):
+    """y = gamma * x / sqrt(mean(x^2) + eps) + beta, means over the pixels of a channel.
+
+    Source:
+        Singh & Krishnan 2020, equations 1 and 2. The unit max(y, tau) that they put behind it, with
+        a learned tau for each channel, is not here; for tau = 0 it is relu.
+
+    Raises:
+        ValueError from `init` if a sample is not an image (H, W, C).
+    """
+
+    eps: float = option(1e-6, doc="added to keep the division finite", ge=0)
+
+    centered: ClassVar[bool] = False
+
+    def check(self, shape: Shape) -> None:
+        """ValueError if a sample is not an image."""
+        if len(shape) != 3:
+            raise ValueError("filter response norm: needs images, a dense layer's output has none")
+
+    def groups_of(self, shape: Shape) -> int:
+        """Each channel is a group."""
+        return shape[-1]
+
+    @property
+    def _has_beta(self) -> bool:
+        return self.affine in (True, "shift")
 
 
 @dataclass(frozen=True)
@@ -385,7 +432,14 @@ NORMALIZERS: Registry[type] = Registry(
         "weight": WeightNorm,
         "centre": Centre,
         "noisy_batch": NoisyBatchNorm,
+        "ghost_batch": GhostBatchNorm,
+        "batch_renorm": BatchRenorm,
+        "filter_response": FilterResponseNorm,
+        "scale": ScaleNorm,
+        "weight_standardization": WeightStandardization,
     },
     methods=("init", "forward", "backward"),
     or_method="around",
 )
+# Those that normalize with statistics of the batch.
+BATCH_NORMS = (BatchNorm, NoisyBatchNorm, GhostBatchNorm, BatchRenorm)

@@ -38,7 +38,11 @@ Pair = tuple[Any, Any]
 
 @dataclass(frozen=True)
 class Fork:
-    """The beginning of a residual block: its input goes into the block and around it."""
+    """The beginning of a residual block: its input goes into the block and around it.
+
+    Shapes:
+        x is (K, N, H) or (K, N, H, W, C).
+    """
 
     def init(self, generator: Generator, shape: Shape) -> tuple[Any, Parameters, State]:
         """The shape twice; no parameters and no state."""
@@ -47,11 +51,11 @@ class Fork:
     def forward(
         self, parameters: Parameters, state: State, x: Array, train: bool
     ) -> tuple[Any, Any, State]:
-        """x twice, for the layers of the block and for the shortcut."""
+        """x (K, N, ...) twice, for the layers of the block and for the shortcut."""
         return (x, x), None, state
 
     def backward(self, parameters: Parameters, cache: Any, dy: Any) -> Backward:
-        """dx, the sum of what comes back through the block and through the shortcut."""
+        """dx (K, N, ...), the sum of what comes back through the block and the shortcut."""
         through_block, through_shortcut = dy
         return through_block + through_shortcut, {}
 

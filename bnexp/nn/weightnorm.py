@@ -1,21 +1,28 @@
-"""Weight normalization: a layer's weights as a length times a direction. Salimans & Kingma 2016.
+"""Norms of weights: weight normalization and weight standardization.
+
+Weight normalization writes each unit's weights as a length times a direction (Salimans & Kingma
+2016):
 
 w = g v / ||v||                 (equation 2), for each unit: a column of W
 dL/dg = <dL/dw, v> / ||v||      (equation 3)
 dL/dv = g / ||v|| dL/dw - g dL/dg / ||v||^2 v
 
-A normalizer usually stands between a layer and its activation. Weight norm changes the layer: it
-has a method `around(layer)` instead of the methods of a layer. Any class with this method can be
+Weight standardization computes with weights of mean 0 and one variance (Qiao et al. 2019).
+
+A normalizer usually stands between a layer and its activation. These change the layer: they
+have a method `around(layer)` instead of the methods of a layer. Any class with this method can be
 registered in NORMALIZERS.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from bnexp.nn.batchnorm import inverse_root
 from bnexp.nn.initializers import rounding
 from bnexp.nn.linear import Conv, Dense, column_sums
 from bnexp.nn.protocols import (
@@ -149,3 +156,92 @@ def _lengths(w: Array) -> Array:
     """||w|| of each unit, w (..., fan_in, units) -> (..., 1, units)."""
     lengths: Array = np.sqrt(np.square(w).sum(axis=-2, keepdims=True))
     return lengths
+
+
+@dataclass(frozen=True)
+class WeightStandardization:
+    """Each unit's weights with mean 0 and the same variance. Qiao et al. 2019.
+
+        w hat = gain * (w - mean(w)) / sqrt(D * (var(w) + eps))    means over the D inputs of a unit
+
+    Not a layer of its own: it is put `around` the dense layer or the convolution, whose weights
+    stay what is trained.
+
+    Source:
+        Brock et al. 2021, equation 1, which divides by sqrt(D); by `divide: false` Qiao et al.
+    """
+
+    gain: float = option(
+        1.0, doc="a factor on the weights: sqrt(2 / (1 - 1 / pi)), about 1.71, for relu", gt=0
+    )
+    divide: bool = option(True, doc="divide by the square root of the number of inputs, too")
+    eps: float = option(1e-10, doc="added to keep the division finite", ge=0)
+
+    def around(self, layer: Dense | Conv) -> WeightStandardized:
+        """The layer with its weights standardized."""
+        return WeightStandardized(layer, self)
+
+
+class WeightStandardCache(NamedTuple):
+    """What backward needs: the layer's own cache, its parameters with the effective W, the weights
+    with mean 0 and variance 1 (K, D, H), and the factor on the slope (K, 1, H)."""
+
+    inner: Any
+    effective: Parameters
+    standard: Array
+    factor: Array
+
+
+@dataclass(frozen=True)
+class WeightStandardized:
+    """`layer`, computed with the weights of `norm`; parameters are the layer's own, W and b."""
+
+    layer: Dense | Conv
+    norm: WeightStandardization
+
+    @property
+    def features(self) -> int:
+        """The number of outputs, or channels."""
+        return self.layer.features
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether the layer's initializer looks at data."""
+        return self.layer.calibrates
+
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """The layer's own parameters."""
+        return self.layer.init(generator, shape)
+
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """The layer's y for the effective weights."""
+        w = parameters["W"]
+        inputs = w.shape[-2]
+        centered = w - column_sums(w, inputs)
+        var = column_sums(centered * centered, inputs)
+        inverse = inverse_root(np.sqrt(var + self.norm.eps), self.norm.eps)
+        standard = centered * inverse
+        gain = w.dtype.type(self.norm.gain / (math.sqrt(inputs) if self.norm.divide else 1))
+        effective = {**parameters, "W": gain * standard}
+        y, cache, state = self.layer.forward(effective, state, x, train)
+        return y, WeightStandardCache(cache, effective, standard, gain * inverse), state
+
+    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
+        """The layer's dx, and the gradients of its own weights."""
+        dx, gradients = self.layer.backward(cache.effective, cache.inner, dy)
+        return dx, self._chained(cache, gradients)
+
+    def gradients(self, parameters: Parameters, cache: Any, dy: Array) -> Gradients:
+        """The parameters' gradients alone: a network's first layer needs no dx."""
+        return self._chained(cache, self.layer.gradients(cache.effective, cache.inner, dy))
+
+    def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
+        """The parameters as the layer's initializer fits them to the data x, (K, N, ...)."""
+        return self.layer.calibrated(parameters, x)
+
+    def _chained(self, cache: WeightStandardCache, gradients: Gradients) -> Gradients:
+        """dw = factor * (g - mean(g) - s * mean(g * s)), g = dL/dw hat, s the standard weights."""
+        g, inputs = gradients["W"], cache.standard.shape[-2]
+        along = column_sums(g * cache.standard, inputs)
+        dw = cache.factor * (g - column_sums(g, inputs) - cache.standard * along)
+        return {**gradients, "W": dw}
