@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from numeric_cases import small_mlp
 
 from bnexp.config.experiment import Every
-from bnexp.nn import BatchNorm, Normal, Relu, mlp
+from bnexp.nn import INITIALIZERS, BatchNorm, Dense, Normal, Relu, Sequential, mlp
+from bnexp.nn.initializers import Truncated, Uniform, Zeros
 from bnexp.training import Images
 from bnexp.training.evaluation import KEPT_BYTES
 from bnexp.training.random import (
     ROLES,
     BookRound,
+    SharedGenerator,
+    first_draw,
     generator,
     replay_book,
     shuffle,
@@ -223,3 +226,43 @@ def test_large_sets_stay_bytes_and_give_the_same_numbers(dtype, monkeypatch):
             assert a.dtype == b.dtype
     np.testing.assert_array_equal(kept.first(3).batch([2])[0], bytewise.first(3).batch([2])[0])
     assert KEPT_BYTES == 64 * 2**20
+
+
+class Permuting:
+    """An initializer of a user's that asks for more than the protocol has, and writes over it."""
+
+    def draw(self, generator, shape, fan_in, fan_out):
+        w = generator.standard_normal(shape)
+        w[:] = w.ravel()[generator.permutation(w.size)].reshape(shape)
+        return w + generator.uniform(np.array([0.0, 1.0, 2.0]), 3.0, (fan_in, 3))[:, :1]
+
+
+def test_shared_draws_are_those_of_generators_of_their_own():
+    """Of networks whose initializers ask alike for some layers, in whatever order they come."""
+    seed = int(np.random.default_rng().integers(2**31))
+    random = np.random.default_rng(seed)
+    kinds = [INITIALIZERS[n]() for n in ("he", "he_uniform", "glorot", "orthogonal", "lsuv")]
+    kinds += [Truncated(0.1), Normal(3.0), Uniform(0.2), Zeros(), Permuting()]
+    start = first_draw(np.random.default_rng(seed))
+    for _ in range(12):
+        chosen = [kinds[i] for i in random.integers(0, len(kinds), 4)]
+        network = Sequential(tuple(Dense(5, initializer) for initializer in chosen))
+        shared, _ = network.init(SharedGenerator(start), (6,))
+        alone, _ = network.init(np.random.default_rng(seed), (6,))
+        assert [p["W"].tobytes() for p in shared] == [p["W"].tobytes() for p in alone], seed
+        for parameters in shared:  # nothing of it is what others are given
+            parameters["W"][:] = np.nan
+
+
+def test_draws_of_one_seed_are_made_once():
+    start = first_draw(np.random.default_rng(0))
+    for scale in (1.0, 0.1, 0.01):
+        Sequential((Dense(5, Normal(scale)), Dense(4, Normal(scale)))).init(
+            SharedGenerator(start), (6,)
+        )
+    numbers = []
+    draws = [start]
+    while draws:
+        draws = [d for draw in draws for d in draw.following.values()]
+        numbers += [draw.numbers.shape for draw in draws]
+    assert numbers == [(6, 5), (5, 4)]

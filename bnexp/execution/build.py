@@ -368,14 +368,15 @@ def _draw_independently(
     schedule: TrainingSchedule,
     shape: tuple[int, ...],
 ) -> tuple[list[random.Start], Iterator[random.Indices]]:
-    """Initial weights of each network, and the batches; those of a seed are drawn once."""
+    """Initial weights of each network, and the batches; what seeds share is drawn once."""
     training = networks[0].setting.train
-    starts = [
-        architecture.init(random.generator(network.seed, "weights"), shape)
-        for network, architecture in zip(networks, architectures, strict=True)
-    ]
     seeds = [network.seed for network in networks]
     sample, distinct = random.SAMPLING[training.sampling], list(dict.fromkeys(seeds))
+    draws = {s: random.first_draw(random.generator(s, "weights")) for s in distinct}
+    starts = [
+        architecture.init(random.SharedGenerator(draws[seed]), shape)
+        for seed, architecture in zip(seeds, architectures, strict=True)
+    ]
     streams = [
         sample(random.generator(seed, "batches"), schedule.images, training.batch_size)
         for seed in distinct

@@ -29,6 +29,66 @@ def generator(seed: int, role: str) -> Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(ROLES.index(role),)))
 
 
+@dataclass(frozen=True)
+class Draw:
+    """Numbers that a generator drew, its state after them, and what was drawn next by arguments."""
+
+    numbers: Any
+    state: Any
+    following: dict[tuple[Any, ...], Draw]
+
+
+class SharedGenerator:
+    """A generator whose draws are made once for all networks that ask for the same ones.
+
+    Networks of one seed draw alike as long as their layers ask alike: each has a generator of its
+    own, and these share `start`. The numbers are those of `numpy.random.Generator`, to be changed
+    at will. Whatever else such a generator has, a network that asks for it goes on with one of its
+    own.
+    """
+
+    def __init__(self, start: Draw) -> None:
+        self._last = start
+        self._own: Generator | None = None
+
+    def standard_normal(self, size: Any = None) -> Any:
+        return self._draw("standard_normal", size)
+
+    def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
+        return self._draw("uniform", low, high, size)
+
+    def __getattr__(self, name: str) -> Any:
+        if self._own is None:
+            self._own = _generator_at(self._last.state)
+        return getattr(self._own, name)
+
+    def _draw(self, method: str, *arguments: Any) -> Any:
+        if self._own is not None or not all(isinstance(a, _PLAIN) for a in arguments):
+            return self.__getattr__(method)(*arguments)
+        key = (method, *arguments)
+        if key not in self._last.following:
+            generator = _generator_at(self._last.state)
+            numbers = getattr(generator, method)(*arguments)
+            self._last.following[key] = Draw(numbers, generator.bit_generator.state, {})
+        self._last = self._last.following[key]
+        numbers = self._last.numbers
+        return numbers.copy() if isinstance(numbers, np.ndarray) else numbers
+
+
+_PLAIN = (int, float, tuple, type(None))
+
+
+def first_draw(generator: Generator) -> Draw:
+    """What `SharedGenerator`s start from, to draw what this generator would."""
+    return Draw(None, generator.bit_generator.state, {})
+
+
+def _generator_at(state: Any) -> Generator:
+    generator = np.random.default_rng(0)
+    generator.bit_generator.state = state
+    return generator
+
+
 def with_replacement(random: Generator, images: int, size: int) -> Iterator[Indices]:
     """Batches of `size` images of which one may be drawn again, in a batch and in an epoch."""
     while True:
