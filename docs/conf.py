@@ -46,6 +46,10 @@ ROW = re.compile(r"^\| \[[^]]+\]\(([^)]+)\.md\)", re.MULTILINE)
 def edit(app, page, content):
     """Called by Sphinx with a page's text, as a list of one string, before it is parsed."""
     content[0] = LINK.sub(partial(linked, page), content[0])
+    if page == "docs/gallery" and REPORTS:
+        heading = "## All experiments\n"
+        index = 'The <a href="../reports/index.html">index of their reports</a> can be searched.'
+        content[0] = content[0].replace(heading, f"{heading}\n{index}\n", 1)
     if page == root_doc:
         listed = ROW.findall((ROOT / "docs" / "README.md").read_text(encoding="utf-8"))
         pages = ["docs/README", *(posixpath.normpath(f"docs/{row}") for row in listed)]

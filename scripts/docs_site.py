@@ -41,11 +41,11 @@ def main() -> None:
 
 def build(folder, names) -> None:
     """Write the site; names: of the experiments whose reports it has, None for all."""
-    import gallery_site
+    from gallery_site import shipped_results, write_gallery
 
-    from bnexp.report import write_site
+    from bnexp.errors import BnexpError
 
-    names = gallery_site.shipped_results() if names is None else names
+    names = [*shipped_results()] if names is None else names
     if folder.exists() and not (folder / "objects.inv").is_file() and any(folder.iterdir()):
         sys.exit(
             f"{folder}: expected a new or empty folder, or an earlier site; it has other files"
@@ -59,7 +59,10 @@ def build(folder, names) -> None:
             sys.exit("the pages have mistakes, which are listed above")
     shutil.copy(folder / "README.html", folder / "index.html")
     if names:
-        write_site(names, folder / REPORTS)
+        try:
+            write_gallery(folder / REPORTS, names)
+        except BnexpError as error:
+            sys.exit(str(error))
     if wrong := broken_links(folder):
         sys.exit("\n".join([*wrong, "these links lead nowhere"]))
     print(folder / "index.html")

@@ -41,6 +41,7 @@ def test_the_site_is_built(docs_site, tmp_path):
     gallery = (folder / "docs" / "gallery.html").read_text()
     assert gallery.count("<img ") == len(list(ROOT.glob("results/reference/*/figures/*.png")))
     assert 'href="../reports/quickstart.html"' in gallery
+    assert 'href="../reports/index.html"' in gallery
     outside = re.findall(r"<(?:script|link|img)\b[^>]*(?:src|href)=\"(https?:[^\"]*)\"", index)
     assert outside == [], "the site works offline"
 

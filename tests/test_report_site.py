@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from browsing import find, finds, press, texts
@@ -107,13 +108,21 @@ def test_the_command_takes_directories_and_names_of_shipped_experiments(tmp_path
     assert CliRunner().invoke(cli, ["site"]).exit_code == 2
 
 
-def test_the_script_knows_the_shipped_results(script, tmp_path, capsys):
+def test_the_script_knows_the_shipped_results(script, tmp_path, capsys, monkeypatch):
+    """Runs of one's own that have their names are others."""
     gallery_site = script("gallery_site")
     names = gallery_site.shipped_results()
     assert {"quickstart", "weight_scale"} <= set(names)
-    gallery_site.main([str(tmp_path / "gallery"), "quickstart"])
-    assert capsys.readouterr().out.strip() == str(tmp_path / "gallery" / INDEX)
-    assert (tmp_path / "gallery" / "quickstart.html").is_file()
+    own = tmp_path / "results" / "quickstart"
+    own.mkdir(parents=True)
+    (own / "config.yaml").write_text("name: quickstart\n")
+    monkeypatch.chdir(tmp_path)
+    gallery_site.main(["gallery", "quickstart"])
+    assert Path(capsys.readouterr().out.strip()) == Path("gallery", INDEX)
+    page = (tmp_path / "gallery" / "quickstart.html").read_text()
+    assert "Batch norm against the weight scale, a first look" in page
+    with pytest.raises(SystemExit, match="did you mean 'quickstart'"):
+        gallery_site.main(["gallery", "quickstat"])
 
 
 @pytest.mark.browser
