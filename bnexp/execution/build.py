@@ -20,7 +20,7 @@ network starts from the same bits whatever else is in its stack.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -331,10 +331,10 @@ def draw_start(
     """
     draw = _draw_from_book if networks[0].place else _draw_independently
     starts, batches = draw(networks, architectures, schedule, images.shape)
-    drawn, states = [], []
-    for network, architecture, (parameters, state) in zip(
-        networks, architectures, starts, strict=True
-    ):
+    stacked: list[dict[str, nn.Array]] = []
+    states = []
+    pairs = zip(networks, architectures, starts, strict=True)
+    for k, (network, architecture, (parameters, state)) in enumerate(pairs):
         # A key for each layer that draws while it trains, from the network's seed.
         generator = random.generator(network.seed, "dropout")
         keys = generator.integers(2**63, size=len(state), dtype=np.uint64)
@@ -351,15 +351,21 @@ def draw_start(
                 images.calibration(),
             )
             parameters = tuple({n: array[0] for n, array in layer.items()} for layer in calibrated)
-        with np.errstate(over="ignore"):  # at once: a large stack takes half the memory
-            drawn.append([{n: a.astype(dtype) for n, a in layer.items()} for layer in parameters])
-    parameters, state = nn.stack(drawn, dtype), nn.stack(states, dtype)
+        if not stacked:
+            stacked = [
+                {name: np.empty((len(networks), *a.shape), dtype) for name, a in layer.items()}
+                for layer in parameters
+            ]
+        with np.errstate(over="ignore"):
+            for row, layer in zip(stacked, parameters, strict=True):
+                for name, array in layer.items():
+                    row[name][k] = array
+    state = nn.stack(states, dtype)
     if images.used is None:
-        return Start(parameters, state, batches, FullParameters())
-    first, *others = parameters
+        return Start(tuple(stacked), state, batches, FullParameters())
+    first, *others = stacked
     full = FullParameters(first["W"], images.used)
-    parameters = ({**first, "W": first["W"][:, images.used]}, *others)
-    return Start(parameters, state, batches, full)
+    return Start(({**first, "W": first["W"][:, images.used]}, *others), state, batches, full)
 
 
 def _draw_independently(
@@ -367,16 +373,16 @@ def _draw_independently(
     architectures: Sequence[nn.Sequential],
     schedule: TrainingSchedule,
     shape: tuple[int, ...],
-) -> tuple[list[random.Start], Iterator[random.Indices]]:
+) -> tuple[Iterable[random.Start], Iterator[random.Indices]]:
     """Initial weights of each network, and the batches; what seeds share is drawn once."""
     training = networks[0].setting.train
     seeds = [network.seed for network in networks]
     sample, distinct = random.SAMPLING[training.sampling], list(dict.fromkeys(seeds))
     draws = {s: random.first_draw(random.generator(s, "weights")) for s in distinct}
-    starts = [
+    starts = (  # one at a time: of a large stack they take twice the memory of its parameters
         architecture.init(random.SharedGenerator(draws[seed]), shape)
         for seed, architecture in zip(seeds, architectures, strict=True)
-    ]
+    )
     streams = [
         sample(random.generator(seed, "batches"), schedule.images, training.batch_size)
         for seed in distinct
@@ -390,7 +396,7 @@ def _draw_from_book(
     architectures: Sequence[nn.Sequential],
     schedule: TrainingSchedule,
     shape: tuple[int, ...],
-) -> tuple[list[random.Start], Iterator[random.Indices]]:
+) -> tuple[Iterable[random.Start], Iterator[random.Indices]]:
     """The same from the book's stream of each seed.
 
     Each network has a place: the round (a weight scale in the book's script) and the position

@@ -157,7 +157,7 @@ class Sequential:
     @property
     def calibrates(self) -> bool:
         """Whether a layer or its initializer looks at data before training."""
-        return any(isinstance(layer, Affine) and layer.calibrates for layer in self.layers)
+        return any(getattr(layer, "calibrates", False) for layer in self.layers)
 
     def calibrated(
         self, parameters: Sequence[Parameters], state: Sequence[State], x: Array
