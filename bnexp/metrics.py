@@ -251,6 +251,12 @@ def metric_column(column: str) -> MetricColumn | None:
     return MetricColumn(name, images, summary)
 
 
+def is_headline(column: str) -> bool:
+    """Whether a column holds the accuracy, of whatever images."""
+    parsed = metric_column(column)
+    return parsed is not None and parsed.name == HEADLINE
+
+
 def metric_of(column: str) -> type[Metric]:
     """The metric of such a column; KeyError if there is none."""
     parsed = metric_column(column)

@@ -108,7 +108,9 @@ def lines(axes):
 
 
 def legend(figure):
-    return [text.get_text() for text in figure.legends[0].get_texts()]
+    """The names of the lines: in the legend, or beside the lines of the first panel."""
+    texts = figure.legends[0].get_texts() if figure.legends else figure.axes[0].texts
+    return [text.get_text() for text in texts if text.get_text() != "chance"]
 
 
 def maps(figure):

@@ -124,7 +124,7 @@ def test_its_commands_work(folder):
 
 def test_its_script_prints_what_is_said(folder):
     (folder / "script.py").write_text(SCRIPT)
-    (expected,) = re.findall(r"prints `(4 .*?)`", PAGE, re.DOTALL)
+    (expected,) = re.findall(r"prints `(\['norm.*?)`", PAGE, re.DOTALL)
     assert program("script.py", cwd=folder).strip() == " ".join(expected.split())
 
 

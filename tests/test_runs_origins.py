@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from idx_folders import as_known, small_arrays, write_set
@@ -68,6 +70,20 @@ def test_the_named_data_set_is_named_and_judged(bright, folders, tmp_path):
     assert (entry["origin"], entry["recognized"]) == ("MNIST", "mnist")
     assert "Data: MNIST." in write_report(tmp_path / "out").read_text()
     assert verdicts(judge_again(tmp_path / "out")) == ["supported", "refuted"]
+
+
+def test_the_classes_of_unknown_images_are_stored_and_those_of_known_ones_known(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (40, 3, 3), dtype=np.uint8)
+    experiment = {"model": {"hidden": [4]}, "train": {"epochs": 1, "batch_size": 10}}
+    for number, classes in enumerate((2, 4)):
+        out = tmp_path / str(number)
+        made = bnexp.run(experiment, out, data=(x, np.arange(40) % classes))
+        for result in (made, bnexp.load_run(out)):
+            assert [origin.classes for origin in result.results.data] == [classes]
+            assert result.results.chance == 1 / classes
+    known = bnexp.load_run("weight_scale").results
+    assert known.chance == 0.1
+    assert replace(known, data=()).chance is None
 
 
 @pytest.mark.parametrize("other", ["fashion-mnist", "kmnist", "unknown"])

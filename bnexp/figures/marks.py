@@ -9,7 +9,7 @@ A figure kind calls `draw_lines` for each panel, then sets the limits, and then 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from bnexp.runs.stats import Band, Floats
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
+    from matplotlib.text import Text
 
 MOST_UNMARKED = 2  # so many lines are told apart in grey print by their dashes; more get markers
 
@@ -177,7 +178,43 @@ def mark_divergence(axes: Axes, curves: Sequence[Curve], selection: Selection) -
         text.set(zorder=5, verticalalignment="bottom")
         extent = text.get_window_extent()
         size = (extent.width / axes.bbox.width, extent.height / axes.bbox.height)
-        text.set_position(quietest_place(size, *_obstacles(axes, curves)))
+        points, weights = obstacles(axes, curves)
+        words_there = [_covered(axes, other) for other in axes.texts if other is not text]
+        points = np.concatenate([points, *words_there])
+        weights = np.append(weights, np.full(len(points) - len(weights), float(LINE_WEIGHT)))
+        text.set_position(quietest_place(size, points, weights))
+
+
+def draw_chance(panels: Iterable[tuple[Axes, Sequence[Line]]], chance: float | None) -> None:
+    """Draw the accuracy of a guess as a thin line on panels, with its name on one of them.
+
+    Arguments:
+        panels: axes, whose limits must be final, with their lines.
+        chance: None if it is not known. Nothing is drawn where the line would lie outside.
+
+    The name stands where it covers no line, on the first panel if there is no such place.
+    """
+    shown = [(axes, lines) for axes, lines in panels if _is_inside(chance, axes.get_ylim())]
+    if chance is None or not shown:
+        return
+    for axes, _ in shown:
+        line = axes.axhline(chance, label="_chance", zorder=1.5, color=active().gray(0.45))
+        line.set(linewidth=0.8, linestyle=(0, (1, 2)))
+    sides = tuple(product(("top", "bottom"), ((0.985, "right"), (0.015, "left"))))
+    for (axes, lines), (above, (x, side)) in [*product(shown, sides), (shown[0], sides[0])]:
+        text = axes.text(x, chance, "chance", transform=axes.get_yaxis_transform())
+        text.set(ha=side, va=above, fontsize=SMALL_SIZE, color=active().gray(0.35))
+        (left, bottom), *_, (right, top) = covered = _covered(axes, text)
+        points, _ = obstacles(axes, lines)
+        inside = np.all((points >= (left, bottom)) & (points <= (right, top)), axis=1)
+        if covered.min() >= 0 and covered.max() <= 1 and not inside.any():
+            return
+        text.remove()
+    axes.add_artist(text)
+
+
+def _is_inside(number: float | None, limits: tuple[float, float]) -> bool:
+    return number is not None and limits[0] < number < limits[1]
 
 
 def top_crosses(
@@ -254,7 +291,14 @@ def quietest_place(
     return corners[int(np.argmin(covered))]
 
 
-def _obstacles(axes: Axes, curves: Sequence[Curve]) -> tuple[Floats, Floats]:
+def _covered(axes: Axes, text: Text) -> Floats:
+    """Points all over a text, as fractions of the panel, (P, 2), from its lower left corner on."""
+    extent = text.get_window_extent().transformed(axes.transAxes.inverted())
+    across, up = (np.linspace(low, high, 5).tolist() for low, high in np.transpose(extent))
+    return np.array(list(product(across, up)))
+
+
+def obstacles(axes: Axes, curves: Sequence[Line]) -> tuple[Floats, Floats]:
     """Points along lines and within bands, as fractions of the panel, and how much each matters.
 
     There are 120 of each line, and of each of 7 lines from the lower end of a band to its upper.

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 WIDER = 1.0  # what each column past the fourth adds to the style's width
 LEFT, RIGHT, TOP, BOTTOM, EDGE = 0.72, 0.16, 0.12, 0.45, 0.06
 COLUMN_GAP, ROW_GAP = 0.13, 0.13
-TITLE_SIZE, NOTE_SIZE, HEAD_SIZE = 12.5, 9.5, 9.5
+TITLE_SIZE, NOTE_SIZE, HEAD_SIZE, PANEL_TITLE_SIZE = 12.5, 9.5, 9.5, 9.5
 TITLE_LINE, NOTE_LINE, PANEL_TITLE_LINE = 0.25, 0.17, 0.17
 HEAD_LINE, HEAD_GAP = 0.11, 0.06
 TITLE_LETTER, NOTE_LETTER, DIGIT = 0.107, 0.07, 0.079  # generous mean widths
+LONGEST_WORD = 40  # letters: longer ones are broken to fit, shorter ones are written smaller
 TITLE_LENGTH = 200  # a longer title is cut: it would be no title, and takes seconds to set
 
 
@@ -191,6 +192,10 @@ def _panel(
     lower_left = (left / width, (height - lower_edge) / height)
     size = (page.panel_width / width, page.panel_height / height)
     axes = figure.add_axes((*lower_left, *size), title=title)
+    longest = DIGIT * max(map(len, title.split("\n")))
+    if longest > page.panel_width + page.gap:
+        smaller = max(0.6, (page.panel_width + page.gap) / longest)
+        axes.title.set_fontsize(smaller * PANEL_TITLE_SIZE)
     axes.set_autoscale_on(False)  # limits are set, and a loss of 1e300 would overflow them
     has_x, has_y = page.is_lowest(number), page.own_y or page.is_first(number)
     axes.tick_params(length=2.5, labelleft=has_y, labelbottom=has_x)
@@ -222,19 +227,41 @@ def _add_legend(figure: Figure, handles: Sequence[Artist]) -> float:
     return float(extent.height) / figure.dpi + EDGE
 
 
+def lower(figure: Figure, height: float) -> None:
+    """Take so many inches from the bottom of the page, below its panels."""
+    width, before = figure.get_size_inches()
+    after = before - height
+    for axes in figure.axes:
+        box = axes.get_position()
+        axes.set_position(
+            (box.x0, (box.y0 * before - height) / after, box.width, box.height * before / after)
+        )
+    for text in figure.texts:
+        x, y = text.get_position()
+        text.set_position((x, (y * before - height) / after))
+    figure.set_size_inches(width, after)
+
+
 def _fold(text: str, width: float, letter: float) -> str:
     """The text in lines, see `_lines`."""
-    return "\n".join(_lines(text, width, letter))
+    return "\n".join(_lines(text, width, letter, LONGEST_WORD))
 
 
-def _lines(text: str, width: float, letter: float) -> list[str]:
+def _lines(text: str, width: float, letter: float, unbroken: int = 0) -> list[str]:
     """Break a text into as few lines as fit, all of about equal length.
 
-    `letter` is a letter's width. East Asian wide letters count for two.
+    `letter` is a letter's width. East Asian wide letters count for two. Words of up to `unbroken`
+    letters stay whole even if they are longer than a line.
     """
     words = " ".join(text.split())
     wide = sum(east_asian_width(character) in "WF" for character in words)
     widest = max(6, int(width / (letter * (1 + wide / max(1, len(words))))))
-    fewest = len(wrap(words, widest, break_on_hyphens=False))
-    foldings = (wrap(words, n, break_on_hyphens=False) for n in range(6, widest + 1))
+    # East Asian texts have no spaces, and a word that is longer than the page has to be broken.
+    breaks = wide > 0 or max(map(len, words.split()), default=0) > max(widest, unbroken)
+
+    def wrapped(n: int) -> list[str]:
+        return wrap(words, n, break_on_hyphens=False, break_long_words=breaks)
+
+    fewest = len(wrapped(widest))
+    foldings = map(wrapped, range(6, widest + 1))
     return next(lines for lines in foldings if len(lines) <= fewest)

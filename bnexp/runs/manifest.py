@@ -67,6 +67,7 @@ class _StoredData(Strict):
     sha256: Digest
     origin: _Text
     recognized: _Text = ""
+    classes: Count | None = None
 
 
 class _StoredSeeds(Strict):

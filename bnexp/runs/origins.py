@@ -24,7 +24,8 @@ class DataOrigin:
 
     name: as `data.name` has it. text: what they are, in words. recognized: the name of the known
     data set that they are; empty if they are none. sha256: their digest, `Dataset.sha256`. place:
-    the folder or file that they were loaded from, on this machine.
+    the folder or file that they were loaded from, on this machine. classes: how many classes their
+    labels have, 0 if that is not known.
     """
 
     name: str
@@ -32,6 +33,7 @@ class DataOrigin:
     recognized: str
     sha256: str
     place: str = field(default="", compare=False)
+    classes: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         return self.text if self.is_of(self.name) else f"{self.text} in place of {self.name}"
@@ -46,17 +48,19 @@ class DataOrigin:
         foreign = "" if self.is_of(self.name) else f"; claims about {self.name} are undecided"
         return f"data: {self}{foreign}"
 
-    def content(self) -> dict[str, str]:
+    def content(self) -> dict[str, str | int]:
         """What a manifest says of it."""
-        known = {"recognized": self.recognized} if self.recognized else {}
-        return {"sha256": self.sha256, "origin": self.text, **known}
+        # Of a known data set the name says how many classes there are.
+        known = {"recognized": self.recognized} if self.recognized else {"classes": self.classes}
+        stated = {name: value for name, value in known.items() if value}
+        return {"sha256": self.sha256, "origin": self.text, **stated}
 
 
 def loaded_origin(name: str, images: Dataset) -> DataOrigin:
     """The origin of a data set that was loaded under this name, without the folder."""
     words, _, place = images.origin.partition(" from ")
     text = _text(words.rstrip(","), images.recognized)
-    return DataOrigin(name, text, images.recognized, images.sha256, place)
+    return DataOrigin(name, text, images.recognized, images.sha256, place, images.classes)
 
 
 def stored_origins(manifest: Mapping[str, Any] | None) -> dict[str, DataOrigin]:
@@ -72,7 +76,10 @@ def stored_origins(manifest: Mapping[str, Any] | None) -> dict[str, DataOrigin]:
         )
         recognized = recognize_digest(name, sha256) or stated
         text = _text(words, recognized) if recognized or "SHA-256" in words else ""
-        origins[name] = DataOrigin(name, text or _unknown(sha256), recognized, sha256)
+        classes = DATASETS[recognized].classes if recognized in DATASETS else entry.get("classes")
+        classes = classes if type(classes) is int and classes > 0 else 0
+        text = text or _unknown(sha256)
+        origins[name] = DataOrigin(name, text, recognized, sha256, classes=classes)
     return origins
 
 
@@ -92,7 +99,8 @@ def used_origins(
         if sha256 and (origin is None or origin.sha256 != sha256):
             recognized = recognize_digest(name, sha256)
             text = _text("", recognized) if recognized else _unknown(sha256)
-            origin = DataOrigin(name, text, recognized, sha256)
+            classes = DATASETS[recognized].classes if recognized in DATASETS else 0
+            origin = DataOrigin(name, text, recognized, sha256, classes=classes)
         if origin is not None and origin not in used:
             used.append(origin)
     return tuple(used)

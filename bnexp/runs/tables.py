@@ -141,6 +141,12 @@ class Tables:
     data: tuple[DataOrigin, ...] = ()
     image_sets: Mapping[str, str] = field(default_factory=lambda: IMAGE_SETS)
 
+    @property
+    def chance(self) -> float | None:
+        """The accuracy of a guess, 1 / classes; None if it is not known, or not one number."""
+        classes = {origin.classes for origin in self.data}
+        return 1 / classes.pop() if len(classes) == 1 and 0 not in classes else None
+
 
 # All tables start with these columns and those of the swept keys; probes.csv goes on with those.
 LEADING_COLUMNS = ("cell", "seed")

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import Field
 
 from bnexp.config.figures import Layers, MetricOrGap, Places
-from bnexp.figures import limits, marks, notes, select, series
+from bnexp.figures import legend, limits, marks, notes, select, series
 from bnexp.figures.kinds import FigureData, RuledKind, SpreadKind
 from bnexp.figures.labels import NORM, metric_label, quantity_label, value_text
 from bnexp.figures.page import Page, build, square
@@ -29,7 +29,7 @@ from bnexp.figures.recorded import (
     places_of,
 )
 from bnexp.figures.style import DASHES, Look, active
-from bnexp.metrics import HEADLINE, evaluation_columns, metric_column
+from bnexp.metrics import HEADLINE, evaluation_columns, is_headline, metric_column
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
 from bnexp.runs.tables import Tables
@@ -162,7 +162,15 @@ class Curves(RuledKind, SpreadKind):
             else:
                 around = limits.loss_limits if panel.scale == "loss" else limits.free_limits
                 limits.free_axis(axes, self.limits or around(band, is_log), is_log)
+        of_accuracy = [
+            (axes, panel.all_curves)
+            for axes, panel in zip(all_axes, panels, strict=True)
+            if is_headline(panel.sources[0].column)
+        ]
+        marks.draw_chance(of_accuracy, data.run.chance)
+        for axes, panel in zip(all_axes, panels, strict=True):
             marks.mark_divergence(axes, panel.curves[0], selection)
+        legend.place(figure, page, all_axes, [panel.curves[0] for panel in panels], selection)
         return figure
 
     def _metric_groups(self, recorded: Recorded) -> list[list[str]]:

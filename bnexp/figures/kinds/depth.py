@@ -16,7 +16,7 @@ from pydantic import Field
 from bnexp.config.claims import Where
 from bnexp.config.figures import LayerSpan, Numbers, Step
 from bnexp.config.options import Strict
-from bnexp.figures import marks, notes, series
+from bnexp.figures import legend, marks, notes, series
 from bnexp.figures.kinds import FigureData, RuledKind, SpreadKind
 from bnexp.figures.labels import quantity_label
 from bnexp.figures.limits import free_axis, free_limits, whole_number_axis
@@ -156,6 +156,7 @@ class Depth(RuledKind, SpreadKind):
                 marks.write_no_data(axes)
             whole_number_axis(axes, np.array(layers, dtype=np.float64), 10)
             free_axis(axes, limits, log)
+        legend.place(figure, page, all_axes, panels, selection)
         return figure
 
     def _law_lines(

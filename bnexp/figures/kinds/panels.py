@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bnexp.config.figures import Metric
-from bnexp.figures import limits, marks, notes, series
+from bnexp.figures import legend, limits, marks, notes, series
 from bnexp.figures.kinds import FigureData, SpreadKind
 from bnexp.figures.labels import metric_label
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.recorded import Recorded, check_metric
 from bnexp.figures.select import Selection, Swept, select_panels
+from bnexp.metrics import is_headline
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
 
@@ -91,5 +92,9 @@ class Panels(SpreadKind):
                 limits.loss_axis(axes, limits.loss_limits(values, log), log)
             else:
                 limits.free_axis(axes, limits.free_limits(values, log), log)
+        if is_headline(self.metric):
+            marks.draw_chance(zip(all_axes, panels, strict=True), data.run.chance)
+        for axes, lines in zip(all_axes, panels, strict=True):
             marks.mark_divergence(axes, lines, data.selection)
+        legend.place(figure, page, all_axes, panels, data.selection)
         return figure

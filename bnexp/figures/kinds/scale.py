@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.figures import marks, notes, series
+from bnexp.figures import legend, marks, notes, series
 from bnexp.figures.kinds import FigureData, SpreadKind
 from bnexp.figures.labels import axis_name
 from bnexp.figures.limits import accuracy_axis, loss_axis, loss_limits, number_axis, wants_log
@@ -117,6 +117,8 @@ class Scale(SpreadKind):
             else:
                 loss_axis(axes, limits, log)
             _draw_lines(axes, lines, selection, crosses=number >= columns)
+        marks.draw_chance(zip(all_axes, panels[:columns], strict=False), data.run.chance)
+        legend.place(figure, page, all_axes, panels, selection)
         return figure
 
 
