@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from bnexp.data import DATASETS, Dataset, is_path
 from bnexp.data.datasets import is_arrays, recognize_digest
 
@@ -60,7 +62,8 @@ def loaded_origin(name: str, images: Dataset) -> DataOrigin:
     """The origin of a data set that was loaded under this name, without the folder."""
     words, _, place = images.origin.partition(" from ")
     text = _text(words.rstrip(","), images.recognized)
-    return DataOrigin(name, text, images.recognized, images.sha256, place, images.classes)
+    classes = len(np.unique(images.train_labels))  # a network has more outputs where these are few
+    return DataOrigin(name, text, images.recognized, images.sha256, place, classes)
 
 
 def stored_origins(manifest: Mapping[str, Any] | None) -> dict[str, DataOrigin]:
