@@ -23,7 +23,7 @@ from bnexp.sweep import make_plan
 
 HEAD = (
     "name: x",
-    "data: {name: synthetic}",
+    "data: {name: synthetic, test: 0}",
     "model: {kind: mlp, hidden: [5], norm: batch, init: {kind: normal, std: 0.1}}",
     "train: {epochs: 1, batch_size: 10, optimizer: {kind: sgd, lr: 0.1}}",
     "sweep:",

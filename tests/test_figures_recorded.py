@@ -21,7 +21,7 @@ REFERENCE = Path(__file__).parents[1] / "results" / "reference"
 REFERENCES = sorted(path.parent.name for path in REFERENCE.glob("*/config.yaml"))
 TEXT = """\
 name: tiny
-data: {name: synthetic, train: 40}
+data: {name: synthetic, train: 40, test: 0}
 model: {hidden: [6, 5, 4], activation: tanh, norm: batch, init: {kind: normal, std: 0.1}}
 train: {epochs: 2, batch_size: 10}
 probes:

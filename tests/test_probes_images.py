@@ -153,11 +153,14 @@ def test_a_confusion_without_test_images_is_refused():
         **COMMON,
         "model": {"hidden": [5]},
         "sweep": {},
-        "data": {"name": "synthetic", "train": 120},
+        "data": {"name": "synthetic", "train": 120, "test": 0},
     }
     with pytest.raises(ConfigError, match=r"read\[1\]: no test images, expected data.test above 0"):
         bnexp.load_config(experiment)
-    validated = {**experiment, "data": {"name": "synthetic", "train": 120, "validation": 20}}
+    validated = {
+        **experiment,
+        "data": {"name": "synthetic", "train": 120, "validation": 20, "test": 0},
+    }
     probes = bnexp.run(validated).probes
     counts = (probes["quantity"] == "confusion") & (probes["step"] == 0)
     assert probes["value"][counts].sum() == 20
