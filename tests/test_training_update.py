@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -169,3 +170,41 @@ def test_bad_values(small, key, value, expected):
     with pytest.raises(bnexp.ConfigError) as caught:
         bnexp.load_config(small, {key: value})
     assert expected in str(caught.value)
+
+
+@pytest.mark.parametrize("only", [("weights",), ("bias",), ("bias", "weights")])
+def test_only_what_is_named_is_trained_decayed_and_clipped(layers, only):
+    names = {"weights": "W", "bias": "b"}
+    trained = {names[name] for name in only}
+    adjustments = Adjustments(l2=0.1, weight_decay=0.2, clip_norm=0.5, decay_also=("bias",))
+    made = updated(layers, replace(adjustments, only=only))
+    # The same parameters without the others: all that is computed is of those that are trained.
+    parts = [[{n: a for n, a in p.items() if n in trained} for p in part] for part in layers[:2]]
+    alone = updated((*parts, *layers[2:]), adjustments)
+    for before, after, part in zip(layers[0], made, alone, strict=True):
+        for name, array in after.items():
+            np.testing.assert_array_equal(array, part.get(name, before[name]))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_parameters_that_are_not_trained_stay_as_they_were_drawn(small, optimizer, tmp_path):
+    """Frankle et al. 2021: gamma and beta alone."""
+    changes = {
+        "train.only": ["gamma", "beta"],
+        "train.optimizer": {"kind": optimizer, "lr": 0.01},
+        "sweep.model.init.std": None,
+        "sweep.model.norm": None,
+        "model.norm": "batch",
+    }
+    model = bnexp.fit(bnexp.load_config(small, changes), seed=0)
+    start = bnexp.fit(bnexp.load_config(small, {**changes, "train.epochs": 1}), seed=0)
+    for after, before in zip(model.parameters, start.parameters, strict=True):
+        for name, array in after.items():
+            same = np.array_equal(array, before[name])
+            assert same == (name in ("W", "b")), name
+
+
+def test_nothing_to_train_is_refused(small):
+    config = bnexp.load_config(small, {"train.only": ["gamma"], "sweep.model.norm": ["none"]})
+    with pytest.raises(bnexp.ConfigError, match=r"train\.only: nothing to train, .*got gamma"):
+        bnexp.run(config)

@@ -204,6 +204,7 @@ ProbePoints = Annotated[
 
 
 Decayed = Literal["bias", "gamma", "beta"]
+Trained = Literal["weights", "bias", "gamma", "beta", "scale"]
 
 
 def _sorted(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -240,6 +241,12 @@ class Train(Strict):
         None,
         "what l2 and weight_decay act on besides weights: any of bias, gamma, beta; PyTorch's and "
         "Keras's own weight decay acts on all three. Default: nothing",
+        strict=False,
+    )
+    only: Annotated[tuple[Trained, ...] | None, AfterValidator(_sorted), AddedLater()] = key(
+        None,
+        "the parameters that are trained: any of weights, bias, gamma, beta, and scale of residual "
+        "blocks; the others stay as they were drawn. Default: all",
         strict=False,
     )
     clip_norm: float | None = key(

@@ -240,8 +240,9 @@ def _book_stream(setting: Setting) -> Iterator[Problem]:
             yield problem(f"train.{name}", "none", value)
     if model.residual:
         yield problem("model.residual", "none", "one")
-    if train.decay_also:
-        yield problem("train.decay_also", "none", ", ".join(train.decay_also))
+    for name in ("decay_also", "only"):
+        if value := getattr(train, name):
+            yield problem(f"train.{name}", "none", ", ".join(value))
     if not is_book_rule(instantiate(train.optimizer)):
         rules = ", ".join(name for name, cls in OPTIMIZERS.items() if cls in BOOK_RULES)
         expected = f"one of {rules}, with dialect book where there is one,"

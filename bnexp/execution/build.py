@@ -61,6 +61,7 @@ from bnexp.text import cut, printable
 from bnexp.training import Images, random
 from bnexp.training.evaluation import is_small
 from bnexp.training.schedule import TrainingSchedule
+from bnexp.training.update import Adjustments
 
 # On so many of the first training images initializers that look at data do so.
 CALIBRATION = 250
@@ -606,6 +607,8 @@ def check_shapes(setting: Setting, counts: ImageCounts) -> None:
     if isinstance(setting.model, Mlp):
         shape = (math.prod(shape),)
     values, shortcuts = [], nn.Shortcuts()  # values: of one sample, for each batch norm
+    only = Adjustments(only=setting.train.only or ())
+    trained: set[str] = set()
     for layer, key in layers:
         if isinstance(layer, BATCH_NORMS):
             values.append(layer.values(shape))
@@ -619,6 +622,11 @@ def check_shapes(setting: Setting, counts: ImageCounts) -> None:
             expected = "expected the shape of an output, the parameters and the state"
             raise SettingError(key, f"{type(layer).__name__}.init: {expected}, got {got}")
         shape = shortcuts.split(layer, initial[0])
+        trained |= {*only.trained(initial[1])}
+    if not trained:
+        names = ", ".join(setting.train.only or ())
+        expected = "expected parameters that the layers have"
+        raise SettingError(("train", "only"), f"nothing to train, {expected}, got {names}")
     images = setting.data.train
     if images == "all":
         images = counts.train - setting.data.validation

@@ -290,6 +290,7 @@ def train_networks(
                 recipe.clip_norm,
                 instantiate(recipe.schedule),
                 recipe.decay_also or (),
+                recipe.only or (),
             ),
             for_test=start.full_parameters.moved(like),
             probes=Probing(probes, schedule.probes),

@@ -22,6 +22,8 @@ class Adjustments:
         (Loshchilov & Hutter 2019).
     decay_also: what l2 and weight_decay act on besides weights, "bias", "gamma" or "beta"; by
         default these are left alone.
+    only: the parameters that are trained, among "weights", "bias", "gamma", "beta" and "scale"; by
+        default all are.
     clip_norm: scales a network's whole gradient down to this norm where it is longer.
     schedule: the factor on the learning rate at each step.
     """
@@ -31,6 +33,7 @@ class Adjustments:
     clip_norm: float | None = None
     schedule: Schedule = field(default_factory=Constant)
     decay_also: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
 
     @property
     def decayed(self) -> tuple[str, ...]:
@@ -41,7 +44,14 @@ class Adjustments:
         """
         return ("W", "length", *("b" if name == "bias" else name for name in self.decay_also))
 
+    def trained(self, layer: Parameters) -> dict[str, Array]:
+        """Those of a layer's arrays, parameters or gradients by name, that are trained."""
+        names = {name for kind in self.only for name in PARAMETERS.get(kind, (kind,))}
+        return {name: a for name, a in layer.items() if name in names or not self.only}
 
+
+# What parameters are called in a configuration, where layers have other names for them.
+PARAMETERS = {"weights": ("W", "direction", "length"), "bias": ("b",)}
 UNADJUSTED = Adjustments()
 
 
@@ -61,6 +71,8 @@ def update(
     """
     factor = adjustments.schedule.factor(*step)
     lr = lr if factor == 1.0 else lr * factor
+    parameters = [adjustments.trained(layer) for layer in parameters]
+    gradients = [adjustments.trained(layer) for layer in gradients]
     pairs = zip(parameters, gradients, strict=True)
     decayed = [(p[name], g[name]) for p, g in pairs for name in adjustments.decayed if name in p]
     if adjustments.l2:
@@ -72,7 +84,7 @@ def update(
         for p, _ in decayed:
             p -= lr * adjustments.weight_decay * p
     return [
-        optimizer.update(p, g, layer_state, lr)
+        {**layer_state, **optimizer.update(p, g, layer_state, lr)}
         for p, g, layer_state in zip(parameters, gradients, opt_state, strict=True)
     ]
 
