@@ -13,7 +13,7 @@ SHORT = ("data.name=synthetic", "data.test=100", "sweep.model.init.std=[0.1, 0.0
 
 def page(name: str) -> str:
     """The text of a page, by its path in the repository."""
-    return (ROOT / name).read_text()
+    return (ROOT / name).read_text("utf-8")
 
 
 def blocks(text: str, language: str) -> list[str]:

@@ -26,7 +26,7 @@ def docs(script):
 @pytest.mark.slow
 def test_the_generated_files_are_current(docs):
     for path, text in docs.written().items():
-        assert path.read_text() == text, f"{path.name}: run scripts/docs.py"
+        assert path.read_text("utf-8") == text, f"{path.name}: run scripts/docs.py"
 
 
 def test_a_file_that_is_not_current_is_named_and_rewritten(docs, tmp_path, monkeypatch, capsys):
@@ -121,7 +121,9 @@ RUN_BY = {
 
 def test_every_block_of_a_page_is_run_by_a_test():
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    fenced = {path: set(re.findall(r"^ *```(\w*)\n", path.read_text(), re.M)) for path in pages}
+    fenced = {
+        path: set(re.findall(r"^ *```(\w*)\n", path.read_text("utf-8"), re.M)) for path in pages
+    }
     run = {str(p.relative_to(ROOT)) for p, languages in fenced.items() if languages - {"text", ""}}
     assert run == set(RUN_BY)
     for page, test in RUN_BY.items():
@@ -149,7 +151,9 @@ POSIX_ONLY = r"""^\w+=|\\$|\\"|&&|\$|`|<|'[^']*"[^']*'"""
 def test_commands_can_be_pasted_into_powershell_too():
     commands = []
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
-        blocks = re.findall(r"^ *```(?:sh|shell)\n(.*?)^ *```$", path.read_text(), re.M | re.S)
+        blocks = re.findall(
+            r"^ *```(?:sh|shell)\n(.*?)^ *```$", path.read_text("utf-8"), re.M | re.S
+        )
         commands += [line.strip() for block in blocks for line in block.splitlines()]
     assert len(commands) > 45
     assert [command for command in commands if re.search(POSIX_ONLY, command)] == []

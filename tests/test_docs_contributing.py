@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "contributing.md").read_text()
+PAGE = (ROOT / "docs" / "contributing.md").read_text("utf-8")
 ADDITIONS = re.findall(
     r"^\| (an? .+?|another .+?) \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE
 )

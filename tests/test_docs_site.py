@@ -33,12 +33,12 @@ def test_the_site_is_built(docs_site, tmp_path):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{folder / 'index.html'}\n"
-    index = (folder / "index.html").read_text()
+    index = (folder / "index.html").read_text("utf-8")
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         page = path.relative_to(ROOT).with_suffix(".html")
         assert (folder / page).is_file()
         assert f'href="{page.as_posix()}"' in index or path.name == "README.md", page
-    gallery = (folder / "docs" / "gallery.html").read_text()
+    gallery = (folder / "docs" / "gallery.html").read_text("utf-8")
     assert gallery.count("<img ") == len(list(ROOT.glob("results/reference/*/figures/*.png")))
     assert 'href="../reports/quickstart.html"' in gallery
     assert 'href="../reports/index.html"' in gallery

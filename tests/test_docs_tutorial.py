@@ -15,7 +15,9 @@ from page_blocks import ROOT, blocks, page
 
 PAGE = page("docs/tutorial.md")
 NOTEBOOK = ROOT / "docs" / "tutorial.ipynb"
-CODE = [cell for cell in json.loads(NOTEBOOK.read_text())["cells"] if cell["cell_type"] == "code"]
+CODE = [
+    cell for cell in json.loads(NOTEBOOK.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"
+]
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 TOLERANCE = 0.05  # for another processor: rounding moves an accuracy by some images
 
