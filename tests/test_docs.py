@@ -48,6 +48,13 @@ def test_a_file_that_is_not_current_is_named_and_rewritten(docs, tmp_path, monke
     assert ended.value.code == 0
 
 
+def test_translations_are_up_to_date_only_in_languages_that_are_named(docs, monkeypatch):
+    monkeypatch.setattr(docs, "WHOLE", {})
+    monkeypatch.setattr(docs, "PARTS", {})
+    with pytest.raises(SystemExit, match="expected languages: ko, ja, zh; got: none"):
+        docs.main(["--translated"])
+
+
 def test_a_page_without_its_marks_is_refused(docs):
     with pytest.raises(SystemExit, match="list: expected one <!-- list: written by"):
         docs.rewritten("no marks", {"list": "a"})

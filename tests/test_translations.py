@@ -260,9 +260,8 @@ def test_the_sections_that_have_changed_are_named(translations):
 
 
 def test_code_is_copied_to_translations_and_checksums_only_on_demand(
-    script, translations, tmp_path, monkeypatch
+    translations, tmp_path, monkeypatch
 ):
-    docs = script("docs")
     original = tmp_path / "README.md"
     paths = {language: tmp_path / "docs" / language / "README.md" for language in ("ko", "ja")}
     for path in paths.values():
@@ -271,13 +270,11 @@ def test_code_is_copied_to_translations_and_checksums_only_on_demand(
     original.write_text("# Title\n\n```sh\n# new\n```\n")
     monkeypatch.setattr(translations, "ROOT", tmp_path)
     monkeypatch.setattr(translations, "ORIGINALS", (original,))
-    monkeypatch.setattr(docs, "WHOLE", {})
-    monkeypatch.setattr(docs, "PARTS", {})
     for path in paths.values():
         assert translations.page(path, original) == "# 題\n\n```sh\n# new\n```\n"
     with pytest.raises(SystemExit, match="expected languages: ko, ja, zh; got: fr"):
-        docs.main(["--translated", "fr"])
-    docs.main(["--translated", "ko"])
+        translations.confirm(["fr"])
+    translations.confirm(["ko"])
     texts = {language: path.read_text("utf-8") for language, path in paths.items()}
     assert "Title\n-->" in texts["ko"]
     assert "Title" not in texts["ja"]

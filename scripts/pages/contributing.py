@@ -23,7 +23,8 @@ def order() -> Sequence[Sequence[str]]:
 
 def says(path: Path) -> str:
     """The first paragraph of a module's docstring, on one line."""
-    text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or sys.exit(f"{path}: no docstring")
+    module = ast.parse(path.read_text("utf-8"))
+    text = ast.get_docstring(module) or sys.exit(f"{path}: no docstring")
     return " ".join(text.split("\n\n")[0].split()).rstrip(":")
 
 
