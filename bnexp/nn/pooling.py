@@ -85,8 +85,10 @@ class MaxPool(Pool):
     def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
         """dy goes to the first pixel of each window that is its largest."""
         shape, positions = cache
-        dx = np.zeros((len(dy), *shape[1:]), dy.dtype, like=dy)
-        disjoint = self.stride >= self.size  # each pixel is in one window: nothing to add up
+        disjoint = self.stride >= self.size  # no pixel is in two windows: nothing to add up
+        everywhere = self.stride == self.size and not any(s % self.size for s in shape[2:4])
+        create = np.empty if everywhere else np.zeros
+        dx = create((len(dy), *shape[1:]), dy.dtype, like=dy)
         for i, view in enumerate(self.window.slices(dx)):
             if disjoint:
                 np.multiply(dy, positions == i, out=view)
