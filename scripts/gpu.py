@@ -45,7 +45,8 @@ POINTS = range(1, 192, 10)  # 20 epochs; nothing is seen of the updates after th
 NORMS: Mapping[str, nn.Layer | None] = {"batch": nn.BatchNorm(), "none": None}
 LAYER_ERROR = 1e-10  # relative, in float64
 ACCURACY_ERROR = 0.002
-NUDGE = 1e-6  # what weights are multiplied by, less 1, to see whether a network is chaotic
+NUDGE = 1e-6  # by how much of itself each weight is moved, to see whether a network is chaotic
+NUDGES = 3
 MOST = 4096  # networks of a stack
 
 
@@ -108,9 +109,12 @@ def sweep_stack(
 
 
 def trained(
-    sweep: Sweep, drawn: Mapping[int, list[np.ndarray]], device: str, nudge: float = 0.0
+    sweep: Sweep, drawn: Mapping[int, list[np.ndarray]], device: str, nudge: int = 0
 ) -> dict[str, np.ndarray]:
-    """The accuracies (networks, evaluations) by norm. Stacks that do not fit are made smaller."""
+    """The accuracies (networks, evaluations) by norm. Stacks that do not fit are made smaller.
+
+    nudge: 0, or the seed by which initial weights are moved at random, relatively by `NUDGE`.
+    """
     like, data = device_array(device), images().moved(device_array(device))
     accuracies: dict[str, np.ndarray] = {}
     for name, norm in NORMS.items():
@@ -138,12 +142,13 @@ def _train_part(
     norm: Any,
     data: Images,
     like: Any,
-    nudge: float,
+    nudge: int,
 ) -> History:
     network, parameters, states = sweep_stack(members, drawn, norm)
+    random = np.random.default_rng(nudge)
     for layer in parameters:
         if nudge and "W" in layer:
-            layer["W"] *= np.float32(1 + nudge)
+            layer["W"] *= 1 + np.float32(NUDGE) * random.standard_normal(layer["W"].shape, "f4")
     seeds = [*dict.fromkeys(seed for seed, _ in members)]
     streams = [with_replacement(generator(seed, "batches"), IMAGES, BATCH) for seed in seeds]
     rows = [seeds.index(seed) for seed, _ in members] if len(seeds) > 1 else None
@@ -162,9 +167,13 @@ def layers() -> Iterator[tuple[str, Any, tuple[int, ...]]]:
     rows, squares = (8,), (6, 6, 4)
     for name in ACTIVATIONS.builtin:
         yield f"activation {name}", ACTIVATIONS[name](), rows
+    dense, conv = nn.Dense(5, nn.Normal(1.0)), nn.Conv(5, 3, nn.Normal(1.0), 1, 1)
     for name in NORMALIZERS.builtin:
         layer = NORMALIZERS[name]()
-        if name != "weight":
+        if hasattr(layer, "around"):
+            yield f"norm {name}", layer.around(dense), rows
+            yield f"norm {name}, conv", layer.around(conv), squares
+        else:
             yield f"norm {name}", layer, squares
     for name in nn.BatchNorm.DIALECTS.builtin:
         norm = nn.BatchNorm(**nn.BatchNorm.DIALECTS[name])
@@ -172,11 +181,8 @@ def layers() -> Iterator[tuple[str, Any, tuple[int, ...]]]:
         yield f"dialect {name}, images", norm, squares
     for name in POOLS.builtin:
         yield f"pool {name}", POOLS[name](3, 2, 1), squares
-    dense, conv = nn.Dense(5, nn.Normal(1.0)), nn.Conv(5, 3, nn.Normal(1.0), 1, 1)
     yield "dense", dense, rows
     yield "conv", conv, squares
-    yield "weight norm", nn.WeightNorm().around(dense), rows
-    yield "weight norm, conv", nn.WeightNorm().around(conv), squares
     yield "dropout", nn.Dropout(0.3), rows
     yield "global pool", nn.GlobalAveragePool(), squares
     yield "flatten", nn.Flatten(), squares
@@ -235,7 +241,7 @@ def panels(sweep: Sweep, device: str = "cuda") -> list[Panel]:
     """The sweep on both devices. Chaotic is what on the CPU itself moves as far when nudged."""
     drawn = sweep.draws()
     cpu, gpu = trained(sweep, drawn, "cpu"), trained(sweep, drawn, device)
-    nudged = [trained(sweep, drawn, "cpu", nudge) for nudge in (NUDGE, -NUDGE)]
+    nudged = [trained(sweep, drawn, "cpu", nudge) for nudge in range(1, NUDGES + 1)]
     result = []
     for norm, accuracies in cpu.items():
         for k, (_, scale) in enumerate(sweep.members()):
@@ -279,6 +285,7 @@ def sweep_seconds(seeds: int, device: str = "cuda") -> dict[str, float]:
 
 def jax_seconds(seeds: int) -> dict[str, float]:
     """The same sweep in JAX: seconds to compile, and to train."""
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else CuPy has no memory
     import jax
     import jax.numpy as jnp
     from peers import jaxvmap

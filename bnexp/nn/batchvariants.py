@@ -128,7 +128,8 @@ class BatchRenorm:
         """gamma = 1 and beta = 0; running averages 0, `unseen` 1, no steps."""
         row, one = (1, shape[-1]), (1, 1)
         state = {"mean": np.zeros(row), "std": np.zeros(row), "unseen": np.ones(one)}
-        return shape, _unit(row), {**state, "steps": np.zeros(one)}
+        parameters = {"gamma": np.ones(row), "beta": np.zeros(row)}
+        return shape, parameters, {**state, "steps": np.zeros(one)}
 
     def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
         """y in the shape of x; the cache is the batch norm's, and r and d."""
@@ -136,7 +137,7 @@ class BatchRenorm:
             y, cache, _ = EVALUATED.forward(parameters, self._running(state), x, train)
             return y, (cache, None), state
         blank = {name: np.zeros_like(state["mean"]) for name in ("mean", "var", "unseen")}
-        unit = _unit(state["mean"].shape, state["mean"])
+        unit = {"gamma": np.ones_like(state["mean"]), "beta": np.zeros_like(state["mean"])}
         normalized, cache, batch = self.norm.forward(unit, blank, x, train)
         mean, std = batch["mean"], np.sqrt(batch["var"] + self.eps)
         r, d = self._corrections(state, mean, std)
@@ -201,10 +202,3 @@ class BatchRenorm:
 
 # What the running averages of `BatchRenorm` are evaluated with.
 EVALUATED = BatchNorm(eps=0.0, spatial="channel")
-
-
-def _unit(shape: tuple[int, ...], like: Any = None) -> dict[str, Array]:
-    """gamma = 1 and beta = 0 of this shape, like an array if one is given."""
-    dtype = np.float64 if like is None else like.dtype
-    options = {} if like is None else {"like": like}
-    return {"gamma": np.ones(shape, dtype, **options), "beta": np.zeros(shape, dtype, **options)}
