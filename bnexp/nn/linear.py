@@ -27,6 +27,8 @@ from bnexp.nn.protocols import (
 )
 from bnexp.registry import former_keywords
 
+FEW_CHANNELS = 8  # images of so many are copied before they are added up
+
 
 @dataclass(frozen=True)
 class Window:
@@ -87,14 +89,22 @@ class Window:
 
     def patches(self, x: Array) -> Array:
         """Every window as a row, (K, N * OH * OW, size * size * C)."""
-        views = list(self.slices(self.framed(x)))
+        framed = self.framed(x)
+        views = list(self.slices(framed))
         k, n, height, width, channels = views[0].shape
         if channels == 1:  # a number at a time is slow to copy; made transposed, it is runs of OW
             columns = np.stack([view[..., 0] for view in views], axis=1)
             return columns.reshape(k, len(views), -1).swapaxes(1, 2)
-        patches = np.empty((k, n, height, width, len(views), channels), x.dtype, like=x)
-        for i, view in enumerate(views):
-            patches[..., i, :] = view
+        shape = (k, n, height, width, self.size, self.size, channels)
+        patches = np.empty(shape, x.dtype, like=x)
+        if isinstance(x, np.ndarray):  # a row of a window lies in one piece: size * C numbers
+            windows = np.lib.stride_tricks.sliding_window_view(framed, self.size, axis=3)
+            rows = windows.swapaxes(-1, -2)[:, :, :, :: self.stride]
+            for i in range(self.size):
+                patches[..., i, :, :] = rows[:, :, i:][:, :, :: self.stride][:, :, :height]
+        else:
+            for i, view in enumerate(views):
+                patches[..., i // self.size, i % self.size, :] = view
         return patches.reshape(k, n * height * width, -1)
 
     def summed(self, patches: Array, shape: tuple[int, ...]) -> Array:
@@ -106,7 +116,10 @@ class Window:
         oh, ow = self.places((height, width))
         rows = patches.reshape(k, n, oh, ow, -1, channels)
         for i, view in enumerate(self.slices(framed)):
-            view += rows[..., i, :]
+            share = rows[..., i, :]
+            if channels <= FEW_CHANNELS:  # as short runs are slow to add up, too
+                share = np.ascontiguousarray(share, like=share)
+            view += share
         return self.unframed(framed)
 
 
