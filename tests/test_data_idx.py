@@ -6,6 +6,7 @@ The files' form, which labels they may have, and files and folders that may not 
 import errno
 import gzip
 import os
+import re
 import struct
 import tracemalloc
 from dataclasses import replace
@@ -159,7 +160,8 @@ def test_a_file_in_place_of_the_folder(folder):
 
 
 def test_a_path_no_system_can_have(tmp_path):
-    assert "cannot be looked up (embedded null" in complaint(f"{tmp_path}/a\0b")
+    message = complaint(f"{tmp_path}/a\0b")
+    assert re.search(r"cannot be looked up \((stat: )?embedded null", message)  # 3.13 says stat
 
 
 @pytest.mark.parametrize("packed", [False, True])

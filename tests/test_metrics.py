@@ -416,7 +416,7 @@ def test_metrics_that_are_not_recorded_are_refused(small, given, message):
 
 
 def test_a_claim_about_a_metric_that_is_not_recorded_is_refused(small):
-    text = SMALL.replace("train: 200", "train: 200, test: 9")
+    text = SMALL.replace("test: 0", "test: 9")
     small.write_text(f"{text}claims: [{json.dumps(CLAIM)}]\n")
     message = r"claims\[0\]\.measure: test_confidence: not recorded, expected confidence in"
     with pytest.raises(ConfigError, match=message):

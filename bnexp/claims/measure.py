@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from math import copysign, exp, inf, isfinite, isinf, isnan, log, nan
+from operator import add
 from typing import TypeAlias
 
 import numpy as np
@@ -249,7 +250,8 @@ def _growth(values: Mapping[int, float]) -> float:
     if not all(isfinite(value) and value > 0 for value in values.values()):
         return nan
     middle = sum(values) / len(values)
-    above = sum((layer - middle) * log(value) for layer, value in values.items())
+    # Added one by one: the built-in sum of floats rounds differently since Python 3.12.
+    above = reduce(add, ((layer - middle) * log(value) for layer, value in values.items()))
     return exp(above / sum((layer - middle) ** 2 for layer in values))
 
 
