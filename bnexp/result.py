@@ -30,6 +30,7 @@ from bnexp.summary.overview import MAX_ROWS
 from bnexp.text import choices, counted, notebook_html
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -108,19 +109,23 @@ class Result:
         *,
         style: str = "light",
         width: float | None = None,
+        figsize: tuple[float, float] | None = None,
+        ax: Axes | None = None,
         **options: Any,
     ) -> Figure:
         """Draw a figure kind with its options and return it; nothing is shown or saved.
 
         kind: a name in `bnexp.figures.FIGURES`, such as "panels" or "scale"; options: the keys that
-        the kind has in YAML. style: light, dark, slide or print; width: in inches, see
+        the kind has in YAML. style: light, dark, slide or print; width, or figsize=(width, height),
+        in inches; ax: matplotlib's Axes, for a figure with a single panel. See
         `bnexp.figures.draw`. Raises ConfigError for an unknown kind or option, or if the figure
         cannot be drawn from these results. The figure is a matplotlib figure with a method
         `savefig`.
         """
         from bnexp import figures
 
-        return figures.draw(figure_options(kind, **options), self.results, style, width)
+        drawn = figure_options(kind, **options)
+        return figures.draw(drawn, self.results, style, width, figsize, ax)
 
     def table(
         self,

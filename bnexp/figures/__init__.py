@@ -41,6 +41,7 @@ from bnexp.figures.select import FigureError, Swept
 from bnexp.runs.tables import Tables, rows
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = [
@@ -60,7 +61,12 @@ __all__ = [
 
 
 def draw(
-    options: FigureKind, tables: Tables, style: str = "light", width: float | None = None
+    options: FigureKind,
+    tables: Tables,
+    style: str = "light",
+    width: float | None = None,
+    figsize: tuple[float, float] | None = None,
+    ax: Axes | None = None,
 ) -> Figure:
     """The figure with these options, not shown and not saved.
 
@@ -72,17 +78,25 @@ def draw(
         tables: the results; networks that failed or are missing are left out and counted in a note.
         style: light, dark, slide or print. width: of the page, in inches; default: the style's.
             Letters have the same size on all pages: of narrow ones they take more.
+        figsize: width and height of the page, in inches; panels are as high as that leaves room.
+        ax: matplotlib's Axes to draw on, for a figure with a single panel and no color bar; title
+            and notes of the page are left out. Returns the figure that they belong to.
     """
     from bnexp.figures.fonts import fonts_for
-    from bnexp.figures.style import chosen_style, house_style
+    from bnexp.figures.page import stretch
+    from bnexp.figures.style import house_style, page_style
 
     if not options.reads_probes:
         tables = replace(tables, probes=rows(tables.probes, slice(0)))
-    with house_style(fonts_for(chosen_text(tables, options)), chosen_style(style, width)):
+    chosen = page_style(style, width, figsize, ax)
+    with house_style(fonts_for(chosen_text(tables, options)), chosen):
         restricted = options.restrict(tables)
         recorded, shown = recorded_of(restricted), options.shown(restricted)
         selection = options.choose(shown, recorded)
-        return options.draw(FigureData(tables, shown, selection, recorded))
+        figure = options.draw(FigureData(tables, shown, selection, recorded))
+        if figsize is not None:
+            stretch(figure, figsize[1])  # type: ignore[arg-type]
+        return figure
 
 
 def start_loading(requested: Sequence[FigureKind] | None) -> None:

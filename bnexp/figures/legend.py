@@ -16,7 +16,7 @@ from bnexp.figures.marks import obstacles
 from bnexp.figures.page import BOTTOM, Page, lower
 from bnexp.figures.select import Selection
 from bnexp.figures.series import Line
-from bnexp.figures.style import looks
+from bnexp.figures.style import active, looks
 from bnexp.runs.stats import Floats
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def place(
     Names stand at the lines if there are at most four of them on at most four panels, if the legend
     has no other entries, and if no name covers a line or is closer to another one than to its own.
     """
-    if not figure.legends:
+    if active().axes is not None or not figure.legends:
         return
     (legend,) = figure.legends
     names = [text.get_text() for text in legend.get_texts()]

@@ -82,5 +82,6 @@ def draw_mosaic(
     middle = across / 2, room * h - down / 2
     axes.set_xlim(middle[0] - half_width, middle[0] + half_width)
     axes.set_ylim(middle[1] - half_height, middle[1] + half_height)
+    axes.set_aspect("equal")  # also where the page is stretched
     axes.set_axis_off()
     return tops

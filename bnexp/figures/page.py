@@ -18,6 +18,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
+from bnexp.errors import ConfigError
 from bnexp.figures.style import active
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ TITLE_SIZE, NOTE_SIZE, HEAD_SIZE, PANEL_TITLE_SIZE = 12.5, 9.5, 9.5, 9.5
 TITLE_LINE, NOTE_LINE, PANEL_TITLE_LINE = 0.25, 0.17, 0.17
 HEAD_LINE, HEAD_GAP = 0.11, 0.06
 TITLE_LETTER, NOTE_LETTER, DIGIT = 0.107, 0.07, 0.079  # generous mean widths
+LEAST_STRETCH = 0.2  # of a panel's usual height
 LONGEST_WORD = 40  # letters: longer ones are broken to fit, shorter ones are written smaller
 TITLE_LENGTH = 200  # a longer title is cut: it would be no title, and takes seconds to set
 
@@ -128,9 +130,13 @@ def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
         page: what stands on it. handles: the entries of the legend; without any it has none.
 
     Returns the figure with header, heads and legend, and the axes of its panels in order, which
-    have titles and labels and wait for limits and lines.
+    have titles and labels and wait for limits and lines. Axes that a caller has made take the place
+    of the only panel, without title and notes of the page.
     """
     from bnexp.figures.canvas import new_figure
+
+    if (given := active().axes) is not None:
+        return _on_axes(page, handles, given)
 
     figure = new_figure(page.width)
     titles = [_fold(title, page.panel_width, DIGIT) for title in page.titles]
@@ -161,6 +167,55 @@ def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
         label = figure.text(x, y, page.y_lines, rotation=90, fontsize=HEAD_SIZE)
         label.set(ha="left", va="center", ma="center")
     return figure, [_panel(figure, page, top, heads, n, title) for n, title in enumerate(titles)]
+
+
+def _on_axes(page: Page, handles: Sequence[Artist], axes: Axes) -> tuple[Figure, list[Axes]]:
+    """Prepare axes that a caller has made; ConfigError if the page has several panels."""
+    if len(page.titles) != 1:
+        text = f"expected a figure with one panel, got {len(page.titles)}; omit ax, or name fewer "
+        raise ConfigError(f"ax: {text}metrics, layers, values or images")
+    axes.set_autoscale_on(False)
+    axes.set_xlabel(page.x_label)
+    axes.set_ylabel(" ".join([page.y_label, *page.y_labels]).strip())
+    if page.titles[0]:
+        axes.set_title(page.titles[0])
+    if handles:
+        axes.legend(handles=list(handles), frameon=False)
+    figure: Figure = axes.figure  # type: ignore[assignment]
+    return figure, [axes]
+
+
+def stretch(figure: Figure, height: float) -> None:
+    """Make the page so many inches high: panels grow or shrink, all else keeps its size.
+
+    ConfigError if there is no room for panels.
+    """
+    width, before = figure.get_size_inches()
+    boxes = [axes.get_position() for axes in figure.axes if axes.get_label() != "_bar"]
+    rows = sorted({(round(box.y0 * before, 6), round(box.y1 * before, 6)) for box in boxes})
+    panels = sum(top - bottom for bottom, top in rows)
+    factor = 1 + (height - before) / panels
+    if factor < LEAST_STRETCH:
+        least = before - (1 - LEAST_STRETCH) * panels
+        raise ConfigError(f"figsize: too low, expected at least {least:.2f} inches, got {height:g}")
+
+    def moved(y: float) -> float:
+        """Where what was at y, a fraction of the page, is now."""
+        inches = y * before
+        below = sum(min(max(inches - bottom, 0.0), top - bottom) for bottom, top in rows)
+        return float((inches + (factor - 1) * below) / height)
+
+    for axes in figure.axes:
+        box = axes.get_position()
+        y0, y1 = moved(box.y0), moved(box.y1)
+        axes.set_position((box.x0, y0, box.width, y1 - y0))
+    for text in figure.texts:
+        x, y = text.get_position()
+        text.set_position((x, moved(y)))
+    for legend in figure.legends:
+        anchor = legend.get_bbox_to_anchor().transformed(figure.transFigure.inverted())
+        legend.set_bbox_to_anchor((anchor.x0, moved(anchor.y0)), transform=figure.transFigure)
+    figure.set_size_inches(width, height)
 
 
 def _header_lines(page: Page) -> list[tuple[str, float, float]]:

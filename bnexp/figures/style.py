@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -27,7 +27,10 @@ from bnexp.errors import ConfigError
 from bnexp.figures.fonts import DEJAVU, add_dejavu
 from bnexp.figures.labels import NORM
 from bnexp.figures.select import Selection
-from bnexp.text import choices
+from bnexp.text import choices, listed
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Dash = Literal["solid"] | tuple[int, Sequence[float]]
 
@@ -76,13 +79,15 @@ class Style:
     """What sets a style apart.
 
     width: of the page, in inches. colors: of lines. is_dark: whether the paper is black.
-    parameters: of matplotlib, beside PARAMETERS.
+    parameters: of matplotlib, beside PARAMETERS. axes: what a caller has made for the figure's only
+    panel; None for a page of its own.
     """
 
     width: float = 7.2
     colors: tuple[str, ...] = COLORS
     is_dark: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    axes: Axes | None = field(default=None, compare=False)
 
     def gray(self, lightness: float) -> str:
         """A gray for ink on white paper, from 0 (black) to 1; as light on dark paper."""
@@ -120,6 +125,39 @@ def chosen_style(name: str, width: float | None = None) -> Style:
             f"width: not a page's, expected {NARROWEST:g} to {WIDEST:g} inches, got {width!r}"
         )
     return replace(STYLES[name], width=width)
+
+
+def page_style(
+    name: str,
+    width: float | None = None,
+    figsize: tuple[float, float] | None = None,
+    axes: Axes | None = None,
+) -> Style:
+    """The style of this name for a page of this width or size, or for axes that a caller has made.
+
+    ConfigError if more than one of them is given, or for sizes that no page has.
+    """
+    given = [n for n, v in (("width", width), ("figsize", figsize), ("ax", axes)) if v is not None]
+    if len(given) > 1:
+        raise ConfigError(
+            f"{given[0]}: expected one of width, figsize and ax, got {listed(given, 'and')}"
+        )
+    if figsize is not None:
+        sides = isinstance(figsize, Sequence) and len(figsize) == 2
+        if not sides or not all(isinstance(side, int | float) for side in figsize):
+            raise ConfigError(f"figsize: expected (width, height) in inches, got {figsize!r}")
+        width = figsize[0]
+        if not NARROWEST / 2 <= figsize[1] <= 2 * WIDEST:
+            least, most = NARROWEST / 2, 2 * WIDEST
+            raise ConfigError(
+                f"figsize: expected a height from {least:g} to {most:g} inches, got {figsize[1]!r}"
+            )
+    if axes is None:
+        return chosen_style(name, width)
+    if not hasattr(axes, "transAxes"):
+        raise ConfigError(f"ax: expected matplotlib's Axes, got {type(axes).__name__}")
+    inches = axes.get_window_extent().width / axes.figure.dpi
+    return replace(chosen_style(name), axes=axes, width=min(max(inches, NARROWEST), WIDEST))
 
 
 # For people who edit or read the file: letters stay letters, in SVG and in PDF.

@@ -62,7 +62,8 @@ def loaded_origin(name: str, images: Dataset) -> DataOrigin:
     """The origin of a data set that was loaded under this name, without the folder."""
     words, _, place = images.origin.partition(" from ")
     text = _text(words.rstrip(","), images.recognized)
-    classes = len(np.unique(images.train_labels))  # a network has more outputs where these are few
+    # A network has more outputs than classes where these are few.
+    classes = _classes(images.recognized) or len(np.unique(images.train_labels))
     return DataOrigin(name, text, images.recognized, images.sha256, place, classes)
 
 
@@ -79,8 +80,8 @@ def stored_origins(manifest: Mapping[str, Any] | None) -> dict[str, DataOrigin]:
         )
         recognized = recognize_digest(name, sha256) or stated
         text = _text(words, recognized) if recognized or "SHA-256" in words else ""
-        classes = DATASETS[recognized].classes if recognized in DATASETS else entry.get("classes")
-        classes = classes if type(classes) is int and classes > 0 else 0
+        counted = entry.get("classes")
+        classes = _classes(recognized) or (counted if type(counted) is int and counted > 0 else 0)
         text = text or _unknown(sha256)
         origins[name] = DataOrigin(name, text, recognized, sha256, classes=classes)
     return origins
@@ -102,11 +103,15 @@ def used_origins(
         if sha256 and (origin is None or origin.sha256 != sha256):
             recognized = recognize_digest(name, sha256)
             text = _text("", recognized) if recognized else _unknown(sha256)
-            classes = DATASETS[recognized].classes if recognized in DATASETS else 0
-            origin = DataOrigin(name, text, recognized, sha256, classes=classes)
+            origin = DataOrigin(name, text, recognized, sha256, classes=_classes(recognized))
         if origin is not None and origin not in used:
             used.append(origin)
     return tuple(used)
+
+
+def _classes(recognized: str) -> int:
+    """How many classes a known data set has; 0 if it is none."""
+    return DATASETS[recognized].classes if recognized in DATASETS else 0
 
 
 def _unknown(sha256: str) -> str:

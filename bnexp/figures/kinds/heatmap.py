@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.config.figures import Limits, SummaryMetric
+from bnexp.errors import ConfigError
 from bnexp.figures import limits, notes, select
 from bnexp.figures.kinds import FigureData, RestrictedKind, check_limits, metric_limits
 from bnexp.figures.labels import NORM, axis_name, metric_label, symbol, value_name, value_texts
@@ -84,6 +85,8 @@ class Heatmap(RestrictedKind):
     def draw(self, data: FigureData) -> Figure:
         """Draw a map for each line, and their difference if there are two."""
         maps = _maps(data.tables, data.selection, self.value)
+        if active().axes is not None:
+            raise ConfigError("ax: expected a figure with one panel, got a map and its color bar")
         page, turned = self._page(data, maps)
         diverged = any(drawn.diverged.any() for drawn in maps)
         figure, all_axes = build(page, [cross(active().gray(0.25), "diverged")] if diverged else [])
