@@ -84,8 +84,6 @@ def write_figures(data: RunData, directory: RunDirectory, again: bool = True) ->
             remove_file(path)
     if entries:
         directory.write(ENTRIES, json.dumps(entries, indent=1) + "\n")
-    else:
-        remove_file(directory.path / ENTRIES)
     return Drawn(tuple(written), tuple(failures))
 
 

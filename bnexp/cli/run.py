@@ -6,6 +6,7 @@ is in `output`.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -170,7 +171,7 @@ def has_networks(experiment: str, out: str | None) -> bool:
     A file may give its experiment another name: then workers are started early in vain, or late.
     """
     directory = Path(out or f"results/{Path(experiment).stem}")
-    return (directory / "cells").exists()
+    return os.path.exists(directory / "cells")  # False for a name that is too long
 
 
 @click.command("replicate")
