@@ -300,7 +300,7 @@ def test_more_than_twenty_rows_are_counted(run):
 
 
 def test_a_network_that_fails_has_failed(run, monkeypatch):
-    def broken(*arguments):
+    def broken(*arguments, **options):
         raise ZeroDivisionError("by nothing")
 
     out = run()

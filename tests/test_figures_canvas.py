@@ -116,7 +116,7 @@ panels(results())
 print("matplotlib" in sys.modules, "matplotlib.pyplot" in sys.modules)
 """
     assert run(f"import sys; sys.path.insert(0, {str(HERE)!r})\n{code}").split("\n")[:2] == [
-        "8 False",
+        "11 False",
         "True False",
     ]
 

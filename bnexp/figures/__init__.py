@@ -102,7 +102,8 @@ def draw(
 def start_loading(requested: Sequence[FigureKind] | None) -> None:
     """Import matplotlib and its font in a thread, if figures are requested, for those to come."""
     if requested is None or requested:
-        threading.Thread(target=_load, daemon=True).start()
+        with suppress(RuntimeError):  # no thread is to be had: whoever draws imports it
+            threading.Thread(target=_load, daemon=True).start()
 
 
 def _load() -> None:
