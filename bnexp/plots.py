@@ -88,10 +88,16 @@ def write_figures(data: RunData, directory: RunDirectory, again: bool = True) ->
 
 
 def named_figures(data: RunData) -> dict[str, figures.FigureKind]:
-    """The figures of a run, by the names of their files: curves, panels, panels2."""
+    """The figures of a run, by the names of their files: their own, or curves, panels, panels2.
+
+    Figures with a name of their own do not count, so that one more changes no other's file.
+    """
     numbers: Counter[str] = Counter()
     named = {}
     for options in figures.requested_figures(data.config.experiment.figures, data.tables):
+        if options.name:
+            named[options.name] = options
+            continue
         numbers[options.kind] += 1
         number = numbers[options.kind]
         named[options.kind if number == 1 else f"{options.kind}{number}"] = options

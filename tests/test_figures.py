@@ -238,14 +238,15 @@ def message(kind, **options):
 def test_all_wrong_options_of_a_figure_are_named():
     assert message("panels", axis=3, foo=1) == [
         "figure.axis: not a valid value, expected a text, got 3",
-        "figure.foo: unknown key, expected one of kind, caption, band, axis, metric, got 'foo'",
+        "figure.foo: unknown key, expected one of kind, name, caption, band, axis, metric, "
+        "got 'foo'",
     ]
 
 
 def test_near_misses_are_suggested():
     (unknown,) = message("scale", accuraci="best")
     assert unknown.startswith(
-        "figure.accuraci: unknown key, expected one of kind, caption, band, axis, accuracy"
+        "figure.accuraci: unknown key, expected one of kind, name, caption, band, axis, accuracy"
     )
     assert unknown.endswith("did you mean 'accuracy'?")
     assert message("pannels") == [

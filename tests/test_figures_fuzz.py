@@ -197,6 +197,7 @@ class Generator:
             "steps": self.one(1, 500),
             "start": self.one([1.0, 1.0], [0.0, 0.0], [0.0, -1e-9], [11.0, 0.0]),
             "caption": "What one sees.",
+            "name": self.one("", "mine", "mine-2", "Mine", "panels"),
             "band": self.one(*get_args(Spread)),
             "accuracy": self.one("final", "best"),
             **{name: self.key() for name in ("axis", "panel_axis", "x", "y")},

@@ -60,7 +60,9 @@ def test_its_options_are_checked_like_built_in_ones(entries):
     FIGURES.register("my_bars")(Bars)
     with pytest.raises(ConfigError, match=r"figure\.width: .*a number <= 1, got 3"):
         figure_options("my_bars", width=3)
-    with pytest.raises(ConfigError, match="expected one of kind, caption, column, width, got 'h"):
+    with pytest.raises(
+        ConfigError, match="expected one of kind, name, caption, column, width, got"
+    ):
         figure_options("my_bars", heights=3)
 
 

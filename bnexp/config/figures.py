@@ -68,6 +68,11 @@ def _drawable(pair: tuple[float, float]) -> tuple[float, float]:
 
 
 # Types of options.
+FigureName = Annotated[
+    str,
+    Field(pattern=r"^([a-z0-9][a-z0-9_-]{0,63})?$"),
+    Either("small letters, digits, - and _, a letter or digit first, at most 64"),
+]
 Metric = Annotated[str, Name(lambda: evaluation_columns(METRICS))]
 MetricOrGap = Annotated[str, Name(lambda: (*evaluation_columns(METRICS), GAP))]
 SummaryMetric = Annotated[str, Name(lambda: summary_columns(METRICS))]

@@ -11,6 +11,7 @@ number of images in a folder, is checked when the data are loaded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ from bnexp.config.claims import (
     range_problem,
 )
 from bnexp.config.experiment import MAX_STEPS, Experiment, Random, Setting
-from bnexp.config.figures import has_ticks
+from bnexp.config.figures import FIGURES, has_ticks
 from bnexp.config.messages import NOT_PORTABLE, Problem
 from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
@@ -68,10 +69,23 @@ def experiment_problems(experiment: Experiment) -> list[Problem]:
                 "nowhere to be found, expected at least one of doi, arxiv, isbn and url, got none"
             )
             problems.append(Problem(("references", i), text))
+    problems += _figure_names(experiment)
     for i, claim in enumerate(experiment.claims or ()):
         found = [*_claim(claim), *_kind(claim, claim.source or experiment.source)]
         problems += [Problem(("claims", i, *p.path), p.text) for p in found]
     return problems
+
+
+def _figure_names(experiment: Experiment) -> Iterator[Problem]:
+    """Names of figures that two of them have, or that files of figures without a name have."""
+    names = [figure.name for figure in experiment.figures or ()]
+    for i, name in enumerate(names):
+        path: KeyPath = ("figures", i, "name")
+        if re.fullmatch(rf"({'|'.join(FIGURES)})\d*", name, re.IGNORECASE):
+            text = f"the name of a kind's file, expected another one, got {name!r}"
+            yield Problem(path, text)
+        elif name and name.casefold() in [other.casefold() for other in names[:i]]:
+            yield Problem(path, f"a name twice, expected each once, got {name!r} again")
 
 
 def _seeds(random: Random) -> Iterator[Problem]:

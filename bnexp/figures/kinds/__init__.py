@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from bnexp.config.claims import WHERE, Where
-from bnexp.config.figures import FIGURES, Limits
+from bnexp.config.figures import FIGURES, FigureName, Limits
 from bnexp.figures.limits import Scale, wants_log
 from bnexp.figures.notes import data_note, diverged_note, joined, missing_note, where_note
 from bnexp.figures.recorded import Recorded
@@ -98,6 +98,7 @@ class FigureData:
 class FigureKind:
     """The base of all kinds of figures."""
 
+    name: FigureName = option("", doc="the name of its files; default: the kind, with a number")
     caption: Annotated[str, Field(max_length=1000)] = option(
         "",
         doc="what a report says below the figure; default: what one sees in this kind of figure, "
