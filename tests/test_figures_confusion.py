@@ -53,11 +53,14 @@ def test_rows_are_true_classes_and_columns_answers():
 
 def test_mistakes_are_shaded_by_their_number():
     drawn = figure(results((), read=read), "confusion")
-    shades = {p.get_xy(): to_rgb(p.get_facecolor())[0] for p in drawn.axes[0].patches}
+    frames = [p.get_center() for p in drawn.axes[0].patches if not p.get_fill()]
+    assert [tuple(frame) for frame in frames] == [(0, 0), (1, 1), (2, 2)]
+    cells = [p for p in drawn.axes[0].patches if p.get_fill()]
+    shades = {p.get_xy(): to_rgb(p.get_facecolor())[0] for p in cells}
     by_place = {(int(y + 0.5), int(x + 0.5)): shade for (x, y), shade in shades.items()}
     assert by_place[2, 1] == min(by_place.values())
     assert by_place[2, 1] < by_place[0, 2] < by_place[0, 1] == 1
-    assert len({by_place[c, c] for c in range(3)}) == 1
+    assert {by_place[c, c] for c in range(3)} == {1}
 
 
 def test_images_of_mistakes_with_class_answer_and_probability():
@@ -120,3 +123,10 @@ def test_what_cannot_be_drawn_is_refused(axes, options, expected):
         figure(results(axes, read=read), "confusion", **options)
     with pytest.raises(ConfigError, match="not recorded, expected a probe confusion in probes"):
         figure(results(()), "confusion")
+
+
+@pytest.mark.parametrize("kind", ["depth", "curves", "histograms", "percentiles", "landscape"])
+@pytest.mark.parametrize("quantity", ["confusion", "mistake"])
+def test_other_kinds_refuse_what_this_one_draws(kind, quantity):
+    with pytest.raises(ConfigError, match=f"no single numbers, expected kind: confusion .*{kind}"):
+        figure(results((), read=read), kind, quantity=quantity)

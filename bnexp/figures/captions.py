@@ -33,7 +33,7 @@ CAPTIONS = {
     "depth": "A quantity from layer to layer. A straight line on the logarithmic axis is "
     "exponential growth or decay; a level one means that depth does no harm.",
     "confusion": "What the network takes each class for: rows are true classes, columns its "
-    "answers. Numbers off the diagonal are mistakes.",
+    "answers. Right answers are framed; mistakes are darker, the more there are.",
     "filters": "The weights of the first layer as images, before training and after it. Structure "
     "that was not there before is what the network has learned.",
     "trajectory": "The path of each optimizer over the same function. A path that goes to and fro "

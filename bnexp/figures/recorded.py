@@ -180,11 +180,18 @@ def recorded_of(swept: Swept) -> Recorded:
 # What a figure shows
 
 
+# Quantities that are images or a matrix, and the kind of figure that draws them.
+OF_IMAGES = {"confusion": "confusion", "mistake": "confusion", "filter": "filters"}
+
+
 def check_quantity(kind: str, quantity: str, recorded: Recorded) -> None:
-    """Raise FigureError if no probe reads the quantity.
+    """Raise FigureError if no probe reads the quantity, or if another kind of figure draws it.
 
     kind: of the figure, for the message. If the quantities are not known, anything passes.
     """
+    if OF_IMAGES.get(quantity, kind) != kind:
+        expected = f"expected kind: {OF_IMAGES[quantity]} for it"
+        raise FigureError(kind, ("quantity",), f"no single numbers, {expected}, got {kind}")
     if recorded.quantities is None or quantity in recorded.quantities:
         return
     if not recorded.quantities:

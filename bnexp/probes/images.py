@@ -74,8 +74,12 @@ class Confusion:
 
     mistakes: int = option(6, doc="how many mistakes, the most confident first", ge=0, le=25)
 
-    quantity_names = ("confusion", "mistake")
     needs_test = True
+
+    @property
+    def quantity_names(self) -> tuple[str, ...]:
+        """The quantities that `read` returns."""
+        return ("confusion", "mistake") if self.mistakes else ("confusion",)
 
     def numbers(self, network: Sequential, image_shape: Shape, classes: int) -> int:
         """How many numbers it reads of a network at one step."""

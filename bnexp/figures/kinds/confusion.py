@@ -144,11 +144,14 @@ def _draw_matrix(axes: Axes, matrix: Floats, top: float, width: float) -> None:
     is_written = classes <= MOST_WRITTEN and points >= SMALLEST_TYPE
     for (c, d), count in np.ndenumerate(matrix):
         share = float(count) / top if top and c != d else 0.0
-        color = active().gray(1 - share * (1 - DARKEST)) if c != d else active().gray(0.9)
+        color = active().gray(1 - share * (1 - DARKEST))
         place = (d - 0.5, c - 0.5)
         axes.add_patch(Rectangle(place, 1, 1, facecolor=color, edgecolor=paper, linewidth=0.4))
+        if c == d:  # right answers are framed, not shaded
+            inner, edge = (d - 0.46, c - 0.46), active().gray(0.3)
+            axes.add_patch(Rectangle(inner, 0.92, 0.92, fill=False, edgecolor=edge, linewidth=0.8))
         if is_written and (count or c == d):
-            ink = active().gray(1 if c != d and share > 0.5 else 0.1)
+            ink = active().gray(1 if share > 0.5 else 0.1)
             text = axes.text(d, c, _number(float(count)), fontsize=points, color=ink)
             text.set(ha="center", va="center")
     axes.set_xlim(edges[0], edges[-1])
