@@ -40,10 +40,10 @@ def _quota() -> float:
 
 def _read_quota(folder: Path) -> float:
     if (folder / "cpu.max").exists():
-        quota, period = (folder / "cpu.max").read_text().split()
+        quota, period = (folder / "cpu.max").read_text(encoding="utf-8").split()
     else:
         names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-        quota, period = ((folder / name).read_text() for name in names)
+        quota, period = ((folder / name).read_text(encoding="utf-8") for name in names)
     if quota == "max" or int(quota) <= 0:
         return inf
     return int(quota) / int(period)
@@ -60,7 +60,7 @@ def usable_memory() -> int | None:
     for folder in _groups("memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
             with suppress(OSError, ValueError):  # "max" is none
-                limits.append(int((folder / name).read_text()))
+                limits.append(int((folder / name).read_text(encoding="utf-8")))
     return min((limit for limit in limits if limit > 0), default=None)
 
 
@@ -71,7 +71,7 @@ def _groups(controller: str) -> Iterator[Path]:
     """
     lines: list[str] = []
     with suppress(OSError):
-        lines = MEMBERSHIPS.read_text().splitlines()
+        lines = MEMBERSHIPS.read_text(encoding="utf-8").splitlines()
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):

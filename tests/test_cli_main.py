@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -237,3 +238,36 @@ def test_a_refused_thread_is_one_message(small, monkeypatch, tmp_path):
     result = CliRunner().invoke(cli, words)
     assert result.exit_code == 2
     assert result.output.startswith("cannot start a worker process: can't start new thread; try")
+
+
+@pytest.mark.parametrize("words", [[], ["data"]])
+def test_a_group_without_a_command_prints_its_help_in_lines(words):
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 2
+    assert "\\n" not in result.output
+    assert "\nOptions:\n" in result.output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["run", "--help"]])
+def test_help_that_cannot_be_printed_is_one_message(words):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "bnexp", *words], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (4, "bnexp: cannot print: No space left on device\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names are texts there")
+def test_a_folder_whose_name_is_no_text_can_be_read_again(small, tmp_path, monkeypatch):
+    folder = tmp_path / os.fsdecode(b"b\xe9")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system has texts as names only")
+    words = ["run", str(small), "--out", str(folder / "out"), "--quiet", "-j", "1"]
+    monkeypatch.setattr("sys.argv", ["bnexp", *words])
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    assert len(bnexp.load_run(folder / "out").summary["cell"]) == 12
+    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    assert "b\\udce9" in manifest["command"][4]

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 from pydantic import ValidationError
 
+import bnexp
 from bnexp.cli.main import cli
 from bnexp.config import load_config
 from bnexp.config.experiment import Experiment
@@ -222,3 +223,9 @@ def test_our_own_key_elsewhere_is_not_named():
 
 def test_other_names_have_no_hint():
     assert {name_hint(name, "model") for name in ("color", "epochs", "eps", "")} == {""}
+
+
+def test_a_key_of_another_kind_of_the_same_mapping_leads_to_that_kind(small):
+    changes = {"train.optimizer": {"kind": "sgd", "lr": 0.1, "momentum": 0.9}}
+    with pytest.raises(bnexp.ConfigError, match=r"write optimizer: \{kind: momentum, momentum: 0"):
+        bnexp.load_config(small, changes)

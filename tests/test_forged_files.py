@@ -168,4 +168,4 @@ def test_a_long_format_in_a_model_is_cut(finished, tmp_path):
 
 @pytest.mark.slow
 def test_hundreds_of_forged_files(finished, tmp_path):
-    check_many(int(os.environ.get("BNEXP_FORGERIES") or 400), finished, tmp_path)
+    check_many(int(os.environ.get("BNEXP_FORGERIES") or 250), finished, tmp_path)

@@ -79,7 +79,8 @@ def alone(step, k):
     """Network k of the step's stack by itself."""
     parts = (one(part, k) for part in (step.parameters, step.state))
     own = step.lr[k : k + 1]
-    return descending(step.network, *parts, step.x, step.labels, own)
+    made = descending(step.network, *parts, step.x, step.labels, own)
+    return replace(made, image_shape=step.image_shape)
 
 
 @dataclass

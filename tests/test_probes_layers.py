@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import get_args
 
@@ -202,7 +203,7 @@ OPTIONS = {"percentiles": {"layer": 2}, "layers": {"quantities": get_args(Quanti
     ],
 )
 def test_a_stack_reads_what_its_networks_read_alone(network, shape, dtype):
-    step = step_of(network, 3, shape, dtype=dtype)
+    step = replace(step_of(network, 3, shape, dtype=dtype), image_shape=shape)
     step.parameters[0][next(iter(step.parameters[0]))][1, 0, 0] = np.nan
     for name, probe in PROBES.items():
         with np.errstate(all="ignore"):

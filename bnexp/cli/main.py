@@ -50,6 +50,11 @@ class Commands(click.Group):
             return super().make_context(*args, **kwargs)
         except click.ClickException as error:
             raise readable(error) from None
+        except OSError as error:  # of what --help and --version print
+            if is_broken_pipe(error):
+                raise
+            echo(f"bnexp: {system_error(error)}", err=True)
+            raise click.exceptions.Exit(StoreError.exit_status) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command; exit with the status of the error that it raises, if any."""
@@ -95,8 +100,12 @@ class Commands(click.Group):
 
 
 def readable(error: click.ClickException) -> click.ClickException:
-    """The error with what it quotes of an argument made printable, line feeds included."""
-    vars(error).update(message=printable(error.message))
+    """The error with what it quotes of an argument made printable, line feeds included.
+
+    The help of a group that is called without a command is an error of click's, and stays.
+    """
+    if not isinstance(error, click.exceptions.NoArgsIsHelpError):
+        vars(error).update(message=printable(error.message))
     return error
 
 

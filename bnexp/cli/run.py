@@ -247,7 +247,8 @@ def replicate_command(
         raise
     except (KeyboardInterrupt, Interrupted) as error:
         if str(error) or display.status.points:  # else nothing is known yet
-            echo(str(error) or display.status.counts(), err=True)
+            lines = str(error).split("\n") if str(error) else [display.status.counts()]
+            echo(*lines, err=True)
         raise
     if not quiet:
         print_replication(replication)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.errors import BnexpError
-from bnexp.nn import Parameters, Sequential
+from bnexp.nn import Parameters, Sequential, Shortcuts
 from bnexp.nn.pooling import Flatten
 from bnexp.nn.protocols import Shape
 from bnexp.probes.base import HeldOut, Numbers, Reading, TrainingStep, of_network, sites
@@ -142,10 +142,11 @@ def seen_by(network: Sequential, first: int, image_shape: Shape) -> Shape:
     `Flatten`, such as images that were made smaller.
     """
     shape, generator = image_shape, np.random.default_rng(0)  # layers without weights draw nothing
+    shortcuts = Shortcuts()
     for layer in network.layers[:first]:
         if isinstance(layer, Flatten):
             break
-        shape = layer.init(generator, shape)[0]
+        shape = shortcuts.split(layer, layer.init(generator, shape)[0])
     layer = network.layers[first]
     size = getattr(getattr(layer, "layer", layer), "size", None)  # of the layer in weight norm
     return shape if size is None else (size, size, shape[-1])

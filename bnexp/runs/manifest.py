@@ -150,7 +150,16 @@ def manifest_text(run: Mapping[str, Any], device: str = "cpu") -> str:
     what it trained on.
     """
     manifest = {"bnexp_manifest": FORMAT, **run, "environment": environment_facts(device)}
-    return json.dumps(manifest, indent=2) + "\n"
+    return json.dumps(_with_texts(manifest), indent=2) + "\n"
+
+
+def _with_texts(value: Any) -> Any:
+    r"""The value with bytes that are no text, as a path may have them, written as `\udce9`."""
+    if isinstance(value, Mapping):
+        return {key: _with_texts(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_texts(inner) for inner in value]
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 def manifest_facts(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -235,7 +244,7 @@ def _package_version(package: str) -> str | None:
 
 def _cpu_model() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
