@@ -274,9 +274,9 @@ def name_hint(name: str, place: str, is_kind: bool = False) -> str:
     by_key: dict[str, list[Row]] = {}
     for row in _innermost(rows, place):
         by_key.setdefault(row.key.rpartition("=")[2], []).append(row)
-    if own := by_key.get(f"{place}.{name}"):  # a key of another kind
-        return f"write {own[0].how}" if own[0].how else ""
     parts = [f"{key!r} ({_conversions(same, name)})" for key, same in by_key.items()]
+    if f"{place}.{name}" in by_key:  # what is called the same here is a key of another kind
+        return f"here another kind has {' or '.join(parts)}"
     return f"here {name} is called {' or '.join(parts)}" if parts else ""
 
 
