@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from bnexp.cli import arguments
 from bnexp.cli.terminal import echo, quiet_matplotlib
 from bnexp.errors import Interrupted, NetworksFailed
 from bnexp.machine import usable_cores
+
+if TYPE_CHECKING:
+    from bnexp.cli.output import ProgressDisplay
 
 
 @click.command("run")
@@ -149,9 +153,7 @@ def run_command(
         print_undrawn(error.result.undrawn)
         raise
     except (KeyboardInterrupt, Interrupted) as error:
-        if str(error) or display.status.points:  # else nothing is known yet
-            lines = str(error).split("\n") if str(error) else [display.status.counts()]
-            echo(*lines, err=True)
+        print_kept(error, display)
         raise
     if table_format:
         print_table(result, metric, sort, spread, table_format)
@@ -172,6 +174,12 @@ def has_networks(experiment: str, out: str | None) -> bool:
     """
     directory = Path(out or f"results/{Path(experiment).stem}")
     return os.path.exists(directory / "cells")  # False for a name that is too long
+
+
+def print_kept(error: BaseException, display: ProgressDisplay) -> None:
+    """What an interrupted run keeps, as far as it is known."""
+    if str(error) or display.status.points:
+        echo(*(str(error) or display.status.counts()).split("\n"), err=True)
 
 
 @click.command("replicate")
@@ -246,9 +254,7 @@ def replicate_command(
             print_result(error.result)
         raise
     except (KeyboardInterrupt, Interrupted) as error:
-        if str(error) or display.status.points:  # else nothing is known yet
-            lines = str(error).split("\n") if str(error) else [display.status.counts()]
-            echo(*lines, err=True)
+        print_kept(error, display)
         raise
     if not quiet:
         print_replication(replication)

@@ -470,12 +470,11 @@ def _layers_with_keys(setting: Setting, classes: int) -> list[tuple[nn.Layer, Ke
     waiting: list[tuple[nn.Layer, KeyPath]] = []
     moved = 1  # by how much the convolutions of the block move on in all
     for key, block, begins, ends in _blocks(model):
-        if not (begins and residual.order == "pre"):
-            layers, waiting = [*layers, *waiting], []
+        fork: list[tuple[nn.Layer, KeyPath]] = []
         if begins:
-            layers.append((nn.Fork(), ("model", "residual")))
-            moved = 1
-        layers, waiting = [*layers, *waiting], []
+            fork, moved = [(nn.Fork(), ("model", "residual"))], 1
+        layers += [*fork, *waiting] if residual.order == "pre" else [*waiting, *fork]
+        waiting = []
         weighted: nn.Layer
         if isinstance(block, ConvBlock):
             window = block.size, next(initializers), block.stride, block.padding

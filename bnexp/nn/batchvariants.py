@@ -25,8 +25,29 @@ from bnexp.nn.protocols import (
 from bnexp.registry import option
 
 
+class MadeOfBatchNorm:
+    """What normalizers share that are made of a batch norm: its parameters and its evaluation."""
+
+    @property
+    def norm(self) -> BatchNorm:
+        """The batch norm that it is made of."""
+        raise NotImplementedError
+
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """The batch norm's parameters and state."""
+        return self.norm.init(generator, shape)
+
+    def values(self, shape: Shape) -> int:
+        """How many numbers of one sample of this shape share a statistic."""
+        return self.norm.values(shape)
+
+    def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
+        """The batch norm's scale and shift, rows (K, 1, H)."""
+        return self.norm.evaluated(parameters, state)
+
+
 @dataclass(frozen=True)
-class GhostBatchNorm:
+class GhostBatchNorm(MadeOfBatchNorm):
     """Batch norm of each `size` images of a batch by themselves. Hoffer et al. 2017.
 
     What is left over at the end of a batch belongs to its last ghost batch. The running averages
@@ -51,10 +72,6 @@ class GhostBatchNorm:
         """The batch norm of a ghost batch."""
         return BatchNorm(eps=self.eps, stat_decay=self.stat_decay, spatial="channel")
 
-    def init(self, generator: Generator, shape: Shape) -> Initial:
-        """The batch norm's parameters and state."""
-        return self.norm.init(generator, shape)
-
     def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
         """y in the shape of x; the cache is the batch norm's of each ghost batch."""
         outputs, caches = [], []
@@ -72,14 +89,6 @@ class GhostBatchNorm:
         }
         return np.concatenate([dx for dx, _ in pairs], axis=1), gradients
 
-    def values(self, shape: Shape) -> int:
-        """How many numbers of one sample of this shape share a statistic."""
-        return self.norm.values(shape)
-
-    def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
-        """The batch norm's scale and shift, rows (K, 1, H)."""
-        return self.norm.evaluated(parameters, state)
-
     def _ghosts(self, images: int) -> list[slice]:
         """Which images of a batch are a ghost batch."""
         ends = [i * self.size for i in range(1, images // self.size)]
@@ -87,7 +96,7 @@ class GhostBatchNorm:
 
 
 @dataclass(frozen=True)
-class BatchRenorm:
+class BatchRenorm(MadeOfBatchNorm):
     """Batch norm whose training pass is corrected towards the running averages. Ioffe 2017.
 
         x hat = (x - mu) / sigma        as batch norm, mu and sigma of the batch
@@ -164,10 +173,6 @@ class BatchRenorm:
         dx, gradients = self.norm.backward(scaled, inner, dy)
         gradients["gamma"] = r * gradients["gamma"] + d * gradients["beta"]
         return dx, gradients
-
-    def values(self, shape: Shape) -> int:
-        """How many numbers of one sample of this shape share a statistic."""
-        return self.norm.values(shape)
 
     def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
         """Scale and shift, rows (K, 1, H)."""

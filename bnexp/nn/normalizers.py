@@ -26,7 +26,7 @@ from numpy.random import Generator as RandomGenerator
 from numpy.random import Philox
 
 from bnexp.nn.batchnorm import BatchNorm, inverse_root, pixel_sums
-from bnexp.nn.batchvariants import BatchRenorm, GhostBatchNorm
+from bnexp.nn.batchvariants import BatchRenorm, GhostBatchNorm, MadeOfBatchNorm
 from bnexp.nn.linear import column_sums
 from bnexp.nn.protocols import (
     Array,
@@ -351,7 +351,7 @@ class Centre:
 
 
 @dataclass(frozen=True)
-class NoisyBatchNorm:
+class NoisyBatchNorm(MadeOfBatchNorm):
     """Batch norm followed by noise: y = scale * BN(x) + shift in training, BN(x) at evaluation.
 
     Each step and unit: mu ~ U(-mean, mean), sigma ~ U(1, deviation); each sample of it then
@@ -380,7 +380,7 @@ class NoisyBatchNorm:
 
     def init(self, generator: Generator, shape: Shape) -> Initial:
         """The batch norm's parameters and state, and a key and a number of steps, (1,) each."""
-        shape, parameters, state = self.norm.init(generator, shape)
+        shape, parameters, state = super().init(generator, shape)
         counters = {"key": np.zeros(1, np.uint64), "steps": np.zeros(1, np.uint64)}
         return shape, parameters, {**state, **counters}
 
@@ -402,14 +402,6 @@ class NoisyBatchNorm:
         """The batch norm's gradients for scale * dy: the noise is a constant."""
         inner, scale = cache
         return self.norm.backward(parameters, inner, dy if scale is None else dy * scale)
-
-    def values(self, shape: Shape) -> int:
-        """How many numbers of one sample of this shape share a statistic of the batch norm."""
-        return self.norm.values(shape)
-
-    def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
-        """The batch norm's scale and shift, rows (K, 1, H)."""
-        return self.norm.evaluated(parameters, state)
 
     def _noise(self, key: int, step: int, shape: Shape) -> tuple[Array, Array]:
         """Scale and shift of one network's outputs (N, ..., units)."""

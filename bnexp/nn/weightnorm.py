@@ -73,8 +73,36 @@ class WeightNormCache(NamedTuple):
     inverse: Array
 
 
+class WithOtherWeights:
+    """What layers share that compute with weights made of their parameters.
+
+    `layer` computes; a cache has the `effective` parameters it was given and its own `inner` cache.
+    """
+
+    layer: Dense | Conv
+
+    @property
+    def features(self) -> int:
+        """The number of outputs, or channels."""
+        return self.layer.features
+
+    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
+        """The layer's dx, and the gradients of the parameters."""
+        dx, gradients = self.layer.backward(cache.effective, cache.inner, dy)
+        return dx, self._chained(parameters, cache, gradients)
+
+    def gradients(self, parameters: Parameters, cache: Any, dy: Array) -> Gradients:
+        """The parameters' gradients alone: a network's first layer needs no dx."""
+        gradients = self.layer.gradients(cache.effective, cache.inner, dy)
+        return self._chained(parameters, cache, gradients)
+
+    def _chained(self, parameters: Parameters, cache: Any, gradients: Gradients) -> Gradients:
+        """From the gradients of the effective parameters to those of the parameters."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class WeightNormed:
+class WeightNormed(WithOtherWeights):
     """`layer` with W = length * direction / ||direction||: (K, D, H), lengths (K, 1, H).
 
     g of the module's equations is the parameter `length`, v is `direction`; a bias stays the
@@ -83,11 +111,6 @@ class WeightNormed:
 
     layer: Dense | Conv
     start: Literal["weights", "data"] = "weights"
-
-    @property
-    def features(self) -> int:
-        """The number of outputs, or channels."""
-        return self.layer.features
 
     def init(self, generator: Generator, shape: Shape) -> Initial:
         """The layer's parameters, W as `direction` with `length` = ||W||: W is as it was drawn."""
@@ -105,16 +128,6 @@ class WeightNormed:
             effective["b"] = parameters["b"]
         y, cache, state = self.layer.forward(effective, state, x, train)
         return y, WeightNormCache(cache, effective, direction, inverse), state
-
-    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
-        """The layer's dx, and the gradients of equation 3."""
-        dx, gradients = self.layer.backward(cache.effective, cache.inner, dy)
-        return dx, self._chained(parameters, cache, gradients)
-
-    def gradients(self, parameters: Parameters, cache: Any, dy: Array) -> Gradients:
-        """The parameters' gradients alone: a network's first layer needs no dx."""
-        gradients = self.layer.gradients(cache.effective, cache.inner, dy)
-        return self._chained(parameters, cache, gradients)
 
     def overflowed(self, cache: WeightNormCache) -> Any:
         """The networks in which the length of a direction is infinite, (K,): its unit is a bias."""
@@ -141,9 +154,7 @@ class WeightNormed:
         """Whether lengths, or the layer's initializer, look at data."""
         return self.start == "data" or self.layer.calibrates
 
-    def _chained(
-        self, parameters: Parameters, cache: WeightNormCache, gradients: Gradients
-    ) -> Gradients:
+    def _chained(self, parameters: Parameters, cache: Any, gradients: Gradients) -> Gradients:
         """Equation 3: from dL/dW to the gradients of length and direction."""
         dw = gradients.pop("W")
         unit = cache.direction * cache.inverse
@@ -193,16 +204,11 @@ class WeightStandardCache(NamedTuple):
 
 
 @dataclass(frozen=True)
-class WeightStandardized:
+class WeightStandardized(WithOtherWeights):
     """`layer`, computed with the weights of `norm`; parameters are the layer's own, W and b."""
 
     layer: Dense | Conv
     norm: WeightStandardization
-
-    @property
-    def features(self) -> int:
-        """The number of outputs, or channels."""
-        return self.layer.features
 
     @property
     def calibrates(self) -> bool:
@@ -226,20 +232,11 @@ class WeightStandardized:
         y, cache, state = self.layer.forward(effective, state, x, train)
         return y, WeightStandardCache(cache, effective, standard, gain * inverse), state
 
-    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
-        """The layer's dx, and the gradients of its own weights."""
-        dx, gradients = self.layer.backward(cache.effective, cache.inner, dy)
-        return dx, self._chained(cache, gradients)
-
-    def gradients(self, parameters: Parameters, cache: Any, dy: Array) -> Gradients:
-        """The parameters' gradients alone: a network's first layer needs no dx."""
-        return self._chained(cache, self.layer.gradients(cache.effective, cache.inner, dy))
-
     def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
         """The parameters as the layer's initializer fits them to the data x, (K, N, ...)."""
         return self.layer.calibrated(parameters, x)
 
-    def _chained(self, cache: WeightStandardCache, gradients: Gradients) -> Gradients:
+    def _chained(self, parameters: Parameters, cache: Any, gradients: Gradients) -> Gradients:
         """dw = factor * (g - mean(g) - s * mean(g * s)), g = dL/dw hat, s the standard weights."""
         g, inputs = gradients["W"], cache.standard.shape[-2]
         along = column_sums(g * cache.standard, inputs)
