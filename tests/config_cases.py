@@ -756,6 +756,10 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         ),
         "7:14: train.optimizer: not in the book's code, expected one of sgd,",
     ),
+    "book stream with noisy labels": (
+        BOOK.replace("model:", "data: {label_noise: 0.1}\nmodel:"),
+        "2:21: data.label_noise: not in the book's code, expected 0 for random.stream: book, got",
+    ),
     "book stream with centred pixels": (
         BOOK.replace("model:", "data: {pixels: centred}\nmodel:"),
         "2:16: data.pixels: not in the book's code, expected grey",

@@ -220,7 +220,11 @@ def test_the_loss_is_its_block():
 @pytest.mark.parametrize("seed", [0, 7])
 def test_streams_are_their_block(seed):
     names = {"default_rng": default_rng, "SeedSequence": SeedSequence}
+    labels = np.random.default_rng(seed).permutation(np.arange(100) % 5)
+    names |= {"labels": labels, "label_noise": 0.3, "classes": 5}
     made = execute(block("Random streams"), seed=seed, images=100, **names)
+    noisy = bnexp.training.random.noisy_labels(generator(seed, "labels"), labels, 0.3)
+    np.testing.assert_array_equal(made["noisy"], noisy)
     parameters, _ = Sequential((Dense(100, Normal(0.1)),)).init(generator(seed, "weights"), (784,))
     np.testing.assert_array_equal(made["W"], parameters[0]["W"])
     shuffled = bnexp.training.random.shuffle(generator(seed, "batches"), 100, 30)

@@ -180,9 +180,40 @@ def test_validation_images_are_held_out_and_stand_for_test_images(small):
         chosen(small, validation=len(loaded.train_images), train="all")
 
 
-def test_networks_of_other_seeds_see_other_images(small):
+@pytest.mark.parametrize("draw", ["first", "seed"])
+def test_label_noise_changes_labels_of_training_images_alone(small, draw):
+    options = {"validation": 30, "draw": draw}
+    clean, noisy, again, other = (
+        chosen(small, seed=seed, label_noise=noise, **options)[0]
+        for seed, noise in ((5, 0.0), (5, 0.5), (5, 0.5), (6, 0.5))
+    )
+    for part in ("train_images", "test_images", "test_labels"):
+        assert (getattr(noisy, part) == getattr(clean, part)).all()
+    changed = noisy.train_labels != clean.train_labels
+    assert 0.4 < changed.mean() < 0.6
+    assert (noisy.train_labels == again.train_labels).all()
+    # The same images have the same labels; where the seed draws the images, it draws the noise.
+    assert (noisy.train_labels == other.train_labels).all() == (draw == "first")
+
+
+def test_training_accuracy_is_for_the_changed_labels(small):
+    """What learns nothing else than the labels of 200 images by heart finds those that changed."""
+    changes = {"data.label_noise": 0.4, "train.epochs": 300, "train.optimizer.lr": 0.2}
+    point = {"sweep.model.init.std": [0.3], "sweep.model.norm": ["none"], "model.hidden": [50]}
+    config = bnexp.load_config(small, {**changes, **point, "random.seeds": [0]})
+    (train,) = bnexp.run(config).summary["final_train_accuracy"]
+    images = dataset("synthetic", None)
+    score = bnexp.fit(config, seed=0).score(images.train_images[:200], images.train_labels[:200])
+    assert train > 0.95
+    assert score["accuracy"] < 0.75
+
+
+@pytest.mark.parametrize("changes", [{"data.validation": 20}, {"data.label_noise": 0.3}])
+def test_networks_of_other_seeds_see_other_images(small, changes):
     """They are not stacked, and a network's numbers are those it has alone."""
-    overrides = {"random.seeds": [0, 1], "data.draw": "seed", "data.validation": 20}
+    overrides = {"random.seeds": [0, 1], "data.draw": "seed", "data.test": 50, **changes}
+    if "data.validation" in changes:
+        del overrides["data.test"]
     result = bnexp.run(bnexp.load_config(small, {**overrides, "claims": None}))
     alone = bnexp.run(bnexp.load_config(small, {**overrides, "random.seeds": [1], "claims": None}))
     mask = result.summary["seed"] == 1

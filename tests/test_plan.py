@@ -375,6 +375,7 @@ def test_ids_stay_what_they_are(config_file, model, expected):
         ("train.decay_also=null", "train.decay_also=[gamma]"),
         ("train.decay_also=[]", "train.decay_also=[gamma, bias]"),
         ("train.only=null", "train.only=[gamma]"),
+        ("data.label_noise=0", "data.label_noise=0.1"),
     ],
 )
 def test_options_that_were_added_later_are_in_ids_where_they_are_used(config_file, default, used):

@@ -21,6 +21,7 @@ from bnexp.training.random import (
     SharedGenerator,
     first_draw,
     generator,
+    noisy_labels,
     replay_book,
     shuffle,
     stack_batches,
@@ -41,6 +42,31 @@ def test_streams_are_those_of_numpys_seed_sequence():
     expected = np.random.Generator(np.random.PCG64(sequence)).integers(0, 50, 10)
     (made,) = islice(with_replacement(generator(7, "batches"), 50, 10), 1)
     np.testing.assert_array_equal(made, expected)
+
+
+def test_noisy_labels_are_another_class_each_alike():
+    labels = np.tile([1, 2, 5, 9], 3000)  # classes need not be numbered without gaps
+    noisy = noisy_labels(generator(0, "labels"), labels, 0.3)
+    counts = np.array([[((labels == a) & (noisy == b)).sum() for b in (1, 2, 5, 9)]
+                       for a in (1, 2, 5, 9)])  # fmt: skip
+    assert counts.sum() == len(labels)  # no other class
+    expected = 3000 * np.where(np.eye(4), 0.7, 0.1)
+    # chi-square with 12 degrees of freedom: above 32.9 once in a thousand
+    assert ((counts - expected) ** 2 / expected).sum() < 32.9
+
+
+def test_labels_that_change_at_a_lower_probability_change_alike_at_a_higher_one():
+    labels = np.arange(1000) % 10
+    low, high, all_ = (noisy_labels(generator(3, "labels"), labels, p) for p in (0.1, 0.6, 1.0))
+    changed = low != labels
+    assert 50 < changed.sum() < (high != labels).sum() < 700
+    np.testing.assert_array_equal(low[changed], high[changed])
+    assert (all_ != labels).all()
+
+
+def test_labels_of_a_single_class_stay():
+    labels = np.full(5, 3)
+    np.testing.assert_array_equal(noisy_labels(generator(0, "labels"), labels, 1.0), labels)
 
 
 def test_with_replacement_draws_all_images_alike():

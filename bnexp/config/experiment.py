@@ -166,6 +166,15 @@ class Data(Strict):
         "which images are the first: those of the file, or, with seed, those of a random order, "
         "which the network's seed decides",
     )
+    label_noise: Annotated[float, AddedLater()] = key(
+        0.0,
+        "the probability that the label of a training image is replaced by another class, each "
+        "alike, before training starts; test and validation images keep their labels, and training "
+        "accuracy is for the replaced ones. With draw: seed the network's seed decides which "
+        "labels, else they are the same for all networks",
+        ge=0,
+        le=1,
+    )
     test: SomeOrNone = key(
         "all",
         "how many test images are scored, from the first; with 0, the default of gaussian and "

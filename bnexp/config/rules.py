@@ -245,6 +245,8 @@ def _book_stream(setting: Setting) -> Iterator[Problem]:
             yield problem("data.train", "a number of images to draw", "all")
         if data.name == "gaussian" and (data.draw == "seed" or data.validation or data.test):
             yield problem("data", "gaussian without draw, validation and test", "one of them")
+    if data.label_noise:
+        yield problem("data.label_noise", "0", data.label_noise)
     if train.sampling == "shuffle":
         yield problem("train.sampling", "with_replacement or all", train.sampling)
     if train.schedule.kind != "constant" or instantiate(train.schedule).warmup:

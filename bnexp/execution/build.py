@@ -171,9 +171,10 @@ def choose_images(network: Network, loaded: Dataset) -> Dataset:
     """The data set as one network is given it.
 
     `data.draw: seed` puts its images into a random order. Then the first `data.validation` training
-    images take the place of the test images. With the book's stream the order is a permutation of
-    the images that are used, and the numbers of `gaussian` are drawn anew: both come from the
-    stream, before all else.
+    images take the place of the test images, and `data.label_noise` replaces labels of the others:
+    those of all networks alike where these have the same images. With the book's stream the order
+    is a permutation of the images that are used, and the numbers of `gaussian` are drawn anew: both
+    come from the stream, before all else.
     """
     data, x, labels = network.setting.data, loaded.train_images, loaded.train_labels
     if network.place:
@@ -196,6 +197,9 @@ def choose_images(network: Network, loaded: Dataset) -> Dataset:
     _check_held_out(data, len(x))
     if held_out := data.validation:
         loaded = replace(loaded, test_images=x[:held_out], test_labels=labels[:held_out])
+    if data.label_noise:
+        noise = random.generator(network.seed if data.draw == "seed" else 0, "labels")
+        labels = random.noisy_labels(noise, labels, data.label_noise)
     return replace(loaded, train_images=x[held_out:], train_labels=labels[held_out:])
 
 

@@ -21,7 +21,7 @@ from bnexp.nn.book import stream_state
 Indices = NDArray[np.integer[Any]]
 Start = tuple[tuple[Parameters, ...], tuple[State, ...]]
 
-ROLES = ("weights", "batches", "dropout", "images")
+ROLES = ("weights", "batches", "dropout", "images", "labels")
 
 
 def generator(seed: int, role: str) -> Generator:
@@ -110,6 +110,21 @@ def all_images(random: Generator, images: int, size: int) -> Iterator[Indices]:
 
 
 SAMPLING = {"with_replacement": with_replacement, "shuffle": shuffle, "all": all_images}
+
+
+def noisy_labels(
+    random: Generator, labels: NDArray[np.int64], probability: float
+) -> NDArray[np.int64]:
+    """The labels (N,), of which each is another class with this probability (Nakkiran et al. 2020).
+
+    Every other class that occurs among the labels is as likely. The labels that change at a lower
+    probability change to the same classes at a higher one.
+    """
+    classes, numbers = np.unique(labels, return_inverse=True)
+    changed = random.random(len(labels)) < probability
+    others = numbers + random.integers(1, max(len(classes), 2), len(labels))
+    noisy: NDArray[np.int64] = np.where(changed, classes[others % len(classes)], labels)
+    return noisy
 
 
 @dataclass(frozen=True)
