@@ -34,6 +34,7 @@ from bnexp.errors import ConfigError
 
 Entry = TypeVar("Entry")
 Registered = TypeVar("Registered")
+Built = TypeVar("Built")
 Target = TypeVar("Target", bound=Callable[..., Any])
 
 BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -382,6 +383,24 @@ def raised_in(error: BaseException) -> str:
                     file = Path(code.co_filename).name
                     return f"{registry.noun} {name!r}, {file}:{line}, in {code.co_qualname}"
     return ""
+
+
+def until_registered(function: Callable[[], Built]) -> Callable[[], Built]:
+    """Decorator of a function without arguments: its value is kept until something is registered.
+
+    It is for what is made from all entries of registries and takes long. The value is shared:
+    nobody may change it.
+    """
+    kept: list[Any] = []
+
+    @wraps(function)
+    def wrapper() -> Built:
+        if not kept or kept[0] != [registry._entries for registry in _registries]:
+            value = function()  # which may look entries up, and so import them
+            kept[:] = [[dict(registry._entries) for registry in _registries], value]
+        return kept[1]  # type: ignore[no-any-return]
+
+    return wrapper
 
 
 _EXPECTED = {Callable: "a function", Mapping: "a mapping"}

@@ -103,7 +103,9 @@ def test_every_key_exists_and_is_called_otherwise(row):
 @pytest.mark.parametrize(("row", "framework", "name"), EACH, ids=IDS)
 def test_each_name_leads_to_ours_wherever_it_is_typed(row, framework, name):
     if row.is_kind:
-        values = experiment({row.place: name})
+        is_block = row.place == "model.blocks"
+        blocks = {"model": {"kind": "cnn", "blocks": [{"kind": name, "features": 4}]}}
+        values = experiment(blocks if is_block else {row.place: name})
         with pytest.raises(ValidationError) as caught:
             Experiment.model_validate(values)
         (problem,) = schema_problems(caught.value, values)
@@ -130,7 +132,32 @@ def test_each_name_leads_to_ours_wherever_it_is_typed(row, framework, name):
         (
             {"model.norm": {"momentum": 0.1}},
             "got a mapping; here momentum is called 'model.norm.stat_decay' (PyTorch: "
-            "1 - momentum, so stat_decay: 0.9 for 0.1; Keras, flax, CS231n, the book: the same)",
+            "1 - momentum, so stat_decay: 0.9 for 0.1; Keras, flax, CS231n, the book: the same) or "
+            "'model.norm.average' (PyTorch: average: cumulative for None)",
+        ),
+        ({"model.norm": {"kind": "layer", "num_features": 8}}, "it follows from the layer before"),
+        (
+            {"model.init": {"kind": "normal", "std": 1, "mean": 0}},
+            "got 'mean'; PyTorch's mean has no key here: weights are drawn around 0",
+        ),
+        ({"model.init": {"kind": "normal", "std": 1, "scale": 1}}, "'model.init.std' (NumPy)"),
+        ({"model.norm": {"kind": "batch", "rate": 0.9}}, "got 'rate'"),
+        (
+            {"train.optimizer": {"kind": "sgd", "decay": 1e-6}},
+            "got 'decay'; here decay is called 'train.l2' (Darknet); Keras 2's decay has no key "
+            "here: the rate lr / (1 + decay * t) cannot be had; `bnexp explain train.schedule` "
+            "lists the schedules",
+        ),
+        ({"model.norm": True}, "got true; write norm: batch"),
+        ({"model.norm": "False"}, "got 'False'; write norm: none"),
+        (
+            {
+                "model": {
+                    "kind": "cnn",
+                    "blocks": [{"kind": "conv", "features": 4, "padding": "same"}],
+                }
+            },
+            "got 'same'; write half of size, rounded down",
         ),
         (
             {"model.norm": {"kind": "batch", "Track-Running_Stats": False}},
@@ -156,7 +183,7 @@ def test_whole_hints(values, end):
 @pytest.mark.parametrize(
     ("assignment", "end"),
     [
-        ("model.norm.momentum=0.1", "Keras, flax, CS231n, the book: the same); set the values"),
+        ("model.norm.momentum=0.1", "(PyTorch: average: cumulative for None); set the values"),
         ("sweep.learning_rate=[0.1, 0.2]", "'train.optimizer.lr' (Keras, optax, CS231n, Darknet)"),
         ("train.num_epochs=5", "here num_epochs is called 'train.epochs' (CS231n)"),
         ("sweep.train.num_epochs=[5, 6]", "here num_epochs is called 'train.epochs' (CS231n)"),
@@ -217,8 +244,28 @@ def test_our_own_key_elsewhere_is_not_named():
             "quickstart",
             assignments=["sweep.model.norm=null", "model.norm={kind: batch, momentum: 0.1}"],
         )
-    assert str(caught.value).endswith("Keras, flax, CS231n, the book: the same)")
+    assert str(caught.value).endswith("(PyTorch: average: cumulative for None)")
 
 
 def test_other_names_have_no_hint():
     assert {name_hint(name, "model") for name in ("color", "epochs", "eps", "")} == {""}
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        (
+            "momentum",
+            "In another framework's words: here momentum is called 'model.norm.stat_decay'",
+        ),
+        (
+            "bn",
+            "not the name of a key; here bn is called 'model.norm' (other programs: norm: batch)",
+        ),
+        ("decay", "'model.norm.stat_decay' (tf.contrib)"),
+    ],
+)
+def test_explain_says_what_a_short_name_means_elsewhere(query, text):
+    result = CliRunner().invoke(cli, ["explain", query])
+    assert text in " ".join(result.output.split())
+    assert result.exit_code == 0

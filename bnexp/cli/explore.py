@@ -253,13 +253,16 @@ def is_name(query: str) -> bool:
 
 def search_results(query: str) -> Iterator[str]:
     """A line for each topic whose text has the words of `query`, and the experiments about them."""
-    from bnexp.config.reference import search_experiments, search_topics
+    from bnexp.config.reference import hint_of, search_experiments, search_topics
 
     matches, experiments = search_topics(query), search_experiments(query)
     number = counted(len(matches), "text")
+    explained = hint_of(query)
     yield from _wrapped(
-        f"{query}: not the name of a key; found in {number} about keys and kinds"
-        + "; `bnexp explain NAME` says more." * bool(matches)
+        f"{query}: not the name of a key{f'; {explained}' if explained else ''}; "
+        f"found in {number} about keys and kinds"
+        + "; `bnexp explain NAME` says more."
+        * bool(matches)
     )
     yield ""
     rows = ((_shell_name(topic), shorten(s, 200, placeholder=" ...")) for topic, s in matches)
@@ -275,7 +278,7 @@ def explanation(query: str) -> Iterator[str]:
 
     A page has everything about a key, a kind or a dialect, and the experiments that use it.
     """
-    from bnexp.config.reference import all_topics, find_topics
+    from bnexp.config.reference import all_topics, find_topics, hint_of
 
     topics = all_topics()
     matches = find_topics(query, topics)
@@ -286,12 +289,16 @@ def explanation(query: str) -> Iterator[str]:
             yield from _kind_page(topic, kind) if kind else _key_page(topic, topics)
             yield ""
             yield from _users(topic)
+        if "." not in query and (explained := hint_of(query)):
+            yield from ["", *_wrapped(f"In another framework's words: {explained}")]
         return
     yield from _wrapped(
         f"{query}: {len(matches)} keys or kinds have this name; `bnexp explain NAME` says more."
     )
     yield ""
     yield from _table(((_shell_name(topic), _summary(topic)) for topic in matches), NAME_COLUMN)
+    if explained := hint_of(query):
+        yield from ["", *_wrapped(f"In another framework's words: {explained}")]
 
 
 def _key_page(topic: Topic, topics: Sequence[Topic]) -> Iterator[str]:

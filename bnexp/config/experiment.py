@@ -32,6 +32,7 @@ from bnexp.metrics import DEFAULT_METRICS, METRICS, image_sets
 from bnexp.nn import OPTIMIZERS
 from bnexp.nn.optimizers import SCHEDULES
 from bnexp.probes import PROBES
+from bnexp.registry import until_registered
 
 Ends = Annotated[tuple[float, float, Annotated[int, Field(ge=1)]], Field(strict=False)]
 
@@ -434,6 +435,12 @@ class Experiment(Setting):
     claims: tuple[Claim, ...] | None = key(
         None, "sentences to check; a run ends with a verdict on each", strict=False
     )
+
+
+@until_registered
+def experiment_schema() -> Mapping[str, Any]:
+    """The JSON Schema of an experiment, with all registered classes; it takes 0.1 s to make."""
+    return Experiment.model_json_schema()
 
 
 def plain_values(value: Any) -> Any:

@@ -1,13 +1,14 @@
 """What other frameworks call the keys and kinds of an experiment, and how their values convert.
 
-NAMES is the one table: messages about unknown keys and kinds, `bnexp explain` and docs/config.md
-read it. A row is a key or kind of ours, what to write for a value of theirs (empty where the value
-is the same), and their names by framework. A name that is the same everywhere has no row.
+Messages about unknown keys and kinds, `bnexp explain` and docs/config.md read the table NAMES. A
+row is a key or kind of ours, what to write for a value of theirs (empty where the value is the
+same), and their names by framework. A name that is the same everywhere has no row. NOT_HERE has the
+names of what needs no key here.
 
 Each framework is the version whose documentation has the name: PyTorch 2, Keras 2 and 3 (tf.contrib
 for TensorFlow 1), flax.linen, optax, CS231n's assignment 2 (`FullyConnectedNet`, `Solver` and
 `optim`), Darknet's cfg files, and the book's own `common` package. "other programs" have what is
-common beyond these.
+common beyond these, Caffe and NumPy among them.
 """
 
 from __future__ import annotations
@@ -66,8 +67,9 @@ NAMES = (
     }),
     Row("model.norm", "norm: batch", {"other programs": "bn batch_norm batchnorm"}),
     Row("model.norm=batch", "", {
-        "PyTorch": "BatchNorm1d BatchNorm2d", "Keras": "BatchNormalization", "flax": "BatchNorm",
-        "CS231n": "batchnorm", "the book": "BatchNormalization", "other programs": "bn batch_norm",
+        "PyTorch": "BatchNorm1d BatchNorm2d BatchNorm3d SyncBatchNorm",
+        "Keras": "BatchNormalization", "flax": "BatchNorm", "CS231n": "batchnorm spatial_batchnorm",
+        "the book": "BatchNormalization", "other programs": "bn batch_norm",
     }),
     Row("model.norm=layer", "", {
         "PyTorch": "LayerNorm", "Keras": "LayerNormalization", "flax": "LayerNorm",
@@ -85,8 +87,9 @@ NAMES = (
     }),
     Row("model.norm.stat_decay", "", {
         "Keras": "momentum", "flax": "momentum", "CS231n": "momentum", "the book": "momentum",
-        "tf.contrib": "decay",
+        "tf.contrib": "decay", "other programs": "decay_rate",
     }),
+    Row("model.norm.average", "average: cumulative for None", {"PyTorch": "momentum"}),
     Row("model.norm.running_var", "running_var: 0 for zeros, 1 for ones", {
         "Keras": "moving_variance_initializer",
     }),
@@ -95,6 +98,9 @@ NAMES = (
     }),
     Row("model.norm.evaluation", "evaluation: running uses them at evaluation, batch never does", {
         "flax": "use_running_average",
+    }),
+    Row("model.norm.evaluation", "evaluation: running for true, batch for false", {
+        "Caffe": "use_global_stats",
     }),
     Row("model.norm.affine", "affine: scale for False (no beta)", {
         "Keras": "center", "tf.contrib": "center", "flax": "use_bias", "PyTorch": "bias",
@@ -106,6 +112,7 @@ NAMES = (
     Row("model.norm.initial_gamma", "initial_gamma: 1 for ones, 0 for zeros", {
         "Keras": "gamma_initializer", "flax": "scale_init",
     }),
+    Row("model.norm.initial_gamma", "its first value", {"CS231n": "gamma", "the book": "gamma"}),
     Row("model.norm.variance", "variance: fast for True, centered for False", {
         "flax": "use_fast_variance",
     }),
@@ -115,6 +122,8 @@ NAMES = (
         "other programs": "hidden_sizes hidden_units",
     }),
     Row("model.bias", "", {"Keras": "use_bias", "flax": "use_bias"}),
+    Row("model.bias", "model: {bias: false} for False, of all layers", {"PyTorch": "bias"}),
+    Row("model.activation=sigmoid", "", {"Darknet": "logistic"}),
     Row("model.activation=identity", "", {"Keras": "linear", "Darknet": "linear"}),
     Row("model.activation=leaky_relu", "", {"PyTorch": "LeakyReLU", "Darknet": "leaky"}),
     Row("model.activation.negative_slope", "", {"Keras": "alpha"}),
@@ -135,17 +144,30 @@ NAMES = (
         "Keras": "kernel_initializer", "flax": "kernel_init",
     }),
     Row("model.init.std", "init: {kind: normal, std: NUMBER}", {"CS231n": "weight_scale"}),
-    Row("model.init.std", "", {"Keras": "stddev", "flax": "stddev"}),
+    Row("model.init.std", "", {"Keras": "stddev", "flax": "stddev", "NumPy": "scale"}),
     Row("model.init.slope", "", {"PyTorch": "a"}),
     Row("model.init.fan", "fan: in for fan_in, out for fan_out", {"PyTorch": "mode"}),
     Row("model.init=normal", "", {"PyTorch": "normal_", "Keras": "random_normal RandomNormal"}),
-    Row("model.init=truncated", "", {"Keras": "truncated_normal TruncatedNormal"}),
+    Row("model.init.limit", "U(-limit, limit)", {
+        "PyTorch": "a b", "Keras": "minval maxval", "NumPy": "low high",
+    }),
+    Row("model.init=truncated", "std: 0.8796 times stddev", {
+        "Keras": "truncated_normal TruncatedNormal", "flax": "truncated_normal",
+    }),
+    Row("model.init=truncated", "cut off at two deviations, where PyTorch cuts at -2 and 2", {
+        "PyTorch": "trunc_normal_",
+    }),
+    Row("model.init=lecun", "cut off at 2 standard deviations there", {
+        "Keras": "lecun_normal LecunNormal", "flax": "lecun_normal",
+    }),
     Row("model.init=glorot", "", {"PyTorch": "xavier_normal_"}),
     Row("model.init=glorot", "Keras cuts it off at 2 standard deviations", {
         "Keras": "glorot_normal GlorotNormal",
     }),
     Row("model.init=glorot_uniform", "", {"PyTorch": "xavier_uniform_", "flax": "xavier_uniform"}),
-    Row("model.init=he", "", {"PyTorch": "kaiming_normal_"}),
+    Row("model.init=he", "", {
+        "PyTorch": "kaiming_normal_", "Caffe": "msra", "other programs": "kaiming",
+    }),
     Row("model.init=he", "Keras cuts it off at 2 standard deviations", {
         "Keras": "he_normal HeNormal",
     }),
@@ -162,6 +184,24 @@ NAMES = (
     Row("model.blocks.stride", "", {"Keras": "strides", "flax": "strides"}),
     Row("model.blocks.padding", "", {"CS231n": "pad", "the book": "pad"}),
     Row("model.blocks.padding", "half the size, rounded down, for 1", {"Darknet": "pad"}),
+    Row("model.blocks=conv", "", {
+        "PyTorch": "Conv2d", "Keras": "Conv2D", "Darknet": "convolutional",
+        "the book": "Convolution",
+    }),
+    Row("model.blocks=dense", "", {
+        "PyTorch": "Linear", "Darknet": "connected", "CS231n": "affine", "the book": "Affine",
+        "other programs": "fc fully_connected",
+    }),
+    Row("model.blocks=max_pool", "", {
+        "PyTorch": "MaxPool2d", "Keras": "MaxPooling2D", "Darknet": "maxpool",
+        "the book": "Pooling",
+    }),
+    Row("model.blocks=average_pool", "", {
+        "PyTorch": "AvgPool2d", "Keras": "AveragePooling2D", "flax": "avg_pool",
+    }),
+    Row("model.blocks=global_average_pool", "", {
+        "PyTorch": "AdaptiveAvgPool2d", "Keras": "GlobalAveragePooling2D", "Darknet": "avgpool",
+    }),
     Row("train.epochs", "", {
         "CS231n": "num_epochs", "the book": "max_epochs", "other programs": "n_epochs",
     }),
@@ -224,6 +264,7 @@ NAMES = (
     }),
     Row("train.clip_norm", "", {
         "PyTorch": "max_norm", "optax": "max_norm", "Keras": "global_clipnorm",
+        "other programs": "max_grad_norm gradient_clip_val grad_clip",
     }),
     Row("train.clip_norm", "of all parameters together, not of each alone", {"Keras": "clipnorm"}),
     Row("train.precision", "precision: float32 or float64", {
@@ -242,14 +283,64 @@ NAMES = (
 )  # fmt: skip
 
 
+class NotHere(NamedTuple):
+    """A key of another framework that needs no key here, or that has no counterpart.
+
+    place: the mapping in which people write it.
+    why: what is so here instead.
+    """
+
+    place: str
+    name: str
+    framework: str
+    why: str
+
+
+_ITSELF = "the program tells training and evaluation apart"
+NOT_HERE = (
+    NotHere("model.norm", "beta", "CS231n", "it starts at 0"),
+    NotHere("model.norm", "mode", "CS231n", _ITSELF),
+    NotHere("model.norm", "training", "Keras", _ITSELF),
+    NotHere("model.norm", "train_flg", "the book", _ITSELF),
+    NotHere("model.norm", "num_features", "PyTorch", "it follows from the layer before"),
+    NotHere("model.norm", "axis", "Keras", "it follows from the layer before"),
+    NotHere("model.init", "mean", "PyTorch", "weights are drawn around 0"),
+    NotHere("model.init", "loc", "NumPy", "weights are drawn around 0"),
+    NotHere("model.blocks", "in_channels", "PyTorch", "it follows from the layer before"),
+    NotHere("model.blocks", "in_features", "PyTorch", "it follows from the layer before"),
+    NotHere("train.optimizer", "decay", "Keras 2", "the rate lr / (1 + decay * t) cannot be had; "
+            "`bnexp explain train.schedule` lists the schedules"),
+)  # fmt: skip
+
+
 def _form(name: str) -> str:
-    """A name without what is written differently from place to place: capitals and underscores."""
-    return re.sub(r"[_\s-]", "", name).lower()
+    """A name without what is written differently from place to place.
+
+    That is capitals, underscores, and the modules before it.
+
+    >>> _form("nn.Batch_Norm1d")
+    'batchnorm1d'
+    """
+    return re.sub(r"[_\s-]", "", name.rpartition(".")[2]).lower()
+
+
+def may_be_meant(key: str, place: str) -> bool:
+    """Whether somebody who writes the last part of `key` at a place may mean `key`.
+
+    Not if both are options of kinds, of different things: `scale` of an initializer is never batch
+    norm's. The optimizer and the schedule share their names in other frameworks.
+
+    >>> may_be_meant("model.norm.affine", "model.init"), may_be_meant("train.optimizer.lr", "model")
+    (False, True)
+    """
+    ours, theirs = key.partition("=")[0].split(".")[:-1], place.split(".")
+    options = len(ours) > 1 and len(theirs) > 1
+    return not options or ours[:2] == theirs[:2] or ours[0] == theirs[0] == "train"
 
 
 def _innermost(rows: Iterable[Row], place: str) -> list[Row]:
     """The rows of what can stand at a place; else those of what is inside it; else all."""
-    rows = list(rows)
+    rows = [row for row in rows if may_be_meant(row.key, place)]
     return (
         [row for row in rows if row.place == place]
         or [row for row in rows if row.key.startswith(f"{place}.")]
@@ -275,9 +366,17 @@ def name_hint(name: str, place: str, is_kind: bool = False) -> str:
     for row in _innermost(rows, place):
         by_key.setdefault(row.key.rpartition("=")[2], []).append(row)
     parts = [f"{key!r} ({_conversions(same, name)})" for key, same in by_key.items()]
+    is_called = f"{name} is called"
     if f"{place}.{name}" in by_key:  # what is called the same here is a key of another kind
-        return f"here another kind has {' or '.join(parts)}"
-    return f"here {name} is called {' or '.join(parts)}" if parts else ""
+        is_called = "another kind has"
+    texts = [f"here {is_called} {' or '.join(parts)}"] if parts else []
+    if not is_kind:
+        texts += (
+            f"{no.framework}'s {no.name} has no key here: {no.why}"
+            for no in NOT_HERE
+            if no.place == place and _form(no.name) == _form(name)
+        )
+    return "; ".join(texts)
 
 
 def _conversions(rows: Sequence[Row], name: str) -> str:

@@ -46,6 +46,7 @@ from bnexp.config.experiment import (
     MODULE_NAME,
     Data,
     Experiment,
+    experiment_schema,
     explicit_values,
 )
 from bnexp.config.frameworks import name_hint
@@ -326,7 +327,7 @@ def _keys_beside(experiment: Any, option: SweptOption) -> list[str]:
     around = mapping_at(path, value_at(experiment, path))
     if not isinstance(around, Mapping):
         return []
-    return allowed_keys(Experiment.model_json_schema(), with_value(experiment, path, around), path)
+    return allowed_keys(experiment_schema(), with_value(experiment, path, around), path)
 
 
 def _without(value: Any, path: KeyPath) -> Any:
@@ -432,7 +433,7 @@ def schema_problems(error: ValidationError, data: Any) -> list[Problem]:
             continue
         path = real_path(entry["loc"], data, entry["type"])
         if entry["type"] == "extra_forbidden":
-            schema = schema or Experiment.model_json_schema()
+            schema = schema or experiment_schema()
             names = allowed_keys(schema, data, path[:-1])
             problems.append(schema_problem(entry, path, names, keys_ending_in(str(path[-1]))))
         else:

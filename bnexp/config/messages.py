@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bnexp.config.frameworks import name_hint
+from bnexp.config.frameworks import may_be_meant, name_hint
 from bnexp.config.yaml import Document, KeyPath, flow
 from bnexp.errors import ConfigError
 from bnexp.metrics import DEFAULT_METRICS
@@ -143,8 +143,8 @@ def schema_problem(
     if kind == "missing":
         return Problem(path, "required key is missing, expected a value, got nothing; add it")
     if kind == "extra_forbidden":
-        meant = [name for name in elsewhere if name != dotted(path)]
         place = place_of(path[:-1])
+        meant = [n for n in elsewhere if n != dotted(path) and may_be_meant(n, place)]
         explained = name_hint(str(path[-1]), place)
         inside = [name for name in meant if name.startswith(f"{place}." * bool(place))]
         if explained and (ours := [name for name in inside if repr(name) not in explained]):
@@ -158,7 +158,7 @@ def schema_problem(
         text = f"{NO_KIND}, expected a name or {{kind: NAME, ...}}, got {briefly(value)}"
         keys = value if isinstance(value, Mapping) else ()
         hints = (name_hint(str(key), place_of(path)) for key in keys)
-        return Problem(path, "; ".join([text, *filter(None, hints)]))
+        return Problem(path, "; ".join([text, *filter(None, hints)]) + _true_or_false(path, value))
     if kind == "union_tag_invalid":
         kinds = re.findall(r"'([^']+)'", context.get("expected_tags", ""))
         kinds += ["none"] if path[-1] == "norm" else []
@@ -168,6 +168,7 @@ def schema_problem(
             text = f"no mapping has this kind, expected none alone, got {cut(str(got), 60)}"
             return Problem(path, f"{text}; write {path[-1]}: none")
         explained = name_hint(context["tag"], place_of(path), is_kind=True)
+        explained = explained or _true_or_false(path, context["tag"]).removeprefix("; ")
         text = f"{UNKNOWN_KIND}, expected {choices(context['tag'], kinds, (), explained)}"
         is_default = path[:2] == ("train", "metrics") and context["tag"] in DEFAULT_METRICS
         return Problem(inner, f"{text}; it is always recorded" if is_default else text)
@@ -200,7 +201,16 @@ def _remedy(kind: str, value: Any, path: KeyPath, expected: str) -> str:
         return "; leave out the quotes"
     if kind.startswith("model") and path and is_single and path[-1] == "dropout":
         return "; write {ratio: 0.5}, or none"
+    if path and path[-1] == "padding" and str(value).lower() in ("same", "valid"):
+        return f"; write {'0' if str(value).lower() == 'valid' else 'half of size, rounded down'}"
     return ""
+
+
+def _true_or_false(path: KeyPath, value: Any) -> str:
+    """What to write for `norm: true` and `norm: false`; else an empty text."""
+    kinds = {"true": "batch", "false": "none"}
+    kind = kinds.get(str(value).lower()) if path[-1] == "norm" else None
+    return f"; write norm: {kind}" if kind else ""
 
 
 def _is_number(text: str) -> bool:

@@ -22,11 +22,12 @@ from typing import Any
 from bnexp.config import descriptions
 from bnexp.config.descriptions import Schema
 from bnexp.config.document import experiment_names, experiments_folder, read_document, without_key
-from bnexp.config.experiment import Experiment
+from bnexp.config.experiment import experiment_schema
 from bnexp.config.frameworks import NAMES, name_hint
 from bnexp.config.messages import UNKNOWN_KIND
 from bnexp.data.datasets import DATASETS
 from bnexp.errors import ConfigError
+from bnexp.registry import until_registered
 from bnexp.text import choices, listed
 
 # Placeholders in the names of keys: the number of a layer, and any dotted key that is swept.
@@ -106,12 +107,13 @@ class MappingType:
         return presets
 
 
+@until_registered
 def experiment_keys() -> tuple[Key, ...]:
     """The keys of an experiment in the order in which they are written, with all that is inside.
 
     Classes that were registered since the last call are included.
     """
-    schema = Experiment.model_json_schema()
+    schema = experiment_schema()
     definitions = schema.get("$defs", {})
     extends = _key(EXTENDS, "extends", False, definitions)
     return tuple(sorted((extends, *_keys(schema, "", definitions)), key=key_position))
@@ -439,9 +441,10 @@ def _expected(topics: Sequence[Topic], name: str) -> str:
         return choices(last, list(dict.fromkeys(names)), (), explained)
     if name in experiment_names():
         hint = f"that is an experiment: `bnexp list --verbose {name}`"
+        hint += f"; {hint_of(name)}" * bool(hint_of(name))
     elif name in DATASETS:
         hint = f"that is a data set: `bnexp data info {name}`"
-    elif explained or (explained := _kind_hint(last)):
+    elif explained or (explained := hint_of(last)):
         hint = explained
     else:
         longest_first = sorted(topics, key=lambda topic: -topic.spellings[0].count("."))
@@ -454,11 +457,12 @@ def _expected(topics: Sequence[Topic], name: str) -> str:
     return f"one of {top}, or one inside them, got {name!r}; {hint}"
 
 
-def _kind_hint(name: str) -> str:
-    """What a kind of another framework is called here, whatever its key; empty if none is."""
+def hint_of(name: str) -> str:
+    """What a key or a kind of another framework is called here, wherever; empty if none is."""
     places = dict.fromkeys(row.place for row in NAMES if row.is_kind)
     hints = ((place, name_hint(name, place, is_kind=True)) for place in places)
-    return next((f"{hint} in {place}" for place, hint in hints if hint), "")
+    kinds = (f"{hint} in {place}" for place, hint in hints if hint)
+    return name_hint(name, "") or next(kinds, "")
 
 
 def experiments_using(topic: Topic) -> dict[str, bool]:
