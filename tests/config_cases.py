@@ -1072,6 +1072,28 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         added("probes: {read: [{kind: percentiles, layer: 1, percentiles: [50, 50]}]}"),
         "5:65: probes.read[0].percentiles[1]: a value twice, expected each once, got 50 again",
     ),
+    "strength below 0": (
+        changed("test: 0", "test: 9")
+        + "probes: {read: [{kind: robustness, to: blur, strengths: [1, -1]}]}\n",
+        "5:61: probes.read[0].strengths[1]: not a strength, expected a number from 0, got -1",
+    ),
+    "shift by half a pixel": (
+        changed("test: 0", "test: 9")
+        + "probes: {read: [{kind: robustness, to: shift, strengths: [1.5]}]}\n",
+        "5:59: probes.read[0].strengths[0]: not a strength, expected a whole number of pixels from",
+    ),
+    "strength twice": (
+        changed("test: 0", "test: 9")
+        + "probes: {read: [{kind: robustness, to: fgsm, strengths: [0.1, 0.1]}]}\n",
+        "5:63: probes.read[0].strengths[1]: a value twice, expected each once, got 0.1 again",
+    ),
+    "robustness to one change twice": (
+        changed("test: 0", "test: 9")
+        + "probes: {read: [{kind: robustness, to: blur, strengths: [1]}, "
+        "{kind: robustness, to: fgsm, strengths: [1]}, "
+        "{kind: robustness, to: blur, strengths: [2]}]}\n",
+        "5:109: probes.read[2]: a probe twice, expected each once, got 'robustness' again",
+    ),
     "all images held out": (
         changed("train: 200", "validation: 2000"),
         "2:37: data.validation: no image is left to train on, expected less than 2000, got 2000",

@@ -30,6 +30,8 @@ ALL = [
     "covariate_shift",
     {"kind": "filters", "units": 2},
     {"kind": "confusion", "mistakes": 2},
+    {"kind": "robustness", "to": "noise", "strengths": [0.2]},
+    {"kind": "robustness", "to": "fgsm", "strengths": [0.1]},
 ]
 COMMON = {
     "random.seeds": [0, 1],

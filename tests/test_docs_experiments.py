@@ -14,7 +14,7 @@ from bnexp.figures import FIGURES
 from bnexp.nn import INITIALIZERS, NORMALIZERS, BatchNorm
 
 PAGE = page("docs/experiments.md")
-EXPERIMENT, LEARNED = blocks(PAGE, "yaml")
+EXPERIMENT, LEARNED, ATTACKED = blocks(PAGE, "yaml")
 
 
 def test_its_experiment_is_as_large_as_it_says(config_file):
@@ -58,6 +58,13 @@ def test_its_second_experiment_draws_what_was_learned(config_file, tmp_path):
     }
     size = (tmp_path / "out" / "probes.csv").stat().st_size
     assert 1.2e6 < size / 2 < 1.8e6  # 1.5 MB a network
+
+
+@pytest.mark.slow
+def test_its_third_experiment_attacks_what_was_learned(config_file):
+    result = bnexp.run(bnexp.load_config(config_file(ATTACKED)))
+    assert set(result.probes["quantity"]) == {"accuracy_fgsm", "accuracy_blur"}
+    assert [claim.verdict for claim in result.claims] == ["supported"]
 
 
 def test_its_table_of_initial_weights_has_them_all():

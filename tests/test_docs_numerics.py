@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from numpy.random import Generator, Philox, SeedSequence, default_rng
 
 import bnexp
 from bnexp.nn import NORMALIZERS, BatchNorm, Dense, Normal, Sequential, SoftmaxCrossEntropy
+from bnexp.probes import HeldOut
+from bnexp.probes.robustness import CHANGES, Robustness
 from bnexp.runs.stats import interval, t_quantile
 from bnexp.training.random import generator
 
@@ -215,6 +218,23 @@ def test_the_loss_is_its_block():
     same(made["probabilities"], probabilities[0])
     same(made["dlogits"], SoftmaxCrossEntropy().gradient(probabilities, labels[None])[0])
     assert made["accuracy"] == (logits.argmax(axis=1) == labels).mean()
+
+
+def test_changed_images_are_their_block():
+    x = np.random.default_rng(2).random((3, 1, 5, 2))  # of a single row, which a blur leaves
+    names = {"width": 5, "gradient": x - 0.5, "default_rng": default_rng}
+    made = execute(block("Changed images"), x=x, s=0.7, **names)
+    for change in ("inversion", "noise"):
+        same(CHANGES[change](x, 0.7), made[change])
+    same(CHANGES["blur"](x, 0.7), made["blur_of_rows"])
+    answers = []
+    held_out = HeldOut(
+        None, np.zeros(3), lambda rows: x[rows],
+        lambda k, images: answers.append(images) or np.zeros((3, 2)), lambda k, images: x - 0.5,
+    )  # fmt: skip
+    step = SimpleNamespace(held_out=held_out, networks=1, sites=())
+    Robustness("fgsm", (0.7,)).read(step)
+    same(answers[0], np.clip(made["fgsm"], 0, 1))
 
 
 @pytest.mark.parametrize("seed", [0, 7])

@@ -24,7 +24,12 @@ ALL = [
     {"kind": "landscape", "steps": [0.5, 2]},
     "covariate_shift",
 ]
-EVERY = [*ALL, "filters", "confusion"]
+EVERY = [
+    *ALL,
+    "filters",
+    "confusion",
+    *({"kind": "robustness", "to": to, "strengths": [0.1, 2.0]} for to in ("blur", "fgsm")),
+]
 STEPS = [0, 1, 2, 3, 4]
 COMMON = {
     "sweep.model.init.std": [10.0, 0.3],

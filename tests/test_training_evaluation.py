@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
-from numeric_cases import DIALECTS, images, small_mlp, stacked
+from numeric_cases import DIALECTS, images, one, small_mlp, stacked
 
 from bnexp.metrics import DEFAULT_METRICS, Metric
-from bnexp.nn import BatchNorm, SoftmaxCrossEntropy
-from bnexp.training import evaluate
-from bnexp.training.evaluation import evaluate_batch
+from bnexp.nn import (
+    AveragePool,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    LayerNorm,
+    Normal,
+    Sequential,
+    SoftmaxCrossEntropy,
+    block,
+)
+from bnexp.nn.activations import Sigmoid, Tanh
+from bnexp.nn.batchvariants import BatchRenorm, GhostBatchNorm
+from bnexp.nn.book import replay
+from bnexp.nn.gradcheck import relative_error
+from bnexp.nn.normalizers import NoisyBatchNorm
+from bnexp.nn.residual import Add, Fork
+from bnexp.nn.weightnorm import WeightNorm
+from bnexp.training import Images, evaluate
+from bnexp.training.evaluation import evaluate_batch, logits_of, loss_gradients
 
 
 @pytest.mark.parametrize("name", ["book", "paper", "batch", "debiased", None])
@@ -38,6 +59,70 @@ def test_batch_evaluation_is_the_training_forward():
     np.testing.assert_allclose(
         evaluate(network, parameters, state, set_)["loss"], expected, rtol=1e-14
     )
+
+
+def conv_net(norm):
+    inner = [Conv(3, 3, Normal(0.5), padding=1), *block(Tanh(), norm)]
+    ends = [AveragePool(2), Flatten(), Dense(4, Normal(0.5))]
+    return Sequential((Conv(3, 3, Normal(0.5)), Tanh(), Fork(), *inner, Add(), *ends))
+
+
+ATTACKED = {
+    **{
+        f"mlp, {name}": small_mlp(norm, "tanh")
+        for name, norm in {
+            "none": None,
+            "batch": BatchNorm(),
+            "statistics of the images": BatchNorm(evaluation="batch"),
+            "ghost": GhostBatchNorm(size=4),
+            "renorm": BatchRenorm(),
+            "noisy": NoisyBatchNorm(),
+            "layer": LayerNorm(),
+        }.items()
+    },
+    "weight norm": Sequential(
+        (WeightNorm().around(Dense(7, Normal(0.5))), Tanh(), Dense(4, Normal(0.5)))
+    ),
+    "book": replay(
+        Sequential(
+            (
+                Dense(7, Normal(0.5)),
+                BatchNorm(),
+                Sigmoid(),
+                Dropout(0.2, "evaluation"),
+                Dense(4, Normal(0.5)),
+            )
+        )
+    ),
+    "convolutions around which there is a shortcut": conv_net(BatchNorm(spatial="channel")),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKED)
+def test_gradients_of_images_in_evaluation(name):
+    """Of two networks with running averages that are not those of the images."""
+    network, shape = ATTACKED[name], (6, 6, 1) if "convolutions" in name else (16,)
+    random = np.random.default_rng(3)
+    parameters, state = stacked(network, 2, shape)
+    numbers = ("mean", "var", "std", "unseen")
+    state = tuple(
+        {n: 0.1 + 0.8 * random.random(a.shape) if n in numbers else a for n, a in layer.items()}
+        for layer in state
+    )
+    x, labels = random.random((30, *shape)), random.integers(0, 4, 30)
+
+    def total(x, k):
+        alone = one(parameters, k), one(state, k), Images(x, labels, "float64")
+        logits = logits_of(network, *alone)
+        return float(SoftmaxCrossEntropy().per_sample(logits, labels[None])[0].sum())
+
+    gradients = loss_gradients(network, parameters, state, Images(x, labels, "float64"))
+    assert gradients.shape == (2, *x.shape)
+    for k in range(2):
+        error = relative_error(partial(total, k=k), gradients[k], x, random)
+        assert error < 1e-7
+        alone = one(parameters, k), one(state, k), Images(x, labels, "float64")
+        np.testing.assert_array_equal(loss_gradients(network, *alone)[0], gradients[k])
 
 
 class OneNumber(Metric):

@@ -412,7 +412,13 @@ def _probes(setting: Setting) -> Iterator[Problem]:
             text = "its bins cannot be told apart, expected low and high up to 1e100 and bins that "
             text += f"are wide enough, got {probe.bins} from {probe.low:g} to {probe.high:g}"
             yield Problem((*path, "high"), text)
-        for key in ("quantities", "percentiles", "steps"):
+        for j, strength in enumerate(getattr(probe, "strengths", ())):
+            is_shift = getattr(probe, "to", None) == "shift"
+            if strength < 0 or (is_shift and strength % 1):
+                expected = "a whole number of pixels" if is_shift else "a number"
+                text = f"not a strength, expected {expected} from 0, got {exact(strength)}"
+                yield Problem((*path, "strengths", j), text)
+        for key in ("quantities", "percentiles", "steps", "strengths"):
             values = getattr(probe, key, ())
             for j, value in enumerate(values if isinstance(values, tuple) else ()):
                 if value in values[:j]:
@@ -429,7 +435,9 @@ def _probes(setting: Setting) -> Iterator[Problem]:
         if probe.unit >= width:
             text = f"no such unit, expected at most {width - 1}, got {probe.unit}"
             yield Problem((*path, "unit"), text)
-    names = [(p.kind, getattr(p, "of", None), getattr(p, "layer", None)) for p in probes.read]
+    names = [
+        (p.kind, *(getattr(p, key, None) for key in ("of", "layer", "to"))) for p in probes.read
+    ]
     for i, name in enumerate(names):
         if name in names[:i]:
             text = f"a probe twice, expected each once, got {name[0]!r} again"

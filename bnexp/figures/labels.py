@@ -102,6 +102,11 @@ QUANTITIES = {
     "shift": "covariate shift: |G - G'|",
     "shift_relative": "covariate shift: |G - G'| / |G|",
     "shift_cosine": "covariate shift: cos(G, G')",
+    "accuracy_inversion": "accuracy on inverted images",
+    "accuracy_blur": "accuracy on blurred images",
+    "accuracy_noise": "accuracy on noisy images",
+    "accuracy_shift": "accuracy on shifted images",
+    "accuracy_fgsm": "accuracy under attack (FGSM)",
 }
 PLACES = {"activation_density": "activation", "preactivation_density": "activation input"}
 DIGITS = 3

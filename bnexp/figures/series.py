@@ -25,7 +25,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from bnexp.figures.labels import metric_label
+from bnexp.figures.labels import QUANTITIES, metric_label
 from bnexp.figures.limits import Scale
 from bnexp.figures.select import rows_where
 from bnexp.metrics import GAP, HEADLINE, is_unbounded_loss, metric_of
@@ -34,7 +34,11 @@ from bnexp.runs.tables import Table, Tables, rows
 from bnexp.runs.where import Point
 
 # Where the numbers of a quantity lie; those of others are not known.
-RANGES = {"dead": (0.0, 1.0), "similarity": (-1.0, 1.0), "shift_cosine": (-1.0, 1.0)}
+RANGES = {
+    **dict.fromkeys(("similarity", "shift_cosine"), (-1.0, 1.0)),
+    **{name: (0.0, 1.0) for name in QUANTITIES if name.startswith("accuracy_")},
+    "dead": (0.0, 1.0),
+}
 
 
 def readings(tables: Tables, quantity: str) -> Table:
@@ -141,7 +145,9 @@ def metric_scale(column: str) -> Scale:
 def quantity_source(table: Table, layer: int, place: float, label: str) -> Source:
     """The numbers of a quantity at one layer and place."""
     readings = rows_at_place(table, layer, place)
-    return Source(readings, "value", "other", *value_range(readings), label)
+    quantity = next(iter(readings["quantity"].tolist()), "")
+    scale: Scale = "accuracy" if quantity.startswith("accuracy_") else "other"
+    return Source(readings, "value", scale, *value_range(readings), label)
 
 
 Spread: TypeAlias = Literal["seeds", "interval", "range", "std", "none"]

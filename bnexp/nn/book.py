@@ -35,7 +35,7 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 
 from bnexp.nn.activations import Relu, Sigmoid
-from bnexp.nn.batchnorm import BatchNorm
+from bnexp.nn.batchnorm import BatchNorm, EvaluatedBatchNormCache
 from bnexp.nn.dropout import Dropout
 from bnexp.nn.initializers import He, Normal, Xavier
 from bnexp.nn.linear import Conv, Dense
@@ -156,10 +156,18 @@ class BookBatchNorm(BatchNorm):
             }
         y = parameters["gamma"] * normalized
         y += parameters["beta"]
+        if not train:  # the statistics are constants
+            scale = parameters["gamma"] / std
+            return y, EvaluatedBatchNormCache(x, mean, 1.0 / std, scale), state
         return y, BookBatchNormCache(centered, normalized, std), state
 
-    def backward(self, parameters: Parameters, cache: BookBatchNormCache, dy: Array) -> Backward:
-        """The gradient of each node of the computational graph, from the output to x."""
+    def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
+        """The gradient of each node of the computational graph, from the output to x.
+
+        The book has none after an evaluation: it is that of `BatchNorm`.
+        """
+        if isinstance(cache, EvaluatedBatchNormCache):
+            return super().backward(parameters, cache, dy)
         centered, normalized, std = cache
         dbeta = dy.sum(axis=-2, keepdims=True)
         dgamma = (normalized * dy).sum(axis=-2, keepdims=True)

@@ -114,6 +114,16 @@ class Sequential:
                 gradients.append(layer_gradients)
         return gradients[::-1]
 
+    def input_gradient(
+        self, parameters: Sequence[Parameters], caches: Sequence[Any], dy: Array
+    ) -> Array:
+        """The gradient of the network's input, (K, N, ...), for dy (K, N, C)."""
+        shortcuts = Shortcuts(backward=True)
+        for layer, p, cache in reversed(list(zip(self._computed, parameters, caches, strict=True))):
+            dx, _ = layer.backward(p, cache, shortcuts.join(layer, dy))
+            dy = shortcuts.split(layer, dx)
+        return dy
+
     def overflowed(self, caches: Sequence[Any]) -> Any:
         """The networks in which a statistic overflowed in the forward pass, (K,); False for none.
 

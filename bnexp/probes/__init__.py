@@ -10,6 +10,7 @@ from bnexp.probes.distributions import Histogram, Percentiles
 from bnexp.probes.images import Confusion, Filters
 from bnexp.probes.landscape import Landscape
 from bnexp.probes.layers import CovariateShift, Layers
+from bnexp.probes.robustness import Robustness
 from bnexp.registry import Registry
 
 PROBES: Registry[type] = Registry(
@@ -22,6 +23,7 @@ PROBES: Registry[type] = Registry(
         "covariate_shift": CovariateShift,
         "filters": Filters,
         "confusion": Confusion,
+        "robustness": Robustness,
     },
     methods=("read",),
 )

@@ -129,12 +129,17 @@ class HeldOut:
     """Images that are scored and not trained on, with what K networks answer; NumPy's arrays.
 
     logits (K, N, C), labels (N,). pixels: a function that makes the images at some indices, (n, H,
-    W, channels), from 0 to 1.
+    W, channels), from 0 to 1. For the first n images, changed in any way:
+
+    answers: the logits (n, C) of network k for them, answers(k, images), in evaluation.
+    loss_gradient: the gradient (n, H, W, channels) of the sum of their losses with respect to them.
     """
 
     logits: Array
     labels: Labels
     pixels: Callable[[NDArray[np.intp]], Array]
+    answers: Callable[[int, Array], Array]
+    loss_gradient: Callable[[int, Array], Array]
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,11 @@ class TrainingStep:
     def sites(self) -> tuple[Site, ...]:
         """The network's layers with weights."""
         return sites(self.network)
+
+    @cached_property
+    def held_out(self) -> HeldOut | None:
+        """The held-out images, scored with the parameters before the step; None without any."""
+        return self.score() if self.score else None
 
     @cached_property
     def current(self) -> Pass:

@@ -90,9 +90,9 @@ class Confusion:
 
         Nothing if no image is held out.
         """
-        if step.score is None:
+        held_out = step.held_out
+        if held_out is None:
             return []
-        held_out = step.score()
         classes = held_out.logits.shape[-1]
         counts = np.empty((step.networks, classes**2))
         size = FACTS + math.prod(step.image_shape)

@@ -95,6 +95,12 @@ class Images:
         pixels = x if self.offset is None else x + self.offset.astype(self.dtype)
         return pixels.reshape(-1, *shape)
 
+    def changed(self, pictures: Array) -> Images:
+        """The first images, seen as these `pictures`, (n, height, width, channels)."""
+        pixels = pictures.reshape(-1, *self.shape).astype(self.dtype)
+        pixels = np.asarray(pixels, like=self.labels)
+        return Images(pixels, self.labels[: len(pixels)], self.dtype, self.offset)
+
     def _convert(self, pixels: NDArray[Any]) -> Array:
         if pixels.dtype == np.uint8:
             pixels = np.divide(pixels, np.float32(255), dtype=np.float32)
@@ -192,6 +198,23 @@ def logits_of(
     chunks = [logits for logits, _ in _evaluate_chunks(network, parameters, state, images)]
     empty = np.zeros((1, 0, 0), images.dtype)
     return np.concatenate(chunks, axis=1) if chunks else empty
+
+
+def loss_gradients(
+    network: Sequential, parameters: Sequence[Parameters], state: Sequence[State], images: Images
+) -> Array:
+    """The gradient of the sum of the losses with respect to each image, (K, N, ...), in evaluation.
+
+    The statistics of a batch norm are constants, unless they are those of the images themselves.
+    """
+    gradients = []
+    for rows in _slices(len(images), network.chunk or len(images)):
+        x, labels = images.batch(rows)
+        logits, caches, _ = network.forward(parameters, state, x[None], train=False)
+        _, probabilities = network.loss.per_sample(logits, labels[None])
+        dy = network.loss.gradient(probabilities, labels[None]) * len(labels)
+        gradients.append(network.input_gradient(parameters, caches, dy))
+    return np.concatenate(gradients, axis=1)
 
 
 def evaluation_state(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from bnexp.training.evaluation import (
     evaluate_batch,
     evaluation_state,
     logits_of,
+    loss_gradients,
 )
 from bnexp.training.random import BatchStream, Indices
 from bnexp.training.update import UNADJUSTED, Adjustments, update
@@ -312,11 +314,20 @@ def train(
     def score_test_set() -> HeldOut:
         assert test_set is not None
         used = evaluation_state(network, stack.parameters, stack.state, train_set, batch_size)
-        logits = logits_of(network, for_test(stack.parameters), used, test_set)
+        full = for_test(stack.parameters)
+
+        def alone(function: Callable[..., Array], k: int, pictures: Array) -> Array:
+            one, images = slice(k, k + 1), test_set.changed(pictures)
+            array = function(network, _select(full, one), _select(used, one), images)
+            of_network: Array = to_host(array)[0]
+            return of_network
+
         return HeldOut(
-            to_host(logits),
+            to_host(logits_of(network, full, used, test_set)),
             to_host(test_set.labels),
             lambda indices: to_host(test_set.pictures(indices, image_shape)),
+            partial(alone, logits_of),
+            lambda k, x: alone(loss_gradients, k, x).reshape(x.shape),
         )
 
     evaluated, probed = _looked_up(points), _looked_up(probes.steps)
@@ -395,7 +406,7 @@ def moved(layers: Sequence[Mapping[str, Any]], like: Any) -> tuple[dict[str, Any
 
 
 def _select(
-    layers: Sequence[Mapping[str, Any]], networks: NDArray[np.intp]
+    layers: Sequence[Mapping[str, Any]], networks: NDArray[np.intp] | slice
 ) -> tuple[dict[str, Any], ...]:
     """The layers of some networks; what is the same for all stays."""
     return tuple({n: a[networks] if a.ndim else a for n, a in layer.items()} for layer in layers)

@@ -58,7 +58,7 @@ def choices() -> dict[str, str]:
         "`train`": "six optimizers, learning-rate schedules with warm-up, L2 penalty, weight "
         "decay, gradient clipping",
         "`probes`": "statistics of each layer, histograms, percentiles, the loss along the "
-        "gradient, internal covariate shift",
+        "gradient, internal covariate shift, filters, mistakes, accuracy on changed images",
         "`figures`": _names(FIGURE_KINDS),
     }
     lines = [f"| {key} | {text} |" for key, text in rows.items()]
