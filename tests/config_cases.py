@@ -247,7 +247,7 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     },
     "unknown sampling": (
         changed("size: 10", "size: 10, sampling: shufle"),
-        "4:46: train.sampling: not a valid value, expected 'with_replacement', 'shuffle' or 'all',",
+        "4:46: train.sampling: not a valid value, expected 'with_replacement', 'shuffle', 'all' or",
     ),
     "unknown data set": (
         changed("name: synthetic", "name: sinthetic"),
@@ -1047,6 +1047,22 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     "swept init of no such layer": (
         added("sweep: {model.layer_init.9: [he, zeros]}"),
         "5:9: sweep.model.layer_init.9: no such layer, expected one of 1, 2, output, got '9'",
+    ),
+    "batches by class without their number": (
+        changed("size: 10", "size: 10, sampling: by_class"),
+        "4:46: train.sampling: by_class without classes_per_batch, expected both",
+    ),
+    "a number of classes of shuffled batches": (
+        changed("size: 10", "size: 10, classes_per_batch: 2"),
+        "4:55: train.classes_per_batch: of no use, expected it beside sampling: by_class, got",
+    ),
+    "more classes than images": (
+        changed("size: 10", "size: 10, sampling: by_class, classes_per_batch: 11"),
+        "4:75: train.classes_per_batch: more classes than images, expected at most batch_size,",
+    ),
+    "more classes than there are": (
+        changed("size: 10", "size: 20, sampling: by_class, classes_per_batch: 11"),
+        "4:75: train.classes_per_batch: more classes than there are, expected at most 10 in",
     ),
     "scored after the last epoch": (
         changed("size: 10", "size: 10, evaluate: [1, 99]"),

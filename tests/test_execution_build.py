@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from bnexp import nn
 from bnexp.errors import ConfigError
 from bnexp.execution import build
 from bnexp.execution.build import ImageSets, draw_start, make_image_sets
-from bnexp.execution.task import dataset
-from bnexp.sweep import make_plan
+from bnexp.execution.task import Task, dataset, train_task
+from bnexp.sweep import make_plan, make_stacks
 from bnexp.training import Images, train
 from bnexp.training.schedule import make_schedule
 
@@ -220,6 +221,40 @@ def test_networks_of_other_seeds_see_other_images(small, changes):
     for column in ("final_train_loss", "final_test_accuracy"):
         assert (result.summary[column][mask] == alone.summary[column]).all()
         assert (result.summary[column][mask] != result.summary[column][~mask]).any()
+
+
+BY_CLASS = {"train.sampling": "by_class", "train.classes_per_batch": 2}
+
+
+def test_batches_by_class_are_of_the_networks_own_labels(small):
+    changes = {**BY_CLASS, "data.validation": 30, "data.label_noise": 0.5, "random.seeds": [3, 4]}
+    changes["sweep.model.norm"] = ["none"]  # so that all have one structure
+    networks = make_plan(bnexp.load_config(small, changes)).networks
+    layers = [build.build_architecture(network.setting, 10) for network in networks]
+    images = build.choose_images(networks[0], dataset("synthetic", None))
+    sets = make_image_sets(networks[0].setting, images, np.dtype(np.float32))
+    schedule = make_schedule(networks[0], len(images.train_labels))
+    batches = draw_start(networks, layers, schedule, sets, np.dtype(np.float32)).batches
+    for batch in islice(batches, 5):
+        assert batch.shape == (len(networks), 50)
+        assert {len(np.unique(images.train_labels[:200][rows])) for rows in batch} == {2}
+        assert {rows.tobytes() for rows in batch} == {batch[0].tobytes(), batch[-1].tobytes()}
+
+
+@pytest.mark.usefixtures("one_blas_thread")
+@pytest.mark.parametrize("changes", [{"data.label_noise": 0.3}, BY_CLASS])
+def test_networks_have_the_bits_in_a_stack_that_they_have_alone(small, changes):
+    seeds = np.random.default_rng().choice(10**6, 3, replace=False).tolist()
+    networks = make_plan(bnexp.load_config(small, {**changes, "random.seeds": seeds})).networks
+    together, alone = (
+        {
+            record.cell: repr(replace(record, seconds=0.0))
+            for stack in make_stacks(networks, size=size)
+            for record in train_task(Task(stack.networks))
+        }
+        for size in (None, 1)
+    )
+    assert together == alone, seeds
 
 
 RESIDUAL = {

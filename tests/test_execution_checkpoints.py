@@ -60,6 +60,7 @@ CASES = {
     "weight norm": {"model.norm": {"kind": "weight", "start": "data"}},
     "dropout": {"model.dropout": {"ratio": 0.4}, **optimizer("adam")},
     "with_replacement": {"train.sampling": "with_replacement"},
+    "by class": {"train.sampling": "by_class", "train.classes_per_batch": 2},
     "stream book": {
         "random.stream": "book",
         "train.sampling": "with_replacement",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import islice, pairwise
 
 import numpy as np
@@ -19,6 +20,7 @@ from bnexp.training.random import (
     ROLES,
     BookRound,
     SharedGenerator,
+    by_class,
     first_draw,
     generator,
     noisy_labels,
@@ -90,6 +92,31 @@ def test_shuffle_covers_each_epoch_once(images, size, lengths):
     for epoch in epochs:
         assert [len(batch) for batch in epoch] == lengths
         assert sorted(np.concatenate(epoch)) == list(range(images))
+
+
+@pytest.mark.parametrize(("size", "classes"), [(12, 2), (12, 3), (10, 4), (5, 5)])
+def test_a_batch_by_class_has_equally_many_images_of_few_classes(size, classes):
+    labels = np.random.default_rng(1).permutation(np.repeat([0, 1, 4, 5, 7], [5, 20, 9, 30, 2]))
+    stream = by_class(generator(2, "batches"), labels, size, classes)
+    batches = np.stack([*islice(stream, 3000)])
+    few = {tuple(np.unique(labels[batch])) for batch in batches}
+    assert len(few) == math.comb(5, classes)
+    counts = [np.unique(labels[batch], return_counts=True)[1] for batch in batches]
+    assert {len(each) for each in counts} == {classes}
+    assert {each.max() - each.min() for each in counts} == {size % classes > 0}
+    # All images of a class alike, and all classes.
+    share = np.bincount(batches.ravel(), minlength=len(labels)) / batches.size
+    sizes = np.bincount(labels)[labels]
+    np.testing.assert_allclose(share * sizes, 1 / 5, rtol=0.25)
+    # In a random order: each place has each class.
+    for place in range(size):
+        assert len(np.unique(labels[batches[:, place]])) == 5
+
+
+def test_a_batch_of_more_classes_than_there_are_has_all():
+    labels = np.array([3, 3, 8])
+    batch = next(by_class(generator(0, "batches"), labels, 6, 4))
+    assert sorted(labels[batch]) == [3, 3, 3, 8, 8, 8]
 
 
 def test_shuffle_makes_other_batches_each_epoch():
@@ -173,6 +200,7 @@ def test_the_books_stream_leaves_numpys_global_generator():
         (1000, 100, "shuffle", 10),
         (1001, 100, "shuffle", 11),
         (50, 100, "shuffle", 1),
+        (1050, 100, "by_class", 10),
     ],
 )
 def test_steps_per_epoch(images, size, sampling, expected):

@@ -232,10 +232,15 @@ class Train(Strict):
         None, "length of the training in updates, instead of epochs"
     )
     batch_size: Count = Field(description="images per step")
-    sampling: Literal["with_replacement", "shuffle", "all"] = key(
+    sampling: Literal["with_replacement", "shuffle", "all", "by_class"] = key(
         "shuffle",
         "how batches are drawn; shuffle: a new permutation of the data in each epoch; all: each "
-        "batch is all images, in order, so that batch_size is their number",
+        "batch is all images, in order, so that batch_size is their number; by_class: a batch is "
+        "of classes_per_batch classes, drawn for it, with equally many images of each, drawn with "
+        "replacement",
+    )
+    classes_per_batch: Annotated[Count | None, AddedLater()] = key(
+        None, "how many classes a batch has images of, for sampling: by_class"
     )
     optimizer: Optimizer = key("sgd", "the update rule and its learning rate")
     schedule: Schedule = key("constant", "how the learning rate changes over the steps")

@@ -209,6 +209,20 @@ def single_sample(setting: Setting, images: int | None) -> str | None:
     return None
 
 
+def _sampling(setting: Setting) -> Iterator[Problem]:
+    """A number of classes without sampling: by_class or the other way round, or too large."""
+    train, path = setting.train, ("train", "classes_per_batch")
+    number, is_by_class = train.classes_per_batch, train.sampling == "by_class"
+    if is_by_class and number is None:
+        yield Problem(("train", "sampling"), "by_class without classes_per_batch, expected both")
+    elif number is not None and not is_by_class:
+        text = f"of no use, expected it beside sampling: by_class, got {train.sampling}"
+        yield Problem(path, text)
+    elif number is not None and number > train.batch_size:
+        expected = f"expected at most batch_size, which is {train.batch_size}"
+        yield Problem(path, f"more classes than images, {expected}, got {number}")
+
+
 def _evaluations(setting: Setting) -> Iterator[Problem]:
     """Evaluations in no order, or after the end of the training."""
     steps, path = setting.train.evaluate, ("train", "evaluate")
@@ -247,7 +261,7 @@ def _book_stream(setting: Setting) -> Iterator[Problem]:
             yield problem("data", "gaussian without draw, validation and test", "one of them")
     if data.label_noise:
         yield problem("data.label_noise", "0", data.label_noise)
-    if train.sampling == "shuffle":
+    if train.sampling not in ("with_replacement", "all"):
         yield problem("train.sampling", "with_replacement or all", train.sampling)
     if train.schedule.kind != "constant" or instantiate(train.schedule).warmup:
         yield problem("train.schedule", "constant", train.schedule.kind)
@@ -451,6 +465,7 @@ _SETTING_RULES = (
     _length,
     _weights,
     _batch_size,
+    _sampling,
     _norm_options,
     _residual,
     _layer_init,

@@ -138,6 +138,10 @@ def check_counts(setting: Setting, counts: ImageCounts) -> None:
     if setting.train.sampling == "all" and size != needed:
         text = f"not all images, expected {needed} with sampling: all, got {size}"
         raise SettingError(("train", "batch_size"), text)
+    if (classes := setting.train.classes_per_batch or 0) > counts.classes:
+        expected = f"expected at most {counts.classes} in {printable(data.name)}"
+        text = f"more classes than there are, {expected}, got {classes}"
+        raise SettingError(("train", "classes_per_batch"), text)
 
 
 def _check_held_out(data: Data, available: int) -> None:
@@ -335,7 +339,7 @@ def draw_start(
     replays the book's stream takes weights and batches from that.
     """
     draw = _draw_from_book if networks[0].place else _draw_independently
-    starts, batches = draw(networks, architectures, schedule, images.shape)
+    starts, batches = draw(networks, architectures, schedule, images)
     stacked: list[dict[str, nn.Array]] = []
     states = []
     pairs = zip(networks, architectures, starts, strict=True)
@@ -377,20 +381,23 @@ def _draw_independently(
     networks: Sequence[Network],
     architectures: Sequence[nn.Sequential],
     schedule: TrainingSchedule,
-    shape: tuple[int, ...],
+    images: ImageSets,
 ) -> tuple[Iterable[random.Start], Iterator[random.Indices]]:
     """Initial weights of each network, and the batches; what seeds share is drawn once."""
-    training = networks[0].setting.train
+    training, shape = networks[0].setting.train, images.shape
     seeds = [network.seed for network in networks]
-    sample, distinct = random.SAMPLING[training.sampling], list(dict.fromkeys(seeds))
+    distinct = list(dict.fromkeys(seeds))
     draws = {s: random.first_draw(random.generator(s, "weights")) for s in distinct}
     starts = (  # one at a time: of a large stack they take twice the memory of its parameters
         architecture.init(random.SharedGenerator(draws[seed]), shape)
         for seed, architecture in zip(seeds, architectures, strict=True)
     )
+    size, classes = training.batch_size, training.classes_per_batch
     streams = [
-        sample(random.generator(seed, "batches"), schedule.images, training.batch_size)
-        for seed in distinct
+        random.by_class(generator, images.train.labels, size, classes)
+        if classes
+        else random.SAMPLING[training.sampling](generator, schedule.images, size)
+        for generator in (random.generator(seed, "batches") for seed in distinct)
     ]
     rows = [distinct.index(seed) for seed in seeds] if len(distinct) > 1 else None
     return starts, random.stack_batches(streams, rows)
@@ -400,7 +407,7 @@ def _draw_from_book(
     networks: Sequence[Network],
     architectures: Sequence[nn.Sequential],
     schedule: TrainingSchedule,
-    shape: tuple[int, ...],
+    images: ImageSets,
 ) -> tuple[Iterable[random.Start], Iterator[random.Indices]]:
     """The same from the book's stream of each seed.
 
@@ -426,7 +433,7 @@ def _draw_from_book(
             for network, architecture in zip(networks, architectures, strict=True)
             if network.seed == seed and network.place
         ]
-        replayed = random.replay_book(seed, plan, [place for _, place in members], shape)
+        replayed = random.replay_book(seed, plan, [place for _, place in members], images.shape)
         drawn |= {network.id: start for (network, _), start in zip(members, replayed, strict=True)}
     pairs = [drawn[network.id] for network in networks]
     return [start for start, _ in pairs], random.stack_batches([batches for _, batches in pairs])

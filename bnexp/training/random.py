@@ -109,6 +109,20 @@ def all_images(random: Generator, images: int, size: int) -> Iterator[Indices]:
         yield np.arange(images)
 
 
+def by_class(random: Generator, labels: Indices, size: int, classes: int) -> Iterator[Indices]:
+    """Batches with images of few classes (Ioffe 2017, section 4.3), drawn with replacement.
+
+    Each batch draws so many `classes`, or all that there are, and has `size` images, of each class
+    equally many up to one, in a random order.
+    """
+    images = np.argsort(labels, kind="stable")
+    _, starts, counts = np.unique(labels[images], return_index=True, return_counts=True)
+    while True:
+        drawn = random.permutation(len(counts))[:classes]
+        batch = drawn[random.permutation(size) % len(drawn)]
+        yield images[starts[batch] + random.integers(0, counts[batch])]
+
+
 SAMPLING = {"with_replacement": with_replacement, "shuffle": shuffle, "all": all_images}
 
 
