@@ -8,6 +8,7 @@ import atexit
 import gc
 import os
 import sys
+from contextlib import suppress
 
 from bnexp.searchpath import drop_implied_folder
 
@@ -21,7 +22,8 @@ def answer_signals() -> None:
     import signal
 
     def leave(signum: int, frame: object) -> None:
-        os.write(2, b"interrupted; the same command goes on from here\n")
+        with suppress(OSError):
+            os.write(2, b"interrupted\n")
         os._exit(130)
 
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):

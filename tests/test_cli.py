@@ -336,14 +336,23 @@ def test_a_mistake_in_a_users_class_is_not_called_one_of_the_program(here, small
     assert "in executor 'faulty_executor', faulty.py:22, in Base.records: Runtime" in result.stderr
 
 
-def test_an_interrupted_run_says_how_to_go_on(here, small, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run"], "interrupted; the same command goes on from here\n"),
+        (["run", "--fresh"], "interrupted; the same command without --fresh goes on from here\n"),
+        (["run", "--dry-run"], "interrupted\n"),
+        (["check"], "interrupted\n"),
+    ],
+)
+def test_an_interrupted_run_says_how_to_go_on(here, small, monkeypatch, words, message):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("bnexp.running.run", interrupted)
-    result = call("run", small)
-    assert result.exit_code == 130
-    assert "interrupted; the same command goes on from here" in result.stderr
+    monkeypatch.setattr("bnexp.cli.output.print_plan", interrupted)
+    result = call(*words, small)
+    assert (result.exit_code, result.stderr) == (130, message)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -468,8 +477,21 @@ def test_check_does_not_need_the_data(here, monkeypatch):
 
 
 @pytest.mark.slow
-def test_output_into_a_closed_pipe_is_quiet(here, small):
-    command = f"{sys.executable} -m bnexp schema | head -1"
-    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
-    assert result.stdout == "{\n"
-    assert result.stderr == ""
+@pytest.mark.parametrize("words", ["schema", "--help", "table results/small", "run small.yaml"])
+def test_output_into_a_closed_pipe_is_quiet(here, small, words):
+    if words == "table results/small":
+        call("run", small)
+    source, sink = os.pipe()
+    if not words.startswith("run"):
+        os.close(source)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bnexp", *words.split()],
+        stdout=sink, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    os.close(sink)
+    if words.startswith("run"):  # as `head -1` does
+        assert os.read(source, 3) == b"12 "
+        os.close(source)
+    assert (process.communicate(timeout=120)[1], process.returncode) == ("", 141)
+    if words.startswith("run"):
+        assert (here / "results" / "small" / "summary.csv").exists()

@@ -21,6 +21,7 @@ from processes import alive, until
 
 import bnexp
 from bnexp.cli.main import STOP_SIGNALS, cli, first_cause, is_exhausted, one_line
+from bnexp.execution.workers import GREETING, PROGRAM
 
 pytestmark = pytest.mark.slow
 ROOT = Path(bnexp.__file__).parents[1]
@@ -63,7 +64,7 @@ def test_a_signal_at_any_moment_of_the_start_is_one_message(small, tmp_path, wor
             continue  # it was done before
         assert process.returncode == 130, message
         *counts, end = message.splitlines(keepends=True)
-        assert end == INTERRUPTED
+        assert end in ("interrupted\n", INTERRUPTED if words[0] == "run" else "")
         assert all(NOTES.fullmatch(line) for line in counts), message
 
 
@@ -110,25 +111,71 @@ def test_a_hang_up_of_all_processes_prints_no_traceback(small, tmp_path):
     assert until(lambda: not alive(process.pid))
 
 
-def test_an_interruption_where_python_ignores_exceptions_ends_the_command():
-    """A finalizer's exception is printed and lost: the signal would be forgotten."""
+@pytest.mark.parametrize(
+    "body",
+    [
+        # A finalizer's exception is printed and lost.
+        "type('Finalized', (), {'__del__': lambda self: end()})(); time.sleep(20)",
+        # Libraries that call Python from C raise their own exception instead, or none.
+        "replace(ValueError('no schema'), end)",
+        "replace(ConfigError('no schema'), end)",
+        "replace(None, end); stopping.check(); time.sleep(20)",
+        "replace(None, end)",
+        "replace(None, end); click.get_current_context().exit(1)",
+    ],
+)
+def test_an_interruption_that_a_library_catches_ends_the_command(body):
     program = (
         "import os, signal, sys, time, click\n"
-        "from bnexp.cli import main as module\n"
         "from bnexp.cli.main import cli, main\n"
-        "class Finalized:\n"
-        "    def __del__(self):\n"
-        "        os.kill(os.getpid(), signal.SIGINT)\n"
-        "        time.sleep(0.01)\n"
+        "from bnexp.errors import ConfigError\n"
+        "from bnexp.execution import stopping\n"
+        "def end():\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(0.01)\n"
+        "def replace(error, call):\n"
+        "    try:\n"
+        "        call()\n"
+        "    except BaseException:\n"
+        "        if error:\n"
+        "            raise error from None\n"
         "@cli.command('lost')\n"
-        "def lost():\n"
-        "    Finalized()\n"
-        "    time.sleep(20)\n"
+        f"def lost(): {body}\n"
         "main()\n"
     )
     process = begin("lost", program=("-c", program))
     _, message = process.communicate(timeout=15)
-    assert (process.returncode, message) == (130, INTERRUPTED)
+    assert (process.returncode, message) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("when", ["make_context", "main"])
+def test_an_interruption_before_and_after_the_command_prints_no_traceback(when):
+    program = (
+        "import os, signal\n"
+        "from bnexp.cli.main import cli, main\n"
+        f"old = cli.{when}\n"
+        "def interrupted(*arguments, **options):\n"
+        "    try:\n"
+        "        return old(*arguments, **options)\n"
+        "    finally:\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"cli.{when} = interrupted\n"
+        "main()\n"
+    )
+    process = begin("list", program=("-c", program))
+    _, message = process.communicate(timeout=15)
+    assert (process.returncode, message) == (130, "interrupted\n")
+
+
+def test_a_worker_whose_parent_is_gone_prints_nothing():
+    program = PROGRAM.format(path=sys.path, greeting=GREETING)
+    source, sink = os.pipe()
+    os.close(source)
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdout=sink, stderr=subprocess.PIPE, timeout=15
+    )
+    os.close(sink)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 @pytest.mark.parametrize("option", ["--cell-timeout", "--checkpoint"])

@@ -153,10 +153,15 @@ def test_another_handler_of_the_signal_stays_and_gets_interrupted(small, tmp_pat
 
 def test_nobody_is_asked_where_nothing_trains(small, tmp_path):
     assert not stopping.request()
-    with stopping.in_order():
-        assert stopping.request()
-        assert not stopping.request()
-        assert stopping.requested()
+
+    def end_without_a_look():
+        with stopping.in_order():
+            assert stopping.request()
+            assert not stopping.request()
+            assert stopping.requested()
+
+    with pytest.raises(KeyboardInterrupt):
+        end_without_a_look()
     assert not stopping.requested()
     result = []
     config = bnexp.load_config(small, CHANGES)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from figure_results import EVERY, NORMS, W, everything, results
 
+from bnexp.errors import Interrupted
 from bnexp.figures import DrawingFailed, draw, render_files
 from bnexp.figures.kinds.panels import Panels
 from bnexp.figures.kinds.scale import Scale
@@ -102,6 +103,9 @@ def test_whatever_goes_wrong_is_a_failure_of_its_figure(monkeypatch):
 
     monkeypatch.setattr(Panels, "draw", draw_nothing)
     with pytest.raises(DrawingFailed, match=r"^figure panels: ZeroDivisionError: division by zero"):
+        render_files(Panels(), demo_results())
+    monkeypatch.setattr("bnexp.execution.stopping._interrupted", True)
+    with pytest.raises(Interrupted):  # of which a library may have made that error
         render_files(Panels(), demo_results())
 
 

@@ -21,7 +21,7 @@ import click
 from bnexp import __version__
 from bnexp.cli import data, explore, results, run
 from bnexp.cli.arguments import import_modules, import_option
-from bnexp.cli.terminal import echo
+from bnexp.cli.terminal import GOES_ON, echo
 from bnexp.errors import BnexpError, BnexpWarning, Interrupted, StoreError
 from bnexp.execution import stopping
 from bnexp.machine import IS_WINDOWS
@@ -36,8 +36,8 @@ STOP_SIGNALS = (
 )
 show_warning = warnings.showwarning
 ANSWERED: list[int] = []  # those of them that the process was not started to ignore
-INTERRUPTED = "interrupted; the same command goes on from here"
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
+NO_READER = 141  # the exit status where SIGPIPE ends a program: 128 and its number
 MAX_CAUSE = 200  # characters of an error of the system or of a library
 
 
@@ -52,19 +52,26 @@ class Commands(click.Group):
             raise readable(error) from None
         except OSError as error:  # of what --help and --version print
             if is_broken_pipe(error):
-                raise
+                raise click.exceptions.Exit(NO_READER) from None
             echo(f"bnexp: {system_error(error)}", err=True)
             raise click.exceptions.Exit(StoreError.exit_status) from None
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the command; exit with the status of the error that it raises, if any."""
         try:
-            return super().invoke(ctx)
+            try:
+                result = super().invoke(ctx)
+            except Exception as error:
+                if getattr(error, "exit_code", None) != Interrupted.exit_status:
+                    stopping.check()  # a library's own error may stand for an interruption
+                raise
+            stopping.check()
+            return result
         except BnexpError as error:
             echo(*str(error).split("\n"), err=True)
             ctx.exit(error.exit_status)
         except (KeyboardInterrupt, Interrupted):
-            echo(INTERRUPTED, err=True)
+            echo(interruption(ctx), err=True)
             ctx.exit(Interrupted.exit_status)
         except click.ClickException as error:
             raise readable(error) from None
@@ -72,7 +79,7 @@ class Commands(click.Group):
             raise
         except Exception as error:
             if is_broken_pipe(error):
-                raise
+                ctx.exit(NO_READER)
             if os.environ.get("BNEXP_DEBUG"):
                 raise
             cause = first_cause(error)
@@ -97,6 +104,11 @@ class Commands(click.Group):
                 err=True,
             )
             ctx.exit(1)
+
+
+def interruption(ctx: click.Context | None) -> str:
+    """What is said last of a command that was interrupted: if it goes on later, how to do that."""
+    return "; ".join(["interrupted", *filter(None, [ctx and ctx.meta.get(GOES_ON)])])
 
 
 def readable(error: click.ClickException) -> click.ClickException:
@@ -211,11 +223,14 @@ def _stop(signum: int, frame: FrameType | None) -> None:
         if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
             _leave()
         frame = frame.f_back
-    raise Interrupted
+    stopping.interrupt()
 
 
 def _stop_at_once(signum: int, frame: object) -> None:
-    _tell("stopped at once; kept: finished networks and the checkpoints written before")
+    ctx = click.get_current_context(silent=True)
+    goes_on = ctx is not None and GOES_ON in ctx.meta
+    kept = "; kept: finished networks and the checkpoints written before"
+    _tell(f"stopped at once{kept if goes_on else ''}")
     os._exit(Interrupted.exit_status)
 
 
@@ -228,7 +243,7 @@ def _tell(text: str) -> None:
 def _leave() -> None:
     """End at once with the message and the status of an interruption."""
     with suppress(OSError):
-        os.write(2, f"{INTERRUPTED}\n".encode())
+        os.write(2, f"{interruption(click.get_current_context(silent=True))}\n".encode())
     os._exit(Interrupted.exit_status)
 
 
@@ -253,12 +268,12 @@ def main() -> None:
     A signal that the process was started to ignore, as by `nohup`, is ignored. Once the command is
     done, so are the others but SIGTERM: what is left is the end of the program itself.
     """
-    ANSWERED[:] = [n for n in STOP_SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
-    for number in ANSWERED:
-        signal.signal(number, _stop)
-    sys.unraisablehook = _lost_exception
-    warnings.showwarning = _print_warning
     try:
+        ANSWERED[:] = [n for n in STOP_SIGNALS if signal.getsignal(n) != signal.SIG_IGN]
+        for number in ANSWERED:
+            signal.signal(number, _stop)
+        sys.unraisablehook = _lost_exception
+        warnings.showwarning = _print_warning
         try:
             cli()
         finally:
@@ -266,10 +281,12 @@ def main() -> None:
                 is_term = number == signal.SIGTERM
                 signal.signal(number, signal.SIG_DFL if is_term else signal.SIG_IGN)
             _drop_unwritten()
+    except Interrupted:  # before the arguments were read, or after the end of the command
+        _leave()
     except OSError as error:
         if not is_broken_pipe(error):
             raise
-        sys.exit(1)
+        sys.exit(NO_READER)
 
 
 def _drop_unwritten() -> None:

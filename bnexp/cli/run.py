@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bnexp.cli import arguments
-from bnexp.cli.terminal import echo, quiet_matplotlib
+from bnexp.cli.terminal import GOES_ON, echo, quiet_matplotlib
 from bnexp.errors import Interrupted, NetworksFailed
 from bnexp.machine import usable_cores
 
@@ -128,6 +128,7 @@ def run_command(
         return
     ranges = unusual_ranges(config)
     quiet_matplotlib()
+    ctx.meta[GOES_ON] = f"the same command{' without --fresh' if fresh else ''} goes on from here"
     try:
         with ProgressDisplay(
             quiet, False, ranges, named["test"], err=table_format is not None
@@ -236,6 +237,7 @@ def replicate_command(
     directory = Path(out or f"results/{config.name}-replication")
     held_out = config.experiment.data.image_sets["test"]
     quiet_matplotlib()
+    ctx.meta[GOES_ON] = "the same command goes on from here"
     try:
         with ProgressDisplay(quiet, held_out=held_out) as display:
             replication = replicate(

@@ -10,6 +10,7 @@ import click
 
 from bnexp.text import PAGE_WIDTH, printable
 
+GOES_ON = "bnexp.goes_on"  # in the meta of a context: how to go on after an interruption
 NARROWEST, WIDEST = 40, 120  # of the lines that are fitted to a terminal
 
 

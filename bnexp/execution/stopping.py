@@ -4,6 +4,10 @@ A signal may come in the middle of a step, when parameters are half updated. So 
 asks the run to stop (`request`). Training looks after each step whether it was asked to (`check`)
 and, where there is a run directory, saves a checkpoint first. In worker processes the question is
 answered by a flag that they share with their parent (`watch`).
+
+Elsewhere a handler raises Interrupted at once (`interrupt`). Libraries that call Python from C may
+turn what is raised there into errors of their own, or drop it: so it is remembered, and whoever
+takes any error for a mistake asks first whether it was an interruption (`check`).
 """
 
 from __future__ import annotations
@@ -12,11 +16,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from bnexp.errors import Interrupted
 
 _runs = 0  # that stop in order when they are asked to
 _requested = False
+_interrupted = False
 
 
 def _was_asked() -> bool:
@@ -35,13 +41,20 @@ def request() -> bool:
     return True
 
 
+def interrupt() -> NoReturn:
+    """Raise Interrupted, and again from every `check` that follows."""
+    global _interrupted
+    _interrupted = True
+    raise Interrupted
+
+
 def requested() -> bool:
     """Whether training is to stop after the step that is being made."""
-    return _is_requested()
+    return _interrupted or _is_requested()
 
 
 def check() -> None:
-    """Raise Interrupted if training is to stop."""
+    """Raise Interrupted if training is to stop, or if an earlier Interrupted was lost."""
     if requested():
         raise Interrupted
 
@@ -76,13 +89,16 @@ def in_order() -> Iterator[None]:
         signal.signal(signal.SIGINT, answer)
     _runs += 1
     try:
-        yield
+        try:
+            yield
+        finally:
+            _runs -= 1
+        check()  # the signal may have come after the run's own last look
     except Interrupted as error:
         if is_script:
             raise KeyboardInterrupt(*error.args) from None
         raise
     finally:
-        _runs -= 1
         _requested = _requested and _runs > 0
         if is_script:
             signal.signal(signal.SIGINT, before)

@@ -79,7 +79,10 @@ except OSError:  # this process has no standard error; what is opened now takes 
 pipes = os.dup(0), os.dup(1)
 os.dup2(os.open(os.devnull, os.O_RDWR), 0)
 os.dup2(2, 1)
-os.write(pipes[1], {greeting!r})
+try:
+    os.write(pipes[1], {greeting!r})
+except OSError:  # the process that has started this one is gone
+    os._exit(1)
 sys.path[:] = {path!r}
 try:
     from bnexp.execution.workers import serve
@@ -87,7 +90,10 @@ try:
 except BaseException as error:
     import pickle, struct
     text = pickle.dumps(("failed", f"{{type(error).__name__}}: {{error}}"))
-    os.write(pipes[1], struct.pack("!Q", len(text)) + text)
+    try:
+        os.write(pipes[1], struct.pack("!Q", len(text)) + text)
+    except OSError:
+        pass
 else:
     serve(*pipes)
 """

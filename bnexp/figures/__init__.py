@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 
 from bnexp.config.figures import FIGURES
 from bnexp.errors import BnexpError, ConfigError
+from bnexp.execution import stopping
 from bnexp.figures.kinds import FigureData, FigureKind
 from bnexp.figures.labels import chosen_text
 from bnexp.figures.recorded import planned_sweep, recorded_of
@@ -156,6 +157,7 @@ def _drawing(options: FigureKind) -> Iterator[None]:
     except BnexpError as error:
         raise DrawingFailed(str(error)) from error
     except Exception as error:
+        stopping.check()  # matplotlib's own errors may stand for an interruption
         if os.environ.get("BNEXP_DEBUG"):
             raise
         text = f"figure {options.kind}: {type(error).__name__}: {error}"
