@@ -53,6 +53,7 @@ from bnexp.runs.columns import Columns
 from bnexp.runs.tables import Axis, plan_axes
 from bnexp.runs.where import SeveralValues, WhereError, select_values
 from bnexp.sweep import Network, make_plan, setting_error
+from bnexp.text import integers
 from bnexp.training import Images, evaluate, logits_of
 from bnexp.training.evaluation import evaluation_state
 from bnexp.training.schedule import make_schedule
@@ -377,7 +378,7 @@ def select_single_network(config: Config, point: Mapping[str, Any], seed: int | 
     if len(networks) == 1:
         return networks[0]
     swept = "; ".join(f"{axis.key}: {', '.join(map(str, axis.labels))}" for axis in plan.axes)
-    seeds = ", ".join(map(str, config.experiment.random.seeds))
+    seeds = integers(config.experiment.random.seeds)
     raise ConfigError(
         f"fit: expected a point and a seed that name one network, got {len(networks)}; "
         f"{swept + '; ' if swept else ''}seeds: {seeds}"

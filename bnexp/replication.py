@@ -38,7 +38,7 @@ from bnexp.progress import Progress
 from bnexp.result import Result
 from bnexp.running import run
 from bnexp.runs import RunDirectory
-from bnexp.text import aligned, counted, labeled, listed, paragraph
+from bnexp.text import aligned, counted, integers, labeled, listed, paragraph
 
 FILE = "replication.json"
 FORMAT = 1
@@ -346,7 +346,7 @@ def replication_lines(replication: Replication) -> Iterator[str]:
     theory  0 same, 1 weaker, 0 stronger, 0 reversed
     """
     drawn = ", with images drawn for each" if replication.draws_images else ""
-    seeds = ", ".join(map(str, replication.seeds))
+    seeds = integers(replication.seeds)
     number = counted(len(replication.seeds), "new seed")
     yield from paragraph(f"replication on {number}{drawn}: {seeds}", hanging=2)
     if replication.earlier:

@@ -152,6 +152,23 @@ def listed(items: Sequence[str], conjunction: str) -> str:
 Texts: TypeAlias = Mapping[str, Mapping[Any, str]]
 
 
+def integers(numbers: Iterable[int]) -> str:
+    """Whole numbers as a list, of more than five that follow each other the first and the last.
+
+    >>> integers([3, 1]), integers([*range(250), 300])
+    ('3, 1', '0 to 249, 300')
+    """
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(
+        f"{run[0]} to {run[-1]}" if len(run) > 5 else ", ".join(map(str, run)) for run in runs
+    )
+
+
 def distinct_by_key(values: Mapping[str, Iterable[Any]]) -> Texts:
     """The texts of all values of each key.
 

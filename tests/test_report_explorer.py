@@ -116,6 +116,37 @@ def test_curves_of_many_evaluations_are_thinned_out_and_the_page_says_so(monkeyp
     assert {len(point["x"]) for point in Page(page).data["points"]} == {2}
 
 
+def test_of_many_seeds_the_first_have_curves_and_means_are_of_all(monkeypatch):
+    def value(point, seed, epoch, metric):
+        return math.nan if seed == 3 and epoch == 2 else (seed + epoch) / 20
+
+    def read(point, seed):
+        return [(step, 1, "activation_std", math.nan, float(seed)) for step in (0, 10)]
+
+    tables = results((NORMS,), seeds=range(7), value=value, read=read)
+    monkeypatch.setattr(explorer, "MAX_SEEDS", 5)
+    data = explorer.explorer_data(tables)
+    assert data["seeds"] == (5, 7)
+    for point in data["points"]:
+        assert point["seeds"].tolist() == [0, 1, 2, 3, 4]
+        accuracy, probed = point["values"]["train_accuracy"], point["probes"]
+        assert accuracy["seeds"].shape == (5, len(point["x"]))
+        missing = (point["x"] == 2).astype(int)
+        assert accuracy["n"].tolist() == (7 - missing).tolist()
+        sums = 21 - 3 * missing + point["x"] * (7 - missing)
+        assert accuracy["mean"] == pytest.approx(sums / (7 - missing) / 20)
+        (numbers,) = probed.values()
+        assert (len(numbers["seeds"]), numbers["n"].tolist(), numbers["mean"].tolist()) == (
+            5,
+            [7, 7],
+            [3, 3],
+        )
+    monkeypatch.setattr(explorer, "MAX_SEEDS", 7)
+    data = explorer.explorer_data(tables)
+    assert data["seeds"] is None
+    assert "n" not in data["points"][0]["values"]["train_accuracy"]
+
+
 def test_numbers_of_probes_can_be_chosen_and_distributions_cannot():
     def read(point, seed):
         numbers = [

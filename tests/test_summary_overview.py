@@ -6,13 +6,14 @@ import statistics
 
 import numpy as np
 import pytest
+from figure_results import results
 from summary_cases import NORM, ROWS, STD, numbers, tables
 
 import bnexp
 from bnexp.errors import BnexpError, ConfigError
 from bnexp.metrics import image_sets
 from bnexp.runs.tables import Axis
-from bnexp.summary import check_metric, overview
+from bnexp.summary import check_metric, describe_diverged, overview
 from bnexp.summary.overview import Entry, columns_named
 from bnexp.sweep import make_plan
 
@@ -139,3 +140,19 @@ def test_a_misspelt_metric_is_refused_before_training(small):
 def test_a_validation_column_is_the_test_column_only_where_it_is_called_so():
     assert columns_named("validation_loss", image_sets(True))[1] == "final_test_loss"
     assert columns_named("validation_loss", image_sets(False))[1] == "final_validation_loss"
+
+
+def test_what_diverged_has_a_line_for_each_network_and_of_many_for_each_point():
+    axis = Axis("model.init.std", (1.0, 10.0))
+
+    def lines(seeds):
+        data = results(
+            (axis,), seeds=seeds, diverged=lambda p, s: s + 1 if p == (10.0,) or s == 4 else -1
+        )
+        return list(describe_diverged(data))
+
+    assert lines(range(3)) == [f"model.init.std = 10, seed {s}: at step {s + 1}" for s in range(3)]
+    assert lines(range(20)) == [
+        "model.init.std = 1, seed 4: at step 5",
+        "model.init.std = 10, 20 seeds: from step 1 to 20",
+    ]

@@ -50,6 +50,7 @@ from bnexp.text import (
     PAGE_WIDTH,
     counted,
     distinct,
+    integers,
     omitted,
     paragraph,
     printable,
@@ -178,7 +179,7 @@ def print_waiting() -> None:
     echo("another bnexp is writing to this folder; waiting for it", err=True)
 
 
-MAX_DIVERGED = 20
+DIVERGED_LINES = 20
 MAX_DAMAGED = 5
 COLORS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
 
@@ -197,7 +198,7 @@ def print_result(
 ) -> None:
     """Print the small table, what diverged, the verdicts, and where everything is.
 
-    At most MAX_DIVERGED networks that diverged are listed; summary.csv has all. metric, sort,
+    What diverged is listed in at most DIVERGED_LINES lines; summary.csv has all. metric, sort,
     spread: of the table, see `Result.table`.
     """
     width = page_width()
@@ -207,8 +208,9 @@ def print_result(
     else:
         echo(no_scores(result))
     if lines := list(describe_diverged(result.results)):
-        echo("", f"{len(lines)} diverged:")
-        lines = [*lines[:MAX_DIVERGED], *omitted(len(lines) - MAX_DIVERGED)]
+        number = (result.results.summary["status"] == "diverged").sum()
+        echo("", f"{number} diverged:")
+        lines = [*lines[:DIVERGED_LINES], *omitted(len(lines) - DIVERGED_LINES)]
         echo(*(f"  {line}" for line in lines))
     print_verdicts(result.claims)
     for text in result.left_out:
@@ -336,7 +338,7 @@ def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 
         missing = directory.read_records(plan.networks, None)[1]
         effort = f"data: not at hand. {error}"
     echo(f"{config.name}: valid")
-    seeds = ", ".join(map(str, config.experiment.random.seeds))
+    seeds = integers(config.experiment.random.seeds)
     ranges = unusual_ranges(config)
     lists = {}
     for axis in plan.axes:

@@ -57,7 +57,7 @@ from bnexp.config.yaml import Document, KeyPath, block_style, flow, unquoted
 from bnexp.data.arrays import Dataset
 from bnexp.data.memory import memory_dataset
 from bnexp.errors import ConfigError
-from bnexp.text import choices, counted, cut, nearest_name, notebook_html
+from bnexp.text import choices, counted, cut, integers, nearest_name, notebook_html
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Config:
             "config.html",
             experiment=experiment,
             axes=axes,
-            seeds=", ".join(map(str, experiment.random.seeds)),
+            seeds=integers(experiment.random.seeds),
             claims=counted(len(experiment.claims or ()), "claim"),
             text=resolved(self),
         )

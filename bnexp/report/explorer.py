@@ -33,14 +33,15 @@ from bnexp.figures.series import (
 )
 from bnexp.figures.style import COLORS, looks
 from bnexp.metrics import metric_column
-from bnexp.runs.stats import Band
+from bnexp.runs.stats import Band, Floats
 from bnexp.runs.tables import Axis, Tables, Value, group_rows, rows
 
 LINE_WIDTH = 2.0  # in pixels; dashes are multiples of it
 MAX_PLACES = 7  # of a quantity: more are a distribution, which figures show
 MAX_PROBED = 40  # choices of what probes read
 PROBE_NUMBERS = 60_000  # of all probes together: about 1 MB
-PAGE_NUMBERS = 500_000  # of all curves together: about 10 MB
+MAX_SEEDS = 20  # of a point have curves of their own; means and intervals are of all
+PAGE_NUMBERS = 150_000  # of all curves together: about 3 MB
 
 
 def explorer_data(tables: Tables) -> Mapping[str, Any] | None:
@@ -50,12 +51,13 @@ def explorer_data(tables: Tables) -> Mapping[str, Any] | None:
     metrics: the choices of y axis, each with its limits and its x axis: metrics, then what probes
         read of each layer and place.
     keys: the swept keys.
-    points: one for each point of the sweep, with the numbers of each seed, exactly as in the
-        tables, and with the band that the figures draw if there are several seeds.
+    points: one for each point of the sweep, with the numbers of its first MAX_SEEDS seeds, exactly
+        as in the tables, and with the band that the figures draw if there are several seeds.
     views: one for each axis that the slider can go over, axes of numbers first: its values, and for
         each line the number of its point at each of these values.
     thinned: how many evaluations of a network the curves show, and of how many, if some are left
         out: those are evenly spread, the first and the last among them. Else None.
+    seeds: how many seeds of a point have curves, and how many there are, if some have none.
     """
     if not len(tables.metrics["cell"]):
         return None
@@ -66,7 +68,8 @@ def explorer_data(tables: Tables) -> Mapping[str, Any] | None:
     axes = sorted(tables.axes, key=lambda axis: not axis.numeric)
     of_point = _by_point(tables)
     evaluations = int(np.unique(tables.metrics["cell"].astype(str), return_counts=True)[1].max())
-    networks = len(tables.summary["cell"])
+    seeds = len(np.unique(tables.summary["seed"]))
+    networks = len(points) * min(seeds, MAX_SEEDS)
     most = max(2, PAGE_NUMBERS // (networks * max(len(metrics), 1)))
     probed = _probed(tables)
     few = max(2, PROBE_NUMBERS // (networks * max(len(probed), 1)))
@@ -84,6 +87,7 @@ def explorer_data(tables: Tables) -> Mapping[str, Any] | None:
         "views": [_view(tables, axis, points) for axis in axes] or [_view(tables, None, points)],
         "all": _view(tables, None, points) if axes else None,
         "thinned": (most, evaluations) if evaluations > most else None,
+        "seeds": (MAX_SEEDS, seeds) if seeds > MAX_SEEDS else None,
     }
 
 
@@ -153,10 +157,21 @@ def _point_probes(
         x, numbers = thinned(*by_seed(source.table, where, "step", source.column), most)
         if not len(numbers):
             continue
-        values[one.key] = {"x": x, "seeds": numbers}
-        if len(numbers) > 1:
-            band = over_seeds(x, numbers, "interval", (source.floor, source.ceiling)).band
-            values[one.key] |= {"mean": band.mean, "low": band.low, "high": band.high}
+        band = over_seeds(x, numbers, "interval", (source.floor, source.ceiling)).band
+        values[one.key] = {"x": x, **_numbers(numbers, band)}
+    return values
+
+
+def _numbers(numbers: Floats, band: Band) -> Mapping[str, Any]:
+    """The curves of the first seeds and, of several, mean, interval and n.
+
+    numbers: (S, P), NaN where a seed has no number. band: over all seeds.
+    """
+    values = {"seeds": numbers[:MAX_SEEDS]}
+    if len(numbers) > 1:
+        values |= {"mean": band.mean, "low": band.low, "high": band.high}
+    if len(numbers) > MAX_SEEDS:
+        values["n"] = np.isfinite(numbers).sum(axis=0)
     return values
 
 
@@ -181,7 +196,7 @@ def _point(
 ) -> Mapping[str, Any]:
     """The curves of one point of the sweep, from tables with its rows, of at most so many points.
 
-    at: its values. x: the steps or epochs. seeds: the seeds, in the order of the curves.
+    at: its values. x: the steps or epochs. seeds: the first seeds, in the order of the curves.
     networks: how many.
     values: of each metric a curve for each seed and, of several, their mean and its interval.
     diverged: the x and the step of each network that diverged.
@@ -192,17 +207,14 @@ def _point(
     for name in metrics:
         source = metric_source(tables, name)
         _, numbers = thinned(*by_seed(source.table, where, time, source.column), most)
-        values[name] = {"seeds": numbers}
         if line is None or len(numbers) > 1:  # its x and divergence are the same for all metrics
             line = curve(tables, where, source, time, "interval", most=most)
-        if len(numbers) > 1:
-            band = line.band
-            values[name] |= {"mean": band.mean, "low": band.low, "high": band.high}
+        values[name] = _numbers(numbers, line.band)
     assert line is not None  # a run has a loss and an accuracy
     return {
         "at": point,
         "x": line.x,
-        "seeds": np.unique(tables.metrics["seed"][rows_where(tables.metrics, where)]),
+        "seeds": np.unique(tables.metrics["seed"][rows_where(tables.metrics, where)])[:MAX_SEEDS],
         "networks": line.networks,
         "diverged": list(zip(line.diverged_x.tolist(), line.diverged_steps, strict=True)),
         "values": values,

@@ -46,7 +46,7 @@ from bnexp.runs.manifest import manifest_facts
 from bnexp.runs.references import find_run
 from bnexp.runs.tables import axis_texts
 from bnexp.summary import describe_diverged
-from bnexp.text import counted, json_value, templates
+from bnexp.text import counted, integers, json_value, templates
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("plot.js", "explorer.js", "tables.js", "downloads.js", "site.js")
@@ -118,6 +118,7 @@ def run_page(run: RunData, home: str = "") -> str:
         texts=axis_texts(run.axes),
         networks=network_table(run),
         diverged=list(describe_diverged(run.tables)),
+        number_diverged=int((run.summary["status"] == "diverged").sum()),
         failed=list(failed_lines(run)),
         missing=list(missing_lines(run)),
         shipped=shipped_experiment,
@@ -204,7 +205,7 @@ def render_page(template: str, pictures: Iterable[Picture], **values: Any) -> st
     )
     values |= {"style": Markup(style), "script": Markup(script), "policy": policy}
     environment = templates(TEMPLATES)
-    environment.filters |= {"embedded": embed_json, "number": number_text}
+    environment.filters |= {"embedded": embed_json, "number": number_text, "integers": integers}
     environment.globals |= {
         "counted": counted,
         "compared_text": compared_text,

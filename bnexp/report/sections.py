@@ -26,7 +26,7 @@ from bnexp.sweep import Network
 from bnexp.text import Texts, equations, short
 
 ID_LETTERS = 8  # of a network's id that are shown
-MAX_ROWS = 10_000  # of the table of networks
+MAX_ROWS = 2_000  # of the table of networks: about 2 MB
 HEADS = {"cell": "network", "diverged_at_step": "diverged at step"}
 
 

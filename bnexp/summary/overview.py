@@ -18,9 +18,10 @@ from bnexp.metrics import HEADLINE, METRICS, metric_column, summary_columns
 from bnexp.runs.stats import UNLIMITED, Limits
 from bnexp.runs.tables import Axis, Tables, Value, axis_texts, moves_along, planned_metrics
 from bnexp.sweep import Plan
-from bnexp.text import choices, equations
+from bnexp.text import choices, counted, equations
 
 MAX_ROWS = 40
+MAX_DIVERGED = 20  # networks that have a line of their own
 BEST = 10
 ORDERS = ("sweep", "best")  # of rows
 SECONDS = "seconds"
@@ -233,11 +234,22 @@ def column_labels(column: str, tables: Tables) -> tuple[str, str]:
 
 
 def describe_diverged(tables: Tables) -> Iterator[str]:
-    """A line for each network that diverged."""
+    """A line for each network that diverged; of many, a line for each point of the sweep."""
     summary, texts = tables.summary, axis_texts(tables.axes)
-    for i in np.flatnonzero(summary["status"] == "diverged"):
+    diverged = np.flatnonzero(summary["status"] == "diverged")
+    by_point: dict[str, list[tuple[int, int]]] = {}
+    for i in diverged:
         point = equations({axis.key: summary[axis.key][i] for axis in tables.axes}, texts)
-        yield f"{point}, seed {summary['seed'][i]}: at step {summary['diverged_at_step'][i]}"
+        network = int(summary["seed"][i]), int(summary["diverged_at_step"][i])
+        by_point.setdefault(point, []).append(network)
+    for point, networks in by_point.items():
+        start = f"{point}, " if point else ""
+        if len(diverged) > MAX_DIVERGED and len(networks) > 1:
+            first, *_, last = sorted(step for _, step in networks)
+            steps = f"at step {first}" if first == last else f"from step {first} to {last}"
+            yield f"{start}{counted(len(networks), 'seed')}: {steps}"
+        else:
+            yield from (f"{start}seed {seed}: at step {step}" for seed, step in networks)
 
 
 def _row_axes(tables: Tables) -> list[Axis]:

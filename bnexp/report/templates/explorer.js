@@ -89,6 +89,7 @@ function explore(data) {
     const seeds = Math.max(...numbers.map((one) => one.seeds.length));
     const of = (name) => numbers.map((one) => one[name] ? last(one[name]) : name === "mean" ? last(one.seeds[0]) : null);
     const bands = seeds > 1 ? { mean: of("mean"), low: of("low"), high: of("high") } : {};
+    if (data.seeds) bands.n = numbers.map((one) => one.n ? last(one.n) : one.seeds.map(last).filter(finite).length);
     return {
       ...bands,
       line,
@@ -161,8 +162,9 @@ function explore(data) {
       const several = each.checked ? point.seeds.map((seed, s) => `${seed}: ${text(values[s])}`).join(", ") : one.mean ? rounded(mean) : text(mean);
       const main = one.seeds.length ? several : "no result";
       const interval = one.low && finite(one.low[i]) ? `${rounded(one.low[i])} to ${rounded(one.high[i])}` : "";
-      const lost = point.diverged.length ? `${point.diverged.length} (step ${point.diverged.map((pair) => pair[1]).join(", ")})` : "0";
-      const made = row(body, "td", [one.line.label || "all networks", main, interval, String(values.filter(finite).length), lost]);
+      const steps = point.diverged.slice(0, 20).map((pair) => pair[1]).join(", ");
+      const lost = point.diverged.length ? `${point.diverged.length} (step ${steps}${point.diverged.length > 20 ? ", ..." : ""})` : "0";
+      const made = row(body, "td", [one.line.label || "all networks", main, interval, String(one.n ? one.n[i] : values.filter(finite).length), lost]);
       made.cells[0].prepend(swatch(one.line), " ");
     }
     get("reading").replaceChildren(table);
