@@ -1064,6 +1064,16 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         changed("size: 10", "size: 20, sampling: by_class, classes_per_batch: 11"),
         "4:75: train.classes_per_batch: more classes than there are, expected at most 10 in",
     ),
+    "early stopping without validation images": (
+        changed("size: 10", "size: 10, early_stopping: {patience: 2}"),
+        "4:52: train.early_stopping: no validation images, expected data.validation above 0, got 0",
+    ),
+    "early stopping by what is not scored": (
+        changed("test: 0", "validation: 20").replace(
+            "size: 10", "size: 10, early_stopping: {patience: 2, metric: confidence}"
+        ),
+        "4:74: train.early_stopping.metric: not scored, expected one of loss, accuracy, got",
+    ),
     "scored after the last epoch": (
         changed("size: 10", "size: 10, evaluate: [1, 99]"),
         "4:46: train.evaluate: after the end, expected at most step 20, got 99",

@@ -74,6 +74,15 @@ CASES = {
         "data.pixels": "binary",
     },
     "divergence": {"train.optimizer.lr": 1e30},
+    "early stopping": {
+        "data.test": 0,
+        "data.validation": 30,
+        "train.steps": 12,
+        "train.evaluate": [*range(13)],
+        "train.early_stopping": {"patience": 1},
+        "train.optimizer": "adam",
+        "model.dropout": {"ratio": 0.3},
+    },
 }
 
 

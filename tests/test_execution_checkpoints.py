@@ -77,6 +77,14 @@ CASES = {
     },
     "probes": {"probes": {"read": ["layers", "landscape"], "at": [0, 3, 5, 7, 12]}},
     "own rates": {"sweep.model.init.std": None, "sweep.train.optimizer.lr": [0.5, 0.01]},
+    "early stopping": {
+        "data.validation": 20,
+        "data.test": 0,
+        "train.early_stopping": {"patience": 1, "metric": "accuracy"},
+        "model.dropout": {"ratio": 0.4},
+        **evaluated("running"),
+        **optimizer("adam"),
+    },
     "diverged": {"sweep.model.init.std": [1e25, 0.05], **evaluated("running")},
 }
 
@@ -132,7 +140,10 @@ def test_stopped_at_any_step_it_ends_with_the_same_bits(small, tmp_path, changes
         assert resumed(networks, folder) == expected
 
 
-@pytest.mark.parametrize("name", ["adam", "noisy_batch", "dropout", "cnn", "diverged", "probes"])
+OTHERS = ("adam", "noisy_batch", "dropout", "cnn", "early stopping", "diverged", "probes")
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_beside_other_networks_than_before_the_stop(small, tmp_path, name):
     networks = cells_of(small, CASES[name])
     expected = numbers(train_task(Task(networks)))

@@ -376,12 +376,13 @@ def test_ids_stay_what_they_are(config_file, model, expected):
         ("train.decay_also=[]", "train.decay_also=[gamma, bias]"),
         ("train.only=null", "train.only=[gamma]"),
         ("data.label_noise=0", "data.label_noise=0.1"),
+        ("train.early_stopping=null", "train.early_stopping={patience: 3}"),
     ],
 )
 def test_options_that_were_added_later_are_in_ids_where_they_are_used(config_file, default, used):
     path = config_file(
-        "name: a\ndata: {name: synthetic, train: 100}\nmodel: {hidden: [8], norm: batch}\n"
-        "train: {epochs: 1, batch_size: 10}\n"
+        "name: a\ndata: {name: synthetic, train: 100, validation: 9}\n"
+        "model: {hidden: [8], norm: batch}\ntrain: {epochs: 1, batch_size: 10}\n"
     )
     plain, same, other = (plan_of(path, *sets).networks[0].id for sets in ((), (default,), (used,)))
     assert plain == same != other

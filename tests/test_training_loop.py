@@ -25,7 +25,7 @@ from bnexp.nn import (
 from bnexp.nn.optimizers import AdaGrad, Adam, RMSprop
 from bnexp.probes import Probe
 from bnexp.training import Images, evaluate, train
-from bnexp.training.loop import Probing
+from bnexp.training.loop import EarlyStopping, Probing
 from bnexp.training.random import generator, shuffle, stack_batches
 
 RATES = np.array([0.05, 0.2, 0.5])[:, None, None]
@@ -307,6 +307,81 @@ def test_a_training_without_the_networks_left_out_goes_on_from_any_step():
     assert [snapshot.step for snapshot in snapshots] == list(range(1, 10))
     for snapshot in snapshots:
         same_results(diverging(rates, start=snapshot)[0], history, [0, 2])
+
+
+POINTS = range(0, 61, 2)
+
+
+def stopping(column, better, start=None, on_step=lambda snapshot: None, points=POINTS, **probes):
+    return run(
+        small_mlp(BatchNorm(), "tanh"),
+        points,
+        optimizer=Momentum(),
+        test_set=images(n=17, seed=9),
+        early_stopping=EarlyStopping(3, column, better) if column else None,
+        start=start,
+        on_step=on_step,
+        **probes,
+    )
+
+
+def ends_of(values, better):
+    """At which evaluation each network stops: the third in a row that is no better than before."""
+    ends = []
+    for row in values:
+        best, waited, end = None, 0, len(row) - 1
+        for e, value in enumerate(row):
+            number = value if better == "lower" else -value
+            if best is None or number < best:
+                best, waited = number, 0
+            else:
+                waited += 1
+            if waited == 3:
+                end = e
+                break
+        ends.append(end)
+    return ends
+
+
+@pytest.mark.parametrize(
+    ("column", "better"), [("test_loss", "lower"), ("test_accuracy", "higher")]
+)
+def test_a_network_that_stops_early_is_the_one_that_was_trained_so_far(column, better):
+    plain, history = stopping(None, better), stopping(column, better)
+    ends = ends_of(plain.metrics[column], better)
+    assert len(set(ends)) > 1
+    assert min(ends) < len(POINTS) - 4
+    for k, end in enumerate(ends):
+        for name, values in plain.metrics.items():
+            expected = [*values[k, : end + 1], *[values[k, end]] * (len(POINTS) - 1 - end)]
+            np.testing.assert_array_equal(history.metrics[name][k], expected)
+        until = stopping(None, better, points=POINTS[: end + 1])
+        for part in ("parameters", "state"):
+            trained = one(getattr(until, part), k)
+            assert bits(one(getattr(history, part), k)) == bits(trained)
+
+
+def test_early_stopping_goes_on_from_any_step():
+    probes = {"probes": Probing([Weights()], range(0, 61, 5))}
+    snapshots = []
+    options = ("test_loss", "lower")
+    history = stopping(
+        *options, on_step=lambda snapshot: snapshots.append(deepcopy(snapshot())), **probes
+    )
+    for snapshot in snapshots:
+        again = stopping(*options, start=snapshot, **probes)
+        parts = ("metrics", "parameters", "state", "readings")
+        assert [bits(getattr(again, p)) for p in parts] == [
+            bits(getattr(history, p)) for p in parts
+        ]
+
+
+def test_a_network_that_only_fails_stops_too():
+    """NaN is no better than anything."""
+    stopped = EarlyStopping(2, "test_loss", "lower").stopped
+    rows = np.array([[np.nan, np.nan, np.nan], [3.0, np.nan, np.nan], [np.nan, 2.0, 2.0]])
+    assert stopped({"test_loss": [*rows.T]}).tolist() == [True, True, False]
+    assert stopped({"test_loss": [*rows.T[:2]]}).tolist() == [False, False, False]
 
 
 def test_a_batchs_own_metrics_are_those_of_its_labels_whatever_the_logits():

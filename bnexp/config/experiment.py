@@ -21,6 +21,7 @@ from bnexp.config.options import (
     AddedLater,
     AnyOrder,
     Either,
+    Name,
     OneOf,
     Options,
     Strict,
@@ -213,6 +214,15 @@ ProbePoints = Annotated[
 ]
 
 
+class EarlyStopping(Strict):
+    """When a network stops training: after evaluations that were no better than the best one."""
+
+    patience: Count = Field(description="so many evaluations in a row")
+    metric: Annotated[str, Name(lambda: tuple(METRICS))] = key(
+        "loss", "what is compared, a metric of the validation images; NaN is worse than any number"
+    )
+
+
 Decayed = Literal["bias", "gamma", "beta"]
 Trained = Literal["weights", "bias", "gamma", "beta", "scale"]
 
@@ -266,6 +276,11 @@ class Train(Strict):
     )
     clip_norm: float | None = key(
         None, "the largest norm of a network's gradient; a larger one is scaled down to it", gt=0
+    )
+    early_stopping: Annotated[EarlyStopping | None, AddedLater()] = key(
+        None,
+        "when a network stops training before the end; it then stays as it is, and later rows of "
+        "the tables repeat its numbers. It needs data.validation. Default: never",
     )
     precision: Literal["float32", "float64"] = key(
         "float32", "the precision of all arithmetic in training"

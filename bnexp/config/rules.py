@@ -34,6 +34,7 @@ from bnexp.config.options import instantiate
 from bnexp.config.yaml import KeyPath
 from bnexp.data.datasets import DATASETS, is_arrays, is_path
 from bnexp.files import is_portable
+from bnexp.metrics import recorded_metrics
 from bnexp.nn import ACTIVATIONS, OPTIMIZERS
 from bnexp.nn.book import (
     BOOK_LAYERS,
@@ -246,6 +247,19 @@ def _metrics(setting: Setting) -> Iterator[Problem]:
             yield Problem(("train", "metrics", i), text)
 
 
+def _early_stopping(setting: Setting) -> Iterator[Problem]:
+    """Early stopping without validation images, or by a metric that is not recorded."""
+    train, path = setting.train, ("train", "early_stopping")
+    if train.early_stopping is None:
+        return
+    if not setting.data.validation:
+        yield Problem(path, "no validation images, expected data.validation above 0, got 0")
+    names = recorded_metrics({options.kind for options in train.metrics or ()})
+    if train.early_stopping.metric not in names:
+        text = f"not scored, expected {choices(train.early_stopping.metric, names)}"
+        yield Problem((*path, "metric"), text)
+
+
 def _book_stream(setting: Setting) -> Iterator[Problem]:
     """What the book's code does not have, so that there is nothing to replay."""
 
@@ -270,6 +284,8 @@ def _book_stream(setting: Setting) -> Iterator[Problem]:
             yield problem(f"train.{name}", "none", value)
     if model.residual:
         yield problem("model.residual", "none", "one")
+    if train.early_stopping:
+        yield problem("train.early_stopping", "none", "one")
     for name in ("decay_also", "only"):
         if value := getattr(train, name):
             yield problem(f"train.{name}", "none", ", ".join(value))
@@ -471,6 +487,7 @@ _SETTING_RULES = (
     _layer_init,
     _evaluations,
     _metrics,
+    _early_stopping,
     _probes,
 )
 

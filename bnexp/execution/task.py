@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp import data, nn
+from bnexp.config.experiment import Setting
 from bnexp.config.options import instantiate
 from bnexp.data import Dataset
 from bnexp.data.datasets import count_images
@@ -41,7 +42,7 @@ from bnexp.nn.book import BookNetwork, replay
 from bnexp.probes import Reading
 from bnexp.sweep import Network
 from bnexp.training import History, Images, Snapshot, train
-from bnexp.training.loop import Probing
+from bnexp.training.loop import EarlyStopping, Probing
 from bnexp.training.schedule import TrainingSchedule, make_schedule
 from bnexp.training.update import Adjustments
 
@@ -298,7 +299,8 @@ def train_networks(
             metrics=make_metrics(setting),
             score_batch=setting.train.evaluate_train == "batch",
             image_shape=loaded.train_images.shape[1:],
-            leave_out_lost=records_only and device == "cpu",
+            leave_out_lost=records_only and device == "cpu" and not recipe.early_stopping,
+            early_stopping=_early_stopping(setting),
         )
     full_parameters: Callable[..., Sequence[nn.Parameters]] = start.full_parameters
     if isinstance(architecture := architectures[0], BookNetwork):
@@ -306,6 +308,14 @@ def train_networks(
     return Trained(
         architecture, history, schedule.per_epoch, images.train, images.offset, full_parameters
     )
+
+
+def _early_stopping(setting: Setting) -> EarlyStopping | None:
+    """The setting's early stopping as the loop takes it."""
+    if (options := setting.train.early_stopping) is None:
+        return None
+    metric = make_metrics(setting)[options.metric]
+    return EarlyStopping(options.patience, f"test_{options.metric}", metric.better)
 
 
 def _stored_start(

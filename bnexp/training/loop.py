@@ -9,7 +9,7 @@ parameters, and steps are made without waiting for it: numbers are fetched at ev
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bnexp.device import to_host
-from bnexp.metrics import DEFAULT_METRICS, Metric
+from bnexp.metrics import DEFAULT_METRICS, Better, Metric
 from bnexp.nn import Array, Dense, Optimizer, Parameters, Sequential, State
 from bnexp.nn.protocols import Shape
 from bnexp.probes import HeldOut, Probe, Reading, TrainingStep
@@ -43,6 +43,26 @@ class Probing:
 
 
 UNPROBED = Probing()
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """A network stops after `patience` evaluations that were no better than the best before them.
+
+    column: what is compared, such as "test_loss"; better: whether a higher or lower number is.
+    """
+
+    patience: int
+    column: str
+    better: Better
+
+    def stopped(self, metrics: Mapping[str, Sequence[Numbers]]) -> NDArray[np.bool_]:
+        """Which networks have stopped, (K,), by the evaluations so far, (K,) each."""
+        values = np.stack(metrics[self.column], axis=-1)
+        losses = values if self.better == "lower" else -values
+        best = np.where(np.isnan(losses), np.inf, losses).argmin(axis=-1)
+        after: NDArray[np.bool_] = values.shape[-1] - 1 - best >= self.patience
+        return after
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,7 @@ class _Stack:
 
     Networks may be left out on the way (`leave_out_lost`). Then arrays are those of the `members`
     alone, metrics are still those of all K, and `whole` is where all K stood when the last network
-    was left out.
+    was left out. `stopped` has the arrays of networks that have stopped early.
     """
 
     network: Sequential
@@ -103,6 +123,7 @@ class _Stack:
     readings: list[tuple[int, tuple[Reading, ...]]]
     members: NDArray[np.intp]
     whole: Snapshot | None = None
+    stopped: dict[int, _Layers] = field(default_factory=dict)
 
     def update(self, x: Array, labels: Indices, step: tuple[int, int]) -> Array:
         """Make step (t, of T) on a batch (K or 1, N, ...); returns each network's loss before.
@@ -121,9 +142,33 @@ class _Stack:
             self.adjustments, self.optimizer, self.lr, self.parameters, gradients, self.opt_state,
             step,
         )  # fmt: skip
+        self._put_back()
         means: Array = losses.mean(axis=-1)
         overflowed = self.network.overflowed(caches)
-        return means if overflowed is False else np.where(overflowed, np.nan, means)
+        losses = means if overflowed is False else np.where(overflowed, np.nan, means)
+        for k in self.stopped:  # of a step that was not made
+            losses[k : k + 1] = 0.0
+        return losses
+
+    def stop(self, networks: NDArray[np.bool_]) -> None:
+        """From now on keep these networks, (K,), as they are."""
+        self.state = _copy(self.state)  # of arrays of its own, to be written into
+        for k in set(np.flatnonzero(networks).tolist()) - self.stopped.keys():
+            rows = (_select(part, slice(k, k + 1)) for part in self._parts)
+            self.stopped[k] = tuple(_copy(part) for part in rows)
+
+    def _put_back(self) -> None:
+        """Undo a step of the networks that have stopped."""
+        for k, parts in self.stopped.items():
+            for layers, kept in zip(self._parts, parts, strict=True):
+                for layer, rows in zip(layers, kept, strict=True):
+                    for name, array in layer.items():
+                        if array.ndim:
+                            array[k : k + 1] = rows[name]
+
+    @property
+    def _parts(self) -> _Layers:
+        return self.parameters, self.state, self.opt_state
 
     def next_step(self, x: Array, labels: Indices, step: tuple[int, int]) -> TrainingStep:
         """What probes are given: step (t, of T), before it is made with the batch x, labels."""
@@ -265,6 +310,7 @@ def train(
     score_batch: bool = False,
     image_shape: Shape = (),
     leave_out_lost: bool = False,
+    early_stopping: EarlyStopping | None = None,
 ) -> History:
     """Train K networks up to the last of the evaluation `points`.
 
@@ -288,7 +334,9 @@ def train(
         image_shape: height, width and channels of an image, for probes that record images.
         leave_out_lost: whether networks whose logits are NaN for good are trained no further once
             no probe reads them any more. Their metrics are the same; their final parameters are
-            those at which they were left out. On the CPU only.
+            those at which they were left out. On the CPU only, and not with `early_stopping`.
+        early_stopping: when networks stop before the end. A network that has stopped keeps all its
+            arrays, so that later evaluations are those at which it stopped; the others train on.
 
     Numbers that are not finite any more are a result, never an error or a warning.
     """
@@ -310,6 +358,8 @@ def train(
         np.arange(len(lr)),
     )
     last, stream = points[-1], BatchStream(batches)
+    if early_stopping and stack.metrics:
+        stack.stop(early_stopping.stopped(stack.metrics))
 
     def score_test_set() -> HeldOut:
         assert test_set is not None
@@ -338,7 +388,7 @@ def train(
         for step in range(start.step + 1, last + 1):
             if step > 0:
                 batch = train_set.batch(stack.batch(stream.take()))
-                if len(stack.members):
+                if len(stack.members) > len(stack.stopped):
                     stack.mark_diverged(step, stack.update(*batch, (step, last)))
             if step in evaluated and not len(stack.members):
                 stack.record_metrics(step, {})
@@ -363,6 +413,8 @@ def train(
                 }
                 stack.record_metrics(step, scores)
                 stack.mark_overflow(step, used)
+                if early_stopping:
+                    stack.stop(early_stopping.stopped(stack.metrics))
             if step in probed:
                 coming = (min(step + 1, max(last, 1)), max(last, 1))
                 following = replace(
@@ -383,6 +435,9 @@ def train(
         np.array(points), dict(end.metrics), end.diverged_at, end.readings,
         end.parameters, end.state,
     )  # fmt: skip
+
+
+_Layers = tuple[Sequence[Mapping[str, Any]], ...]  # parameters, state, optimizer state
 
 
 def _looked_up(steps: Collection[int]) -> Collection[int]:
