@@ -71,5 +71,13 @@ def linked(page, link):
     return f'<a href="{address}">{link[1]}</a>'  # a file that Sphinx does not know of
 
 
+def set_language(app, page, template, context, doctree):
+    """Called by Sphinx before it writes a page: a translation states its language, docs/ko/..."""
+    folder = posixpath.dirname(page)
+    if re.fullmatch("docs/..", folder):
+        context["language"] = posixpath.basename(folder)
+
+
 def setup(app):
     app.connect("source-read", edit)
+    app.connect("html-page-context", set_language)

@@ -38,6 +38,9 @@ def test_the_site_is_built(docs_site, tmp_path):
         page = path.relative_to(ROOT).with_suffix(".html")
         assert (folder / page).is_file()
         assert f'href="{page.as_posix()}"' in index or path.name == "README.md", page
+    for page, language in [("README", "en"), ("docs/tutorial", "en"), ("docs/ko/README", "ko"),
+                           ("docs/ja/tutorial", "ja"), ("docs/zh/README", "zh")]:  # fmt: skip
+        assert f' lang="{language}"' in (folder / f"{page}.html").read_text("utf-8")[:300], page
     gallery = (folder / "docs" / "gallery.html").read_text("utf-8")
     assert gallery.count("<img ") == len(list(ROOT.glob("results/reference/*/figures/*.png")))
     assert 'href="../reports/quickstart.html"' in gallery

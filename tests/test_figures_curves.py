@@ -94,7 +94,8 @@ def test_training_and_test_images_together_are_told_by_their_markers():
     (axes,) = drawn.axes
     own = [line for line in axes.lines if line.get_label() == "with batch norm"]
     assert [line.get_ydata()[0] for line in own] == [0.8, 0.7]
-    assert [line.get_marker() for line in own] == ["o", "s"]
+    assert [line.get_marker() for line in own] == ["o", "o"]
+    assert [line.get_markerfacecolor() == line.get_color() for line in own] == [True, False]
     assert [line.is_dashed() for line in own] == [False, False]
     assert legend(drawn)[-2:] == ["training images", "test images"]
 

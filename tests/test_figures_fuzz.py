@@ -226,13 +226,23 @@ def text_of(value):
     return "".join(f"{key}: {flow(inner)}\n" for key, inner in value.items())
 
 
+def run_plan(generator, path):
+    """A plan and what it records; one that would record too many numbers is drawn anew."""
+    while True:
+        plan = generator.plan()
+        path.write_text(text_of(plan))
+        try:
+            return plan, bnexp.run(bnexp.load_config(path)).results
+        except ConfigError as error:
+            if "too many readings" not in str(error):
+                raise
+
+
 def examine(seed, figures, path, counts):
     """Check so many figures of a plan, train it, and draw them."""
     generator = Generator(seed)
-    plan = generator.plan()
-    path.write_text(text_of(plan))
     with no_hang():
-        tables = bnexp.run(bnexp.load_config(path)).results
+        plan, tables = run_plan(generator, path)
         for _ in range(figures):
             figure = generator.figure()
             path.write_text(text_of({**plan, "figures": [figure]}))

@@ -72,6 +72,19 @@ def test_the_differences_colors_are_centred_at_0():
     assert labels == ["final training accuracy", "difference"]
 
 
+def test_a_difference_is_the_lighter_the_higher_it_is():
+    """In gray print, too, a loss of accuracy does not look like a gain."""
+    drawn = figure(results((SCALES, RATES, NORMS), value=value), "heatmap")
+    colors = maps(drawn)[2].collections[0].cmap(np.linspace(0, 1, 21))[:, :3]
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ (0.2126, 0.7152, 0.0722)
+    assert (np.diff(luminance) > 0).all()
+    assert luminance[0] < 0.04
+    assert luminance[-1] > 0.85
+    red, _, blue = (colors[[0, -1]] - colors[10]).T
+    assert (red[0] > blue[0], blue[1] > red[1]) == (True, True)
+
+
 def test_cells_hold_the_mean_over_seeds_as_text():
     drawn = figure(results((SCALES, RATES), seeds=(0, 1), value=value), "heatmap")
     (axes,) = maps(drawn)
@@ -109,7 +122,7 @@ def test_a_sweep_of_one_key_and_the_norm():
     assert axes.get_ylabel() == "normalization"
 
 
-def test_diverged_cells_are_crossed_and_empty_ones_grey():
+def test_diverged_cells_are_crossed_and_empty_ones_hatched():
     def lost(point, seed, epoch, metric):
         return NAN if point[0] == 1.0 and metric.endswith("loss") else 0.5
 
@@ -122,11 +135,12 @@ def test_diverged_cells_are_crossed_and_empty_ones_grey():
     assert len(crosses(axes)) == 2
     assert [round(float(mark.get_xdata()[0])) for mark in crosses(axes)] == [2, 2]
     assert np.ma.getmaskarray(cells(axes))[:, 2].all()
+    assert axes.patch.get_hatch()
     assert len(words(axes)) == 4
     assert legend(drawn) == ["diverged"]
     assert notes(drawn)[1:] == [
         "2 of 6 networks diverged (x): non-finite losses left out",
-        "grey: no finite value",
+        "hatched: no finite value",
     ]
 
 
@@ -152,7 +166,7 @@ def test_missing_networks_leave_their_cell_empty():
     data = results((SCALES, RATES), failed=lambda point, seed: point == (0.1, 0.5))
     drawn = figure(data, "heatmap")
     assert np.ma.getmaskarray(cells(maps(drawn)[0])).sum() == 1
-    assert notes(drawn)[1:] == ["1 network missing", "grey: no finite value"]
+    assert notes(drawn)[1:] == ["1 network missing", "hatched: no finite value"]
 
 
 def test_no_network_at_all():

@@ -12,11 +12,11 @@ from bnexp.errors import ConfigError
 from bnexp.figures import draw
 from bnexp.figures.canvas import new_figure
 from bnexp.figures.kinds.scale import Scale
-from bnexp.figures.limits import accuracy_axis
+from bnexp.figures.limits import accuracy_axis, free_limits
 from bnexp.figures.marks import CROSS_HEIGHT
 from bnexp.running import prepare
 from bnexp.runs.data import read_run
-from bnexp.runs.stats import band
+from bnexp.runs.stats import Band, band
 from bnexp.runs.tables import Axis
 
 FEW = Axis(W, (1.0, 0.01))
@@ -201,3 +201,12 @@ def test_an_accuracy_axis_has_a_bounded_number_of_ticks():
     axes = new_figure(4).add_subplot()
     accuracy_axis(axes, 0.2, (0, 10_000))
     assert len(axes.get_yticks()) < 12
+
+
+@pytest.mark.parametrize(("lowest", "below"), [(0.0, True), (0.001, True), (0.05, False)])
+def test_a_line_at_0_is_not_hidden_by_the_edge_of_its_panel(lowest, below):
+    numbers = np.array([lowest, 0.5, 1.0])
+    low, high = free_limits(Band(numbers, numbers, numbers), log=False)
+    assert (low < -0.02) == below
+    assert (low == 0) != below
+    assert high > 1

@@ -3,8 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-from figure_results import NORMS, W, crosses, curves, panels, results, words
+import pytest
+from figure_results import NORMS, W, crosses, curves, figure, panels, results, words
 
+from bnexp.figures import draw
+from bnexp.figures.kinds.panels import Panels
+from bnexp.runs.origins import DataOrigin
 from bnexp.runs.tables import Axis
 
 FEW = Axis(W, (1.0, 0.01))
@@ -52,6 +56,31 @@ def test_the_words_avoid_the_lines():
     text = next(text for text in axes.texts)
     box = text.get_window_extent().transformed(axes.transData.inverted())
     assert box.y0 > 0.097
+
+
+@pytest.mark.parametrize("width", [None, 5.4, 4.2])
+def test_the_words_stay_on_their_panel(width):
+    scales = Axis(W, tuple(1 / n for n in range(1, 17)))
+    data = results((scales, NORMS), seeds=range(25), diverged=lambda point, seed: 3)
+    drawn = draw(Panels(), data, width=width)
+    for axes in drawn.axes:
+        (text,) = (text for text in axes.texts if "diverged" in text.get_text())
+        assert text.get_text().replace("\n", " ") == "50 of 50 diverged"
+        assert ("\n" in text.get_text()) == (width is not None)
+        assert text.get_window_extent().width < axes.bbox.width
+
+
+def test_the_name_of_chance_is_not_behind_markers():
+    """All networks guess: markers lie on the line of chance all along the panel."""
+    data = results((Axis(W, tuple(range(1, 17))),), value=lambda *_: 0.1)
+    data = replace(data, data=(DataOrigin("mnist", "MNIST", "mnist", "", classes=10),))
+    axes = figure(data, "scale").axes[0]
+    (text,) = (text for text in axes.texts if text.get_text() == "chance")
+    chance = axes.transData.transform((0, 0.1))[1]
+    box = text.get_window_extent()
+    (line,) = (line for line in axes.lines if line.get_marker() == "o")
+    radius = line.get_markersize() / 2 / 72 * axes.figure.dpi
+    assert min(abs(box.y0 - chance), abs(box.y1 - chance)) > 0.8 * radius
 
 
 def test_several_lines_that_diverge_are_counted_together():

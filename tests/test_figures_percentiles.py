@@ -42,8 +42,9 @@ def test_a_panel_for_each_line_and_a_line_for_each_percentile():
     assert legend(drawn) == ["15th percentile", "50th percentile", "85th percentile"]
     found = [line.get_ydata().tolist() for line in thick(drawn.axes[1])]
     np.testing.assert_allclose(found, [[-6] * 3, [0] * 3, [6] * 3])
-    assert [line.is_dashed() for line in thick(drawn.axes[0])] == [False] * 3
-    assert [line.is_dashed() for line in thick(drawn.axes[1])] == [True] * 3
+    for axes in drawn.axes:
+        assert [line.is_dashed() for line in thick(axes)] == [True, False, True]
+        assert len({line.get_marker() for line in thick(axes)}) == 3
     assert len({line.get_color() for line in thick(drawn.axes[0])}) == 3
     assert notes(drawn) == ["layer 3; 1 seed"]
     assert words(drawn)[-1].replace("\n", " ") == "activation input of one unit"

@@ -1,5 +1,6 @@
 """The scale figure: what lies on its axes."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -193,3 +194,29 @@ def test_too_many_lines_are_refused():
         match=r"at most 12, got 13 by train\.batch_size",
     ):
         scale(results((SCALES, many)))
+
+
+def test_on_a_narrow_page_the_name_of_the_axis_stands_once():
+    data = results((Axis(W, (0.001, 0.01, 0.1)), NORMS), tested=True)
+    name = "weight initialization scale (std)"
+    wide, narrow = (draw(Scale(), data, width=width) for width in (None, 4.2))
+    assert [axes.get_xlabel() for axes in wide.axes] == ["", "", name, name]
+    assert {axes.get_xlabel() for axes in narrow.axes} == {""}
+    (text,) = (text for text in narrow.texts if text.get_text() == name)
+    extent = text.get_window_extent()
+    lowest = min(axes.get_tightbbox().y0 for axes in narrow.axes)
+    (legend,) = narrow.legends
+    assert 0 < legend.get_window_extent().y1 <= extent.y0
+    assert extent.y1 < lowest + 1
+    assert (extent.x0 > 0, extent.x1 < narrow.bbox.width) == (True, True)
+
+
+def test_numbers_at_ticks_do_not_touch_on_a_narrow_page():
+    data = results((Axis(W, tuple(10.0**-n for n in range(12))),), tested=True)
+    drawn = draw(Scale(), data, width=4.2)
+    drawn.canvas.draw()
+    axes = drawn.axes[2]
+    boxes = [t.get_window_extent() for t in axes.get_xticklabels() if t.get_text()]
+    shown = [box for box in boxes if axes.bbox.x0 <= (box.x0 + box.x1) / 2 <= axes.bbox.x1]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(shown))
+    assert len(shown) >= 2

@@ -92,6 +92,13 @@ def other_number(table, column):
     return {**table, column: numbers}
 
 
+def other_values(axes):
+    """The axes with the same labels for other values of the config."""
+    first, *others = axes
+    values = {label: {"kind": "sgd", "lr": RANDOM.uniform()} for label in first.values}
+    return (replace(first, config_values=values), *others)
+
+
 def renamed(table):
     names = {cell: RANDOM.bytes(4).hex() for cell in dict.fromkeys(table["cell"].tolist())}
     return {**table, "cell": np.array([names[cell] for cell in table["cell"]], object)}
@@ -104,6 +111,7 @@ TABLE_CHANGES = {
     "source": (lambda t: {"source": "another book"}, ALL),
     "seeds": (lambda t: {"seeds": (*t.seeds, 99)}, ALL),
     "axes": (lambda t: {"axes": t.axes[::-1]}, ALL),
+    "swept values of the same labels": (lambda t: {"axes": other_values(t.axes)}, ALL),
     "images": (lambda t: {"image_sets": {**t.image_sets, "test": "held out"}}, ALL),
     "accuracy": (lambda t: {"metrics": other_number(t.metrics, "train_accuracy")}, ALL),
     "final loss": (lambda t: {"summary": other_number(t.summary, "final_train_loss")}, ALL),

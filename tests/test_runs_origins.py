@@ -12,6 +12,7 @@ from idx_folders import as_known, small_arrays, write_set
 
 import bnexp
 from bnexp.cli.main import cli
+from bnexp.data.datasets import DATASETS
 from bnexp.data.known import KNOWN_SETS
 from bnexp.report import write_report
 from bnexp.running import judge_again
@@ -84,6 +85,14 @@ def test_the_classes_of_unknown_images_are_stored_and_those_of_known_ones_known(
     known = bnexp.load_run("weight_scale").results
     assert known.chance == 0.1
     assert replace(known, data=()).chance is None
+
+
+def test_a_label_that_no_image_has_is_no_chance_to_guess_right():
+    manifest = {"data": {"emnist-letters": {"sha256": "0" * 64, "recognized": "emnist-letters"}}}
+    (origin,) = stored_origins(manifest).values()
+    assert DATASETS["emnist-letters"].classes == 27  # outputs of a network, the first one unused
+    assert origin.classes == 26
+    assert [name for name in DATASETS if DATASETS[name].unused] == ["emnist-letters"]
 
 
 @pytest.mark.parametrize("other", ["fashion-mnist", "kmnist", "unknown"])

@@ -66,7 +66,7 @@ class DatasetFacts:
 
     train, test: how many images there are.
     image_shape: height, width and channels of an image.
-    classes: how many classes there are, numbered from 0.
+    classes: how many classes there are, numbered from 0, `unused` included.
     description: what it is, in a line.
     load: returns the data set, or raises DataError.
     sha256: the `Dataset.sha256` of the original data.
@@ -76,6 +76,8 @@ class DatasetFacts:
         against the facts before anything is loaded. What it returns must then be as the facts say,
         and the data set has `classes` classes; otherwise there are at least 10, and more if there
         are larger labels.
+    unused: how many of the classes no image has: 1 where labels count from 1. A network has an
+        output for each of them, but the accuracy of a guess is 1 / (classes - unused).
     """
 
     train: int
@@ -88,6 +90,7 @@ class DatasetFacts:
     values: Callable[[], NDArray[np.float32]] | None = field(default=None, repr=False)
     fixed: bool = False
     title: str = ""
+    unused: int = 0
 
 
 @dataclass(frozen=True)

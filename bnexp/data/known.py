@@ -44,6 +44,7 @@ class KnownSet:
 
     name: its name in YAML. title: its name in texts. description: what it is, in a line.
     train, test: how many images it has. classes: how many classes, counted from label 0.
+    first_label: the smallest label that images have, 0 or 1.
     files: the four files. mirrors: where they can be downloaded; none if they are only to be had in
     an archive. stems: how the files' names begin, by role. transposed: whether rows and columns of
     the images are exchanged in the files. torchvision: the folder in which torchvision keeps them,
@@ -61,6 +62,7 @@ class KnownSet:
     stems: Mapping[str, str] = field(default_factory=lambda: STEMS)
     transposed: bool = False
     torchvision: str = ""
+    first_label: int = 0
 
 
 MNIST_FILES = (
@@ -103,7 +105,9 @@ def _files(digests: Sequence[tuple[str, str]]) -> tuple[IdxFile, ...]:
     )
 
 
-def _emnist(part: str, train: int, test: int, classes: int, digests: Sequence[str]) -> KnownSet:
+def _emnist(
+    part: str, train: int, test: int, classes: int, digests: Sequence[str], first_label: int = 0
+) -> KnownSet:
     """A part of EMNIST, whose files have names of their own."""
     stems = {role: f"emnist-{part}-{role.replace('_', '-')}" for role in STEMS}
     files = [
@@ -122,6 +126,7 @@ def _emnist(part: str, train: int, test: int, classes: int, digests: Sequence[st
         stems=stems,
         transposed=True,
         torchvision="EMNIST",
+        first_label=first_label,
     )
 
 
@@ -240,13 +245,14 @@ _SETS = (
         "letters",
         124800,
         20800,
-        27,  # labels count from 1
+        27,
         (
             "6288f418a917e007bf5fddb823a2dc7a5c6a35031401b93292a539cb12bd881f",
             "9759af91ea6bccdf07a6040fd085861f2ec88e37f7c3f5760f6feb57106fbe5c",
             "50f0e93d75b99b463e9760b8345866f22587fa2c2fba472730a5ba09c693412d",
             "924955c31fe7fd809b7303b5c0141282955f4b8390c74cdfd5d80435e0f4b4cb",
         ),
+        first_label=1,
     ),
     _emnist(
         "mnist",

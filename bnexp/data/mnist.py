@@ -87,6 +87,7 @@ def _facts(known: KnownSet, sha256: str = "") -> DatasetFacts:
         load=partial(load_known, known.name),
         sha256=sha256,
         title=known.title,
+        unused=known.first_label,
     )
 
 

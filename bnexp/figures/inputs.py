@@ -46,7 +46,9 @@ def inputs_digest(options: FigureKind, tables: Tables, fonts: Iterable[str] = ()
 
 def _parts(options: FigureKind, tables: Tables, fonts: Iterable[str]) -> Iterator[bytes]:
     run = (tables.name, tables.title, tables.source, tables.axes, tables.seeds, tables.data)
-    yield repr((option_values(options), run, sorted(tables.image_sets.items()))).encode()
+    # `repr` of an axis has its labels only; a trajectory draws the optimizers that they stand for.
+    swept = [(axis.key, list(axis.config_values.items())) for axis in tables.axes]
+    yield repr((option_values(options), run, swept, sorted(tables.image_sets.items()))).encode()
     yield program_digest().encode()
     yield from map(_module_content, sorted(_user_modules()))
     yield repr([(path, _file_state(path)) for path in fonts]).encode()

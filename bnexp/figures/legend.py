@@ -14,9 +14,8 @@ import numpy as np
 
 from bnexp.figures.marks import obstacles
 from bnexp.figures.page import BOTTOM, Page, lower
-from bnexp.figures.select import Selection
 from bnexp.figures.series import Line
-from bnexp.figures.style import active, looks
+from bnexp.figures.style import Look, active
 from bnexp.runs.stats import Floats
 
 if TYPE_CHECKING:
@@ -39,13 +38,13 @@ def place(
     page: Page,
     all_axes: Sequence[Axes],
     panels: Sequence[Sequence[Line]],
-    selection: Selection,
+    looks: Sequence[Look],
 ) -> None:
     """Write the names of lines where they are read best, and take the legend from the bottom.
 
     Arguments:
         page, all_axes: as of `build`; limits are final, and everything else is drawn.
-        panels: the lines of each panel, in the order of `selection.lines`.
+        panels: the lines of each panel. looks: of each of these lines.
 
     Names stand at the lines if there are at most four of them on at most four panels, if the legend
     has no other entries, and if no name covers a line or is closer to another one than to its own.
@@ -55,10 +54,10 @@ def place(
     (legend,) = figure.legends
     names = [text.get_text() for text in legend.get_texts()]
     is_few = max(len(names), len(panels)) <= MOST_NAMED
-    if is_few and names == list(selection.labels):
+    if is_few and names == [look.label for look in looks]:
         texts = []
         for axes, lines in zip(all_axes, panels, strict=True):
-            placed = _name_panel(axes, lines, selection)
+            placed = _name_panel(axes, lines, looks)
             if placed is None:
                 break
             texts += placed
@@ -71,13 +70,13 @@ def place(
     _move_to_empty_place(figure, page, all_axes)
 
 
-def _name_panel(axes: Axes, lines: Sequence[Line], selection: Selection) -> list[Text] | None:
+def _name_panel(axes: Axes, lines: Sequence[Line], looks: Sequence[Look]) -> list[Text] | None:
     """Write the names on one panel; None, with none written, if they do not fit."""
     points = [obstacles(axes, [line])[0] for line in lines]
     taken = [_box_of(axes, text) for text in axes.texts if text.get_text()]
     texts: list[Text] = []
-    for number, (look, label) in enumerate(zip(looks(selection), selection.labels, strict=True)):
-        text = axes.text(0, 0, label, transform=axes.transAxes, fontsize=NAME_SIZE)
+    for number, look in enumerate(looks):
+        text = axes.text(0, 0, look.label, transform=axes.transAxes, fontsize=NAME_SIZE)
         text.set(color=look.color, va="bottom", ha="left", zorder=5)
         texts.append(text)
         box = _free_box(_box_of(axes, text), points[number], points, taken)

@@ -30,6 +30,8 @@ Limits = tuple[float, float]
 
 MOST_TICKS = 25  # of an accuracy axis
 ROOM = 0.04  # of an accuracy axis, so that lines at 0 and 1 show
+TICK_WIDTH = 0.42  # inches: of a number such as 0.0001 at a tick, and the gap to the next
+HIDDEN = 0.01  # of an axis that starts at 0: lines so close to it are behind the panel's edge
 LOSS_SPAN = 100.0  # a loss that spans more than this factor gets a logarithmic axis
 QUANTITY_SPAN = 30.0  # and so much for other numbers, which have no usual range
 LOSS_TOP = 100.0  # larger losses say no more than that training failed
@@ -111,7 +113,8 @@ def number_axis(axes: Axes, values: Sequence[Value]) -> None:
         axes.set_xscale("log")
         room = ROOM * float(np.log10(high) - np.log10(low))
         axes.set_xlim(low / 10**room, high * 10**room)
-        log_ticks(axes.xaxis, (low, high))
+        inches = axes.get_window_extent().width / axes.figure.dpi
+        log_ticks(axes.xaxis, (low, high), most=max(2, min(8, int(inches / TICK_WIDTH))))
     else:
         room = ROOM * (high - low) or max(0.5, ROOM * abs(high))
         axes.set_xlim(low - room, high + room)
@@ -148,12 +151,17 @@ def plain_ticks(
     write_ticks_out(ruler)
 
 
-def log_ticks(ruler: Ruler, limits: Limits) -> None:
-    """A tick each power of ten; also at 2 and 5 where that would leave fewer than three."""
+def log_ticks(ruler: Ruler, limits: Limits, most: int = 8) -> None:
+    """A tick each power of ten, or every few powers so that there are at most about `most`.
+
+    Where that would leave fewer than three, there are ticks at 2 and 5, too.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     decades = np.log10(limits[1]) - np.log10(limits[0])
-    ruler.set_major_locator(LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0), numticks=8))
+    ruler.set_major_locator(
+        LogLocator(subs=(1.0,) if decades > 2 else (1.0, 2.0, 5.0), numticks=most)
+    )
     ruler.set_major_formatter(FuncFormatter(lambda value, position=None: f"{value:g}"))
     ruler.set_minor_formatter(NullFormatter())
 
@@ -231,7 +239,8 @@ def free_limits(values: Band, log: bool) -> Limits:
     of 3: those of two or three seeds can be wider than all there is to see.
 
     values: all that is drawn. log: whether the axis is logarithmic; then numbers of 0 or less are
-    ignored. A linear axis starts at 0 if the numbers come close to it.
+    ignored. A linear axis starts at 0 if the numbers come close to it, and a little below if some
+    are so close that their line would be hidden by the panel's edge.
     """
     means = values.mean[np.isfinite(values.mean) & (np.abs(values.mean) <= LARGEST)]
     means = means[means >= SMALLEST] if log else means
@@ -250,4 +259,6 @@ def free_limits(values: Band, log: bool) -> Limits:
     low = min(low, max(float(ends.min(initial=low)), low - reach))
     high = max(high, min(float(ends.max(initial=high)), high + reach))
     room = ROOM * (high - low) or abs(high) / 2 or 0.5
-    return (0.0 if 0 <= low < 0.3 * high else low - room), high + room
+    if 0 <= low < 0.3 * high:
+        return (-room if means.min() < HIDDEN * high else 0.0), high + room
+    return low - room, high + room

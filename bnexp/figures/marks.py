@@ -5,11 +5,16 @@ the place where it ends. Limits of a panel must be final before either is placed
 
 A figure kind calls `draw_lines` for each panel, then sets the limits, and then calls
 `mark_divergence` or `top_crosses`. `legend_lines` and `cross` make the entries of the legend.
+
+Every line of a figure is a `line_artist` with a `Look`. More than MOST_UNMARKED lines get markers,
+so that they can be told apart in gray print; markers of different lines are at different places, as
+those of lines that lie on each other would hide one another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -17,9 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bnexp.figures.select import Selection
-from bnexp.figures.series import Curve, Line
-from bnexp.figures.style import Look, active, looks
+from bnexp.figures.series import Curve, Line, bare_line
+from bnexp.figures.style import Look, active
 from bnexp.runs.stats import Band, Floats
 
 if TYPE_CHECKING:
@@ -27,59 +31,85 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.text import Text
 
-MOST_UNMARKED = 2  # so many lines are told apart in grey print by their dashes; more get markers
+MOST_UNMARKED = 2  # so many lines are told apart in gray print by their dashes; more get markers
+MOST_MARKERS = 25  # on a line: closer ones would hide its dashes
 
 
-def line_artist(x: Any, y: Any, look: Look, label: str, **style: Any) -> Line2D:
+def needs_markers(lines: int) -> bool:
+    """Whether so many lines on a panel cannot be told apart by their dashes alone."""
+    return lines > MOST_UNMARKED
+
+
+def line_artist(x: Any, y: Any, look: Look, marked: bool = False, **style: Any) -> Line2D:
     """A line that is not on any axes yet.
 
-    `style` are properties of matplotlib's Line2D that override those of the look. The look's marker
-    is not used: a line has a marker if the style has one.
-
-    x, y: numbers of one length (P,), or empty for the entry of a legend. label: what a legend calls
-    the line.
+    Arguments:
+        x, y: numbers of one length (P,), or empty for the entry of a legend.
+        marked: whether it has the look's marker.
+        style: properties of matplotlib's Line2D that override those of the look.
     """
     from matplotlib.lines import Line2D
 
+    marker = look.marker if marked else ""
     return Line2D(
         x,
         y,
         color=look.color,
-        label=label or "_",  # a lone line has no name, and an underscore keeps it nameless
-        **{"linestyle": look.dash, "marker": "", "zorder": 3, **style},
+        label=look.label or "_",  # a lone line has no name, and an underscore keeps it nameless
+        **{"linestyle": look.dash, "marker": marker, "zorder": 3, **style},
     )
 
 
 def draw_lines(
     axes: Axes,
     lines: Sequence[Line],
-    selection: Selection,
-    alpha: float,
-    marked: bool,
-    most_markers: int = 0,
+    looks: Sequence[Look],
+    marked: bool | None = None,
+    most_markers: int = MOST_MARKERS,
     style: Mapping[str, Any] | None = None,
 ) -> None:
-    """Draw the selection's lines with their bands.
+    """Draw lines with what shows their spread over the seeds.
 
     Arguments:
-        alpha: how strongly bands show.
-        marked: whether all lines have markers; a line of a single point always has one.
-        most_markers: at most so many markers on a line, evenly spread; 0: one at each point.
+        looks: of each line.
+        marked: whether all lines have markers; default: if they need them to be told apart. A line
+            of a single point always has one.
+        most_markers: at most so many markers on a line, evenly spread.
         style: what overrides the looks.
 
-    `lines` are in the order of `selection.lines`; a line without x values is left out.
+    A line without x values is left out.
     """
-    for line, look, label in zip(lines, looks(selection), selection.labels, strict=True):
+    marked = needs_markers(len(lines)) if marked is None else marked
+    for number, (line, look) in enumerate(zip(lines, looks, strict=True)):
         if line.x.size:
-            draw_band(axes, line.x, line.band, look, alpha)
-            marker = look.marker if marked or line.x.size == 1 else ""
-            every = ceil(line.x.size / most_markers) if most_markers else 1
-            artist = line_artist(
-                line.x, line.band.mean, look, label, marker=marker, markevery=every
+            draw_band(axes, line.x, line.band, look, band_alpha(len(lines)))
+            every = ceil(line.x.size / most_markers)
+            places = (number * every // len(lines), every)
+            is_marked = marked or line.x.size == 1
+            axes.add_line(
+                line_artist(
+                    line.x,
+                    line.band.mean,
+                    look,
+                    is_marked,
+                    **{"markevery": places, **(style or {})},
+                )
             )
-            axes.add_line(artist)
-            artist.set(**style or {})
             draw_seeds(axes, line, look)
+
+
+def draw_ranges(axes: Axes, lines: Sequence[Line], looks: Sequence[Look]) -> None:
+    """Draw ranges: each is shaded, and has thin lines as its ends.
+
+    lines: their bands' `low` and `high` are the ends; the mean is not drawn.
+    """
+    for line, look in zip(lines, looks, strict=True):
+        draw_band(axes, line.x, line.band, look, band_alpha(len(lines)))
+    lows = [bare_line(line.x, line.band.low) for line in lines]
+    highs = [bare_line(line.x, line.band.high) for line in lines]
+    nameless = [replace(look, label="_low") for look in looks]
+    for ends, end_looks in ((lows, nameless), (highs, looks)):
+        draw_lines(axes, ends, end_looks, most_markers=8, style={"linewidth": 1.2})
 
 
 def draw_band(axes: Axes, x: Floats, band: Band, look: Look, alpha: float) -> None:
@@ -103,14 +133,10 @@ DOTS: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 2.5, "
 
 def draw_seeds(axes: Axes, line: Line, look: Look, is_joined: bool = True) -> None:
     """Draw the line of each seed, thin; or its points, where x values are not joined."""
-    style: dict[str, Any] = (
-        {"linewidth": 0.6, "linestyle": "solid"} if is_joined and line.x.size > 1 else DOTS
-    )
+    style = THIN if is_joined and line.x.size > 1 else DOTS
     for number, values in enumerate(line.seeds):
-        seed = line_artist(
-            line.x, values, look, f"_seed {number}", **style, alpha=FAINT, zorder=2.5
-        )
-        axes.add_line(seed)
+        seed = replace(look, label=f"_seed {number}")
+        axes.add_line(line_artist(line.x, values, seed, **style, alpha=FAINT, zorder=2.5))
 
 
 def band_alpha(lines: int) -> float:
@@ -123,19 +149,16 @@ def write_no_data(axes: Axes) -> None:
     axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", va="center")
 
 
-def legend_lines(selection: Selection, marked: bool) -> list[Line2D]:
-    """A legend's entry for each line; none if there is nothing to tell apart."""
-    if not selection.line_axes:
-        return []
-    return [
-        line_artist([], [], look, label, marker=look.marker if marked else "")
-        for look, label in zip(looks(selection), selection.labels, strict=True)
-    ]
+def legend_lines(looks: Sequence[Look], marked: bool | None = None) -> list[Line2D]:
+    """A legend's entry for each line that has a name; `marked` as of `draw_lines`."""
+    marked = needs_markers(len(looks)) if marked is None else marked
+    return [line_artist([], [], look, marked) for look in looks if look.label]
 
 
 CROSS = {"marker": "x", "markersize": 6.0, "markeredgewidth": 1.7}
 CROSS_HEIGHT = 0.95  # of the panel, where there is no curve to stand on
 WORDS_SIZE, SMALL_SIZE = 8.5, 7.0
+MARKER_ROOM, FARTHER = 0.02, 0.04  # inches between a marker's line and a word
 LINE_WEIGHT = 20  # how much worse it is to cover a point of a line than one of a band
 
 Counts = NDArray[np.int64]
@@ -148,14 +171,13 @@ def cross(color: str, label: str = "_diverged") -> Line2D:
     return Line2D([], [], color=color, linestyle="none", label=label, **CROSS)  # type: ignore[arg-type]
 
 
-def mark_divergence(axes: Axes, curves: Sequence[Curve], selection: Selection) -> None:
+def mark_divergence(axes: Axes, curves: Sequence[Curve], looks: Sequence[Look]) -> None:
     """Draw a cross on each curve where networks diverged, and write how many did.
 
-    curves: in the order of `selection.lines`. The limits of `axes` must be final.
+    looks: of each curve. The limits of `axes` must be final.
     """
-    styles = looks(selection)
     low, high = axes.get_ylim()
-    for curve, look in zip(curves, styles, strict=True):
+    for curve, look in zip(curves, looks, strict=True):
         if not curve.diverged_steps:
             continue
         x, mark = np.unique(curve.diverged_x), cross(look.color)
@@ -169,13 +191,14 @@ def mark_divergence(axes: Axes, curves: Sequence[Curve], selection: Selection) -
             mark.set_transform(axes.get_xaxis_transform())
         mark.set(zorder=4, clip_on=False)
         axes.add_artist(mark)
-    words, color = divergence_words(curves, styles)
+    words, color = divergence_words(curves, looks)
     if words:
         text = axes.text(0, 0, words, transform=axes.transAxes, fontsize=WORDS_SIZE, color=color)
         text.set_bbox(
             {"facecolor": active().gray(1), "alpha": 0.75, "edgecolor": "none", "pad": 0.8}
         )
         text.set(zorder=5, verticalalignment="bottom")
+        _fit_width(text, 0.94 * axes.bbox.width)
         extent = text.get_window_extent()
         size = (extent.width / axes.bbox.width, extent.height / axes.bbox.height)
         points, weights = obstacles(axes, curves)
@@ -185,6 +208,18 @@ def mark_divergence(axes: Axes, curves: Sequence[Curve], selection: Selection) -
         text.set_position(quietest_place(size, points, weights))
 
 
+def _fit_width(text: Text, width: float) -> None:
+    """Make a text at most this wide, in pixels: with smaller letters, and then in two lines."""
+    text.set_fontsize(
+        max(SMALL_SIZE, WORDS_SIZE * min(1.0, width / text.get_window_extent().width))
+    )
+    if text.get_window_extent().width > width:  # break it at the space nearest to its middle
+        words = text.get_text()
+        spaces = [number for number, letter in enumerate(words) if letter == " "]
+        middle = min(spaces, key=lambda number: abs(number - len(words) / 2))
+        text.set_text(f"{words[:middle]}\n{words[middle + 1 :]}")
+
+
 def draw_chance(panels: Iterable[tuple[Axes, Sequence[Line]]], chance: float | None) -> None:
     """Draw the accuracy of a guess as a thin line on panels, with its name on one of them.
 
@@ -192,21 +227,31 @@ def draw_chance(panels: Iterable[tuple[Axes, Sequence[Line]]], chance: float | N
         panels: axes, whose limits must be final, with their lines.
         chance: None if it is not known. Nothing is drawn where the line would lie outside.
 
-    The name stands where it covers no line, on the first panel if there is no such place.
+    The name stands where it covers neither lines nor their markers, on the first panel if there is
+    no such place.
     """
     shown = [(axes, lines) for axes, lines in panels if _is_inside(chance, axes.get_ylim())]
     if chance is None or not shown:
         return
+    from matplotlib.transforms import ScaledTranslation
+
     for axes, _ in shown:
         line = axes.axhline(chance, label="_chance", zorder=1.5, color=active().gray(0.45))
         line.set(linewidth=0.8, linestyle=(0, (1, 2)))
-    sides = tuple(product(("top", "bottom"), ((0.985, "right"), (0.015, "left"))))
-    for (axes, lines), (above, (x, side)) in [*product(shown, sides), (shown[0], sides[0])]:
-        text = axes.text(x, chance, "chance", transform=axes.get_yaxis_transform())
+    ends = ((0.985, "right"), (0.015, "left"), (0.5, "center"))
+    # Above or below the line, and where its markers are in the way, farther from it.
+    sides = tuple(product((0.0, FARTHER), ("top", "bottom"), ends))
+    for (axes, lines), (apart, above, (x, side)) in [*product(shown, sides), (shown[0], sides[-1])]:
+        shift = ScaledTranslation(
+            0, apart if above == "bottom" else -apart, axes.figure.dpi_scale_trans
+        )
+        text = axes.text(x, chance, "chance", transform=axes.get_yaxis_transform() + shift)
         text.set(ha=side, va=above, fontsize=SMALL_SIZE, color=active().gray(0.35))
-        (left, bottom), *_, (right, top) = covered = _covered(axes, text)
+        covered = _covered(axes, text)
         points, _ = obstacles(axes, lines)
-        inside = np.all((points >= (left, bottom)) & (points <= (right, top)), axis=1)
+        room = MARKER_ROOM * axes.figure.dpi / np.array(axes.bbox.size)  # of the panel's sides
+        low, high = covered.min(axis=0) - room, covered.max(axis=0) + room
+        inside = np.all((points >= low) & (points <= high), axis=1)
         if covered.min() >= 0 and covered.max() <= 1 and not inside.any():
             return
         text.remove()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bnexp.figures.canvas import Figure
 
 
+TICKS = 0.24  # of BOTTOM, for the numbers at the ticks
 WIDER = 1.0  # what each column past the fourth adds to the style's width
 LEFT, RIGHT, TOP, BOTTOM, EDGE = 0.72, 0.16, 0.12, 0.45, 0.06
 COLUMN_GAP, ROW_GAP = 0.13, 0.13
@@ -110,6 +111,12 @@ class Page:
         return self.panel_width * self.aspect
 
     @property
+    def has_common_x_label(self) -> bool:
+        """Whether the label of the x axes is too long to stand below each panel."""
+        longest = self.panel_width + self.gap
+        return self.columns > 1 and len(self.x_label) * NOTE_LETTER > longest
+
+    @property
     def crowded(self) -> bool:
         """Whether panels are so small that they need fewer ticks."""
         return self.columns > 2
@@ -166,6 +173,9 @@ def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
         x, y = EDGE / width, (bottom + panels / 2) / height
         label = figure.text(x, y, page.y_lines, rotation=90, fontsize=HEAD_SIZE)
         label.set(ha="left", va="center", ma="center")
+    if page.has_common_x_label:
+        middle, y = (page.left + page.width - RIGHT) / 2 / width, (bottom - TICKS) / height
+        figure.text(middle, y, page.x_label, ha="center", va="top", fontsize=HEAD_SIZE)
     return figure, [_panel(figure, page, top, heads, n, title) for n, title in enumerate(titles)]
 
 
@@ -254,7 +264,7 @@ def _panel(
     axes.set_autoscale_on(False)  # limits are set, and a loss of 1e300 would overflow them
     has_x, has_y = page.is_lowest(number), page.own_y or page.is_first(number)
     axes.tick_params(length=2.5, labelleft=has_y, labelbottom=has_x)
-    axes.set_xlabel(page.x_label if has_x else "")
+    axes.set_xlabel(page.x_label if has_x and not page.has_common_x_label else "")
     axes.set_ylabel(page.y_labels[number] if page.y_labels and has_y else "")
     return axes
 

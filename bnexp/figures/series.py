@@ -213,6 +213,11 @@ def exact_line(x: Floats, y: Floats) -> Line:
     return Line(x, Band(y, y, y), np.empty((0, x.size)))
 
 
+def bare_line(x: Floats, y: Floats) -> Line:
+    """The line of numbers without anything that shows their spread."""
+    return over_seeds(x, y[np.newaxis], "none")
+
+
 @dataclass(frozen=True)
 class Curve(Line):
     """A line over training: of how many networks, and where and at which steps some diverged.

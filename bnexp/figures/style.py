@@ -1,8 +1,9 @@
 """How figures look: the styles, and a color, a dash and a marker for each line.
 
 A line looks the same in every panel and in the legend. The dash pattern tells the normalization
-(solid: batch norm, dashed: none), so that figures can be read in grey print, and the color tells
-the rest.
+(solid: batch norm, dashed: none), and the color tells the rest, together with a marker where there
+are more than two lines: figures can be read in gray print. `looks` gives the lines of a selection
+their looks, `counted_looks` any others; marks.py draws them.
 
 `house_style` is active while a figure is drawn and while it is rendered, as matplotlib reads some
 parameters only then. The colors can be told apart with the common forms of color blindness.
@@ -205,15 +206,16 @@ def house_style(fonts: Sequence[str] = (DEJAVU,), style: Style = LIGHT) -> Itera
 
 @dataclass(frozen=True)
 class Look:
-    """How one line is drawn, in every panel and in the legend.
+    """How one line is drawn, in every panel and in the legend, and what it is called.
 
     color: as #RRGGBB. dash: matplotlib's `linestyle`. marker: its code of one letter, for figures
-    that mark points.
+    that mark points. label: empty for a lone line, which needs no name.
     """
 
     color: str
     dash: Dash
-    marker: str
+    marker: str = ""
+    label: str = ""
 
 
 def looks(selection: Selection) -> tuple[Look, ...]:
@@ -227,7 +229,7 @@ def looks(selection: Selection) -> tuple[Look, ...]:
     """
     keys = [axis.key for axis in selection.line_axes]
     if NORM not in keys:
-        return tuple(_look(i, i) for i in range(len(selection.lines)))
+        return counted_looks(selection.labels)
     position = keys.index(NORM)
     norms = [line[position] for line in selection.lines]
     # Solid for the first batch norm, dashed for none; the others follow.
@@ -240,10 +242,16 @@ def looks(selection: Selection) -> tuple[Look, ...]:
     colors = others if 1 < len(set(others)) <= len(COLORS) else dashes
     pairs = list(zip(colors, dashes, strict=True))
     if len(set(pairs)) < len(pairs):
-        pairs = [(i, i) for i in range(len(pairs))]
-    return tuple(_look(color, dash) for color, dash in pairs)
+        return counted_looks(selection.labels)
+    named = zip(pairs, selection.labels, strict=True)
+    return tuple(_look(color, dash, label) for (color, dash), label in named)
 
 
-def _look(color: int, dash: int) -> Look:
+def counted_looks(labels: Sequence[str]) -> tuple[Look, ...]:
+    """Looks for lines with these labels, each with another color, dash and marker."""
+    return tuple(_look(number, number, label) for number, label in enumerate(labels))
+
+
+def _look(color: int, dash: int, label: str) -> Look:
     colors, marker = active().colors, MARKERS[color % len(MARKERS)]
-    return Look(colors[color % len(colors)], DASHES[dash % len(DASHES)], marker)
+    return Look(colors[color % len(colors)], DASHES[dash % len(DASHES)], marker, label)

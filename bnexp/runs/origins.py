@@ -110,8 +110,10 @@ def used_origins(
 
 
 def _classes(recognized: str) -> int:
-    """How many classes a known data set has; 0 if it is none."""
-    return DATASETS[recognized].classes if recognized in DATASETS else 0
+    """How many classes the images of a known data set have; 0 if it is none."""
+    if recognized not in DATASETS:
+        return 0
+    return DATASETS[recognized].classes - DATASETS[recognized].unused
 
 
 def _unknown(sha256: str) -> str:

@@ -19,7 +19,7 @@ from pydantic import Field
 from bnexp.config.figures import Layers, MetricOrGap, Places
 from bnexp.figures import legend, limits, marks, notes, select, series
 from bnexp.figures.kinds import FigureData, RuledKind, SpreadKind
-from bnexp.figures.labels import NORM, metric_label, quantity_label, value_text
+from bnexp.figures.labels import metric_label, quantity_label, value_text
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.recorded import (
     Recorded,
@@ -28,7 +28,7 @@ from bnexp.figures.recorded import (
     layers_of,
     places_of,
 )
-from bnexp.figures.style import DASHES, Look, active
+from bnexp.figures.style import DASHES, Look, active, looks
 from bnexp.metrics import HEADLINE, evaluation_columns, is_headline, metric_column
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
@@ -136,23 +136,24 @@ class Curves(RuledKind, SpreadKind):
         most = series.most_points(sum(len(panel.all_curves) for panel in panels))
         left_out.append(notes.thinned_note(panels[0].sources[0].table, time, most))
         page = self._page(data, panels, series.TIME_LABELS[time], left_out)
-        many = len(selection.lines) > marks.MOST_UNMARKED
+        line_looks = looks(selection)
         points_only = all(line.x.size <= 1 for panel in panels for line in panel.all_curves)
         styles = _image_styles(selection) if any(len(p.sources) > 1 for p in panels) else {}
-        handles = marks.legend_lines(selection, marked=not styles and (many or points_only))
+        marked = bool(styles) or marks.needs_markers(len(line_looks))
+        # With styles for images, markers of a few lines would only repeat what these say.
+        many = marks.needs_markers(len(line_looks)) or (points_only and not styles)
+        handles = marks.legend_lines(line_looks, many)
         for images, style in styles.items():
-            gray = Look(active().gray(0.25), "solid", "")
-            handles.append(
-                marks.line_artist([], [], gray, f"{data.tables.image_sets[images]} images", **style)
-            )
+            name = f"{data.tables.image_sets[images]} images"
+            gray = Look(active().gray(0.25), "solid", line_looks[0].marker, name)
+            handles.append(marks.line_artist([], [], gray, marked=True, **style))
         figure, all_axes = build(page, handles)
 
         x = np.concatenate([line.x for panel in panels for line in panel.all_curves])
         for axes, panel in zip(all_axes, panels, strict=True):
-            alpha = marks.band_alpha(len(selection.lines))
             for source, lines in zip(panel.sources, panel.curves, strict=True):
                 style = styles.get(source.column.partition("_")[0], {})
-                marks.draw_lines(axes, lines, selection, alpha, many, most_markers=8, style=style)
+                marks.draw_lines(axes, lines, line_looks, marked, most_markers=8, style=style)
             if not any(line.x.size for line in panel.all_curves):
                 marks.write_no_data(axes)
             limits.whole_number_axis(axes, x, 5 if page.crowded else 10)
@@ -169,8 +170,8 @@ class Curves(RuledKind, SpreadKind):
         ]
         marks.draw_chance(of_accuracy, data.run.chance)
         for axes, panel in zip(all_axes, panels, strict=True):
-            marks.mark_divergence(axes, panel.curves[0], selection)
-        legend.place(figure, page, all_axes, [panel.curves[0] for panel in panels], selection)
+            marks.mark_divergence(axes, panel.curves[0], line_looks)
+        legend.place(figure, page, all_axes, [panel.curves[0] for panel in panels], line_looks)
         return figure
 
     def _metric_groups(self, recorded: Recorded) -> list[list[str]]:
@@ -326,9 +327,8 @@ class Panel:
 def _image_styles(selection: select.Selection) -> Mapping[str, Mapping[str, Any]]:
     """What sets the lines of training and test images apart where they share a panel.
 
-    The marker does; the dash too, where it has no normalization to tell.
+    Markers do, which are filled or hollow; a lone line is also dashed for test images.
     """
-    has_norm = any(axis.key == NORM for axis in selection.line_axes)
-    dash = {} if has_norm else {"linestyle": DASHES[1]}
-    hollow = {"marker": "s", "markerfacecolor": active().gray(1), "linewidth": 1.2}
-    return {"train": {"marker": "o", "markersize": 4.0}, "test": {**hollow, **dash}}
+    dash = {} if selection.line_axes else {"linestyle": DASHES[1]}
+    hollow = {"markerfacecolor": active().gray(1), "linewidth": 1.2}
+    return {"train": {}, "test": {**hollow, **dash}}

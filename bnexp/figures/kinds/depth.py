@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from bnexp.figures.recorded import (
 )
 from bnexp.figures.select import Selection, Swept, select_panels, values_where
 from bnexp.figures.series import Line, by_seed
-from bnexp.figures.style import Dash, Look, active
+from bnexp.figures.style import Dash, Look, active, looks
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
 from bnexp.runs.tables import rows
@@ -141,23 +142,27 @@ class Depth(RuledKind, SpreadKind):
             x_label="layer",
             y_label=quantity_label(self.quantity),
         )
+        line_looks, law_looks = looks(selection), self._law_looks()
         drawn_laws = sorted({number for lines in laws for number in lines})
-        handles = [_law_artist([], [], number, self.law[number].label) for number in drawn_laws]
-        figure, all_axes = build(page, [*marks.legend_lines(selection, marked=True), *handles])
+        handles = [_law_artist([], [], law_looks[number]) for number in drawn_laws]
+        figure, all_axes = build(page, [*marks.legend_lines(line_looks, marked=True), *handles])
 
         limits = self.limits or free_limits(values, log)
         for axes, lines, panel_laws in zip(all_axes, panels, laws, strict=True):
-            alpha = marks.band_alpha(len(lines))
-            marks.draw_lines(axes, lines, selection, alpha, marked=True)
+            marks.draw_lines(axes, lines, line_looks, marked=True)
             for number, law in panel_laws.items():
-                label = self.law[number].label
-                axes.add_line(_law_artist(law.x, law.band.mean, number, label))
+                axes.add_line(_law_artist(law.x, law.band.mean, law_looks[number]))
             if not any(np.isfinite(line.band.mean).any() for line in lines):
                 marks.write_no_data(axes)
             whole_number_axis(axes, np.array(layers, dtype=np.float64), 10)
             free_axis(axes, limits, log)
-        legend.place(figure, page, all_axes, panels, selection)
+        legend.place(figure, page, all_axes, panels, line_looks)
         return figure
+
+    def _law_looks(self) -> list[Look]:
+        """Black lines, of another dash for each law."""
+        dashes = zip(self.law, cycle(LAW_DASHES), strict=False)
+        return [Look(active().gray(0), dash, label=law.label) for law, dash in dashes]
 
     def _law_lines(
         self, swept: Swept, layers: Sequence[int], lines: Sequence[tuple[Point, Line]]
@@ -190,6 +195,5 @@ class Depth(RuledKind, SpreadKind):
         return laws
 
 
-def _law_artist(x: Any, y: Any, number: int, label: str) -> Line2D:
-    look = Look(active().gray(0), LAW_DASHES[number % len(LAW_DASHES)], "")
-    return marks.line_artist(x, y, look, label, linewidth=1.0, zorder=3.5)
+def _law_artist(x: Any, y: Any, look: Look) -> Line2D:
+    return marks.line_artist(x, y, look, linewidth=1.0, zorder=3.5)

@@ -46,6 +46,7 @@ TICK_LETTER, TICK_HEIGHT = 0.068, 0.15  # inches
 NUMBER_WIDTH = 5  # letters
 BAR_ROOM = 0.62  # inches below the panels, for the color bar
 BAR_BOTTOM, BAR_HEIGHT, BAR_GAP = 0.45, 0.1, 0.35
+DIFFERENCE = ("#5C0A12", "#A8362F", "#A9A39F", "#86C5E8", "#E8F6FF")  # from below 0 to above
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +105,12 @@ class Heatmap(RestrictedKind):
     def _colors(self, maps: Sequence[Map], name: str) -> dict[str, Colors]:
         """The colors of the values and of their difference, if it is drawn, by their names.
 
-        Bright is good: accuracies from 0 to 1, losses and others over what the values span. A
-        difference is blue above 0 and red below, white at 0.
+        Bright is good: accuracies from 0 to 1, losses and others over what the values span. The
+        colors of a difference get lighter from its lowest to its highest number, so that gray print
+        tells them apart: red and dark below 0, blue and light above, gray at 0.
         """
         from matplotlib import colormaps
-        from matplotlib.colors import LogNorm, Normalize
+        from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 
         scale, span = metric_scale(self.value), self.limits
         values = np.array([drawn.values for drawn in maps if not drawn.is_difference])
@@ -127,7 +129,9 @@ class Heatmap(RestrictedKind):
             sizes = np.abs(maps[-1].values[np.isfinite(maps[-1].values)])
             reach = min(float(sizes.max(initial=0.0)), limits.LOSS_TOP) or 1.0
             norm = Normalize(-reach, reach, clip=True)
-            bars["difference"] = Colors(colormaps["RdBu"], norm)
+            bars["difference"] = Colors(
+                LinearSegmentedColormap.from_list("difference", DIFFERENCE), norm
+            )
         return bars
 
     def _page(self, data: FigureData, maps: Sequence[Map]) -> tuple[Page, bool]:
@@ -152,7 +156,7 @@ class Heatmap(RestrictedKind):
                 notes.seeds_note(data.tables),
                 notes.companions_note(data.selection),
                 metrics=[self.value],
-                left_out=["grey: no finite value"] if has_gaps else [],
+                left_out=["hatched: no finite value"] if has_gaps else [],
             ),
             titles=tuple(drawn.title for drawn in maps),
             columns=maps_beside,
@@ -278,7 +282,9 @@ def _draw_map(axes: Axes, drawn: Map, colors: Colors, page: Page) -> None:
     rows, columns = drawn.values.shape
     x, y = np.arange(columns + 1) - 0.5, np.arange(rows + 1) - 0.5
     axes.grid(False)
-    axes.set_facecolor(active().gray(0.8))
+    axes.set_facecolor(active().gray(0.85))
+    if np.isnan(drawn.values).any():
+        axes.patch.set(hatch="////", edgecolor=active().gray(0.55), linewidth=0)
     edges: dict[str, Any] = {"edgecolors": active().gray(1), "linewidth": 0.4}
     values = np.ma.masked_invalid(drawn.values)
     axes.pcolormesh(x, y, values, cmap=colors.map, norm=colors.norm, **edges)

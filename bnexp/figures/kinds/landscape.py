@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bnexp.config.figures import Layer
-from bnexp.figures import marks, notes, series
+from bnexp.figures import legend, marks, notes, series
 from bnexp.figures.kinds import FigureData, RuledKind, SpreadKind
 from bnexp.figures.labels import NORM, quantity_label
 from bnexp.figures.limits import free_axis, free_limits, whole_number_axis
@@ -28,8 +28,6 @@ from bnexp.runs.tables import Table, rows
 from bnexp.runs.where import Point
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -99,24 +97,21 @@ class Landscape(RuledKind, SpreadKind):
             x_label="step",
             y_label=quantity_label(self.quantity),
         )
-        alpha = 0.3 if len(selection.lines) <= 2 else 0.12
-        handles: list[Artist] = list(marks.legend_lines(selection, marked=False))
-        if is_range and handles:
-            handles = _patches(selection, alpha)
-        figure, all_axes = build(page, handles)
+        line_looks = looks(selection)
+        figure, all_axes = build(page, marks.legend_lines(line_looks))
 
         x = np.concatenate([line.x for lines in panels for line in lines])
         limits = self.limits or free_limits(values, log)
         for axes, lines in zip(all_axes, panels, strict=True):
             if is_range:
-                _draw_ranges(axes, lines, selection, alpha)
+                marks.draw_ranges(axes, lines, line_looks)
             else:
-                band_alpha = marks.band_alpha(len(lines))
-                marks.draw_lines(axes, lines, selection, band_alpha, marked=False)
+                marks.draw_lines(axes, lines, line_looks, most_markers=8)
             if not any(np.isfinite(line.band.mean).any() for line in lines):
                 marks.write_no_data(axes)
             whole_number_axis(axes, x, 5 if page.crowded else 8)
             free_axis(axes, limits, log)
+        legend.place(figure, page, all_axes, panels, line_looks)
         return figure
 
 
@@ -146,26 +141,3 @@ def _line(
     low = band(np.fmin.reduce(values)).mean
     high = band(np.fmax.reduce(values)).mean
     return Line(x, Band(low, low, high), np.empty((0, x.size)))
-
-
-def _patches(selection: Selection, alpha: float) -> list[Artist]:
-    """The legend's entries for ranges."""
-    from matplotlib.colors import to_rgba
-    from matplotlib.patches import Patch
-
-    patches: list[Artist] = []
-    for look, label in zip(looks(selection), selection.labels, strict=True):
-        color = to_rgba(look.color, alpha)
-        patches.append(
-            Patch(facecolor=color, edgecolor=look.color, linestyle=look.dash, label=label)
-        )
-    return patches
-
-
-def _draw_ranges(axes: Axes, lines: Sequence[Line], selection: Selection, alpha: float) -> None:
-    """Shade each range and draw its ends as thin lines, of which the upper one has the name."""
-    for line, look, label in zip(lines, looks(selection), selection.labels, strict=True):
-        marks.draw_band(axes, line.x, line.band, look, alpha)
-        marker = look.marker if line.x.size == 1 else ""
-        for y, name in ((line.band.low, "_low"), (line.band.high, label)):
-            axes.add_line(marks.line_artist(line.x, y, look, name, marker=marker, linewidth=1.0))

@@ -18,6 +18,7 @@ from bnexp.figures.labels import metric_label
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.recorded import Recorded, check_metric
 from bnexp.figures.select import Selection, Swept, select_panels
+from bnexp.figures.style import looks
 from bnexp.metrics import is_headline
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
@@ -74,15 +75,14 @@ class Panels(SpreadKind):
             x_label=series.TIME_LABELS[time],
             y_labels=(source.label,) * len(panels),
         )
-        many = len(data.selection.lines) > marks.MOST_UNMARKED
+        line_looks = looks(data.selection)
         points_only = all(line.x.size <= 1 for line in curves)
-        figure, all_axes = build(page, marks.legend_lines(data.selection, many or points_only))
+        figure, all_axes = build(page, marks.legend_lines(line_looks, points_only or None))
 
         x = np.concatenate([line.x for line in curves])
         log = limits.wants_log(values.mean, source.scale)
         for axes, lines in zip(all_axes, panels, strict=True):
-            alpha = 0.12 if many else 0.22
-            marks.draw_lines(axes, lines, data.selection, alpha, many, most_markers=6)
+            marks.draw_lines(axes, lines, line_looks, most_markers=6)
             if not any(line.x.size for line in lines):
                 marks.write_no_data(axes)
             limits.whole_number_axis(axes, x, 5 if page.crowded else 10)
@@ -95,6 +95,6 @@ class Panels(SpreadKind):
         if is_headline(self.metric):
             marks.draw_chance(zip(all_axes, panels, strict=True), data.run.chance)
         for axes, lines in zip(all_axes, panels, strict=True):
-            marks.mark_divergence(axes, lines, data.selection)
-        legend.place(figure, page, all_axes, panels, data.selection)
+            marks.mark_divergence(axes, lines, line_looks)
+        legend.place(figure, page, all_axes, panels, line_looks)
         return figure

@@ -7,7 +7,7 @@ themselves. Panels share their limits unless one would be a flat line on another
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 from typing import TYPE_CHECKING
 
@@ -21,19 +21,19 @@ from bnexp.figures.limits import QUANTITY_SPAN, free_axis, free_limits, whole_nu
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.recorded import Recorded, check_quantity, layers_of, places_of
 from bnexp.figures.select import MAX_PANELS, Selection, Swept, check_number, select
-from bnexp.figures.series import by_seed
-from bnexp.figures.style import COLORS, Look, active, looks
+from bnexp.figures.series import Line
+from bnexp.figures.style import COLORS, active, counted_looks
 from bnexp.registry import option
-from bnexp.runs.stats import Band, Floats, band, pooled
+from bnexp.runs.stats import Band, pooled
+from bnexp.runs.tables import Table
+from bnexp.runs.where import Point
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MOST_LINES = len(COLORS)
-OF_THREE = (1, 6, 0)  # numbers of colors; the middle one is black
+OF_THREE = ((1, 1), (0, 6), (2, 0))  # looks and colors: the middle line is solid and black
 ENDINGS = {1: "st", 2: "nd", 3: "rd"}
-FAINT = 0.35  # how strongly the line of one seed shows behind the mean of several
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,16 +74,10 @@ class Percentiles(RestrictedKind):
         table = series.readings(tables, self.quantity)
         layers, places = self._layers_and_places(data.recorded)
         numbers = [series.rows_at_place(table, n, place) for n in layers for place in places]
-        lines = len(selection.line_points) * len(numbers) * len(tables.seeds)
-        most = series.most_points(lines)
-        panels = [
-            [
-                Trace(*series.thinned(*by_seed(rows, point, "step", "value"), most))
-                for rows in numbers
-            ]
-            for point in selection.line_points
-        ]
-        means = [_all_numbers([traces]).mean for traces in panels]
+        drawn = len(selection.line_points) * len(numbers) * len(tables.seeds)
+        most = series.most_points(drawn)
+        panels = [[_line(rows, point, most) for rows in numbers] for point in selection.line_points]
+        means = [_all_numbers([lines]).mean for lines in panels]
         largest = [np.abs(mean[np.isfinite(mean)]).max(initial=0.0) for mean in means]
         positive = [size for size in largest if size > 0] or [0.0]
         # Whether one panel's numbers would be a flat line on another's scale.
@@ -107,33 +101,39 @@ class Percentiles(RestrictedKind):
             y_label=quantity_label(self.quantity),
             own_y=own_y,
         )
-        colors = active().colors
+        labels = [_name(place, places) for place in places]
+        line_looks = counted_looks(labels)
         if len(places) == 3:
-            colors = tuple(colors[number] for number in OF_THREE)
-        handles = []
-        for place, color in zip(places, colors, strict=False):
-            if not isnan(place):  # 1st percentile, 97.5th percentile
-                has_ending = place == int(place) and int(place) not in (11, 12, 13)
-                ending = ENDINGS.get(int(place) % 10, "th") if has_ending else "th"
-                label = f"{value_text(float(place), map(float, places))}{ending} percentile"
-                handles.append(marks.line_artist([], [], Look(color, "solid", ""), label))
-        figure, all_axes = build(page, handles)
+            line_looks = tuple(
+                replace(line_looks[look], color=active().colors[color], label=label)
+                for (look, color), label in zip(OF_THREE, labels, strict=True)
+            )
+        figure, all_axes = build(page, marks.legend_lines(line_looks))
 
-        x = np.concatenate([np.empty(0), *(trace.x for traces in panels for trace in traces)])
-        for axes, traces, look in zip(all_axes, panels, looks(selection), strict=True):
-            _draw_traces(axes, traces, colors, look)
+        x = np.concatenate([np.empty(0), *(line.x for lines in panels for line in lines)])
+        for axes, lines in zip(all_axes, panels, strict=True):
+            marks.draw_lines(axes, lines, line_looks, most_markers=8)
+            if not any(np.isfinite(line.band.mean).any() for line in lines):
+                marks.write_no_data(axes)
             whole_number_axis(axes, x, 5)
-            values = _all_numbers([traces] if own_y else panels)
+            values = _all_numbers([lines] if own_y else panels)
             free_axis(axes, self.limits or free_limits(values, log=False), log=False)
         return figure
 
 
-@dataclass(frozen=True)
-class Trace:
-    """One percentile of one combination: `values` are (S, P), a row for each seed."""
+def _line(table: Table, point: Point, most: int) -> Line:
+    """One percentile of one combination, with each of its seeds."""
+    x, values = series.thinned(*series.by_seed(table, point, "step", "value"), most)
+    return series.over_seeds(x, values, "seeds")
 
-    x: Floats
-    values: Floats
+
+def _name(place: float, places: Sequence[float]) -> str:
+    """'1st percentile', '97.5th percentile'; empty for a quantity with one number."""
+    if isnan(place):
+        return ""
+    has_ending = place == int(place) and int(place) not in (11, 12, 13)
+    ending = ENDINGS.get(int(place) % 10, "th") if has_ending else "th"
+    return f"{value_text(place, places)}{ending} percentile"
 
 
 def _columns(selection: Selection) -> int:
@@ -148,20 +148,8 @@ def _columns(selection: Selection) -> int:
     return len(last) if complete and 2 <= len(last) <= 4 else 0
 
 
-def _draw_traces(axes: Axes, traces: Sequence[Trace], colors: Sequence[str], look: Look) -> None:
-    """Draw the mean of each percentile, and behind it a thin line for each of several seeds."""
-    for number, (trace, color) in enumerate(zip(traces, colors, strict=False)):
-        if len(trace.values) > 1:
-            axes.plot(trace.x, trace.values.T, color=color, linewidth=0.6, alpha=FAINT)
-        marker = "o" if trace.x.size == 1 else ""
-        mean = band(trace.values).mean
-        style = Look(color, look.dash, "")
-        axes.add_line(marks.line_artist(trace.x, mean, style, f"_{number}", marker=marker))
-    if not any(np.isfinite(trace.values).any() for trace in traces):
-        marks.write_no_data(axes)
-
-
-def _all_numbers(panels: Sequence[Sequence[Trace]]) -> Band:
+def _all_numbers(panels: Sequence[Sequence[Line]]) -> Band:
     """The numbers of all seeds, for limits that hold them."""
-    numbers = [trace.values.ravel() for traces in panels for trace in traces]
+    lines = [line for lines in panels for line in lines]
+    numbers = [(line.seeds if line.seeds.size else line.band.mean).ravel() for line in lines]
     return pooled([Band(values, values, values) for values in numbers])

@@ -30,7 +30,7 @@ from bnexp.figures.select import (
     swept_keys,
 )
 from bnexp.figures.series import Line, Spread, by_seed
-from bnexp.figures.style import active, looks
+from bnexp.figures.style import Look, active, looks
 from bnexp.metrics import HEADLINE, metric_of
 from bnexp.registry import option
 from bnexp.runs.stats import pooled
@@ -101,7 +101,8 @@ class Scale(SpreadKind):
             x_label=axis_name(axis.key),
             y_labels=tuple(f"{name.split('_')[0]} {metric_of(name).label}" for name in metrics),
         )
-        handles = marks.legend_lines(selection, marked=True)
+        line_looks = looks(selection)
+        handles = marks.legend_lines(line_looks, marked=True)
         if any(line.lost.any() for lines in losses for line in lines):
             handles.append(marks.cross(active().gray(0.25), "diverged (loss not finite)"))
         figure, all_axes = build(page, handles)
@@ -116,9 +117,9 @@ class Scale(SpreadKind):
                 accuracy_axis(axes, 0.2)
             else:
                 loss_axis(axes, limits, log)
-            _draw_lines(axes, lines, selection, crosses=number >= columns)
+            _draw_lines(axes, lines, line_looks, crosses=number >= columns)
         marks.draw_chance(zip(all_axes, panels[:columns], strict=False), data.run.chance)
-        legend.place(figure, page, all_axes, panels, selection)
+        legend.place(figure, page, all_axes, panels, line_looks)
         return figure
 
 
@@ -146,7 +147,7 @@ def _line(networks: Table, key: str, metric: str, spread: Spread) -> ScaleLine:
 
 
 def _draw_lines(
-    axes: Axes, lines: Sequence[ScaleLine], selection: Selection, crosses: bool
+    axes: Axes, lines: Sequence[ScaleLine], looks: Sequence[Look], crosses: bool
 ) -> None:
     """Draw the lines with bars or dots for the spread over seeds.
 
@@ -154,9 +155,9 @@ def _draw_lines(
     of its own.
     """
     height = 1 - CROSS_ROOM / 3
-    for line, look, label in zip(lines, looks(selection), selection.labels, strict=True):
+    for line, look in zip(lines, looks, strict=True):
         mean, low, high = line.band.mean, line.band.low, line.band.high
-        axes.add_line(marks.line_artist(line.x, mean, look, label, marker=look.marker))
+        axes.add_line(marks.line_artist(line.x, mean, look, marked=True))
         marks.draw_seeds(axes, line, look, is_joined=False)
         finite = np.isfinite(low) & np.isfinite(high)
         if finite.any():
@@ -165,7 +166,7 @@ def _draw_lines(
                 line.x[finite], mean[finite], yerr=arms, fmt="none", ecolor=look.color, capsize=2.2
             )
             bars[2][0].set_linewidth(1.0)
-    for line, look in zip(lines, looks(selection), strict=True):
+    for line, look in zip(lines, looks, strict=True):
         if crosses and line.lost.any():
             marks.top_crosses(axes, line.x, line.lost, line.networks, look.color, height)
             height -= CROSS_ROOM
