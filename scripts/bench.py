@@ -40,7 +40,7 @@ def measure(chosen: Sequence[Row], repeats: int) -> Measured:
             for row in chosen:
                 seconds[row.name].append(row.contestant.run())
                 took = f"{seconds[row.name][-1]:8.3f} s"
-                print(f"round {number}/{repeats}  {row.name:<11}{took}", file=sys.stderr)
+                print(f"round {number}/{repeats}  {row.name:<14}{took}", file=sys.stderr)
     return {
         row.name: {
             "what": row.what,
@@ -110,7 +110,7 @@ def _table(table: Table, measured: Measured) -> list[str]:
     for row in rows:
         best, median = shown[row.name]
         ratio = f"{best / base[0]:8.2f}" if base else ""
-        lines.append(f"{row.name:<11} {row.what:<40}{best:8.3f}{median:8.3f}{ratio}")
+        lines.append(f"{row.name:<14} {row.what:<37}{best:8.3f}{median:8.3f}{ratio}")
     lines += [f"ratio: to the best of {table.baseline}"] if base else []
     for row in rows:
         notes = measured[row.name]["notes"].items()

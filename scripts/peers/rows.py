@@ -1,12 +1,13 @@
-"""The rows of the benchmark's two tables: what is trained, and by which programs."""
+"""The rows of the benchmark's tables: what is trained, and by which programs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from peers.blocks import BLOCKS, Scales
 from peers.contestants import FLOAT32, INDEPENDENT, Again, Command, Contestant, Ours, Processes
 from peers.convnets import ConvNets
 from peers.sweep import QUICK, Sweep
@@ -40,7 +41,11 @@ class Table:
 
 def tables(data: str, quick: bool) -> list[Table]:
     sweep = Sweep(*((QUICK.exponents, QUICK.epochs) if quick else ()), data=data)
-    return [_of_sweep(sweep), _of_convnets(data, steps=3 if quick else 30)]
+    return [
+        _of_sweep(sweep),
+        _of_blocks(Scales(sweep.exponents, sweep.epochs, data)),
+        _of_convnets(data, steps=3 if quick else 30),
+    ]
 
 
 def _of_sweep(sweep: Sweep) -> Table:
@@ -120,6 +125,19 @@ def _commands(sweep: Sweep) -> list[Row]:
         Row("again", "bnexp run, nothing to do, CPU, of 5", Again(arguments(FLOAT32))),
         Row("help", "bnexp --help, median of 5", Command(("--help",), times=5)),
     ]
+
+
+def _of_blocks(scales: Scales) -> Table:
+    title = (
+        f"{scales.networks} of these networks with one normalizer each time, or skip connections;",
+        "float32, one process",
+    )
+    floor = Row("block-floor", "the products alone", Processes("floor", (scales, "float32")))
+    rows = [
+        Row(f"block-{name}", f"bnexp, {name}", Ours(replace(scales, changes=changes), FLOAT32, 1))
+        for name, changes in BLOCKS.items()
+    ]
+    return Table(title, [floor, *rows], "block-floor")
 
 
 def _of_convnets(data: str, steps: int) -> Table:
