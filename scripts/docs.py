@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from pages import config, contributing, gallery, numerics, translations, tutorial
+from pages import config, contributing, gallery, literature, numerics, translations, tutorial
 from pages.markdown import ROOT, rewritten
 
 from bnexp.config.jsonschema import schema_text
@@ -22,6 +22,7 @@ from bnexp.config.jsonschema import schema_text
 WHOLE = {
     ROOT / "docs" / "config.md": config.page,
     ROOT / "configs" / "bnexp.schema.json": schema_text,
+    ROOT / "docs" / "literature.md": literature.page,
     ROOT / "docs" / "tutorial.ipynb": tutorial.notebook,
     ROOT / "results" / "reference" / "README.md": gallery.page,
     **{path: partial(translations.page, path, text) for path, text, _ in translations.pages()},

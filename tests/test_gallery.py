@@ -56,7 +56,7 @@ def test_a_replication_fits_the_experiment(name):
 
 def test_the_references_are_those_of_shipped_experiments_and_small():
     assert sorted(path.name for path in REFERENCE.iterdir() if path.is_dir()) == NAMES
-    assert sum(p.stat().st_size for p in REFERENCE.rglob("*") if p.is_file()) < 33e6
+    assert sum(p.stat().st_size for p in REFERENCE.rglob("*") if p.is_file()) < 40e6
     assert not list(REFERENCE.rglob("cells"))
 
 
@@ -179,3 +179,52 @@ def test_q_values_of_the_gallery_are_over_the_claims_of_all_experiments(script, 
     assert all(map(isnan, (q_values[1], q_values[3])))
     line = gallery._claim({"verdict": "supported", "says": "It is so.", "reason": "n = 5"}, 0.03)
     assert line == "- **supported** (measured): It is so. (n = 5; q = 0.03)"
+
+
+def test_every_claim_of_a_source_is_on_the_page_of_the_literature(script):
+    literature = script("pages.literature")
+    works = literature.by_work()
+    claims = [
+        claim.says
+        for name in NAMES
+        for claim in bnexp.load_config(name).experiment.claims or ()
+        if claim.kind in OF_A_SOURCE
+    ]
+    assert sorted(j.claim["says"] for group in works.values() for j in group) == sorted(claims)
+    page = literature.page()
+    headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    assert headings == list(works)
+    assert {literature.anchor(h) for h in headings} == set(
+        re.findall(r"^\| \[.*?\]\(#(.*?)\)", page, re.MULTILINE)
+    )
+
+
+@pytest.mark.parametrize(
+    ("verdict", "kind", "q", "outcome", "certainty"),
+    [
+        ("supported", "direction", 0.01, "same", "sure"),
+        ("refuted", "theory", 0.01, "same", "sure"),
+        ("supported", "direction", 0.06, "same", "less sure"),
+        ("supported", "direction", 0.01, "weaker", "less sure"),
+        ("supported", "direction", 0.01, None, "less sure"),
+        ("undecided", "direction", 0.01, "same", "open"),
+        ("supported", "published", 0.01, "not replicable", "a replay"),
+    ],
+)
+def test_a_verdict_is_sure_if_new_seeds_repeat_it(script, verdict, kind, q, outcome, certainty):
+    claim = {"verdict": verdict, "kind": kind}
+    assert script("pages.literature").certainty_of(claim, q, outcome) == certainty
+
+
+def test_a_claim_belongs_to_the_publication_that_its_source_names_first(script):
+    heading = script("pages.literature").heading
+    references = [
+        {"authors": ["Ann Ink"], "title": "On Ink", "year": 2001},
+        {"authors": ["Bo Oak", "Cy Elm", "Di Ash"], "title": "On Wood", "year": 2002},
+    ]
+    values = {"source": "after Ink 2001", "references": references}
+    assert heading({"source": "Oak et al. 2002, section 3; Ink 2001"}, values) == (
+        "Oak et al. 2002: On Wood"
+    )
+    assert heading({"source": "derived here"}, values) == "Ink 2001: On Ink"
+    assert heading({"source": "derived here"}, {"source": "a friend"}) == "a friend"
