@@ -65,7 +65,12 @@ CASES = {
         "train.evaluate_train": "batch",
         "train.clip_norm": 0.5,
         "data.pixels": "centred",
-        NORMS: [{"kind": "batch", "evaluation": "batch"}, "centre"],
+        NORMS: [
+            {"kind": "batch", "evaluation": "batch"},
+            "centre",
+            {"kind": "weight", "mean_only": True},
+            "spectral",
+        ],
     },
     "fitted to data": {
         "sweep.model.init.std": None,

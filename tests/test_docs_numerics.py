@@ -25,7 +25,9 @@ N, H = 7, 3
 HEADINGS = re.findall(r"^### (\w+)\n", PAGE, re.MULTILINE)
 SHOWN_DIALECTS = [heading for heading in HEADINGS if heading in DIALECTS]
 SHOWN_NORMALIZERS = [heading for heading in HEADINGS if heading not in DIALECTS]
-OWN_TESTS = ("weight", "noisy_batch", "ghost_batch", "batch_renorm", "weight_standardization")
+OWN_TESTS = (
+    "weight", "noisy_batch", "ghost_batch", "batch_renorm", "weight_standardization", "spectral",
+)  # fmt: skip
 
 
 def section(heading: str) -> str:
@@ -71,7 +73,7 @@ def test_blocks_are_of_dialects_and_normalizers_that_there_are():
     assert [name for name in DIALECTS if name in SHOWN_DIALECTS] == SHOWN_DIALECTS
     assert len(SHOWN_DIALECTS) == 10
     assert set(SHOWN_NORMALIZERS) <= NORMALIZERS.builtin
-    assert len(SHOWN_NORMALIZERS) == 12
+    assert len(SHOWN_NORMALIZERS) == 13
 
 
 @pytest.mark.parametrize("std", [1.0, 1e-3])
@@ -204,6 +206,36 @@ def test_weight_standardization_is_its_block():
     own = {"W": parameters["W"][0], "b": parameters["b"][0, 0]}
     made = execute(block("weight_standardization"), x=x, dy=dy, **own)
     same(made["y"], y[0])
+    same(made["dW"], layer.backward(parameters, cache, dy[None])[1]["W"][0])
+
+
+def test_mean_only_batch_norm_is_its_text():
+    layer = NORMALIZERS["weight"](mean_only=True).around(Dense(4, Normal(1.0)))
+    parameters, state = layer_start(layer, 1, (5,))
+    x, dy = np.random.default_rng().standard_normal((2, 6, 5))
+    dy = dy[:, :4]
+    y, cache, _ = layer.forward(parameters, state, x[None], train=True)
+    _, gradients = layer.backward(parameters, cache, dy[None])
+    own = {"direction": parameters["direction"][0], "length": parameters["length"][0, 0]}
+    b = parameters["b"][0, 0]
+    made = execute(block("weight"), x=x, dy=dy - dy.mean(axis=0), b=b, **own)
+    (text,) = re.findall(r"```text\n(.*?)```", section("weight"), re.DOTALL)
+    same(execute(text, x=x, W=made["W"], b=b)["y"], y[0])
+    same(made["dlength"], gradients["length"][0, 0])
+    same(made["ddirection"], gradients["direction"][0])
+    same(dy.sum(axis=0), gradients["b"][0, 0])
+
+
+def test_spectral_norm_is_its_block():
+    layer = NORMALIZERS["spectral"]().around(Dense(4, Normal(1.0)))
+    parameters, state = layer_start(layer, 1, (5,))
+    x, dy = np.random.default_rng().standard_normal((2, 6, 5))
+    dy = dy[:, :4]
+    y, cache, after = layer.forward(parameters, state, x[None], train=True)
+    own = {"W": parameters["W"][0], "b": parameters["b"][0, 0], "right": state["right"][0, 0]}
+    made = execute(block("spectral"), x=x, dy=dy, sum=sum, **own)
+    same(made["y"], y[0])
+    same(made["right"], after["right"][0, 0])
     same(made["dW"], layer.backward(parameters, cache, dy[None])[1]["W"][0])
 
 

@@ -58,6 +58,8 @@ CASES = {
     "noisy_batch": {"model.norm": "noisy_batch"},
     "layer": {"model.norm": "layer"},
     "weight norm": {"model.norm": {"kind": "weight", "start": "data"}},
+    "mean-only": {"model.norm": {"kind": "weight", "mean_only": True}},
+    "spectral": {"model.norm": "spectral"},
     "dropout": {"model.dropout": {"ratio": 0.4}, **optimizer("adam")},
     "with_replacement": {"train.sampling": "with_replacement"},
     "by class": {"train.sampling": "by_class", "train.classes_per_batch": 2},

@@ -19,6 +19,7 @@ from bnexp.nn.normalizers import NORMALIZERS
 from bnexp.nn.optimizers import OPTIMIZERS, SCHEDULES
 from bnexp.nn.pooling import POOLS, Flatten, GlobalAveragePool
 from bnexp.nn.residual import Add, Fork
+from bnexp.nn.weightnorm import SpectralNorm
 from bnexp.training.update import Adjustments, update
 
 K, N = 3, 32
@@ -53,6 +54,8 @@ LAYERS = {
     ("rows", "dense, no bias"): Dense(5, nn.Normal(1.0), bias=False),
     ("images", "conv"): Conv(5, 3, nn.Normal(1.0), 1, 1),
     ("images", "conv with a stride"): Conv(5, 2, nn.Normal(1.0), 2),
+    ("rows", "mean only"): nn.WeightNorm(mean_only=True).around(Dense(5, nn.Normal(1.0))),
+    ("images", "spectral norm"): SpectralNorm().around(Conv(5, 3, nn.Normal(1.0))),
     ("rows", "weight norm"): nn.WeightNorm().around(Dense(5, nn.Normal(1.0))),
     ("images", "weight norm"): nn.WeightNorm().around(Conv(5, 3, nn.Normal(1.0))),
     ("rows", "dropout"): nn.Dropout(0.3),

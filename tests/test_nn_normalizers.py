@@ -50,7 +50,10 @@ FORMULAS = {  # of one network's x (N, H, W, C), before gamma and beta
 }
 # These have oracles of their own: test_nn_batchnorm.py, test_nn_batchvariants.py,
 # test_nn_weightnorm.py, and below.
-OTHERS = {"batch", "ghost_batch", "batch_renorm", "weight", "weight_standardization", "noisy_batch"}
+OTHERS = {
+    "batch", "ghost_batch", "batch_renorm", "weight", "weight_standardization", "noisy_batch",
+    "spectral",
+}  # fmt: skip
 
 
 def test_every_normalizer_of_the_package_is_tested():

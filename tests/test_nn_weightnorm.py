@@ -19,6 +19,8 @@ from bnexp.nn import (
     WeightNorm,
     WeightStandardization,
 )
+from bnexp.nn.initializers import Orthogonal
+from bnexp.nn.weightnorm import SpectralNorm
 from bnexp.training import train
 from bnexp.training.update import Adjustments, update
 
@@ -289,3 +291,202 @@ def test_a_unit_of_equal_weights_is_its_bias():
     parameters["W"][..., 0] = 0.3
     y, _, _ = layer.forward(parameters, state, np.ones((1, 4, 5)), train=True)
     np.testing.assert_array_equal(y[0, :, 0], parameters["b"][0, 0, 0])
+
+
+# Mean-only batch norm
+
+
+def mean_only(layer, **options):
+    return WeightNorm(mean_only=True, **options).around(layer)
+
+
+MEAN_ONLY = {
+    "dense": (mean_only(Dense(4, Normal(0.5))), (6,)),
+    "dense without bias": (mean_only(Dense(4, Normal(0.5), bias=False)), (6,)),
+    "conv": (mean_only(Conv(4, 3, Normal(0.5), padding=1)), (5, 6, 2)),
+}
+mean_only_cases = pytest.mark.parametrize("name", MEAN_ONLY)
+
+
+@K
+@mean_only_cases
+def test_outputs_have_the_mean_of_the_bias_and_the_scale_of_the_length(name, k):
+    """Number by number: what weight norm gives without a bias, less its mean, and the bias."""
+    layer, shape = MEAN_ONLY[name]
+    parameters, state = layer_start(layer, k, shape)
+    running = 0.0
+    for _ in range(3):
+        x = np.random.default_rng().standard_normal((k, 5, *shape)) + 1
+        y, _, state = layer.forward(parameters, state, x, train=True)
+        plain = [
+            layer.layer.layer.forward({"W": effective(parameters, i)[None]}, {}, x[i : i + 1], True)
+            for i in range(k)
+        ]
+        rows = np.stack([made[0].reshape(-1, 4) for made, *_ in plain])
+        mean = np.array([[sum(column) / len(column) for column in unit.T] for unit in rows])
+        running = 0.9 * running + 0.1 * mean
+        b = parameters["b"][:, 0] if layer.bias else np.zeros((k, 4))
+        expected = rows - mean[:, None] + b[:, None]
+        np.testing.assert_allclose(y.reshape(k, -1, 4), expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(state["mean"][:, 0], running, rtol=1e-12)
+    evaluated, _, _ = layer.forward(parameters, state, x, train=False)
+    expected = rows - running[:, None] + b[:, None]
+    np.testing.assert_allclose(evaluated.reshape(k, -1, 4), expected, rtol=1e-10, atol=1e-12)
+
+
+@K
+@pytest.mark.parametrize("train", [True, False])
+@mean_only_cases
+def test_gradients_of_mean_only_batch_norm(name, train, k):
+    layer, shape = MEAN_ONLY[name]
+    parameters, state = layer_start(layer, k, shape)
+    random = np.random.default_rng()
+    x = random.standard_normal((k, 5, *shape))
+    errors = layer_errors(layer, parameters, state, x, random, train=train)
+    assert set(errors) == {"x", *parameters}
+    assert max(errors.values()) < LIMIT
+    y, cache, _ = layer.forward(parameters, state, x, train=train)
+    dy = random.standard_normal(y.shape)
+    assert bits(layer.gradients(parameters, cache, dy)) == bits(
+        layer.backward(parameters, cache, dy)[1]
+    )
+
+
+def test_a_start_from_data_leaves_the_bias_at_0():
+    """The outputs for the data have mean 0 by the norm, and variance 1 by the length."""
+    layer = mean_only(Dense(4, Normal(0.5)), start="data")
+    parameters, state = stacked(Sequential((layer,)), 2, (6,))
+    x = 3 * np.random.default_rng().standard_normal((1, 50, 6)) + 2
+    fitted = layer.calibrated(parameters[0], x)
+    assert layer.calibrates
+    assert not fitted["b"].any()
+    y, _, _ = layer.forward(fitted, state[0], x, train=True)
+    np.testing.assert_allclose(y.mean(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(y.std(axis=1), 1, rtol=1e-12)
+
+
+# Spectral norm
+
+
+def spectral(layer, **options):
+    return SpectralNorm(**options).around(layer)
+
+
+SPECTRAL = {
+    "dense": (spectral(Dense(4, Normal(0.5))), (6,)),
+    "three iterations": (spectral(Dense(7, Normal(0.5), bias=False), iterations=3), (6,)),
+    "conv": (spectral(Conv(4, 3, Normal(0.5), padding=1)), (5, 6, 2)),
+}
+spectral_cases = pytest.mark.parametrize("name", SPECTRAL)
+
+
+@K
+@spectral_cases
+def test_the_largest_singular_value_becomes_1(name, k):
+    """From the first step on, with the weights as they were drawn; and any weights in the end."""
+    layer, shape = SPECTRAL[name]
+    (drawn,), (state,) = stacked(Sequential((layer,)), k, shape)
+    x = np.random.default_rng().standard_normal((k, 5, *shape))
+    parameters, _ = layer_start(layer, k, shape, seed=int(np.random.default_rng().integers(2**31)))
+    for weights, steps, error in ((drawn, 1, 0.02), (parameters, 200, 1e-6)):
+        for _ in range(steps):
+            _, cache, state = layer.forward(weights, state, x, train=True)
+        for w, divided in zip(weights["W"], cache.effective["W"], strict=True):
+            largest = np.linalg.svd(w, compute_uv=False)[0]
+            np.testing.assert_allclose(divided * largest, w, rtol=error)
+
+
+@K
+@spectral_cases
+def test_gradients_of_divided_weights(name, k):
+    """At evaluation, when nothing else depends on the weights; in training they are the same."""
+    layer, shape = SPECTRAL[name]
+    parameters, state = layer_start(layer, k, shape)
+    random = np.random.default_rng()
+    x = random.standard_normal((k, 5, *shape))
+    y, cache, state = layer.forward(parameters, state, x, train=True)
+    assert max(layer_errors(layer, parameters, state, x, random, train=False).values()) < LIMIT
+    dy = random.standard_normal(y.shape)
+    trained = bits(layer.backward(parameters, cache, dy)[1])
+    evaluated, cache, _ = layer.forward(parameters, state, x, train=False)
+    assert bits(evaluated) == bits(y)
+    assert bits(layer.backward(parameters, cache, dy)[1]) == trained
+    assert bits(layer.gradients(parameters, cache, dy)) == trained
+
+
+def test_weights_of_orthogonal_units_stay_as_they_are():
+    layer = spectral(Dense(4, Orthogonal()))
+    (parameters,), (state,) = stacked(Sequential((layer,)), 1, (6,))
+    x = np.random.default_rng().standard_normal((1, 5, 6))
+    _, cache, _ = layer.forward(parameters, state, x, train=True)
+    np.testing.assert_allclose(cache.effective["W"], parameters["W"], rtol=1e-12, atol=1e-14)
+
+
+def test_weights_of_0_are_0_and_can_be_trained():
+    layer = spectral(Dense(4, Normal(0.0)))
+    (parameters,), (state,) = stacked(Sequential((layer,)), 1, (6,))
+    x = np.random.default_rng().standard_normal((1, 5, 6))
+    y, cache, state = layer.forward(parameters, state, x, train=True)
+    assert not y.any()
+    _, gradients = layer.backward(parameters, cache, np.ones(y.shape))
+    parameters = {**parameters, "W": -0.1 * gradients["W"]}
+    _, cache, _ = layer.forward(parameters, state, x, train=True)
+    assert np.linalg.svd(cache.effective["W"][0], compute_uv=False)[0] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", [*MEAN_ONLY, *SPECTRAL])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.usefixtures("one_blas_thread")
+def test_layers_of_a_stack_are_those_alone(name, dtype):
+    for table in (MEAN_ONLY, SPECTRAL):
+        if name not in table:
+            continue
+        layer, shape = table[name]
+        case = Case(layer, 3, 7, shape, dtype, seed=int(np.random.default_rng().integers(2**31)))
+        together = case.step()
+        assert float_types(together) == {np.dtype(dtype)}
+        for i in range(3):
+            assert bits(one(together, i)) == bits(case.step(i))
+
+
+@pytest.mark.parametrize("name", ["dense", "conv"])
+def test_spectral_norm_is_pytorchs(name):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    layer, shape = SPECTRAL[name]
+    parameters, state = layer_start(layer, 2, shape)
+    images_ = name == "conv"
+    last = (3, 3, 2, 4) if images_ else (6, 4)
+
+    def theirs(array):
+        return torch.tensor(array.reshape(last)).movedim(-1, 0).movedim(-1, 1)
+
+    peers = []
+    for k in range(2):
+        peer = (torch.nn.Conv2d(2, 4, 3, padding=1) if images_ else torch.nn.Linear(6, 4)).double()
+        with torch.no_grad():
+            peer.weight.copy_(theirs(parameters["W"][k]))
+            peer.bias.copy_(torch.tensor(parameters["b"][k, 0]))
+        # The older function, which makes the two halves of an iteration in the paper's order.
+        torch.nn.utils.spectral_norm(peer)
+        peer.weight_u.copy_(torch.tensor(state["right"][k, 0]))
+        left = theirs(np.repeat(state["left"][k, 0][:, None], 4, axis=1))[0]
+        peer.weight_v.copy_(left.flatten())
+        peers.append(peer)
+    for is_training in (True, True, False):
+        x = np.random.default_rng().standard_normal((2, 5, *shape))
+        y, cache, state = layer.forward(parameters, state, x, train=is_training)
+        dy = np.random.default_rng().standard_normal(y.shape)
+        dx, gradients = layer.backward(parameters, cache, dy)
+        for k, peer in enumerate(peers):
+            peer.train(is_training)
+            peer.zero_grad()
+            input_ = torch.tensor(x[k]).requires_grad_()
+            output = peer(input_.movedim(-1, 1)).movedim(1, -1)
+            output.backward(torch.tensor(dy[k]))
+            for ours, other in (
+                (y[k], output.detach()),
+                (dx[k], input_.grad),
+                (theirs(gradients["W"][k]), peer.weight_orig.grad),
+                (gradients["b"][k, 0], peer.bias.grad),
+            ):
+                np.testing.assert_allclose(ours, other, rtol=1e-9, atol=1e-10)

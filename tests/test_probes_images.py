@@ -10,7 +10,7 @@ import pytest
 import bnexp
 from bnexp.data import load
 from bnexp.errors import ConfigError
-from bnexp.nn import Conv, Dense, Flatten, MaxPool, Normal, Sequential
+from bnexp.nn import Conv, Dense, Flatten, MaxPool, Normal, Sequential, WeightNorm
 from bnexp.probes.images import Confusion, Filters, decode_filters, decode_mistakes, seen_by
 
 pytestmark = pytest.mark.usefixtures("one_blas_thread")
@@ -28,6 +28,7 @@ COMMON = {
 CASES = {
     "mlp": {"model": {"hidden": [12], "norm": "batch"}},
     "weight norm": {"model": {"hidden": [12], "norm": "weight"}},
+    "mean only": {"model": {"hidden": [12], "norm": {"kind": "weight", "mean_only": True}}},
     "no hidden layer": {"model": {"hidden": []}},
     "population statistics": {
         "model": {"hidden": [12], "norm": {"kind": "batch", "evaluation": "population"}}
@@ -173,6 +174,7 @@ def test_a_confusion_without_test_images_is_refused():
         ([Conv(5, 3, Normal(1.0))], (3, 3, 3)),
         ([MaxPool(2), Flatten(), Dense(5, Normal(1.0))], (3, 3, 3)),
         ([MaxPool(2), Conv(5, 2, Normal(1.0))], (2, 2, 3)),
+        ([WeightNorm(mean_only=True).around(Conv(5, 2, Normal(1.0)))], (2, 2, 3)),
     ],
 )
 def test_what_a_unit_sees_and_how_many_numbers_that_is(layers, shape):

@@ -58,6 +58,7 @@ NORMS = {
     "batch_renorm": "batch renormalization",
     "filter_response": "filter response norm",
     "weight_standardization": "weight standardization",
+    "spectral": "spectral norm",
 }
 NAMES = {
     "adagrad": "AdaGrad",

@@ -1,17 +1,18 @@
 """Batch norm that normalizes with other statistics in training: ghost batches, renormalization.
 
 Both are made of `BatchNorm`: what they add is which images a statistic is of, or which constants
-correct it.
+correct it. `Centre` is what is left of it without the variance: it subtracts means.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from bnexp.nn.batchnorm import BatchNorm
+from bnexp.nn.batchnorm import BatchNorm, pixel_sums
+from bnexp.nn.linear import column_sums
 from bnexp.nn.protocols import (
     Array,
     Backward,
@@ -44,6 +45,46 @@ class MadeOfBatchNorm:
     def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
         """The batch norm's scale and shift, rows (K, 1, H)."""
         return self.norm.evaluated(parameters, state)
+
+
+@dataclass(frozen=True)
+class Centre:
+    """Subtract the mean of each unit or channel over the batch; at evaluation the running mean.
+
+    Shapes:
+        x and y are (K, N, H) or (K, N, H, W, C); means run over all axes but K and the last. The
+        state is the running mean, a row (K, 1, H) or (K, 1, C). There are no parameters.
+    """
+
+    gradient: Literal["exact", "ignored"] = option(
+        "exact", doc="ignored: computed as if the mean did not depend on the parameters"
+    )
+    stat_decay: float = option(0.9, doc="the fraction of the running mean that is kept", ge=0, lt=1)
+
+    def init(self, generator: Generator, shape: Shape) -> Initial:
+        """No parameters; the running mean starts at 0."""
+        return shape, {}, {"mean": np.zeros((1, shape[-1]))}
+
+    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
+        """y = x - mean(x); the cache is `train`."""
+        rows = x.reshape(len(x), -1, x.shape[-1])
+        sums = pixel_sums if x.ndim == 5 else column_sums
+        mean = sums(rows, rows.shape[1]) if train else state["mean"]
+        y = (rows - mean).reshape(-1, *x.shape[1:])
+        averaged = self.stat_decay * state["mean"] + (1 - self.stat_decay) * mean
+        return y, train, {"mean": averaged} if train else state
+
+    def backward(self, parameters: Parameters, cache: bool, dy: Array) -> Backward:
+        """dx = dy - mean(dy); dx = dy after an evaluation, or if the mean's gradient is ignored."""
+        if not cache or self.gradient == "ignored":
+            return dy, {}
+        rows = dy.reshape(len(dy), -1, dy.shape[-1])
+        sums = pixel_sums if dy.ndim == 5 else column_sums
+        return (rows - sums(rows, rows.shape[1])).reshape(dy.shape), {}
+
+    def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
+        """Scale 1 and shift -mean, rows (K, 1, H)."""
+        return np.ones_like(state["mean"]), -state["mean"]
 
 
 @dataclass(frozen=True)

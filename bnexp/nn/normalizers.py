@@ -11,8 +11,8 @@ sample is split into groups of numbers that share a mean and a variance:
     scale      as rms                               a single gamma
     filter_response   one channel, no means         a gamma and a beta per channel
 
-`Centre` subtracts means over the batch, and `NoisyBatchNorm` adds noise to batch norm. `BatchNorm`,
-its variants and the norms of weights have modules of their own.
+`NoisyBatchNorm` adds noise to batch norm. `BatchNorm`, its variants and the norms of weights have
+modules of their own.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import numpy as np
 from numpy.random import Generator as RandomGenerator
 from numpy.random import Philox
 
-from bnexp.nn.batchnorm import BatchNorm, inverse_root, pixel_sums
-from bnexp.nn.batchvariants import BatchRenorm, GhostBatchNorm, MadeOfBatchNorm
+from bnexp.nn.batchnorm import BatchNorm, inverse_root
+from bnexp.nn.batchvariants import BatchRenorm, Centre, GhostBatchNorm, MadeOfBatchNorm
 from bnexp.nn.linear import column_sums
 from bnexp.nn.protocols import (
     Array,
@@ -39,7 +39,7 @@ from bnexp.nn.protocols import (
     Shape,
     State,
 )
-from bnexp.nn.weightnorm import WeightNorm, WeightStandardization
+from bnexp.nn.weightnorm import SpectralNorm, WeightNorm, WeightStandardization
 from bnexp.registry import FormerName, Registry, option
 
 
@@ -311,46 +311,6 @@ class FilterResponseNorm(ChannelGroups):
 
 
 @dataclass(frozen=True)
-class Centre:
-    """Subtract the mean of each unit or channel over the batch; at evaluation the running mean.
-
-    Shapes:
-        x and y are (K, N, H) or (K, N, H, W, C); means run over all axes but K and the last. The
-        state is the running mean, a row (K, 1, H) or (K, 1, C). There are no parameters.
-    """
-
-    gradient: Literal["exact", "ignored"] = option(
-        "exact", doc="ignored: computed as if the mean did not depend on the parameters"
-    )
-    stat_decay: float = option(0.9, doc="the fraction of the running mean that is kept", ge=0, lt=1)
-
-    def init(self, generator: Generator, shape: Shape) -> Initial:
-        """No parameters; the running mean starts at 0."""
-        return shape, {}, {"mean": np.zeros((1, shape[-1]))}
-
-    def forward(self, parameters: Parameters, state: State, x: Array, train: bool) -> Forward:
-        """y = x - mean(x); the cache is `train`."""
-        rows = x.reshape(len(x), -1, x.shape[-1])
-        sums = pixel_sums if x.ndim == 5 else column_sums
-        mean = sums(rows, rows.shape[1]) if train else state["mean"]
-        y = (rows - mean).reshape(-1, *x.shape[1:])
-        averaged = self.stat_decay * state["mean"] + (1 - self.stat_decay) * mean
-        return y, train, {"mean": averaged} if train else state
-
-    def backward(self, parameters: Parameters, cache: bool, dy: Array) -> Backward:
-        """dx = dy - mean(dy); dx = dy after an evaluation, or if the mean's gradient is ignored."""
-        if not cache or self.gradient == "ignored":
-            return dy, {}
-        rows = dy.reshape(len(dy), -1, dy.shape[-1])
-        sums = pixel_sums if dy.ndim == 5 else column_sums
-        return (rows - sums(rows, rows.shape[1])).reshape(dy.shape), {}
-
-    def evaluated(self, parameters: Parameters, state: State) -> tuple[Array, Array] | None:
-        """Scale 1 and shift -mean, rows (K, 1, H)."""
-        return np.ones_like(state["mean"]), -state["mean"]
-
-
-@dataclass(frozen=True)
 class NoisyBatchNorm(MadeOfBatchNorm):
     """Batch norm followed by noise: y = scale * BN(x) + shift in training, BN(x) at evaluation.
 
@@ -429,6 +389,7 @@ NORMALIZERS: Registry[type] = Registry(
         "filter_response": FilterResponseNorm,
         "scale": ScaleNorm,
         "weight_standardization": WeightStandardization,
+        "spectral": SpectralNorm,
     },
     methods=("init", "forward", "backward"),
     or_method="around",

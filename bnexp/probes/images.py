@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,6 +142,7 @@ def seen_by(network: Sequential, first: int, image_shape: Shape) -> Shape:
     first: the layer's index. A convolution sees its window, a dense layer all of what comes before
     `Flatten`, such as images that were made smaller.
     """
+    layer: Any
     shape, generator = image_shape, np.random.default_rng(0)  # layers without weights draw nothing
     shortcuts = Shortcuts()
     for layer in network.layers[:first]:
@@ -148,7 +150,9 @@ def seen_by(network: Sequential, first: int, image_shape: Shape) -> Shape:
             break
         shape = shortcuts.split(layer, layer.init(generator, shape)[0])
     layer = network.layers[first]
-    size = getattr(getattr(layer, "layer", layer), "size", None)  # of the layer in weight norm
+    while hasattr(layer, "layer"):  # of the layer in weight norm
+        layer = layer.layer
+    size = getattr(layer, "size", None)
     return shape if size is None else (size, size, shape[-1])
 
 
