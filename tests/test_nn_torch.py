@@ -852,3 +852,192 @@ def test_ten_steps_of_a_convolutional_network(optimizer, adjustments, kind, opti
             mean, var = NORM.statistics(history.state[i])
             np.testing.assert_allclose(mean[k, 0], peer[i].running_mean, rtol=1e-8, atol=1e-10)
             np.testing.assert_allclose(var[k, 0], peer[i].running_var, rtol=1e-8)
+
+
+# Variants of batch norm, norms of weights, skip connections
+
+
+def pictures(x):
+    """Images (n, H, W, C) as PyTorch has them; rows as they are."""
+    return x.movedim(-1, 1) if x.ndim == 4 else x
+
+
+def variant(norm, shape, steps):
+    """A norm's training steps on images, and an evaluation: what each gives and leaves.
+
+    Yields x and dy, y, dx and gradients, and the states before and after, of network 0.
+    """
+    parameters, state = layer_start(norm, 1, shape)
+    p = {name: tensor(a[0, 0]).requires_grad_() for name, a in parameters.items()}
+    for step in range(steps + 1):
+        is_training = step < steps
+        x, dy = 2 * drawn(1, 19, *shape, seed=step) + 1, drawn(1, 19, *shape, seed=step + 50)
+        y, cache, after = norm.forward(parameters, state, x, train=is_training)
+        dx, gradients = norm.backward(parameters, cache, dy)
+        input_ = tensor(x[0]).requires_grad_()
+        yield is_training, p, input_, (state, after)
+        (output,) = p.pop("output")
+        for parameter in p.values():
+            parameter.grad = None
+        output.backward(tensor(dy[0]))
+        close(y[0], output)
+        close(dx[0], input_.grad)
+        for name, parameter in p.items():
+            close(gradients[name][0, 0], parameter.grad)
+        state = after
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 2, 4)], ids=["rows", "images"])
+def test_ghost_batch_norm(shape):
+    """PyTorch's batch norm of one chunk after another; the last one is larger."""
+    norm = nn.NORMALIZERS["ghost_batch"](size=8)
+    peer = torch.nn.BatchNorm1d(4, **F64) if len(shape) == 1 else torch.nn.BatchNorm2d(4, **F64)
+    peer.running_var.zero_()
+    for is_training, p, x, (_, after) in variant(norm, shape, 3):
+        peer.weight, peer.bias = (torch.nn.Parameter(p[n]) for n in ("gamma", "beta"))
+        if is_training:
+            chunks = [pictures(x)[:8], pictures(x)[8:]]
+            made = [functional_norm(peer, chunk, p) for chunk in chunks]
+        else:
+            peer.running_var.copy_(tensor(after["var"][0, 0]))  # theirs is the unbiased one
+            made = [functional_norm(peer.eval(), pictures(x), p)]
+        output = torch.cat(made)
+        p["output"] = [output.movedim(1, -1) if output.ndim == 4 else output]
+        close(after["mean"][0, 0], peer.running_mean)
+
+
+def functional_norm(peer, x, p):
+    """PyTorch's batch norm with gamma and beta of `p`, and the peer's running averages."""
+    arguments = peer.running_mean, peer.running_var, p["gamma"], p["beta"]
+    return torch.nn.functional.batch_norm(x, *arguments, peer.training, 0.1, peer.eps)
+
+
+@pytest.mark.parametrize("limits", [(1.05, 0.05), (3.0, 5.0)], ids=["narrow", "wide"])
+@pytest.mark.parametrize("shape", [(4,), (3, 2, 4)], ids=["rows", "images"])
+def test_batch_renormalization_by_autograd(shape, limits):
+    """The paper's equations, r and d cut off from the graph, as its section 3 says."""
+    norm = nn.NORMALIZERS["batch_renorm"](*limits, stat_decay=0.8)
+    axes, (r_max, d_max) = tuple(range(len(shape))), limits
+    for is_training, p, x, (state, after) in variant(norm, shape, 3):
+        if is_training:
+            mu, sigma = x.mean(dim=axes), torch.sqrt(x.var(dim=axes, unbiased=False) + 1e-5)
+        seen = 1 - state["unseen"].item() if is_training else 1 - after["unseen"].item()
+        if seen > 0:
+            mean, std = (tensor(state[name][0, 0]) / seen for name in ("mean", "std"))
+        if not is_training:
+            p["output"] = [(x - mean) / std * p["gamma"] + p["beta"]]
+            continue
+        r, d = torch.ones(4, **F64), torch.zeros(4, **F64)
+        if seen > 0:
+            r = (sigma / std).clamp(1 / r_max, r_max).detach()
+            d = ((mu - mean) / std).clamp(-d_max, d_max).detach()
+        p["output"] = [((x - mu) / sigma * r + d) * p["gamma"] + p["beta"]]
+        for name, new in (("mean", mu), ("std", sigma)):
+            close(after[name][0, 0], 0.8 * tensor(state[name][0, 0]) + 0.2 * new.detach())
+
+
+@pytest.mark.parametrize("divide", [True, False])
+@pytest.mark.parametrize("kind", ["dense", "conv"])
+def test_weight_standardization(kind, divide):
+    """PyTorch's batch norm of the weights, a unit a channel, before its own layers."""
+    inner = Dense(4, Normal(1.0)) if kind == "dense" else Conv(4, 3, Normal(1.0), 2, 1)
+    shape = (6,) if kind == "dense" else (6, 5, 2)
+    norm = nn.WeightStandardization(gain=1.3, divide=divide, eps=1e-4)
+    layer = norm.around(inner)
+    parameters, _ = layer_start(layer, 1, shape)
+    x = drawn(1, 7, *shape)
+    y, cache, _ = layer.forward(parameters, {}, x, train=True)
+    dy = drawn(*y.shape, seed=1)
+    dx, gradients = layer.backward(parameters, cache, dy)
+    w, b = (tensor(parameters[name][0]).requires_grad_() for name in ("W", "b"))
+    input_ = tensor(x[0]).requires_grad_()
+    standard = torch.nn.functional.batch_norm(w, None, None, training=True, eps=1e-4)
+    standard = 1.3 * standard / (len(w) ** 0.5 if divide else 1)
+    if kind == "dense":
+        output = input_ @ standard + b
+    else:
+        kernel = standard.reshape(3, 3, 2, 4).permute(3, 2, 0, 1)
+        made = torch.nn.functional.conv2d(input_.movedim(-1, 1), kernel, b[0], 2, 1)
+        output = made.movedim(1, -1)
+    output.backward(tensor(dy[0]))
+    close(y[0], output)
+    close(dx[0], input_.grad)
+    for name, theirs in (("W", w), ("b", b)):
+        close(gradients[name][0], theirs.grad)
+
+
+def torch_layer(layer, p, x, shortcuts):
+    """What PyTorch makes of x (n, features) or (n, H, W, C); shortcuts: of the blocks around it."""
+    convolution, n = torch.nn.functional.conv2d, torch.nn.functional
+    if isinstance(layer, nn.Fork):
+        shortcuts.append(x)
+        return x
+    if isinstance(layer, nn.Add):
+        shortcut = shortcuts.pop()
+        if "W" in p and x.ndim == 4:
+            kernel = p["W"].T[:, :, None, None]
+            shortcut = convolution(shortcut.movedim(-1, 1), kernel, stride=layer.stride)
+            shortcut = shortcut.movedim(1, -1)
+        elif "W" in p:
+            shortcut = n.linear(shortcut, p["W"].T)
+        return shortcut + p.get("scale", 1.0) * x
+    if isinstance(layer, Dense):
+        return n.linear(x, p["W"].T, p["b"][0])
+    if isinstance(layer, Conv):
+        kernel = p["W"].reshape(layer.size, layer.size, x.shape[-1], -1).permute(3, 2, 0, 1)
+        options = {"stride": layer.stride, "padding": layer.padding}
+        return convolution(x.movedim(-1, 1), kernel, p["b"][0], **options).movedim(1, -1)
+    if isinstance(layer, BatchNorm):
+        rows = x.reshape(-1, x.shape[-1])
+        gamma, beta = p["gamma"][0], p["beta"][0]
+        return n.batch_norm(rows, None, None, gamma, beta, True, 0.1, layer.eps).reshape(x.shape)
+    if isinstance(layer, GlobalAveragePool):
+        return x.mean(dim=(1, 2))
+    return x if isinstance(layer, Flatten) else torch.tanh(x)
+
+
+CHANNELS = BatchNorm(spatial="channel")
+RESIDUAL = {
+    "mlp": (
+        (6,),
+        [
+            *(Dense(5, Normal(0.5)), nn.Fork(), Dense(5, Normal(0.5)), CHANNELS, Tanh(), nn.Add()),
+            *(Tanh(), nn.Fork(), Dense(4, Normal(0.5)), Tanh(), Dense(4, Normal(0.5))),
+            *(nn.Add(Normal(0.5), scale=0.6), Dense(3, Normal(0.5))),
+        ],
+    ),
+    "cnn": (
+        (7, 6, 2),
+        [
+            *(Conv(3, 3, Normal(0.4), padding=1), nn.Fork(), CHANNELS, Tanh()),
+            *(Conv(3, 3, Normal(0.4), padding=1), nn.Add(), nn.Fork()),
+            *(Conv(4, 3, Normal(0.4), 2, 1), CHANNELS, Tanh(), Conv(4, 3, Normal(0.4), 1, 1)),
+            *(nn.Add(Normal(0.4), 2, 0.3), Tanh(), GlobalAveragePool(), Flatten()),
+            Dense(3, Normal(0.5)),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RESIDUAL)
+def test_residual_networks_by_autograd(name):
+    """The loss and every gradient, of a network of PyTorch's own functions."""
+    shape, layers = RESIDUAL[name]
+    network = Sequential(tuple(layers))
+    parameters, state = stacked(network, 2, shape)
+    x, labels = drawn(2, 9, *shape), np.random.default_rng(4).integers(0, 3, (2, 9))
+    logits, caches, _ = network.forward(parameters, state, x, train=True)
+    losses, probabilities = network.loss.per_sample(logits, labels)
+    gradients = network.backward(parameters, caches, network.loss.gradient(probabilities, labels))
+    for k in range(2):
+        theirs = [{n: tensor(a[k]).requires_grad_() for n, a in p.items()} for p in parameters]
+        value, shortcuts = tensor(x[k]), []
+        for layer, p in zip(layers, theirs, strict=True):
+            value = torch_layer(layer, p, value, shortcuts)
+        loss = torch.nn.functional.cross_entropy(value, torch.tensor(labels[k]))
+        loss.backward()
+        assert losses[k].mean() == pytest.approx(loss.item(), rel=1e-12)
+        for ours, p in zip(gradients, theirs, strict=True):
+            assert ours.keys() == p.keys()
+            for n, array in ours.items():
+                close(array[k], p[n].grad)
