@@ -143,16 +143,18 @@ def open_file(path: Path, limit: int = MAX_BYTES) -> Iterator[BinaryIO]:
     refuses. Opening neither waits for a pipe's writer nor has any effect on a device. What is read
     beyond `limit` bytes, as of a file that grows, is the caller's to refuse (see `read_file`).
     """
-    handle = os.open(path, os.O_RDONLY | NONBLOCK)
+    try:
+        handle = os.open(path, os.O_RDONLY | NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # as of a socket
+            raise _irregular(path, path.stat().st_mode) from None
+        raise
     try:
         status = os.fstat(handle)
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         if not stat.S_ISREG(status.st_mode):
-            raise StoreError(
-                f"{path}: cannot read, expected a regular file, got {_kind(status.st_mode)}; "
-                "give another file, or remove it"
-            )
+            raise _irregular(path, status.st_mode)
         if status.st_size > limit:
             raise _too_large(path, limit, status.st_size)
     except BaseException:
@@ -222,6 +224,13 @@ def is_pipe(path: Path) -> bool:
         return False
 
 
+def _irregular(path: Path, mode: int) -> StoreError:
+    return StoreError(
+        f"{path}: cannot read, expected a regular file, got {_kind(mode)}; give another file, or "
+        "remove it"
+    )
+
+
 def _too_large(path: Path, limit: int, size: int) -> StoreError:
     return StoreError(
         f"{path}: too large to read, expected at most {limit / 1e6:,.0f} MB, got "
@@ -229,9 +238,44 @@ def _too_large(path: Path, limit: int, size: int) -> StoreError:
     )
 
 
+def is_file(path: Path) -> bool:
+    """Whether a path leads to a regular file; StoreError if the system does not let us look."""
+    with (
+        storage_errors("cannot read", path),
+        suppress(FileNotFoundError, NotADirectoryError),
+    ):
+        return stat.S_ISREG(path.stat().st_mode)
+    return False
+
+
+def is_closed(path: Path) -> bool:
+    """Whether we have no permission to look up what a path leads to."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        pass
+    return False
+
+
+def kind_at(path: Path) -> str:
+    """What stands at a path, in words; "" for nothing. StoreError if we may not look."""
+    with storage_errors("cannot read", path), suppress(FileNotFoundError, NotADirectoryError):
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode):
+            return _kind(mode)
+        try:
+            return _kind(path.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return "a link that leads nowhere"
+    return ""
+
+
 def _kind(mode: int) -> str:
     """What a path leads to, by its mode, in words."""
     kinds = {
+        stat.S_IFREG: "a file",
         stat.S_IFDIR: "a folder", stat.S_IFLNK: "a link", stat.S_IFIFO: "a pipe",
         stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
     }  # fmt: skip
@@ -472,17 +516,20 @@ def storage_errors(action: str, path: str | Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:  # ValueError: a path that no system has, as with a NUL
-        reason = getattr(error, "strerror", None) or str(error)
+        failure = f"{action}, {getattr(error, 'strerror', None) or error}"
         length = len(os.path.abspath(path)) if IS_WINDOWS else 0
         if isinstance(error, FileNotFoundError) and length > LONGEST_PATH:
-            reason = f"its full path has {length} characters, and Windows allows {LONGEST_PATH}"
+            allowed = f"and Windows allows {LONGEST_PATH}"
+            failure = f"{action}, its full path has {length} characters, {allowed}"
         remedy = ""
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             remedy = "make room, or "
         elif IS_WINDOWS and isinstance(error, PermissionError):
             remedy = "close the program that has it open, or "
+        elif isinstance(error, PermissionError):
+            failure = action.replace("cannot", "no permission to")
         advice = f"; {remedy}give another place" if "write" in action else ""
-        raise StoreError(f"{Path(path)}: {action}, {reason}{advice}") from error
+        raise StoreError(f"{Path(path)}: {failure}{advice}") from error
 
 
 def encode_npz(kind: str, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:

@@ -36,6 +36,7 @@ from bnexp.config.options import Strict
 from bnexp.config.rules import MAX_WEIGHTS, setting_problems
 from bnexp.config.stored import Misfit, validate
 from bnexp.data.datasets import DATASETS, count_images, data_folder
+from bnexp.data.idx import check_data_dir
 from bnexp.errors import BnexpError, ConfigError, StoreError
 from bnexp.estimate import check_memory, check_sizes, estimate
 from bnexp.execution.blas import one_blas_thread
@@ -275,7 +276,8 @@ def fit(
     config, point = _with_values(config, point or {}, seed)
     network = select_single_network(config, point, seed)
     setting = network.setting
-    folder = data_folder(Path(data_dir) if data_dir else None)
+    check_data_dir(data_dir)
+    folder = data_folder(data_dir)
     loaded = arrays or dataset(setting.data.name, folder)
     counts = count_images(loaded)
     check_sizes(config, [network], {setting.data.name: counts})

@@ -38,6 +38,7 @@ from bnexp.progress import Progress
 from bnexp.result import Result
 from bnexp.running import run
 from bnexp.runs import RunDirectory
+from bnexp.runs.references import is_run
 from bnexp.text import aligned, counted, integers, labeled, listed, paragraph
 
 FILE = "replication.json"
@@ -312,7 +313,7 @@ def _stored_experiment(original: Experiment, directory: RunDirectory | None) -> 
 
     ConfigError if it is a run of another experiment.
     """
-    if directory is None or not (directory.path / "config.yaml").is_file():
+    if directory is None or not is_run(directory.path):
         return None
     stored = load_config(directory.path).experiment
     if stored.name != original.name:

@@ -26,6 +26,7 @@ from bnexp.config.load import ExperimentSource, loaded_config, with_arrays
 from bnexp.config.messages import Problem, SettingError, problems_error
 from bnexp.data import Dataset
 from bnexp.data.datasets import DATASETS, ImageCounts, count_images, data_folder, is_arrays
+from bnexp.data.idx import check_data_dir
 from bnexp.device import device_array, free_memory
 from bnexp.errors import ConfigError, Interrupted, NetworksFailed
 from bnexp.estimate import check_memory, check_sizes, device_stacks, estimate
@@ -115,6 +116,7 @@ def prepare(
             check_arithmetic(network, device)
         except SettingError as error:
             raise setting_error(error, network, config) from None
+    check_data_dir(data_dir)
     data_dir = data_folder(data_dir)
     names = dict.fromkeys(network.setting.data.name for network in plan.networks)
     fixed = {name: DATASETS[name] for name in names if name in DATASETS and DATASETS[name].fixed}

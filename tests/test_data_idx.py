@@ -7,6 +7,8 @@ import errno
 import gzip
 import os
 import re
+import shutil
+import socket
 import struct
 import tracemalloc
 from dataclasses import replace
@@ -15,7 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+import bnexp
+from bnexp.cli.main import cli
 from bnexp.data import load, verify
 from bnexp.data.known import KNOWN_SETS, IdxFile
 from bnexp.errors import DataError
@@ -156,12 +161,72 @@ def test_missing_folder(tmp_path):
 
 
 def test_a_file_in_place_of_the_folder(folder):
-    assert "there is no such folder" in complaint(folder / NAMES["test_labels"])
+    assert "; it is a file, expected a folder." in complaint(folder / NAMES["test_labels"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs pipes and links")
+def test_what_is_no_file_is_named(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+    path = folder.relative_to(tmp_path) / NAMES["test_labels"]
+    for kind in ("a link that leads nowhere", "a pipe", "a socket"):
+        for target in (path, Path("digits.npz"), Path("place")):
+            target.unlink(missing_ok=True)
+            if kind == "a pipe":
+                os.mkfifo(target)
+            elif kind == "a socket":
+                with socket.socket(socket.AF_UNIX) as made:
+                    made.bind(str(target))
+            else:
+                target.symlink_to("nowhere")
+        message = f"{path}: expected a file, got {kind}; put the file in its place"
+        assert complaint("./digits") == message
+        with pytest.raises(DataError, match=re.escape(message)):
+            verify(path.parent)
+        assert f"expected a {'' if 'link' in kind else 'regular '}file, got {kind}; " in (
+            complaint("digits.npz")
+        )
+        assert f"; it is {kind}, expected a folder." in complaint("./place")
+
+
+def test_torchvisions_root_folder_is_read_by_its_path(folder, tmp_path):
+    root = tmp_path / "root"
+    shutil.copytree(folder, root / "KMNIST" / "raw")
+    assert load(str(root)).sha256 == load(str(folder)).sha256
+    assert load("kmnist", data_dir=root).sha256 == load(str(folder)).sha256
+    shutil.copytree(folder, root / "MNIST" / "raw")
+    assert complaint(root) == (
+        f"{root}: expected the folder of one data set, got {root / 'MNIST'}, {root / 'KMNIST'}; "
+        "name one"
+    )
+    assert load(str(root / "MNIST")).sha256 == load(str(folder)).sha256
+
+
+def test_the_folder_of_an_npz_file_leads_to_it(tmp_path):
+    (tmp_path / "mnist.npz").touch()
+    message = f"; for an npz file, data.name is its path: {tmp_path / 'mnist.npz'}."
+    assert message in complaint(tmp_path)
+
+
+def test_a_data_dir_that_is_no_folder_is_refused_where_no_data_are_needed(small, tmp_path):
+    path = tmp_path / "digits.npz"
+    for kind in ("no such folder", "a file"):
+        with pytest.raises(DataError, match=kind):
+            bnexp.run(small, data_dir=path)
+        with pytest.raises(DataError, match=kind):
+            bnexp.fit(small, {"model.init.std": 0.3, "model.norm": "none"}, seed=0, data_dir=path)
+        for command in (["check", str(small)], ["data", "info", "synthetic"]):
+            done = CliRunner().invoke(cli, [*command, "--data-dir", str(path)])
+            assert done.exit_code == 3
+            assert done.output.startswith(f"{path}: ")
+            assert done.output.endswith("; an npz file is read by its path as data.name\n")
+        path.touch()
+    done = CliRunner().invoke(cli, ["check", str(small), "--data-dir", ""])
+    assert (done.exit_code, "got an empty name" in done.output) == (2, True)
 
 
 def test_a_path_no_system_can_have(tmp_path):
     message = complaint(f"{tmp_path}/a\0b")
-    assert re.search(r"cannot be looked up \((stat: )?embedded null", message)  # 3.13 says stat
+    assert re.search(r"cannot read, (stat: )?embedded null", message)  # 3.13 says stat
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -334,7 +399,7 @@ def assert_closed(call, path):
     with pytest.raises(DataError) as caught:
         call()
     message = str(caught.value)
-    assert message.startswith(f"{path}: cannot be looked up (Permission denied). Check the path")
+    assert message == f"{path}: no permission to read"
     assert caught.value.exit_status == 3
 
 
@@ -363,7 +428,7 @@ def test_a_closed_file_is_named_with_the_cause(folder, monkeypatch):
         return allowed(place, *flags)
 
     monkeypatch.setattr(os, "open", guarded)
-    assert complaint(folder) == f"{path}: cannot read, Permission denied"
+    assert complaint(folder) == f"{path}: no permission to read"
 
 
 def test_each_file_may_lie_in_a_folder_of_its_name(folder):
@@ -450,7 +515,7 @@ def test_other_whole_numbers_are_not_taken_for_qmnists(folder):
 def test_a_folder_without_permissions(folder):
     folder.chmod(0)
     try:
-        assert "cannot be looked up (Permission denied)" in complaint(folder)
+        assert "no permission to read" in complaint(folder)
     finally:
         folder.chmod(0o700)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -104,7 +107,86 @@ def test_a_read_only_device(small, device):
 @pytest.mark.skipif(ROOT, reason="root may write anywhere")
 def test_a_read_only_folder(small, tmp_path):
     (tmp_path / "mine").mkdir(mode=0o500)
-    assert "mine/out: cannot write, Permission denied" in refusal(small, tmp_path / "mine" / "out")
+    assert "mine/out: no permission to write" in refusal(small, tmp_path / "mine" / "out")
+
+
+def without_privileges():
+    """Have a process that root starts obey the permissions of files (Linux's prctl)."""
+    if ROOT:
+        drop, override, search = 24, 1, 2
+        for capability in (override, search):
+            assert ctypes.CDLL(None).prctl(drop, capability, 0, 0, 0) == 0
+
+
+READ = ["table", "plot", "claims", "report", "verify", "export --to parquet", "compare out"]
+CLOSED = {  # by the path that is closed: commands, and the path that their message names
+    "own.yaml": {
+        "run own.yaml": "own.yaml",
+        "new x --from own.yaml": "own.yaml",
+        "check extends.yaml": "extends.yaml:1:10: extends: own.yaml",
+    },
+    "folder": {
+        "run folder/own.yaml": "folder/own.yaml",
+        "check extends2.yaml": "extends2.yaml:1:10: extends: folder/own.yaml",
+        "run small.yaml --out folder/x": "folder/x/.lock",
+        "plot out --figure curves --out folder/a.png": "folder/a.png",
+        "data info ./folder": "folder/train-images-idx3-ubyte.gz",
+        "run small.yaml --data-dir folder/digits": "folder/digits",
+        "table folder/out": "folder/out/config.yaml",
+        "compare out folder/out": "folder/out/config.yaml",
+    },
+    "out2": {f"{words} out2": "out2/config.yaml" for words in [*READ, "site"]},
+    "out2/config.yaml": {f"{words} out2": "out2/config.yaml" for words in READ},
+    "out2/cells": {
+        f"{words} out2": "out2/cells/" for words in [*READ, "run small.yaml -j 1 --out"]
+    },
+    "digits.npz": {"data info ./digits.npz": "digits.npz"},
+}
+COMMANDS = """
+import json, os, sys
+from click.testing import CliRunner
+from bnexp.cli.main import cli
+results = {}
+for path, commands in json.load(sys.stdin).items():
+    mode = os.stat(path).st_mode
+    os.chmod(path, 0)
+    for command in commands:
+        done = CliRunner().invoke(cli, command.split())
+        results[f"{path}: {command}"] = done.exit_code, done.stderr
+    os.chmod(path, mode)
+print(json.dumps(results))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's capabilities")
+def test_what_may_not_be_read_is_not_called_missing(small, tmp_path):
+    (tmp_path / "folder").mkdir()
+    shutil.copy(small, tmp_path / "own.yaml")
+    for name, base in (("extends", "own.yaml"), ("extends2", "folder/own.yaml")):
+        (tmp_path / f"{name}.yaml").write_text(f"extends: {base}\n")
+    (tmp_path / "digits.npz").touch()
+    bnexp.run(bnexp.load_config(small), tmp_path / "out")
+    shutil.copytree(tmp_path / "out", tmp_path / "out2")
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS],
+        input=json.dumps(CLOSED),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(bnexp.__file__).parents[1])},
+        preexec_fn=without_privileges,
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    for closed, commands in CLOSED.items():
+        for command, path in commands.items():
+            status, text = results[f"{closed}: {command}"]
+            assert status in (2, 3, 4), command
+            assert re.search(
+                rf"^{re.escape(path)}\S*: no permission to (read|write; give another place)\Z",
+                text.rstrip("\n"),
+                re.MULTILINE,
+            ), (command, text)
 
 
 @contextmanager

@@ -307,7 +307,7 @@ def test_links_that_lead_to_themselves(tmp_path, monkeypatch, own_places):
     (tmp_path / "tiny.yaml").write_text(TINY)
     bnexp.run(tmp_path / "tiny.yaml", "out")
     commands = {
-        "plot loop": 2, "report loop": 2, "check loop.yaml": 2, "run tiny.yaml --out loop": 4,
+        "plot loop": 4, "report loop": 4, "check loop.yaml": 2, "run tiny.yaml --out loop": 4,
         "data info ./loop": 3, "data verify --data-dir loop": 3, "report out --out loop": 4,
         "export out --to tensorboard --out loop": 4,
     }  # fmt: skip

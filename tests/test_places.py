@@ -80,7 +80,7 @@ def test_a_file_that_stays_open_is_said_to_be(tmp_path, windows, monkeypatch):
 def test_elsewhere_nothing_waits(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "IS_WINDOWS", False)
     monkeypatch.setattr(os, "replace", is_open(1))
-    with pytest.raises(StoreError, match="cannot write, Permission denied; give another place"):
+    with pytest.raises(StoreError, match="no permission to write; give another place"):
         write_file(tmp_path / "metrics.csv", b"new")
 
 

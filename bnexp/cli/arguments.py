@@ -49,11 +49,13 @@ class PathType(click.Path):
     """A path, in which `~` is the home folder: shells leave it alone in `--out=~/results`."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(path_type=Path, **options)
+        super().__init__(path_type=Path, readable=False, **options)  # who reads it says so
 
     def convert(
         self, value: Any, parameter: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
+        if not os.fspath(value).strip():  # as from a shell variable that is not set
+            self.fail("expected a path, got an empty name", parameter, ctx)
         return super().convert(expand_home(os.fspath(value), parameter, ctx), parameter, ctx)
 
 
@@ -106,9 +108,23 @@ jobs_option = click.option(
 out_option = click.option(
     "--out", callback=require_name, help="Run directory; default: results/NAME."
 )
+
+
+def require_data_dir(
+    ctx: click.Context, parameter: click.Parameter, value: Path | None
+) -> Path | None:
+    """The value of --data-dir; DataError if it is no folder, also where no data are needed."""
+    if value is not None:
+        from bnexp.data.idx import check_data_dir
+
+        check_data_dir(value)
+    return value
+
+
 data_option = click.option(
     "--data-dir",
     type=PathType(),
+    callback=require_data_dir,
     help="Folder of the MNIST files; default: BNEXP_DATA_DIR, else a download.",
 )
 device_option = click.option(

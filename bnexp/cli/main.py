@@ -139,6 +139,8 @@ def system_error(error: OSError) -> str:
     >>> system_error(OSError(errno.ENOSPC, "No space left on device"))
     'cannot print: No space left on device'
     """
+    if isinstance(error, PermissionError) and error.filename is not None and not IS_WINDOWS:
+        return f"{os.fsdecode(error.filename)}: no permission to read or write"
     is_output = error.filename is None and error.errno in (errno.ENOSPC, errno.EIO, errno.EBADF)
     return f"cannot print: {error.strerror}" if is_output else str(error)
 

@@ -34,7 +34,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from os.path import exists, isdir, isfile
+from os.path import exists, isdir, isfile, islink
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ from bnexp.config.yaml import (
 )
 from bnexp.data.datasets import is_path
 from bnexp.errors import ConfigError
-from bnexp.files import is_pipe
+from bnexp.files import is_closed, is_pipe
 from bnexp.text import cut, nearest_name
 from bnexp.typography import look_alike_hint
 
@@ -87,11 +87,14 @@ def find_experiment(experiment: str) -> Path:
         return experiments_folder() / f"{experiment}.yaml"
     if isfile(path / "config.yaml"):  # a run directory: its resolved experiment
         return path / "config.yaml"
+    if closed := next(filter(is_closed, (path, path / "config.yaml")), None):
+        raise ConfigError(f"{closed}: no permission to read")
     endings = (".yaml", ".yml") if path.name else ()
     siblings = [path.parent / (path.name + ending) for ending in endings]
     meant = [str(sibling) for sibling in siblings if isfile(sibling)]
     meant += [path.stem] if path.stem in experiment_names() else []
     problem = "no such file" if is_path else "no experiment of that name"
+    problem = "a link that leads nowhere" if is_path and islink(path) else problem
     nearest = meant[0] if meant else nearest_name(path.stem, experiment_names())
     hint = f"did you mean {nearest!r}?" if nearest else "`bnexp list` shows those"
     raise ConfigError(
@@ -244,7 +247,8 @@ def read_layers(
         raise ConfigError(f"{position.prefix}extends: not a file name, expected text, got {name!r}")
     try:
         sibling = path.parent / name
-        parent = sibling if isfile(sibling) else find_experiment(name)
+        parent = sibling if isfile(sibling) or is_closed(sibling) else find_experiment(name)
+        base = ExperimentText(read_text(parent), str(parent), parent)
     except ConfigError as error:
         raise ConfigError(f"{position.prefix}extends: {error}") from None
     files = (*children, Path(os.path.realpath(path)))
@@ -261,7 +265,7 @@ def read_layers(
         {("name",): position, **document.values},
         parent.stem if is_shipped else "",
     )
-    return [*map(inherited_part, read_layers(parent, files)), child]
+    return [*map(inherited_part, read_layers(base, files)), child]
 
 
 def inherited_part(parent: Document) -> Document:

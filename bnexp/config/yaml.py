@@ -113,6 +113,8 @@ def read_text(path: pathlib.Path, pipes: bool = False) -> str:
                 data = file.read(MAX_BYTES + 1)
     except StoreError as error:
         raise ConfigError(str(error)) from None
+    except PermissionError as error:
+        raise ConfigError(f"{source}: no permission to read") from error
     except (OSError, ValueError) as error:  # ValueError: a path that no system has
         got = f"got: {getattr(error, 'strerror', None) or error}, check the path"
         raise ConfigError(f"{source}: unreadable, expected a readable file, {got}") from error

@@ -17,12 +17,12 @@ import gzip
 import math
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from io import BytesIO
-from os.path import isdir
+from os.path import expanduser, isdir
 from pathlib import Path
-from stat import S_ISREG
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from bnexp.data.arrays import FEWEST_CLASSES, ROLES, Bytes, Dataset, class_count
 from bnexp.data.cache import cached, entry_key
 from bnexp.data.known import KNOWN_SETS, KnownSet, recognize
 from bnexp.errors import DataError, StoreError
-from bnexp.files import read_file
+from bnexp.files import is_file, kind_at, read_file
 from bnexp.text import counted, printable
 
 LIMIT = 1 << 30  # bytes; no data set for this program is near it, a gzip bomb soon is
@@ -65,6 +65,8 @@ def load_folder(
 ) -> Dataset:
     """The data set in the four IDX files of `folder`, whichever it is.
 
+    They lie in the folder, or where torchvision puts them in its root folder.
+
     name: what the data set is called.
     cache: where unpacked arrays are kept, None for nowhere.
     expected: the set whose file names, and whose orientation of images, the files have; default:
@@ -73,7 +75,10 @@ def load_folder(
     Raises DataError if a file is missing, damaged, or does not belong to the others.
     """
     form = expected or KNOWN_SETS["mnist"]
-    files = find_files(find_place([folder, folder / RAW], form), form)
+    place = find_place([folder, folder / RAW], form)
+    if expected is None and not holds_any(place, form):
+        place = find_torchvision(folder, form) or place
+    files = find_files(place, form)
     raw = {role: read_limited(path) for role, path in files.items()}
     turned = [b"transposed"] if form.transposed else []
 
@@ -105,8 +110,27 @@ def find_place(folders: Sequence[Path], form: KnownSet) -> Path:
     be searched.
     """
     existing = [folder for folder in folders if isdir(folder)]
-    holding = (f for f in existing if any(find_file(f, role, form) for role in ROLES))
+    holding = (each for each in existing if holds_any(each, form))
     return next(holding, [*existing, folders[0]][0])
+
+
+def holds_any(folder: Path, form: KnownSet) -> bool:
+    """Whether the folder has a file of the set; DataError if it cannot be searched."""
+    return any(find_file(folder, role, form) for role in ROLES)
+
+
+def find_torchvision(root: Path, form: KnownSet) -> Path | None:
+    """The folder of files in torchvision's root folder, `root/MNIST/raw` for example.
+
+    None if there is none; DataError if there are several, such as those of MNIST and KMNIST.
+    """
+    names = dict.fromkeys(known.torchvision for known in KNOWN_SETS.values())
+    folders = [root / name / RAW for name in names if name]
+    holding = [each for each in folders if isdir(each) and holds_any(each, form)]
+    if len(holding) > 1:
+        paths = ", ".join(str(each.parent) for each in holding)
+        raise DataError(f"{root}: expected the folder of one data set, got {paths}; name one")
+    return holding[0] if holding else None
 
 
 def find_files(folder: Path, form: KnownSet) -> dict[str, Path]:
@@ -118,6 +142,7 @@ def find_files(folder: Path, form: KnownSet) -> dict[str, Path]:
     missing = [spellings(role, form)[0] for role in ROLES if role not in files]
     if not missing:
         return files
+    refuse_no_file(p for r in ROLES if r not in files for p in possible_paths(folder, r, form))
     ways = WAYS_TO_GET_DATA
     try:
         if folder.is_dir():
@@ -129,8 +154,11 @@ def find_files(folder: Path, form: KnownSet) -> dict[str, Path]:
                 listing += f"; for EMNIST, data.name is one of {parts}, with --data-dir"
             if any(name.startswith("qmnist-") for name in names):
                 ways = QMNIST_LABELS
+            if packed := [name for name in names if name.endswith(".npz")]:
+                listing += f"; for an npz file, data.name is its path: {folder / packed[0]}"
         else:
-            listing = "there is no such folder"
+            kind = kind_at(folder)
+            listing = f"it is {kind}, expected a folder" if kind else "there is no such folder"
     except OSError as error:
         listing = f"the folder cannot be read ({error.strerror})"
     raise DataError(f"{folder}: missing {', '.join(missing)}; {listing}.", ways)
@@ -142,10 +170,15 @@ def find_file(folder: Path, role: str, form: KnownSet) -> Path | None:
     It may lie in a folder that has such a name itself. None if there is no such file; DataError if
     the folder cannot be searched.
     """
+    with data_errors():
+        return next(filter(is_file, possible_paths(folder, role, form)), None)
+
+
+def possible_paths(folder: Path, role: str, form: KnownSet) -> list[Path]:
+    """Where the file of a role may lie, packed before unpacked; see `find_file`."""
     names = spellings(role, form)
     paths = [folder / name for name in names]
-    paths += [path / name for path in paths if path.suffix != ".gz" for name in names]
-    return next((path for path in paths if is_file(path)), None)
+    return paths + [path / name for path in paths if path.suffix != ".gz" for name in names]
 
 
 def spellings(role: str, form: KnownSet) -> list[str]:
@@ -159,26 +192,46 @@ def spellings(role: str, form: KnownSet) -> list[str]:
     return [name + ending for ending in (".gz", "") for name in names]
 
 
-def is_file(path: Path) -> bool:
-    """Whether `path` is a file; DataError if that cannot be told, as in a folder closed to us."""
+@contextmanager
+def data_errors() -> Iterator[None]:
+    """Turn the StoreError of a file of data, which the system refuses, into a DataError."""
     try:
-        return S_ISREG(path.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except (OSError, ValueError) as error:  # ValueError: a path no system can have
-        raise DataError(
-            f"{path}: cannot be looked up ({getattr(error, 'strerror', error)}). "
-            "Check the path and the permissions of its folders."
-        ) from error
+        yield
+    except StoreError as error:
+        raise DataError(*error.args) from error
+
+
+def refuse_no_file(paths: Iterable[Path]) -> None:
+    """DataError if a dangling link, a pipe or a socket stands where a file of data is expected."""
+    with data_errors():
+        for path in paths:
+            kind = kind_at(path)
+            if kind not in ("", "a file", "a folder"):
+                raise DataError(f"{path}: expected a file, got {kind}; put the file in its place")
+
+
+def check_data_dir(folder: str | Path | None) -> None:
+    """DataError if what the user names as the folder of data files is none, needed or not."""
+    if folder is None:
+        return
+    with data_errors():
+        kind = kind_at(Path(expanduser(folder)))
+    if kind == "a folder":
+        return
+    advice = (
+        "; an npz file is read by its path as data.name" if str(folder).endswith(".npz") else ""
+    )
+    if not kind:
+        raise DataError(f"{folder}: no such folder, expected the folder of the data files{advice}")
+    raise DataError(f"{folder}: expected the folder of the data files, got {kind}{advice}")
 
 
 def read_limited(path: Path) -> bytes:
     """All bytes of a file as it lies on disk; DataError if it cannot be read or exceeds LIMIT."""
-    try:
+    with data_errors():
         content = read_file(path, LIMIT)
-    except StoreError as error:
-        raise DataError(*error.args) from error
     if content is None:
+        refuse_no_file([path])
         raise DataError(f"{path}: cannot be read (no such file).")
     return content
 

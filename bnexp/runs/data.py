@@ -26,6 +26,7 @@ from bnexp.config import Config, load_config
 from bnexp.config.document import experiment_names
 from bnexp.errors import BnexpError, BnexpWarning, ConfigError, StoreError
 from bnexp.execution.task import Record
+from bnexp.files import is_file, open_file, storage_errors
 from bnexp.runs.agreement import check_tables
 from bnexp.runs.csv import read_table
 from bnexp.runs.directory import DAMAGES, RunDirectory, kind_of
@@ -198,13 +199,15 @@ def _damage_text(directory: Path, damaged: Mapping[str, str]) -> str:
 def _read_config(directory: Path) -> Config:
     """The config of a run directory; ConfigError, with what was probably meant, without one."""
     path = directory / "config.yaml"
-    if not path.is_file():
+    if not is_file(path):
         own, shipped = (Path(folder, directory.name) for folder in ("results", FOLDER))
         names = [str(own)] if is_run(own) else []
         if is_run(shipped) or directory.name in experiment_names():
             names.append(f"{shipped}, which is shipped with bnexp")
         hint = f"did you mean {' or '.join(names)}?" if names else "`bnexp run` makes one"
         raise ConfigError(f"{directory}: not a run directory, expected a config.yaml in it; {hint}")
+    with storage_errors("cannot read", path), open_file(path):
+        pass  # what follows is about its content
     try:
         return load_config(path)
     except ConfigError as error:  # it was valid when the run wrote it

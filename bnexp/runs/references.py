@@ -21,6 +21,7 @@ from pathlib import Path
 
 from bnexp.config.document import PACKAGE, experiment_names
 from bnexp.errors import ConfigError
+from bnexp.files import is_file
 
 FOLDER = Path("results", "reference")
 DISTRIBUTION = "bnexp-references"
@@ -76,4 +77,4 @@ def reference_folders() -> Iterator[Path]:
 
 def is_run(folder: Path) -> bool:
     """Whether a folder has the config.yaml of a run directory."""
-    return (folder / "config.yaml").is_file()
+    return is_file(folder / "config.yaml")
