@@ -166,6 +166,12 @@ class Picture:
     format: str | None = None
 
 
+def drawn_kinds(directory: Path) -> list[str]:
+    """The kinds of the figures that a run's experiment asks for, each once."""
+    data = read_finished_run(find_run(directory).directory)
+    return list(dict.fromkeys(options.kind for options in named_figures(data).values()))
+
+
 def plot_one(
     directory: Path,
     kind: str,
@@ -178,16 +184,24 @@ def plot_one(
     Arguments:
         kind: a name in `bnexp.figures.FIGURES`.
         assignments: its options, as texts such as "axis=model.norm".
-        out: the file, whose ending says the format; default: NAME-KIND.png in the current folder.
+        out: the file, whose ending says the format, and gets that of `picture.format` if it has no
+            format's; default: NAME-KIND.png in the current folder.
 
-    Returns where the file is. ConfigError if the figure cannot be drawn.
+    Returns where the file is. ConfigError if the figure cannot be drawn, or if the ending is of
+    another format.
     """
     from bnexp.figures.canvas import FORMATS, render
 
     data = read_finished_run(find_run(directory).directory)
-    name = picture.format or (out.suffix[1:].lower() if out and out.suffix else FORMATS[0])
+    ending = out.suffix[1:].lower() if out else ""
+    name = picture.format or ending or FORMATS[0]
     if name not in FORMATS:
         raise ConfigError(f"{out or 'format'}: no format, expected {choices(name, FORMATS)}")
+    if out is not None and ending != name:
+        if ending in FORMATS:
+            text = f"expected a file that ends with .{name}, as format is {name}, got .{ending}"
+            raise ConfigError(f"{out}: {text}; omit format, or rename the file")
+        out = out.with_name(f"{out.name}.{name}")
     if picture.dpi is not None and not 10 <= picture.dpi <= 2400:
         raise ConfigError(f"dpi: expected 10 to 2400 pixels in an inch, got {picture.dpi:g}")
     options = figure_options(kind, **assigned(assignments))

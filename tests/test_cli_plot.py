@@ -99,6 +99,14 @@ def test_formats(plot, tmp_path, name, start):
         assert name != "png" or Image.open(BytesIO(contents[0])).size[0] > 1000
 
 
+def test_a_file_without_a_formats_ending_gets_it(plot, tmp_path):
+    words = ("--figure", "scale", "--format", "svg", "--out", "section_6.3.2")
+    result = plot(*words)
+    assert result.output.splitlines()[-1] == "section_6.3.2.svg"
+    assert [path.name for path in tmp_path.iterdir()] == ["section_6.3.2.svg"]
+    assert plot("--figure", "scale", "--out", "plain").output.splitlines()[-1] == "plain.png"
+
+
 def test_options_of_the_kind(plot, tmp_path):
     options = ("panel_axis=model.init.std", "metrics=[train_loss]", "log=true", "band=none")
     words = [word for option in options for word in ("--set", option)]
@@ -123,7 +131,11 @@ def test_options_of_the_kind(plot, tmp_path):
         (("--figure", "scale", "--size", "inf"), "expected 3 to 30 inches"),
         (("--figure", "scale", "--out", "x.jpg"), "no format, expected one of png, svg, pdf"),
         (("--figure", "depth", "--set", "quantity=rank"), "rank"),
-        (("--style", "light"), "name its kind with --figure"),
+        (
+            ("--figure", "scale", "--out", "x.png", "--format", "svg"),
+            "x.png: expected a file that ends with .svg, as format is svg, got .png; omit format",
+        ),
+        (("--style", "light"), "name its kind with --figure; this run has --figure panels"),
         (("--title", "x"), "name its kind with --figure"),
     ],
 )

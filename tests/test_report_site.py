@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import re
 import shutil
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browsing import find, finds, press, texts
 from click.testing import CliRunner
+from PIL import Image
 from report_cases import LEAST, PLAIN, SMALL, Page, made
 
 from bnexp.claims import judge_run
@@ -47,12 +50,17 @@ def test_a_page_of_the_site_is_that_of_the_run_with_a_link_back(site):
 
 def test_thumbnails_are_small_pictures(site):
     index = Page((site / INDEX).read_text())
-    sources = [a["src"] for a, _ in index.all("img")]
-    assert len(sources) == 2  # one run draws no figures
-    for source in sources:
-        content = base64.b64decode(source.removeprefix("data:image/webp;base64,"))
-        assert content[:4] + content[8:12] == b"RIFFWEBP"
-        assert len(content) < 20_000
+    light = [a["src"] for a, _ in index.all("img")]
+    dark = [a["srcset"] for a, _ in index.all("source")]
+    assert len(light) == len(dark) == 2  # one run draws no figures
+    for sources, is_dark in ((light, False), (dark, True)):
+        for source in sources:
+            content = base64.b64decode(source.removeprefix("data:image/webp;base64,"))
+            assert content[:4] + content[8:12] == b"RIFFWEBP"
+            assert len(content) < 20_000
+            with Image.open(BytesIO(content)) as picture:
+                lightness = np.asarray(picture.convert("L")).mean()
+            assert lightness < 60 if is_dark else lightness > 195
 
 
 def test_verdicts_are_counted(site):

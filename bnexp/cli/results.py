@@ -87,7 +87,7 @@ def table_command(
     "--out",
     type=arguments.PathType(dir_okay=False),
     metavar="FILE",
-    help="The file of --figure; default: NAME-KIND.png here.",
+    help="The file of --figure, with the format's ending; default: NAME-KIND.png here.",
 )
 @click.pass_context
 def plot_command(
@@ -126,7 +126,9 @@ def plot_command(
         return
     if assignments or out or style or picture != plots.Picture():
         of_one = "--set, --title, --style, --size, --dpi, --format and --out"
-        raise click.UsageError(f"{of_one} are for one figure: name its kind with --figure")
+        own = " or ".join(f"--figure {kind}" for kind in plots.drawn_kinds(directory)[:3])
+        text = f"{of_one} are for one figure: name its kind with --figure"
+        raise click.UsageError(f"{text}; this run has {own}" if own else text)
     drawn = plots.replot(directory)
     if drawn.files or not drawn.failures:
         echo(*(map(str, drawn.files) if drawn.files else [f"{directory}: nothing to draw"]))

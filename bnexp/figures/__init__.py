@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from bnexp.figures.style import Style
+
 __all__ = [
     "FIGURES",
     "DrawingFailed",
@@ -83,21 +85,28 @@ def draw(
         ax: matplotlib's Axes to draw on, for a figure with a single panel and no color bar; title
             and notes of the page are left out. Returns the figure that they belong to.
     """
-    from bnexp.figures.fonts import fonts_for
     from bnexp.figures.page import stretch
-    from bnexp.figures.style import house_style, page_style
+    from bnexp.figures.style import page_style
 
-    if not options.reads_probes:
-        tables = replace(tables, probes=rows(tables.probes, slice(0)))
-    chosen = page_style(style, width, figsize, ax)
-    with house_style(fonts_for(chosen_text(tables, options)), chosen):
-        restricted = options.restrict(tables)
-        recorded, shown = recorded_of(restricted), options.shown(restricted)
-        selection = options.choose(shown, recorded)
-        figure = options.draw(FigureData(tables, shown, selection, recorded))
+    with _drawn(options, tables, page_style(style, width, figsize, ax)) as figure:
         if figsize is not None:
             stretch(figure, figsize[1])  # type: ignore[arg-type]
         return figure
+
+
+@contextmanager
+def _drawn(options: FigureKind, tables: Tables, style: Style) -> Iterator[Figure]:
+    """The figure in this style, which is active in the block."""
+    from bnexp.figures.fonts import fonts_for
+    from bnexp.figures.style import house_style
+
+    if not options.reads_probes:
+        tables = replace(tables, probes=rows(tables.probes, slice(0)))
+    with house_style(fonts_for(chosen_text(tables, options)), style):
+        restricted = options.restrict(tables)
+        recorded, shown = recorded_of(restricted), options.shown(restricted)
+        selection = options.choose(shown, recorded)
+        yield options.draw(FigureData(tables, shown, selection, recorded))
 
 
 def start_loading(requested: Sequence[FigureKind] | None) -> None:
@@ -141,12 +150,17 @@ def render_files(
 THUMBNAIL_PAGE = 4.8  # inches
 
 
-def thumbnail(options: FigureKind, tables: Tables, pixels: int) -> bytes:
-    """The figure as a WebP of this width, a few kilobytes; DrawingFailed as `render_files`."""
-    from bnexp.figures.canvas import render_small
+def thumbnail(options: FigureKind, tables: Tables, pixels: int, style: str = "light") -> bytes:
+    """The figure without title and notes as a WebP of this width, a few kilobytes.
 
-    with _drawing(options):
-        return render_small(draw(options, tables, width=THUMBNAIL_PAGE), pixels)
+    Raises DrawingFailed as `render_files`.
+    """
+    from bnexp.figures.canvas import render_small
+    from bnexp.figures.style import chosen_style
+
+    page = replace(chosen_style(style, THUMBNAIL_PAGE), has_header=False)
+    with _drawing(options), _drawn(options, tables, page) as figure:
+        return render_small(figure, pixels)
 
 
 @contextmanager

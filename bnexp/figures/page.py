@@ -230,6 +230,8 @@ def stretch(figure: Figure, height: float) -> None:
 
 def _header_lines(page: Page) -> list[tuple[str, float, float]]:
     """Text, font size and height of each line at the top."""
+    if not active().has_header:
+        return []
     free = page.width - 2 * RIGHT
     title = " ".join(page.title.split())
     if len(title) > TITLE_LENGTH:

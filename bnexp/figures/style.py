@@ -80,14 +80,15 @@ class Style:
     """What sets a style apart.
 
     width: of the page, in inches. colors: of lines. is_dark: whether the paper is black.
-    parameters: of matplotlib, beside PARAMETERS. axes: what a caller has made for the figure's only
-    panel; None for a page of its own.
+    parameters: of matplotlib, beside PARAMETERS. has_header: whether title and notes are written.
+    axes: what a caller has made for the figure's only panel; None for a page of its own.
     """
 
     width: float = 7.2
     colors: tuple[str, ...] = COLORS
     is_dark: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    has_header: bool = True
     axes: Axes | None = field(default=None, compare=False)
 
     def gray(self, lightness: float) -> str:

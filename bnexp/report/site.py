@@ -33,7 +33,8 @@ MAX_DESCRIPTION = 240  # characters of an entry; the page has all
 class Entry:
     """A run in the index.
 
-    page: the name of its file. thumbnail: its first figure as a data URI; empty without a figure.
+    page: the name of its file. thumbnails: its first figure as data URIs, on light and on dark
+    paper; none without a figure.
     search: all text by which it is found, in lower case.
     """
 
@@ -45,7 +46,7 @@ class Entry:
     seeds: int
     data: str
     verdicts: tuple[Verdict, ...]
-    thumbnail: str
+    thumbnails: tuple[str, ...]
     search: str
 
     @property
@@ -125,19 +126,23 @@ def _entry(run: RunData, page: str) -> Entry:
         seeds=len(run.tables.seeds),
         data=data,
         verdicts=verdicts,
-        thumbnail=_thumbnail(run),
+        thumbnails=_thumbnails(run),
         search=" ".join(" ".join(texts).lower().split()),
     )
 
 
-def _thumbnail(run: RunData) -> str:
-    """The first figure that can be drawn, as a small picture in a data URI."""
+def _thumbnails(run: RunData) -> tuple[str, ...]:
+    """The first figure that can be drawn, as small pictures, light and dark, in data URIs."""
     if not len(run.metrics["cell"]):
-        return ""
+        return ()
     for options in figures.requested_figures(run.config.experiment.figures, run.tables):
         try:
-            content = figures.thumbnail(options, run.tables, THUMBNAIL_WIDTH)
+            contents = [
+                figures.thumbnail(options, run.tables, THUMBNAIL_WIDTH, style)
+                for style in ("light", "dark")
+            ]
         except figures.DrawingFailed:
             continue
-        return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
-    return ""
+        encoded = [base64.b64encode(content).decode() for content in contents]
+        return tuple(f"data:image/webp;base64,{text}" for text in encoded)
+    return ()
