@@ -11,6 +11,7 @@ import bnexp
 from bnexp.cli.explore import cost, work_of
 from bnexp.cli.main import cli
 from bnexp.config import document
+from bnexp.config.reference import all_topics, find_topics
 from bnexp.sweep import make_plan
 
 
@@ -88,6 +89,19 @@ def test_words_that_are_not_side_by_side_are_found_if_no_text_has_the_phrase():
     text = searched("average squares")
     assert "train.optimizer.beta2" in text
     assert "train.optimizer.beta1" not in text
+
+
+def test_where_a_list_of_keys_is_cut_the_page_says_where_all_of_it_stands():
+    mappings = {topic.parent for topic in all_topics() if topic.parent and not topic.mapping}
+    pages = {name: searched(name) for name in sorted(mappings) if len(find_topics(name)) == 1}
+    cut = [name for name, text in pages.items() if re.search(r" \.\.\.(\n| \()", text)]
+    assert "claims[]" in cut
+    assert len(cut) < len(pages)
+    for name, text in pages.items():
+        hint = re.search(r"`bnexp explain (\S+)` says all about a key", text)
+        assert bool(hint) == (name in cut), name
+        if hint:
+            assert not re.search(r"\w \.\.\.\n", searched(hint[1]).partition("\n\n")[0])
 
 
 def test_a_name_is_explained_and_a_misspelt_one_corrected():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bnexp.config.reference import MappingType, Topic
 
 WIDTH = 79
+CUT = " ..."  # the end of a text that is too long for a list
 LIST_COLUMN, KEY_COLUMN, NAME_COLUMN = 26, 18, 32  # where the text of a table begins
 # A line of a docstring that says what the names at its beginning are.
 _ITEM = re.compile(r"[\w, ]+: ")
@@ -265,7 +266,7 @@ def search_results(query: str) -> Iterator[str]:
         * bool(matches)
     )
     yield ""
-    rows = ((_shell_name(topic), shorten(s, 200, placeholder=" ...")) for topic, s in matches)
+    rows = ((_shell_name(topic), shorten(s, 200, placeholder=CUT)) for topic, s in matches)
     yield from _table(rows, NAME_COLUMN)
     if experiments:
         yield from [""] * bool(matches)
@@ -321,6 +322,9 @@ def _key_page(topic: Topic, topics: Sequence[Topic]) -> Iterator[str]:
     if kinds:
         example = f"{_shell_name(topic)}={kinds[0][0]}"
         yield from ["", f"  `bnexp explain {example}` says more about a kind"]
+    cut = [t for t in inner if not t.mapping and CUT in _summary(t)]
+    if cut:
+        yield from ["", f"  `bnexp explain {_shell_name(cut[0])}` says all about a key"]
     if all(variant.key.default == "{}" for variant in topic.variants):
         yield from ["", f"  --set {topic.name}={{}} leaves it empty"]
     is_mapping = all(variant.key.type.startswith("a mapping") for variant in topic.variants)
@@ -404,7 +408,7 @@ def _summary(topic: Topic) -> str:
         return dialect + topic.mapping.summary
     owners = dict.fromkeys(owner for v in topic.variants for owner in v.owners_to_name)
     suffix = f" ({', '.join(owners)})" if owners else ""
-    return shorten(topic.variants[0].key.meaning, 110, placeholder=" ...") + suffix
+    return shorten(topic.variants[0].key.meaning, 110, placeholder=CUT) + suffix
 
 
 def _shell_name(topic: Topic) -> str:
