@@ -1,6 +1,7 @@
 """Figures of numbers that no axis can show."""
 
 from io import BytesIO
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from bnexp.errors import ConfigError
 from bnexp.figures import draw
 from bnexp.figures.canvas import new_figure
 from bnexp.figures.kinds.scale import Scale
-from bnexp.figures.limits import accuracy_axis, free_limits
+from bnexp.figures.limits import accuracy_axis, free_limits, number_axis, whole_number_axis
 from bnexp.figures.marks import CROSS_HEIGHT
 from bnexp.running import prepare
 from bnexp.runs.data import read_run
@@ -210,3 +211,29 @@ def test_a_line_at_0_is_not_hidden_by_the_edge_of_its_panel(lowest, below):
     assert (low < -0.02) == below
     assert (low == 0) != below
     assert high > 1
+
+
+@pytest.mark.parametrize("width", [3.0, 4.2, 6.3, 7.2])
+@pytest.mark.parametrize("last", [40, 1000, 50_000])
+def test_whole_numbers_at_ticks_do_not_touch(width, last):
+    axes = new_figure(width).add_axes((0.3, 0.2, 0.3, 0.6))
+    whole_number_axis(axes, np.array([0.0, last]), 10)
+    assert_apart(axes)
+
+
+@pytest.mark.parametrize("width", [3.0, 4.2, 6.3, 7.2])
+@pytest.mark.parametrize(
+    "values", [(0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0), (1e-4, 1.0), (7,)]
+)
+def test_values_at_ticks_do_not_touch(width, values):
+    axes = new_figure(width).add_axes((0.3, 0.2, 0.3, 0.6))
+    number_axis(axes, values)
+    assert_apart(axes)
+
+
+def assert_apart(axes):
+    axes.figure.canvas.draw()
+    boxes = [t.get_window_extent() for t in axes.get_xticklabels() if t.get_text()]
+    boxes = [box for box in boxes if axes.bbox.x0 <= (box.x0 + box.x1) / 2 <= axes.bbox.x1]
+    assert boxes
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))

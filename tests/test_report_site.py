@@ -19,7 +19,7 @@ from bnexp.claims import judge_run
 from bnexp.cli.main import cli
 from bnexp.errors import ConfigError, StoreError
 from bnexp.report import run_page, write_site
-from bnexp.report.site import INDEX
+from bnexp.report.site import INDEX, _beginning
 from bnexp.runs.data import read_finished_run
 from bnexp.runs.references import find_run
 
@@ -61,6 +61,15 @@ def test_thumbnails_are_small_pictures(site):
             with Image.open(BytesIO(content)) as picture:
                 lightness = np.asarray(picture.convert("L")).mean()
             assert lightness < 60 if is_dark else lightness > 195
+
+
+def test_a_long_description_ends_with_a_word_where_it_has_words():
+    words = "networks that learn " * 20
+    assert _beginning(words) == f"{words[:233]}..."
+    assert words[:234].endswith(" that ")
+    letters = "重み の初期値" + "重" * 300
+    assert _beginning(letters) == f"{letters[:237]}..."
+    assert _beginning("short text") == "short text"
 
 
 def test_verdicts_are_counted(site):

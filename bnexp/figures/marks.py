@@ -159,6 +159,7 @@ CROSS = {"marker": "x", "markersize": 6.0, "markeredgewidth": 1.7}
 CROSS_HEIGHT = 0.95  # of the panel, where there is no curve to stand on
 WORDS_SIZE, SMALL_SIZE = 8.5, 7.0
 MARKER_ROOM, FARTHER = 0.02, 0.04  # inches between a marker's line and a word
+COUNT_WIDTH = 0.3  # inches: of a count such as 9/10
 LINE_WEIGHT = 20  # how much worse it is to cover a point of a line than one of a band
 
 Counts = NDArray[np.int64]
@@ -239,9 +240,9 @@ def draw_chance(panels: Iterable[tuple[Axes, Sequence[Line]]], chance: float | N
         line = axes.axhline(chance, label="_chance", zorder=1.5, color=active().gray(0.45))
         line.set(linewidth=0.8, linestyle=(0, (1, 2)))
     ends = ((0.985, "right"), (0.015, "left"), (0.5, "center"))
-    # Above or below the line, and where its markers are in the way, farther from it.
-    sides = tuple(product((0.0, FARTHER), ("top", "bottom"), ends))
-    for (axes, lines), (apart, above, (x, side)) in [*product(shown, sides), (shown[0], sides[-1])]:
+    # Close to the line on any of the panels, or else farther from it, where its markers are.
+    places = [*product((0.0, FARTHER), shown, ("top", "bottom"), ends)]
+    for apart, (axes, lines), above, (x, side) in [*places, (FARTHER, shown[0], "bottom", ends[0])]:
         shift = ScaledTranslation(
             0, apart if above == "bottom" else -apart, axes.figure.dpi_scale_trans
         )
@@ -281,13 +282,17 @@ def top_crosses(
     mark.set_data(x[visible], np.full(int(visible.sum()), height))
     mark.set_transform(axes.get_xaxis_transform())
     axes.add_artist(mark)
-    for place, count, total in zip(x[visible], lost[visible], networks[visible], strict=True):
+    counted = zip(x[visible], lost[visible], networks[visible], strict=True)
+    pixels = axes.transData.transform(np.column_stack([x[visible], np.ones(visible.sum())]))[:, 0]
+    # Counts of crosses that stand close together are at two heights.
+    is_close = bool((np.diff(pixels) < COUNT_WIDTH * axes.figure.dpi).any())
+    for number, (place, count, total) in enumerate(counted):
         if count < total:
             axes.annotate(
                 f"{count}/{total}",
                 (place, height),
                 xycoords=axes.get_xaxis_transform(),
-                xytext=(0, -4.5),
+                xytext=(0, -4.5 - SMALL_SIZE * (is_close and number % 2)),
                 textcoords="offset points",
                 ha="center",
                 va="top",

@@ -121,7 +121,7 @@ def _entry(run: RunData, page: str) -> Entry:
         page=page,
         title=run.tables.title,
         name=run.config.name,
-        description=cut(" ".join(experiment.description.split()), MAX_DESCRIPTION),
+        description=_beginning(" ".join(experiment.description.split())),
         networks=len(run.summary["cell"]),
         seeds=len(run.tables.seeds),
         data=data,
@@ -129,6 +129,14 @@ def _entry(run: RunData, page: str) -> Entry:
         thumbnails=_thumbnails(run),
         search=" ".join(" ".join(texts).lower().split()),
     )
+
+
+def _beginning(description: str) -> str:
+    """A description, or its first words and three dots if it is longer than MAX_DESCRIPTION."""
+    shown = cut(description, MAX_DESCRIPTION)
+    words = shown.rpartition(" ")[0]
+    has_words = len(words) > MAX_DESCRIPTION / 2  # texts of East Asia have few spaces or none
+    return f"{words}..." if shown != description and has_words else shown
 
 
 def _thumbnails(run: RunData) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ MOST_WRITTEN = 12  # rows and columns of cells with numbers
 SMALLEST_TYPE, LARGEST_TYPE = 5.5, 8.5
 LETTER = 0.0092  # inches: width of a letter of one point
 WRITTEN_HEIGHT, SHAPE, HIGHEST = 0.3, 0.7, 0.5  # of a cell: least, over its width, most
-TICK_LETTER, TICK_HEIGHT = 0.068, 0.15  # inches
+TICK_HEIGHT = 0.15  # inches
 NUMBER_WIDTH = 5  # letters
 BAR_ROOM = 0.62  # inches below the panels, for the color bar
 BAR_BOTTOM, BAR_HEIGHT, BAR_GAP = 0.45, 0.1, 0.35
@@ -145,9 +145,9 @@ class Heatmap(RestrictedKind):
         else:
             widest = 3 if columns <= 5 and len(maps) != 4 else 2 if columns <= 8 else 1
         maps_beside = min(len(maps), widest)
-        extra_left = max(0.0, TICK_LETTER * y_longest - 0.3)
-        column_width = (6.2 - extra_left) / maps_beside / max(1, columns)
-        turned = TICK_LETTER * (x_longest + 0.5) > column_width
+        extra_left = max(0.0, limits.TICK_LETTER * y_longest - 0.3)
+        column_width = (active().width - 1 - extra_left) / maps_beside / max(1, columns)
+        turned = limits.TICK_LETTER * (x_longest + 0.5) > column_width
         has_gaps = any(np.isnan(drawn.values).any() for drawn in maps)
         page = Page(
             title=data.title,
@@ -161,7 +161,7 @@ class Heatmap(RestrictedKind):
             titles=tuple(drawn.title for drawn in maps),
             columns=maps_beside,
             aspect=1.0,
-            below=BAR_ROOM + (max(0.0, TICK_LETTER * x_longest - 0.15) if turned else 0.0),
+            below=BAR_ROOM + (max(0.0, limits.TICK_LETTER * x_longest - 0.15) if turned else 0.0),
             extra_left=extra_left,
         )
         width = page.panel_width / columns
@@ -267,7 +267,7 @@ def _add_color_bar(
     if isinstance(colors.norm, LogNorm):
         limits.log_ticks(axes.xaxis, (float(colors.norm.vmin or 1), float(colors.norm.vmax or 1)))
     else:
-        limits.plain_ticks(axes.xaxis, 5)
+        limits.plain_ticks(axes.xaxis, 5 if bar_width > 5 * limits.tick_width(len("-0.015")) else 3)
 
 
 def _tick_texts(axis: Axis) -> list[str]:
