@@ -11,7 +11,14 @@ import bnexp
 from bnexp.data import load
 from bnexp.errors import ConfigError
 from bnexp.nn import Conv, Dense, Flatten, MaxPool, Normal, Sequential, WeightNorm
-from bnexp.probes.images import Confusion, Filters, decode_filters, decode_mistakes, seen_by
+from bnexp.probes.images import (
+    Confusion,
+    Filters,
+    decode_filters,
+    decode_mistakes,
+    roughness,
+    seen_by,
+)
 
 pytestmark = pytest.mark.usefixtures("one_blas_thread")
 
@@ -80,6 +87,9 @@ def test_what_is_recorded_is_what_the_network_has_and_answers(case, std):
             np.testing.assert_allclose(
                 image[row, :, 0], weights[row * side : (row + 1) * side, unit], rtol=1e-6
             )
+    rough = (result.probes["quantity"] == "roughness") & (result.probes["step"] == last)
+    rough &= result.probes["model.init.std"] == std
+    assert result.probes["value"][rough].item() == pytest.approx(roughness(filters), rel=1e-6)
     before = decode_filters(values_of(result, "filter", 0, std))
     assert not np.array_equal(before, filters)
 
@@ -113,6 +123,23 @@ def test_what_is_recorded_is_what_the_network_has_and_answers(case, std):
         )
     confident = sorted((probabilities[n].max() for n in wrong), reverse=True)[:4]
     np.testing.assert_allclose([m.probability for m in mistakes], confident, rtol=1e-4)
+
+
+def test_roughness_is_1_for_independent_weights_and_near_0_for_smooth_ones():
+    noise = np.random.default_rng(3).normal(size=(400, 5, 6, 2))
+    assert roughness(noise) == pytest.approx(1, abs=0.05)
+    squares = [
+        (f[i, j, c] - f[k, m, c]) ** 2
+        for f in noise[:2]
+        for c in range(2)
+        for i, j, k, m in [(i, j, i + 1, j) for i in range(4) for j in range(6)]
+        + [(i, j, i, j + 1) for i in range(5) for j in range(5)]
+    ]
+    variance = np.mean([np.var(f, ddof=1) for f in noise[:2]])
+    assert roughness(noise[:2]) == pytest.approx(np.mean(squares) / (2 * variance))
+    slope = np.arange(6.0) * np.ones((1, 5, 1))
+    assert roughness(slope[..., None]) == pytest.approx(25 / 49 / (2 * np.var(slope, ddof=1)))
+    assert math.isnan(roughness(noise[:, :1, :1]))
 
 
 def side_of(data):
@@ -181,5 +208,5 @@ def test_what_a_unit_sees_and_how_many_numbers_that_is(layers, shape):
     network = Sequential((*layers, Dense(4, Normal(1.0))))
     first = len(layers) - 1
     assert seen_by(network, first, (7, 6, 3)) == shape
-    assert Filters(units=9).numbers(network, (7, 6, 3), 4) == 3 + 5 * math.prod(shape)
+    assert Filters(units=9).numbers(network, (7, 6, 3), 4) == 4 + 5 * math.prod(shape)
     assert Confusion(mistakes=2).numbers(network, (7, 6, 3), 4) == 16 + 3 + 2 * (3 + 7 * 6 * 3)

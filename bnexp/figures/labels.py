@@ -57,6 +57,7 @@ NORMS = {
     "ghost_batch": "ghost batch norm",
     "batch_renorm": "batch renormalization",
     "filter_response": "filter response norm",
+    "scale": "ScaleNorm",
     "weight_standardization": "weight standardization",
     "spectral": "spectral norm",
 }

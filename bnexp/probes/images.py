@@ -37,22 +37,27 @@ class Filters:
 
     filter: height, width and channels, and then these weights. A unit of a dense layer is as large
     as the images, one of a convolution as its window.
+    roughness: the mean square of the difference of neighboring weights over twice the variance of a
+    unit's weights, which is 1 for independent weights and near 0 for smooth ones.
     """
 
     units: int = option(
         10, doc="how many units, from the first; fewer where the layer has fewer", ge=1, le=1000
     )
 
-    quantity_names = ("filter",)
+    quantity_names = ("filter", "roughness")
 
     def numbers(self, network: Sequential, image_shape: Shape, classes: int) -> int:
         """How many numbers it reads of a network at one step."""
         first = sites(network)[0].weights
         units = min(self.units, getattr(network.layers[first], "features", self.units))
-        return 3 + units * math.prod(seen_by(network, first, image_shape))
+        return 4 + units * math.prod(seen_by(network, first, image_shape))
 
     def read(self, step: TrainingStep) -> Sequence[Reading]:
-        """`filter` of layer 1, (K, 1, 3 + units * H * W * channels); nothing if it has no W."""
+        """`filter` of layer 1, (K, 1, 3 + units * H * W * channels), and `roughness`, (K, 1, 1).
+
+        Nothing if the layer has no W.
+        """
         first = step.sites[0].weights
         parameters = step.all_parameters()[first]
         if not WEIGHTS & parameters.keys():
@@ -60,7 +65,11 @@ class Filters:
         shape = seen_by(step.network, first, step.image_shape)
         images = [effective_weights(parameters, k)[:, : self.units] for k in range(step.networks)]
         values = np.stack([np.append(shape, weights.T.ravel()) for weights in images])
-        return [_reading("filter", values, layer=1)]
+        rough = [[roughness(weights.T.reshape(-1, *shape))] for weights in images]
+        return [
+            _reading("filter", values, layer=1),
+            Reading("roughness", np.array(rough)[:, None], (1,)),
+        ]
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,19 @@ def effective_weights(parameters: Parameters, k: int) -> Numbers:
     direction, length = of_network(parameters["direction"], k), of_network(parameters["length"], k)
     weights: Numbers = length * direction / np.sqrt(np.square(direction).sum(axis=0))
     return weights
+
+
+def roughness(filters: Numbers) -> float:
+    """Mean (w - w')^2 over pairs of neighbors / (2 * variance), filters (units, H, W, channels).
+
+    NaN for filters of a single pixel.
+    """
+    differences = [np.diff(filters, axis=axis).ravel() for axis in (1, 2)]
+    squares = np.square(np.concatenate(differences))
+    if not squares.size:
+        return math.nan
+    variance = filters.reshape(len(filters), -1).var(axis=1, ddof=1).mean()
+    return float(np.divide(squares.mean(), 2 * variance))
 
 
 def seen_by(network: Sequential, first: int, image_shape: Shape) -> Shape:
