@@ -56,6 +56,13 @@ def test_which_axes_are_numbers(values, numeric):
 @pytest.mark.parametrize(
     ("key", "value", "text"),
     [
+        ("model.hidden", "[8, 8, 8]", "3 layers of 8"),
+        ("model.hidden", "[8, 88]", "[8, 88]"),
+        ("model.residual", "none", "without skip connections"),
+        ("model.residual", "{layers: 2, scale: 0}", "skip connections (scale 0)"),
+        ("model.residual", "{layers: 2}", "skip connections"),
+        ("train.only", "none", "all parameters trained"),
+        ("train.only", "[gamma, beta]", "only gamma and beta trained"),
         ("train.optimizer", "adam", "Adam"),
         ("train.optimizer", "momentum lr=0.01", "momentum (lr 0.01)"),
         ("model.init", "he", "He"),

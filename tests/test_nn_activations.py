@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bnexp.nn import ACTIVATIONS, Relu, Sigmoid, Tanh
-from bnexp.nn.activations import Elu, Gelu, Identity, LeakyRelu
+from bnexp.nn.activations import Elu, Gelu, Identity, LeakyRelu, Softsign
 
 
 def drawn(*shape, seed=0):
@@ -22,6 +22,7 @@ def tanh(x):
 FORMULAS = {
     Sigmoid(): lambda x: 1 / (1 + math.exp(-x)),
     Tanh(): tanh,
+    Softsign(): lambda x: x / (1 + abs(x)),
     Relu(): lambda x: x if x > 0 else 0,
     LeakyRelu(): lambda x: x if x > 0 else 0.01 * x,
     LeakyRelu(0.3): lambda x: x if x > 0 else 0.3 * x,
@@ -52,10 +53,12 @@ def test_gelu_is_near_its_definition():
     assert 1e-4 < np.abs(y[0, 0] - definition).max() < 5e-4
 
 
+SOFTSIGN_SLOPES = [(1 - y) ** 2 for y in (1e4 / 10001, 750 / 751, 0, 750 / 751, 1e4 / 10001)]
 LIMITS = {  # at -1e4, -750, 0, 750 and 1e4: the value, and the slope
     Sigmoid(): ([0, 0, 0.5, 1, 1], [0, 0, 0.25, 0, 0]),
     Tanh(): ([-1, -1, 0, 1, 1], [0, 0, 1, 0, 0]),
     Relu(): ([0, 0, 0, 750, 1e4], [0, 0, 0, 1, 1]),
+    Softsign(): ([-1e4 / 10001, -750 / 751, 0, 750 / 751, 1e4 / 10001], SOFTSIGN_SLOPES),
     LeakyRelu(0.5): ([-5e3, -375, 0, 750, 1e4], [0.5, 0.5, 0.5, 1, 1]),
     Elu(2.0): ([-2, -2, 0, 750, 1e4], [0, 0, 2, 1, 1]),
     Gelu(): ([0, 0, 0, 750, 1e4], [0, 0, 0.5, 1, 1]),

@@ -29,7 +29,7 @@ from bnexp.nn import (
     Tanh,
     Xavier,
 )
-from bnexp.nn.activations import Elu, Gelu, Identity, LeakyRelu
+from bnexp.nn.activations import Elu, Gelu, Identity, LeakyRelu, Softsign
 from bnexp.nn.initializers import GlorotUniform, HeUniform, Orthogonal, Truncated, Uniform
 from bnexp.nn.linear import Conv
 from bnexp.nn.normalizers import InstanceNorm
@@ -505,6 +505,7 @@ PEERS = {
     Relu(): lambda layer, x, p: F.relu(x),
     Sigmoid(): lambda layer, x, p: F.sigmoid(x),
     Tanh(): lambda layer, x, p: F.tanh(x),
+    Softsign(): lambda layer, x, p: F.softsign(x),
     LeakyRelu(0.2): lambda layer, x, p: F.leaky_relu(x, 0.2),
     Elu(1.5): lambda layer, x, p: F.elu(x, 1.5),
     Gelu(): lambda layer, x, p: F.gelu(x, approximate="tanh"),

@@ -17,6 +17,8 @@ from bnexp.text import printable
 NORM = "model.norm"
 KIND = re.compile(r"\w+( \w+=[\w.+-]+)*")
 RATIO = re.compile(r"\{ratio: ([^,{}]*)\}")
+OPTION = re.compile(r"(\w+): ([^,{}]+)")
+SAME_WIDTHS = re.compile(r"\[(\d+)(, \1)*\]")
 SYMBOLS = {"model.init.std": "W"}
 KEYS = {
     "model.activation": "activation",
@@ -24,14 +26,17 @@ KEYS = {
     "model.dropout.ratio": "dropout",
     "model.init": "initialization",
     "model.init.std": "weight initialization scale (std)",
+    "model.hidden": "hidden layers",
     "model.layer_init.output.std": "output layer's weight scale",
     "model.norm": "normalization",
     "model.norm.eps": "epsilon",
     "model.norm.stat_decay": "decay of running averages",
     "model.norm_position": "norm's position",
+    "model.residual": "skip connections",
     "train.batch_size": "batch size",
     "train.epochs": "epochs",
     "train.l2": "weight decay",
+    "train.only": "trained parameters",
     "train.optimizer": "optimizer",
     "train.optimizer.lr": "learning rate",
     "train.optimizer.momentum": "momentum",
@@ -44,7 +49,7 @@ PHRASES = {
     },
 }
 # Keys whose values say by themselves what they are: "He", "relu".
-SPEAKING = ("model.activation", "model.init", "train.optimizer")
+SPEAKING = ("model.activation", "model.hidden", "model.init", "train.optimizer")
 NORMS = {
     "batch": "batch norm",
     "layer": "layer norm",
@@ -67,9 +72,11 @@ NAMES = {
     "book": "the book's",
     "cs231n": "CS231n",
     "darknet": "Darknet",
+    "glorot": "Glorot",
     "he": "He",
     "keras": "Keras",
     "lecun": "LeCun",
+    "lsuv": "LSUV",
     "nesterov": "Nesterov",
     "paper": "the paper's",
     "pytorch": "PyTorch",
@@ -91,6 +98,7 @@ QUANTITIES = {
     "similarity": "cosine between images' activations",
     "rank": "effective rank of the activations",
     "signal_square": "backward signal: mean square",
+    "signal_similarity": "backward signal: cosine within a class",
     "gradient_norm": "norm of the weights' gradient",
     "weight_norm": "norm of the weights",
     "bias_norm": "norm of the biases",
@@ -138,6 +146,10 @@ def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:
     axis apart.
     """
     name = value_name(axis, value)
+    if axis.key == "model.residual":
+        return "without skip connections" if value == "none" else name
+    if axis.key == "train.only":
+        return "all parameters trained" if value == "none" else f"only {name} trained"
     if axis.key == NORM:
         return "without normalization" if value == "none" else f"with {name}"
     if phrase := PHRASES.get(axis.key, {}).get(name):
@@ -158,6 +170,13 @@ def value_name(axis: Axis, value: Value) -> str:
         return text
     if match := RATIO.fullmatch(text):  # dropout, which has no kind
         return match[1]
+    if axis.key == "model.hidden" and (match := SAME_WIDTHS.fullmatch(text)):
+        return f"{text.count(',') + 1} layers of {match[1]}"
+    if axis.key == "model.residual" and text != "none":
+        details = [f"{key} {v}" for key, v in OPTION.findall(text) if key != "layers"]
+        return " ".join(["skip connections", *([f"({', '.join(details)})"] if details else [])])
+    if axis.key == "train.only" and text != "none":
+        return text.strip("[]").replace(", ", " and ")
     if not KIND.fullmatch(text):
         return text
     kind, *options = text.split(" ")

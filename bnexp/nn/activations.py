@@ -94,6 +94,21 @@ class Tanh(Elementwise):
 
 
 @dataclass(frozen=True)
+class Softsign(Elementwise):
+    """y = x / (1 + |x|). Glorot & Bengio 2010, section 2."""
+
+    def value(self, x: Array) -> Array:
+        """x / (1 + |x|)."""
+        y: Array = x / (1.0 + np.abs(x))
+        return y
+
+    def slope(self, y: Array) -> Array:
+        """(1 - |y|)^2, which is 1 / (1 + |x|)^2."""
+        slope: Array = np.square(1.0 - np.abs(y))
+        return slope
+
+
+@dataclass(frozen=True)
 class Relu(Elementwise):
     """y = max(x, 0); the slope at 0 is 0."""
 
@@ -192,6 +207,7 @@ ACTIVATIONS: Registry[type] = Registry(
     {
         "sigmoid": Sigmoid,
         "tanh": Tanh,
+        "softsign": Softsign,
         "relu": Relu,
         "leaky_relu": LeakyRelu,
         "elu": Elu,

@@ -106,6 +106,25 @@ def participation_ratio(rows: Numbers) -> float:
     return float(squares.sum() ** 2 / np.square(squares).sum())
 
 
+def signal_similarity(step: TrainingStep, site: Site) -> Numbers:
+    """The mean cosine of the signals of two different images of one class: (K,).
+
+    Only images of one class, because the loss's gradient with respect to the logits has another
+    direction for each class. NaN if no two images of the batch have one class.
+    """
+    array = step.current.signals[site.activation or 0]
+
+    def of(k: int) -> float:
+        rows = of_network(array, k).reshape(array.shape[1], -1)
+        unit = rows / np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
+        labels = of_network(step.labels, k)
+        same = labels[:, None] == labels
+        np.fill_diagonal(same, False)
+        return float((unit @ unit.T)[same].mean()) if same.any() else math.nan
+
+    return per_network(step.networks, of)
+
+
 OF_ACTIVATIONS: Mapping[str, LayerQuantity] = {
     "preactivation_mean": of_input(mean),
     "preactivation_std": of_input(std),
@@ -117,6 +136,7 @@ OF_ACTIVATIONS: Mapping[str, LayerQuantity] = {
     "similarity": of_output(similarity),
     "rank": of_output(participation_ratio),
     "signal_square": of_signal(mean_square),
+    "signal_similarity": signal_similarity,
 }
 
 
@@ -164,6 +184,7 @@ class Layers:
     similarity: mean cosine between the activations of two different images.
     rank: participation ratio of the activations' singular values, (sum s^2)^2 / sum s^4.
     signal_square: mean square of the loss's gradient with respect to the activations.
+    signal_similarity: mean cosine between that gradient of two different images of one class.
     gradient_norm, weight_norm, bias_norm: Euclidean, of the weights' gradient, weights and biases.
     update_ratio: norm of the change of the weights in the next step over their norm.
     """
