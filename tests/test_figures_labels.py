@@ -59,7 +59,7 @@ def test_which_axes_are_numbers(values, numeric):
         ("model.hidden", "[8, 8, 8]", "3 layers of 8"),
         ("model.hidden", "[8, 88]", "[8, 88]"),
         ("model.residual", "none", "without skip connections"),
-        ("model.residual", "{layers: 2, scale: 0}", "skip connections (scale 0)"),
+        ("model.residual", "{order: pre, scale: 0}", "skip connections (pre-activation, scale 0)"),
         ("model.residual", "{layers: 2}", "skip connections"),
         ("train.only", "none", "all parameters trained"),
         ("train.only", "[gamma, beta]", "only gamma and beta trained"),

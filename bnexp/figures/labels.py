@@ -66,6 +66,7 @@ NORMS = {
     "weight_standardization": "weight standardization",
     "spectral": "spectral norm",
 }
+BLOCKS = {"pre": "pre-activation", "post": "post-activation", "fixup": "Fixup"}
 NAMES = {
     "adagrad": "AdaGrad",
     "adam": "Adam",
@@ -173,7 +174,8 @@ def value_name(axis: Axis, value: Value) -> str:
     if axis.key == "model.hidden" and (match := SAME_WIDTHS.fullmatch(text)):
         return f"{text.count(',') + 1} layers of {match[1]}"
     if axis.key == "model.residual" and text != "none":
-        details = [f"{key} {v}" for key, v in OPTION.findall(text) if key != "layers"]
+        pairs = [pair for pair in OPTION.findall(text) if pair[0] != "layers"]
+        details = [BLOCKS.get(v, f"{key} {v}") for key, v in pairs]
         return " ".join(["skip connections", *([f"({', '.join(details)})"] if details else [])])
     if axis.key == "train.only" and text != "none":
         return text.strip("[]").replace(", ", " and ")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bnexp.device import to_host
 from bnexp.probes.base import (
     Grid,
     Numbers,
@@ -117,7 +118,7 @@ def signal_similarity(step: TrainingStep, site: Site) -> Numbers:
     def of(k: int) -> float:
         rows = of_network(array, k).reshape(array.shape[1], -1)
         unit = rows / np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
-        labels = of_network(step.labels, k)
+        labels = to_host(step.labels[k if len(step.labels) > 1 else 0])
         same = labels[:, None] == labels
         np.fill_diagonal(same, False)
         return float((unit @ unit.T)[same].mean()) if same.any() else math.nan
