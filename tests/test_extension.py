@@ -443,7 +443,7 @@ def test_yaml_and_python_have_the_same_defaults(registry, name):
     assert instantiate(options) == cls(**given)
 
 
-REQUIRED = {"std": 0.5, "limit": 0.5, "value": 0.5, "layer": 1}
+REQUIRED = {"std": 0.5, "limit": 0.5, "value": 0.5, "layer": 1, "to": "blur", "strengths": (1.0,)}
 
 
 @classes

@@ -212,6 +212,25 @@ def test_zeros_have_no_place_on_a_logarithmic_axis():
     assert notes(drawn)[-1] == "1 point at 0 or below not on the logarithmic axis"
 
 
+def test_an_accuracy_that_a_probe_read_has_the_axis_of_accuracies():
+    """From 0 to 1, although the numbers are of several orders of magnitude."""
+
+    def attacked(point, seed):
+        return [
+            (step, 0, "accuracy_fgsm", eps, share)
+            for eps in (0.1, 0.3)
+            for step, share in ((1, 0.0), (2, 0.001), (100, 0.9))
+        ]
+
+    drawn = figure(results((), read=attacked), "curves", quantity="accuracy_fgsm")
+    assert titles(drawn) == ["at 0.1", "at 0.3"]
+    for axes in drawn.axes[:2]:
+        assert axes.get_yscale() == "linear"
+        low, high = axes.get_ylim()
+        assert low <= 0 < 1 <= high < 1.1
+    assert words(drawn)[-1].split() == ["accuracy", "under", "attack", "(FGSM)"]
+
+
 def test_numbers_below_zero_get_a_linear_axis():
     def below(point, seed):
         return [(step, 1, "own_number", NAN, -float(step)) for step in (1, 100, 1000)]

@@ -122,6 +122,9 @@ class Generator:
         probes.append({"kind": "filters", "units": self.one(1, 3)})
         if is_tested:
             probes.append({"kind": "confusion", "mistakes": self.one(0, 1, 4)})
+            strengths = self.some(PLACES, 1, 4)
+            probes.append({"kind": "robustness", "to": "blur", "strengths": strengths})
+            probes.append({"kind": "robustness", "to": "fgsm", "strengths": [0.5]})
         read = self.some(probes, 2, 6)
         if "model.hidden" in self.axes:
             read = [p for p in read if "layer" not in p] or ["landscape"]
@@ -141,6 +144,7 @@ class Generator:
             "landscape": lambda: ["loss_along", "loss_range", "smoothness"],
             "filters": lambda: ["filter"],
             "confusion": lambda: ["confusion"],
+            "robustness": lambda: [f"accuracy_{probe['to']}"],
         }
         return names["landscape" if isinstance(probe, str) else probe["kind"]]()
 

@@ -56,7 +56,7 @@ def choices() -> dict[str, str]:
         "the addition, with SkipInit's factor or Fixup's initial weights",
         "`model.init`": f"{_names(INITIALIZERS)}, for all layers or for one",
         "`train`": "six optimizers, learning-rate schedules with warm-up, L2 penalty, weight "
-        "decay, gradient clipping",
+        "decay, gradient clipping, batches of few classes, early stopping",
         "`probes`": "statistics of each layer, histograms, percentiles, the loss along the "
         "gradient, internal covariate shift, filters, mistakes, accuracy on changed images",
         "`figures`": _names(FIGURE_KINDS),
