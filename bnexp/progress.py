@@ -7,7 +7,10 @@ else a line of text as well. `callbacks` gives runs in a notebook such a bar by 
 
 from __future__ import annotations
 
+import os
 import sys
+import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +20,7 @@ from math import isfinite
 from typing import Any
 
 from bnexp.config import Config
+from bnexp.errors import BnexpWarning
 from bnexp.execution.task import Record
 from bnexp.metrics import HEADLINE
 from bnexp.runs.origins import DataOrigin
@@ -138,7 +142,7 @@ class RunBar:
     def __init__(self, status: RunStatus, steps: int, delay: float = 0.0) -> None:
         self._status = status
         self._steps = 0
-        self._is_shown = not delay
+        self._appears = time.monotonic() + delay
         self._bar = _bar_class()(
             total=steps, bar_format=BAR_FORMAT, leave=False, dynamic_ncols=True, delay=delay
         )
@@ -154,20 +158,46 @@ class RunBar:
         status = self._status
         number = counted(status.networks, "network")
         self._bar.set_description_str(f"{status.done}/{number}", refresh=False)
-        self._bar.set_postfix_str(status.results(), refresh=self._is_shown)
+        self._bar.set_postfix_str(status.results(), refresh=self._is_shown())
+
+    def _is_shown(self) -> bool:
+        """Whether it has appeared; a notebook's widget says so itself."""
+        return time.monotonic() >= self._appears and getattr(self._bar, "displayed", True)
 
     def close(self) -> None:
+        """Take it away; its last text, which a saved notebook keeps, is that of the end."""
+        if self._is_shown():
+            self._bar.refresh()
         self._bar.close()
 
 
 def _bar_class() -> Any:
     """tqdm's bar for this process. It is chosen here because `tqdm.auto` warns without widgets."""
     if in_notebook() and find_spec("ipywidgets"):
+        import_tqdm()
         from tqdm.notebook import tqdm as widget
 
         return widget
-    from tqdm import tqdm
+    return import_tqdm()
 
+
+def import_tqdm() -> Any:
+    """tqdm's bar for terminals, with a warning if a variable TQDM_... keeps it from being imported.
+
+    It reads variables such as TQDM_MININTERVAL when it is imported, and fails if one is no number.
+    """
+    try:
+        from tqdm import tqdm
+    except ValueError as error:
+        variables = [name for name in os.environ if name.startswith("TQDM_")]
+        for name in variables:
+            del os.environ[name]
+        warnings.warn(
+            f"{', '.join(variables)}: not used, expected values that tqdm accepts: {error}",
+            BnexpWarning,
+            stacklevel=2,
+        )
+        from tqdm import tqdm
     return tqdm
 
 

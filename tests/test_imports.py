@@ -88,7 +88,7 @@ def test_a_library_has_one_home(library, home):
 
 def test_bars_are_the_command_lines_and_those_of_notebooks():
     users = {part(path) for path in FILES if {"tqdm", "tqdm.notebook"} & imported(path)}
-    assert users == {"cli", "progress"}
+    assert users == {"progress"}
 
 
 def test_the_numerics_import_numpy_only():

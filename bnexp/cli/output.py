@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from bnexp import figures
 from bnexp.claims import READABLE, Verdict, verdict_lines
@@ -31,7 +30,7 @@ from bnexp.data.datasets import count_images
 from bnexp.errors import DataError
 from bnexp.estimate import estimate
 from bnexp.execution.task import Record
-from bnexp.progress import Progress, RunBar, RunStatus
+from bnexp.progress import Progress, RunBar, RunStatus, import_tqdm
 from bnexp.replication import FILE, Replication, replication_lines
 from bnexp.result import Result
 from bnexp.running import (
@@ -145,7 +144,7 @@ class ProgressDisplay:
         elif self._lines and now - self._last_line >= LINE_SECONDS:
             self._last_line = now
             seconds = (now - self._started) * (self._all_steps - total) / max(total, 1)
-            words = [f"{self.status.counts()} (about {tqdm.format_interval(seconds)})"]
+            words = [f"{self.status.counts()} (about {import_tqdm().format_interval(seconds)})"]
             words += filter(None, [self.status.results()])
             echo(", ".join(words), err=True)
 

@@ -207,11 +207,10 @@ def site_command(directories: tuple[Path, ...], out: str) -> None:
     \b
     Example: bnexp site results/quickstart weight_scale --out class_page
     """
-    from tqdm import tqdm
-
+    from bnexp.progress import import_tqdm
     from bnexp.report import write_site
 
-    bar = partial(tqdm, unit=" runs", disable=None, delay=BAR_DELAY, leave=False)
+    bar = partial(import_tqdm(), unit=" runs", disable=None, delay=BAR_DELAY, leave=False)
     echo(str(write_site(directories, out, bar)))
 
 
@@ -322,14 +321,13 @@ def export_command(directory: Path, to: str, out: str | None) -> None:
     \b
     Example: bnexp export results/quickstart --to parquet
     """
-    from tqdm import tqdm
-
     from bnexp.cli.output import print_waiting
     from bnexp.exports.common import export_run
+    from bnexp.progress import import_tqdm
 
     tell_shipped(directory)
     # On a terminal, a bar shows how many networks are written.
-    bar = partial(tqdm, unit=" networks", disable=None, delay=BAR_DELAY, leave=False)
+    bar = partial(import_tqdm(), unit=" networks", disable=None, delay=BAR_DELAY, leave=False)
     written = export_run(directory, to, out, bar, print_waiting)
     echo(*written.lines)
     echo(f"look at it: {written.view}")

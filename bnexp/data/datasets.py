@@ -305,5 +305,10 @@ def import_pooch() -> Any:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import pooch
+        try:
+            import pooch
+        except ValueError as error:  # of tqdm, which it imports if there is one
+            raise DataError(
+                f"a variable TQDM_... of the environment is not as tqdm expects: {error}; unset it"
+            ) from error
     return pooch
