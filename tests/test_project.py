@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,14 @@ def test_all_files_have_one_version_one_license_and_the_same_authors():
     results = tomllib.loads((ROOT / "results" / "pyproject.toml").read_text())["project"]
     versions = [PROJECT["version"], results["version"], CITATION["version"]]
     assert versions == [bnexp.__version__] * 3
+    assert CITATION["date-released"] >= date(2026, 11, 27)
     assert PROJECT["license"] == results["license"] == CITATION["license"] == "MIT"
-    assert PROJECT["authors"] == CITATION["authors"]
+    assert PROJECT["authors"] == results["authors"] == CITATION["authors"]
+    for project, folder in ((PROJECT, ROOT), (results, ROOT / "results")):
+        assert project["readme"] == "README.md"
+        assert (folder / "README.md").read_text().startswith(f"# {project['name']}\n")
+        assert project["license-files"] == ["LICENSE"]
+        assert (folder / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
     assert PROJECT["keywords"] == CITATION["keywords"]
     assert PROJECT["authors"][0]["name"] in (ROOT / "LICENSE").read_text()
 

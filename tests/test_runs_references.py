@@ -141,7 +141,8 @@ def test_an_installed_package_reads_them_without_an_import(empty, installed):
 def test_without_them_it_is_said_how_to_get_them(empty, installed):
     expected = (
         f"{NAME}: not a run directory, and the shipped results are not installed; they are the "
-        "package bnexp-references: `pip install ./results` in a checkout of bnexp installs it, and "
+        "package bnexp-references, which `pip install ./results` installs in a checkout of bnexp, "
+        "and `pip install bnexp_references-VERSION-py3-none-any.whl` elsewhere; "
         f"`bnexp run {NAME}` trains the experiment here\n"
     )
     for words in (
@@ -156,6 +157,20 @@ def test_without_them_it_is_said_how_to_get_them(empty, installed):
         assert (done.exit_code, done.stdout, done.stderr) == (2, "", expected), words
     with pytest.raises(ConfigError, match="no_such: not a run directory"):
         bnexp.load_run("no_such")
+
+
+def test_results_that_are_not_on_the_machine_are_not_suggested(empty, installed):
+    shutil.copytree(REFERENCE / NAME, Path("results", NAME))
+    message = f"{NAME}: not a run directory, expected a config.yaml in it; did you mean results/"
+    assert command("report", NAME).stderr == f"{message}{NAME}?\n"
+    assert command("report", f"runs/{NAME}").stderr == f"runs/{message}{NAME}?\n"
+    assert command("report", "runs/rank").stderr == (
+        "runs/rank: not a run directory, expected a config.yaml in it; `bnexp run` makes one\n"
+    )
+    installed()
+    suggested = f"{NAME} or results/reference/{NAME}, which is shipped with bnexp?\n"
+    assert command("report", NAME).stderr == message + suggested
+    assert command("table", f"results/reference/{NAME}").exit_code == 0
 
 
 def test_an_installed_package_in_a_checkout(empty, installed):

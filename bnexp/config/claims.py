@@ -263,8 +263,8 @@ class Claim(Strict):
         "measured",
         description="what it rests on; published: the source states it, with its number; "
         "direction: the source states the direction, and by, times or a threshold is the author's; "
-        "theory: a law, derived by the source or in docs/numerics.md; measured: the author's own "
-        "observation",
+        "theory: a law, derived by the source or on bnexp's page of numerics; measured: the "
+        "author's own observation",
     )
     source: str = Field(
         "",

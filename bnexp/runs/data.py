@@ -32,7 +32,7 @@ from bnexp.runs.csv import read_table
 from bnexp.runs.directory import DAMAGES, RunDirectory, kind_of
 from bnexp.runs.manifest import read_manifest
 from bnexp.runs.origins import DataOrigin, stored_origins, used_origins
-from bnexp.runs.references import FOLDER, is_run
+from bnexp.runs.references import FOLDER, find_shipped, is_run
 from bnexp.runs.tables import Axis, Table, Tables, Value, leading_columns, make_tables
 from bnexp.sweep import Plan, make_plan
 from bnexp.text import counted
@@ -200,10 +200,10 @@ def _read_config(directory: Path) -> Config:
     """The config of a run directory; ConfigError, with what was probably meant, without one."""
     path = directory / "config.yaml"
     if not is_file(path):
-        own, shipped = (Path(folder, directory.name) for folder in ("results", FOLDER))
+        own = Path("results", directory.name)
         names = [str(own)] if is_run(own) else []
-        if is_run(shipped) or directory.name in experiment_names():
-            names.append(f"{shipped}, which is shipped with bnexp")
+        if directory.name in experiment_names() and find_shipped(directory.name):
+            names.append(f"{FOLDER / directory.name}, which is shipped with bnexp")
         hint = f"did you mean {' or '.join(names)}?" if names else "`bnexp run` makes one"
         raise ConfigError(f"{directory}: not a run directory, expected a config.yaml in it; {hint}")
     with storage_errors("cannot read", path), open_file(path):

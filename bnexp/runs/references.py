@@ -55,15 +55,20 @@ def find_run(name: str | Path) -> RunPlace:
     is_name = path.parent in (Path(), FOLDER) and path.name in experiment_names()
     if lexists(path) or not is_name or (path.parent == Path() and is_run("results" / path)):
         return RunPlace(path, path)
-    places = (folder / path.name for folder in reference_folders())
-    directory = next(filter(is_run, places), None)
+    directory = find_shipped(path.name)
     if directory is None:
         raise ConfigError(
             f"{name}: not a run directory, and the shipped results are not installed; they are the "
-            f"package {DISTRIBUTION}: `pip install ./results` in a checkout of bnexp installs it, "
-            f"and `bnexp run {path.name}` trains the experiment here"
+            f"package {DISTRIBUTION}, which `pip install ./results` installs in a checkout of "
+            f"bnexp, and `pip install bnexp_references-VERSION-py3-none-any.whl` elsewhere; "
+            f"`bnexp run {path.name}` trains the experiment here"
         )
     return RunPlace(directory, Path("results", f"{path.name}-shipped"))
+
+
+def find_shipped(name: str) -> Path | None:
+    """Where the shipped result of an experiment lies; None if it is not on this machine."""
+    return next(filter(is_run, (folder / name for folder in reference_folders())), None)
 
 
 def reference_folders() -> Iterator[Path]:
