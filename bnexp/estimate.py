@@ -66,7 +66,7 @@ RECORDED = 120
 # a parameter in one array of an update, of one that is drawn, and of a byte of new memory.
 CALL, NUMBER, UPDATE, DRAW, PAGE = 4e-6, 0.4e-9, 0.8e-9, 2e-8, 0.5e-9
 MAPPED = 32 * 2**20  # see `bnexp.execution.blas.keep_freed_memory`
-START = 2.0  # seconds of starting, importing and drawing
+START = 1.5  # seconds of starting, importing and drawing
 
 
 @dataclass(frozen=True)

@@ -391,8 +391,8 @@ def _conversions(rows: Sequence[Row], name: str) -> str:
 def names_elsewhere(key: str) -> Iterator[str]:
     """What a key or kind is called elsewhere, a line for each way to write it.
 
-    >>> list(names_elsewhere("model.bias"))
-    ['use_bias in Keras and flax']
+    >>> list(names_elsewhere("model.norm.eps"))
+    ['epsilon in Keras and flax']
     """
     for row in NAMES:
         if row.key == key:

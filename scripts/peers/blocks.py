@@ -20,6 +20,8 @@ BLOCKS: Mapping[str, Mapping[str, Any]] = {
     "rms": {"model.norm": "rms"},
     "scale": {"model.norm": "scale"},
     "weight": {"model.norm": "weight"},
+    "meanonly": {"model.norm": {"kind": "weight", "mean_only": True}},
+    "spectral": {"model.norm": "spectral"},
     "wstd": {"model.norm": "weight_standardization"},
     "residual": {"model.residual": {"layers": 2}},
 }
