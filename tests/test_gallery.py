@@ -13,7 +13,10 @@ import bnexp
 from bnexp.claims import HEADINGS
 from bnexp.config import document
 from bnexp.config.claims import OF_A_SOURCE
+from bnexp.nn.initializers import INITIALIZERS
+from bnexp.nn.optimizers import OPTIMIZERS, SCHEDULES
 from bnexp.replication import FILE, not_replicable, outcome
+from bnexp.sweep.networks import make_plan
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results" / "reference"
@@ -228,3 +231,17 @@ def test_a_claim_belongs_to_the_publication_that_its_source_names_first(script):
     )
     assert heading({"source": "derived here"}, values) == "Ink 2001: On Ink"
     assert heading({"source": "derived here"}, {"source": "a friend"}) == "a friend"
+
+
+@pytest.mark.slow
+def test_whatever_trains_a_network_is_used_by_an_experiment():
+    inits, optimizers, schedules = set(), set(), set()
+    for name in NAMES:
+        for network in make_plan(bnexp.load_config(name)).networks:
+            model, train = network.setting.model, network.setting.train
+            inits |= {init.kind for init in (model.init, *model.layer_init.values())}
+            optimizers.add(train.optimizer.kind)
+            schedules.add(train.schedule.kind)
+    assert inits >= {*INITIALIZERS.builtin}
+    assert optimizers >= {*OPTIMIZERS.builtin}
+    assert schedules >= {*SCHEDULES.builtin}
