@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -239,3 +240,39 @@ def test_the_home_folder_of_an_experiment(config_file, tmp_path, monkeypatch):
     assert load_config("~/mine.yaml").experiment.train.epochs == 1
     child = config_file("extends: ~/mine.yaml\nname: child\n", "child.yaml")
     assert load_config(child).name == "child"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        (
+            "\u201cquickstart\u201d",
+            "the first character is a left double quotation mark (U+201C)",
+        ),
+        ("qui\u0441kstart", "character 4 is a cyrillic small letter es (U+0441), write 'c'"),
+        (
+            "./l\u2019eau.yaml",
+            '4 is a right single quotation mark (U+2019), write "\'", if that is',
+        ),
+    ],
+)
+def test_look_alikes_in_what_is_extended_are_named(name, hint):
+    with pytest.raises(ConfigError) as caught:
+        load_config(f"extends: {name}\ntitle: x")
+    assert hint in str(caught.value)
+    assert str(caught.value).startswith("<text>:1:10: extends: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [("m\u043edel.norm", 2), ("train.\u0435pochs", 1), ("train.op\u03c4imizer", 3)],
+)
+def test_letters_of_other_scripts_in_keys_are_named(key, place):
+    name = next(part for part in key.split(".") if not part.isascii())
+    letter = unicodedata.name(name[place - 1]).lower()
+    for assign in (
+        lambda: load_config("quickstart", {key: 1}),
+        lambda: load_config("quickstart", assignments=[f"{key}=1"]),
+    ):
+        with pytest.raises(ConfigError, match=f"is a {letter} "):
+            assign()

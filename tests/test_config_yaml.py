@@ -284,6 +284,17 @@ def test_look_alikes_of_structure_are_named_with_their_place(text, start):
     assert refusal(text).startswith(f"f.yaml:{start}")
 
 
+@pytest.mark.parametrize("letter", ["\u00a0", "\u202f", "\u200b", "\u0661", "\uff21"])
+@pytest.mark.parametrize(
+    "text", ["a: Fig.{}1: x", "a: x : y{}z", "a: w{}x: y: z", "a: b{}c\n  d: e"]
+)
+def test_a_look_alike_that_is_not_the_reason_is_not_blamed(letter, text):
+    assert refusal(text.format(letter)).endswith(
+        "mapping values are not allowed here, check the indentation, or quote a value that "
+        "contains ': '"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "column", "form", "name"),
     [
@@ -293,6 +304,9 @@ def test_look_alikes_of_structure_are_named_with_their_place(text, start):
         ("0\uff0e5", 2, "0.5", "fullwidth full stop (U+FF0E)"),
         ("\u00a05", 1, "5", "no-break space (U+00A0)"),
         ("5\u200b", 2, "5", "zero width space (U+200B)"),
+        ("\u0661\u0662", 1, "12", "arabic-indic digit one (U+0661)"),
+        ("\u0660\u066b\u0665", 1, "0.5", "arabic-indic digit zero (U+0660)"),
+        ("1\u096b", 2, "15", "devanagari digit five (U+096B)"),
     ],
 )
 def test_look_alikes_in_numbers_are_named(text, column, form, name):

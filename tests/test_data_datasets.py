@@ -262,7 +262,7 @@ def test_without_a_home_mnist_says_what_to_set(homeless, call):
 
 @pytest.mark.parametrize("call", [expand, load, data_folder, cache_folder])
 def test_the_home_of_an_unknown_user(call):
-    with pytest.raises(DataError, match=r"^~no-such-user/x: .*Write the folder's full path"):
+    with pytest.raises(DataError, match=r"^~no-such-user/x: [^.]*; write the folder's full path"):
         call("~no-such-user/x")
 
 

@@ -350,8 +350,8 @@ def test_one_wrong_training_label_makes_no_new_classes(folder, cached, monkeypat
             load(str(folder))
     assert complaint(folder) == (
         f"{folder / NAMES['train_labels']}: the largest label is 200; expected an image of every "
-        "class 0 to 200, got none of 10, 11, 12, 13, 14, 15, 16, 17, .... "
-        "Is a label wrong? If not, number the classes from 0 or 1 without gaps."
+        "class 0 to 200, got none of 10, 11, 12, 13, 14, 15, 16, 17, ...; "
+        "is a label wrong? If not, number the classes from 0 or 1 without gaps."
     )
 
 
@@ -359,7 +359,7 @@ def test_beyond_ten_classes_a_gap_below_ten_is_refused_too(folder):
     labels = np.arange(20) % 10 + 1
     labels[labels == 4] = 5
     write_labels(folder, "train_labels", labels)
-    assert "expected an image of every class 0 to 10, got none of 4. " in complaint(folder)
+    assert "expected an image of every class 0 to 10, got none of 4; " in complaint(folder)
 
 
 def test_a_set_may_count_from_one(folder):
@@ -410,6 +410,12 @@ def test_a_closed_folder_is_named_with_the_cause(folder, close):
     assert_closed(lambda: load("mnist", data_dir=folder), first)
     assert_closed(lambda: load("mnist-5k", data_dir=folder), folder / "mnist_5k.csv.gz")
     assert_closed(lambda: verify(folder), first)
+
+
+def test_a_list_that_is_cut_ends_with_three_stops(tmp_path):
+    for name in "abcdefghi":
+        (tmp_path / name).touch()
+    assert "; the folder holds a, b, c, d, e, f, g, h, ...\n" in complaint(tmp_path)
 
 
 def test_a_folder_that_cannot_be_listed(folder, close):

@@ -7,7 +7,15 @@ import unicodedata
 
 import pytest
 
-from bnexp.typography import ascii_form, in_ascii, instead, is_unseen, look_alike_hint, named
+from bnexp.typography import (
+    _LETTERS,
+    ascii_form,
+    in_ascii,
+    instead,
+    is_unseen,
+    look_alike_hint,
+    named,
+)
 
 EVERY = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
 
@@ -44,6 +52,27 @@ def test_spaces_and_unseen_characters_are_all_found():
 def test_words_of_any_script_have_none(text):
     assert in_ascii(text) == text
     assert look_alike_hint(text) == ""
+
+
+@pytest.mark.parametrize("text", ["модель", "η", "naïve", "эпохи", "Ωmega"])
+def test_letters_of_words_in_greek_and_cyrillic_are_no_look_alikes(text):
+    assert look_alike_hint(text) == ""
+
+
+def test_greek_and_cyrillic_letters_in_latin_words_are_named():
+    for letter, latin in _LETTERS.items():
+        name = unicodedata.name(letter)
+        assert name.startswith(("GREEK", "CYRILLIC"))
+        assert latin.isupper() == (" CAPITAL " in name)
+        assert look_alike_hint(f"k{letter}nd") == (
+            f"character 2 is a {named(letter)}, write {latin!r}"
+        )
+
+
+def test_digits_of_every_script_are_those_of_ascii():
+    digits = [letter for letter in EVERY if unicodedata.category(letter) == "Nd"]
+    assert len(digits) > 600
+    assert all(int(letter) == int(in_ascii(letter)) for letter in digits)
 
 
 def test_the_hint_names_the_first():

@@ -97,6 +97,8 @@ def find_experiment(experiment: str) -> Path:
     problem = "a link that leads nowhere" if is_path and islink(path) else problem
     nearest = meant[0] if meant else nearest_name(path.stem, experiment_names())
     hint = f"did you mean {nearest!r}?" if nearest else "`bnexp list` shows those"
+    if look_alike := look_alike_hint(experiment):
+        hint = look_alike if nearest or not is_path else f"{look_alike}, if that is meant"
     raise ConfigError(
         f"{experiment}: {problem}, expected a shipped experiment or the path of a YAML file; {hint}"
     )

@@ -139,6 +139,10 @@ def load_config(
     Claims of an overridden experiment that the remaining sweep cannot decide are undecided, not
     wrong, unless the claims themselves are overridden. They stay claims about the data set of the
     text if another one is set.
+
+    The values of the sweep, and how they go together, are not validated here: each of them is
+    valid or not together with the others of its network and with the data. `bnexp.run` and
+    `bnexp check` do that before anything is trained, with the same kind of message.
     """
     layers = read_layers(python_experiment(experiment))
     config = _merged(layers, [*_parsed(overrides or {}), *map(parse_assignment, assignments)])

@@ -310,20 +310,35 @@ def _look_alike_error(
     """An error about the first character in some lines that looks like one of YAML's; or None.
 
     first, last: the lines where YAML broke off, from 0; the line before them is included. Default:
-    all lines. Apostrophes and dashes that belong to a text do not count.
+    all lines. Apostrophes, dashes, letters and digits that belong to a text do not count, nor do
+    spaces if the text is no better with others.
     """
     lines = text.splitlines()
+    are_spaces = _is_valid("".join(c if not is_unseen(c) else ascii_form(c) or "" for c in text))
     for number, line in enumerate(lines):
         if number < first - 1 or (last is not None and number > last):
             continue
         plain = _QUOTED_OR_COMMENT.sub(lambda match: " " * len(match[0]), line)
         for column, letter in enumerate(plain):
             form = ascii_form(letter)
-            is_text = form == "'" or (form == "-" and plain[:column].strip())
-            if form is not None and not is_text:
+            if form is None or form == "'" or form.isalnum():
+                continue
+            is_dash = form == "-" and plain[:column].strip()
+            if not is_dash and (are_spaces or not is_unseen(letter)):
                 position = Position(source, number + 1, column + 1)
                 return _look_alike(position, letter)
     return None
+
+
+def _is_valid(text: str) -> bool:
+    """Whether a text is YAML, of whatever."""
+    try:
+        loader = _Loader(text, "")
+        while loader.check_event():
+            loader.get_event()  # type: ignore[no-untyped-call]
+    except yaml.YAMLError:
+        return False
+    return True
 
 
 def _look_alike(position: Position, letter: str) -> ConfigError:

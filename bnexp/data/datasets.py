@@ -295,7 +295,9 @@ def expand(path: str | Path) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise DataError(f"{path}: {error}. Write the folder's full path instead.") from error
+        raise DataError(
+            f"{path}: {str(error).rstrip('.')}; write the folder's full path instead"
+        ) from error
 
 
 def import_pooch() -> Any:

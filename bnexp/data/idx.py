@@ -161,7 +161,8 @@ def find_files(folder: Path, form: KnownSet) -> dict[str, Path]:
             listing = f"it is {kind}, expected a folder" if kind else "there is no such folder"
     except OSError as error:
         listing = f"the folder cannot be read ({error.strerror})"
-    raise DataError(f"{folder}: missing {', '.join(missing)}; {listing}.", ways)
+    stop = "" if listing.endswith(".") else "."
+    raise DataError(f"{folder}: missing {', '.join(missing)}; {listing}{stop}", ways)
 
 
 def find_file(folder: Path, role: str, form: KnownSet) -> Path | None:
@@ -365,7 +366,7 @@ def refuse_labels(arrays: Mapping[str, Bytes], files: Mapping[str, Path | str]) 
         listing = ", ".join(map(str, empty[:8])) + ", ..." * (len(empty) > 8)
         raise DataError(
             f"{files['train_labels']}: the largest label is {classes - 1}; expected an image of "
-            f"every class 0 to {classes - 1}, got none of {listing}. Is a label wrong? If not, "
+            f"every class 0 to {classes - 1}, got none of {listing}; is a label wrong? If not, "
             "number the classes from 0 or 1 without gaps."
         )
     largest = int(arrays["test_labels"].max(initial=0))
