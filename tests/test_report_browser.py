@@ -8,7 +8,17 @@ from xml.etree import ElementTree
 
 import pytest
 from browsing import CURVES, column, find, finds, headings, press, reading, texts
-from report_cases import HOSTILE, SMALL, Page, hostile_labels, made, made_with_failures, run, whole
+from report_cases import (
+    HOSTILE,
+    SMALL,
+    STRUCTURES,
+    Page,
+    hostile_labels,
+    made,
+    made_with_failures,
+    run,
+    whole,
+)
 
 from bnexp import report
 from bnexp.claims import judge_run
@@ -123,6 +133,28 @@ def test_the_cursor_moves_by_keyboard_and_pointer(page):
     point = Page(whole()).data["points"]
     shown = [row[1] for row in reading(page)]
     assert shown == [str(p["values"]["train_accuracy"]["mean"][1]) for p in point[:2]]
+
+
+MARKERS = (
+    "return [...document.querySelectorAll('%s path.marker')].map("
+    "(p) => [p.getAttribute('class'), p.getAttribute('d')])"
+)
+
+
+def test_more_than_two_lines_have_markers_as_in_figures(opened):
+    """In gray print the colors are gone; lines of the same norm have the same dash."""
+    more = STRUCTURES.replace("epochs: 2", "epochs: 20").replace("{kind: adam, lr: 0.001}", "adam")
+    page = opened(report.run_page(run(more)))
+    assert len(finds(page, "#plot path.curve")) == 2
+    assert page.execute_script(MARKERS % "#plot") == []
+    press(page, "#axis", "optimizer")
+    assert len(finds(page, "#plot path.curve")) == 3
+    drawn = {tuple(look) for look in page.execute_script(MARKERS % "#plot")}
+    assert len(drawn) == len({shape for _, shape in drawn}) == 3
+    assert {tuple(look) for look in page.execute_script(MARKERS % "#series")} == drawn
+    places = "return [...document.querySelectorAll('#plot path.marker')].map((p) => p.getCTM().e)"
+    across = page.execute_script(places)
+    assert len(across) == len(set(across)) <= 3 * 8
 
 
 def test_metric_axis_series_and_seeds_can_be_chosen(page):

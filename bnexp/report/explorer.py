@@ -31,7 +31,7 @@ from bnexp.figures.series import (
     thinned,
     time_column,
 )
-from bnexp.figures.style import COLORS, looks
+from bnexp.figures.style import COLORS, MARKERS, looks
 from bnexp.metrics import metric_column
 from bnexp.runs.stats import Band, Floats
 from bnexp.runs.tables import Axis, Tables, Value, group_rows, rows
@@ -256,6 +256,7 @@ def _view(
             {
                 "label": label,
                 "color": COLORS.index(look.color),  # a number, as dark pages have other colors
+                "marker": MARKERS.index(look.marker),
                 "dash": " ".join(f"{LINE_WIDTH * part:g}" for part in dash),
                 "points": [point_numbers.get((value, line)) for value in values],
             }

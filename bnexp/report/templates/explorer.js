@@ -60,7 +60,13 @@ function explore(data) {
   function swatch(line) {
     const svg = make("svg", { class: "swatch", viewBox: "0 0 34 10", "aria-hidden": "true" });
     make("path", { class: "curve k" + line.color, "stroke-dasharray": line.dash || "none", d: "M2 5L32 5" }, svg);
+    if (needsMarkers() || isFinal()) drawMarker(svg, line, 17, 5);
     return svg;
+  }
+
+  /* As in figures: two lines are told apart by their dashes, also in gray print. */
+  function needsMarkers() {
+    return view().lines.length > 2;
   }
 
   /* The lines that are asked for and have a network, with the numbers that are drawn. */
@@ -119,10 +125,10 @@ function explore(data) {
     const x = scale(...ends, EDGE.left, size.width - EDGE.right, name.log);
     const y = scale(chosen().low, chosen().high, size.height - EDGE.bottom, EDGE.top, chosen().log);
     drawAxes(svg, size, chosen(), every, x, y, name);
-    for (const one of shown()) {
-      drawCurve(svg, one, x, y, each.checked);
+    shown().forEach((one, i, lines) => {
+      drawCurve(svg, one, x, y, each.checked, i, needsMarkers() ? lines.length : undefined);
       for (const at of one.crosses) cross(svg, x(at), size.height - EDGE.bottom, one.line);
-    }
+    });
     const at = x(every[cursor]);
     make("line", { class: "cursor", x1: at, x2: at, y1: EDGE.top, y2: size.height - EDGE.bottom }, svg);
     plot.replaceChildren(svg);

@@ -98,7 +98,27 @@ function drawBar(svg, look, at, shown, i, y) {
   make("line", { class: "bar " + look, x1: at, x2: at, y1: y(shown.low[i]), y2: y(shown.high[i]) }, svg);
 }
 
-function drawCurve(svg, shown, x, y, each) {
+/* The markers of the figures, in their order: o s ^ D v P X. */
+const PLUS = "M-1.4 -4.2h2.8v2.8h2.8v2.8h-2.8v2.8h-2.8v-2.8h-2.8v-2.8h2.8z";
+const MARKERS = [
+  "M-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0", "M-3.2 -3.2h6.4v6.4h-6.4z", "M0 -4.2L4.2 3.4H-4.2z",
+  "M0 -4.6L4.6 0L0 4.6L-4.6 0z", "M0 4.2L4.2 -3.4H-4.2z", PLUS, PLUS,
+];
+const MOST_MARKERS = 8;
+
+function drawMarker(svg, line, x, y) {
+  const turn = line.marker === 6 ? " rotate(45)" : "";
+  make("path", { class: "marker k" + line.color, d: MARKERS[line.marker], transform: `translate(${x} ${y})${turn}` }, svg);
+}
+
+/* Where many lines are told apart by markers, each has some of its points marked, others than the next line. */
+function hasMarker(i, points, number, lines) {
+  const every = Math.ceil(points / MOST_MARKERS);
+  return i % every === Math.floor((number * every) / lines);
+}
+
+/* number, lines: which of how many lines it is; undefined where these need no markers. */
+function drawCurve(svg, shown, x, y, each, number, lines) {
   const look = "k" + shown.line.color;
   const marked = shown.marked || shown.x.length === 1;
   if (!each && shown.low && marked) shown.x.forEach((at, i) => drawBar(svg, look, x(at), shown, i, y));
@@ -107,6 +127,9 @@ function drawCurve(svg, shown, x, y, each) {
   for (const row of rows) {
     const kind = rows.length > 1 ? "curve seed " : "curve ";
     make("path", { class: kind + look, "stroke-dasharray": shown.line.dash || "none", d: path(shown.x, row, x, y), "data-line": shown.line.label }, svg);
-    if (marked) row.forEach((value, i) => { if (typeof value === "number") make("circle", { class: look, cx: x(shown.x[i]), cy: y(value), r: 3 }, svg); });
+    row.forEach((value, i) => {
+      const here = marked || (rows.length === 1 && lines && hasMarker(i, row.length, number, lines));
+      if (here && typeof value === "number") drawMarker(svg, shown.line, x(shown.x[i]), y(value));
+    });
   }
 }
