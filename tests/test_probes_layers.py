@@ -205,7 +205,11 @@ def test_activations_without_variation_or_number_are_no_warning(fill):
         assert np.isnan(readings["preactivation_std"])
 
 
-OPTIONS = {"percentiles": {"layer": 2}, "layers": {"quantities": get_args(Quantity)}}
+OPTIONS = {
+    "percentiles": {"layer": 2},
+    "layers": {"quantities": get_args(Quantity)},
+    "robustness": {"to": "blur", "strengths": (1,)},
+}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -218,7 +222,8 @@ OPTIONS = {"percentiles": {"layer": 2}, "layers": {"quantities": get_args(Quanti
     ],
 )
 def test_a_stack_reads_what_its_networks_read_alone(network, shape, dtype):
-    step = replace(step_of(network, 3, shape, dtype=dtype), image_shape=shape)
+    image_shape = shape if len(shape) == 3 else (1, *shape, 1)
+    step = replace(step_of(network, 3, shape, dtype=dtype), image_shape=image_shape)
     step.parameters[0][next(iter(step.parameters[0]))][1, 0, 0] = np.nan
     for name, probe in PROBES.items():
         with np.errstate(all="ignore"):
