@@ -186,8 +186,9 @@ def test_a_page_says_meaning_type_default_and_who_uses_it():
     assert lines[2:4] == ["    type: a number >= 0", "    default: required"]
     assert lines[lines.index("") :] == [
         "",
-        f"used by 4 of {len(document.experiment_names())} shipped experiments, * sweeps over it:",
-        "  gradient_growth gradient_growth_activations output_scale* scale_invariance",
+        f"used by 5 of {len(document.experiment_names())} shipped experiments, * sweeps over it:",
+        "  balduzzi_shattering gradient_growth gradient_growth_activations output_scale*",
+        "  scale_invariance",
     ]
 
 

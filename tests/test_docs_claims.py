@@ -14,7 +14,7 @@ PAGE = page("docs/claims.md")
 
 
 def test_its_claim_belongs_to_the_experiment(config_file):
-    experiment, _ = blocks(page("docs/experiments.md"), "yaml")
+    experiment, *_ = blocks(page("docs/experiments.md"), "yaml")
     (claims,) = blocks(PAGE, "yaml")
     config = bnexp.load_config(config_file(experiment + claims))
     assert [claim.in_at_least for claim in config.experiment.claims] == [6]
