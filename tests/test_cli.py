@@ -213,6 +213,7 @@ def test_list_shows_every_shipped_experiment_with_its_source():
     for name in ("quickstart", "book_weight_scale", "weight_scale"):
         assert name in output
     assert "Deep Learning from Scratch" in output
+    assert "trajectory, curves" in output  # of figures one of which is a name alone
 
 
 def test_schema_is_json():

@@ -109,7 +109,8 @@ def experiments_by_source(experiments: Iterable[str]) -> Iterator[str]:
     for work in sorted(by_work, key=lambda work: (work == "bnexp", work)):
         yield f"{work}:"
         for name, values in by_work[work]:
-            kinds = [str(figure.get("kind")) for figure in values.get("figures") or []]
+            figures = values.get("figures") or []
+            kinds = [str(f.get("kind") if isinstance(f, Mapping) else f) for f in figures]
             facts = [cost(values), ", ".join(dict.fromkeys(kinds)) or "panels, scale"]
             if claims := values.get("claims"):
                 facts.append(counted(len(claims), "claim"))
