@@ -14,7 +14,9 @@ from bnexp.claims import HEADINGS
 from bnexp.config import document
 from bnexp.config.claims import OF_A_SOURCE
 from bnexp.nn.initializers import INITIALIZERS
+from bnexp.nn.normalizers import NORMALIZERS
 from bnexp.nn.optimizers import OPTIMIZERS, SCHEDULES
+from bnexp.probes import PROBES
 from bnexp.replication import FILE, not_replicable, outcome
 from bnexp.sweep.networks import make_plan
 
@@ -231,17 +233,28 @@ def test_a_claim_belongs_to_the_publication_that_its_source_names_first(script):
     )
     assert heading({"source": "derived here"}, values) == "Ink 2001: On Ink"
     assert heading({"source": "derived here"}, {"source": "a friend"}) == "a friend"
+    work = {"authors": ["Ed van den Elk"], "title": "On Elk", "year": 2003}
+    assert script("pages.literature").title(work) == "van den Elk 2003: On Elk"
 
 
 @pytest.mark.slow
 def test_whatever_trains_a_network_is_used_by_an_experiment():
-    inits, optimizers, schedules = set(), set(), set()
+    inits, norms, optimizers, schedules = set(), set(), set(), set()
     for name in NAMES:
         for network in make_plan(bnexp.load_config(name)).networks:
             model, train = network.setting.model, network.setting.train
             inits |= {init.kind for init in (model.init, *model.layer_init.values())}
+            norms.add(model.norm.kind if model.norm else None)
             optimizers.add(train.optimizer.kind)
             schedules.add(train.schedule.kind)
     assert inits >= {*INITIALIZERS.builtin}
+    assert norms >= {*NORMALIZERS.builtin}
     assert optimizers >= {*OPTIMIZERS.builtin}
     assert schedules >= {*SCHEDULES.builtin}
+
+
+def test_every_probe_of_numbers_is_used_by_an_experiment():
+    """Those of images are left out: what they record is large."""
+    experiments = [bnexp.load_config(name).experiment for name in NAMES]
+    used = {probe.kind for e in experiments if e.probes for probe in e.probes.read}
+    assert used >= {*PROBES.builtin} - {"filters", "confusion"}

@@ -16,6 +16,7 @@ HEADINGS = {
     "refuted": "Does not hold in this setting",
     "undecided": "Undecided",
 }
+SURNAME = re.compile(r"(?:\b[a-z]+ )*\S+$")  # of Twan van Laarhoven "van Laarhoven"
 # What sources call a work otherwise than by its authors and its year.
 OTHER_NAMES = {
     "Koki Saitoh": "Deep Learning from Scratch|book's repository",
@@ -126,9 +127,7 @@ def place(reference: Mapping[str, Any], source: str) -> int:
 def title(reference: Mapping[str, Any]) -> str:
     """'Santurkar et al. 2018: How Does Batch Normalization Help Optimization?', or a book's."""
     authors = [str(author) for author in reference["authors"]]
-    names = [
-        author.split(",")[0].split()[-1] for author in authors
-    ]  # "CS231n, Stanford University"
+    names = [SURNAME.findall(author.split(",")[0])[0] for author in authors]
     short = f"{names[0]} et al." if len(names) > 2 else " & ".join(names)
     return f"{short} {reference['year']}: {reference['title']}"
 
