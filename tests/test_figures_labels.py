@@ -57,10 +57,12 @@ def test_which_axes_are_numbers(values, numeric):
     ("key", "value", "text"),
     [
         ("model.hidden", "[8, 8, 8]", "3 layers of 8"),
+        ("model.hidden", "[8]", "1 layer of 8"),
         ("model.hidden", "[8, 88]", "[8, 88]"),
         ("model.residual", "none", "without skip connections"),
         ("model.residual", "{order: pre, scale: 0}", "skip connections (pre-activation, scale 0)"),
         ("model.residual", "{layers: 2}", "skip connections"),
+        ("data.label_noise", 0.2, "label noise 0.2"),
         ("train.only", "none", "all parameters trained"),
         ("train.only", "[gamma, beta]", "only gamma and beta trained"),
         ("train.optimizer", "adam", "Adam"),

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from bnexp import text
 from bnexp.metrics import GAP, IMAGE_SETS, metric_column
 from bnexp.runs.tables import Axis, Tables, Value
-from bnexp.text import printable
+from bnexp.text import counted, printable
 
 NORM = "model.norm"
 KIND = re.compile(r"\w+( \w+=[\w.+-]+)*")
@@ -21,6 +21,7 @@ OPTION = re.compile(r"(\w+): ([^,{}]+)")
 SAME_WIDTHS = re.compile(r"\[(\d+)(, \1)*\]")
 SYMBOLS = {"model.init.std": "W"}
 KEYS = {
+    "data.label_noise": "label noise",
     "model.activation": "activation",
     "model.dropout": "dropout",
     "model.dropout.ratio": "dropout",
@@ -172,7 +173,7 @@ def value_name(axis: Axis, value: Value) -> str:
     if match := RATIO.fullmatch(text):  # dropout, which has no kind
         return match[1]
     if axis.key == "model.hidden" and (match := SAME_WIDTHS.fullmatch(text)):
-        return f"{text.count(',') + 1} layers of {match[1]}"
+        return f"{counted(text.count(',') + 1, 'layer')} of {match[1]}"
     if axis.key == "model.residual" and text != "none":
         pairs = [pair for pair in OPTION.findall(text) if pair[0] != "layers"]
         details = [BLOCKS.get(v, f"{key} {v}") for key, v in pairs]
