@@ -257,4 +257,4 @@ def test_every_probe_of_numbers_is_used_by_an_experiment():
     """Those of images are left out: what they record is large."""
     experiments = [bnexp.load_config(name).experiment for name in NAMES]
     used = {probe.kind for e in experiments if e.probes for probe in e.probes.read}
-    assert used >= {*PROBES.builtin} - {"filters", "confusion"}
+    assert used >= {*PROBES.builtin}
