@@ -14,6 +14,7 @@ from config_cases import SMALLEST
 from bnexp.config import document, load_config, resolved
 from bnexp.config.load import loaded_config, override, with_seeds
 from bnexp.errors import ConfigError
+from bnexp.sweep import make_plan
 
 
 def test_defaults_go_through_validation(config_file):
@@ -172,3 +173,36 @@ def test_only_the_kinds_that_an_experiment_names_are_imported():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["panels", "scale"]
+
+
+@pytest.mark.parametrize(
+    ("key", "other"),
+    [
+        ("model.dropout", {"ratio": 0.5}),
+        ("model.residual", {"order": "pre"}),
+        ("train.clip_norm", 1.0),
+        ("train.early_stopping", {"patience": 3}),
+    ],
+)
+def test_none_is_null_where_nothing_is_the_default(key, other):
+    base = {
+        "extends": "quickstart",
+        "data": {"name": "synthetic", "train": 1000, "validation": 100},
+        "model": {"hidden": [10, 10, 10]},
+    }
+    plain = load_config(base, {"sweep": None})
+    assert load_config(base, {"sweep": None, key: "none"}).experiment == plain.experiment
+    part, _, last = key.partition(".")
+    inherited = load_config(base, {"sweep": None, key: other})
+    assert getattr(getattr(inherited.experiment, part), last) is not None
+    config = load_config(base, {"sweep": {key: ["none", other]}})
+    with_null = load_config(base, {"sweep": {key: [None, other]}})
+    plans = [make_plan(c) for c in (config, with_null)]
+    ids, null_ids = ([network.id for network in plan.networks] for plan in plans)
+    assert ids == null_ids
+    assert len(set(ids)) == len(ids)
+
+
+def test_none_is_no_list_where_the_default_is_everything():
+    with pytest.raises(ConfigError, match="got 'none'; leave out the key for its default"):
+        load_config("quickstart", {"train.only": "none"})

@@ -83,7 +83,7 @@ def dialects_with(option, value):
         ("model.hidden", "a list of whole numbers from 1 to 20,000, at most 200", "required"),
         ("model.bias", "true or false", "true"),
         ("data.train", "all or a whole number >= 1", "all"),
-        ("train.clip_norm", "a number > 0", "not set"),
+        ("train.clip_norm", "none or a number > 0", "not set"),
         (
             "figures[].against",
             "step or epoch",

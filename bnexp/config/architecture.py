@@ -25,7 +25,16 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from bnexp.config.options import AddedLater, OneOf, Options, Strict, instantiate, key, options_class
+from bnexp.config.options import (
+    AddedLater,
+    OneOf,
+    Options,
+    OrNone,
+    Strict,
+    instantiate,
+    key,
+    options_class,
+)
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS
 from bnexp.nn.pooling import POOLS
 
@@ -68,7 +77,7 @@ class Residual(Strict):
         "post: a block's last activation follows the addition (He et al. 2016, arXiv 1512.03385); "
         "pre: norm and activation stand before each layer (He et al. 2016, arXiv 1603.05027)",
     )
-    scale: float | None = key(
+    scale: Annotated[float | None, OrNone()] = key(
         None,
         "the initial value of a learnable factor on each block, 0 in SkipInit (De & Smith 2020); "
         "default: none, the block is added as it is",
@@ -108,10 +117,10 @@ class Architecture(Strict):
     bias: bool = key(
         True, "whether hidden layers have a bias; batch norm right after it cancels it"
     )
-    dropout: DropoutOptions | None = key(
+    dropout: Annotated[DropoutOptions | None, OrNone()] = key(
         None, "dropout after each hidden activation; default: none"
     )
-    residual: Annotated[Residual | None, AddedLater()] = key(
+    residual: Annotated[Residual | None, AddedLater(), OrNone()] = key(
         None, "skip connections around blocks of hidden layers; default: none"
     )
     init: Initializer = key("he", "how weights are drawn; biases start at 0")

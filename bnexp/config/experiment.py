@@ -24,6 +24,7 @@ from bnexp.config.options import (
     Name,
     OneOf,
     Options,
+    OrNone,
     Strict,
     added_later,
     key,
@@ -249,7 +250,7 @@ class Train(Strict):
         "of classes_per_batch classes, drawn for it, with equally many images of each, drawn with "
         "replacement",
     )
-    classes_per_batch: Annotated[Count | None, AddedLater()] = key(
+    classes_per_batch: Annotated[Count | None, AddedLater(), OrNone()] = key(
         None, "how many classes a batch has images of, for sampling: by_class"
     )
     optimizer: Optimizer = key("sgd", "the update rule and its learning rate")
@@ -274,10 +275,10 @@ class Train(Strict):
         "blocks; the others stay as they were drawn. Default: all",
         strict=False,
     )
-    clip_norm: float | None = key(
-        None, "the largest norm of a network's gradient; a larger one is scaled down to it", gt=0
+    clip_norm: Annotated[Annotated[float, Field(gt=0)] | None, OrNone()] = key(
+        None, "the largest norm of a network's gradient; a larger one is scaled down to it"
     )
-    early_stopping: Annotated[EarlyStopping | None, AddedLater()] = key(
+    early_stopping: Annotated[EarlyStopping | None, AddedLater(), OrNone()] = key(
         None,
         "when a network stops training before the end; it then stays as it is, and later rows of "
         "the tables repeat its numbers. It needs data.validation. Default: never",

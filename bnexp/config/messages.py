@@ -196,6 +196,8 @@ def _remedy(kind: str, value: Any, path: KeyPath, expected: str) -> str:
     if kind == "tuple_type" and is_single:
         if path[-1] in ("seeds", "design_seeds"):
             return "; [0, 1, 2] are three seeds, [3] is seed 3 alone"
+        if value == "none":
+            return "; leave out the key for its default"
         return f"; a list of one is [{cut(flow(value), 60)}]"
     if kind in ("int_type", "float_type") and isinstance(value, str) and _is_number(value):
         return "; leave out the quotes"

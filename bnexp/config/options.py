@@ -90,6 +90,23 @@ def Either(expected: str) -> WrapValidator:
     return WrapValidator(validate)
 
 
+class OrNone:
+    """Annotation of an optional key, the last one: `none` is taken as null, as for `model.norm`."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: None if isinstance(value, str) and value == "none" else value,
+            handler(source),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"const": "none"}, *handler(schema)["anyOf"]]}
+
+
 class Name:
     """Annotation of a text: one of the names that `names` returns when it is validated.
 
