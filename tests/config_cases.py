@@ -350,6 +350,18 @@ CASES: dict[str, tuple[str | bytes, str]] = {
         added("random: {seeds: []}"),
         "5:17: random.seeds: not a valid value, expected a list of at least 1, got a list of 0",
     ),
+    "nothing to train": (
+        changed("size: 10", "size: 10, only: []"),
+        "4:42: train.only: not a valid value, expected a list of at least 1, got a list of 0",
+    ),
+    "a parameter to train twice": (
+        changed("size: 10", "size: 10, only: [gamma, bias, gamma]"),
+        "4:42: train.only: a name twice, expected each once, got gamma again",
+    ),
+    "a decayed parameter twice": (
+        changed("size: 10", "size: 10, decay_also: [beta, beta]"),
+        "4:48: train.decay_also: a name twice, expected each once, got beta again",
+    ),
     "a seed twice": (
         added("random: {seeds: [1, 2, 1]}"),
         "5:17: random.seeds: a seed twice, expected each once, got 1 again",
@@ -918,6 +930,19 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     "fixup of fitted weights": (
         changed("batch}", "batch, init: lsuv, residual: {layers: 1, init: fixup}}"),
         "3:44: model.init: fits weights to data, expected another one with residual.init: fixup",
+    ),
+    "fixup of weight norm": (
+        changed("batch}", "weight, residual: {layers: 1, init: fixup}}"),
+        "3:67: model.residual.init: starts with weights of 0, expected plain with model.norm: "
+        "weight, got fixup: weight norm divides weights by their length, which is 0",
+    ),
+    "weight norm of zeros": (
+        changed("batch}", "{kind: weight, mean_only: true}, init: zeros}"),
+        "3:70: model.init: weights of 0, expected another one with model.norm: weight, got zeros",
+    ),
+    "weight norm of a layer of zeros": (
+        changed("batch}", "weight, layer_init: {2: {kind: constant, value: 0.0}}}"),
+        "3:55: model.layer_init.2: weights of 0, expected another one with model.norm: weight",
     ),
     "the book's code with skip connections": (
         BOOK.replace("  hidden: [8]", "  hidden: [8, 8]\n  residual: {layers: 1}"),

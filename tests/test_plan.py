@@ -391,9 +391,9 @@ def test_options_that_were_added_later_are_in_ids_where_they_are_used(config_fil
 def test_the_order_of_what_decays_makes_no_difference(small):
     ids = [
         {network.id for network in plan_of(small, f"train.decay_also={names}").networks}
-        for names in ("[gamma, bias]", "[bias, gamma]", "[bias, gamma, bias]")
+        for names in ("[gamma, bias]", "[bias, gamma]")
     ]
-    assert ids[0] == ids[1] == ids[2]
+    assert ids[0] == ids[1]
 
 
 def test_stacks_hold_one_structure_and_every_cell_once(small):

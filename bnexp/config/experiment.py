@@ -229,8 +229,8 @@ Trained = Literal["weights", "bias", "gamma", "beta", "scale"]
 
 
 def _sorted(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """Each once, in one order, which makes no difference to any number; None for no names."""
-    return tuple(sorted(set(names or ()))) or None
+    """In one order, which makes no difference to any number; None for no names."""
+    return tuple(sorted(names or ())) or None
 
 
 class Train(Strict):
@@ -274,6 +274,7 @@ class Train(Strict):
         "the parameters that are trained: any of weights, bias, gamma, beta, and scale of residual "
         "blocks; the others stay as they were drawn. Default: all",
         strict=False,
+        min_length=1,
     )
     clip_norm: Annotated[Annotated[float, Field(gt=0)] | None, OrNone()] = key(
         None, "the largest norm of a network's gradient; a larger one is scaled down to it"

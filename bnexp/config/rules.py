@@ -30,7 +30,7 @@ from bnexp.config.claims import (
 from bnexp.config.experiment import MAX_STEPS, Experiment, Random, Setting
 from bnexp.config.figures import FIGURES, has_ticks
 from bnexp.config.messages import NOT_PORTABLE, Problem
-from bnexp.config.options import instantiate
+from bnexp.config.options import Options, instantiate
 from bnexp.config.yaml import KeyPath
 from bnexp.data.datasets import DATASETS, is_arrays, is_path
 from bnexp.files import is_portable
@@ -43,8 +43,9 @@ from bnexp.nn.book import (
     is_book_layer,
     is_book_rule,
 )
-from bnexp.nn.initializers import Normal
+from bnexp.nn.initializers import Normal, Zeros
 from bnexp.nn.normalizers import BATCH_NORMS
+from bnexp.nn.weightnorm import WeightNorm
 from bnexp.probes import PROBES
 from bnexp.text import choices, exact
 
@@ -247,6 +248,15 @@ def _metrics(setting: Setting) -> Iterator[Problem]:
             yield Problem(("train", "metrics", i), text)
 
 
+def _parameters(setting: Setting) -> Iterator[Problem]:
+    """Kinds of parameters that are listed twice."""
+    for key in ("decay_also", "only"):
+        names = getattr(setting.train, key) or ()
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            text = f"a name twice, expected each once, got {', '.join(repeated)} again"
+            yield Problem(("train", key), text)
+
+
 def _early_stopping(setting: Setting) -> Iterator[Problem]:
     """Early stopping without validation images, or by a metric that is not recorded."""
     train, path = setting.train, ("train", "early_stopping")
@@ -411,6 +421,37 @@ def _residual(setting: Setting) -> Iterator[Problem]:
         yield Problem(("model", "init"), f"{text} {model.init.kind}")
 
 
+def _is_zero(options: Options) -> bool:
+    """Whether an initializer makes all weights 0, by its kind or by an option."""
+    initializer = instantiate(options)
+    options_of_scale = [getattr(initializer, key, 1) for key in ("std", "limit", "value")]
+    return isinstance(initializer, Zeros) or 0 in options_of_scale
+
+
+def _weight_norm_of_zeros(setting: Setting) -> Iterator[Problem]:
+    """Weights of 0 under weight norm, which divides them by their length.
+
+    Only hidden layers have it. A key of `layer_init` overrides the others.
+    """
+    model = setting.model
+    if model.norm is None or not isinstance(_normalizer(setting)[0], WeightNorm):
+        return
+    reason = "weight norm divides weights by their length, which is 0"
+    layers = [str(i + 1) for i in range(len(model.widths()))]
+    is_overridden = {*layers} <= {*model.layer_init}
+    if model.residual and model.residual.init == "fixup" and not is_overridden:
+        text = f"starts with weights of 0, expected plain with model.norm: {model.norm.kind}"
+        yield Problem(("model", "residual", "init"), f"{text}, got fixup: {reason}")
+    elif _is_zero(model.init) and not is_overridden:
+        text = f"expected another one with model.norm: {model.norm.kind}, got {model.init.kind}"
+        yield Problem(("model", "init"), f"weights of 0, {text}: {reason}")
+    for name in layers:
+        if name in model.layer_init and _is_zero(model.layer_init[name]):
+            kind = model.layer_init[name].kind
+            text = f"expected another one with model.norm: {model.norm.kind}, got {kind}"
+            yield Problem(("model", "layer_init", name), f"weights of 0, {text}: {reason}")
+
+
 def _layer_init(setting: Setting) -> Iterator[Problem]:
     """Initializers of layers that the network does not have."""
     layers = [*(str(i + 1) for i in range(len(setting.model.widths()))), "output"]
@@ -484,9 +525,11 @@ _SETTING_RULES = (
     _sampling,
     _norm_options,
     _residual,
+    _weight_norm_of_zeros,
     _layer_init,
     _evaluations,
     _metrics,
+    _parameters,
     _early_stopping,
     _probes,
 )
