@@ -41,3 +41,17 @@ def test_its_exit_statuses_are_those_of_the_errors():
         raised.add(error.exit_status)
         ahead += error.__subclasses__()
     assert statuses == raised | {0, 130, 141}  # an interruption, and a closed pipe
+
+
+def test_a_folder_that_is_no_run_directory_is_a_mistake_and_a_damaged_one_is_not(small, tmp_path):
+    def status(*words):
+        return CliRunner().invoke(cli, [*map(str, words)]).exit_code
+
+    assert "or a folder that is no run directory" in PAGE
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for command in ("report", "table", "plot", "claims", "verify"):
+        assert status(command, folder) == status(command, tmp_path / "missing") == 2
+    assert status("run", small, "--out", tmp_path / "run", "--quiet") == 0
+    (tmp_path / "run" / "manifest.json").write_text("{")
+    assert status("report", tmp_path / "run") == status("table", tmp_path / "run") == 4
