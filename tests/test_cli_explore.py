@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import pytest
 from click.testing import CliRunner
 
 import bnexp
-from bnexp.cli.explore import cost, work_of
+from bnexp.cli.explore import WIDTH, cost, work_of
 from bnexp.cli.main import cli
 from bnexp.config import document
 from bnexp.config.reference import all_topics, find_topics
+from bnexp.nn import NORMALIZERS
 from bnexp.sweep import make_plan
 
 
@@ -162,3 +164,12 @@ def test_tags_are_small_words_and_change_no_network(small):
     for wrong in (["Batch norm"], [], ["a"] * 21, "cnn", ["-a"]):
         with pytest.raises(bnexp.ConfigError, match="tags"):
             bnexp.load_config(small, {"tags": wrong})
+
+
+@pytest.mark.parametrize("name", ["batch_renorm", "weight_standardization", "spectral"])
+def test_formulas_keep_their_lines(name):
+    paragraphs = inspect.getdoc(NORMALIZERS[name]).split("\n\n")
+    formulas = {f"  {line}" for line in paragraphs[1].splitlines()}
+    output = CliRunner().invoke(cli, ["explain", f"model.norm={name}"]).output.splitlines()
+    assert formulas <= set(output)
+    assert all(" = " in line and len(line) <= WIDTH for line in formulas)

@@ -349,7 +349,10 @@ def _kind_page(topic: Topic, mapping: MappingType) -> Iterator[str]:
         written = f"{{kind: {kind}{more}}}{by_name}"
     yield f"{topic.parent.replace('[]', '')}: {written}"
     for text in _paragraphs_and_items(mapping.docstring):
-        yield from _wrapped(text, 2, 4 if _ITEM.match(text) else 2)
+        if text.startswith(" "):
+            yield f"  {text}"
+        else:
+            yield from _wrapped(text, 2, 4 if _ITEM.match(text) else 2)
     yield from _names_elsewhere(topic)
     if topic.dialect:
         preset = mapping.dialects[topic.dialect].items()
@@ -374,8 +377,14 @@ def _names_elsewhere(topic: Topic) -> Iterator[str]:
 
 
 def _paragraphs_and_items(docstring: str) -> Iterator[str]:
-    """The paragraphs of a docstring, and each of its items `name, name: what it is` alone."""
+    """The paragraphs of a docstring, each of its items `name, name: what it is` alone.
+
+    Lines of indented formulas are alone, too, and keep their spaces.
+    """
     for part in docstring.split("\n\n"):
+        if part.startswith(" "):
+            yield from part.splitlines()
+            continue
         lines: list[str] = []
         for line in part.splitlines():
             if lines and _ITEM.match(line):

@@ -246,8 +246,9 @@ def _lengths(w: Array) -> Array:
 class WeightStandardization:
     """Each unit's weights with mean 0 and the same variance. Qiao et al. 2019.
 
-        w hat = gain * (w - mean(w)) / sqrt(D * (var(w) + eps))    means over the D inputs of a unit
+        w hat = gain * (w - mean(w)) / sqrt(D * (var(w) + eps))
 
+    The mean and the variance are those over the D inputs of a unit.
     Not a layer of its own: it is put `around` the dense layer or the convolution, whose weights
     stay what is trained.
 
@@ -321,7 +322,9 @@ class WeightStandardized(WithOtherWeights):
 class SpectralNorm:
     """Weights divided by their largest singular value. Miyato et al. 2018.
 
-        w hat = W / (v^T W u)    each training step makes v = W u / |W u| and u = W^T v / |W^T v|
+        w hat = W / (v^T W u)
+        v = W u / |W u|    in each training step, and then
+        u = W^T v / |W^T v|
 
     Not a layer of its own: it is put `around` the dense layer or the convolution, whose weights
     stay what is trained.
