@@ -183,7 +183,8 @@ def plot_one(
 
     Arguments:
         kind: a name in `bnexp.figures.FIGURES`.
-        assignments: its options, as texts such as "axis=model.norm".
+        assignments: its options, as texts such as "axis=model.norm". If there are too many lines
+            without an axis, the one that `bnexp run` would choose is taken.
         out: the file, whose ending says the format, and gets that of `picture.format` if it has no
             format's; default: NAME-KIND.png in the current folder.
 
@@ -204,8 +205,8 @@ def plot_one(
         out = out.with_name(f"{out.name}.{name}")
     if picture.dpi is not None and not 10 <= picture.dpi <= 2400:
         raise ConfigError(f"dpi: expected 10 to 2400 pixels in an inch, got {picture.dpi:g}")
-    options = figure_options(kind, **assigned(assignments))
     tables = replace(data.tables, title=picture.title or data.tables.title)
+    options = figures.drawable(figure_options(kind, **assigned(assignments)), tables)
     figure = figures.draw(options, tables, picture.style, picture.width)
     path = out or Path(f"{data.config.name}-{kind}.{name}")
     write_file(path, render(figure, name, picture.dpi, has_text=True))

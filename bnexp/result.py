@@ -116,15 +116,16 @@ class Result:
         """Draw a figure kind with its options and return it; nothing is shown or saved.
 
         kind: a name in `bnexp.figures.FIGURES`, such as "panels" or "scale"; options: the keys that
-        the kind has in YAML. style: light, dark, slide or print; width, or figsize=(width, height),
-        in inches; ax: matplotlib's Axes, for a figure with a single panel. See
+        the kind has in YAML. If there are too many lines without an axis, the one that `bnexp run`
+        would choose is taken. style: light, dark, slide or print; width, or figsize=(width,
+        height), in inches; ax: matplotlib's Axes, for a figure with a single panel. See
         `bnexp.figures.draw`. Raises ConfigError for an unknown kind or option, or if the figure
         cannot be drawn from these results. The figure is a matplotlib figure with a method
         `savefig`.
         """
         from bnexp import figures
 
-        drawn = figure_options(kind, **options)
+        drawn = figures.drawable(figure_options(kind, **options), self.results)
         return figures.draw(drawn, self.results, style, width, figsize, ax)
 
     def table(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from bnexp import run
 from bnexp.config import load_config
 from bnexp.config.figures import FIGURES, figure_options
 from bnexp.errors import ConfigError
-from bnexp.figures import default_figures, draw, planned_sweep, refusal
+from bnexp.figures import default_figures, draw, drawable, planned_sweep, refusal
 from bnexp.figures.kinds.panels import Panels
 from bnexp.figures.kinds.scale import Scale
 from bnexp.figures.recorded import Recorded, recorded_in
@@ -298,3 +299,13 @@ def test_default_figures_are_such_as_can_be_drawn():
     assert kinds(data) == [("curves", "seed.kind")]
     for options in default_figures(data):
         assert len(draw(options, data).axes) == 13
+
+
+def test_curves_without_an_axis_have_the_panels_that_a_run_chooses():
+    data = results((Axis("train.batch_size", (5, 50)), Axis("seed.kind", tuple("abcdefghijklm"))))
+    curves = figure_options("curves", metrics=["train_loss"])
+    assert drawable(curves, data) == replace(curves, panel_axis="seed.kind")
+    other = replace(curves, panel_axis="train.batch_size")  # named, so that it stays
+    assert drawable(other, data) is other
+    few = results((NORM_AXIS,))
+    assert drawable(curves, few) is curves

@@ -55,6 +55,7 @@ __all__ = [
     "FigureKind",
     "default_figures",
     "draw",
+    "drawable",
     "planned_sweep",
     "refusal",
     "render_files",
@@ -211,14 +212,33 @@ def default_figures(swept: Swept) -> tuple[FigureKind, ...]:
 
     swept: results, or all networks of an experiment as `planned_sweep` returns them.
     """
-    keys = (None, *(axis.key for axis in swept.axes))
-    panels = [FIGURES["panels"](axis=key) for key in keys]
-    curves = [FIGURES["curves"](), *(FIGURES["curves"](panel_axis=key) for key in keys[1:])]
+    panels, curves, scales = (
+        _on_each_axis(FIGURES[kind](), swept) for kind in ("panels", "curves", "scale")
+    )
     has_many = any(axis.numeric and len(axis.values) >= MANY_VALUES for axis in swept.axes)
-    scales = [FIGURES["scale"](axis=key) for key in keys]
     choices = [[*panels, *curves] if has_many else [*curves, *panels], scales]
-    drawable = ([f for f in options if refusal(f, swept) is None] for options in choices)
-    return tuple(options[0] for options in drawable if options)
+    possible = ([f for f in options if refusal(f, swept) is None] for options in choices)
+    return tuple(options[0] for options in possible if options)
+
+
+AXES = {"curves": "panel_axis", "panels": "axis", "scale": "axis"}  # options of default figures
+
+
+def _on_each_axis(options: FigureKind, swept: Swept) -> list[FigureKind]:
+    """The options as they are, and if they name no swept key also with each of them."""
+    name = AXES.get(options.kind)
+    if name is None or getattr(options, name) is not None:
+        return [options]
+    return [options, *(replace(options, **{name: axis.key}) for axis in swept.axes)]
+
+
+def drawable(options: FigureKind, swept: Swept) -> FigureKind:
+    """The options, or if they cannot be drawn, with the swept key that a run would choose.
+
+    If no key helps, the options as they are: `draw` says why they cannot be drawn.
+    """
+    choices = _on_each_axis(options, swept)
+    return next((each for each in choices if refusal(each, swept) is None), options)
 
 
 def requested_figures(figures: Sequence[FigureKind] | None, swept: Swept) -> Sequence[FigureKind]:
