@@ -7,6 +7,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from figure_results import EVERY, NORMS, W, everything, lines, results
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bnexp.config.figures import figure_options
@@ -44,6 +45,28 @@ def test_a_single_panel_is_drawn_on_the_axes_as_on_a_page():
     assert [text.get_text() for text in own.texts] == ["mine"]
     assert own.get_size_inches().tolist() == [5, 3]
     own.savefig(BytesIO(), format="png")
+
+
+def test_the_notes_stand_under_the_x_axis():
+    own = Figure(figsize=(9, 4), layout="constrained")
+    left, right = own.subplots(1, 2)
+    options = figure_options("curves", metrics=["test_accuracy"])
+    draw(options, DATA, ax=left)
+    draw(options, DATA, ax=right)
+    canvas = FigureCanvasAgg(own)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    words = " ".join(text.get_text() for text in draw(options, DATA).texts)
+    for axes in (left, right):
+        notes = axes.texts[0]
+        assert "1 seed" in notes.get_text()
+        assert set(notes.get_text().split()) <= set(words.split())
+        box = notes.get_window_extent(renderer)
+        assert box.y1 <= axes.xaxis.label.get_window_extent(renderer).y0
+        assert min(box.x0, box.y0) >= 0
+        assert box.x1 <= own.bbox.x1
+    one, two = (axes.texts[0].get_window_extent(renderer) for axes in (left, right))
+    assert one.x1 < two.x0
 
 
 @pytest.mark.parametrize("options", EVERY, ids=lambda options: options.kind)

@@ -83,8 +83,9 @@ def draw(
         style: light, dark, slide or print. width: of the page, in inches; default: the style's.
             Letters have the same size on all pages: of narrow ones they take more.
         figsize: width and height of the page, in inches; panels are as high as that leaves room.
-        ax: matplotlib's Axes to draw on, for a figure with a single panel and no color bar; title
-            and notes of the page are left out. Returns the figure that they belong to.
+        ax: matplotlib's Axes to draw on, for a figure with a single panel and no color bar; the
+            title is left out, and the notes are under the label of the x axis. Returns the figure
+            that they belong to.
     """
     from bnexp.figures.page import stretch
     from bnexp.figures.style import page_style

@@ -138,7 +138,7 @@ def build(page: Page, handles: Sequence[Artist]) -> tuple[Figure, list[Axes]]:
 
     Returns the figure with header, heads and legend, and the axes of its panels in order, which
     have titles and labels and wait for limits and lines. Axes that a caller has made take the place
-    of the only panel, without title and notes of the page.
+    of the only panel, without the page's title; the notes are under the label of the x axis.
     """
     from bnexp.figures.canvas import new_figure
 
@@ -192,6 +192,19 @@ def _on_axes(page: Page, handles: Sequence[Artist], axes: Axes) -> tuple[Figure,
     if handles:
         axes.legend(handles=list(handles), frameon=False)
     figure: Figure = axes.figure  # type: ignore[assignment]
+    width = axes.bbox.width / figure.dpi
+    texts = [line for note in page.notes for line in _lines(note, width, NOTE_LETTER)]
+    axes.annotate(
+        "\n".join(texts),
+        xy=(0.5, 0),
+        xycoords=axes.xaxis.label,  # under it, however high the ticks are
+        xytext=(0, -2),
+        textcoords="offset points",
+        ha="center",
+        va="top",
+        fontsize=NOTE_SIZE - 1.5,
+        color=active().gray(0.25),
+    )
     return figure, [axes]
 
 
