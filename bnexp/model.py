@@ -43,6 +43,7 @@ from bnexp.execution.blas import one_blas_thread
 from bnexp.execution.build import (
     blank_architecture,
     check_arithmetic,
+    check_classes,
     check_counts,
     check_shapes,
     make_metrics,
@@ -285,6 +286,7 @@ def fit(
         check_arithmetic(network, device)
         check_counts(setting, counts)
         check_shapes(setting, counts)
+        check_classes(network, loaded)
         make_schedule(network, counts.train - setting.data.validation)
     except SettingError as error:
         raise setting_error(error, network, config) from None

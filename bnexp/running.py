@@ -31,7 +31,12 @@ from bnexp.device import device_array, free_memory
 from bnexp.errors import ConfigError, Interrupted, NetworksFailed
 from bnexp.estimate import check_memory, check_sizes, device_stacks, estimate
 from bnexp.execution import stopping
-from bnexp.execution.build import check_arithmetic, check_counts, check_shapes
+from bnexp.execution.build import (
+    check_arithmetic,
+    check_classes,
+    check_counts,
+    check_shapes,
+)
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.processes import Executor, Local
 from bnexp.execution.task import Record, Task, dataset
@@ -130,6 +135,11 @@ def prepare(
         schedules |= known_schedules(config, plan, others, workers)
         config, more_left_out = fitting_figures(config, plan, schedules)
         left_out += more_left_out
+    for network in plan.networks:
+        try:
+            check_classes(network, data[network.setting.data.name])
+        except SettingError as error:
+            raise setting_error(error, network, config) from None
     steps = {network: schedule.points[-1] for network, schedule in schedules.items()}
     return Prepared(config, plan, data_dir, data, steps, left_out, device)
 

@@ -14,6 +14,7 @@ from bnexp.errors import ConfigError
 from bnexp.execution import build
 from bnexp.execution.build import ImageSets, draw_start, make_image_sets
 from bnexp.execution.task import Task, dataset, train_task
+from bnexp.running import prepare
 from bnexp.sweep import make_plan, make_stacks
 from bnexp.training import Images, train
 from bnexp.training.schedule import make_schedule
@@ -239,6 +240,36 @@ def test_batches_by_class_are_of_the_networks_own_labels(small):
         assert batch.shape == (len(networks), 50)
         assert {len(np.unique(images.train_labels[:200][rows])) for rows in batch} == {2}
         assert {rows.tobytes() for rows in batch} == {batch[0].tobytes(), batch[-1].tobytes()}
+
+
+@pytest.mark.parametrize("changes", [{}, {"data.draw": "seed"}, {"data.label_noise": 0.5}])
+def test_a_batch_cannot_have_more_classes_than_the_training_images(small, changes):
+    """As many as the labels that are trained on; the oracle counts those of each seed."""
+    seeds = np.random.default_rng().choice(10**6, 2, replace=False).tolist()
+    changes = {**changes, "data.train": 12, "train.batch_size": 12, "claims": None}
+    changes |= {"train.sampling": "by_class", "random.seeds": seeds}
+    images = dataset("synthetic", None)
+    least = 12
+    single = bnexp.load_config(small, {**changes, "train.classes_per_batch": 1})
+    for network in make_plan(single).networks:
+        labels = build.choose_images(network, images).train_labels[:12]
+        least = min(least, len(np.unique(labels)))
+    fits = bnexp.load_config(small, {**changes, "train.classes_per_batch": least})
+    prepare(fits)
+    above = bnexp.load_config(small, {**changes, "train.classes_per_batch": least + 1})
+    with pytest.raises(ConfigError, match=f"more classes than there are, expected at most {least}"):
+        prepare(above)
+
+
+def test_labels_with_gaps_are_fewer_classes(small):
+    labels = np.tile([0, 2, 4], 80)
+    x = np.random.default_rng(0).integers(0, 256, (240, 4, 4), np.uint8)
+    changes = {**BY_CLASS, "train.classes_per_batch": 4, "claims": None, "data.train": "all"}
+    single = {"sweep.model.norm": ["none"], "sweep.model.init.std": [0.1], "random.seeds": [0]}
+    config = bnexp.load_config(small, {**changes, **single, "data.test": 0})
+    for call in (bnexp.run, bnexp.fit):
+        with pytest.raises(ConfigError, match="expected at most 3, those of the 240 train"):
+            call(config, data=(x, labels))
 
 
 @pytest.mark.usefixtures("one_blas_thread")

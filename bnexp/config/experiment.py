@@ -251,7 +251,9 @@ class Train(Strict):
         "replacement",
     )
     classes_per_batch: Annotated[Count | None, AddedLater(), OrNone()] = key(
-        None, "how many classes a batch has images of, for sampling: by_class"
+        None,
+        "how many classes a batch has images of, for sampling: by_class; at most as many as the "
+        "training images have. Labels count as data.label_noise leaves them",
     )
     optimizer: Optimizer = key("sgd", "the update rule and its learning rate")
     schedule: Schedule = key("constant", "how the learning rate changes over the steps")

@@ -144,6 +144,27 @@ def check_counts(setting: Setting, counts: ImageCounts) -> None:
         raise SettingError(("train", "classes_per_batch"), text)
 
 
+def check_classes(network: Network, loaded: Dataset) -> None:
+    """SettingError if the network's training images are of fewer classes than a batch is to have.
+
+    The data set may have more, of which few images have none. Labels count as they are trained on,
+    after `data.label_noise`.
+    """
+    setting = network.setting
+    if (classes := setting.train.classes_per_batch) is None:
+        return
+    no_pixels = replace(
+        loaded, train_images=loaded.train_images[:, :0], test_images=loaded.test_images[:, :0]
+    )
+    size = setting.data.train
+    labels = choose_images(network, no_pixels).train_labels[: None if size == "all" else size]
+    if classes > (number := len(np.unique(labels))):
+        seed = f" of seed {network.seed}" if setting.data.draw == "seed" else ""
+        expected = f"expected at most {number}, those of the {len(labels)} training images{seed}"
+        text = f"more classes than there are, {expected}, got {classes}"
+        raise SettingError(("train", "classes_per_batch"), text)
+
+
 def _check_held_out(data: Data, available: int) -> None:
     """SettingError if no training image is left when some are held out."""
     if data.validation >= available:
