@@ -173,3 +173,12 @@ def test_formulas_keep_their_lines(name):
     output = CliRunner().invoke(cli, ["explain", f"model.norm={name}"]).output.splitlines()
     assert formulas <= set(output)
     assert all(" = " in line and len(line) <= WIDTH for line in formulas)
+
+
+def test_a_phrase_needs_no_quotes():
+    quoted, plain = (
+        CliRunner().invoke(cli, ["explain", *words])
+        for words in (["running average"], ["running", "average"])
+    )
+    assert plain.output == quoted.output
+    assert plain.output.startswith("running average: not the name of a key; found in ")

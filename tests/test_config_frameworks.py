@@ -163,6 +163,16 @@ def test_each_name_leads_to_ours_wherever_it_is_typed(row, framework, name):
             {"model.norm": {"kind": "batch", "Track-Running_Stats": False}},
             "'model.norm.evaluation' (PyTorch: evaluation: batch for False, running for True)",
         ),
+        ({"model.norm": "ws"}, "here ws is called 'weight_standardization' (other programs)"),
+        (
+            {"model.norm": {"kind": "batch", "ghost_size": 8}},
+            "here ghost_size is called 'model.norm.size' (other programs: norm: {kind: "
+            "ghost_batch, size: NUMBER})",
+        ),
+        (
+            {"model.normalisation": "batch"},
+            "here normalisation is called 'model.norm' (CS231n: norm: batch, layer or none)",
+        ),
         ({"model.norm": "BatchNorm2D"}, "here BatchNorm2D is called 'batch' (PyTorch)"),
         ({"model.init": "kaiming_normal"}, "here kaiming_normal is called 'he' (PyTorch)"),
         (
@@ -202,6 +212,7 @@ def test_assignments_and_sweeps_say_the_same(assignment, end):
     [
         ("track_running_stats", "'model.norm.evaluation' (PyTorch: "),
         ("model.norm.epsilon", "'model.norm.eps' (Keras, flax)"),
+        ("norm.epss", "got 'epss'; did you mean 'model.norm.eps'?"),
         ("kaiming_normal_", "here kaiming_normal_ is called 'he' (PyTorch) in model.init"),
         ("model.norm=LayerNorm", "here LayerNorm is called 'layer' (PyTorch, flax, CS231n)"),
     ],

@@ -137,6 +137,19 @@ def test_all_mistakes_at_once_in_the_order_of_the_file(config_file):
         ("model: {activation: ReLU}", "got 'ReLU'; did you mean 'relu'?"),
         ("model: {norm: {kind: batch, dialect: torch}}", "got 'torch'; did you mean 'pytorch'?"),
         ("model: {dropout: 1.5}", "expected a mapping, got 1.5; write {ratio: 0.5}, or none"),
+        ("model: {residual: pre}", "got 'pre'; write {order: pre}, or none"),
+        ("model: {residual: false}", "got false; write none"),
+        ("train: {early_stopping: 3}", "got 3; write {patience: 3}, or none"),
+        ("train: {schedule: none}", "got 'none'; here none is called 'constant' (other programs)"),
+        (
+            "data: {validation: 100}\n"
+            "train: {early_stopping: {patience: 3, metric: top2_accuracy}}",
+            "got 'top2_accuracy'; add top2_accuracy to train.metrics",
+        ),
+        (
+            "probes: {read: [layers, {robustness: {to: inverted}}]}",
+            "got a mapping; write {kind: robustness, to: inverted}",
+        ),
         ("model: {hidden: 100}", "expected a list, got 100; a list of one is [100]"),
         ("figures: [pannels]", "got 'pannels'; did you mean 'panels'?"),
         ("train: {l2: '1e-2'}", "expected a number, got '1e-2'; leave out the quotes"),

@@ -41,7 +41,7 @@ from bnexp.errors import ConfigError
         (b"name: !!python/object/apply:os.system [true]\n", ":1:7: tag"),
         (b"a: " + b"[" * 10_000 + b"]" * 10_000, "nested too deep, expected at most 32 levels"),
         (b"name: a\nname: b\n", ":2:1: duplicate key 'name'"),
-        (b"name: no\n", ":1:7: ambiguous text, expected true or false, got 'no'"),
+        (b"name: no\n", ":1:7: ambiguous text, expected true, false or none, got 'no'"),
         (b"name: a\n---\nname: b\n", "second document"),
         (b"\xff\xfe", "not UTF-8"),
         (b"#" * 300_000, "too large, expected at most 262144 bytes"),
@@ -342,7 +342,8 @@ def test_integer_keys_become_text() -> None:
 
 
 AMBIGUOUS = {
-    "true or false": "yes Yes YES no No NO on On ON off Off OFF",
+    "true or false": "yes Yes YES on On ON",
+    "true, false or none": "no No NO off Off OFF",
     ".nan": "-.nan +.NaN",
     "a decimal number without leading zero": "017 -017 00 08 0o17 0x1F 0b11 0_1",
     "a number without underscores": "1_000 1_0.5 1.5_0 .5_0 1_0e3",
@@ -525,7 +526,7 @@ def test_parse_value_takes_any_type(text: str, value: Any) -> None:
 
 
 def test_parse_value_refuses_as_parse_does() -> None:
-    with pytest.raises(ConfigError, match=r"--set a:1:5: ambiguous text, expected true or false"):
+    with pytest.raises(ConfigError, match=r"--set a:1:5: ambiguous text, expected true, false or"):
         parse_value("[1, off]", "--set a")
 
 

@@ -210,8 +210,8 @@ def schema() -> None:
 
 
 @click.command()
-@click.argument("key", required=False)
-def explain(key: str | None) -> None:
+@click.argument("words", nargs=-1, metavar="[KEY]")
+def explain(words: tuple[str, ...]) -> None:
     """Say what a config key means and which experiments use it.
 
     KEY is a dotted key or its last part; KEY=KIND is one kind of it. Any other word or phrase is
@@ -225,7 +225,8 @@ def explain(key: str | None) -> None:
     """
     from bnexp.config.reference import experiment_keys
 
-    if key is None:
+    key = " ".join(words)  # a phrase needs no quotes
+    if not words:
         echo("The keys of an experiment; `bnexp explain KEY` says more about one.")
         echo("--set KEY=null is a key's default, KEY={} an empty mapping:")
         lines = _table((each.last, each.meaning) for each in experiment_keys())

@@ -81,6 +81,12 @@ NAMES = (
     Row("model.norm=instance", "", {"PyTorch": "InstanceNorm2d"}),
     Row("model.norm=rms", "", {"PyTorch": "RMSNorm", "flax": "RMSNorm"}),
     Row("model.norm=weight", "", {"PyTorch": "weight_norm"}),
+    Row("model.norm=filter_response", "", {"other programs": "frn"}),
+    Row("model.norm=weight_standardization", "", {"other programs": "ws"}),
+    Row("model.norm=spectral", "", {"PyTorch": "spectral_norm"}),
+    Row("model.norm.size", "norm: {kind: ghost_batch, size: NUMBER}", {
+        "other programs": "ghost_size ghost_batch_size",
+    }),
     Row("model.norm.eps", "", {"Keras": "epsilon", "flax": "epsilon"}),
     Row("model.norm.stat_decay", "1 - momentum, so stat_decay: 0.9 for 0.1", {
         "PyTorch": "momentum",
@@ -240,6 +246,7 @@ NAMES = (
     Row("train.schedule", "schedule: the name of a kind", {
         "other programs": "lr_scheduler scheduler",
     }),
+    Row("train.schedule=constant", "", {"Caffe": "fixed", "other programs": "none"}),
     Row("train.schedule=step", "", {"PyTorch": "StepLR", "Darknet": "steps"}),
     Row("train.schedule=cosine", "", {"PyTorch": "CosineAnnealingLR", "Keras": "CosineDecay"}),
     Row("train.schedule.every", "in steps, where StepLR counts its own calls", {
@@ -316,12 +323,13 @@ NOT_HERE = (
 def _form(name: str) -> str:
     """A name without what is written differently from place to place.
 
-    That is capitals, underscores, and the modules before it.
+    That is capitals, underscores, the modules before it, and the British s of -ise.
 
-    >>> _form("nn.Batch_Norm1d")
-    'batchnorm1d'
+    >>> _form("nn.Batch_Norm1d"), _form("normalisation")
+    ('batchnorm1d', 'normalization')
     """
-    return re.sub(r"[_\s-]", "", name.rpartition(".")[2]).lower()
+    plain = re.sub(r"[_\s-]", "", name.rpartition(".")[2]).lower()
+    return re.sub(r"is(?=ations?$|ers?$|ed?$)", "iz", plain)
 
 
 def may_be_meant(key: str, place: str) -> bool:

@@ -156,9 +156,12 @@ def schema_problem(
         return Problem(path, text, at_key=True)
     if kind == "union_tag_not_found":
         text = f"{NO_KIND}, expected a name or {{kind: NAME, ...}}, got {briefly(value)}"
+        if written := _kind_as_key(value):
+            return Problem(path, text + written)
         keys = value if isinstance(value, Mapping) else ()
         hints = (name_hint(str(key), place_of(path)) for key in keys)
-        return Problem(path, "; ".join([text, *filter(None, hints)]) + _true_or_false(path, value))
+        text = "; ".join([text, *filter(None, hints)])
+        return Problem(path, text + _true_or_false(path, value))
     if kind == "union_tag_invalid":
         kinds = re.findall(r"'([^']+)'", context.get("expected_tags", ""))
         kinds += ["none"] if path[-1] == "norm" else []
@@ -201,11 +204,35 @@ def _remedy(kind: str, value: Any, path: KeyPath, expected: str) -> str:
         return f"; a list of one is [{cut(flow(value), 60)}]"
     if kind in ("int_type", "float_type") and isinstance(value, str) and _is_number(value):
         return "; leave out the quotes"
-    if kind.startswith("model") and path and is_single and path[-1] == "dropout":
-        return "; write {ratio: 0.5}, or none"
+    if kind.startswith("model") and path:
+        return _short_form(str(path[-1]), value)
     if path and path[-1] == "padding" and str(value).lower() in ("same", "valid"):
         return f"; write {'0' if str(value).lower() == 'valid' else 'half of size, rounded down'}"
     return ""
+
+
+def _short_form(key: str, value: Any) -> str:
+    """What to write for a single value where a mapping is expected; else an empty text."""
+    options = {
+        "dropout": {"ratio": 0.5},
+        "early_stopping": {"patience": value if type(value) is int and value > 0 else 3},
+        "residual": {"order": value if value in ("pre", "post") else "post"},
+    }
+    if value == "fixup":
+        options["residual"] = {"init": value}
+    if key not in options or isinstance(value, list):
+        return ""
+    return "; write none" if value is False else f"; write {flow(options[key])}, or none"
+
+
+def _kind_as_key(value: Any) -> str:
+    """What to write for `{NAME: {OPTIONS}}`; else an empty text."""
+    if not isinstance(value, Mapping) or len(value) != 1:
+        return ""
+    ((kind, options),) = value.items()
+    if not isinstance(options, Mapping):
+        return ""
+    return f"; write {cut(flow({'kind': kind, **options}), MAX_NAME)}"
 
 
 def _true_or_false(path: KeyPath, value: Any) -> str:

@@ -28,7 +28,7 @@ from bnexp.config.messages import UNKNOWN_KIND
 from bnexp.data.datasets import DATASETS
 from bnexp.errors import ConfigError
 from bnexp.registry import until_registered
-from bnexp.text import choices, listed
+from bnexp.text import choices, listed, nearest_name
 
 # Placeholders in the names of keys: the number of a layer, and any dotted key that is swept.
 LAYER, KEY = "LAYER", "KEY"
@@ -435,10 +435,14 @@ def _expected(topics: Sequence[Topic], name: str) -> str:
     whose last parts are spelled alike; names of experiments and data sets get hints of their own.
     """
     parent, dot, last = name.rpartition(".")
-    parents = [topic for topic in topics if topic.matches(parent)] if dot else []
+    parents = _matches(topics, parent) if dot else []
+    if len(parents) == 1:
+        parent = parents[0].name
     explained = name_hint(last, parent)
-    if names := [key.last for topic in parents for key in topic.inner_keys()]:
-        return choices(last, list(dict.fromkeys(names)), (), explained)
+    if names := list(dict.fromkeys(key.last for topic in parents for key in topic.inner_keys())):
+        is_short = len(parents) == 1 and not parents[0].matches(name.rpartition(".")[0])
+        nearest = nearest_name(last, names) if is_short else None
+        return choices(last, names, [f"{parent}.{nearest}"] if nearest else (), explained)
     if name in experiment_names():
         hint = f"that is an experiment: `bnexp list --verbose {name}`"
         hint += f"; {hint_of(name)}" * bool(hint_of(name))

@@ -266,7 +266,10 @@ def _early_stopping(setting: Setting) -> Iterator[Problem]:
         yield Problem(path, "no validation images, expected data.validation above 0, got 0")
     names = recorded_metrics({options.kind for options in train.metrics or ()})
     if train.early_stopping.metric not in names:
-        text = f"not scored, expected {choices(train.early_stopping.metric, names)}"
+        metric = train.early_stopping.metric
+        text = (
+            f"not scored, expected {choices(metric, names, (), f'add {metric} to train.metrics')}"
+        )
         yield Problem((*path, "metric"), text)
 
 

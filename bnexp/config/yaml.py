@@ -437,7 +437,8 @@ _FLOAT = re.compile(
 )
 # What YAML's versions and readers disagree on -> what to write instead; the first that fits.
 _AMBIGUOUS = {
-    r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF": "true or false",
+    r"yes|Yes|YES|on|On|ON": "true or false",
+    r"no|No|NO|off|Off|OFF": "true, false or none",
     r"[-+]\.(nan|NaN|NAN)": ".nan",
     r"(?i:[-+]?(0o?[0-9_]+|0x[0-9a-f_]+|0b[01_]+))": "a decimal number without leading zero",
     r"[-+]?(?=\.?[0-9])[0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9_]+)?": "a number without underscores",
