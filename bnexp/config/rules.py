@@ -408,7 +408,7 @@ def _residual(setting: Setting) -> Iterator[Problem]:
     if isinstance(model, Mlp):
         size, number = model.block_layers, len(model.hidden)
         if number <= size or (number - 1) % size:
-            expected = f"expected 1 hidden layer, then blocks of {size}, got {number} hidden layers"
+            expected = f"expected 1 hidden layer, then blocks of {size}, got {number}"
             yield Problem(("model", "residual"), f"no whole blocks, {expected}")
     elif not any(isinstance(block, ResidualBlock) for block in model.blocks):
         expected = "expected {kind: residual, blocks: [...]} among model.blocks"

@@ -123,9 +123,7 @@ def chosen_style(name: str, width: float | None = None) -> Style:
     if width is None:
         return STYLES[name]
     if not NARROWEST <= width <= WIDEST:
-        raise ConfigError(
-            f"width: not a page's, expected {NARROWEST:g} to {WIDEST:g} inches, got {width!r}"
-        )
+        raise ConfigError(f"width: expected {NARROWEST:g} to {WIDEST:g} inches, got {width!r}")
     return replace(STYLES[name], width=width)
 
 
