@@ -253,8 +253,7 @@ def test_whatever_trains_a_network_is_used_by_an_experiment():
     assert schedules >= {*SCHEDULES.builtin}
 
 
-def test_every_probe_of_numbers_is_used_by_an_experiment():
-    """Those of images are left out: what they record is large."""
+def test_every_probe_is_used_by_an_experiment():
     experiments = [bnexp.load_config(name).experiment for name in NAMES]
     used = {probe.kind for e in experiments if e.probes for probe in e.probes.read}
     assert used >= {*PROBES.builtin}
