@@ -261,11 +261,11 @@ def test_python_has_the_reasons_and_raises_for_one_figure(config_file, tmp_path)
     assert len(result.figure("panels").axes) == 2
 
 
-def layers_with_steps_and_places(recorded):
+def layers_with_steps_and_places(recorded, names):
     """By quantity and layer, after which steps and at which places it is read."""
     grids = {}
-    for name, readings in recorded.quantities.items():
-        for part in readings:
+    for name in names:
+        for part in recorded.quantities[name]:
             for layer in part.layers:
                 steps, places = grids.setdefault((name, layer), (set(), set()))
                 steps.update(part.steps)
@@ -279,7 +279,15 @@ def test_a_reference_recorded_what_its_plan_says(name):
     run = read_finished_run(REFERENCE / name)
     schedules = running.schedules_without_data(run.config, run.plan)
     planned, recorded = planned_sweep(run.plan, schedules).recorded, recorded_in(run.tables)
-    assert layers_with_steps_and_places(planned) == layers_with_steps_and_places(recorded)
+    assert planned.quantities.keys() == recorded.quantities.keys()
+    known = [  # of images, such as filters, a plan knows the steps alone
+        name
+        for name, parts in planned.quantities.items()
+        if all(part.layers and part.places for part in parts)
+    ]
+    assert known or planned.quantities.keys() <= {"filter", "confusion", "mistake"}
+    first, second = (layers_with_steps_and_places(r, known) for r in (planned, recorded))
+    assert first == second
     assert planned.tested == recorded.tested
     assert planned.evaluations == recorded.evaluations
     assert planned.metrics == recorded.metrics

@@ -145,7 +145,7 @@ def test_a_reader_that_goes_away_is_no_error_message(start, small, tmp_path, exp
     process.stdout.close()
     process.stdout = None
     status, _, message = ended(process)
-    assert (status, message) == (1, "")
+    assert (status, message) == (141, "")
     assert (tmp_path / "out" / "metrics.csv").read_bytes() == expected
 
 

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PARTS = ("bnexp", "configs", "scripts", "pyproject.toml", "README.md", "LICENSE")
-REFERENCES = ("pyproject.toml", "references.py", "reference")
+REFERENCES = ("pyproject.toml", "README.md", "LICENSE", "references.py", "reference")
 MAX_WHEEL = 2_000_000  # bytes
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]

@@ -85,6 +85,7 @@ EXAMPLES = {
     "heatmap": "dialects",
     "landscape": "landscape",
     "depth": "variance_propagation",
+    "confusion": "random_labels",
     "filters": "book_filters",
     "trajectory": "book_optimizer_paths",
 }
