@@ -1075,7 +1075,8 @@ CASES: dict[str, tuple[str | bytes, str]] = {
     ),
     "batches by class without their number": (
         changed("size: 10", "size: 10, sampling: by_class"),
-        "4:46: train.sampling: by_class without classes_per_batch, expected both",
+        "4:46: train.sampling: by_class without classes_per_batch, expected both, also where a "
+        "sweep varies them",
     ),
     "a number of classes of shuffled batches": (
         changed("size: 10", "size: 10, classes_per_batch: 2"),

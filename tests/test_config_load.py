@@ -206,3 +206,20 @@ def test_none_is_null_where_nothing_is_the_default(key, other):
 def test_none_is_no_list_where_the_default_is_everything():
     with pytest.raises(ConfigError, match="got 'none'; leave out the key for its default"):
         load_config("quickstart", {"train.only": "none"})
+
+
+def test_a_key_that_is_swept_alone_is_missing_and_the_message_says_why():
+    plain = {
+        "name": "swept",
+        "data": {"name": "synthetic"},
+        "model": {"hidden": [8], "init": "normal"},
+        "train": {"epochs": 1, "batch_size": 10},
+        "random": {"seeds": [0]},
+    }
+    missing = "model.init.std: required key is missing, expected a value, got nothing; add it"
+    with pytest.raises(ConfigError) as caught:
+        load_config({**plain, "sweep": {"model.init.std": [0.1, 0.2]}})
+    assert str(caught.value) == f"{missing}; a sweep varies a key that has a value outside it, too"
+    with pytest.raises(ConfigError) as caught:
+        load_config(plain)
+    assert str(caught.value) == missing

@@ -389,7 +389,16 @@ def _without_nulls(document: Document, error: ValidationError) -> tuple[Document
     except ValidationError as remaining:
         refused = {p.path: p for p in schema_problems(error, document.value) if p.path in nulls}
         problems = [refused.get(p.path, p) for p in schema_problems(remaining, value)]
-        raise problems_error(problems, document) from None
+        raise problems_error([_swept(p, document) for p in problems], document) from None
+
+
+def _swept(problem: Problem, document: Document) -> Problem:
+    """The problem; of a missing key that is swept, it says that a sweep alone does not give it."""
+    axis = axis_paths(document).get(".".join(map(str, problem.path)))
+    if axis is None or not problem.text.startswith("required key is missing"):
+        return problem
+    text = "a sweep varies a key that has a value outside it, too"
+    return replace(problem, text=f"{problem.text}; {text}")
 
 
 def _without_null_axes(document: Document, root: Document) -> Document:

@@ -216,7 +216,8 @@ def _sampling(setting: Setting) -> Iterator[Problem]:
     train, path = setting.train, ("train", "classes_per_batch")
     number, is_by_class = train.classes_per_batch, train.sampling == "by_class"
     if is_by_class and number is None:
-        yield Problem(("train", "sampling"), "by_class without classes_per_batch, expected both")
+        text = "by_class without classes_per_batch, expected both, also where a sweep varies them"
+        yield Problem(("train", "sampling"), text)
     elif number is not None and not is_by_class:
         text = f"of no use, expected it beside sampling: by_class, got {train.sampling}"
         yield Problem(path, text)
