@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import bnexp
 from bnexp.cli.main import cli
 from bnexp.config import document, reference
-from bnexp.config.reference import experiment_keys, walk_keys
+from bnexp.config.reference import experiment_keys, search_topics, walk_keys
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS, BatchNorm, option
 from bnexp.nn.optimizers import SCHEDULES
 from bnexp.probes import PROBES
@@ -317,3 +317,10 @@ def test_an_experiments_name_leads_to_its_description():
 def test_a_data_sets_name_leads_to_what_is_known_of_it():
     hint = "got 'synthetic'; that is a data set: `bnexp data info synthetic`"
     assert refused("synthetic").rstrip().endswith(hint)
+
+
+@pytest.mark.parametrize(
+    ("query", "name"), [("label noise", "data.label_noise"), ("batch size", "train.batch_size")]
+)
+def test_words_find_the_key_that_is_made_of_them(query, name):
+    assert name in [topic.name for topic, _ in search_topics(query)]

@@ -383,18 +383,18 @@ def _matches(topics: Sequence[Topic], name: str) -> list[Topic]:
 
 
 def search_topics(query: str) -> list[tuple[Topic, str]]:
-    """The topics whose texts have every word of `query`, each with the sentence that has them.
+    """The topics whose texts or names have every word of `query`, each with the sentence to show.
 
     Capitals do not matter, nor does how a word ends: `average` finds averages. Where some texts
     have the words one after the other, only these are found. A text without a sentence that has all
     the words is shown from its beginning.
     """
-    texts = [(topic, topic.text) for topic in all_topics()]
+    texts = [(topic, topic.text, topic.spellings[0].replace("_", " ")) for topic in all_topics()]
     for patterns in _patterns(query):
         matches = [
             (topic, next((s for s in _sentences(text) if _has(s, patterns)), text))
-            for topic, text in texts
-            if _has(text, patterns)
+            for topic, text, name in texts
+            if _has(text, patterns) or _has(name, patterns)
         ]
         if matches:
             return matches
