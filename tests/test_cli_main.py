@@ -111,6 +111,13 @@ def test_a_hang_up_of_all_processes_prints_no_traceback(small, tmp_path):
     assert until(lambda: not alive(process.pid))
 
 
+def ended(command, program):
+    """How a program that runs a command ends: its exit status, and what it prints on stderr."""
+    process = begin(command, program=("-c", program))
+    _, message = process.communicate(timeout=15)
+    return process.returncode, message
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -143,9 +150,7 @@ def test_an_interruption_that_a_library_catches_ends_the_command(body):
         f"def lost(): {body}\n"
         "main()\n"
     )
-    process = begin("lost", program=("-c", program))
-    _, message = process.communicate(timeout=15)
-    assert (process.returncode, message) == (130, "interrupted\n")
+    assert ended("lost", program) == (130, "interrupted\n")
 
 
 @pytest.mark.parametrize("when", ["make_context", "main"])
@@ -162,9 +167,7 @@ def test_an_interruption_before_and_after_the_command_prints_no_traceback(when):
         f"cli.{when} = interrupted\n"
         "main()\n"
     )
-    process = begin("list", program=("-c", program))
-    _, message = process.communicate(timeout=15)
-    assert (process.returncode, message) == (130, "interrupted\n")
+    assert ended("list", program) == (130, "interrupted\n")
 
 
 def test_a_worker_whose_parent_is_gone_prints_nothing():

@@ -273,18 +273,6 @@ def test_gradients_of_standardized_weights(name, k):
     )
 
 
-@pytest.mark.parametrize("name", STANDARD)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.usefixtures("one_blas_thread")
-def test_standardized_layers_of_a_stack_are_those_alone(name, dtype):
-    layer, shape = STANDARD[name]
-    case = Case(layer, 3, 7, shape, dtype, seed=int(np.random.default_rng().integers(2**31)))
-    together = case.step()
-    assert float_types(together) == {np.dtype(dtype)}
-    for i in range(3):
-        assert bits(one(together, i)) == bits(case.step(i))
-
-
 def test_a_unit_of_equal_weights_is_its_bias():
     layer = standard(Dense(2, Normal(1.0)), eps=0.0)
     parameters, state = layer_start(layer, 1, (5,))
@@ -434,19 +422,18 @@ def test_weights_of_0_are_0_and_can_be_trained():
     assert np.linalg.svd(cache.effective["W"][0], compute_uv=False)[0] == pytest.approx(1)
 
 
-@pytest.mark.parametrize("name", [*MEAN_ONLY, *SPECTRAL])
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [case for table in (STANDARD, MEAN_ONLY, SPECTRAL) for case in table.values()],
+)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.usefixtures("one_blas_thread")
-def test_layers_of_a_stack_are_those_alone(name, dtype):
-    for table in (MEAN_ONLY, SPECTRAL):
-        if name not in table:
-            continue
-        layer, shape = table[name]
-        case = Case(layer, 3, 7, shape, dtype, seed=int(np.random.default_rng().integers(2**31)))
-        together = case.step()
-        assert float_types(together) == {np.dtype(dtype)}
-        for i in range(3):
-            assert bits(one(together, i)) == bits(case.step(i))
+def test_layers_of_a_stack_are_those_alone(layer, shape, dtype):
+    case = Case(layer, 3, 7, shape, dtype, seed=int(np.random.default_rng().integers(2**31)))
+    together = case.step()
+    assert float_types(together) == {np.dtype(dtype)}
+    for i in range(3):
+        assert bits(one(together, i)) == bits(case.step(i))
 
 
 @pytest.mark.parametrize("name", ["dense", "conv"])

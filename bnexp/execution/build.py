@@ -139,9 +139,7 @@ def check_counts(setting: Setting, counts: ImageCounts) -> None:
         text = f"not all images, expected {needed} with sampling: all, got {size}"
         raise SettingError(("train", "batch_size"), text)
     if (classes := setting.train.classes_per_batch or 0) > counts.classes:
-        expected = f"expected at most {counts.classes} in {printable(data.name)}"
-        text = f"more classes than there are, {expected}, got {classes}"
-        raise SettingError(("train", "classes_per_batch"), text)
+        raise _too_many_classes(f"{counts.classes} in {printable(data.name)}", classes)
 
 
 def check_classes(network: Network, loaded: Dataset) -> None:
@@ -160,9 +158,13 @@ def check_classes(network: Network, loaded: Dataset) -> None:
     labels = choose_images(network, no_pixels).train_labels[: None if size == "all" else size]
     if classes > (number := len(np.unique(labels))):
         seed = f" of seed {network.seed}" if setting.data.draw == "seed" else ""
-        expected = f"expected at most {number}, those of the {len(labels)} training images{seed}"
-        text = f"more classes than there are, {expected}, got {classes}"
-        raise SettingError(("train", "classes_per_batch"), text)
+        most = f"{number}, those of the {len(labels)} training images{seed}"
+        raise _too_many_classes(most, classes)
+
+
+def _too_many_classes(most: str, classes: int) -> SettingError:
+    text = f"more classes than there are, expected at most {most}, got {classes}"
+    return SettingError(("train", "classes_per_batch"), text)
 
 
 def _check_held_out(data: Data, available: int) -> None:

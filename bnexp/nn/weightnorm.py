@@ -96,6 +96,15 @@ class WithOtherWeights:
         """The number of outputs, or channels."""
         return self.layer.features
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether the layer's initializer looks at data."""
+        return self.layer.calibrates
+
+    def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
+        """The parameters as the layer's initializer fits them to the data x, (K, N, ...)."""
+        return self.layer.calibrated(parameters, x)
+
     def backward(self, parameters: Parameters, cache: Any, dy: Array) -> Backward:
         """The layer's dx, and the gradients of the parameters."""
         dx, gradients = self.layer.backward(cache.effective, cache.inner, dy)
@@ -284,11 +293,6 @@ class WeightStandardized(WithOtherWeights):
     layer: Dense | Conv
     norm: WeightStandardization
 
-    @property
-    def calibrates(self) -> bool:
-        """Whether the layer's initializer looks at data."""
-        return self.layer.calibrates
-
     def init(self, generator: Generator, shape: Shape) -> Initial:
         """The layer's own parameters."""
         return self.layer.init(generator, shape)
@@ -305,10 +309,6 @@ class WeightStandardized(WithOtherWeights):
         effective = {**parameters, "W": gain * standard}
         y, cache, state = self.layer.forward(effective, state, x, train)
         return y, WeightStandardCache(cache, effective, standard, gain * inverse), state
-
-    def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
-        """The parameters as the layer's initializer fits them to the data x, (K, N, ...)."""
-        return self.layer.calibrated(parameters, x)
 
     def _chained(self, parameters: Parameters, cache: Any, gradients: Gradients) -> Gradients:
         """dw = factor * (g - mean(g) - s * mean(g * s)), g = dL/dw hat, s the standard weights."""
@@ -361,11 +361,6 @@ class SpectralNormed(WithOtherWeights):
     layer: Dense | Conv
     iterations: int = 1
 
-    @property
-    def calibrates(self) -> bool:
-        """Whether the layer's initializer looks at data."""
-        return self.layer.calibrates
-
     def init(self, generator: Generator, shape: Shape) -> Initial:
         """The layer's own parameters; singular vectors after some iterations from equal numbers."""
         shape, parameters, _ = self.layer.init(generator, shape)
@@ -388,10 +383,6 @@ class SpectralNormed(WithOtherWeights):
         y, inner, _ = self.layer.forward(effective, {}, x, train)
         slope = left.swapaxes(-1, -2) * right
         return y, SpectralCache(inner, effective, sigma, slope), vectors
-
-    def calibrated(self, parameters: Parameters, x: Array) -> Parameters:
-        """The parameters as the layer's initializer fits them to the data x, (K, N, ...)."""
-        return self.layer.calibrated(parameters, x)
 
     def _chained(self, parameters: Parameters, cache: Any, gradients: Gradients) -> Gradients:
         """dW = (g - sum(g * w hat) * slope) / sigma, g = dL/dw hat."""
