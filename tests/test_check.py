@@ -70,6 +70,7 @@ def agreed(experiment, assignments, tmp_path):
     return check
 
 
+@pytest.mark.slow
 def test_a_mistake_is_refused_by_both(config_file, tmp_path):
     """Most of the cases cannot be loaded; these are refused before `check` and `run` begin."""
     texts = [text for text, _ in CASES.values() if isinstance(text, str)]
@@ -153,12 +154,14 @@ def changes(seed, number):
     return random.Random(seed).sample(CHANGES, number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(24))
 def test_changes_of_small_experiments(config_file, tmp_path, seed):
     path = config_file(RICH if seed % 3 else GOOD)
     agreed(path, changes(seed, 1 + seed % 4), tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_each_change_alone(config_file, tmp_path, change):
     agreed(config_file(RICH), [change], tmp_path)

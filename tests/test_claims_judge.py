@@ -513,6 +513,7 @@ def lacking(lost, how, other_side):
     return replace(data, summary=summary, metrics=metrics)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["NaN", "failed", "not trained"])
 @pytest.mark.parametrize("relation", RELATIONS, ids=str)
 @settings(max_examples=8, deadline=None)

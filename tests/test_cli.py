@@ -208,6 +208,7 @@ def test_plot_draws_again(here, small):
     assert panels.read_bytes() == content
 
 
+@pytest.mark.slow
 def test_list_shows_every_shipped_experiment_with_its_source():
     output = call("list").output
     for name in ("quickstart", "book_weight_scale", "weight_scale"):

@@ -23,6 +23,7 @@ def listed(*arguments):
     return result.output
 
 
+@pytest.mark.slow
 def test_every_experiment_stands_under_its_source():
     text = listed()
     places = [
@@ -34,6 +35,7 @@ def test_every_experiment_stands_under_its_source():
     assert max(len(line) for line in text.splitlines()) <= 80
 
 
+@pytest.mark.slow
 def test_one_experiment_in_words():
     text = listed("--verbose", "book_weight_scale")
     assert text.startswith("book_weight_scale: ")
@@ -75,6 +77,7 @@ def searched(query):
     return result.output
 
 
+@pytest.mark.slow
 def test_explain_searches_its_texts_for_what_is_no_name():
     text = " ".join(searched("running average").split())
     assert text.startswith("running average: not the name of a key; found in ")
@@ -93,6 +96,7 @@ def test_words_that_are_not_side_by_side_are_found_if_no_text_has_the_phrase():
     assert "train.optimizer.beta1" not in text
 
 
+@pytest.mark.slow
 def test_where_a_list_of_keys_is_cut_the_page_says_where_all_of_it_stands():
     mappings = {topic.parent for topic in all_topics() if topic.parent and not topic.mapping}
     pages = {name: searched(name) for name in sorted(mappings) if len(find_topics(name)) == 1}

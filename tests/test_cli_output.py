@@ -147,6 +147,7 @@ def test_a_pipe_gets_plain_text_in_80_columns(claimed, tmp_path, monkeypatch):
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("axis", "expected"),
     [

@@ -45,6 +45,7 @@ def pixels(path):
     return np.asarray(Image.open(path).convert("RGB"))
 
 
+@pytest.mark.slow
 def test_the_file_is_named_after_the_experiment_and_the_kind(plot, tmp_path):
     result = plot("--figure", "scale")
     assert (result.exit_code, result.output) == (0, "quickstart-scale.png\n")
@@ -57,6 +58,7 @@ def test_a_kind_of_the_experiment_looks_as_in_the_run_directory(plot, directory,
     assert drawn == (directory / "figures" / "scale.png").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", STYLES)
 def test_styles(plot, tmp_path, style):
     assert plot("--figure", "curves", "--style", style, "--dpi", "100").exit_code == 0
@@ -80,6 +82,7 @@ def test_title_size_and_pixels(plot, tmp_path):
     assert "Ten" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "start"), [("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89P")]
 )

@@ -156,6 +156,7 @@ def test_the_command_prints_those_of_the_named_experiments(small):
     assert (both.exit_code, "expected one of them, got both" in both.output) == (2, True)
 
 
+@pytest.mark.slow
 def test_without_a_name_all_shipped_experiments_are_listed():
     result = listed()
     assert result.exit_code == 0

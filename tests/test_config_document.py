@@ -155,6 +155,7 @@ def written_to(pipe, content, pause=0.0):
     return subprocess.Popen([sys.executable, "-c", code, str(pipe), str(pause), content])
 
 
+@pytest.mark.slow
 @needs_pipes
 @pytest.mark.parametrize("pause", [0.0, 0.5])
 def test_a_pipe_is_read_until_its_writer_closes_it(config_file, tmp_path, monkeypatch, pause):

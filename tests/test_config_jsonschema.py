@@ -38,12 +38,14 @@ def changed(**parts):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", document.experiment_names())
 def test_shipped_experiments_fit(name):
     text = (document.experiments_folder() / f"{name}.yaml").read_text()
     assert refused(yaml.safe_load(text)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", document.experiment_names())
 def test_written_out_experiments_fit(name):
     assert refused(yaml.safe_load(resolved(load_config(name)))) == []

@@ -26,6 +26,7 @@ def test_defaults_go_through_validation(config_file):
     assert experiment.random.seeds == (0,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", document.experiment_names())
 def test_the_resolved_text_says_the_same(name, tmp_path):
     config = load_config(name)

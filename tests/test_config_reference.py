@@ -232,6 +232,7 @@ def test_all_pages_fit_80_columns():
         assert max(map(len, page)) < 80, topic.name
 
 
+@pytest.mark.slow
 def test_who_uses_a_key_is_what_the_experiments_say():
     users = reference.experiments_using(reference.find_topics("train.optimizer.lr")[0])
     for name in document.experiment_names():

@@ -41,6 +41,7 @@ CONV, WHOLE = "{kind: conv, features: 4}", "{kind: conv, features: 4, size: 28}"
 PYTORCH = "{kind: batch, dialect: pytorch}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("blocks", "norm", "size", "expected"),
     [

@@ -128,6 +128,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", document.experiment_names())
 def test_a_copy_is_the_experiment_under_another_name(name):
     made, text = (
@@ -141,6 +142,7 @@ def test_a_copy_is_the_experiment_under_another_name(name):
         assert made == text.replace(f"\nname: {name}\n", "\nname: mine\n")
 
 
+@pytest.mark.slow
 def test_a_copy_runs(tmp_path):
     assert new("mine", "--from", "quickstart").exit_code == 0
     config, origin = bnexp.load_config("mine.yaml"), bnexp.load_config("quickstart")

@@ -224,6 +224,7 @@ def first_checkpoint(out, networks):
     return folder.path(networks[0].id), lambda: folder.step(networks[0], sha256)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_checkpoint_is_not_used(stopped, made, damage, tmp_path):
     config, out, networks = stopped
@@ -327,6 +328,7 @@ def cached(digits, made, tmp_path, monkeypatch):
     return losses, expected, entry
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damaged_cached_data_are_made_again(cached, damage, tmp_path):
     losses, expected, entry = cached

@@ -205,6 +205,7 @@ def test_info_lists_gaussian():
 MODELS = [("mlp", "float32"), ("mlp", "float64"), ("cnn", "float32")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["synthetic", "gaussian"])
 @pytest.mark.parametrize("pixels", ["grey", "binary", "centred"])
 @pytest.mark.parametrize(("model", "precision"), MODELS)

@@ -104,6 +104,7 @@ def left(history):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*CASES, "cnn", "book's stream"])
 def test_training_on_a_device_has_the_bits_of_numpy(case, small, config_file, gpu):
     path, changes = small, {**COMMON, **CASES.get(case, {})}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from page_blocks import page
 
 from bnexp.config import document
@@ -31,6 +32,7 @@ def test_its_command_seeds_the_script_of_the_book(tmp_path):
     assert result.stdout == f"1 {np.random.RandomState(0).randn()}\n"
 
 
+@pytest.mark.slow
 def test_the_book_has_as_many_other_scripts_as_it_says():
     """Each is shipped under the name of its file, which its title gives."""
     titles = {

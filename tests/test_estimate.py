@@ -91,6 +91,7 @@ def estimated_and_allocated(plan, dataset):
     return needs.largest.bytes - images, allocated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_the_estimate_of_a_random_plan_is_within_a_factor_of_two(seed, tmp_path):
     experiment, dataset = random_plan(np.random.default_rng(seed))
@@ -177,6 +178,7 @@ def checked(path, *limit):
     return done.stderr, seconds, int(words[words.index("PEAK") + 1])
 
 
+@pytest.mark.slow
 def test_ten_million_evaluations_of_a_thousand_networks(config_file):
     sweep = "sweep: {train.l2: {linspace: [0, 0.1, 1000]}}\n"
     message, seconds, peak = checked(config_file(MANY + sweep))
@@ -195,6 +197,7 @@ def test_readings_are_counted_too(config_file):
     assert peak < 500
 
 
+@pytest.mark.slow
 def test_weights_are_counted_for_the_images_at_hand(config_file, folder):
     path = config_file(LARGE.replace("FOLDER", str(folder)))
     message, _, peak = checked(path)
@@ -214,6 +217,7 @@ def test_the_place_of_a_swept_width_is_in_the_sweep(config_file, folder):
         prepare(load_config(path))
 
 
+@pytest.mark.slow
 def test_an_image_of_too_many_numbers(config_file, folder):
     text = ALL_AT_ONCE.replace("FOLDER", str(folder))
     message, _, peak = checked(config_file(text))
@@ -224,6 +228,7 @@ def test_an_image_of_too_many_numbers(config_file, folder):
     assert peak < 500
 
 
+@pytest.mark.slow
 def test_memory_is_refused_with_what_it_is_for(config_file, folder):
     text = ALL_AT_ONCE.replace("FOLDER", str(folder)).replace("2000", "100")
     message, _, peak = checked(config_file(text), 2 * 10**9)

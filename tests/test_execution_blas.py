@@ -81,6 +81,7 @@ def of_length(epochs, seed=0):
     return bnexp.load_config("quickstart", {**WIDE, "train.epochs": epochs, "random.seeds": [seed]})
 
 
+@pytest.mark.slow
 def test_runs_in_threads_have_the_bits_of_a_run_alone(several_threads):
     """Shorter runs end while longer ones train."""
     configs = [of_length(epochs, seed) for epochs, seed in ((1, 1), (2, 0), (4, 3), (6, 0))]
@@ -127,6 +128,7 @@ def test_fits_models_and_verifications_in_threads_have_the_same_bits(several_thr
     assert verified.result().counts == {"identical": 2}
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_by_one_thread_at_a_time(tmp_path):
     """Matplotlib's parameters belong to the process."""
     import matplotlib

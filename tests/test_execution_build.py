@@ -198,6 +198,7 @@ def test_label_noise_changes_labels_of_training_images_alone(small, draw):
     assert (noisy.train_labels == other.train_labels).all() == (draw == "first")
 
 
+@pytest.mark.slow
 def test_training_accuracy_is_for_the_changed_labels(small):
     """What learns nothing else than the labels of 200 images by heart finds those that changed."""
     changes = {"data.label_noise": 0.4, "train.epochs": 300, "train.optimizer.lr": 0.2}

@@ -130,6 +130,7 @@ def resumed(networks, folder):
     return numbers(train_task(Task(tuple(networks), None, Checkpoints(folder, NEVER))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
 def test_stopped_at_any_step_it_ends_with_the_same_bits(small, tmp_path, changes):
     networks = cells_of(small, changes)
@@ -145,6 +146,7 @@ def test_stopped_at_any_step_it_ends_with_the_same_bits(small, tmp_path, changes
 OTHERS = ("adam", "noisy_batch", "dropout", "cnn", "early stopping", "diverged", "probes")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_beside_other_networks_than_before_the_stop(small, tmp_path, name):
     networks = cells_of(small, CASES[name])
@@ -198,6 +200,7 @@ def planned(config, out, **options):
     return bnexp.run(config, out, progress=progress, **options), steps[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_run_goes_on_from_checkpoints_and_removes_them(half, tmp_path, jobs):
     config, out, networks = half

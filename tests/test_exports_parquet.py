@@ -31,6 +31,7 @@ def tables(run: Tables):
     return {"metrics": run.metrics, "summary": run.summary, **probes}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [PLAIN, LEAST, STRUCTURES, PROBED, MIXED])
 def test_every_number_is_that_of_the_run(text, tmp_path):
     assert bnexp.export(made(text), "parquet", f"{tmp_path}/out") == tmp_path / "out"

@@ -174,6 +174,7 @@ def test_an_installed_package_that_cannot_be_used_is_named(monkeypatch, loaded, 
         dict(registry)
 
 
+@pytest.mark.slow
 def test_a_class_typed_into_a_notebook_is_refused_with_several_jobs(tmp_path, small):
     code = f"""
 import bnexp
@@ -369,6 +370,7 @@ class Halved:
         return parameters
 
 
+@pytest.mark.slow
 def test_an_own_norm_of_the_weights_needs_only_around(small):
     """Every first loss is that of a network with weights half as large."""
     NORMALIZERS.register("half_weights")(HalfWeights)

@@ -88,6 +88,7 @@ def test_a_heat_map_has_a_color_bar_and_needs_a_page():
         draw(figure_options("heatmap"), data, ax=Figure().add_subplot())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", EVERY, ids=lambda options: options.kind)
 @pytest.mark.parametrize("height", [6.0, 9.0])
 def test_a_page_of_a_given_size(options, height):

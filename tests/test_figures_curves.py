@@ -120,6 +120,7 @@ def test_a_panel_for_each_value_and_a_row_for_each_pair_of_metrics():
     assert heights[0] == heights[1] > heights[2] == heights[3]
 
 
+@pytest.mark.slow
 def test_a_quantity_has_a_panel_for_each_layer():
     drawn = figure(results((NORMS,), seeds=range(3), read=read), "curves", quantity="gradient_norm")
     assert titles(drawn) == ["layer 1", "layer 2"]

@@ -279,6 +279,7 @@ def place_of(error, path):
     return lines[0][found[0].end() :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plans", [3, pytest.param(40, marks=pytest.mark.slow)])
 def test_what_check_allows_is_drawn_and_what_it_refuses_is_not(tmp_path, plans):
     first = int(os.environ.get("BNEXP_FUZZ_SEED") or random.SystemRandom().randrange(10**9))

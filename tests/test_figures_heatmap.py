@@ -106,6 +106,7 @@ def test_the_difference_is_taken_seed_by_seed():
     np.testing.assert_allclose(cells(apart), 0.2)
 
 
+@pytest.mark.slow
 def test_named_axes_and_another_value():
     data = results((SCALES, RATES, NORMS), value=value, tested=True)
     drawn = figure(data, "heatmap", x=NORM, y=W, value="best_test_accuracy")

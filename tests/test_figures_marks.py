@@ -58,6 +58,7 @@ def test_the_words_avoid_the_lines():
     assert box.y0 > 0.097
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [None, 5.4, 4.2])
 def test_the_words_stay_on_their_panel(width):
     scales = Axis(W, tuple(1 / n for n in range(1, 17)))

@@ -62,6 +62,7 @@ def test_accuracy_limits_leave_room_for_lines_at_0_and_1():
     assert axes.get_ylim() == (-0.04, 1.04)
 
 
+@pytest.mark.slow
 def test_losses_far_apart_get_a_logarithmic_axis():
     def value(point, seed, epoch, metric):
         return 2.3 * 10.0 ** (-2 * epoch)

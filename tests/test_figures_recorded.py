@@ -221,6 +221,7 @@ NOT_DRAWN = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quiet", [[], ["--quiet"]])
 @pytest.mark.usefixtures("broken")
 def test_what_cannot_be_drawn_costs_only_its_figure(config_file, tmp_path, quiet):

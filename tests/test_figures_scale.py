@@ -65,6 +65,7 @@ def test_test_images_get_a_second_column():
     assert figure.axes[2].get_ylim() == figure.axes[3].get_ylim()
 
 
+@pytest.mark.slow
 def test_bars_are_intervals():
     figure = scale(results((SCALES,), seeds=(0, 1, 2), value=value), band="interval")
     (bars,) = figure.axes[1].collections

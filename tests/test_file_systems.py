@@ -52,6 +52,7 @@ def command(*words):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "calls"),
     [
@@ -110,6 +111,7 @@ def test_another_error_of_a_lock_is_none_of_the_file_systems_limits(tmp_path, re
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letter", ["n", "\u4e00"])
 def test_names_as_long_as_the_system_allows(small, tmp_path, monkeypatch, letter):
     monkeypatch.chdir(tmp_path)
@@ -135,6 +137,7 @@ def test_names_as_long_as_the_system_allows(small, tmp_path, monkeypatch, letter
     assert bnexp.load_model(bnexp.save_model(model, longest(".npz"))).seed == 0
 
 
+@pytest.mark.slow
 def test_the_home_folder_in_python(small, tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()

@@ -138,6 +138,7 @@ def check_many(number, finished, tmp_path, most=99):
         check_forged(kinds[i % len(kinds)], finished, tmp_path / "out", draw, what, most)
 
 
+@pytest.mark.slow
 def test_forged_files_are_refused_or_read_by_every_command(finished, tmp_path):
     check_many(18, finished, tmp_path, 2)
 

@@ -68,6 +68,7 @@ HEADERS = st.builds(
 PACKED = [bytes, gzip.compress, lambda raw: gzip.compress(raw + bytes(2**24), 1)]
 
 
+@pytest.mark.slow
 @sometimes(100, 1500)
 def test_data_files(number):
     """Huge sizes promised, packed data that unfold to 16 MB, damaged streams."""

@@ -26,6 +26,7 @@ NAMES = document.experiment_names()
 PAGE = (ROOT / "docs" / "gallery.md").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_an_experiment_has_its_reference(name):
     """Made from the configuration that is shipped, with the verdicts that it expects."""
@@ -39,6 +40,7 @@ def test_an_experiment_has_its_reference(name):
     assert json.loads((folder / "manifest.json").read_text())["name"] == name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if (REFERENCE / name / FILE).is_file()])
 def test_a_replication_fits_the_experiment(name):
     """On seeds of its own, of all claims, and without a reversed verdict."""
@@ -65,6 +67,7 @@ def test_the_references_are_those_of_shipped_experiments_and_small():
     assert not list(REFERENCE.rglob("cells"))
 
 
+@pytest.mark.slow
 def test_there_are_as_many_experiments_and_claims_as_the_gallery_says():
     claims = [c for name in NAMES for c in bnexp.load_config(name).experiment.claims or ()]
     own = [claim for claim in claims if claim.kind == "measured"]
@@ -87,6 +90,7 @@ def test_the_gallery_shows_every_figure_of_every_experiment():
     assert {path for path, _ in shown} == figures
 
 
+@pytest.mark.slow
 def test_every_experiment_says_what_it_is():
     for name in NAMES:
         experiment = bnexp.load_config(name).experiment
@@ -186,6 +190,7 @@ def test_q_values_of_the_gallery_are_over_the_claims_of_all_experiments(script, 
     assert line == "- **supported** (measured): It is so. (n = 5; q = 0.03)"
 
 
+@pytest.mark.slow
 def test_every_claim_of_a_source_is_on_the_page_of_the_literature(script):
     literature = script("pages.literature")
     works = literature.by_work()
@@ -253,6 +258,7 @@ def test_whatever_trains_a_network_is_used_by_an_experiment():
     assert schedules >= {*SCHEDULES.builtin}
 
 
+@pytest.mark.slow
 def test_every_probe_is_used_by_an_experiment():
     experiments = [bnexp.load_config(name).experiment for name in NAMES]
     used = {probe.kind for e in experiments if e.probes for probe in e.probes.read}

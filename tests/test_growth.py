@@ -103,6 +103,7 @@ PARTS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_four_times_the_networks_are_four_times_the_calls(sized, tmp_path, part):
     few = work_of(part, sized(FEW, claims=[CLAIM]), tmp_path / "few")

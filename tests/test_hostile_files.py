@@ -105,6 +105,7 @@ READERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("special", [pipe, zeros, sparse, folder])
 @pytest.mark.parametrize("name", READERS)
 def test_only_regular_files_of_bounded_size_are_read(name, special, tmp_path):
@@ -265,6 +266,7 @@ def test_a_run_directory_behind_a_link_works(run, tmp_path):
     assert (out / "report.html").stat().st_size > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("special", [pipe, zeros, folder])
 def test_only_regular_files_are_replaced(special, run, tmp_path):
     out, _ = run

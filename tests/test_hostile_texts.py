@@ -77,6 +77,7 @@ COMMANDS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_prints_control_characters(command, hostile_run):
     out = str(hostile_run / "out")
@@ -87,6 +88,7 @@ def test_no_command_prints_control_characters(command, hostile_run):
     assert not CONTROL.search(result.output)
 
 
+@pytest.mark.slow
 def test_figures_are_valid_xml_and_pages_have_no_control_characters(hostile_run):
     out = hostile_run / "out"
     svg = (out / "figures" / "curves.svg").read_bytes()

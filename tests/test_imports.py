@@ -65,6 +65,7 @@ def test_imports_point_one_way(path):
     assert wrong == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("library", "home"),
     [
@@ -86,6 +87,7 @@ def test_a_library_has_one_home(library, home):
     assert users <= allowed
 
 
+@pytest.mark.slow
 def test_bars_are_the_command_lines_and_those_of_notebooks():
     users = {part(path) for path in FILES if {"tqdm", "tqdm.notebook"} & imported(path)}
     assert users == {"progress"}

@@ -78,6 +78,7 @@ def test_a_notebook(run):
     assert all(f">{text}</td>" in page for text in ("0.9999", "0.123452"))
 
 
+@pytest.mark.slow
 def test_claims_and_reports(run, tmp_path):
     (verdict,) = run.claims
     assert numbers_of(verdict.reason, DECAY) == {"0.9999"}
@@ -178,6 +179,7 @@ def test_messages_say_which_number_they_got(run, key, value, expected):
     assert expected in result.stderr
 
 
+@pytest.mark.slow
 def test_images_held_out_for_validation_are_not_called_test_images(tmp_path):
     (tmp_path / "near.yaml").write_text(EXPERIMENT)
     overrides = {"data": {"validation": 20, "test": 0}, f"sweep.{DECAY}": [0.9, 0.99]}

@@ -158,6 +158,7 @@ def test_arrays_that_do_not_fit(kept):
     refused(npz({**arrays, W: np.zeros(10**7)}, np.savez_compressed))
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_refused_or_changes_nothing(kept):
     """In the first entries' headers, where their arrays' lengths stand, and in the directory."""
     path, _, _ = kept

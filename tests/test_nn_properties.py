@@ -109,6 +109,7 @@ def test_promised_shapes_are_made(case):
     }
 
 
+@pytest.mark.slow
 @quick
 @given(CASES)
 def test_a_stack_is_its_networks_alone_to_the_bit(case):

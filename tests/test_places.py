@@ -200,6 +200,7 @@ def test_a_program_with_python_inside_is_not_started_again_as_a_worker(kind, mon
         workers.WorkerProcesses(2)
 
 
+@pytest.mark.slow
 def test_a_script_from_standard_input_may_ask_for_several_jobs(tmp_path):
     """`python - < script.py`: its module says that its file is called <stdin>."""
     (tmp_path / "here.yaml").write_text(EXPERIMENT.format("here") + "random: {seeds: [0, 1]}\n")
@@ -288,6 +289,7 @@ print(result.summary["final_train_loss"].tolist())
 """
 
 
+@pytest.mark.slow
 def test_a_users_locale_changes_no_number(tmp_path):
     """A program in German prints 0,5; what bnexp reads and writes has a point all the same."""
     (tmp_path / "here.yaml").write_text(EXPERIMENT.format("here"))

@@ -70,6 +70,7 @@ def drawn(path, space, key="model.init.std", *assignments):
     return list(dict.fromkeys(network.point[key] for network in networks))
 
 
+@pytest.mark.slow
 def test_random_values_are_spread_between_the_ends(small):
     values = np.array(drawn(small, "uniform: [0.2, 0.7, 400]"))
     assert len(values) == 400

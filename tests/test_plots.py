@@ -123,6 +123,7 @@ TABLE_CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLE_CHANGES)
 def test_a_figure_is_drawn_again_if_and_only_if_its_tables_changed(draw, name):
     change, expected = TABLE_CHANGES[name]
@@ -212,6 +213,7 @@ def test_a_figure_without_all_its_letters_is_always_drawn(draw, monkeypatch):
     assert [draw(run) for _ in range(2)] == [ALL, ALL]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"[" * 100_000, b'{"depth": 1}', b'{"depth": {"fonts": [1]}}']
 )
@@ -301,6 +303,7 @@ def states(folder):
     }
 
 
+@pytest.mark.slow
 def test_a_run_with_nothing_to_do_writes_nothing(small, tmp_path):
     config = bnexp.load_config(
         small, {"claims": [{"says": "it learns", "measure": "final_train_loss", "at_most": 9}]}
@@ -336,6 +339,7 @@ print(result.trained, *sorted({"matplotlib", "PIL", "pooch", "jinja2"} & set(sys
 """
 
 
+@pytest.mark.slow
 def test_a_run_with_nothing_to_do_imports_nothing_that_draws(small, tmp_path):
     command = [sys.executable, "-c", TWICE, str(small), str(tmp_path / "out")]
     first, second = (

@@ -67,6 +67,7 @@ def effective(parameters):
     ).T
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("std", [0.1, 3.0])
 def test_what_is_recorded_is_what_the_network_has_and_answers(case, std):

@@ -75,6 +75,7 @@ def everything(config):
     return made, read
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*CASES, "book", "book, no step"])
 def test_with_and_without_probes_the_same_bits(small, case):
     path, changes = "book_weight_scale", BOOK
@@ -105,6 +106,7 @@ def test_one_worker_or_two_write_the_same_bytes(small, tmp_path):
     assert len(one.read_bytes()) > 50_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("book", [False, True], ids=["independent", "book"])
 def test_stacked_or_alone_the_same_readings(small, book):
     changes = {**(BOOK if book else COMMON), "probes.read": EVERY, "train.precision": "float32"}

@@ -89,6 +89,7 @@ def test_the_last_text_of_a_bar_that_appears_late_is_that_of_the_end(notebook, m
         assert texts[-1:] == ["2/2 networks 100%"] * displayed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "message"),
     [

@@ -34,6 +34,7 @@ def page():
 METRICS = evaluation_columns(recorded_metrics())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [SMALL, LEAST, STRUCTURES])
 def test_the_embedded_numbers_are_the_tables_exactly(text):
     data, tables = Page(report.run_page(run(text))).data, run(text).tables
@@ -70,6 +71,7 @@ def test_a_page_of_32_networks_is_small():
     assert len(text.encode()) < 500_000
 
 
+@pytest.mark.slow
 def test_bands_are_those_of_the_figures(page):
     point = page.data["points"][2]["values"]["train_accuracy"]
     first, second = point["seeds"]
@@ -98,6 +100,7 @@ def test_two_structural_axes_are_two_choices():
     assert views[0]["lines"][1]["points"] == [1, 3, 5]
 
 
+@pytest.mark.slow
 def test_curves_of_many_evaluations_are_thinned_out_and_the_page_says_so(monkeypatch):
     times = tuple((float(epoch), 10 * epoch) for epoch in range(1, 31))
     tables = results((NORMS,), value=lambda p, seed, epoch, m: epoch / 100, times=times)

@@ -49,6 +49,7 @@ def test_the_same_run_gives_the_same_bytes_wherever_it_is(tmp_path):
     assert len(whole().encode()) < 1_000_000
 
 
+@pytest.mark.slow
 def test_the_setting_says_what_differs_from_the_parent():
     changed = bnexp.load_config("weight_scale", {"train.epochs": 7})
     page = Page(report.run_page(replace(run(PLAIN), config=changed)))
@@ -127,6 +128,7 @@ def test_titles_settings_and_claims_of_both(pair):
     assert len(pair.all("script")) == 2  # the data of the explorer, and the code
 
 
+@pytest.mark.slow
 def test_the_command_with_two_directories(tmp_path):
     for text, name in ((LEAST, "a"), (SMALL, "b")):
         shutil.copytree(made(text), tmp_path / name)
@@ -138,6 +140,7 @@ def scripts(page):
     return [text for attributes, text in page.all("script") if "type" not in attributes]
 
 
+@pytest.mark.slow
 def test_the_experiments_text_is_shown_as_text(page):
     assert page.all("h1") == [({}, SHOWN)]
     assert page.all("title") == [({}, SHOWN)]

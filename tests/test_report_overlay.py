@@ -10,6 +10,7 @@ from bnexp.report.explorer import explorer_data
 from bnexp.report.overlay import overlay
 
 
+@pytest.mark.slow
 def test_the_tables_of_both_have_every_number_of_each():
     both = overlay(run(SMALL), run(FASTER), ("slow", "fast"))
     assert [axis.key for axis in both.axes] == ["run", "model.init.std", "model.norm"]
@@ -32,6 +33,7 @@ def test_a_key_that_only_one_sweeps_has_the_configs_value_in_the_other():
     assert len(explorer_data(both)["points"]) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", [FASTER, LEAST])
 def test_the_page_has_both_on_equal_axes_by_their_names(second):
     page = Page(report.pair_page(run(SMALL), run(second), ("mine", "yours")))

@@ -164,6 +164,7 @@ def test_points_are_the_same_whatever_the_order_of_the_axes():
     assert all((p.first.n, p.second.n, p.difference) == (2, 2, 0) for p in turned)
 
 
+@pytest.mark.slow
 def test_runs_with_nothing_in_common_have_a_page():
     page = Page(report.pair_page(run(LEAST), run(SMALL)))
     pairs = compare_accuracies(run(LEAST), run(SMALL))
@@ -173,6 +174,7 @@ def test_runs_with_nothing_in_common_have_a_page():
     assert "not claimed" in page.text("span", **{"class": "quiet"})
 
 
+@pytest.mark.slow
 def test_a_long_table_of_networks_is_cut_and_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(sections, "MAX_ROWS", 5)
     page = Page(report.run_page(run(SMALL)))

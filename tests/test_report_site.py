@@ -32,6 +32,7 @@ def site(tmp_path_factory):
     return out
 
 
+@pytest.mark.slow
 def test_each_run_has_its_page_and_the_index_names_them(site):
     names = {path.name for path in site.iterdir() if not path.name.startswith(".")}
     assert names == {INDEX, "small.html", "least.html", "small-2.html"}
@@ -40,6 +41,7 @@ def test_each_run_has_its_page_and_the_index_names_them(site):
     assert index.text("p")[0].startswith("3 runs, 25 networks.")
 
 
+@pytest.mark.slow
 def test_a_page_of_the_site_is_that_of_the_run_with_a_link_back(site):
     page = (site / "least.html").read_text()
     back = f'<p class="home"><a href="{INDEX}">All runs</a></p>'
@@ -92,6 +94,7 @@ def test_nothing_comes_from_outside(site):
     assert re.findall(r"https?:|//", text) == []
 
 
+@pytest.mark.slow
 def test_an_earlier_site_is_replaced_and_nothing_else_is(tmp_path):
     write_site([made(LEAST), made(PLAIN)], tmp_path / "out")
     write_site([made(LEAST)], tmp_path / "out")
@@ -113,6 +116,7 @@ def test_a_run_that_cannot_be_read_leaves_the_site_as_it_was(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "out"]
 
 
+@pytest.mark.slow
 def test_the_command_takes_directories_and_names_of_shipped_experiments(tmp_path):
     arguments = ["site", str(made(LEAST)), "quickstart", "--out", str(tmp_path / "class")]
     result = CliRunner().invoke(cli, arguments)
@@ -125,6 +129,7 @@ def test_the_command_takes_directories_and_names_of_shipped_experiments(tmp_path
     assert CliRunner().invoke(cli, ["site"]).exit_code == 2
 
 
+@pytest.mark.slow
 def test_the_script_knows_the_shipped_results(script, tmp_path, capsys, monkeypatch):
     """Runs of one's own that have their names are others."""
     gallery_site = script("gallery_site")

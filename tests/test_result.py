@@ -35,6 +35,7 @@ def test_a_result_in_one_line(result):
     assert repr(least) == "Result(least: 1 network)"
 
 
+@pytest.mark.slow
 def test_a_result_in_a_notebook(result):
     page = Page(result._repr_html_())
     assert page.text("p")[0].startswith(f"{' '.join(SHOWN.split())} small: 12 networks")

@@ -86,6 +86,7 @@ FORGERIES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_forged_table_is_named_with_row_and_column(name, reference):
     table, change, message = FORGERIES[name]

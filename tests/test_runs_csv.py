@@ -117,6 +117,7 @@ PARTS_SWEPT_AS_ONE_VALUE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS_SWEPT_AS_ONE_VALUE)
 def test_a_part_of_the_setting_that_is_swept_as_one_value_reads_back_exactly(tmp_path, part):
     experiment = tmp_path / "parts.yaml"

@@ -37,6 +37,7 @@ def call(*words):
     return result.exit_code, result.stdout, result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", REFERENCES, ids=lambda folder: folder.name)
 def test_a_reference_is_read_and_judged_to_the_very_bytes_that_it_has(folder):
     found = read_finished_run(folder)
@@ -52,6 +53,7 @@ def test_a_reference_is_read_and_judged_to_the_very_bytes_that_it_has(folder):
     assert (found.missing, found.missing_files, found.matched_by_values) == ({}, (), False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [SMALL, PROBED])
 def test_tables_stand_for_cells_in_all_that_reads_them(text, tmp_path):
     made_by_run = made(text)

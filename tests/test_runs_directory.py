@@ -97,6 +97,7 @@ def test_only_what_is_missing_or_changed_is_trained(small, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_fresh_trains_everything_again(small, tmp_path):
     config = bnexp.load_config(small)
     bnexp.run(config, tmp_path / "out")

@@ -95,6 +95,7 @@ def test_a_label_that_no_image_has_is_no_chance_to_guess_right():
     assert [name for name in DATASETS if DATASETS[name].unused] == ["emnist-letters"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["fashion-mnist", "kmnist", "unknown"])
 def test_another_set_in_its_place_is_named_everywhere_and_decides_nothing(
     bright, folders, tmp_path, other
@@ -180,6 +181,7 @@ def test_a_sweep_over_data_sets(bright, folders, tmp_path):
     assert verdicts(result.claims) == ["undecided", "refuted"]
 
 
+@pytest.mark.slow
 def test_networks_of_several_sets_under_one_name(bright, folders, tmp_path):
     """A directory that was trained on MNIST, and in part again on other files."""
     config, out = bnexp.load_config(bright), tmp_path / "out"

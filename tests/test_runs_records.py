@@ -138,6 +138,7 @@ def forge(path, change):
     path.write_bytes(head + b"\n" + body + b"\n")
 
 
+@pytest.mark.slow
 def test_a_forged_cell_is_damaged_and_its_network_trained_again(run):
     """All that a config would not be allowed to say, a record is not either."""
     config, out = run
@@ -179,6 +180,7 @@ def test_every_command_goes_on_with_the_other_networks(name, run):
 HEADS = [3.5, "3", None, [], {}, 10**400, math.nan, math.inf, "\x1b[31m"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", HEADS)
 def test_a_forged_head(version, run):
     config, out = run
@@ -246,6 +248,7 @@ CHECKPOINTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHECKPOINTS)
 def test_a_forged_checkpoint_changes_no_number(name, tmp_path, own_places):
     config = tmp_path / "tiny.yaml"

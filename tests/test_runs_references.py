@@ -65,6 +65,7 @@ def test_every_experiment_has_a_shipped_result(empty):
         assert find_run(name) == RunPlace(REFERENCE / name, Path("results", f"{name}-shipped"))
 
 
+@pytest.mark.slow
 def test_a_page_of_a_shipped_result(empty):
     before = files(REFERENCE / NAME)
     done = command("report", NAME)
@@ -75,6 +76,7 @@ def test_a_page_of_a_shipped_result(empty):
     assert files(REFERENCE / NAME) == before
 
 
+@pytest.mark.slow
 def test_what_is_drawn_and_exported_goes_to_the_current_folder(empty):
     before = files(REFERENCE / NAME)
     done = command("plot", NAME)
@@ -115,6 +117,7 @@ def test_a_folder_of_that_name_comes_first(empty):
     assert bnexp.load_run(NAME).config.name == "rank"
 
 
+@pytest.mark.slow
 def test_a_run_in_results_is_not_passed_over(empty):
     """It may be the one that is meant; the other has a name of its own."""
     shutil.copytree(REFERENCE / NAME, Path("results", NAME))
@@ -130,6 +133,7 @@ def test_a_run_in_results_is_not_passed_over(empty):
     assert done.stdout == f"results/{NAME}/report-rank.html\n"
 
 
+@pytest.mark.slow
 def test_an_installed_package_reads_them_without_an_import(empty, installed):
     folder = installed()
     assert find_run(NAME) == RunPlace(folder, OUTPUT)

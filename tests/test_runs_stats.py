@@ -182,6 +182,7 @@ def test_p_values_by_hand():
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @example([-8.98846567431158e307, -8.988465674311579e307], (-inf, 2.0), 0.0)
 @example([0.0, 1.1125369292536007e-308], SHARE, 0.0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from report_cases import Page
 
 import bnexp
 from bnexp.config.document import experiment_names
 
 
+@pytest.mark.slow
 def test_it_has_what_the_experiments_say_of_themselves():
     table = bnexp.experiments()
     assert table["name"].tolist() == experiment_names()
@@ -23,6 +25,7 @@ def test_it_has_what_the_experiments_say_of_themselves():
     assert table["claims"].dtype == np.int64
 
 
+@pytest.mark.slow
 def test_a_prompt_and_a_notebook_show_every_row():
     table = bnexp.experiments()
     lines = repr(table).splitlines()

@@ -111,6 +111,7 @@ def test_the_books_shape(norm, dtype):
     assert stack == [outcome(run(one(parameters, k), one(state, k)))[0] for k in range(5)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf, 1e38])
 @pytest.mark.parametrize("setting", SETTINGS, ids="-".join)
 def test_a_network_that_diverges_leaves_the_others_alone(setting, poison):

@@ -361,6 +361,7 @@ def test_a_network_that_stops_early_is_the_one_that_was_trained_so_far(column, b
             assert bits(one(getattr(history, part), k)) == bits(trained)
 
 
+@pytest.mark.slow
 def test_early_stopping_goes_on_from_any_step():
     probes = {"probes": Probing([Weights()], range(0, 61, 5))}
     snapshots = []
