@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Run the shipped experiments again, and rewrite results/reference/ from what they give.
 
-    scripts/reproduce_all.py                      all of them
+    scripts/reproduce_all.py                      all of them that take less than 10 minutes
     scripts/reproduce_all.py weight_scale rank    these two
     scripts/reproduce_all.py --replicate 0        without replications
-    scripts/reproduce_all.py --only-replicate 20  replications alone, on 20 new seeds each
+    scripts/reproduce_all.py --only-replicate 20  replications alone, on 20 seeds each
 
 Each experiment is run on its own seeds and then replicated on new ones, whose outcome is kept as
-replication.json beside the other results. Ends with status 1 where a verdict on a claim is not the
-one that was there before, where a replication reverses a published one, or where a network failed.
-With real MNIST: BNEXP_DATA_DIR or a download.
+replication.json beside the other results. They are drawn once: as long as claims and seeds of the
+experiment are the same, so are those of its replication. Ends with status 1 where a verdict on a
+claim is not the one that was there before, where a replication reverses a published one, or where a
+network failed. With real MNIST: BNEXP_DATA_DIR or a download.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,11 +33,19 @@ import bnexp
 from bnexp.claims import READABLE
 from bnexp.config import document
 from bnexp.config.claims import WORDS
-from bnexp.replication import FILE, Replication, is_replicable, outcomes_text
+from bnexp.replication import (
+    FILE,
+    Replication,
+    draw_seeds,
+    is_replicable,
+    outcomes_text,
+    replication_text,
+)
 
 REFERENCE = Path(__file__).resolve().parents[1] / "results" / "reference"
 # What a reference keeps of a run directory: no cells, and of the figures the PNG alone.
 KEPT = ("config.yaml", "manifest.json", "*.csv", "claims.json", "figures/*.png")
+LONG = 600  # seconds; an experiment that takes longer is run if it is named
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -56,18 +66,26 @@ def finished(options: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:
     Experiments are run side by side, each in one process, as some have a single network that only
     one process can train. The longest begin, so that none is left alone at the end.
     """
-    names = options.names or document.experiment_names()
+    names = options.names or usual_names()
     workers = min(options.jobs, len(names))
     work = partial(finish, REFERENCE, options, jobs=options.jobs // workers)
     if workers == 1:
         yield from map(work, names)
         return
-    longest_first = sorted(
-        names, key=lambda name: bnexp.load_config(name).experiment.seconds or 0, reverse=True
-    )
+    longest_first = sorted(names, key=expected_seconds, reverse=True)
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         for future in as_completed([pool.submit(work, name) for name in longest_first]):
             yield future.result()
+
+
+def usual_names() -> list[str]:
+    """All shipped experiments but the long ones."""
+    return [name for name in document.experiment_names() if expected_seconds(name) <= LONG]
+
+
+def expected_seconds(name: str) -> float:
+    """How long the experiment says that it takes on two cores."""
+    return bnexp.load_config(name).experiment.seconds or 0
 
 
 def finish(
@@ -76,13 +94,15 @@ def finish(
     """Run an experiment, replicate it, and say what came of it."""
     reference, clock = folder / name, time.perf_counter()
     before, changed, outcomes = verdicts(reference), [], ""
+    seeds = kept_seeds(name, reference / FILE)
     try:
         if options.only_replicate is None:
             reproduce(name, reference, jobs)
             changed += differences(name, before, verdicts(reference))
         if options.replicate != 0:
             draw = options.images == "draw"
-            replication = replicated(name, reference, options.replicate, draw, jobs)
+            seeds = more_seeds(name, seeds, options.replicate) if seeds else options.replicate
+            replication = replicated(name, reference, seeds, draw, jobs)
             changed += reversals(name, replication)
             outcomes = "; " + outcomes_of(replication) if replication else ""
     except bnexp.BnexpError as error:
@@ -130,10 +150,33 @@ def reproduce(name: str, reference: Path, jobs: int) -> None:
                 shutil.copyfile(path, place)
 
 
+def kept_seeds(name: str, path: Path) -> list[int]:
+    """The seeds of the replication in this file, if the experiment has the same claims and seeds.
+
+    Others would be a second try, of which the better one could be kept.
+    """
+    if not path.is_file():
+        return []
+    kept, experiment = json.loads(path.read_text()), bnexp.load_config(name).experiment
+    same_claims = [c["says"] for c in kept["claims"]] == [c.says for c in experiment.claims or ()]
+    same_seeds = kept["seeds"]["published"] == [*experiment.random.seeds]
+    return kept["seeds"]["replication"] if same_claims and same_seeds else []
+
+
+def more_seeds(name: str, kept: list[int], number: int | None) -> list[int]:
+    """The seeds of an earlier replication, and drawn ones up to this number."""
+    random = bnexp.load_config(name).experiment.random
+    known = {*kept, *random.seeds, *(random.design_seeds or ())}
+    return kept + draw_seeds((number or 0) - len(kept), known)
+
+
 def replicated(
-    name: str, reference: Path, seeds: int | None, draw_images: bool, jobs: int
+    name: str, reference: Path, seeds: int | list[int] | None, draw_images: bool, jobs: int
 ) -> Replication | None:
-    """Replicate the experiment, and keep its outcome; None if none of its claims can be."""
+    """Replicate the experiment on drawn seeds, and keep its outcome.
+
+    seeds: those that were drawn, or how many are to be. None if no claim can be replicated.
+    """
     experiment = bnexp.load_config(name).experiment
     (reference / FILE).unlink(missing_ok=True)
     if not is_replicable(experiment):
@@ -144,7 +187,8 @@ def replicated(
         replication = bnexp.replicate(
             name, out=out, seeds=seeds, draw_images=draw_images, jobs=jobs
         )
-        shutil.copyfile(out / FILE, reference / FILE)
+    replication = replace(replication, drawn=True)
+    (reference / FILE).write_text(replication_text(replication), "utf-8")
     return replication
 
 

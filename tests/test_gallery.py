@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from math import isnan
 from pathlib import Path
 
@@ -147,11 +148,51 @@ def test_reproducing_replicates_and_says_what_is_reversed(
         reproduce.main(["-j", "1", "--only-replicate", "0"])
     expected = "small: refuted as published, supported on new seeds: it learns"
     assert expected in str(ended.value)
-    assert json.loads(path.read_text())["claims"][0]["outcome"] == "reversed"
+    again = json.loads(path.read_text())
+    assert again["claims"][0]["outcome"] == "reversed"
+    assert again["seeds"] == first["seeds"]  # drawn once
     assert {p: p.read_bytes() for p in others} == others
+    (folder / "small.yaml").write_text(text.replace("EXPECT", "supported"))
+    reproduce.main(["-j", "1", "--only-replicate", "5"])
+    more = json.loads(path.read_text())["seeds"]["replication"]
+    assert (len(more), more[:3]) == (5, first["seeds"]["replication"])
+    others = text.replace("EXPECT", "supported").replace("it learns", "it does")
+    (folder / "small.yaml").write_text(others)
+    reproduce.main(["-j", "1", "--only-replicate", "3"])
+    assert json.loads(path.read_text())["seeds"]["replication"] != more[:3]
     with pytest.raises(SystemExit):
         reproduce.main(["--replicate", "-1"])
     assert "expected numbers of seeds from 0" in capsys.readouterr().err
+
+
+def test_readme_counts_the_claims_of_sources(script):
+    """But for replays of the book's scripts, which are not about other seeds."""
+    gallery = script("pages.gallery")
+    claims = [
+        (claim["verdict"], again["outcome"])
+        for name, _, judged in gallery.experiments()
+        for claim, again in zip(judged, gallery.replication(name).get("claims", ()), strict=False)
+        if gallery.kind_of(claim) != "measured" and again["outcome"] != "not replicable"
+    ]
+    counts = Counter(verdict for verdict, _ in claims)
+    text = (ROOT / "README.md").read_text("utf-8")
+    sentence = re.search(
+        r"judges (\d+) claims .*?(\d+) are supported, (\d+) do not hold, and (\d+) are\s",
+        text,
+        re.DOTALL,
+    )
+    assert [int(number) for number in sentence.groups()] == [
+        len(claims),
+        *(counts[verdict] for verdict in ("supported", "refuted", "undecided")),
+    ]
+    assert "reversed" not in {outcome for _, outcome in claims}
+
+
+def test_the_gallery_is_reproduced_in_45_minutes_and_long_experiments_if_named(script):
+    reproduce = script("reproduce_all")
+    usual = reproduce.usual_names()
+    assert sum(map(reproduce.expected_seconds, usual)) <= 45 * 60
+    assert {*NAMES} - {*usual} == {"weight_scale_250_seeds"}
 
 
 @pytest.mark.slow

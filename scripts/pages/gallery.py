@@ -195,17 +195,23 @@ def _note(kind: str, claims: Sequence[Mapping[str, Any]]) -> str:
 
 def _replications() -> Iterator[str]:
     """How many verdicts on the sources' claims are the same on new seeds; nothing without any."""
-    found = [replication(name) for name, _, _ in experiments()]
-    outcomes = [
-        claim["outcome"]
-        for one in found
-        for claim in of_sources(one.get("claims", ()))
+    replicated = {name: found for name, _, _ in experiments() if (found := replication(name))}
+    claims = [
+        (name, claim)
+        for name, found in replicated.items()
+        for claim in of_sources(found["claims"])
         if claim["outcome"] != "not replicable"
     ]
-    if outcomes:
-        number = counted(sum(bool(one) for one in found), "experiment")
-        yield f"On new seeds, of {number}, the sources' claims are: {outcomes_text(outcomes)}."
-        yield ""
+    if not claims:
+        return
+    number = counted(len(replicated), "experiment")
+    outcomes = outcomes_text(claim["outcome"] for _, claim in claims)
+    yield f"On new seeds, of {number}, the sources' claims are: {outcomes}."
+    yield ""
+    lost = [(name, claim) for name, claim in claims if claim["outcome"] in ("weaker", "reversed")]
+    for name, claim in lost:
+        yield f"- {claim['outcome']}: [`{name}`](#{name}): {claim['says']}"
+    yield from [""] * bool(lost)
 
 
 def _counts(claims: Sequence[Mapping[str, Any]]) -> str:
