@@ -77,6 +77,7 @@ class MaxPool(Pool):
         integer = np.min_scalar_type(self.size**2)
         positions = np.zeros(y.shape, integer, like=y)
         for i, view in enumerate(others, 1):
+            view = np.ascontiguousarray(view, like=view)  # short rows are slow to read twice
             larger = view > y
             np.maximum(positions, larger.astype(integer) * i, out=positions)
             np.maximum(y, view, out=y)
