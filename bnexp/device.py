@@ -34,13 +34,23 @@ def to_host(array: Any) -> NDArray[Any]:
     return numbers
 
 
+def check_name(device: str) -> None:
+    """ConfigError if there is no device of this name."""
+    if not isinstance(device, str):
+        raise ConfigError(f"device: expected {' or '.join(DEVICES)}, got {device!r}")
+    if device not in DEVICES:
+        is_gpu = device.lower().startswith(("gpu", "cuda", "nvidia"))
+        hint = "write cuda; the variable CUDA_VISIBLE_DEVICES chooses among GPUs" if is_gpu else ""
+        text = choices(device, DEVICES, explained=hint)
+        raise ConfigError(f"device: no such device, expected {text}")
+
+
 def device_array(device: str) -> Any:
     """An empty array on the device, to be passed as `like=`.
 
     ConfigError if there is no such device, or it cannot be used here; it says what to install.
     """
-    if device not in DEVICES:
-        raise ConfigError(f"device: no such device, expected {choices(str(device), DEVICES)}")
+    check_name(device)
     return np.empty(0) if device == "cpu" else _cupy().empty(0)
 
 

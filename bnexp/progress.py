@@ -130,7 +130,7 @@ class RunStatus:
     def counts(self) -> str:
         """How many networks are done and left."""
         number = counted(self.networks, "network")
-        return f"{self.done} of {number} done, {self.networks - self.done} left"
+        return f"{self.done:,} of {number} done, {self.networks - self.done:,} left"
 
 
 class RunBar:

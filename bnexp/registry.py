@@ -17,6 +17,7 @@ from importlib import import_module
 from math import isfinite
 from operator import ge, gt, le, lt
 from pathlib import Path
+from threading import get_ident
 from traceback import walk_tb
 from typing import (
     Any,
@@ -201,6 +202,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         self._entries: dict[str, Any] = {}
         self._tables = tuple(tables)
         self._discovered = False
+        self._loading: set[int] = set()  # threads that add the entries of tables
         self._owner: type | None = None
         self._add_builtin(entries)
         _registries.append(self)
@@ -216,9 +218,20 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return self._builtin
 
     def _load_tables(self) -> None:
-        tables, self._tables = self._tables, ()
-        for place in tables:
-            self._add_builtin(_import(place))
+        """Add the entries of tables. Threads may do so side by side: each returns with all of them.
+
+        A call by what a table's module does while it is imported returns with those there are.
+        """
+        thread = get_ident()
+        if not self._tables or thread in self._loading:
+            return
+        self._loading.add(thread)
+        try:
+            for place in self._tables:
+                self._add_builtin(_import(place))
+        finally:
+            self._loading.discard(thread)
+        self._tables = ()
 
     def _add_builtin(self, entries: Mapping[str, Entry | str]) -> None:
         self._builtin |= frozenset(entries)
@@ -283,12 +296,12 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
     def _all(self) -> dict[str, Any]:
         """All entries; on the first call those of tables and of installed packages are added."""
         if not self._discovered:
-            self._discovered = True
             self._load_tables()
             noun = self.noun.replace(" ", "_")
             for group in (noun, FORMER_NOUNS.get(noun)):
                 for point in entry_points(group=f"bnexp.{group}") if group else ():
                     self._entries.setdefault(point.name, _Unloaded(point.load))
+            self._discovered = not self._tables
         return self._entries
 
     def _checked(self, name: str, entry: Any) -> Any:

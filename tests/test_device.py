@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -228,3 +229,9 @@ def test_no_gpu_and_no_such_device_are_said(gpu):
         device.device_array("cuda")
     with pytest.raises(ConfigError, match="no such device, expected one of cpu, cuda, got 'tpu'"):
         device.device_array("tpu")
+    for name in ("gpu", "cuda:0", "GPU"):
+        with pytest.raises(ConfigError, match=f"got '{name}'; write cuda; .*CUDA_VISIBLE_DEVICES"):
+            device.device_array(name)
+    for name in (None, 0, ["cuda"]):
+        with pytest.raises(ConfigError, match=re.escape(f"expected cpu or cuda, got {name!r}")):
+            device.device_array(name)

@@ -104,6 +104,9 @@ def test_whatever_goes_wrong_is_a_failure_of_its_figure(monkeypatch):
     monkeypatch.setattr(Panels, "draw", draw_nothing)
     with pytest.raises(DrawingFailed, match=r"^figure panels: ZeroDivisionError: division by zero"):
         render_files(Panels(), demo_results())
+    monkeypatch.setattr(Panels, "draw", lambda self, data: sys.exit(3))
+    with pytest.raises(DrawingFailed, match=r"^figure panels: SystemExit: 3"):
+        render_files(Panels(), demo_results())
     monkeypatch.setattr("bnexp.execution.stopping._interrupted", True)
     with pytest.raises(Interrupted):  # of which a library may have made that error
         render_files(Panels(), demo_results())

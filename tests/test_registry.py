@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import subprocess
+import sys
+import types
 from dataclasses import dataclass
 from typing import Literal
 
@@ -170,3 +173,38 @@ def test_a_name_of_two_modules_is_warned_of():
     with pytest.warns(RuntimeWarning, match=f"ring 'ring' of {__name__} is replaced by .* other"):
         registry.register("ring", other)
     assert registry["ring"] is other
+
+
+THREADS = """
+import threading, bnexp
+start, texts = threading.Barrier(4), []
+def load():
+    start.wait()
+    config = bnexp.load_config("quickstart", {"data.name": "synthetic"})
+    texts.append(config.name)
+threads = [threading.Thread(target=load) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(texts)
+"""
+
+
+@pytest.mark.slow
+def test_threads_that_look_up_names_first_of_all_find_all_of_them(tmp_path):
+    for _ in range(3):
+        command = [sys.executable, "-c", THREADS]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert (done.stdout, done.stderr) == (f"{['quickstart'] * 4}\n", "")
+
+
+def test_a_table_that_looks_its_own_registry_up_is_loaded_once(monkeypatch):
+    module = types.ModuleType("table_of_rings")
+    registry = Registry("ring", {}, tables=("table_of_rings:TABLE",))
+    seen = []
+    looks = {"__getattr__": lambda name: seen.append(list(registry)) or {"ring": Ring}}
+    module.__dict__.update(looks)
+    monkeypatch.setitem(sys.modules, "table_of_rings", module)
+    assert list(registry) == ["ring"]
+    assert seen == [[]]
+    assert registry.builtin == {"ring"}
+    assert seen == [[]]

@@ -177,6 +177,22 @@ def test_the_command_has_the_device(small, tmp_path, gpu, monkeypatch):
     assert (wrong.exit_code, "jobs: expected 1" in wrong.output) == (2, True)
 
 
+def test_a_dry_run_says_what_a_device_cannot_do(small, tmp_path, gpu, monkeypatch):
+    dry = ("run", small, "--device", "cuda", "--dry-run", "--out", tmp_path / "out")
+    few = ("--set", "data.name=synthetic", "--set", "data.train=200")
+    valid = command(*dry)
+    assert (valid.exit_code, "expected: about" in valid.output) == (0, False)
+    assert "expected: about" in command(*dry[:2], *dry[4:]).output
+    refused = command("run", "book_weight_scale", *few, *dry[2:])
+    assert (refused.exit_code, "expected float32 with device cuda" in refused.output) == (2, True)
+    gpu(devices=0)
+    missing = command(*dry)
+    assert (missing.exit_code, "found none" in missing.output) == (2, True)
+    several = command(*dry, "-j", "3")  # which is refused whether there is a GPU or not
+    assert (several.exit_code, "jobs: expected 1" in several.output) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_function_of_gpu_md_runs_on_a_device():
     page = (Path(__file__).parents[1] / "docs" / "gpu.md").read_text()
     (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

@@ -312,18 +312,22 @@ def range_text(meaning: str, values: Sequence[Any]) -> str:
     return f"{meaning} from {value_text(first, [last])} to {value_text(last, [first])}"
 
 
-def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 1) -> None:
+def print_plan(
+    config: Config, out: Path, data_dir: Path | None, workers: int = 1, device: str = "cpu"
+) -> None:
     """Print the axes, how many networks there are, which would be trained and why, and the cost.
 
     config: the experiment. out: its run directory, which need not exist. workers: how many
-    processes would train; their time and memory are estimated.
+    processes would train; their time and memory are estimated. device: what they would train on;
+    of another than the CPU nothing is estimated.
     data_dir: the folder of the data files, if the user gave one. Nothing is downloaded: if the data
         are not at hand, finished networks are counted without a look at the data they came from.
     """
     plan, directory, width = make_plan(config), RunDirectory(out), page_width()
     origins: Mapping[str, DataOrigin] = {}
     try:
-        prepared = prepare(config, data_dir, download=False)
+        prepared = prepare(config, data_dir, download=False, device=device)
+        stack_size = prepared.stack_size
         missing = read_records(prepared, directory)[1]
         counts = {name: count_images(images) for name, images in prepared.data.items()}
         steps = sum(prepared.steps.values())
@@ -331,6 +335,7 @@ def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 
         origins, left_out, fitting = prepared.origins, prepared.left_out, prepared.config
     except DataError as error:
         known, counts = schedules_without_data(config, plan), known_counts(plan)
+        stack_size = None
         fitting, left_out = fitting_figures(config, plan, known)
         steps = sum(schedule.points[-1] for schedule in known.values())
         steps += len(plan.networks) - len(known)
@@ -354,22 +359,22 @@ def print_plan(config: Config, out: Path, data_dir: Path | None, workers: int = 
     kinds = Counter(options.kind for options in drawn)
     names = [f"{number} x {kind}" if number > 1 else kind for kind, number in kinds.items()]
     echo(*paragraph(f"figures: {', '.join(names) or 'none'}", width, indent=2, hanging=4))
-    stacks = make_stacks(plan.networks)
+    stacks = make_stacks(plan.networks, size=stack_size)
     sizes = Counter(len(stack.networks) for stack in stacks)
     shapes = ", ".join(f"{number} of {size}" for size, number in sorted(sizes.items()))
     networks = counted(len(plan.networks), "network")
     echo(f"{networks} in {counted(len(stacks), 'stack')} ({shapes})", *effort.split("\n"))
     done = len(plan.networks) - len(missing)
-    echo(f"{out}: {done} up to date, {len(missing)} to {work_of(steps)}")
+    echo(f"{out}: {done:,} up to date, {len(missing):,} to {work_of(steps)}")
     for reason, number in Counter(map(kind_of, missing.values())).items():
-        echo(f"  {number} {reason}")
+        echo(f"  {number:,} {reason}")
     damaged = [(network, why) for network, why in missing.items() if kind_of(why) in DAMAGES]
     for network, why in damaged[:MAX_DAMAGED]:
         echo(*paragraph(f"cells/{network}.json: {why}", width, indent=4, hanging=6))
     for line in omitted(len(damaged) - MAX_DAMAGED):
         echo(f"    {line}")
     to_train = [network for network in plan.networks if network.id in missing]
-    if needs := estimate(to_train, counts, workers):
+    if device == "cpu" and (needs := estimate(to_train, counts, workers)):
         echo(*paragraph(needs.line(workers), width, hanging=2))
     if others := directory.count_others(plan.networks):
         echo(f"  {kept_networks(others)}")

@@ -124,7 +124,8 @@ def run_command(
     if metric:
         check_metric(metric, make_plan(config), named)
     if dry_run:
-        print_plan(config, directory, data_dir, workers)
+        running.check_device(device, place)
+        print_plan(config, directory, data_dir, workers, device)
         return
     ranges = unusual_ranges(config)
     quiet_matplotlib()

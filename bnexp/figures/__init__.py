@@ -172,7 +172,7 @@ def _drawing(options: FigureKind) -> Iterator[None]:
         yield
     except BnexpError as error:
         raise DrawingFailed(str(error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         stopping.check()  # matplotlib's own errors may stand for an interruption
         if os.environ.get("BNEXP_DEBUG"):
             raise
