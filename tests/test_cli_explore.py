@@ -90,6 +90,7 @@ def test_explain_searches_its_texts_for_what_is_no_name():
     assert searched("Running  AVERAGE").splitlines()[2:] == lines[2:]
 
 
+@pytest.mark.slow
 def test_words_that_are_not_side_by_side_are_found_if_no_text_has_the_phrase():
     text = searched("average squares")
     assert "train.optimizer.beta2" in text

@@ -52,6 +52,7 @@ def test_the_file_is_named_after_the_experiment_and_the_kind(plot, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["quickstart-scale.png"]
 
 
+@pytest.mark.slow
 def test_a_kind_of_the_experiment_looks_as_in_the_run_directory(plot, directory, tmp_path):
     plot("--figure", "scale", "--out", "scale.png")
     drawn = (tmp_path / "scale.png").read_bytes()

@@ -156,6 +156,7 @@ def test_a_folder_in_a_cell_files_place_is_named(finished):
         bnexp.run(config, out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_a_damaged_manifest_is_made_again_and_costs_nothing(finished, damage):
     config, out = finished

@@ -107,6 +107,7 @@ def test_runs_in_threads_have_the_bits_of_a_run_alone(several_threads):
     ]
 
 
+@pytest.mark.slow
 def test_fits_models_and_verifications_in_threads_have_the_same_bits(several_threads, tmp_path):
     config = of_length(2)
     point = {"model.norm": "batch"}

@@ -232,6 +232,7 @@ def test_an_accuracy_that_a_probe_read_has_the_axis_of_accuracies():
     assert words(drawn)[-1].split() == ["accuracy", "under", "attack", "(FGSM)"]
 
 
+@pytest.mark.slow
 def test_numbers_below_zero_get_a_linear_axis():
     def below(point, seed):
         return [(step, 1, "own_number", NAN, -float(step)) for step in (1, 100, 1000)]

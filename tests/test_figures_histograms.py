@@ -66,6 +66,7 @@ def test_another_step_and_some_layers():
     assert notes(figure(data, "histograms", step="last"))[0] == "step 10; 1 seed"
 
 
+@pytest.mark.slow
 def test_rows_have_limits_of_their_own_unless_given():
     def low(point, seed):
         return [(*start, value * point[0]) for *start, value in read(point, seed)]

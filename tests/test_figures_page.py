@@ -36,6 +36,7 @@ def test_labels_stand_only_at_the_left_and_below(count, lowest):
         assert axes.xaxis.get_major_ticks()[0].label1.get_visible() is at_bottom
 
 
+@pytest.mark.slow
 def test_twenty_panels_stand_in_four_rows_of_five():
     figure = panels(results((Axis(W, tuple(range(1, 21))), NORMS)))
     assert len({axes.get_position().x0 for axes in figure.axes}) == 5

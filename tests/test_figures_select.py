@@ -35,6 +35,7 @@ def test_numbers_are_meant_to_half_a_percent(value, wanted, expected):
     assert (selected[W] == (value,)) is expected
 
 
+@pytest.mark.slow
 def test_one_value_is_no_line_and_stands_in_the_notes():
     drawn = figure(results((SCALES, NORMS), value=own), "curves", where={W: 0.158})
     assert legend(drawn) == ["with batch norm", "without normalization"]

@@ -184,6 +184,7 @@ def made(tmp_path_factory):
     return bnexp.run(bnexp.load_config(folder / "small.yaml", given), folder / "run")
 
 
+@pytest.mark.slow
 def test_tables_have_a_column_for_each_metric(made):
     lines = (made.directory / "metrics.csv").read_text().splitlines()
     assert lines[0].endswith(",".join(("epoch", "step", *evaluation_columns(METRICS))))

@@ -166,6 +166,7 @@ def test_json_can_neither_end_its_element_nor_a_line():
     assert json.loads(text) == {"a": [HOSTILE, None, "inf", "-inf", 0.1]}
 
 
+@pytest.mark.slow
 def test_nothing_comes_from_outside(page):
     text = re.sub(r'"http://www.w3.org/2000/svg"', "", whole())
     assert re.findall(r"https?:|//", text) == []

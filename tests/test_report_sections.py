@@ -141,6 +141,7 @@ def test_a_run_that_was_never_scored_has_a_page():
     assert len(page.rows) == 3
 
 
+@pytest.mark.slow
 def test_each_point_has_both_means_and_their_difference():
     pairs = {(p.point, p.images): p for p in compare_accuracies(run(SMALL), run(FASTER))}
     assert len(pairs) == 12

@@ -53,6 +53,7 @@ TARGETS = (
     _against("CNN, PyTorch / bnexp, 1 core", "cnn-torch", "cnn-bnexp", 1.5, False),
     _against("CNN, batch norm, plain im2col / bnexp", "cnnbn-numpy", "cnnbn-bnexp", 5.0, False),
     _against("CNN, batch norm, PyTorch / bnexp, 1 core", "cnnbn-torch", "cnnbn-bnexp", 1.5, False),
+    _against("CNN, sweep of 8, PyTorch / bnexp, 2 cores", "cnn8-torch", "cnn8-bnexp", 1.5, False),
     Target(
         "seconds of the command beyond training, float32",
         ("command32", "bnexp32-2"),
