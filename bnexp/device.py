@@ -34,7 +34,7 @@ def to_host(array: Any) -> NDArray[Any]:
     return numbers
 
 
-def check_name(device: str) -> None:
+def check_device_name(device: str) -> None:
     """ConfigError if there is no device of this name."""
     if not isinstance(device, str):
         raise ConfigError(f"device: expected {' or '.join(DEVICES)}, got {device!r}")
@@ -50,7 +50,7 @@ def device_array(device: str) -> Any:
 
     ConfigError if there is no such device, or it cannot be used here; it says what to install.
     """
-    check_name(device)
+    check_device_name(device)
     return np.empty(0) if device == "cpu" else _cupy().empty(0)
 
 

@@ -295,7 +295,13 @@ def _choose_seeds(
             f"{where}: a replication on {len(drawn)} seeds, expected as many or more, got "
             f"{number}: a part of them would be a choice; take another folder"
         )
-    return drawn + draw_seeds(number - len(drawn), {*own, *drawn})
+    return more_seeds(original, drawn, number)
+
+
+def more_seeds(experiment: Experiment, drawn: Sequence[int], number: int) -> list[int]:
+    """The seeds that were drawn before, and new ones up to this number, none the experiment's."""
+    own = (*experiment.random.seeds, *(experiment.random.design_seeds or ()))
+    return [*drawn, *draw_seeds(number - len(drawn), {*own, *drawn})]
 
 
 def draw_seeds(number: int, known: Collection[int]) -> list[int]:

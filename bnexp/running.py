@@ -27,7 +27,7 @@ from bnexp.config.messages import Problem, SettingError, problems_error
 from bnexp.data import Dataset
 from bnexp.data.datasets import DATASETS, ImageCounts, count_images, data_folder, is_arrays
 from bnexp.data.idx import check_data_dir
-from bnexp.device import check_name, device_array, free_memory
+from bnexp.device import check_device_name, device_array, free_memory
 from bnexp.errors import ConfigError, Interrupted, NetworksFailed
 from bnexp.estimate import check_memory, check_sizes, device_stacks, estimate
 from bnexp.execution import stopping
@@ -149,7 +149,7 @@ def check_device(device: str, executor: Executor) -> None:
 
     A GPU trains one stack after another, in this process.
     """
-    check_name(device)
+    check_device_name(device)
     if device == "cpu":
         return
     if not isinstance(executor, Local):

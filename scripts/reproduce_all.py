@@ -33,11 +33,12 @@ import bnexp
 from bnexp.claims import READABLE
 from bnexp.config import document
 from bnexp.config.claims import WORDS
+from bnexp.config.experiment import Experiment
 from bnexp.replication import (
     FILE,
     Replication,
-    draw_seeds,
     is_replicable,
+    more_seeds,
     outcomes_text,
     replication_text,
 )
@@ -94,15 +95,17 @@ def finish(
     """Run an experiment, replicate it, and say what came of it."""
     reference, clock = folder / name, time.perf_counter()
     before, changed, outcomes = verdicts(reference), [], ""
-    seeds = kept_seeds(name, reference / FILE)
     try:
+        experiment = bnexp.load_config(name).experiment
+        kept = kept_seeds(experiment, reference / FILE)
         if options.only_replicate is None:
             reproduce(name, reference, jobs)
             changed += differences(name, before, verdicts(reference))
         if options.replicate != 0:
             draw = options.images == "draw"
-            seeds = more_seeds(name, seeds, options.replicate) if seeds else options.replicate
-            replication = replicated(name, reference, seeds, draw, jobs)
+            number = options.replicate
+            seeds = more_seeds(experiment, kept, number or 0) if kept else number
+            replication = replicated(experiment, reference, seeds, draw, jobs)
             changed += reversals(name, replication)
             outcomes = "; " + outcomes_of(replication) if replication else ""
     except bnexp.BnexpError as error:
@@ -150,42 +153,38 @@ def reproduce(name: str, reference: Path, jobs: int) -> None:
                 shutil.copyfile(path, place)
 
 
-def kept_seeds(name: str, path: Path) -> list[int]:
+def kept_seeds(experiment: Experiment, path: Path) -> list[int]:
     """The seeds of the replication in this file, if the experiment has the same claims and seeds.
 
     Others would be a second try, of which the better one could be kept.
     """
     if not path.is_file():
         return []
-    kept, experiment = json.loads(path.read_text()), bnexp.load_config(name).experiment
+    kept = json.loads(path.read_text())
     same_claims = [c["says"] for c in kept["claims"]] == [c.says for c in experiment.claims or ()]
     same_seeds = kept["seeds"]["published"] == [*experiment.random.seeds]
     return kept["seeds"]["replication"] if same_claims and same_seeds else []
 
 
-def more_seeds(name: str, kept: list[int], number: int | None) -> list[int]:
-    """The seeds of an earlier replication, and drawn ones up to this number."""
-    random = bnexp.load_config(name).experiment.random
-    known = {*kept, *random.seeds, *(random.design_seeds or ())}
-    return kept + draw_seeds((number or 0) - len(kept), known)
-
-
 def replicated(
-    name: str, reference: Path, seeds: int | list[int] | None, draw_images: bool, jobs: int
+    experiment: Experiment,
+    reference: Path,
+    seeds: int | list[int] | None,
+    draw_images: bool,
+    jobs: int,
 ) -> Replication | None:
     """Replicate the experiment on drawn seeds, and keep its outcome.
 
     seeds: those that were drawn, or how many are to be. None if no claim can be replicated.
     """
-    experiment = bnexp.load_config(name).experiment
     (reference / FILE).unlink(missing_ok=True)
     if not is_replicable(experiment):
         return None
     draw_images = draw_images and experiment.random.stream != "book"
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / name
+        out = Path(folder) / experiment.name
         replication = bnexp.replicate(
-            name, out=out, seeds=seeds, draw_images=draw_images, jobs=jobs
+            experiment.name, out=out, seeds=seeds, draw_images=draw_images, jobs=jobs
         )
     replication = replace(replication, drawn=True)
     (reference / FILE).write_text(replication_text(replication), "utf-8")

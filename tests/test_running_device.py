@@ -177,7 +177,7 @@ def test_the_command_has_the_device(small, tmp_path, gpu, monkeypatch):
     assert (wrong.exit_code, "jobs: expected 1" in wrong.output) == (2, True)
 
 
-def test_a_dry_run_says_what_a_device_cannot_do(small, tmp_path, gpu, monkeypatch):
+def test_a_dry_run_says_what_a_device_cannot_do(small, tmp_path, gpu):
     dry = ("run", small, "--device", "cuda", "--dry-run", "--out", tmp_path / "out")
     few = ("--set", "data.name=synthetic", "--set", "data.train=200")
     valid = command(*dry)
