@@ -8,6 +8,7 @@ import io
 import json
 import math
 import warnings
+from contextlib import suppress
 from copy import deepcopy
 
 import numpy as np
@@ -145,7 +146,12 @@ def change_arrays(arrays, draw):
         )  # fmt: skip
         if draw.random() < 0.8:
             name = draw.choice((name, name, name, f"{name}x", "offset", "readings/9/9"))
-            with warnings.catch_warnings(action="ignore"), np.errstate(all="ignore"):
+            # An array that was made text before has no number to change: it is gone.
+            with (
+                warnings.catch_warnings(action="ignore"),
+                np.errstate(all="ignore"),
+                suppress(TypeError, ValueError),
+            ):
                 arrays[name] = draw.choice(changes)(array)
     return arrays
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 import bnexp
+from bnexp.execution import checkpoints
 from bnexp.execution.checkpoints import Checkpoints
 from bnexp.execution.processes import Local
 from bnexp.execution.task import Task, dataset, train_task
+from bnexp.files import decode_npz, encode_npz
 from bnexp.progress import Progress
 from bnexp.sweep import make_plan
 
@@ -179,6 +181,37 @@ def test_a_snapshot_reads_back_bit_for_bit(small, tmp_path):
     train_task(Task(networks, None, Keeping(tmp_path, NEVER)))
     assert repr(Checkpoints(tmp_path, NEVER).load(networks, sha256)) == kept[-1]
     assert len(kept) == 12
+
+
+ODD_READINGS = [
+    (0, 2**63), (0, -1), (1, "x" * 201), (1, "\x1b[2J"), (1, None), (2, [10**30]), (2, [99]),
+    (2, [True]), (2, "1"), (3, [10**30]), (3, [10**400]), (3, [None]), (3, [0.5]), (3, []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fact", "odd"), ODD_READINGS)
+def test_a_reading_that_no_probe_made_is_not_gone_on_with(small, tmp_path, fact, odd):
+    """`fact`: of the step, the quantity, the layers and the places of the last reading."""
+    networks = cells_of(small, {"probes": {"read": ["layers"], "at": [0, 3]}})[:1]
+    stop(networks, tmp_path, 5)
+    path, kind = Checkpoints(tmp_path, NEVER).path(networks[0].id), checkpoints.KIND
+    header, arrays = decode_npz(kind, checkpoints.FORMAT, path.read_bytes(), path)
+    header["readings"][-1][fact] = odd
+    path.write_bytes(encode_npz(kind, header, arrays))
+    planned = []
+    task = Task(networks, None, Checkpoints(tmp_path, NEVER))
+    assert numbers(train_task(task, planned.append)) == numbers(train_task(Task(networks)))
+    assert sum(planned) == 12
+
+
+def test_a_quantity_read_twice_in_a_step_is_not_gone_on_with(small, tmp_path):
+    networks = cells_of(small, {"probes": {"read": ["layers"], "at": [0, 3]}})[:1]
+    stop(networks, tmp_path, 5)
+    path, kind = Checkpoints(tmp_path, NEVER).path(networks[0].id), checkpoints.KIND
+    header, arrays = decode_npz(kind, checkpoints.FORMAT, path.read_bytes(), path)
+    header["readings"][0] = header["readings"][1]
+    path.write_bytes(encode_npz(kind, header, arrays))
+    assert resumed(networks, tmp_path) == numbers(train_task(Task(networks)))
 
 
 @pytest.fixture

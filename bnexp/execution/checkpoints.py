@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 
 from bnexp import files
+from bnexp.config.stored import is_name
 from bnexp.errors import StoreError
 from bnexp.execution import stopping
 from bnexp.files import read_file, remove_file, write_file
@@ -43,6 +44,7 @@ from bnexp.training import Snapshot
 FORMAT = 1
 KIND = "bnexp_checkpoint"
 MAX_LAYERS = 10_000
+MAX_INTEGER = 2**53  # up to here a float holds every integer
 # Names of a snapshot's layers in a file; "moments" is what files call the optimizer's state.
 LAYERS = {"parameters": "parameters", "state": "state", "moments": "opt_state"}
 
@@ -197,7 +199,8 @@ def _decode(header: Mapping[str, Any], arrays: files.Arrays) -> Snapshot:
             steps.append(step_read)
             values = arrays[f"readings/{i}/{j}"]
             read.append(Reading(quantity, values, tuple(numbers), tuple(places)))
-        readings.append((steps[0], tuple(read)))
+        (only,) = {*steps}  # all readings of a probed step name it
+        readings.append((only, tuple(read)))
     return Snapshot(
         step,
         **{field: tuple(each) for field, each in layers.items()},
@@ -212,7 +215,8 @@ def fits(snapshot: Snapshot, fresh: Snapshot, points: Sequence[int], probed: Seq
 
     Its step is one of this training; all arrays have the names, shapes and types of the fresh ones;
     the metrics have a number for each of the `points` so far, and what was read are the steps of
-    `probed` so far. The numbers themselves cannot be told from others of that form.
+    `probed` so far, each quantity of the same layers once a step and at the same places. The
+    numbers themselves cannot be told from others of that form.
 
     Arguments:
         snapshot: from a file. fresh: the stack before training, with metrics of no evaluation.
@@ -237,7 +241,17 @@ def fits(snapshot: Snapshot, fresh: Snapshot, points: Sequence[int], probed: Seq
         return False
     if [step for step, _ in snapshot.readings] != [s for s in probed if s <= snapshot.step]:
         return False
-    return all(_is_reading(reading, networks) for _, read in snapshot.readings for reading in read)
+    places: dict[tuple[str, tuple[int, ...]], tuple[float, ...]] = {}
+    for _, read in snapshot.readings:
+        if not all(_is_reading(reading, networks, len(expected)) for reading in read):
+            return False
+        if len({(reading.quantity, reading.layers) for reading in read}) < len(read):
+            return False
+        for reading in read:
+            at = places.setdefault((reading.quantity, reading.layers), reading.at)
+            if not np.array_equal(at, reading.at, equal_nan=True):
+                return False
+    return True
 
 
 def _same_form(layer: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
@@ -251,13 +265,17 @@ def _same_form(layer: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
     return forms[0] == forms[1]
 
 
-def _is_reading(reading: Reading, networks: int) -> bool:
+def _is_reading(reading: Reading, networks: int, layers: int) -> bool:
+    """Whether a probe of so many networks, of at most so many layers with weights, can read it."""
     shape = (networks, len(reading.layers), len(reading.at))
     return (
-        isinstance(reading.quantity, str)
-        and reading.quantity.isprintable()
-        and all(type(layer) is int and layer >= 0 for layer in reading.layers)
-        and all(type(place) in (int, float) for place in reading.at)
+        is_name(reading.quantity)
+        and all(type(layer) is int and 0 <= layer <= layers for layer in reading.layers)
+        and all(_is_place(place) for place in reading.at)
         and reading.values.shape == shape
         and reading.values.dtype.kind in "fiu"
     )
+
+
+def _is_place(value: Any) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) <= MAX_INTEGER)
