@@ -58,6 +58,7 @@ def test_a_result_is_itself_and_no_other(small):
     assert result != bnexp.run(small)
 
 
+@pytest.mark.slow
 def test_a_run_on_disk_is_a_result_again(small, tmp_path):
     made = bnexp.run(small, tmp_path / "run")
     again = bnexp.load_run(tmp_path / "run")
@@ -119,6 +120,7 @@ def test_a_figure_that_is_left_out_is_told(small, tmp_path, monkeypatch):
     assert "\nleft out: figure scale: no numbers, expected a swept key" in output
 
 
+@pytest.mark.slow
 def test_where_nothing_is_trained_there_is_no_table_of_accuracies(small, tmp_path):
     words = ["run", str(small), "-j", "1", "--out", str(tmp_path), "--set", "train.evaluate=[0]"]
     output = CliRunner().invoke(cli, words).output

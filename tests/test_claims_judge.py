@@ -563,6 +563,7 @@ def test_others_that_are_not_trained_decide_nothing():
     assert unfinished.verdict == "undecided"
 
 
+@pytest.mark.slow
 def test_one_of_many_points_is_no_proof():
     """By chance one of 16 points is beyond its limit at 5 % more often than not."""
     random = np.random.default_rng()

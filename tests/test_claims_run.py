@@ -49,6 +49,7 @@ def claims_of(directory):
     return json.loads((directory / "claims.json").read_text())["claims"]
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_verdicts(claimed, tmp_path):
     out = tmp_path / "out"
     made = call("run", claimed, "--out", out, "-j", 1)

@@ -133,6 +133,7 @@ def test_a_run_from_start_to_end(here, small):
     assert "12 networks: 12 up to date\n" in second.stdout
 
 
+@pytest.mark.slow
 def test_the_table_after_a_run_marks_what_diverged(here, small):
     result = call("run", small, "-j", 1, "--set", "sweep.model.init.std=[1e20, 0.1]")
     assert result.exit_code == 0
@@ -150,6 +151,7 @@ def test_a_figure_that_cannot_be_drawn_is_refused_before_training(here, small):
     assert not (here / "results").exists()
 
 
+@pytest.mark.slow
 def test_quiet_prints_nothing(here, small):
     assert call("run", small, "-j", 1, "--quiet").output == ""
 
@@ -187,6 +189,7 @@ def test_a_dry_run_and_check_write_nothing(here, small):
     assert sorted(here.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_check_says_why_a_network_would_be_trained_again(here, small):
     call("run", small, "-j", 1, "--quiet")
     network = sorted((here / "results/small/cells").iterdir())[0]
@@ -410,6 +413,7 @@ def own(here, small):
     return path
 
 
+@pytest.mark.slow
 def test_a_folder_of_idx_files_is_a_data_set(own, digits, here):
     assert call("run", own, "-j", 1).exit_code == 0
     rows = (here / "results/small/metrics.csv").read_text().splitlines()

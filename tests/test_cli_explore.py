@@ -111,6 +111,7 @@ def test_where_a_list_of_keys_is_cut_the_page_says_where_all_of_it_stands():
             assert not re.search(r"\w \.\.\.\n", searched(hint[1]).partition("\n\n")[0])
 
 
+@pytest.mark.slow
 def test_a_name_is_explained_and_a_misspelt_one_corrected():
     assert "train.optimizer.momentum" in searched("momentum")
     for query, hint in (

@@ -138,6 +138,7 @@ def test_no_color_is_heard(claimed, tmp_path):
     assert not re.search(r"\x1b\[\d*m", output)
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_plain_text_in_80_columns(claimed, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(cli, ["run", str(claimed), "-j", "1"])

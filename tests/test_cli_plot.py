@@ -103,6 +103,7 @@ def test_formats(plot, tmp_path, name, start):
         assert name != "png" or Image.open(BytesIO(contents[0])).size[0] > 1000
 
 
+@pytest.mark.slow
 def test_a_file_without_a_formats_ending_gets_it(plot, tmp_path):
     words = ("--figure", "scale", "--format", "svg", "--out", "section_6.3.2")
     result = plot(*words)

@@ -166,6 +166,7 @@ def test_imports_are_names_of_modules(name):
         load_config({**yaml.safe_load(SMALLEST), "imports": [name]})
 
 
+@pytest.mark.slow
 def test_only_the_kinds_that_an_experiment_names_are_imported():
     code = (
         "import sys, bnexp; bnexp.load_config('quickstart')\n"

@@ -12,6 +12,7 @@ import bnexp
 PAGE = page("docs/results.md")
 
 
+@pytest.mark.slow
 def test_its_table_of_files_is_what_a_run_leaves(small, tmp_path):
     experiment = small.read_text() + (
         "probes: {read: [layers]}\n"

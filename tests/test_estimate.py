@@ -188,6 +188,7 @@ def test_ten_million_evaluations_of_a_thousand_networks(config_file):
     assert seconds < 5
 
 
+@pytest.mark.slow
 def test_readings_are_counted_too(config_file):
     probes = "probes: {at: {every: 2}, read: [{kind: histogram, bins: 1000}]}\n"
     text = MANY.replace("every: 1", "every: 1000") + probes

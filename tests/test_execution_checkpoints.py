@@ -254,6 +254,7 @@ def test_fresh_begins_again(half):
     assert list((out / "checkpoints").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_anothers_checkpoint_is_not_used(half):
     config, out, networks = half
     folder = Checkpoints(out / "checkpoints", NEVER)
@@ -282,6 +283,7 @@ def test_networks_at_different_steps_do_not_go_on_together(half):
     assert folder.load(networks[:2], sha256) is None
 
 
+@pytest.mark.slow
 def test_a_failed_network_keeps_its_checkpoint(half):
     config, out, networks = half
 

@@ -61,6 +61,7 @@ def assert_same(result, expected):
     assert result.summary["status"].tolist() == expected.summary["status"].tolist()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_what_trains_is_written_and_said(small, tmp_path):
     config, out = bnexp.load_config(small, CHANGES), tmp_path / "out"
     expected = bnexp.run(config)
@@ -103,6 +104,7 @@ def test_random_interruptions_change_no_bit(small, tmp_path_factory, points):
     assert_same(bnexp.run(config, out), expected)
 
 
+@pytest.mark.slow
 def test_the_last_step_leaves_a_checkpoint_too(small, tmp_path):
     config, out = bnexp.load_config(small, CHANGES), tmp_path / "out"
     text = stopped_after(config, out, 2 * STEPS)
@@ -110,6 +112,7 @@ def test_the_last_step_leaves_a_checkpoint_too(small, tmp_path):
     assert_same(bnexp.run(config, out), bnexp.run(config))
 
 
+@pytest.mark.slow
 def test_a_signal_asks_and_a_second_one_stops_at_once(small, tmp_path):
     config, out = bnexp.load_config(small, CHANGES), tmp_path / "out"
     signals = []
@@ -151,6 +154,7 @@ def test_another_handler_of_the_signal_stays_and_gets_interrupted(small, tmp_pat
     assert signals == [True]
 
 
+@pytest.mark.slow
 def test_nobody_is_asked_where_nothing_trains(small, tmp_path):
     assert not stopping.request()
 

@@ -408,6 +408,7 @@ def test_an_own_pooling_is_a_block(config_file):
     assert bnexp.load_config(path).experiment.model.weight_count() == 9 * 2 + 8 * 8 * 2 * 5 + 5 * 10
 
 
+@pytest.mark.slow
 def test_workers_know_an_own_pooling(config_file):
     path = config_file(POOLED)
     assert bnexp.run(path, jobs=2).metrics.keys() == bnexp.run(path).metrics.keys()

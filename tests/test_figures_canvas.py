@@ -53,6 +53,7 @@ def run(code, *arguments):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_two_drawings_of_the_same_results_are_equal():
     assert render_files(Panels(), demo_results()) == render_files(Panels(), demo_results())
 

@@ -153,6 +153,7 @@ def test_losses_far_apart_have_logarithmic_colors():
     assert type(maps(drawn)[0].collections[0].norm).__name__ == "LogNorm"
 
 
+@pytest.mark.slow
 def test_many_cells_have_no_numbers_and_not_all_ticks():
     scales = Axis(W, tuple(np.logspace(0, -4, 16).tolist()))
     rates = Axis(RATES.key, tuple(np.logspace(0, -4, 16).tolist()))

@@ -12,6 +12,7 @@ FEW = Axis(W, (1.0, 0.01))
 RATES = Axis("train.optimizer.lr", (0.1, 0.01))
 
 
+@pytest.mark.slow
 def test_the_legend_overlaps_no_panel_and_nothing_leaves_the_page():
     figure = panels(results((SCALES, NORMS, RATES), title="A long title " * 12))
     figure.canvas.draw()

@@ -90,6 +90,7 @@ def diverged(point, seed):
     return 4 if point[1] == "none" and point[0] > 0.05 + 0.5 * seed else -1
 
 
+@pytest.mark.slow
 def test_networks_without_a_finite_loss_are_crossed_at_the_top_edge():
     figure = scale(results((SCALES, NORMS), seeds=(0, 1), value=lost, diverged=diverged))
     accuracy, loss = figure.axes

@@ -165,6 +165,7 @@ def test_reproducing_replicates_and_says_what_is_reversed(
     assert "expected numbers of seeds from 0" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_readme_counts_the_claims_of_sources(script):
     """But for replays of the book's scripts, which are not about other seeds."""
     gallery = script("pages.gallery")
@@ -188,6 +189,7 @@ def test_readme_counts_the_claims_of_sources(script):
     assert "reversed" not in {outcome for _, outcome in claims}
 
 
+@pytest.mark.slow
 def test_the_gallery_is_reproduced_in_45_minutes_and_long_experiments_if_named(script):
     reproduce = script("reproduce_all")
     usual = reproduce.usual_names()

@@ -40,6 +40,7 @@ def real_gpu():
         pytest.skip(str(error))
 
 
+@pytest.mark.slow
 def test_it_compares_measures_and_prints(script, gpu, monkeypatch, capsys, tmp_path):
     module = script("gpu")
     monkeypatch.setattr(module, "POINTS", range(1, 3))

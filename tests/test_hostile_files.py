@@ -253,6 +253,7 @@ def test_a_file_that_is_a_link_leads_nowhere(name, run):
     assert state(other) == before
 
 
+@pytest.mark.slow
 def test_a_run_directory_behind_a_link_works(run, tmp_path):
     out, _ = run
     (tmp_path / "results").mkdir()

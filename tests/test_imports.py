@@ -127,6 +127,7 @@ def loops(imports: dict[str, set[str]]) -> set[str]:
     return {name for name in imports if name in reachable(name, imports)}
 
 
+@pytest.mark.slow
 def test_no_modules_import_each_other_in_a_loop():
     """Imports inside functions and under TYPE_CHECKING count as well.
 

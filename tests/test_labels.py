@@ -100,6 +100,7 @@ def test_messages_about_where(run):
             select_values(where, run.results.axes)
 
 
+@pytest.mark.slow
 def test_comparison(run, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(run.directory, other)

@@ -214,6 +214,7 @@ def test_tables_read_back_from_their_files_alone(made, tmp_path):
         np.testing.assert_array_equal(column, again.metrics[name])
 
 
+@pytest.mark.slow
 def test_claims_figures_report_and_exports_take_it_up(made, tmp_path):
     assert made.claims[0].claim["measure"] == "final_test_confidence"
     assert made.claims[0].points[0].estimate == pytest.approx(

@@ -121,6 +121,7 @@ def test_a_stack_is_its_networks_alone_to_the_bit(case):
         assert bits(one(made, k)) == bits(alone)
 
 
+@pytest.mark.slow
 @quick
 @given(CASES)
 def test_float_types_survive(case):

@@ -215,6 +215,7 @@ def test_a_script_from_standard_input_may_ask_for_several_jobs(tmp_path):
     assert (done.stdout, done.stderr) == ("2\n", "")
 
 
+@pytest.mark.slow
 def test_workers_start_in_a_debugger(monkeypatch):
     """Its main module has the script's file and no `__spec__`."""
     main_module = as_main(__file__=__file__)
@@ -263,6 +264,7 @@ def test_matplotlib_does_not_talk_of_its_cache(caplog):
         logger.setLevel(before)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a device that is full")
 def test_output_that_cannot_be_written_is_one_message(tmp_path):
     def list_experiments(stdout, stderr):

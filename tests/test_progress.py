@@ -122,6 +122,7 @@ def test_without_widgets_it_is_text_and_nothing_warns(notebook, capsys):
     assert "IProgress" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_no_library_of_bars_is_imported_for_a_run():
     code = (
         "import sys, bnexp\n"

@@ -68,6 +68,7 @@ def test_a_picture_of_another_size_keeps_its_colors():
     assert recolored("<image/>") == ("<image/>", True)
 
 
+@pytest.mark.slow
 def test_captions_and_failures_are_on_the_page():
     page = Page(whole())
     assert [text.partition(" Download")[0] for text in page.text("figcaption")] == [

@@ -157,6 +157,7 @@ def test_stacks_are_as_large_as_memory_allows(small, monkeypatch):
     assert max(len(stack.networks) for stack in stacks) <= 256
 
 
+@pytest.mark.slow
 def test_the_command_has_the_device(small, tmp_path, gpu, monkeypatch):
     monkeypatch.setattr(device, "_driver", lambda: None)
     monkeypatch.setattr(running, "write_figures", lambda *run: Drawn())

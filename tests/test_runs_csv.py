@@ -96,6 +96,7 @@ def test_probe_readings_read_back_to_the_bit(tmp_path_factory, numbers):
     same(table, read_table(path))
 
 
+@pytest.mark.slow
 def test_a_runs_tables_read_back_exactly(small, tmp_path):
     given = {"probes": {"read": ["covariate_shift"]}, "sweep.model.init.std": [1e20, 0.1]}
     made = bnexp.run(bnexp.load_config(small, given), tmp_path / "out").results
@@ -227,6 +228,7 @@ def test_any_bytes_are_a_table_or_a_store_error(tmp_path_factory, content):
         assert list(table) == HEAD.strip().split(",")
 
 
+@pytest.mark.slow
 def test_a_status_and_a_probes_value_are_checked(small, tmp_path):
     given = {"probes": {"read": ["covariate_shift"]}}
     bnexp.run(bnexp.load_config(small, given), tmp_path / "out")

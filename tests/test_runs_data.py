@@ -70,6 +70,7 @@ def test_tables_stand_for_cells_in_all_that_reads_them(text, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_drawing_and_judging_again_leave_a_reference_as_it_was(tmp_path):
     folder = reference(made(SMALL), tmp_path / "reference")
     for path in folder.glob("figures/*.svg"):

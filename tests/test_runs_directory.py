@@ -64,6 +64,7 @@ def test_anothers_file_and_another_format_are_noticed():
         decode_cell(encode_cell(RECORD).replace(head, later), "c0ffee")
 
 
+@pytest.mark.slow
 def test_a_second_run_trains_nothing_and_changes_no_table(small, tmp_path):
     config, out = bnexp.load_config(small), tmp_path / "out"
     first = bnexp.run(config, out)
@@ -104,6 +105,7 @@ def test_fresh_trains_everything_again(small, tmp_path):
     assert bnexp.run(config, tmp_path / "out", fresh=True).trained == 12
 
 
+@pytest.mark.slow
 def test_other_data_are_not_up_to_date(small, tmp_path):
     config, out = bnexp.load_config(small), tmp_path / "out"
     bnexp.run(config, out)
@@ -113,6 +115,7 @@ def test_other_data_are_not_up_to_date(small, tmp_path):
     assert set(missing.values()) == {"trained on other data"}
 
 
+@pytest.mark.slow
 def test_the_resolved_config_repeats_the_run(small, tmp_path):
     out = tmp_path / "out"
     bnexp.run(bnexp.load_config(small, {"train.epochs": 2}), out)
@@ -122,6 +125,7 @@ def test_the_resolved_config_repeats_the_run(small, tmp_path):
     assert (out / "metrics.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_tables_are_tidy_and_read_back_exactly(small, tmp_path):
     out = tmp_path / "out"
     result = bnexp.run(bnexp.load_config(small, {"data.test": 100}), out)
@@ -152,6 +156,7 @@ def test_without_test_images_the_columns_are_empty(small, tmp_path):
         assert {row["test_loss"] + row["test_accuracy"] for row in csv.DictReader(file)} == {""}
 
 
+@pytest.mark.slow
 def test_divergence_is_a_result(small, tmp_path):
     config = bnexp.load_config(
         small, {"sweep.model.init.std": [1e20, 0.1], "train.optimizer.lr": 1.0}
@@ -182,6 +187,7 @@ def test_manifest_says_what_it_was_made_with(small, tmp_path):
     assert manifest["trained"] == 12
 
 
+@pytest.mark.slow
 def test_leftovers_of_a_killed_run_are_swept(small, tmp_path):
     out = tmp_path / "out"
     (out / "cells").mkdir(parents=True)

@@ -63,6 +63,7 @@ def figure_texts(result):
     return " ".join(text.get_text() for text in figure.findobj() if hasattr(text, "get_text"))
 
 
+@pytest.mark.slow
 def test_the_named_data_set_is_named_and_judged(bright, folders, tmp_path):
     result = bnexp.run(bnexp.load_config(bright), tmp_path / "out", data_dir=folders["mnist"])
     assert verdicts(result.claims) == ["supported", "refuted"]
@@ -73,6 +74,7 @@ def test_the_named_data_set_is_named_and_judged(bright, folders, tmp_path):
     assert verdicts(judge_again(tmp_path / "out")) == ["supported", "refuted"]
 
 
+@pytest.mark.slow
 def test_the_classes_of_unknown_images_are_stored_and_those_of_known_ones_known(tmp_path):
     x = np.random.default_rng(0).integers(0, 256, (40, 3, 3), dtype=np.uint8)
     experiment = {"model": {"hidden": [4]}, "train": {"epochs": 1, "batch_size": 10}}
