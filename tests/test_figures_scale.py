@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from figure_results import NORM, NORMS, W, results
 from interval_cases import log_ends
+from matplotlib.figure import Figure
 
 from bnexp.errors import ConfigError
-from bnexp.figures import draw
+from bnexp.figures import draw, marks
 from bnexp.figures.kinds.scale import Scale
 from bnexp.runs.tables import Axis
 
@@ -102,6 +103,16 @@ def test_networks_without_a_finite_loss_are_crossed_at_the_top_edge():
     assert [text.get_text() for text in loss.texts] == ["1/2"]
     assert not crosses(accuracy)
     assert legend(figure)[-1] == "diverged (loss not finite)"
+
+
+def test_counts_at_the_frame_stay_within_it():
+    axes = Figure(figsize=(3, 2)).add_subplot()
+    x = np.array([0.0, 0.5, 1.0])
+    axes.set_xlim(-0.02, 1.02)
+    marks.top_crosses(axes, x, np.full(3, 12_345), np.full(3, 99_999), "black", 0.9)
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 3
+    assert all(axes.bbox.x0 <= box.x0 < box.x1 <= axes.bbox.x1 for box in boxes)
 
 
 def test_the_note_says_what_became_of_diverged_networks():

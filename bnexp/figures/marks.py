@@ -288,7 +288,7 @@ def top_crosses(
     is_close = bool((np.diff(pixels) < COUNT_WIDTH * axes.figure.dpi).any())
     for number, (place, count, total) in enumerate(counted):
         if count < total:
-            axes.annotate(
+            text = axes.annotate(
                 f"{count}/{total}",
                 (place, height),
                 xycoords=axes.get_xaxis_transform(),
@@ -299,6 +299,9 @@ def top_crosses(
                 fontsize=SMALL_SIZE,
                 color=color,
             )
+            covered = _covered(axes, text)[:, 0]
+            if covered.min() < 0 or covered.max() > 1:  # a long one at the frame
+                text.set_ha("left" if covered.min() < 0 else "right")
 
 
 def divergence_words(curves: Sequence[Curve], looks: Sequence[Look]) -> tuple[str, str]:
