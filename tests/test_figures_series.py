@@ -120,6 +120,17 @@ def test_what_shows_the_spread_over_seeds(limits):
     assert (reach.low[0], reach.high[0]) == (values[:, 0].min(), values[:, 0].max())
 
 
+@pytest.mark.parametrize("spread", ["interval", "range", "std"])
+def test_the_mean_is_between_the_ends_whatever_rounding_does(spread):
+    """The mean of three times the same number may be another one, and single precision rounds."""
+    values = np.repeat(np.random.default_rng().random((1, 200)) + 1e-9, 3, axis=0)
+    assert (values.mean(axis=0) != values[0]).any()
+    values[:, :20] = 1 + 1e-6 * np.random.default_rng().random((3, 20))  # beyond the limit
+    drawn = over_seeds(np.arange(200.0), values, spread, (0.0, 1.0)).band
+    assert (drawn.low <= drawn.mean).all()
+    assert (drawn.mean <= drawn.high).all()
+
+
 @pytest.mark.parametrize("kind", ["panels", "curves", "scale", "depth", "landscape"])
 @pytest.mark.parametrize(
     ("number", "default"), [(1, "none"), (2, "seeds"), (5, "seeds"), (6, "interval")]
