@@ -10,7 +10,7 @@ import bnexp
 from bnexp.config.figures import FIGURES, figure_options, option_values
 from bnexp.config.load import resolved
 from bnexp.errors import ConfigError
-from bnexp.figures.captions import CAPTIONS, caption_of
+from bnexp.figures.captions import CAPTIONS, RECORDED, caption_of
 from bnexp.figures.kinds import FigureKind
 
 
@@ -18,6 +18,12 @@ from bnexp.figures.kinds import FigureKind
 def test_every_kind_has_a_caption_in_sentences(kind):
     assert CAPTIONS[kind].endswith(".")
     assert CAPTIONS[kind].count(".") >= 2
+
+
+def test_curves_of_a_recorded_quantity_are_not_called_accuracies():
+    assert caption_of(figure_options("curves")) == CAPTIONS["curves"]
+    assert caption_of(figure_options("curves", quantity="weight_norm")) == RECORDED
+    assert caption_of(figure_options("curves", quantity="shift", caption="Look.")) == "Look."
 
 
 def test_the_authors_own_caption_replaces_it():

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 CAPTIONS = {
     "panels": "One panel for each swept value, all with the same axes. A line that rises early "
     "learns fast; a line that stays flat at the bottom learns nothing.",
-    "scale": "The result at the end of training against a swept number. A wide plateau means that "
-    "the method does not depend on this number; a narrow peak means that the number has to be "
-    "chosen well.",
+    "scale": "The result of training against a swept number. A wide plateau means that the method "
+    "does not depend on this number; a narrow peak means that the number has to be chosen well.",
     "curves": "The course of training, one line for each combination. The steeper a line, the "
     "faster the learning; a gap between training and test images is overfitting.",
     "percentiles": "Percentiles of the input of one unit's activation over training. Lines that "
@@ -30,8 +29,8 @@ CAPTIONS = {
     "good region from map to map: the larger it is, the less has to be tuned.",
     "landscape": "How far the quantity varies along the gradient, over training. A narrow band is "
     "a smooth landscape, in which long steps are safe.",
-    "depth": "A quantity from layer to layer. A straight line on the logarithmic axis is "
-    "exponential growth or decay; a level one means that depth does no harm.",
+    "depth": "A quantity from layer to layer. On a logarithmic axis a straight line is exponential "
+    "growth or decay. A level line means that depth does no harm.",
     "confusion": "What the network takes each class for: rows are true classes, columns its "
     "answers. Right answers are framed; mistakes are darker, the more there are.",
     "filters": "The weights of the first layer as images, before training and after it. Structure "
@@ -40,8 +39,15 @@ CAPTIONS = {
     "wastes steps on the steep direction.",
 }
 
+# Of curves that show no accuracies and losses, but what a probe has recorded.
+RECORDED = "A recorded quantity over the course of training, one line for each combination."
+
 
 def caption_of(options: FigureKind) -> str:
     """The caption of a figure with these options."""
+    if options.caption:
+        return options.caption
+    if options.kind == "curves" and getattr(options, "quantity", None):
+        return RECORDED
     described = (docstring(type(options)) or options.kind).split("\n\n")[0]
-    return options.caption or CAPTIONS.get(options.kind) or " ".join(described.split())
+    return CAPTIONS.get(options.kind) or " ".join(described.split())
