@@ -6,8 +6,8 @@ they are given. `device_array` returns an empty array of it:
     np.asarray(x, like=device_array("cuda"))    x on the GPU, to compute with
     to_host(y)                                  y as NumPy's array; waits until the GPU has it
 
-CuPy refuses to mix its arrays with NumPy's, so nothing moves but by these two. It is imported here
-and nowhere else, on first use.
+CuPy refuses to mix its arrays with NumPy's, so arrays are copied between CPU and GPU only by these
+two calls. CuPy is imported here and nowhere else, on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a plan needs before it is trained: rows of tables, memory and time; too much is refused.
+"""Estimate table rows, memory and time before training, and refuse what would be too much.
 
 `check_sizes` and `check_memory` raise ConfigError with the key that is to blame, the number and the
 limit; `Estimate` is also what `bnexp check` prints. All of it is computed from the plan and from
@@ -62,8 +62,9 @@ ROW, METRIC, READING = 250, 70, 320
 # Bytes of a recorded number in the process that trains.
 RECORDED = 120
 
-# Seconds of a call of NumPy, of a number that passes through an operation that is no product, of
-# a parameter in one array of an update, of one that is drawn, and of a byte of new memory.
+# Seconds for: a NumPy call (CALL); a number in an operation other than a matrix product (NUMBER);
+# a parameter in one array of an update (UPDATE); drawing a parameter at random (DRAW); a byte of
+# newly mapped memory (PAGE).
 CALL, NUMBER, UPDATE, DRAW, PAGE = 4e-6, 0.4e-9, 0.8e-9, 2e-8, 0.5e-9
 MAPPED = 32 * 2**20  # see `bnexp.execution.blas.keep_freed_memory`
 START = 1.5  # seconds of starting, importing and drawing

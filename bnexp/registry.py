@@ -165,12 +165,12 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
 
     A table of functions, imported on first use, and a table of values:
 
-        DATASETS: Registry[Loader] = Registry(
-            "data set", {"mnist": "bnexp.data.mnist:load_mnist"}, instance_of=Callable
+        EXPORTS: Registry[Callable] = Registry(
+            "export", {"parquet": "bnexp.exports.parquet:write_parquet"}, instance_of=Callable
         )
 
-        @DATASETS.register("my_digits")
-        def load_my_digits(...): ...
+        @EXPORTS.register("my_format")
+        def write_my_format(run, target, progress): ...
 
         DIALECTS: Registry[Mapping] = Registry("dialect", {...}, instance_of=Mapping)
         DIALECTS.register("mine", {"eps": 1e-3})

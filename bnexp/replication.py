@@ -9,8 +9,8 @@ experiment expects, which is the published one of a shipped experiment:
     stronger   it was undecided, and is supported or refuted here
     reversed   it was supported and is refuted here, or the other way round
 
-A claim with `equals` about a replay of the book's scripts is about the printed numbers of one seed.
-It cannot be replicated on others and is counted apart.
+A claim with `equals` in a replay of one of the book's scripts states the numbers that the script
+prints for one seed. It cannot be replicated on other seeds and is counted separately.
 """
 
 from __future__ import annotations

@@ -40,9 +40,9 @@ class Result:
 
     data: all that is known about the run. trained: how many networks were trained now; the others
     were up to date. failed: by id, the networks that could not be trained, with the error. claims:
-    the verdicts on the experiment's claims. files: what was written. left_out: why figures of the
-    experiment were left out, as they do not fit what was overridden. undrawn: why figures could not
-    be drawn of the results.
+    the verdicts on the experiment's claims. files: what was written. left_out: for each figure that
+    does not fit the overridden settings and was left out, the reason. undrawn: for each figure that
+    could not be drawn, the reason.
     """
 
     data: RunData
@@ -220,8 +220,8 @@ class Result:
 def load_run(directory: str | Path) -> Result:
     """The result of a run directory, or the shipped result of an experiment by its name.
 
-    Nothing is trained or written. Raises ConfigError where it is none, StoreError where a table
-    that is needed is damaged, BnexpError where no network is finished.
+    Nothing is trained or written. Raises ConfigError if `directory` is neither, StoreError if a
+    table that is needed is damaged, BnexpError if no network is finished.
 
     The claims are judged anew; `trained` is 0 and `files` is empty. `failed` is what the manifest
     says.

@@ -1,4 +1,4 @@
-"""Run an experiment: decide what has to be trained, train it, and write what is left on disk.
+"""Run an experiment: decide what has to be trained, train it, and write the run directory.
 
 `prepare` finds out everything that can be known before training, so that a wrong config, claim or
 figure costs no time. `run` trains the networks that the run directory does not have yet, saves each

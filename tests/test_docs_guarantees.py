@@ -41,7 +41,7 @@ def test_the_book_has_as_many_other_scripts_as_it_says():
     }
     replays = [name for name, text in titles.items() if f"{name}.py" in text]
     assert len(replays) == 7
-    assert "The book's seven other training scripts are shipped under their own names" in PAGE
+    assert "Seven other scripts of the book are shipped under their own names" in PAGE
 
 
 def test_its_limits_are_those_of_the_code():

@@ -266,10 +266,10 @@ class PointVerdict:
     and of `than`, that diverged. A point with seeds that have no number is not supported.
     law_inside: of a law, whether the number that it predicts lies within the interval; None if the
     claim is none, or without an interval.
-    p_supported: the p-value of the hypothesis that the mean is not where the claim has it, and
-    p_refuted of the one that it is there. Each is 1 where seeds are missing that could change it,
-    NaN for `equals`. seeds_needed: how many seeds would decide it, if mean and spread stayed the
-    same, inf if more than 1,000; None unless the interval reaches over the limit.
+    p_supported: the p-value of the hypothesis that the mean is outside the claim's bounds.
+    p_refuted: that of the hypothesis that it is within them. Each is 1 if missing seeds could
+    change it, NaN for `equals`. seeds_needed: how many seeds would decide it, if mean and spread
+    stayed the same, inf if more than 1,000; None unless the interval reaches over the limit.
     effect_size, superiority: of the differences of a claim with `above` or `below`; see
     `bnexp.runs.stats`.
     """
@@ -337,7 +337,7 @@ class Verdict:
 
     @property
     def deciding(self) -> PointVerdict | None:
-        """The point on which the verdict hangs: of those needed the one nearest to failing."""
+        """The point that decides the verdict: of the `needed` best points, the worst one."""
         return _rank(self.points)[self.needed - 1] if self.points else None
 
 

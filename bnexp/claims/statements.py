@@ -1,4 +1,4 @@
-"""Claims that state nothing: what always holds, what was stated before, and what nobody stated.
+"""Refuse claims that say nothing: always true, stated twice, or refuting what no source states.
 
 `statement_problems` finds them in an experiment that is checked or run. Runs that are stored are
 read without it, so that those of earlier versions, which took such claims, can still be read.
@@ -47,8 +47,8 @@ def statement_problems(claims: Sequence[Claim] | None, plan: Plan) -> list[Probl
 def _fact(claim: Claim, sweep: SweepPoints) -> str:
     """What a claim says, the same for all ways to write it.
 
-    That are the numbers of networks that it compares with bounds or with each other, of which the
-    larger one comes first; and how many of them must be so. A claim that need not fit the sweep, or
+    The key has the numbers of networks that the claim compares with bounds or with each other, the
+    larger one first, and how many of them must be so. A claim that need not fit the sweep, or
     is about an order or exact numbers, is what its keys say.
     """
     keys = {key: value for key, value in plain_values(claim).items() if key not in _SAID_OF_IT}

@@ -1,4 +1,4 @@
-"""Whether numbers repeat: a run against the same training here, and one run against another.
+"""Compare numbers: those of a run with the same training repeated here, or those of two runs.
 
 `verify` trains the networks of a run directory again, `compare` sets two run directories side by
 side. Both compare every number: `match` pairs the networks and numbers of two runs and says how far

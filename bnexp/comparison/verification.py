@@ -130,11 +130,11 @@ def verify(
     """Train the networks of a run directory again and compare every number with the stored one.
 
     Nothing is written. All networks are trained, or `sample` of them, spread over the sweep, always
-    the same ones. A number is within `tolerance` if |a - b| <= tolerance * max(1, |a|, |b|): with
-    the default an accuracy of fewer than a million images must be of the very same count. A run
-    directory without cells is compared by its metrics.csv, probes.csv and summary.csv, and so is
-    the shipped result of an experiment, by its name. `jobs`,
-    `data_dir`, `place` and `device` are those of `run`; numbers of another device differ in their
+    the same ones. A number is within `tolerance` if |a - b| <= tolerance * max(1, |a|, |b|). With
+    the default, accuracies over fewer than a million images are equal only if the same number of
+    images is right. A run directory without cells is compared by its metrics.csv, probes.csv and
+    summary.csv, and so is the shipped result of an experiment, by its name. `jobs`, `data_dir`,
+    `place` and `device` are those of `run`; numbers of another device differ in their
     last bits, and where training is chaotic by more. Raises ConfigError, DataError or StoreError.
     """
     for name, value in (("sample", sample), ("jobs", jobs)):

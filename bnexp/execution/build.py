@@ -63,7 +63,7 @@ from bnexp.training.evaluation import is_small
 from bnexp.training.schedule import TrainingSchedule
 from bnexp.training.update import Adjustments
 
-# On so many of the first training images initializers that look at data do so.
+# The number of training images that data-dependent initializers are given.
 CALIBRATION = 250
 ZEROS: Options = TypeAdapter(Initializer).validate_python("zeros")
 

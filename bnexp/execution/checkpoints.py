@@ -1,4 +1,4 @@
-"""Checkpoints: where a long training stands, one file a network, written every so many seconds.
+"""Checkpoints: the state of a long training, one file for each network, saved at intervals.
 
 A network's file holds all that the rest of its training depends on, so that it goes on with the
 same bits as without a stop. The files are the networks', not the stack's: what is trained beside a

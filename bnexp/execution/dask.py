@@ -171,9 +171,9 @@ class Cluster:
     """The workers of a dask cluster, by its scheduler's address or the path of its file.
 
     Scheduler and workers need the same bnexp as here, and no shared disk: data sets travel to each
-    worker once, results come back. A worker process trains one stack at a time. A worker that is
-    lost costs its stack a new try on another one, workers may come later, and without any for
-    `patience` seconds the run ends with ClusterLost. A stack that takes longer than `cell_timeout`
+    worker once, results come back. A worker process trains one stack at a time. If a worker is
+    lost, its stack is trained again on another one. Workers may join later. If there is none for
+    `patience` seconds, the run ends with ClusterLost. A stack that takes longer than `cell_timeout`
     seconds for each of its networks has failed, and its worker is removed from the cluster.
     """
 

@@ -1,4 +1,4 @@
-"""Stopping a run in order: after the step that is being made, with a checkpoint of each network.
+"""Stop a run gracefully: finish the current step, then save a checkpoint of each network.
 
 A signal may come in the middle of a step, when parameters are half updated. So its handler only
 asks the run to stop (`request`). Training looks after each step whether it was asked to (`check`)

@@ -519,7 +519,7 @@ def _preparation() -> dict[str, Any]:
 
 
 def leave_if_worker() -> None:
-    """End a worker process that a script, read again by it, would have train everything anew.
+    """End a worker process that would train everything again because it imports the user's script.
 
     A worker imports the user's script. If the call of `bnexp.run` is not guarded there, the worker
     would start a run of its own; instead it exits with the status UNGUARDED, and the parent raises

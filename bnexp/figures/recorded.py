@@ -1,4 +1,4 @@
-"""What is recorded: of a plan before training, of tables after it; and what a figure shows of it.
+"""Which quantities a run records, by its plan or by its tables, and which of them a figure shows.
 
 A probe records a quantity at steps, for layers, and at one or several places within each layer,
 which are the left edges of bins, percentiles or step sizes. The place of a quantity with one number

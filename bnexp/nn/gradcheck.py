@@ -21,9 +21,9 @@ def gradient_errors(layer: Layer, x: Array, seed: int = 0, train: bool = True) -
     """Relative errors of a layer's gradients by name; `x` stands for the input's.
 
     `x` is float64, (K, N, H) or (K, N, H, W, C): K networks are made, every parameter of theirs is
-    drawn from N(0, 1), and dy too. Exact gradients are right to about 1e-9, a wrong one is off by
-    1e-3 or more; where a slope has jumps, as a relu's, x should keep away from them. train=False
-    checks the pass of an evaluation, after one training step. ValueError for x in another type.
+    drawn from N(0, 1), and dy too. Exact gradients give errors of about 1e-9, wrong ones of
+    1e-3 or more. Keep x away from points where the slope jumps, such as 0 for a relu. train=False
+    checks the layer in evaluation mode, after one training step. ValueError for x in another type.
 
     >>> from bnexp.nn import BatchNorm
     >>> x = np.random.default_rng(0).standard_normal((1, 8, 3))

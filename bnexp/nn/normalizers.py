@@ -320,7 +320,7 @@ class NoisyBatchNorm(MadeOfBatchNorm):
 
     Source:
         Santurkar et al. 2018, section 2.1: the noise brings back the covariate shift that batch
-        norm is said to reduce, and networks train as well as without it.
+        norm is said to reduce, and networks train as well as with batch norm alone.
     """
 
     mean: float = option(0.5, doc="the largest mean that the noise gives a unit", ge=0)

@@ -1,4 +1,4 @@
-"""A network: layers one after another, forward, backward, evaluated, calibrated, folded.
+"""A network as a sequence of layers: forward and backward pass, evaluation, calibration.
 
 `Sequential` is an architecture: it holds layers and their options, no numbers. Parameters and
 states are tuples with one mapping per layer. `mlp` and `block` put the usual layers in the usual

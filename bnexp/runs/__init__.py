@@ -1,4 +1,4 @@
-"""The run directory: the only place that writes results.
+"""The run directory: only this package writes results to disk.
 
 How the modules fit, from the disk to what is shown:
 

@@ -1,4 +1,4 @@
-"""Whether the CSV files of a run without cells say one thing: of each network, and of each other.
+"""Check that the CSV files of a run without cell files agree with its plan and with each other.
 
 The files of a run agree, as they were written from the same records. Where a file was changed they
 may not, and then neither can be trusted: the first contradiction is an error with the file, the row

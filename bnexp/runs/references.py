@@ -46,8 +46,8 @@ class RunPlace:
 def find_run(name: str | Path) -> RunPlace:
     """The run directory of this path, or the shipped result of this name.
 
-    A folder of that name comes first. If results/NAME is a run directory, it may be the one that is
-    meant: then the path is taken as it stands, and who reads it says so.
+    A folder of that name comes first. If results/NAME is a run directory, the name is ambiguous: it
+    is then taken as a path, and reading it raises a ConfigError that names both.
 
     ConfigError, with how to get it, if the shipped result is not on this machine.
     """
