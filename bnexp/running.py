@@ -314,12 +314,13 @@ def run(
     progress: Progress | None = None,
     checkpoint: float = 60.0,
     cell_timeout: float | None = None,
-    place: Executor | None = None,
+    executor: Executor | None = None,
     *,
     seeds: int | Iterable[int] | str | None = None,
     data: Any = None,
     device: str = "cpu",
     mix_devices: bool = False,
+    place: Executor | None = None,
 ) -> Result:
     """Train what is missing in the run directory `out` and return the whole experiment's result.
 
@@ -335,7 +336,7 @@ def run(
         directory, and continues from there if the run is stopped and started again. Ctrl-C writes
         one too, after the step that is being made; a second Ctrl-C stops at once.
     cell_timeout: a network that takes longer than so many seconds has failed.
-    place: an executor, to train elsewhere than on this machine.
+    executor: where to train, if not on this machine; see `bnexp.Cluster`.
     seeds: 3 for the seeds 0, 1 and 2, or a list, in place of the experiment's; see `load_config`.
     data: arrays (x, y) or (x, y, x_test, y_test) in place of the experiment's data set: images (n,
         H, W), (n, H, W, C) or rows (n, D), whole numbers from 0 to 255 or such numbers / 255, and
@@ -345,6 +346,7 @@ def run(
         allows. Networks start from the same bits on both and have the same ids; results differ in
         their last bits.
     mix_devices: whether a run directory may be finished on another device than it was begun on.
+    place: the older name of `executor`.
 
     Raises ConfigError, DataError or StoreError, and NetworksFailed, which holds the result, if some
     networks could not be trained. Figures that could not be drawn are in the result's `undrawn`.
@@ -365,7 +367,7 @@ def run(
     config, arrays = loaded_config(config, seeds), None
     if data is not None:
         config, arrays = with_arrays(config, data)
-    executor = place or Local(jobs, cell_timeout)
+    executor = executor or place or Local(jobs, cell_timeout)
     check_device(device, executor)
     workers = executor.workers if isinstance(executor, Local) else 0
     folder = Path(data_dir) if data_dir is not None else None

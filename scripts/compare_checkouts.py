@@ -331,7 +331,8 @@ def collect_ids(kept: Artifacts, checkout: Path, old: Path, store: Path) -> None
     for name in shipped(checkout):
         out, place = Path("ids") / name, Asked()
         with contextlib.suppress(Enough):
-            bnexp.run(bnexp.load_config(name), out, place=place)
+            # By position, as older versions call the last argument `place`.
+            bnexp.run(bnexp.load_config(name), out, 1, None, False, None, 60.0, None, place)
         stacks = [re.findall(r"'([0-9a-f]{20})'", repr(task)) for task in place.tasks]
         assert sum(map(len, stacks)), "no ids were found"
         kept.put(f"{name}/ids", "\n".join(" ".join(stack) for stack in stacks) + "\n")

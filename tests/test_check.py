@@ -46,7 +46,7 @@ def refusal_of_run(experiment, assignments, out):
     """Why the run ends before training; None if it comes so far."""
     try:
         config = load_experiment(str(experiment), tuple(assignments), None)
-        running.run(config, out, place=UntilTraining())
+        running.run(config, out, executor=UntilTraining())
     except TrainingBegins:
         return None
     except BnexpError as error:

@@ -296,6 +296,6 @@ def test_a_failed_network_keeps_its_checkpoint(half):
                 ]
 
     with pytest.raises(bnexp.NetworksFailed, match="12 x broken"):
-        bnexp.run(config, out, place=Broken())
+        bnexp.run(config, out, executor=Broken())
     assert planned(config, out)[1] == 12 * 12 - 6 * 5
     assert len(networks) == 6

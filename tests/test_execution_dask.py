@@ -151,7 +151,7 @@ def test_two_workers_write_the_same_tables_as_this_machine(loopback, small, tmp_
     place = Cluster(loopback.with_workers(2))
     assert place.workers == 2
     capfd.readouterr()
-    bnexp.run(config, tmp_path / "there", place=place, progress=Progress(steps=steps.append))
+    bnexp.run(config, tmp_path / "there", executor=place, progress=Progress(steps=steps.append))
     assert capfd.readouterr() == ("", "")
     bnexp.run(config, tmp_path / "here")
     assert tables(tmp_path / "there", "probes.csv") == tables(tmp_path / "here", "probes.csv")
@@ -163,7 +163,7 @@ def test_a_lost_worker_costs_time_only(loopback, small, tmp_path, capfd):
     place = Cluster(loopback.with_workers(2))
     capfd.readouterr()
     progress = after(500, lambda: loopback.kill(1))
-    assert bnexp.run(config, tmp_path / "there", place=place, progress=progress).trained == 12
+    assert bnexp.run(config, tmp_path / "there", executor=place, progress=progress).trained == 12
     assert capfd.readouterr() == ("", "")
     bnexp.run(config, tmp_path / "here", jobs=2)
     assert tables(tmp_path / "there") == tables(tmp_path / "here")
@@ -178,7 +178,7 @@ def test_a_frozen_worker_is_given_up_and_its_stack_trained_elsewhere(
     monkeypatch.setattr(dask, "SILENT_SECONDS", 8.0)
     frozen = loopback._workers[-1]
     progress = after(500, lambda: frozen.send_signal(signal.SIGSTOP))
-    assert bnexp.run(config, tmp_path / "there", place=place, progress=progress).trained == 12
+    assert bnexp.run(config, tmp_path / "there", executor=place, progress=progress).trained == 12
     loopback.kill(1)
     bnexp.run(config, tmp_path / "here")
     assert tables(tmp_path / "there") == tables(tmp_path / "here")
@@ -191,7 +191,7 @@ def test_a_stack_that_takes_too_long_fails_alone(loopback, small, capfd):
     with pytest.raises(
         bnexp.NetworksFailed, match="no result after 3 seconds, which is --cell"
     ) as e:
-        bnexp.run(bnexp.load_config(small, changes), place=place)
+        bnexp.run(bnexp.load_config(small, changes), executor=place)
     assert (e.value.result.summary["status"] == "failed").tolist() == [False, True]
     loopback.kill(2)
 
@@ -203,12 +203,12 @@ def test_without_workers_the_run_ends_and_goes_on_later(loopback, small, tmp_pat
     kept = []
     progress = Progress(done=lambda r: kept.append(len(r)) or (len(kept) == 1 and loopback.kill(1)))
     with pytest.raises(ClusterLost, match=r"no worker for 2 seconds; what is finished is kept"):
-        bnexp.run(config, tmp_path / "there", place=Cluster(file, patience=2), progress=progress)
+        bnexp.run(config, tmp_path / "there", executor=Cluster(file, patience=2), progress=progress)
     assert capfd.readouterr() == ("", "")
     assert 0 < sum(kept) < 12
     # A worker with two threads is one worker: its stacks would share BLAS and streams.
     file = loopback.with_workers(1, threads=2)
-    result = bnexp.run(config, tmp_path / "there", place=Cluster(file))
+    result = bnexp.run(config, tmp_path / "there", executor=Cluster(file))
     assert result.trained == 12 - sum(kept)
     loopback.kill(1)
     bnexp.run(config, tmp_path / "here", jobs=2)
@@ -227,9 +227,9 @@ def test_data_travel_once_to_each_worker(loopback, small, tmp_path, monkeypatch)
         return run(client, function, *args, **options)
 
     monkeypatch.setattr(distributed.Client, "run", counted)
-    first = bnexp.run(config, tmp_path / "first", place=Cluster(file))
+    first = bnexp.run(config, tmp_path / "first", executor=Cluster(file))
     assert len(set(sent)) == len(sent) == 2
-    assert bnexp.run(config, tmp_path / "again", place=Cluster(file)).trained == first.trained
+    assert bnexp.run(config, tmp_path / "again", executor=Cluster(file)).trained == first.trained
     assert len(sent) == 2
     assert bnexp.run(config).metrics["train_loss"].tolist() == first.metrics["train_loss"].tolist()
 
@@ -254,7 +254,7 @@ def own_config(small, **changes):
 
 def test_a_class_of_ones_own_is_used_there(loopback, own, small):
     config = own_config(small)
-    there = bnexp.run(config, place=Cluster(loopback.with_workers(2)))
+    there = bnexp.run(config, executor=Cluster(loopback.with_workers(2)))
     assert there.metrics["train_loss"].tolist() == bnexp.run(config).metrics["train_loss"].tolist()
 
 
@@ -263,7 +263,7 @@ def test_a_stack_that_fails_there_leaves_the_others(loopback, own, small, capfd)
     file = loopback.with_workers(2)
     capfd.readouterr()
     with pytest.raises(bnexp.NetworksFailed, match="ValueError: too wide") as caught:
-        bnexp.run(config, place=Cluster(file))
+        bnexp.run(config, executor=Cluster(file))
     assert capfd.readouterr() == ("", "")
     assert 0 < len(caught.value.result.failed) <= 4
 
@@ -272,13 +272,13 @@ def test_a_class_that_is_another_one_there_is_refused(loopback, own, small, monk
     file = loopback.with_workers(1)
     monkeypatch.setattr(dask, "fingerprint", lambda cls: "mine")
     with pytest.raises(ConfigError, match=r"another class own_\w+\.Uneven than here, expected mi"):
-        bnexp.run(own_config(small), place=Cluster(file))
+        bnexp.run(own_config(small), executor=Cluster(file))
 
 
 def test_a_class_that_no_module_has_is_refused(loopback, own, small, monkeypatch):
     monkeypatch.setattr(INITIALIZERS["uneven"], "__module__", "__main__")
     with pytest.raises(ConfigError, match="uneven: defined in a script, in a notebook or at a pro"):
-        bnexp.run(own_config(small), place=Cluster(loopback.with_workers(1)))
+        bnexp.run(own_config(small), executor=Cluster(loopback.with_workers(1)))
 
 
 def test_other_numerics_there_are_refused(loopback, small, monkeypatch):
@@ -286,7 +286,7 @@ def test_other_numerics_there_are_refused(loopback, small, monkeypatch):
     monkeypatch.setattr(dask, "NUMERICS", 99)
     text = r"the scheduler: another numerics than here, expected 99, got \d+; install the same"
     with pytest.raises(ConfigError, match=text):
-        bnexp.run(bnexp.load_config(small), place=Cluster(file))
+        bnexp.run(bnexp.load_config(small), executor=Cluster(file))
 
 
 def command(experiment, scheduler, out, *more):
@@ -347,7 +347,7 @@ def test_a_scheduler_that_is_not_there_is_named(small, monkeypatch, capfd):
     with pytest.raises(
         ConfigError, match=r"^127\.0\.0\.1:9: no dask scheduler answered within 1 sec"
     ):
-        bnexp.run(bnexp.load_config(small), place=Cluster("127.0.0.1:9"))
+        bnexp.run(bnexp.load_config(small), executor=Cluster("127.0.0.1:9"))
     assert time.monotonic() - started < 10
     assert capfd.readouterr() == ("", "")
 
@@ -361,7 +361,7 @@ def test_a_scheduler_that_is_lost_ends_the_run(small, tmp_path, monkeypatch, cap
         capfd.readouterr()
         progress = after(100, made.end)
         with pytest.raises(ClusterLost, match=r"^lost the connection to the scheduler; what is"):
-            bnexp.run(config, tmp_path / "out", place=place, progress=progress)
+            bnexp.run(config, tmp_path / "out", executor=place, progress=progress)
         assert capfd.readouterr() == ("", "")
 
 
@@ -376,13 +376,13 @@ def test_what_is_no_scheduler_is_refused(small, tmp_path, monkeypatch, scheduler
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("[]")
     with pytest.raises(ConfigError, match=message):
-        bnexp.run(bnexp.load_config(small), place=Cluster(scheduler))
+        bnexp.run(bnexp.load_config(small), executor=Cluster(scheduler))
 
 
 def test_without_the_extra_it_is_named(small, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ConfigError, match=r"needs distributed; pip install 'bnexp\[cluster\]'"):
-        bnexp.run(bnexp.load_config(small), place=Cluster("127.0.0.1:9"))
+        bnexp.run(bnexp.load_config(small), executor=Cluster("127.0.0.1:9"))
 
 
 @pytest.mark.parametrize(

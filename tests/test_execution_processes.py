@@ -176,7 +176,17 @@ class Yielding:
 )
 def test_what_an_executor_must_return(small, made, message):
     with pytest.raises(bnexp.ConfigError, match=f"executor Yielding: records: {message}"):
-        bnexp.run(bnexp.load_config(small), place=Yielding(made))
+        bnexp.run(bnexp.load_config(small), executor=Yielding(made))
+
+
+def test_the_older_name_of_the_argument_still_works(small, tmp_path):
+    config = bnexp.load_config(small)
+    bnexp.run(config, tmp_path / "out")
+    for argument in ("executor", "place"):
+        with pytest.raises(bnexp.ConfigError, match="executor Yielding: records: expected"):
+            bnexp.run(config, **{argument: Yielding(None)})
+        with pytest.raises(AttributeError, match="close"):
+            bnexp.verify(tmp_path / "out", **{argument: Yielding(None)})
 
 
 def test_an_executor_has_workers():

@@ -196,7 +196,7 @@ def test_worker_processes_write_checkpoints(small, tmp_path):
     config, out = bnexp.load_config(small, changes), tmp_path / "out"
     expected = bnexp.run(config)
     for _ in range(2):
-        text = stopped_after(config, out, 60, place=Local(2))
+        text = stopped_after(config, out, 60, executor=Local(2))
         assert re.search(r"networks? with a checkpoint at step [\d,]+ of 1,200", text)
     result, lines = resumed_lines(config, out)
     assert lines

@@ -123,9 +123,10 @@ def verify(
     data_dir: str | Path | None = None,
     tolerance: float = TOLERANCE,
     progress: Progress | None = None,
-    place: Executor | None = None,
+    executor: Executor | None = None,
     *,
     device: str = "cpu",
+    place: Executor | None = None,
 ) -> Verification:
     """Train the networks of a run directory again and compare every number with the stored one.
 
@@ -134,8 +135,8 @@ def verify(
     the default, accuracies over fewer than a million images are equal only if the same number of
     images is right. A run directory without cells is compared by its metrics.csv, probes.csv and
     summary.csv, and so is the shipped result of an experiment, by its name. `jobs`, `data_dir`,
-    `place` and `device` are those of `run`; numbers of another device differ in their
-    last bits, and where training is chaotic by more. Raises ConfigError, DataError or StoreError.
+    `executor` (or `place`, its older name) and `device` are those of `run`; numbers of another
+    device differ in their last bits, and where training is chaotic by more. Raises ConfigError, DataError or StoreError.
     """
     for name, value in (("sample", sample), ("jobs", jobs)):
         if value is not None and value < 1:
@@ -146,7 +147,7 @@ def verify(
     # Figures and claims are left out: they could be wrong without the numbers being so.
     experiment = stored.config.experiment.model_copy(update={"figures": None, "claims": None})
     config = Config(experiment, stored.config.document)
-    executor = place or Local(jobs)
+    executor = executor or place or Local(jobs)
     check_device(device, executor)
     prepared = prepare(config, Path(data_dir) if data_dir else None, device=device)
     evaluated = [n for n in stored.plan.networks if network_key(n) in stored_numbers]

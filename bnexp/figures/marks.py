@@ -301,7 +301,7 @@ def top_crosses(
             )
             covered = _covered(axes, text)[:, 0]
             if covered.min() < 0 or covered.max() > 1:  # a long one at the frame
-                text.set_ha("left" if covered.min() < 0 else "right")
+                text.set_horizontalalignment("left" if covered.min() < 0 else "right")
 
 
 def divergence_words(curves: Sequence[Curve], looks: Sequence[Look]) -> tuple[str, str]:
