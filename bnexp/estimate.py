@@ -50,24 +50,25 @@ from bnexp.sweep import Network, make_stacks, setting_error
 from bnexp.sweep.stacks import StackSize
 from bnexp.text import counted
 from bnexp.training.evaluation import KEPT_BYTES, POPULATION_BATCHES
-from bnexp.training.schedule import Length, training_length
+from bnexp.training.schedule import TrainingLength, training_length
 
 Counts = Mapping[str, ImageCounts]  # by the names of data sets
 
 # Bytes of a process that trains, and what matplotlib adds to the one that draws.
-PROCESS, DRAWING = 75_000_000, 75_000_000
+PROCESS_BYTES, MATPLOTLIB_BYTES = 75_000_000, 75_000_000
 # Bytes of a row of metrics.csv while the tables are made and written: without metrics, and of each;
 # and of a row of probes.csv.
-ROW, METRIC, READING = 250, 70, 320
+ROW_BYTES, METRIC_BYTES, READING_BYTES = 250, 70, 320
 # Bytes of a recorded number in the process that trains.
-RECORDED = 120
+RECORDED_BYTES = 120
 
-# Seconds for: a NumPy call (CALL); a number in an operation other than a matrix product (NUMBER);
-# a parameter in one array of an update (UPDATE); drawing a parameter at random (DRAW); a byte of
-# newly mapped memory (PAGE).
-CALL, NUMBER, UPDATE, DRAW, PAGE = 4e-6, 0.4e-9, 0.8e-9, 2e-8, 0.5e-9
-MAPPED = 32 * 2**20  # see `bnexp.execution.blas.keep_freed_memory`
-START = 1.5  # seconds of starting, importing and drawing
+CALL_SECONDS = 4e-6  # of a call of NumPy
+NUMBER_SECONDS = 0.4e-9  # of a number that passes through an operation other than a product
+UPDATE_SECONDS = 0.8e-9  # of a parameter in one array of an update
+DRAW_SECONDS = 2e-8  # of a parameter that is drawn at random
+PAGE_SECONDS = 0.5e-9  # of a byte of newly mapped memory
+MAPPED_BYTES = 32 * 2**20  # see `bnexp.execution.blas.keep_freed_memory`
+START_SECONDS = 1.5  # of starting, importing and drawing
 
 
 @dataclass(frozen=True)
@@ -109,14 +110,14 @@ class Estimate:
     network: Network
     stacks: Sequence[StackNeeds]
 
-    def busy(self, workers: int) -> int:
+    def busy_workers(self, workers: int) -> int:
         """How many of the workers have a stack to train."""
         return max(1, min(workers, len(self.stacks)))
 
     @property
-    def each(self) -> int:
+    def worker_bytes(self) -> int:
         """The bytes of a worker process."""
-        return PROCESS + self.largest.bytes
+        return PROCESS_BYTES + self.largest.bytes
 
     def memory(self, workers: int) -> int:
         """The bytes of all processes together.
@@ -124,21 +125,21 @@ class Estimate:
         A single worker is the process that writes the tables, too. Without workers, as where a
         cluster trains, they are those of that process alone.
         """
-        main = PROCESS + DRAWING + self.tables
+        main = PROCESS_BYTES + MATPLOTLIB_BYTES + self.tables
         if workers == 0:
             return main
-        number = self.busy(workers)
-        return main + (self.largest.bytes if number == 1 else number * self.each)
+        number = self.busy_workers(workers)
+        return main + (self.largest.bytes if number == 1 else number * self.worker_bytes)
 
     def time(self, workers: int) -> float:
         """The seconds of the run with so many workers."""
         seconds = [stack.seconds() for stack in self.stacks]
-        return START + max(*seconds, sum(seconds) / self.busy(workers))
+        return START_SECONDS + max(*seconds, sum(seconds) / self.busy_workers(workers))
 
     def line(self, workers: int) -> str:
         """Time and memory in words, and how many workers fit this machine if these do not."""
-        number, memory = self.busy(workers), self.memory(workers)
-        each = f" ({size_text(self.each)} each)" if number > 1 else ""
+        number, memory = self.busy_workers(workers), self.memory(workers)
+        each = f" ({size_text(self.worker_bytes)} each)" if number > 1 else ""
         text = (
             f"expected: {duration_text(self.time(workers))} and {size_text(memory)} of memory "
             f"with {counted(number, 'worker')}{each}"
@@ -146,12 +147,13 @@ class Estimate:
         available = usable_memory()
         if available is None or memory <= available:
             return text
-        return f"{text}; this machine has {size_text(available)}: use -j {self.fitting(available)}"
+        workers = self.workers_that_fit(available)
+        return f"{text}; this machine has {size_text(available)}: use -j {workers}"
 
-    def fitting(self, available: int) -> int:
+    def workers_that_fit(self, available: int) -> int:
         """How many workers fit so many bytes; at least 1."""
-        main = PROCESS + DRAWING + self.tables
-        return max(1, min(len(self.stacks), (available - main) // self.each))
+        main = PROCESS_BYTES + MATPLOTLIB_BYTES + self.tables
+        return max(1, min(len(self.stacks), (available - main) // self.worker_bytes))
 
 
 def estimate(networks: Iterable[Network], counts: Counts, workers: int = 1) -> Estimate | None:
@@ -182,7 +184,8 @@ def estimate(networks: Iterable[Network], counts: Counts, workers: int = 1) -> E
     return Estimate(
         evaluations,
         readings,
-        (ROW + METRIC * metric_columns(first.setting)) * evaluations + READING * readings,
+        (ROW_BYTES + METRIC_BYTES * metric_columns(first.setting)) * evaluations
+        + READING_BYTES * readings,
         needs[largest],
         first,
         needs,
@@ -194,7 +197,7 @@ def _parts(setting: Setting) -> tuple[int, ...]:
     return tuple(id(getattr(setting, name)) for name in Setting.model_fields)
 
 
-def length_of(network: Network, counts: Counts) -> Length:
+def length_of(network: Network, counts: Counts) -> TrainingLength:
     """How long a network is trained."""
     data = network.setting.data
     return training_length(network, counts[data.name].train - data.validation)
@@ -333,7 +336,8 @@ def stack_needs(networks: Sequence[Network], counts: ImageCounts, scoring: Scori
         parameters=stack * max(drawn, trained) + compared,
         batch=train.batch_size * batch * width,
         evaluation=evaluated * width,
-        results=stack * numbers * RECORDED + rounds * length.steps * (8 * train.batch_size + 100),
+        results=stack * numbers * RECORDED_BYTES
+        + rounds * length.steps * (8 * train.batch_size + 100),
         seconds=partial(
             _seconds, setting, length, sizes, kept, stack, images, at_once, side_by_side, arrays
         ),
@@ -342,7 +346,7 @@ def stack_needs(networks: Sequence[Network], counts: ImageCounts, scoring: Scori
 
 def _seconds(
     setting: Setting,
-    length: Length,
+    length: TrainingLength,
     sizes: Sequence[LayerSize],
     kept: int,
     stack: int,
@@ -363,22 +367,24 @@ def _seconds(
     width = np.dtype(train.precision).itemsize / 4
     products = sum(size.products for size in sizes)
     weights = sum(size.weights for size in sizes)
-    product, number = 2 * width / product_rate(), NUMBER * width
+    product, number = 2 * width / product_rate(), NUMBER_SECONDS * width
     layers = len(sizes) * (3 + (setting.model.norm is not None) * 4)
-    # Arrays beyond MAPPED bytes are given back at once, and the system fills new pages with zeros.
+    # Arrays beyond MAPPED_BYTES are given back at once; the system fills new pages with zeros.
     array = 4 * width * max(max(size.patches, size.outputs) for size in sizes)
-    page = 4 * width * kept * PAGE
+    page = 4 * width * kept * PAGE_SECONDS
     image = products * product + kept * number * 2
-    image += page if array * at_once * side_by_side > MAPPED else 0
+    image += page if array * at_once * side_by_side > MAPPED_BYTES else 0
     batch = (3 * products - sizes[0].products) * product + kept * number * 6
-    batch += 2.5 * page if array * train.batch_size * stack > MAPPED else 0
+    batch += 2.5 * page if array * train.batch_size * stack > MAPPED_BYTES else 0
     step = train.batch_size * stack * batch
-    step += stack * weights * (2 + 2 * arrays) * UPDATE * width + layers * 8 * CALL
+    step += stack * weights * (2 + 2 * arrays) * UPDATE_SECONDS * width + layers * 8 * CALL_SECONDS
     evaluation = (
-        images * stack * image + math.ceil(images / at_once) * layers * 3 * CALL + 20 * CALL
+        images * stack * image
+        + math.ceil(images / at_once) * layers * 3 * CALL_SECONDS
+        + 20 * CALL_SECONDS
     )
-    probing = length.probed * (step + layers * 20 * CALL * stack) * _passes(setting)
-    drawing = stack * weights * DRAW
+    probing = length.probed * (step + layers * 20 * CALL_SECONDS * stack) * _passes(setting)
+    drawing = stack * weights * DRAW_SECONDS
     return drawing + length.steps * step + length.scored * evaluation + probing
 
 
@@ -530,7 +536,8 @@ def check_memory(config: Config, needs: Estimate, workers: int = 1) -> None:
         raise ConfigError(
             f"jobs: too many workers for the memory of this machine, expected at most "
             f"{size_text(available)}, got about {size_text(needs.memory(workers))} for "
-            f"{needs.busy(workers)} workers; use fewer (-j {needs.fitting(available)})"
+            f"{needs.busy_workers(workers)} workers; use fewer "
+            f"(-j {needs.workers_that_fit(available)})"
         )
     sizes = {name: getattr(needs.largest, name) for name in PARTS if workers}
     sizes["tables"] = needs.tables

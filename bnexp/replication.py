@@ -24,9 +24,9 @@ from os.path import expanduser
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from bnexp.claims import HEADINGS, READABLE, Verdict, remarks
+from bnexp.claims import HEADINGS, VERDICT_TEXTS, Verdict, remarks
 from bnexp.config import load_config
-from bnexp.config.claims import KINDS, Claim, Word
+from bnexp.config.claims import KINDS, Claim, VerdictWord
 from bnexp.config.document import python_experiment
 from bnexp.config.experiment import MAX_SEEDS, Experiment, explicit_values
 from bnexp.config.load import ExperimentSource
@@ -95,7 +95,7 @@ class Replication:
         return any(claim.outcome == "reversed" for claim in self.claims)
 
 
-def outcome(published: Word, verdict: Word) -> Outcome:
+def outcome(published: VerdictWord, verdict: VerdictWord) -> Outcome:
     """What a replication says of a published verdict.
 
     >>> outcome("supported", "undecided"), outcome("refuted", "supported")
@@ -373,7 +373,7 @@ def replication_lines(replication: Replication) -> Iterator[str]:
         yield from ["", HEADINGS[kind]]
         for claim in group:
             verdict = claim.verdict
-            published, here = READABLE[verdict.expected], READABLE[verdict.verdict]
+            published, here = VERDICT_TEXTS[verdict.expected], VERDICT_TEXTS[verdict.verdict]
             texts = [verdict.says, f"expected: {published}; here: {here}"]
             yield ""
             yield from labeled(claim.outcome, [*texts, *remarks(verdict, expected=False)], COLUMN)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnexp.claims import READABLE, Verdict, by_kind, counts_text, judge_run, remarks
+from bnexp.claims import VERDICT_TEXTS, Verdict, by_kind, counts_text, judge_run, remarks
 from bnexp.config import Config
 from bnexp.config.figures import figure_options
 from bnexp.errors import BnexpError, ConfigError
@@ -211,7 +211,7 @@ class Result:
             caption=caption(table, "std") if table else "",
             entry_text=entry_text,
             claims=by_kind(self.claims),
-            readable=READABLE,
+            readable=VERDICT_TEXTS,
             remarks=remarks,
             failed=Counter(self.failed.values()).items(),
         )

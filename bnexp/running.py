@@ -140,7 +140,7 @@ def prepare(
             check_classes(network, data[network.setting.data.name])
         except SettingError as error:
             raise setting_error(error, network, config) from None
-    steps = {network: schedule.points[-1] for network, schedule in schedules.items()}
+    steps = {network: schedule.evaluations[-1] for network, schedule in schedules.items()}
     return Prepared(config, plan, data_dir, data, steps, left_out, device)
 
 
@@ -195,7 +195,7 @@ def known_schedules(
         except SettingError as error:
             raise setting_error(error, first, config) from None
         schedules |= {network.id: schedule for network in stack.networks}
-    times = {n: Times(s.per_epoch, s.points, s.probes) for n, s in schedules.items()}
+    times = {n: Times(s.per_epoch, s.evaluations, s.probes) for n, s in schedules.items()}
     check_claims(config, plan, times)
     if needs := estimate(known, counts, max(workers, 1)):
         check_memory(config, needs, workers)
@@ -442,7 +442,7 @@ def _run(
     ]
     if directory and workers > 1:
         figures.start_loading(prepared.config.experiment.figures)
-    with stopping.in_order():
+    with stopping.gracefully():
         try:
             for batch in _trained_stacks(executor, tasks, progress.steps):
                 if directory and checkpoints:

@@ -30,9 +30,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import bnexp
-from bnexp.claims import READABLE
+from bnexp.claims import VERDICT_TEXTS
 from bnexp.config import document
-from bnexp.config.claims import WORDS
+from bnexp.config.claims import VERDICT_WORDS
 from bnexp.config.experiment import Experiment
 from bnexp.replication import (
     FILE,
@@ -226,7 +226,7 @@ def differences(name: str, before: Mapping[str, str], after: Mapping[str, str]) 
 
 
 def counted(made: Mapping[str, str]) -> str:
-    numbers = [(list(made.values()).count(word), READABLE[word]) for word in WORDS]
+    numbers = [(list(made.values()).count(word), VERDICT_TEXTS[word]) for word in VERDICT_WORDS]
     return ", ".join(f"{number} {word}" for number, word in numbers if number) or "no claims"
 
 

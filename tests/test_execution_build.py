@@ -78,7 +78,7 @@ def _trained(cells, networks, plan, data):
         start.parameters,
         start.state,
         start.batches,
-        plan.points,
+        plan.evaluations,
         data.train,
         data.test,
         data.scored,

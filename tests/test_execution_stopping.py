@@ -159,7 +159,7 @@ def test_nobody_is_asked_where_nothing_trains(small, tmp_path):
     assert not stopping.request()
 
     def end_without_a_look():
-        with stopping.in_order():
+        with stopping.gracefully():
             assert stopping.request()
             assert not stopping.request()
             assert stopping.requested()
@@ -182,7 +182,7 @@ def test_a_pool_that_cannot_stop_is_left():
             raise AssertionError("no task is handed out any more")
 
     def run():
-        with stopping.in_order():
+        with stopping.gracefully():
             assert stopping.request()
             list(run_tasks(Pool(), [object()], int))
 

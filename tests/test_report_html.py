@@ -29,7 +29,7 @@ from report_cases import (
 
 import bnexp
 from bnexp import report
-from bnexp.claims import READABLE, judge_run
+from bnexp.claims import VERDICT_TEXTS, judge_run
 from bnexp.cli.main import cli
 from bnexp.errors import StoreError
 from bnexp.report.html import embed_json, parent_experiment, write_report
@@ -122,7 +122,7 @@ def test_titles_settings_and_claims_of_both(pair):
     assert [text for _, text in pair.all("h2")][:2] == [f"A: {SHOWN}", f"B: {SHOWN}"]
     assert ["train.optimizer.lr", "0.1", "0.2"] in pair.cells("setting")
     assert pair.text("th", scope="row")[-1] == f"{' '.join(SHOWN.split())} measured"
-    words = [READABLE[v.verdict] for one in (SMALL, FASTER) for v in judge_run(run(one))]
+    words = [VERDICT_TEXTS[v.verdict] for one in (SMALL, FASTER) for v in judge_run(run(one))]
     shown = [text for a, text in pair.all("span") if (a.get("class") or "").startswith("verdict")]
     assert shown == words
     assert len(pair.all("script")) == 2  # the data of the explorer, and the code

@@ -16,8 +16,8 @@ from bnexp.claims.measure import measure_limits
 from bnexp.config.claims import OfMetric, OfQuantity
 from bnexp.runs.stats import (
     Interval,
-    adjusted,
     band,
+    benjamini_hochberg,
     effect_size,
     interval,
     p_above,
@@ -231,19 +231,19 @@ def test_q_values_of_benjamini_and_hochberg():
     """The 15 p-values of their 1995 paper, section 3.2: four are rejected at 0.05."""
     p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262,
          0.5719, 0.6528, 0.7590, 1.0]  # fmt: skip
-    q = adjusted(p)
+    q = benjamini_hochberg(p)
     assert sum(value <= 0.05 for value in q) == 4
     np.testing.assert_allclose(q[:4], [0.0015, 0.003, 0.0095, 0.035625])
     assert q[4] == pytest.approx(15 / 5 * 0.0201)
     assert q[-1] == 1
-    backwards = adjusted(p[::-1])
+    backwards = benjamini_hochberg(p[::-1])
     assert backwards[::-1] == q
 
 
 @given(st.lists(st.floats(0, 1) | st.just(nan), max_size=9))
 def test_q_values_by_definition(p):
     tested = [value for value in p if not isnan(value)]
-    for value, q in zip(p, adjusted(p), strict=True):
+    for value, q in zip(p, benjamini_hochberg(p), strict=True):
         if isnan(value):
             assert isnan(q)
             continue

@@ -12,7 +12,7 @@ from bnexp.claims.select import SweepPoints, plan_points
 from bnexp.claims.statements import statement_problems
 from bnexp.claims.text import (
     HEADINGS,
-    READABLE,
+    VERDICT_TEXTS,
     by_kind,
     claims_text,
     counts_text,
@@ -23,7 +23,7 @@ from bnexp.claims.text import (
 
 __all__ = [
     "HEADINGS",
-    "READABLE",
+    "VERDICT_TEXTS",
     "PointVerdict",
     "SweepPoints",
     "Times",

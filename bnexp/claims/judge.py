@@ -41,7 +41,7 @@ from bnexp.claims.select import (
     point_key,
     within,
 )
-from bnexp.config.claims import Claim, Kind, Measure, OfQuantity, Word, parse_metric
+from bnexp.config.claims import Claim, Kind, Measure, OfQuantity, VerdictWord, parse_metric
 from bnexp.config.experiment import Setting, plain_values
 from bnexp.config.messages import Problem
 from bnexp.config.yaml import KeyPath
@@ -50,11 +50,11 @@ from bnexp.metrics import metric_column, recorded_metrics
 from bnexp.probes import Grid
 from bnexp.runs.data import RunData
 from bnexp.runs.stats import (
-    LEVEL,
+    CONFIDENCE,
     MOST_SEEDS,
     Interval,
     Limits,
-    adjusted,
+    benjamini_hochberg,
     effect_size,
     interval,
     p_above,
@@ -181,7 +181,7 @@ class Bounds:
     high: float = inf
     strict: bool = False
 
-    def judge(self, interval: Interval) -> Word:
+    def judge(self, interval: Interval) -> VerdictWord:
         """Supported if the interval is within, refuted if it is beyond a bound, else undecided."""
         above = interval.low > self.low if self.strict else interval.low >= self.low
         if interval.high < self.low or interval.low > self.high:
@@ -276,7 +276,7 @@ class PointVerdict:
 
     point: Point
     than: Point | None
-    verdict: Word
+    verdict: VerdictWord
     reason: str
     n: int
     estimate: float
@@ -295,7 +295,7 @@ class PointVerdict:
     effect_size: float | None = None
     superiority: float | None = None
 
-    def verdict_with(self, seeds: float) -> Word:
+    def verdict_with(self, seeds: float) -> VerdictWord:
         """The verdict with so many seeds, if mean and spread stayed the same."""
         if self.seeds_needed is None or seeds < self.seeds_needed:
             return self.verdict
@@ -318,8 +318,8 @@ class Verdict:
 
     says: str
     source: str
-    verdict: Word
-    expected: Word
+    verdict: VerdictWord
+    expected: VerdictWord
     reason: str
     p: float
     q: float
@@ -358,13 +358,13 @@ def judge_claims(
     """
     with np.errstate(all="ignore"):  # infinite losses are numbers here
         verdicts = [_judge_claim(claim, sweep, tables) for claim in claims or ()]
-    q_values = adjusted([verdict.p for verdict in verdicts])
+    q_values = benjamini_hochberg([verdict.p for verdict in verdicts])
     return tuple(replace(v, q=q) for v, q in zip(verdicts, q_values, strict=True))
 
 
 def _judge_claim(claim: Claim, sweep: SweepPoints, tables: Tables) -> Verdict:
     points: tuple[PointVerdict, ...] = ()
-    word: Word = "undecided"
+    word: VerdictWord = "undecided"
     needed = 0
     try:
         pairs = pair_points(claim, sweep)
@@ -410,7 +410,7 @@ def _remarks(
     claim: Claim,
     points: Sequence[PointVerdict],
     needed: int,
-    word: Word,
+    word: VerdictWord,
     design_seeds: Sequence[int],
 ) -> Iterator[str]:
     """Whose the margin is, whether the law's number is within the interval, and which seeds."""
@@ -427,7 +427,7 @@ def _remarks(
     deciding = _rank(points)[needed - 1] if word != "undecided" and claim.equals is None else None
     if deciding and deciding.low == deciding.high:
         n = deciding.n
-        others = 100 * (1 - (1 - LEVEL) ** (1 / n))
+        others = 100 * (1 - (1 - CONFIDENCE) ** (1 / n))
         at = " at the deciding point" if len(points) > 1 else ""
         text = f"all {n} seeds agree{at}, so nothing is tested"
         yield f"{text}: up to {others:.0f} % of others may differ"
@@ -437,7 +437,7 @@ def _remarks(
         yield f"judged with design {noun} {seeds}, on which the claims were chosen"
 
 
-def overall_verdict(words: Sequence[Word], needed: int) -> Word:
+def overall_verdict(words: Sequence[VerdictWord], needed: int) -> VerdictWord:
     """Supported if enough points are; refuted if they cannot be any more; else undecided.
 
     >>> overall_verdict(["supported", "undecided", "refuted"], needed=2)
@@ -450,7 +450,7 @@ def overall_verdict(words: Sequence[Word], needed: int) -> Word:
     return "undecided" if words.count("refuted") <= len(words) - needed else "refuted"
 
 
-def claim_verdict(points: Sequence[PointVerdict], needed: int) -> Word:
+def claim_verdict(points: Sequence[PointVerdict], needed: int) -> VerdictWord:
     """The verdict on a claim about these points, of which `needed` must be supported.
 
     Where fewer than all are needed, chance has several tries: then the claim's own p-value, which
@@ -459,7 +459,7 @@ def claim_verdict(points: Sequence[PointVerdict], needed: int) -> Word:
     word = overall_verdict([point.verdict for point in points], needed)
     if word == "undecided" or needed == len(points):
         return word
-    return "undecided" if claim_p_value(points, needed) > 1 - LEVEL else word
+    return "undecided" if claim_p_value(points, needed) > 1 - CONFIDENCE else word
 
 
 def claim_p_value(points: Sequence[PointVerdict], needed: int) -> float:
@@ -572,7 +572,7 @@ def _refutes(claim: Claim, number: float) -> bool:
     return required_bounds(claim).judge(Interval(number, number, number)) == "refuted"
 
 
-def _judge_mean(sample: Sample, bounds: Bounds) -> tuple[Word, str, Interval, float]:
+def _judge_mean(sample: Sample, bounds: Bounds) -> tuple[VerdictWord, str, Interval, float]:
     """Verdict, reason, interval and margin of a point whose mean must lie within bounds.
 
     The interval is of the finite numbers. Infinite numbers, and ties as differences of 0, are
@@ -583,7 +583,7 @@ def _judge_mean(sample: Sample, bounds: Bounds) -> tuple[Word, str, Interval, fl
     finite = [value for value in sample.values if isfinite(value)]
     intervals = [interval(part, sample.limits) for part in _parts(sample)]
     words = {bounds.judge(ends) for ends in intervals}
-    word: Word = "undecided"
+    word: VerdictWord = "undecided"
     reason = _incomplete(sample)
     if sample.untrained or not sample.n:
         pass
@@ -639,7 +639,7 @@ def _p_values(sample: Sample, bounds: Bounds) -> tuple[float, float]:
 
 def _judge_equality(
     sample: Sample, number: float, tolerance: float
-) -> tuple[Word, str, Interval, float]:
+) -> tuple[VerdictWord, str, Interval, float]:
     """Verdict, reason, interval and margin of a point where every seed must give the number.
 
     There is no confidence interval, and one seed is enough. A network that failed or has no number
@@ -649,7 +649,7 @@ def _judge_equality(
     ends = NO_INTERVAL
     if sample.values:
         ends = Interval(float(np.mean(sample.values)), min(sample.values), max(sample.values))
-    word: Word = "supported"
+    word: VerdictWord = "supported"
     reason = _incomplete(sample)
     # 0.972 - 0.971 is a little more than 0.001.
     if sample.values and not deviation <= tolerance * (1 + 1e-9):

@@ -50,7 +50,7 @@ from bnexp.runs.where import Point
 from bnexp.text import distinct, exact, value_text
 
 Floats: TypeAlias = NDArray[np.float64]
-Number: TypeAlias = tuple[float, bool]  # of one network, and whether its outputs were NaN
+NetworkValue: TypeAlias = tuple[float, bool]  # of one network, and whether its outputs were NaN
 NetworkKey: TypeAlias = tuple[PointKey, int]  # a point of the sweep and a seed
 
 DOWNWARDS = ("below", "non_increasing")  # relations whose differences are other - measure
@@ -123,7 +123,7 @@ def _abridged(numbers: Sequence[float], most: int, first: int) -> str:
 
 def measure_networks(
     measure: Measure, tables: Tables, networks: Collection[str]
-) -> dict[str, Number]:
+) -> dict[str, NetworkValue]:
     """The measure of each of the networks, by the network's id.
 
     NaN stands for a network without a number. A loss that is NaN is +inf here. It is marked, and so
@@ -175,7 +175,7 @@ def sample_limits(claim: Claim) -> Limits:
     return (-ends[1], -ends[0]) if claim.relation in DOWNWARDS else ends
 
 
-def _metric(measure: OfMetric, table: Table) -> Number:
+def _metric(measure: OfMetric, table: Table) -> NetworkValue:
     """A metric of one network, from its rows of the metrics table."""
     better: str = "lower"
     if (column := metric_column(measure.metric)) is None:  # the gap
@@ -201,7 +201,7 @@ def _metric(measure: OfMetric, table: Table) -> Number:
     return number, bool(lost.any())
 
 
-def _quantity(measure: OfQuantity, table: Table) -> Number:
+def _quantity(measure: OfQuantity, table: Table) -> NetworkValue:
     """A quantity of one network, or its growth over layers, from its rows of the probes table."""
     if measure.since is not None:
         before, _ = _quantity(earlier_part(measure), table)
@@ -304,7 +304,7 @@ def collect_samples(
     """
     networks = _index_networks(tables)
 
-    def measure_points(measure: Measure, points: Iterable[Point]) -> dict[NetworkKey, Number]:
+    def measure_points(measure: Measure, points: Iterable[Point]) -> dict[NetworkKey, NetworkValue]:
         """The measure by point and seed, of the networks that have a result."""
         keys = {(point_key(point), seed) for point in points for seed in sweep.seeds}
         ids = {

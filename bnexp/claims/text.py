@@ -10,17 +10,17 @@ from math import isnan
 from typing import Any
 
 from bnexp.claims.judge import PointVerdict, Verdict
-from bnexp.config.claims import KINDS, Kind, Word
-from bnexp.runs.stats import LEVEL
+from bnexp.config.claims import KINDS, Kind, VerdictWord
+from bnexp.runs.stats import CONFIDENCE
 from bnexp.text import aligned, json_value, labeled
 
 # What people read: a claim of a source that is refuted here may hold where the source made it.
-READABLE: Mapping[Word, str] = {
+VERDICT_TEXTS: Mapping[VerdictWord, str] = {
     "supported": "supported",
     "refuted": "does not hold",
     "undecided": "undecided",
 }
-COLUMN = max(map(len, READABLE.values())) + 4  # where the sentences begin
+COLUMN = max(map(len, VERDICT_TEXTS.values())) + 4  # where the sentences begin
 HEADINGS: Mapping[Kind, str] = {
     "published": "published: the source states it, with its number",
     "direction": "direction: the source states the direction",
@@ -43,7 +43,7 @@ def by_kind(verdicts: Iterable[Verdict]) -> dict[Kind, list[Verdict]]:
     return {kind: group for kind, group in groups.items() if group}
 
 
-def counts_text(words: Iterable[Word]) -> str:
+def counts_text(words: Iterable[VerdictWord]) -> str:
     """How many of the verdicts are which, for people.
 
     >>> counts_text(["supported", "refuted", "supported"])
@@ -76,7 +76,9 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> Iterator[str]:
         yield from ["", HEADINGS[kind]]
         for verdict in group:
             yield ""
-            yield from labeled(READABLE[verdict.verdict], [verdict.says, *remarks(verdict)], COLUMN)
+            yield from labeled(
+                VERDICT_TEXTS[verdict.verdict], [verdict.says, *remarks(verdict)], COLUMN
+            )
     yield ""
     yield from aligned([[k, counts_text(v.verdict for v in group)] for k, group in groups.items()])
 
@@ -97,7 +99,7 @@ def remarks(verdict: Verdict, expected: bool = True) -> list[str]:
     if not expected:
         pass
     elif verdict.surprising:
-        expectation = f"expected: {READABLE[verdict.expected]}"
+        expectation = f"expected: {VERDICT_TEXTS[verdict.expected]}"
     elif verdict.expected != "supported":
         expectation = "as the experiment expects"
     reason = "; ".join(filter(None, (verdict.reason, q_text(verdict.q))))
@@ -117,7 +119,7 @@ def claims_text(
     purposes = {"seeds": {"judged": [*seeds], "design": [*design_seeds]}} if design_seeds else {}
     content = {
         "bnexp_claims": FORMAT,
-        "confidence": LEVEL,
+        "confidence": CONFIDENCE,
         "about": ABOUT,
         **purposes,
         "claims": [_verdict_content(verdict) for verdict in verdicts],

@@ -22,7 +22,7 @@ from typing import Any
 import click
 
 from bnexp import figures
-from bnexp.claims import READABLE, Verdict, verdict_lines
+from bnexp.claims import VERDICT_TEXTS, Verdict, verdict_lines
 from bnexp.cli.terminal import echo, page_width
 from bnexp.config import Config
 from bnexp.config.claims import KINDS
@@ -260,7 +260,7 @@ def print_verdicts(verdicts: Sequence[Verdict]) -> None:
             click.echo(_VERDICT.sub(color, line))
 
 
-_WORDS = {text: COLORS[word] for word, text in READABLE.items()}
+_WORDS = {text: COLORS[word] for word, text in VERDICT_TEXTS.items()}
 _VERDICT = re.compile(f"(?<=^  )({'|'.join(_WORDS)})")
 _HEADING = re.compile(f"({'|'.join(KINDS)}):")
 
@@ -337,7 +337,7 @@ def print_plan(
         known, counts = schedules_without_data(config, plan), known_counts(plan)
         stack_size = None
         fitting, left_out = fitting_figures(config, plan, known)
-        steps = sum(schedule.points[-1] for schedule in known.values())
+        steps = sum(schedule.evaluations[-1] for schedule in known.values())
         steps += len(plan.networks) - len(known)
         missing = directory.read_records(plan.networks, None)[1]
         effort = f"data: not at hand. {error}"

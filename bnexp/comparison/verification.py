@@ -136,7 +136,8 @@ def verify(
     images is right. A run directory without cells is compared by its metrics.csv, probes.csv and
     summary.csv, and so is the shipped result of an experiment, by its name. `jobs`, `data_dir`,
     `executor` (or `place`, its older name) and `device` are those of `run`; numbers of another
-    device differ in their last bits, and where training is chaotic by more. Raises ConfigError, DataError or StoreError.
+    device differ in their last bits, and where training is chaotic by more. Raises ConfigError,
+    DataError or StoreError.
     """
     for name, value in (("sample", sample), ("jobs", jobs)):
         if value is not None and value < 1:

@@ -205,13 +205,13 @@ RELATIONS = (
 MONOTONE = ("non_decreasing", "non_increasing")
 TOLERANT = (*MONOTONE, "equals")
 
-Word = Literal["supported", "refuted", "undecided"]
-WORDS: tuple[Word, ...] = get_args(Word)
+VerdictWord = Literal["supported", "refuted", "undecided"]
+VERDICT_WORDS: tuple[VerdictWord, ...] = get_args(VerdictWord)
 # What a claim rests on. The first three are of a source, the last is the author's own.
 Kind = Literal["published", "direction", "theory", "measured"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 OF_A_SOURCE = KINDS[:3]
-Axis = Annotated[str, Field(min_length=1)]
+AxisKey = Annotated[str, Field(min_length=1)]
 
 
 class Within(Strict):
@@ -288,10 +288,10 @@ class Claim(Strict):
         description="measure - times * other is at most the tolerance, above 0 or below, in the "
         "mean of the differences by seed",
     )
-    non_decreasing: Axis | None = Field(
+    non_decreasing: AxisKey | None = Field(
         None, description="a swept key: along it the measure never falls by more than tolerance"
     )
-    non_increasing: Axis | None = Field(
+    non_increasing: AxisKey | None = Field(
         None, description="a swept key: along it the measure never rises by more than tolerance"
     )
     equals: Annotated[tuple[float, ...], Field(strict=False, min_length=1)] | None = Field(
@@ -310,7 +310,7 @@ class Claim(Strict):
         description="the data set that it is about, of which all its networks must be; default: "
         "the experiment's data.name, also if that is set to another one with --set",
     )
-    expect: Word = Field("supported", description="the verdict that is expected")
+    expect: VerdictWord = Field("supported", description="the verdict that is expected")
     absent: Literal["error", "undecided"] = Field(
         "error",
         description="what happens if the experiment cannot decide it, for instance because the "

@@ -442,7 +442,7 @@ def _draw_from_book(
     train, place = networks[0].setting.train, networks[0].place
     plan = random.BookRound(
         networks=place.networks if place else 1,
-        steps=schedule.points[-1],
+        steps=schedule.evaluations[-1],
         images=schedule.images,
         batch_size=train.batch_size,
         sampling=train.sampling,

@@ -66,7 +66,7 @@ def watch(is_requested: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def in_order() -> Iterator[None]:
+def gracefully() -> Iterator[None]:
     """Within the block the process trains, and stops in order if it is asked to.
 
     Where SIGINT still has Python's own handler, as in a script or a notebook, it asks the run to

@@ -279,7 +279,7 @@ def train_networks(
             start.parameters,
             start.state,
             start.batches,
-            schedule.points,
+            schedule.evaluations,
             on_device.train,
             on_device.test,
             on_device.scored,
@@ -346,7 +346,7 @@ def _stored_start(
         np.full(len(networks), -1),
         (),
     )
-    return snapshot if fits(snapshot, fresh, schedule.points, schedule.probes) else None
+    return snapshot if fits(snapshot, fresh, schedule.evaluations, schedule.probes) else None
 
 
 def _make_record(network: Network, k: int, trained: Trained, sha256: str, seconds: float) -> Record:

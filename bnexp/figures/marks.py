@@ -95,7 +95,7 @@ def draw_lines(
                     **{"markevery": places, **(style or {})},
                 )
             )
-            draw_seeds(axes, line, look)
+            draw_single_seeds(axes, line, look)
 
 
 def draw_ranges(axes: Axes, lines: Sequence[Line], looks: Sequence[Look]) -> None:
@@ -131,7 +131,7 @@ THIN: dict[str, Any] = {"linewidth": 0.6, "linestyle": "solid"}
 DOTS: dict[str, Any] = {"linestyle": "none", "marker": "o", "markersize": 2.5, "markeredgewidth": 0}
 
 
-def draw_seeds(axes: Axes, line: Line, look: Look, is_joined: bool = True) -> None:
+def draw_single_seeds(axes: Axes, line: Line, look: Look, is_joined: bool = True) -> None:
     """Draw the line of each seed, thin; or its points, where x values are not joined."""
     style = THIN if is_joined and line.x.size > 1 else DOTS
     for number, values in enumerate(line.seeds):

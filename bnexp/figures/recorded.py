@@ -108,7 +108,7 @@ def planned_sweep(
 def planned_records(setting: Setting, schedule: TrainingSchedule | None = None) -> Recorded:
     """What a network of this setting will record; its steps are known with its `schedule`."""
     metrics = recorded_metrics({options.kind for options in setting.train.metrics or ()})
-    evaluations = len(schedule.points) if schedule else None
+    evaluations = len(schedule.evaluations) if schedule else None
     steps = schedule.probes if schedule else None
     quantities: dict[str, tuple[Readings, ...]] = {}
     for probe, grids in probe_grids(setting):

@@ -110,7 +110,7 @@ def _by_point(tables: Tables) -> Callable[[tuple[Value, ...]], Tables]:
 
 
 @dataclass(frozen=True)
-class Probed:
+class ProbeChoice:
     """What a probe read of one layer and place: a choice of y axis, and its numbers."""
 
     key: str
@@ -118,7 +118,7 @@ class Probed:
     source: Source
 
 
-def _probed(tables: Tables) -> list[Probed]:
+def _probed(tables: Tables) -> list[ProbeChoice]:
     """What probes read, as far as it is a number of each step and not a distribution."""
     choices = []
     for quantity, parts in (recorded_in(tables).quantities or {}).items():
@@ -132,11 +132,11 @@ def _probed(tables: Tables) -> list[Probed]:
                 where += [] if isnan(place) else [f"at {labels.value_text(place, places)}"]
                 label = ", ".join([labels.quantity_label(quantity), *where])
                 source = quantity_source(table, layer, place, label)
-                choices.append(Probed(f"{quantity} {layer} {place:g}", label, source))
+                choices.append(ProbeChoice(f"{quantity} {layer} {place:g}", label, source))
     return choices[:MAX_PROBED]
 
 
-def _choice(probed: Probed) -> Mapping[str, Any]:
+def _choice(probed: ProbeChoice) -> Mapping[str, Any]:
     """A choice of y axis: its limits are those of all points, its x axis is the step."""
     column = probed.source.table[probed.source.column]
     finite = column[np.isfinite(column)]
@@ -147,7 +147,7 @@ def _choice(probed: Probed) -> Mapping[str, Any]:
 
 
 def _point_probes(
-    tables: Tables, point: tuple[Value, ...], probed: Sequence[Probed], most: int
+    tables: Tables, point: tuple[Value, ...], probed: Sequence[ProbeChoice], most: int
 ) -> Mapping[str, Any]:
     """What probes read at a point: x, each seed's numbers and, of several, mean and interval."""
     where = dict(zip([axis.key for axis in tables.axes], point, strict=True))

@@ -20,7 +20,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from bnexp.claims import HEADINGS, READABLE, by_kind, counts_text, judge_run, remarks
+from bnexp.claims import HEADINGS, VERDICT_TEXTS, by_kind, counts_text, judge_run, remarks
 from bnexp.comparison.comparison import config_differences
 from bnexp.comparison.match import Difference, key_differences
 from bnexp.config import Config, document, load_config
@@ -209,7 +209,7 @@ def render_page(template: str, pictures: Iterable[Picture], **values: Any) -> st
     environment.globals |= {
         "counted": counted,
         "compared_text": compared_text,
-        "readable": READABLE,
+        "readable": VERDICT_TEXTS,
         "remarks": remarks,
         "counts": lambda verdicts: counts_text(verdict.verdict for verdict in verdicts),
     }

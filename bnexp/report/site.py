@@ -16,7 +16,7 @@ from typing import Any
 
 from bnexp import figures
 from bnexp.claims import Verdict, judge_run
-from bnexp.config.claims import WORDS
+from bnexp.config.claims import VERDICT_WORDS
 from bnexp.errors import ConfigError
 from bnexp.files import write_export
 from bnexp.report.html import render_page, run_page
@@ -98,7 +98,7 @@ def index_page(entries: Sequence[Entry]) -> str:
         name="site",
         entries=entries,
         networks=sum(entry.networks for entry in entries),
-        words=[(word, counts[word]) for word in WORDS],
+        words=[(word, counts[word]) for word in VERDICT_WORDS],
         surprising=sum(verdict.surprising for entry in entries for verdict in entry.verdicts),
     )
 

@@ -37,7 +37,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-LEVEL = 0.95
+CONFIDENCE = 0.95
 MOST_SEEDS = 1000  # that `seeds_to_decide` looks for
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -172,9 +172,9 @@ def standardized_distance(values: Sequence[float], limits: Limits, bound: float)
 def p_above(values: Sequence[float], limits: Limits, bound: float) -> float:
     """The p-value of the hypothesis that the mean is at most `bound`, against that it is above.
 
-    Twice the one-sided p-value, so that it is at most 1 - LEVEL if the interval begins above the
-    bound; at most 1. Values that are all the same, two or more, have a p-value of 0 or 1. NaN for
-    fewer than two values.
+    Twice the one-sided p-value, so that it is at most 1 - CONFIDENCE if the interval begins
+    above the bound; at most 1. Values that are all the same, two or more, have a p-value of 0
+    or 1. NaN for fewer than two values.
     """
     n = len(values)
     if n < 2:
@@ -201,7 +201,7 @@ def seeds_to_decide(distance: float) -> float:
     return sizes[place] if place < len(sizes) else inf
 
 
-def adjusted(p_values: Sequence[float]) -> list[float]:
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """The q-value of each p-value: Benjamini and Hochberg (1995).
 
     q of the k-th smallest of m is the minimum over j >= k of m / j * p_j. To take all with q of at
@@ -209,7 +209,7 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
     p-values are independent or positively dependent (Benjamini and Yekutieli 2001). A p-value of
     NaN is no test: it has a q-value of NaN and does not count.
 
-    >>> adjusted([0.01, 0.04, nan, 0.03])
+    >>> benjamini_hochberg([0.01, 0.04, nan, 0.03])
     [0.03, 0.04, nan, 0.04]
     """
     tested = sorted((p, place) for place, p in enumerate(p_values) if p == p)
@@ -257,14 +257,14 @@ def _t_quantiles(n: NDArray[np.int64]) -> Floats:
 
 @cache
 def t_quantile(freedom: int) -> float:
-    """The t with P(|T| <= t) = LEVEL for Student's T with `freedom` >= 1 degrees of freedom.
+    """The t with P(|T| <= t) = CONFIDENCE for Student's T with `freedom` >= 1 degrees of freedom.
 
     Found by bisection of log(t), from 0.1 to 100.
     """
     low, high = log(0.1), log(100.0)
     for _ in range(60):
         middle = (low + high) / 2
-        outside = two_sided_p(exp(middle), freedom) > 1 - LEVEL
+        outside = two_sided_p(exp(middle), freedom) > 1 - CONFIDENCE
         low, high = (middle, high) if outside else (low, middle)
     return exp(low)
 

@@ -38,7 +38,7 @@ Label = float | int | str
 
 
 @dataclass(frozen=True)
-class Axis:
+class SweepAxis:
     """A swept key with its values.
 
     key: the dotted key, such as `model.init.std`.
@@ -72,7 +72,7 @@ class Axis:
 
 def sweep_axes(
     sweep: Sweep, document: Document, drawn: Mapping[str, tuple[float, ...]] | None = None
-) -> list[list[Axis]]:
+) -> list[list[SweepAxis]]:
     """The axes in groups: groups are crossed, the axes of one group move together.
 
     A group is what is under `zip`, the keys of random values that are not to be crossed, or one of
@@ -84,8 +84,8 @@ def sweep_axes(
     and for values that are repeated, are no range, or are not as many as those that move together.
     """
     drawn = drawn or {}
-    groups: list[list[Axis]] = []
-    random: list[Axis] = []
+    groups: list[list[SweepAxis]] = []
+    random: list[SweepAxis] = []
     for key, values in sweep.axes().items():
         axis = _axis(key, values, ("sweep", key), document, drawn=drawn.get(key))
         if not is_drawn_together(values):
@@ -122,7 +122,7 @@ def sweep_error(path: KeyPath, text: str, document: Document, at_key: bool = Fal
     return problems_error([Problem(path, text, at_key)], document)
 
 
-def _refuse_overlaps(axes: Sequence[Axis], document: Document) -> None:
+def _refuse_overlaps(axes: Sequence[SweepAxis], document: Document) -> None:
     """ConfigError if one axis sets what another one sets too: one of them would silently win."""
     counts = Counter(axis.key for axis in axes)
     for axis in reversed(axes):
@@ -155,7 +155,7 @@ def _axis(
     document: Document,
     zipped: bool = False,
     drawn: tuple[float, ...] | None = None,
-) -> Axis:
+) -> SweepAxis:
     """One axis from the validated values of its key: a tuple, or a range with its three numbers.
 
     drawn: the range's values, if the book's stream draws them.
@@ -173,14 +173,14 @@ def _axis(
         if len(set(labels)) < len(labels) and not zipped:
             text = f"a value twice, expected each once, got {flow(labels)}"
             raise sweep_error(path, text, document)
-        return Axis(key, values, labels, path)
+        return SweepAxis(key, values, labels, path)
     if zipped and getattr(values, "crossed", False):
         text = "no use under zip, where keys move together, expected crossed: false, got true"
         raise sweep_error((*path, "crossed"), text, document)
     space, ends = next((name, ends) for name, ends in values if name != "crossed")
     if drawn is None:
         drawn = _range_numbers(key, space, ends, path, document)
-    return Axis(key, drawn, drawn, path, space)
+    return SweepAxis(key, drawn, drawn, path, space)
 
 
 def _range_numbers(

@@ -30,7 +30,7 @@ from bnexp.config.options import identity
 from bnexp.config.rules import setting_problems
 from bnexp.config.yaml import KeyPath, flow
 from bnexp.errors import ConfigError
-from bnexp.sweep.axes import MAX_NETWORKS, Axis, Label, sweep_axes, sweep_error
+from bnexp.sweep.axes import MAX_NETWORKS, Label, SweepAxis, sweep_axes, sweep_error
 from bnexp.sweep.stream import StreamPosition, drawn_values, stream_positions
 from bnexp.text import exact
 
@@ -62,7 +62,7 @@ class Network:
 class Plan:
     """All networks of an experiment in the order of its sweep, with seeds as the innermost loop."""
 
-    axes: tuple[Axis, ...]
+    axes: tuple[SweepAxis, ...]
     networks: tuple[Network, ...]
 
 
@@ -75,7 +75,7 @@ class _Point:
     """
 
     index: tuple[int, ...]
-    chosen: tuple[tuple[Axis, int], ...]
+    chosen: tuple[tuple[SweepAxis, int], ...]
 
 
 def make_plan(config: Config) -> Plan:
@@ -119,7 +119,7 @@ def make_plan(config: Config) -> Plan:
     return Plan(tuple(itertools.chain(*groups)), tuple(network for _, network in networks))
 
 
-def _points(groups: Sequence[Sequence[Axis]]) -> Iterator[_Point]:
+def _points(groups: Sequence[Sequence[SweepAxis]]) -> Iterator[_Point]:
     for index in itertools.product(*(range(len(group[0].values)) for group in groups)):
         chosen = [(axis, i) for group, i in zip(groups, index, strict=True) for axis in group]
         yield _Point(index, tuple(chosen))
@@ -163,7 +163,7 @@ class _Settings:
                 parts[name] = part
         return problems or self._setting.model_copy(update=parts)
 
-    def _validate(self, name: str, chosen: Sequence[tuple[Axis, int]]) -> Any:
+    def _validate(self, name: str, chosen: Sequence[tuple[SweepAxis, int]]) -> Any:
         """One part with the chosen values, or its problems; only swept keys are validated again."""
         raw = _raw_setting(chosen, self._config)
         part = raw[name]
@@ -195,7 +195,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def _raw_setting(chosen: Iterable[tuple[Axis, int]], config: Config) -> dict[str, Any]:
+def _raw_setting(chosen: Iterable[tuple[SweepAxis, int]], config: Config) -> dict[str, Any]:
     """The setting as the experiment's text has it, with the chosen values put in."""
     document = config.document.value
     raw: Any = {name: document[name] for name in Setting.model_fields if name in document}
@@ -204,7 +204,7 @@ def _raw_setting(chosen: Iterable[tuple[Axis, int]], config: Config) -> dict[str
     return dict(raw)
 
 
-def _put(raw: Any, outer: KeyPath, keys: KeyPath, i: int, axis: Axis, config: Config) -> Any:
+def _put(raw: Any, outer: KeyPath, keys: KeyPath, i: int, axis: SweepAxis, config: Config) -> Any:
     """`raw`, which stands at the path `outer`, with value `i` of the axis at the path `keys` in it.
 
     Nothing is changed in place.
@@ -219,7 +219,7 @@ def _put(raw: Any, outer: KeyPath, keys: KeyPath, i: int, axis: Axis, config: Co
     return {**mapping, keys[0]: inner}
 
 
-def _whole_numbers(groups: list[list[Axis]], config: Config) -> list[list[Axis]]:
+def _whole_numbers(groups: list[list[SweepAxis]], config: Config) -> list[list[SweepAxis]]:
     """The axes; the numbers of a range as integers if their key accepts nothing else.
 
     Ranges yield floats. A key that refuses its range's first number, but not the integer above it,
@@ -230,7 +230,7 @@ def _whole_numbers(groups: list[list[Axis]], config: Config) -> list[list[Axis]]
     if not refused:
         return groups
 
-    def first_as_integer(axis: Axis) -> Axis:
+    def first_as_integer(axis: SweepAxis) -> SweepAxis:
         number = axis.values[0]
         return replace(axis, values=(_nearly_whole(number) or math.ceil(number),))
 
@@ -248,7 +248,7 @@ def _nearly_whole(number: float) -> int | None:
     return round(number) if math.isclose(number, round(number), rel_tol=WHOLE) else None
 
 
-def _as_integers(axis: Axis, config: Config) -> Axis:
+def _as_integers(axis: SweepAxis, config: Config) -> SweepAxis:
     """The axis with integers as values; ConfigError if its range has other numbers."""
     values = [_nearly_whole(number) for number in axis.values]
     integers = tuple(value for value in values if value is not None)
@@ -264,7 +264,7 @@ def _as_integers(axis: Axis, config: Config) -> Axis:
     raise sweep_error(axis.path, f"{text}, got {got}; {remedy}", config.document)
 
 
-def _refused_keys(groups: list[list[Axis]], config: Config) -> set[str]:
+def _refused_keys(groups: list[list[SweepAxis]], config: Config) -> set[str]:
     """The dotted keys of what is not valid at the sweep's first point."""
     point = next(_points(groups))
     setting = _Settings(config, point).at(point)

@@ -18,19 +18,19 @@ Rule = Literal["book", "epoch", "cs231n", "ends"]
 class TrainingSchedule:
     """When a network is scored and probed.
 
-    images: the number of training images. per_epoch: steps an epoch. points, probes: the steps
+    images: the number of training images. per_epoch: steps an epoch. evaluations, probes: the steps
     after which the network is scored, and its probes are read; 0 is before the first update.
-    Training ends at the last of `points`.
+    Training ends at the last of `evaluations`.
     """
 
     images: int
     per_epoch: int
-    points: Sequence[int]
+    evaluations: Sequence[int]
     probes: Sequence[int]
 
 
 @dataclass(frozen=True)
-class Length:
+class TrainingLength:
     """How long a network is trained, and how often it is scored and probed."""
 
     images: int
@@ -40,7 +40,7 @@ class Length:
     probed: int
 
 
-def training_length(network: Network, available: int) -> Length:
+def training_length(network: Network, available: int) -> TrainingLength:
     """As `make_schedule`, but of times only their number: nothing as long as the training is made.
 
     SettingError where the training is too long.
@@ -57,7 +57,7 @@ def training_length(network: Network, available: int) -> Length:
     probed = scored if probes else 0
     if probes and probes.at is not None:
         probed = count_of_rule(probes.at, steps, per_epoch)
-    return Length(images, per_epoch, steps, scored, probed)
+    return TrainingLength(images, per_epoch, steps, scored, probed)
 
 
 def scoring_rule(network: Network) -> Any:

@@ -9,16 +9,16 @@ from functools import cache
 from math import nan
 from typing import Any
 
-from bnexp.claims import HEADINGS, READABLE, counts_text, q_text
+from bnexp.claims import HEADINGS, VERDICT_TEXTS, counts_text, q_text
 from bnexp.cli.explore import work_of
 from bnexp.config import document, load_config
-from bnexp.config.claims import OF_A_SOURCE, WORDS
+from bnexp.config.claims import OF_A_SOURCE, VERDICT_WORDS
 from bnexp.config.figures import FIGURES as FIGURE_KINDS
 from bnexp.figures.captions import caption_of
 from bnexp.nn import INITIALIZERS, NORMALIZERS, BatchNorm
 from bnexp.registry import Registry
 from bnexp.replication import FILE, OUTCOMES, outcomes_text
-from bnexp.runs.stats import adjusted
+from bnexp.runs.stats import benjamini_hochberg
 from bnexp.text import counted
 from pages.markdown import REFERENCE, ROOT
 
@@ -139,7 +139,7 @@ def _replicated(name: str) -> str:
 
 def _short_counts(claims: Sequence[Mapping[str, Any]]) -> str:
     """Supported / do not hold / undecided; empty without claims."""
-    return " / ".join(str(_count(claims, word)) for word in WORDS) if claims else ""
+    return " / ".join(str(_count(claims, word)) for word in VERDICT_WORDS) if claims else ""
 
 
 def kind_of(claim: Mapping[str, Any]) -> str:
@@ -245,11 +245,11 @@ def page() -> str:
 def gallery_q_values() -> list[float]:
     """The q-value of each claim over the claims of all references; NaN without a p-value."""
     every = [claim for _, _, claims in experiments() for claim in claims]
-    return adjusted([nan if claim.get("p") is None else claim["p"] for claim in every])
+    return benjamini_hochberg([nan if claim.get("p") is None else claim["p"] for claim in every])
 
 
 def _claim(claim: Mapping[str, Any], q: float) -> str:
-    word, kind = READABLE[claim["verdict"]], kind_of(claim)
+    word, kind = VERDICT_TEXTS[claim["verdict"]], kind_of(claim)
     if claim["verdict"] == "refuted" and kind in OF_A_SOURCE:
         word += " in this setting"
     parts = [claim.get("reason", ""), q_text(q), *claim.get("remarks", ())]

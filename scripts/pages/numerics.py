@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bnexp.claims import READABLE
+from bnexp.claims import VERDICT_TEXTS
 from bnexp.nn import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, BatchNorm, Sequential, gradient_errors
 from bnexp.nn.optimizers import SCHEDULES
 from bnexp.registry import description
@@ -202,7 +202,7 @@ def _near(wanted: Mapping[str, Any]) -> str:
 def _measured(claim: Mapping[str, Any]) -> tuple[str, str]:
     worst = min(claim["points"], key=lambda point: point["margin"])
     estimate, low, high = (f"{worst[key]:.4g}" for key in ("estimate", "low", "high"))
-    return f"{estimate} [{low}, {high}]", READABLE[claim["verdict"]]
+    return f"{estimate} [{low}, {high}]", VERDICT_TEXTS[claim["verdict"]]
 
 
 def _link(name: str) -> str:

@@ -158,7 +158,7 @@ def _draw_lines(
     for line, look in zip(lines, looks, strict=True):
         mean, low, high = line.band.mean, line.band.low, line.band.high
         axes.add_line(marks.line_artist(line.x, mean, look, marked=True))
-        marks.draw_seeds(axes, line, look, is_joined=False)
+        marks.draw_single_seeds(axes, line, look, is_joined=False)
         finite = np.isfinite(low) & np.isfinite(high)
         if finite.any():
             arms = np.stack([mean - low, high - mean])[:, finite]
