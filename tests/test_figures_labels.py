@@ -4,6 +4,7 @@ import pytest
 from figure_results import NORM, W
 
 from bnexp.figures.labels import symbol, value_label, value_text
+from bnexp.nn import ACTIVATIONS, INITIALIZERS, NORMALIZERS, OPTIMIZERS
 from bnexp.runs.tables import Axis
 
 
@@ -83,3 +84,19 @@ def test_which_axes_are_numbers(values, numeric):
 )
 def test_values_have_the_names_of_the_field(key, value, text):
     assert value_label(Axis(key, (value, "other")), value, [key]) == text
+
+
+@pytest.mark.parametrize(
+    ("key", "kinds"),
+    [
+        (NORM, NORMALIZERS), ("model.init", INITIALIZERS), ("model.activation", ACTIVATIONS),
+        ("train.optimizer", OPTIMIZERS),
+    ],
+)  # fmt: skip
+def test_no_kind_or_dialect_has_the_underscore_of_its_key(key, kinds):
+    for kind in kinds.builtin:
+        dialects = getattr(kinds[kind], "DIALECTS", ())
+        names = [kind, *(f"{kind} dialect={dialect}" for dialect in dialects)]
+        labels = [value_label(Axis(key, (name, "other")), name, [key]) for name in names]
+        assert "_" not in "".join(labels)
+        assert len({*labels}) == len(labels)
