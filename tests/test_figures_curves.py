@@ -224,7 +224,7 @@ def test_an_accuracy_that_a_probe_read_has_the_axis_of_accuracies():
         ]
 
     drawn = figure(results((), read=attacked), "curves", quantity="accuracy_fgsm")
-    assert titles(drawn) == ["at 0.1", "at 0.3"]
+    assert titles(drawn) == ["strength 0.1", "strength 0.3"]
     for axes in drawn.axes[:2]:
         assert axes.get_yscale() == "linear"
         low, high = axes.get_ylim()

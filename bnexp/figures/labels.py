@@ -127,7 +127,12 @@ QUANTITIES = {
     "accuracy_shift": "accuracy on shifted images",
     "accuracy_fgsm": "accuracy under attack (FGSM)",
 }
-PLACES = {"activation_density": "activation", "preactivation_density": "activation input"}
+# What the places of a quantity are.
+PLACES = {
+    "activation_density": "activation",
+    "preactivation_density": "activation input",
+    **{quantity: "strength" for quantity in QUANTITIES if quantity.startswith("accuracy_")},
+}
 DIGITS = 3
 
 
@@ -146,6 +151,11 @@ def metric_label(column: str, image_sets: Mapping[str, str] = IMAGE_SETS) -> str
 def quantity_label(quantity: str) -> str:
     """What a probe reads, with its unit; the name with spaces if it is another package's."""
     return QUANTITIES.get(quantity, printable(quantity.replace("_", " ")))
+
+
+def place_label(quantity: str, place: float, places: Sequence[float]) -> str:
+    """'strength 0.05', or 'at 0.05'; `places`: all of the quantity, to be told apart."""
+    return f"{PLACES.get(quantity, 'at')} {value_text(place, places)}"
 
 
 def value_label(axis: Axis, value: Value, keys: Sequence[str]) -> str:

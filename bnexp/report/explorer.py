@@ -129,7 +129,7 @@ def _probed(tables: Tables) -> list[ProbeChoice]:
                 continue
             for layer, place in product(part.layers or (), places):
                 where = [f"layer {layer}"] if layer else []
-                where += [] if isnan(place) else [f"at {labels.value_text(place, places)}"]
+                where += [] if isnan(place) else [labels.place_label(quantity, place, places)]
                 label = ", ".join([labels.quantity_label(quantity), *where])
                 source = quantity_source(table, layer, place, label)
                 choices.append(ProbeChoice(f"{quantity} {layer} {place:g}", label, source))

@@ -19,7 +19,7 @@ from pydantic import Field
 from bnexp.config.figures import Layers, MetricOrGap, Places
 from bnexp.figures import legend, limits, marks, notes, select, series
 from bnexp.figures.kinds import FigureData, RuledKind, SpreadKind
-from bnexp.figures.labels import metric_label, quantity_label, value_text
+from bnexp.figures.labels import metric_label, place_label, quantity_label
 from bnexp.figures.page import Page, build, square
 from bnexp.figures.recorded import (
     Recorded,
@@ -227,7 +227,7 @@ class Curves(RuledKind, SpreadKind):
         places = list(dict.fromkeys(place for _, place in drawn))
         for layer, place in drawn:
             parts = [f"layer {layer}"] if layer else []
-            parts += [] if isnan(place) else [f"at {value_text(place, places)}"]
+            parts += [] if isnan(place) else [place_label(self.quantity, place, places)]
             source = series.quantity_source(table, layer, place, label)
             contents.append((", ".join(parts), (source,)))
         return contents or [("", (series.quantity_source(table, 0, float("nan"), label),))]
