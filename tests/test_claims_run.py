@@ -155,3 +155,25 @@ def test_claims_in_python(claimed):
     assert [verdict.verdict for verdict in result.claims] == ["supported", "refuted", "supported"]
     assert result.claims[1].expected == "refuted"
     assert result.claims[0].points[0].point == {"model.init.std": 0.3, "model.norm": "batch"}
+
+
+@pytest.mark.slow
+def test_an_accuracy_that_a_probe_reads_has_the_interval_of_an_accuracy(small):
+    """At strength 0 it is the final test accuracy; so in figures: claims share their limits."""
+    changes = {
+        **{"random.seeds": [3, 1, 4, 15, 9], "data.test": 40},
+        "probes": {"at": "ends", "read": [{"kind": "robustness", "to": "noise", "strengths": [0]}]},
+        "claims": [
+            {"says": f"it is at least 0.2 {number}", "measure": measure, "at_least": 0.2}
+            for number, measure in enumerate(
+                ["final_test_accuracy", {"quantity": "accuracy_noise", "at": 0, "step": "final"}]
+            )
+        ],
+    }
+    result = bnexp.run(bnexp.load_config(small, changes))
+    (first, other) = result.claims
+    assert len(first.points) == len(other.points) > 1
+    for metric, probed in zip(first.points, other.points, strict=True):
+        assert 0 < metric.low <= metric.estimate <= metric.high < 1
+        numbers = [(p.estimate, p.low, p.high, p.p_supported) for p in (metric, probed)]
+        assert numbers[0] == numbers[1]

@@ -44,6 +44,9 @@ def problems(claims):
         ({"measure": "final_train_loss", "at_least": 0}, "at_least"),
         ({"measure": "final_gap", "at_least": -1}, "at_least"),
         ({"measure": GROWTH, "at_least": 0}, "at_least"),
+        ({"measure": {**GROWTH, "growth": None, "layer": 1}, "at_least": 0}, "at_least"),
+        ({"measure": {"quantity": "dead", "layer": 1}, "at_most": 1}, "at_most"),
+        ({"measure": {"quantity": "similarity", "layer": 1}, "at_least": -1}, "at_least"),
     ],
 )
 def test_what_holds_whatever_is_measured(relation, key):
@@ -68,7 +71,8 @@ def test_what_holds_whatever_is_measured(relation, key):
         {"measure": "final_train_loss", "at_most": 1},
         {"measure": "final_train_loss", "near": {**NONE, "by": 1}},
         {"measure": "final_gap", "at_least": 0},
-        {"measure": {**GROWTH, "growth": None, "layer": 1}, "at_least": 0},
+        {"measure": {"quantity": "activation_mean", "layer": 1}, "at_least": 0},
+        {"measure": {"quantity": "similarity", "layer": 1}, "at_least": -0.9},
     ],
 )
 def test_what_can_fail(relation):

@@ -10,6 +10,8 @@ import pytest
 import bnexp
 from bnexp.data import load
 from bnexp.execution.task import Task, train_networks, train_task
+from bnexp.probes import QUANTITY_LIMITS
+from bnexp.probes.layers import OF_ACTIVATIONS, OF_WEIGHTS
 from bnexp.sweep import make_plan, make_stacks
 
 pytestmark = pytest.mark.usefixtures("one_blas_thread")
@@ -199,3 +201,33 @@ def test_networks_without_hidden_layers_and_batches_of_one(small, hidden):
     for name in ("similarity", "mean_ratio"):
         assert np.isnan(read["value"][single & (read["quantity"] == name)]).all()
     assert set(read["value"][single & (read["quantity"] == "dead")]) == ({1.0} if hidden else set())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_what_is_read_is_within_the_limits_of_its_quantity(small, norm):
+    """And quantities without limits are those that may be negative, or are no numbers of a unit."""
+    rng = np.random.default_rng()
+    changes = ("inversion", "blur", "noise", "shift", "fgsm")
+    probes = [
+        {"kind": "layers", "quantities": [*OF_ACTIVATIONS, *OF_WEIGHTS]},
+        *({"kind": "histogram", "of": of} for of in ("activation", "preactivation")),
+        {"kind": "landscape", "steps": [0.5, 2.0]}, "covariate_shift", "filters", "confusion",
+        *({"kind": "robustness", "to": to, "strengths": [2]} for to in changes),
+    ]  # fmt: skip
+    settings = {
+        **{"model.norm": norm, "sweep.model.norm": None, "data.test": 30},
+        "model.activation": str(rng.choice(["relu", "tanh", "leaky_relu"])),
+        "train.optimizer.lr": float(10 ** rng.uniform(-3, 1)),
+        "random.seeds": [int(rng.integers(1000))],
+        "probes": {"at": [0, 3], "read": probes},
+    }
+    table = bnexp.run(bnexp.load_config(small, settings)).probes
+    assert {*table["quantity"]} - {*QUANTITY_LIMITS} == {
+        *("preactivation_mean", "activation_mean", "filter", "mistake")
+    }
+    for quantity, (low, high) in QUANTITY_LIMITS.items():
+        values = table["value"][table["quantity"] == quantity]
+        values = values[np.isfinite(values)]
+        assert len(values) or norm == "none"
+        assert ((low - 1e-6 <= values) & (values <= high + 1e-6)).all(), quantity

@@ -44,6 +44,7 @@ from bnexp.config.claims import (
     parse_metric,
 )
 from bnexp.metrics import HEADLINE, METRICS, is_unbounded_loss, metric_column
+from bnexp.probes import QUANTITY_LIMITS
 from bnexp.runs.stats import UNLIMITED, Limits
 from bnexp.runs.tables import Table, Tables, group_rows, rows
 from bnexp.runs.where import Point
@@ -146,13 +147,15 @@ def measure_networks(
 
 
 def measure_limits(measure: Measure) -> Limits:
-    """The smallest and the largest number that a measure can be, from the table of metrics.
+    """The smallest and the largest number that a measure can be: its metric's or its quantity's.
 
     >>> measure_limits("final_train_accuracy"), measure_limits("final_gap")
     ((0.0, 1.0), (-1.0, 1.0))
     """
     if isinstance(measure, OfQuantity):
-        return UNLIMITED if measure.growth is None else (0.0, inf)
+        if measure.growth is not None:
+            return 0.0, inf
+        return QUANTITY_LIMITS.get(measure.quantity, UNLIMITED)
     column = metric_column(parse_metric(measure).metric)
     if column is not None:
         return column.metric.limits

@@ -25,20 +25,14 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from bnexp.figures.labels import QUANTITIES, metric_label
+from bnexp.figures.labels import metric_label
 from bnexp.figures.limits import Scale
 from bnexp.figures.select import rows_where
 from bnexp.metrics import GAP, HEADLINE, is_unbounded_loss, metric_of
-from bnexp.runs.stats import UNLIMITED, Band, Floats, band
+from bnexp.probes import QUANTITY_LIMITS
+from bnexp.runs.stats import UNLIMITED, Band, Floats, Limits, band
 from bnexp.runs.tables import Table, Tables, rows
 from bnexp.runs.where import Point
-
-# Where the numbers of a quantity lie; those of others are not known.
-RANGES = {
-    **dict.fromkeys(("similarity", "shift_cosine"), (-1.0, 1.0)),
-    **{name: (0.0, 1.0) for name in QUANTITIES if name.startswith("accuracy_")},
-    "dead": (0.0, 1.0),
-}
 
 
 def readings(tables: Tables, quantity: str) -> Table:
@@ -57,14 +51,9 @@ def rows_at_place(table: Table, layer: int, place: float) -> Table:
     return rows(table, (table["layer"] == layer) & here)
 
 
-def value_range(table: Table) -> tuple[float, float]:
-    """Where the numbers of a quantity can lie.
-
-    Those of an unknown quantity are taken to be positive if none that was read is negative.
-    """
-    quantity = next(iter(table["quantity"].tolist()), "")
-    finite = table["value"][np.isfinite(table["value"])]
-    return RANGES.get(quantity, (-np.inf if (finite < 0).any() else 0.0, np.inf))
+def value_limits(table: Table) -> Limits:
+    """Where the numbers of the table's one quantity lie."""
+    return QUANTITY_LIMITS.get(next(iter(table["quantity"].tolist()), ""), UNLIMITED)
 
 
 def rows_at_step(table: Table, step: int | str) -> Table:
@@ -147,7 +136,7 @@ def quantity_source(table: Table, layer: int, place: float, label: str) -> Sourc
     readings = rows_at_place(table, layer, place)
     quantity = next(iter(readings["quantity"].tolist()), "")
     scale: Scale = "accuracy" if quantity.startswith("accuracy_") else "other"
-    return Source(readings, "value", scale, *value_range(readings), label)
+    return Source(readings, "value", scale, *value_limits(readings), label)
 
 
 Spread: TypeAlias = Literal["seeds", "interval", "range", "std", "none"]

@@ -32,8 +32,9 @@ from bnexp.figures.limits import Scale, wants_log
 from bnexp.figures.notes import data_note, diverged_note, joined, missing_note, where_note
 from bnexp.figures.recorded import Recorded
 from bnexp.figures.select import FigureError, Selection, Swept, panels_of, restrict, values_where
-from bnexp.figures.series import FEW_SEEDS, RANGES, Spread
+from bnexp.figures.series import FEW_SEEDS, Spread
 from bnexp.metrics import GAP, metric_column, metric_of
+from bnexp.probes import QUANTITY_LIMITS
 from bnexp.registry import option
 from bnexp.runs.stats import Floats
 from bnexp.runs.tables import Tables
@@ -221,8 +222,8 @@ class RuledKind(RestrictedKind):
             )
         for column in metrics:
             check_limits(self.kind, self.limits, column, *metric_limits(column))
-        if quantity in RANGES:
-            check_limits(self.kind, self.limits, quantity, *RANGES[quantity])
+        if quantity in QUANTITY_LIMITS:
+            check_limits(self.kind, self.limits, quantity, *QUANTITY_LIMITS[quantity])
 
     def is_log(self, values: Floats, scale: Scale = "other") -> bool:
         """Whether the y axis is logarithmic: as the option says, else as the numbers suggest."""

@@ -118,7 +118,7 @@ class Depth(RuledKind, SpreadKind):
 
         def line(point: Point) -> Line:
             x, values = by_seed(drawn, point, "layer", "value")
-            return series.over_seeds(x, values, spread, series.value_range(table))
+            return series.over_seeds(x, values, spread, series.value_limits(table))
 
         panels = [[line(point) for point in lines] for lines in points]
         laws = [

@@ -136,7 +136,7 @@ def _line(
     values = np.stack([by_seed(rows, point, "step", "value")[1] for rows in tables])  # (at, S, P)
     x, values = series.thinned(x, values, most)
     if len(places) == 1:
-        return series.over_seeds(x, values[0], spread, series.value_range(tables[0]))
+        return series.over_seeds(x, values[0], spread, series.value_limits(tables[0]))
     values = np.where(np.isfinite(values), values, np.nan)
     low = band(np.fmin.reduce(values)).mean
     high = band(np.fmax.reduce(values)).mean

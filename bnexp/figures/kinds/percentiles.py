@@ -23,6 +23,7 @@ from bnexp.figures.recorded import Recorded, check_quantity, layers_of, places_o
 from bnexp.figures.select import MAX_PANELS, Selection, Swept, check_number, select
 from bnexp.figures.series import Line
 from bnexp.figures.style import COLORS, active, counted_looks
+from bnexp.probes import QUANTITY_LIMITS
 from bnexp.registry import option
 from bnexp.runs.stats import Band, pooled
 from bnexp.runs.tables import Table
@@ -50,8 +51,8 @@ class Percentiles(RestrictedKind):
         selection = select(swept)
         check_number(self.kind, selection, MAX_PANELS, "panels")
         check_quantity(self.kind, self.quantity, recorded)
-        if self.limits and self.quantity in series.RANGES:
-            check_limits(self.kind, self.limits, self.quantity, *series.RANGES[self.quantity])
+        if self.limits and self.quantity in QUANTITY_LIMITS:
+            check_limits(self.kind, self.limits, self.quantity, *QUANTITY_LIMITS[self.quantity])
         self._layers_and_places(recorded)
         return selection
 
