@@ -42,6 +42,8 @@ _NAMES = {
     "bnexp.running": ("run",),
     "bnexp.shipped": ("experiments",),
 }
+# Packages whose help the documentation names.
+_PACKAGES = ("data", "execution", "figures", "metrics", "nn")
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
@@ -79,8 +81,8 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    if name == "nn":
-        return import_module("bnexp.nn")
+    if name in _PACKAGES:
+        return import_module(f"bnexp.{name}")
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'bnexp' has no attribute {name!r}")

@@ -35,6 +35,7 @@ from bnexp.config.messages import SettingError, dotted
 from bnexp.config.options import Strict
 from bnexp.config.rules import MAX_WEIGHTS, setting_problems
 from bnexp.config.stored import Misfit, validate
+from bnexp.data.bytes import MASKED
 from bnexp.data.datasets import DATASETS, count_images, data_folder
 from bnexp.data.idx import check_data_dir
 from bnexp.errors import BnexpError, ConfigError, StoreError
@@ -182,6 +183,8 @@ class Model:
         if not np.issubdtype(pixels.dtype, np.integer):
             limited = self._byte_values is None
             if pixels.size and limited and not (pixels.min() >= 0 and pixels.max() <= 1):
+                if ((pixels >= 0) & (pixels <= 255) & (pixels == np.rint(pixels))).all():
+                    return pixels.astype(np.uint8)
                 raise ConfigError(
                     "images: expected pixels in [0, 1], or whole numbers from 0 to 255, got "
                     f"{pixels.min():g} to {pixels.max():g}; divide bytes by 255"
@@ -224,6 +227,8 @@ class Model:
 
 def _real_array(name: str, values: Any) -> NDArray[Any]:
     """The values as an array; ConfigError unless they are real numbers."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise ConfigError(f"{name}: {MASKED}")
     try:
         array = np.asarray(values)
     except ValueError as error:

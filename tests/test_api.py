@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,7 +178,7 @@ def test_batch_norm_without_the_stack_axis_is_refused():
         layer.forward(parameters, state, np.ones((8, 3)), train=True)
 
 
-@pytest.mark.parametrize("pixels", [255.0, -0.1, float("nan")])
+@pytest.mark.parametrize("pixels", [254.5, -0.1, float("nan")])
 def test_pixels_beyond_0_to_1_are_refused(small, pixels):
     model = bnexp.fit(str(small), {"model.init.std": 0.3, "model.norm": "batch"}, seed=0)
     with pytest.raises(bnexp.ConfigError, match=r"expected pixels in \[0, 1\], or whole numbers"):
@@ -200,3 +203,12 @@ def test_fit_takes_values_as_a_file_has_them(small):
     model = bnexp.fit(config, {"model.hidden": [4, 4], "model.norm": None}, seed=0)
     assert model.setting.model.hidden == (4, 4)
     assert model.setting.model.norm is None
+
+
+def test_packages_that_the_pages_ask_help_for_are_there_after_one_import():
+    pages = "".join(path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md"))
+    places = {match[1] for match in re.finditer(r"help\((bnexp\.[\w.]+)\)", pages)}
+    assert len(places) > 5
+    code = "import bnexp\n" + "".join(f"{place}\n" for place in sorted(places))
+    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert made.stderr == ""

@@ -79,6 +79,28 @@ def test_what_can_fail(relation):
     assert [*_always_true(claim(**relation))] == []
 
 
+@pytest.mark.parametrize(
+    "times", [{"step": 3, "since": 3}, {"step": 3, "since": 9}, {"step": "first", "since": "first"},
+              {"step": {"mean_from": 5}, "since": 5}],
+)  # fmt: skip
+def test_a_number_is_divided_by_one_that_was_read_before(times):
+    read = {"quantity": "weight_norm", "layer": 1, **times}
+    for measure, other, path in (
+        (read, {}, ("measure", "since")),
+        ({**read, "since": 1, "step": 9}, {"measure": read}, ("above", "measure", "since")),
+    ):
+        relation = {"above": {**NONE, **other}} if other else {"at_least": 0.5}
+        (problem,) = problems([claim(measure=measure, where={"model.norm": "batch"}, **relation)])
+        assert problem.path == ("claims", 0, *path)
+        assert "no earlier step, expected one before step" in problem.text
+
+
+@pytest.mark.parametrize("times", [{"since": 3}, {"step": 4, "since": 3}, {"since": "first"},
+                                   {"step": "mean", "since": "first"}, {"step": 2}])  # fmt: skip
+def test_earlier_steps_are_accepted(times):
+    assert problems([claim(measure={"quantity": "rank", "layer": 1, **times}, at_least=0.5)]) == []
+
+
 def test_a_claim_is_stated_once():
     first, other = claim(at_least=0.5), claim(at_least=0.6)
     again = claim(at_least=0.5, says="in other words", kind="direction", source="a book")

@@ -124,6 +124,8 @@ def test_rows_that_are_no_squares_are_images_of_one_line():
         ((X, np.eye(10)[Y]), r"data: y: expected labels \(n,\), got \(300, 10\).*argmax"),
         ((X, Y.astype(str)), r"data: y: expected whole numbers, got <U21; .*y\.astype\(int\)"),
         ((X, Y.astype(float)), "expected whole numbers, got float64"),
+        ((np.ma.masked_greater(X, 3), Y), "data: x: expected an array without a mask"),
+        ((X, np.ma.array(Y)), "data: y: expected an array without a mask"),
         ((X, Y - 1), "expected whole numbers from 0 to 255, got -1 to 8"),
         ((X, Y, X_TEST, Y_TEST + 1), "data: y_test: expected labels of the training set's classes"),
         ((X, Y, X_TEST[:, 1:], Y_TEST), "data: x_test: expected images of the shape of the train"),

@@ -62,6 +62,12 @@ def test_images_of_every_form_have_the_same_answers(fit, kind):
     np.testing.assert_allclose(model.logits(images[:1]), expected[:1], rtol=1e-4, atol=1e-5)
 
 
+def test_whole_numbers_are_bytes_whatever_their_type(fit):
+    model, images = fit(), TESTS.test_images[:5]
+    for kind in (np.float32, np.float64, np.int64):
+        np.testing.assert_array_equal(model.logits(images.astype(kind)), model.logits(images))
+
+
 @pytest.mark.parametrize("norm", ["none", evaluation("batch")])
 def test_no_image_has_no_answer(fit, norm):
     model, none = fit(model__norm=norm), TESTS.test_images[:0]
@@ -83,6 +89,13 @@ PIXELS = np.zeros((2, 784), np.uint8)
         (5, [1], r"got \(\)"),
         (np.full((1, 784), 256), None, "whole numbers from 0 to 255, got 256 to 256"),
         (np.full((1, 784), -1), None, "whole numbers from 0 to 255, got -1 to -1"),
+        (
+            np.full((1, 784), 3.5),
+            None,
+            r"expected pixels in \[0, 1\], or whole numbers from 0 to 255",
+        ),
+        (np.full((1, 784), 256.0), None, "got 256 to 256; divide bytes by 255"),
+        (np.ma.array(PIXELS), None, "images: expected an array without a mask"),
         ([["a"] * 784], None, "images: expected real numbers"),
         (np.ones((1, 784), complex), None, "images: expected real numbers"),
         ([[1, 2], [3]], None, "images: expected an array"),

@@ -106,8 +106,12 @@ def test_limits_of_measures():
     assert measure_limits("final_train_accuracy") == (0, 1)
     assert measure_limits(OfMetric(metric="test_loss")) == (0, np.inf)
     assert measure_limits("best_gap") == (-1, 1)
-    assert measure_limits(OfQuantity(quantity="rank")) == (-np.inf, np.inf)
-    assert measure_limits(OfQuantity(quantity="grad_square", growth=(1, 3))) == (0, np.inf)
+    assert measure_limits(OfQuantity(quantity="rank")) == (0, np.inf)
+    assert measure_limits(OfQuantity(quantity="accuracy_blur")) == (0, 1)
+    assert measure_limits(OfQuantity(quantity="signal_similarity")) == (-1, 1)
+    for unlimited in ("activation_mean", "percentile", "a_users_own"):
+        assert measure_limits(OfQuantity(quantity=unlimited)) == (-np.inf, np.inf)
+    assert measure_limits(OfQuantity(quantity="a_users_own", growth=(1, 3))) == (0, np.inf)
 
 
 def test_claims_judge_by_intervals_within_the_limits():

@@ -57,6 +57,15 @@ def test_without_room_for_spreads_the_means_alone_and_then_columns_below(width):
     assert sum(line.split()[0] == "0.01" for line in shown if line) == (2 if width < 40 else 1)
 
 
+@pytest.mark.parametrize("spread", ["interval", "range"])
+def test_a_spread_that_was_asked_for_is_shown_where_a_column_fits(spread):
+    for width in (30, 42, 60, 80, 120):
+        shown = lines(tables([STD, NORM], ROWS), width, spread)
+        assert max(map(len, shown)) <= width
+        text = "\n".join(shown)
+        assert text.count("[0." if spread == "interval" else "(0.") == (3 if width > 30 else 0)
+
+
 def test_long_heads_are_broken_and_nothing_is_wider_than_the_terminal():
     labels = tuple(f"batch dialect=book eps=1e-0{i} stat_decay=0.9" for i in range(7))
     rows = [(std, label, 0, 0.5, "ok") for std in STD.values for label in labels]

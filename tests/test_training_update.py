@@ -43,6 +43,18 @@ def test_without_adjustments_it_is_the_optimizers_step(layers):
             np.testing.assert_array_equal(new[name], p[name] - g[name] * LR)
 
 
+def test_an_optimizer_that_returns_no_state_is_named(layers):
+    class Forgetful:
+        def update(self, parameters, gradients, state, lr):
+            for name, gradient in gradients.items():
+                parameters[name] = parameters[name] - lr * gradient
+
+    parameters, gradients = ([{**layer} for layer in part] for part in layers)
+    states = [{}] * len(parameters)
+    with pytest.raises(TypeError, match=r"^optimizer Forgetful: update: expected the new state"):
+        update(Adjustments(), Forgetful(), LR, parameters, gradients, states, (1, 10))
+
+
 def test_l2_is_the_gradient_of_the_books_penalty_on_weights_only(layers):
     made = updated(layers, Adjustments(l2=0.3))
     (dense, norm), (dense_gradient, norm_gradient) = layers

@@ -16,7 +16,9 @@ from bnexp.config.claims import (
     OF_A_SOURCE,
     TOLERANT,
     Claim,
+    MeanFrom,
     Measure,
+    OfQuantity,
     written_out,
 )
 from bnexp.config.experiment import plain_values
@@ -35,7 +37,7 @@ def statement_problems(claims: Sequence[Claim] | None, plan: Plan) -> list[Probl
     problems: list[Problem] = []
     first: dict[str, int] = {}
     for index, claim in enumerate(claims or ()):
-        found = [*_always_true(claim), *_refuted_by_its_author(claim)]
+        found = [*_always_true(claim), *_refuted_by_its_author(claim), *_since_no_earlier(claim)]
         problems += [Problem(("claims", index, *p.path), p.text) for p in found]
         earlier = first.setdefault(_fact(claim, sweep), index)
         if earlier != index:
@@ -104,3 +106,17 @@ def _refuted_by_its_author(claim: Claim) -> Iterator[Problem]:
     if claim.kind == "measured" and claim.expect == "refuted":
         text = "no refutation of a source, expected another verdict of what was measured, or "
         yield Problem(("expect",), f"{text}{', '.join(OF_A_SOURCE)} as its kind, got refuted")
+
+
+def _since_no_earlier(claim: Claim) -> Iterator[Problem]:
+    """A number that is divided by itself, or by one that was read after it."""
+    paths = [("measure",), *([(claim.relation, "measure")] if claim.other else [])]
+    for path, measure in zip(paths, (claim.measure, other_side(claim)[1]), strict=False):
+        if not isinstance(measure, OfQuantity) or measure.since is None:
+            continue
+        since, step = measure.since, measure.step
+        step = step.mean_from if isinstance(step, MeanFrom) else step
+        is_later = isinstance(since, int) and isinstance(step, int) and since > step
+        if since == step or is_later:
+            text = f"no earlier step, expected one before step: {step}, got {since}"
+            yield Problem((*path, "since"), text)

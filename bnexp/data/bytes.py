@@ -17,6 +17,8 @@ from bnexp.data.arrays import ROLES, Bytes
 from bnexp.data.idx import refuse_labels
 from bnexp.errors import DataError
 
+MASKED = "expected an array without a mask, got a masked one; fill it first: x.filled(0)"
+
 
 def byte_arrays(arrays: Mapping[str, Any], names: Sequence[str], source: str) -> dict[str, Bytes]:
     """The four arrays by role, as unsigned bytes.
@@ -144,6 +146,8 @@ def label_bytes(values: Any, label: str) -> Bytes:
 
 def _array(values: Any, label: str) -> NDArray[Any]:
     """The values as an array; DataError if they are none, such as rows of different lengths."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise DataError(f"{label}: {MASKED}")
     try:
         return np.asarray(values)
     except (ValueError, TypeError) as error:

@@ -99,14 +99,15 @@ def _number(value: float, decimals: int | None) -> str:
 def overview_lines(table: Overview, spread: str = "std", width: int = PAGE_WIDTH) -> Iterator[str]:
     """The table for a terminal: what its numbers are, then rows and columns.
 
-    Columns that do not fit beside the others follow below. The spread is left out if all columns
-    fit side by side then.
+    Columns that do not fit beside the others follow below. The standard deviation, which is the
+    default, is left out then; any other spread only if a single column does not fit with it.
 
     width: the number of characters that a line may have. Yields lines without line ends. A star
     marks an entry with networks that diverged.
     """
     blocks = _blocks(table, spread, width)
-    if len(blocks) > 1:
+    widest = max(len(line) for block in blocks for line in block)
+    if len(blocks) > 1 and (spread == "std" or widest > width):
         spread, blocks = "none", _blocks(table, "none", width)
     yield from paragraph(caption(table, spread), width, hanging=2)
     if table.diverged:

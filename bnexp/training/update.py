@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -84,9 +85,19 @@ def update(
         for p, _ in decayed:
             p -= lr * adjustments.weight_decay * p
     return [
-        {**layer_state, **optimizer.update(p, g, layer_state, lr)}
+        {**layer_state, **_checked(optimizer.update(p, g, layer_state, lr), optimizer)}
         for p, g, layer_state in zip(parameters, gradients, opt_state, strict=True)
     ]
+
+
+def _checked(state: Any, optimizer: Optimizer) -> State:
+    """What `update` of the optimizer has returned; TypeError if it is no state of a layer."""
+    if not isinstance(state, Mapping):
+        raise TypeError(
+            f"optimizer {type(optimizer).__name__}: update: expected the new state as a mapping, "
+            f"got {type(state).__name__}"
+        )
+    return state
 
 
 def clip(gradients: Sequence[Gradients], norm: float) -> None:
