@@ -1,10 +1,14 @@
 """The panels figure's page: where things stand, limits, and how much fits."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from figure_results import NORMS, W, panels, results, words
 
+from bnexp.config.figures import figure_options
 from bnexp.errors import ConfigError
+from bnexp.figures import draw
 from bnexp.runs.tables import Axis
 
 SCALES = Axis(W, tuple(np.logspace(0, -4, 16).tolist()))
@@ -97,3 +101,20 @@ def test_a_title_is_text_not_mathematics():
     figure = panels(results((), title="costs $5_0 and $x$"))
     figure.canvas.draw()
     assert words(figure)[0] == "costs $5_0 and $x$"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [3.0, 4.0, 5.5])
+def test_on_a_narrow_page_labels_overlap_nothing_and_the_legend_stays_on_it(width):
+    norms = Axis("model.norm", ("batch", "batch dialect=keras evaluation=population eps=0.25"))
+    data = results((norms, FEW, RATES), tested=True)
+    metrics = ("train_loss", "gap", "test_loss", "test_accuracy")
+    figure = draw(figure_options("curves", metrics=metrics), data, width=width)
+    figure.canvas.draw()
+    labels = [a.yaxis.label.get_window_extent() for a in figure.axes if a.get_ylabel()]
+    assert len(labels) == 4
+    for first, second in combinations(labels, 2):
+        assert not first.overlaps(second)
+    legend = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= legend.x0 < legend.x1 <= figure.bbox.x1
+    assert legend.y1 < min(axes.get_tightbbox().y0 for axes in figure.axes)

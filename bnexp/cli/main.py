@@ -160,10 +160,16 @@ def is_exhausted(error: BaseException) -> bool:
     (True, True)
     >>> is_exhausted(RuntimeError("can't start new thread")), is_exhausted(ImportError("no x"))
     (True, False)
+
+    Extension modules that cannot be given memory may fail without saying why: that is a SystemError
+    of "error return without exception set".
     """
     if isinstance(error, MemoryError) or getattr(error, "errno", None) in EXHAUSTED:
         return True
-    words = ("failed to map segment", "cannot allocate memory", "can't start new thread")
+    words = (
+        *("failed to map segment", "cannot allocate memory", "can't start new thread"),
+        "error return without exception set",
+    )
     return any(word in str(error).lower() for word in words)
 
 

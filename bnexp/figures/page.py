@@ -24,6 +24,7 @@ from bnexp.figures.style import active
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
     from bnexp.figures.canvas import Figure
 
@@ -36,6 +37,7 @@ TITLE_SIZE, NOTE_SIZE, HEAD_SIZE, PANEL_TITLE_SIZE = 12.5, 9.5, 9.5, 9.5
 TITLE_LINE, NOTE_LINE, PANEL_TITLE_LINE = 0.25, 0.17, 0.17
 HEAD_LINE, HEAD_GAP = 0.11, 0.06
 TITLE_LETTER, NOTE_LETTER, DIGIT = 0.107, 0.07, 0.079  # generous mean widths
+LEAST_SIZE = 0.6  # of the usual size of a text that is written smaller
 LEAST_STRETCH = 0.2  # of a panel's usual height
 LONGEST_WORD = 40  # letters: longer ones are broken to fit, shorter ones are written smaller
 TITLE_LENGTH = 200  # a longer title is cut: it would be no title, and takes seconds to set
@@ -272,16 +274,21 @@ def _panel(
     lower_left = (left / width, (height - lower_edge) / height)
     size = (page.panel_width / width, page.panel_height / height)
     axes = figure.add_axes((*lower_left, *size), title=title)
-    longest = DIGIT * max(map(len, title.split("\n")))
-    if longest > page.panel_width + page.gap:
-        smaller = max(0.6, (page.panel_width + page.gap) / longest)
-        axes.title.set_fontsize(smaller * PANEL_TITLE_SIZE)
+    _shrink(axes.title, page.panel_width + page.gap)
     axes.set_autoscale_on(False)  # limits are set, and a loss of 1e300 would overflow them
     has_x, has_y = page.is_lowest(number), page.own_y or page.is_first(number)
     axes.tick_params(length=2.5, labelleft=has_y, labelbottom=has_x)
     axes.set_xlabel(page.x_label if has_x and not page.has_common_x_label else "")
     axes.set_ylabel(page.y_labels[number] if page.y_labels and has_y else "")
+    _shrink(axes.yaxis.label, page.panel_height + ROW_GAP)
     return axes
+
+
+def _shrink(text: Text, room: float) -> None:
+    """Make the text smaller if its longest line needs more inches, but not below LEAST_SIZE."""
+    longest = DIGIT * max(map(len, text.get_text().split("\n")))
+    if longest > room:
+        text.set_fontsize(max(LEAST_SIZE, room / longest) * float(text.get_fontsize()))
 
 
 def _add_legend(figure: Figure, handles: Sequence[Artist]) -> float:
@@ -304,6 +311,13 @@ def _add_legend(figure: Figure, handles: Sequence[Artist]) -> float:
         if extent.width <= figure.bbox.width or rows == len(handles):
             break
         legend.remove()
+    if extent.width > figure.bbox.width:  # in a single column
+        texts = legend.get_texts()
+        beside = extent.width - max(text.get_window_extent().width for text in texts)
+        for text in texts:
+            free = (figure.bbox.width - beside) / figure.dpi
+            text.set_text(_fold(text.get_text(), free, DIGIT))
+        extent = legend.get_window_extent()
     return float(extent.height) / figure.dpi + EDGE
 
 
