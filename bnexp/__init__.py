@@ -42,8 +42,8 @@ _NAMES = {
     "bnexp.running": ("run",),
     "bnexp.shipped": ("experiments",),
 }
-# Packages whose help the documentation names.
-_PACKAGES = ("data", "execution", "figures", "metrics", "nn")
+# Packages and modules whose help the documentation names.
+_PACKAGES = ("data", "execution", "exports", "figures", "metrics", "nn", "probes")
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [

@@ -367,7 +367,7 @@ def run(
     config, arrays = loaded_config(config, seeds), None
     if data is not None:
         config, arrays = with_arrays(config, data)
-    executor = executor or place or Local(jobs, cell_timeout)
+    executor = one_executor(executor, place) or Local(jobs, cell_timeout)
     check_device(device, executor)
     workers = executor.workers if isinstance(executor, Local) else 0
     folder = Path(data_dir) if data_dir is not None else None
@@ -444,7 +444,7 @@ def _run(
         figures.start_loading(prepared.config.experiment.figures)
     with stopping.gracefully():
         try:
-            for batch in _trained_stacks(executor, tasks, progress.steps):
+            for batch in trained_stacks(executor, tasks, progress.steps):
                 if directory and checkpoints:
                     directory.save_records(batch)
                     checkpoints.clear([r.cell for r in batch if r.status != "failed"])
@@ -485,7 +485,14 @@ def _check_one_device(directory: RunDirectory, made: Sequence[str], device: str)
         )
 
 
-def _trained_stacks(
+def one_executor(executor: Executor | None, place: Executor | None) -> Executor | None:
+    """The executor, of which `place` is the older name; ConfigError for both."""
+    if executor is not None and place is not None:
+        raise ConfigError("place: the older name of executor, expected one of them, got both")
+    return executor or place
+
+
+def trained_stacks(
     executor: Executor, tasks: Sequence[Task], on_steps: Callable[[int], None]
 ) -> Iterator[list[Record]]:
     """The records of one stack after another; ConfigError if the executor returns anything else."""

@@ -73,6 +73,8 @@ def test_what_holds_whatever_is_measured(relation, key):
         {"measure": "final_gap", "at_least": 0},
         {"measure": {"quantity": "activation_mean", "layer": 1}, "at_least": 0},
         {"measure": {"quantity": "similarity", "layer": 1}, "at_least": -0.9},
+        {"measure": {"quantity": "dead", "layer": 1, "since": "first"}, "at_most": 1},
+        {"measure": {"quantity": "similarity", "layer": 1, "since": "first"}, "at_least": -1},
     ],
 )
 def test_what_can_fail(relation):
@@ -81,7 +83,8 @@ def test_what_can_fail(relation):
 
 @pytest.mark.parametrize(
     "times", [{"step": 3, "since": 3}, {"step": 3, "since": 9}, {"step": "first", "since": "first"},
-              {"step": {"mean_from": 5}, "since": 5}],
+              {"step": {"mean_from": 5}, "since": 5}, {"step": "first", "since": 3},
+              {"step": 0, "since": "first"}],
 )  # fmt: skip
 def test_a_number_is_divided_by_one_that_was_read_before(times):
     read = {"quantity": "weight_norm", "layer": 1, **times}

@@ -190,7 +190,7 @@ ODD_READINGS = [
 
 
 @pytest.mark.parametrize(("fact", "odd"), ODD_READINGS)
-def test_a_reading_that_no_probe_made_is_not_gone_on_with(small, tmp_path, fact, odd):
+def test_a_reading_that_no_probe_made_is_ignored(small, tmp_path, fact, odd):
     """`fact`: of the step, the quantity, the layers and the places of the last reading."""
     networks = cells_of(small, {"probes": {"read": ["layers"], "at": [0, 3]}})[:1]
     stop(networks, tmp_path, 5)
@@ -204,7 +204,7 @@ def test_a_reading_that_no_probe_made_is_not_gone_on_with(small, tmp_path, fact,
     assert sum(planned) == 12
 
 
-def test_a_quantity_read_twice_in_a_step_is_not_gone_on_with(small, tmp_path):
+def test_a_quantity_read_twice_in_a_step_is_ignored(small, tmp_path):
     networks = cells_of(small, {"probes": {"read": ["layers"], "at": [0, 3]}})[:1]
     stop(networks, tmp_path, 5)
     path, kind = Checkpoints(tmp_path, NEVER).path(networks[0].id), checkpoints.KIND

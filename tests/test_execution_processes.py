@@ -182,10 +182,12 @@ def test_what_an_executor_must_return(small, made, message):
 def test_the_older_name_of_the_argument_still_works(small, tmp_path):
     config = bnexp.load_config(small)
     bnexp.run(config, tmp_path / "out")
+    with pytest.raises(bnexp.ConfigError, match="place: the older name of executor"):
+        bnexp.run(config, executor=Yielding(None), place=Yielding(None))
     for argument in ("executor", "place"):
         with pytest.raises(bnexp.ConfigError, match="executor Yielding: records: expected"):
             bnexp.run(config, **{argument: Yielding(None)})
-        with pytest.raises(AttributeError, match="close"):
+        with pytest.raises(bnexp.ConfigError, match="executor Yielding: records: expected"):
             bnexp.verify(tmp_path / "out", **{argument: Yielding(None)})
 
 

@@ -230,4 +230,4 @@ def test_what_is_read_is_within_the_limits_of_its_quantity(small, norm):
         values = table["value"][table["quantity"] == quantity]
         values = values[np.isfinite(values)]
         assert len(values) or norm == "none"
-        assert ((low - 1e-6 <= values) & (values <= high + 1e-6)).all(), quantity
+        assert ((low - 1e-6 <= values) & (values <= high + 1e-6)).all(), (quantity, settings)

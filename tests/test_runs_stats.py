@@ -109,6 +109,8 @@ def test_limits_of_measures():
     assert measure_limits(OfQuantity(quantity="rank")) == (0, np.inf)
     assert measure_limits(OfQuantity(quantity="accuracy_blur")) == (0, 1)
     assert measure_limits(OfQuantity(quantity="signal_similarity")) == (-1, 1)
+    for quantity, limits in (("dead", (0, np.inf)), ("similarity", (-np.inf, np.inf))):
+        assert measure_limits(OfQuantity(quantity=quantity, since="first")) == limits
     for unlimited in ("activation_mean", "percentile", "a_users_own"):
         assert measure_limits(OfQuantity(quantity=unlimited)) == (-np.inf, np.inf)
     assert measure_limits(OfQuantity(quantity="a_users_own", growth=(1, 3))) == (0, np.inf)

@@ -153,9 +153,12 @@ def measure_limits(measure: Measure) -> Limits:
     ((0.0, 1.0), (-1.0, 1.0))
     """
     if isinstance(measure, OfQuantity):
+        limits = QUANTITY_LIMITS.get(measure.quantity, UNLIMITED)
         if measure.growth is not None:
             return 0.0, inf
-        return QUANTITY_LIMITS.get(measure.quantity, UNLIMITED)
+        if measure.since is not None:  # a ratio
+            return (0.0, inf) if limits[0] == 0 else UNLIMITED
+        return limits
     column = metric_column(parse_metric(measure).metric)
     if column is not None:
         return column.metric.limits

@@ -117,6 +117,6 @@ def _since_no_earlier(claim: Claim) -> Iterator[Problem]:
         since, step = measure.since, measure.step
         step = step.mean_from if isinstance(step, MeanFrom) else step
         is_later = isinstance(since, int) and isinstance(step, int) and since > step
-        if since == step or is_later:
+        if since == step or is_later or step in ("first", 0):
             text = f"no earlier step, expected one before step: {step}, got {since}"
             yield Problem((*path, "since"), text)

@@ -28,7 +28,7 @@ from bnexp.machine import IS_WINDOWS
 from bnexp.registry import raised_in
 from bnexp.text import cut, printable
 
-# A closed terminal, where there is such a thing, stops a run in order too.
+# A closed terminal, where there is such a thing, stops a run gracefully too.
 STOP_SIGNALS = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -161,15 +161,16 @@ def is_exhausted(error: BaseException) -> bool:
     >>> is_exhausted(RuntimeError("can't start new thread")), is_exhausted(ImportError("no x"))
     (True, False)
 
-    Extension modules that cannot be given memory may fail without saying why: that is a SystemError
-    of "error return without exception set".
+    Extension modules that cannot be given memory may fail without saying why:
+
+    >>> is_exhausted(SystemError("error return without exception set"))
+    True
     """
+    if isinstance(error, SystemError):
+        return "without exception set" in str(error) or "without setting an ex" in str(error)
     if isinstance(error, MemoryError) or getattr(error, "errno", None) in EXHAUSTED:
         return True
-    words = (
-        *("failed to map segment", "cannot allocate memory", "can't start new thread"),
-        "error return without exception set",
-    )
+    words = ("failed to map segment", "cannot allocate memory", "can't start new thread")
     return any(word in str(error).lower() for word in words)
 
 
@@ -216,7 +217,7 @@ for command in (
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
-    """Stop in order; a second signal ends the program at once, and the workers follow it.
+    """Stop gracefully; a second signal ends the program at once, and the workers follow it.
 
     A run that trains is asked to stop after its step, with a checkpoint of each network. Elsewhere,
     while a module is imported, the first signal ends the program at once, too: much of what is run

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -34,7 +33,7 @@ from bnexp.execution.processes import Executor, Local
 from bnexp.execution.task import Record, Task
 from bnexp.metrics import metric_column
 from bnexp.progress import Progress, callbacks
-from bnexp.running import check_device, prepare
+from bnexp.running import check_device, one_executor, prepare, trained_stacks
 from bnexp.runs.data import RunData, run_data
 from bnexp.runs.manifest import environment_facts, manifest_facts
 from bnexp.runs.references import find_run
@@ -130,14 +129,14 @@ def verify(
 ) -> Verification:
     """Train the networks of a run directory again and compare every number with the stored one.
 
-    Nothing is written. All networks are trained, or `sample` of them, spread over the sweep, always
-    the same ones. A number is within `tolerance` if |a - b| <= tolerance * max(1, |a|, |b|). With
-    the default, accuracies over fewer than a million images are equal only if the same number of
-    images is right. A run directory without cells is compared by its metrics.csv, probes.csv and
-    summary.csv, and so is the shipped result of an experiment, by its name. `jobs`, `data_dir`,
-    `executor` (or `place`, its older name) and `device` are those of `run`; numbers of another
-    device differ in their last bits, and where training is chaotic by more. Raises ConfigError,
-    DataError or StoreError.
+    Nothing is written. All networks are trained, or `sample` of them, spread over the sweep,
+    always the same ones. A number is within `tolerance` if |a - b| <= tolerance * max(1, |a|,
+    |b|). With the default, accuracies over fewer than a million images are within it only if the
+    same number of images is right. A run directory without cells is compared by its metrics.csv,
+    probes.csv and summary.csv, and so is the shipped result of an experiment, by its name. `jobs`,
+    `data_dir`, `executor` (or `place`, its older name) and `device` are those of `run`; numbers of
+    another device differ in their last bits, and where training is chaotic by more. Raises
+    ConfigError, DataError or StoreError.
     """
     for name, value in (("sample", sample), ("jobs", jobs)):
         if value is not None and value < 1:
@@ -148,7 +147,7 @@ def verify(
     # Figures and claims are left out: they could be wrong without the numbers being so.
     experiment = stored.config.experiment.model_copy(update={"figures": None, "claims": None})
     config = Config(experiment, stored.config.document)
-    executor = executor or place or Local(jobs)
+    executor = one_executor(executor, place) or Local(jobs)
     check_device(device, executor)
     prepared = prepare(config, Path(data_dir) if data_dir else None, device=device)
     evaluated = [n for n in stored.plan.networks if network_key(n) in stored_numbers]
@@ -160,10 +159,9 @@ def verify(
     records: dict[str, Record] = {}
     with callbacks(progress, config) as shown:
         shown.planned(networks, [], sum(prepared.steps[network.id] for network in networks), 0)
-        with closing(executor.records(tasks, shown.steps)) as batches:
-            for batch in batches:
-                records.update({record.cell: record for record in batch})
-                shown.done(batch)
+        for batch in trained_stacks(executor, tasks, shown.steps):
+            records.update({record.cell: record for record in batch})
+            shown.done(batch)
 
     new = run_data(config, prepared.plan, records)
     causes = None

@@ -17,7 +17,7 @@ from bnexp.data.arrays import ROLES, Bytes
 from bnexp.data.idx import refuse_labels
 from bnexp.errors import DataError
 
-MASKED = "expected an array without a mask, got a masked one; fill it first: x.filled(0)"
+MASKED = "expected an array without a mask, got a masked one; fill it, or leave such images out"
 
 
 def byte_arrays(arrays: Mapping[str, Any], names: Sequence[str], source: str) -> dict[str, Bytes]:

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from bnexp.errors import Interrupted
 
-_runs = 0  # that stop in order when they are asked to
+_runs = 0  # that stop gracefully when they are asked to
 _requested = False
 _interrupted = False
 
@@ -67,7 +67,7 @@ def watch(is_requested: Callable[[], bool]) -> None:
 
 @contextmanager
 def gracefully() -> Iterator[None]:
-    """Within the block the process trains, and stops in order if it is asked to.
+    """Within the block the process trains, and stops gracefully if it is asked to.
 
     Where SIGINT still has Python's own handler, as in a script or a notebook, it asks the run to
     stop; a second one raises KeyboardInterrupt at once. Interrupted, which the block raises when it
