@@ -145,7 +145,7 @@ class BookBatchNorm(BatchNorm):
         keep = self.stat_decay
         mean = x.mean(axis=-2, keepdims=True) if train else state["mean"]
         centered = x - mean
-        var = (centered**2).mean(axis=-2, keepdims=True) if train else state["var"]
+        var = np.square(centered).mean(axis=-2, keepdims=True) if train else state["var"]
         std = np.sqrt(var + self.eps)
         normalized = centered / std
         if train:
