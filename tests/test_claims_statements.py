@@ -96,6 +96,8 @@ def test_a_number_is_divided_by_one_that_was_read_before(times):
         (problem,) = problems([claim(measure=measure, where={"model.norm": "batch"}, **relation)])
         assert problem.path == ("claims", 0, *path)
         assert "no earlier step, expected one before step" in problem.text
+    (problem,) = problems([claim(measure=read, where={"model.norm": "batch"}, above=NONE)])
+    assert problem.path == ("claims", 0, "measure", "since")
 
 
 @pytest.mark.parametrize("times", [{"since": 3}, {"step": 4, "since": 3}, {"since": "first"},

@@ -110,8 +110,8 @@ def _refuted_by_its_author(claim: Claim) -> Iterator[Problem]:
 
 def _since_no_earlier(claim: Claim) -> Iterator[Problem]:
     """A number that is divided by itself, or by one that was read after it."""
-    paths = [("measure",), *([(claim.relation, "measure")] if claim.other else [])]
-    for path, measure in zip(paths, (claim.measure, other_side(claim)[1]), strict=False):
+    measures = dict([(("measure",), claim.measure), other_side(claim)])
+    for path, measure in measures.items():
         if not isinstance(measure, OfQuantity) or measure.since is None:
             continue
         since, step = measure.since, measure.step

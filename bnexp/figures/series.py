@@ -194,10 +194,7 @@ def over_seeds(
             deviation = np.sqrt(squares.sum(axis=0) / (n - 1))
         low, high = means.mean - deviation, means.mean + deviation
     low, high = (np.where(n > 1, np.clip(end, *limits), np.nan) for end in (low, high))
-    # The mean is between the ends; rounding may move it past one where all values are the same.
-    return Line(
-        x, Band(means.mean, np.minimum(low, means.mean), np.maximum(high, means.mean)), none
-    )
+    return Line(x, Band.around(means.mean, low, high), none)
 
 
 def exact_line(x: Floats, y: Floats) -> Line:

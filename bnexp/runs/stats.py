@@ -61,6 +61,11 @@ class Band:
     low: Floats
     high: Floats
 
+    @classmethod
+    def around(cls, mean: Floats, low: Floats, high: Floats) -> Band:
+        """With the mean between the ends, past which rounding may move it if values are equal."""
+        return cls(mean, np.minimum(low, mean), np.maximum(high, mean))
+
 
 def interval(values: Sequence[float], limits: Limits = UNLIMITED) -> Interval:
     """The interval of at least one finite value, within the limits of what is measured.
@@ -99,8 +104,7 @@ def band(values: Floats, limits: Limits = UNLIMITED) -> Band:
             scaled = (below > 0) & (above > 0)
             low = np.where(scaled, _moved(center, limits, -relative), low)
             high = np.where(scaled, _moved(center, limits, relative), high)
-        # The mean is between the ends; rounding may move it past one where all values are the same.
-        return Band(mean, np.minimum(low, mean), np.maximum(high, mean))
+        return Band.around(mean, low, high)
 
 
 def _moments(values: Floats) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
